@@ -1,0 +1,328 @@
+/**
+ * The one interface between `secrets` and a secret manager.
+ *
+ * A provider that only reads and writes implements `get`, `put`, `list` and `delete`. Whatever it can do
+ * beyond that it declares as a capability and implements the matching optional method; a command that needs
+ * a capability asks for it with `requireCapability` and so fails with one clear line where it is missing.
+ *
+ * Rules for every method of every provider, checked by the shared suite in tests/contract:
+ * - Errors are `SecretsError`s (src/core/errors.ts). NotFound, Denied and Unauthenticated are never confused.
+ *   Where a service hides existence from callers without rights, the message says that both are possible.
+ * - `options.signal` ends the call: an abort by timeout rejects with `Unavailable`, within 100 ms and with no
+ *   retry left running. Nothing is half written after that: a write took place or it did not, and the error
+ *   says when that is not known.
+ * - Retries of throttled and failed calls are the provider's (its SDK's), honour `Retry-After`, and end with
+ *   the signal. A write is only repeated when repeating it is harmless.
+ * - No method writes to the terminal; no error holds a value, a token or a request body.
+ * - Values are bytes. Text is UTF-8; a provider whose service only holds text encodes other bytes reversibly.
+ */
+import type { JsonValue } from '../core/json.ts';
+import { SecretsError } from '../core/errors.ts';
+
+/** What a provider can do natively. */
+export type Capability =
+  /** Keeps old versions; `history` lists them, `get` takes `version`, `makeCurrent` brings one back. */
+  | 'versions'
+  /** `get` takes stage `current`, `previous` and `pending`; `put` takes `stage: 'pending'`. */
+  | 'stages'
+  /** `delete` can be undone by `restore` for a while. */
+  | 'soft-delete'
+  /** `put` takes labels, `describe` and `list` give them. */
+  | 'labels'
+  /** `get` asks for many secrets in fewer calls than there are secrets. */
+  | 'batch-get'
+  /** `put` honours `ifVersion` and `ifAbsent` atomically. */
+  | 'cas';
+
+/** Options every call takes. */
+export interface CallOptions {
+  /** Aborted at the deadline of `--timeout`, or when the user interrupts. */
+  readonly signal: AbortSignal;
+}
+
+/** A stage is a label that points at one version. */
+export type Stage = 'current' | 'previous' | 'pending';
+
+/** One secret asked for. Without `version` and `stage`: what the service's own clients read by default. */
+export interface SecretRequest {
+  readonly name: string;
+  /** The provider's own version id. Excludes `stage`. */
+  readonly version?: string | undefined;
+  /** `current`, `previous`, `pending`, or a native label of the provider. */
+  readonly stage?: string | undefined;
+}
+
+/** `enabled` can be read; `disabled` could be again; `deleted` could be restored; `destroyed` is gone for good. */
+export type VersionState = 'enabled' | 'disabled' | 'deleted' | 'destroyed';
+
+/** What is known of one immutable version, without its value. */
+export interface VersionInfo {
+  /** The provider's own id of the version; `get` takes it as `version`. */
+  readonly id: string;
+  readonly state: VersionState;
+  /** `current`, `previous`, `pending` and native labels that point at this version. */
+  readonly stages: readonly string[];
+  readonly createdAt?: Date | undefined;
+  /** Who wrote it, where the service keeps that. */
+  readonly createdBy?: string | undefined;
+  readonly expiresAt?: Date | undefined;
+  /** A remark for people, such as "written beside version 4 on another branch". */
+  readonly note?: string | undefined;
+}
+
+/** One version with its value. */
+export interface SecretVersion extends VersionInfo {
+  readonly name: string;
+  readonly value: Uint8Array;
+  /**
+   * The value as a map, for services that store maps (Vault KV): `#key` selects from it. Where it is missing,
+   * `#key` selects from the value parsed as a JSON object.
+   */
+  readonly fields?: Readonly<Record<string, JsonValue>> | undefined;
+}
+
+/** One answer of a batch: the version, or why this one could not be had. Same order as the requests. */
+export type GetResult =
+  | { readonly ok: true; readonly secret: SecretVersion }
+  | { readonly ok: false; readonly error: SecretsError };
+
+/** What is known of a secret, without a value. */
+export interface SecretInfo {
+  readonly name: string;
+  /** The service's own identifier, such as an ARN. */
+  readonly nativeId?: string | undefined;
+  readonly description?: string | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly createdAt?: Date | undefined;
+  readonly updatedAt?: Date | undefined;
+  readonly expiresAt?: Date | undefined;
+  /** Set when the secret is soft-deleted. */
+  readonly deletedAt?: Date | undefined;
+  /** When a soft-deleted secret will be gone for good. */
+  readonly purgeAt?: Date | undefined;
+  /** Id of the current version, where the service says it without a further call. */
+  readonly currentVersion?: string | undefined;
+}
+
+/** A new version. */
+export interface SecretWrite {
+  readonly value: Uint8Array;
+  /** Write only if this is the current version's id (`cas`); else `Conflict`. */
+  readonly ifVersion?: string | undefined;
+  /** Write only if there is no such secret yet (`cas`); else `Conflict`. */
+  readonly ifAbsent?: boolean | undefined;
+  /** `pending`: store it without making it current (`stages`). A pending version replaces an older pending one. */
+  readonly stage?: 'current' | 'pending' | undefined;
+  /** Labels to set; `null` removes one; others stay. */
+  readonly labels?: Readonly<Record<string, string | null>> | undefined;
+  readonly description?: string | undefined;
+  readonly expiresAt?: Date | undefined;
+}
+
+export interface ListQuery {
+  /** Only names that start with this. A plain string prefix, not a folder. */
+  readonly prefix?: string | undefined;
+  /** Also secrets that are soft-deleted (`soft-delete`). */
+  readonly deleted?: boolean | undefined;
+  /** Fill in labels, description and dates even where that costs a call a secret. */
+  readonly details?: boolean | undefined;
+}
+
+export interface DeleteQuery {
+  /** Days during which `restore` works, where the service lets the caller choose. */
+  readonly windowDays?: number | undefined;
+}
+
+export interface Deletion {
+  /** Until when `restore` works. Missing: no end is set, or the deletion is final (no `soft-delete`). */
+  readonly recoverableUntil?: Date | undefined;
+}
+
+/** Who the provider is to the service. Shown by `doctor` and named in `Denied` errors. Holds no credential. */
+export interface Identity {
+  /** The principal, as the service writes it: an ARN, a token's display name, a path and owner. */
+  readonly principal: string;
+  /** Where the credential came from: "environment variables", "profile payments", "~/.vault-token". */
+  readonly source: string;
+  /** More to show, such as account, policies, expiry. */
+  readonly details?: Readonly<Record<string, string>> | undefined;
+}
+
+/** One line of `doctor`. */
+export interface Finding {
+  readonly check: string;
+  readonly status: 'ok' | 'warn' | 'fail';
+  readonly detail: string;
+  /** What to do about it, for `warn` and `fail`. */
+  readonly hint?: string | undefined;
+}
+
+/** The service's limits, so that a bad request is refused before any call and other tools can plan. */
+export interface ProviderRules {
+  /** Longest name, in characters (or bytes where `nameUnit` says so). */
+  readonly maxNameLength: number;
+  readonly nameUnit?: 'characters' | 'bytes' | undefined;
+  /** The rule for names, as a clause: "letters, digits and /_+=.@-, 1 to 512 characters". */
+  readonly nameRule: string;
+  /** Largest value, in bytes. */
+  readonly maxValueBytes: number;
+  /** Whether a value may be empty. */
+  readonly emptyValue: boolean;
+  /** The value is kept as a map when it is a JSON object, so its white space is not kept. */
+  readonly structured?: boolean | undefined;
+}
+
+/** One store, ready to use. Made by a descriptor's `open`; makes its client lazily, on the first call. */
+export interface Provider {
+  readonly capabilities: ReadonlySet<Capability>;
+  readonly rules: ProviderRules;
+
+  /**
+   * Throws `Invalid`, with the rule in the message, if the service would refuse this name. Makes no call.
+   * Every method that takes a name calls it first.
+   */
+  checkName(name: string): void;
+
+  /**
+   * Reads many secrets. Never rejects for a single secret: its result says why. Rejects only when nothing
+   * could be asked at all (aborted before the start). Requests may repeat; a repeated one costs no second call.
+   * @throws SecretsError Unavailable when the signal was aborted before the first call
+   */
+  get(requests: readonly SecretRequest[], options: CallOptions): Promise<readonly GetResult[]>;
+
+  /**
+   * Writes a new version, creating the secret when there is none, and returns the version written.
+   * @throws SecretsError Conflict (`ifVersion`, `ifAbsent`, or a soft-deleted secret of this name in the way),
+   *   Invalid (name, size, labels), Denied, Unauthenticated, Throttled, Unavailable
+   */
+  put(name: string, write: SecretWrite, options: CallOptions): Promise<VersionInfo>;
+
+  /** Streams the secrets, page by page, in the service's own order. Ending the loop early ends the paging. */
+  list(query: ListQuery, options: CallOptions): AsyncIterable<SecretInfo>;
+
+  /**
+   * Deletes the secret: softly with `soft-delete`, else for good.
+   * @throws SecretsError NotFound when there is none, or it is deleted already
+   */
+  delete(name: string, query: DeleteQuery, options: CallOptions): Promise<Deletion>;
+
+  /** Facts about one secret, deleted ones included. @throws SecretsError NotFound */
+  describe(name: string, options: CallOptions): Promise<SecretInfo>;
+
+  /** Who is asking. @throws SecretsError Unauthenticated when there is no credential */
+  identity(options: CallOptions): Promise<Identity>;
+
+  /** Checks settings, reachability, credentials, clock, rights; never throws for what it finds. */
+  diagnose(options: CallOptions): Promise<readonly Finding[]>;
+
+  /** `versions`: every version, newest first. @throws SecretsError NotFound */
+  history?(name: string, options: CallOptions): AsyncIterable<VersionInfo>;
+
+  /**
+   * `versions`: makes an existing enabled (or pending) version current: by moving the label where the service
+   * has labels, else by writing its value as a new version. Returns the version that is now current.
+   */
+  makeCurrent?(name: string, version: string, options: CallOptions): Promise<VersionInfo>;
+
+  /** `soft-delete`: undoes `delete`. @throws SecretsError NotFound when there is nothing to restore */
+  restore?(name: string, options: CallOptions): Promise<void>;
+
+  /**
+   * Deletes for good, at once, live or soft-deleted: the secret with all its versions, or one version of it.
+   * @throws SecretsError NotFound, Unsupported (for a version, where the service can't)
+   */
+  purge?(name: string, version: string | undefined, options: CallOptions): Promise<void>;
+
+  /**
+   * Keeps this store's sign-in alive until `signal` aborts (renewing a short token), for commands that wait
+   * for a long-running child. Resolves when it ends; reports trouble through `warn` and never rejects.
+   */
+  keepAlive?(warn: (message: string) => void, signal: AbortSignal): Promise<void>;
+
+  /** Lets go of sockets and timers. Called once, after the last call. */
+  close(): Promise<void>;
+}
+
+/** A secret as a native identifier names it. */
+export interface NativeReference {
+  readonly name: string;
+  readonly version?: string | undefined;
+  readonly stage?: string | undefined;
+  /** Settings the identifier implies, such as an ARN's region. */
+  readonly settings?: Readonly<Record<string, JsonValue>> | undefined;
+}
+
+/** Settings of a store, already validated by the descriptor's schema. */
+export type StoreSettings = Readonly<Record<string, JsonValue>>;
+
+/** A line of what an untrusted secrets.yaml wants: it sends a credential somewhere or runs something. */
+export interface TrustItem {
+  /** The setting, such as `address`. */
+  readonly setting: string;
+  readonly value: string;
+  /** What it means, as a clause: "your Vault token is sent to this server". */
+  readonly effect: string;
+}
+
+/** What a provider may know of the machine it runs on. */
+export interface ProviderContext {
+  /** The store's name, for messages. */
+  readonly store: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The user's home folder. */
+  readonly home: string;
+  readonly cwd: string;
+  readonly now: () => Date;
+  /** A line for the user on stderr. */
+  readonly warn: (message: string) => void;
+  /** A line for `--debug`. Never a value. */
+  readonly debug: (message: string) => void;
+  /** Asks the user for a passphrase at the terminal; `undefined` where there is none. */
+  readonly askHidden: ((question: string) => Promise<string>) | undefined;
+}
+
+/**
+ * What is known of a kind of provider before its code is loaded: cheap to import, it must not import an SDK,
+ * a schema library or anything else that costs time. src/providers/registry.ts lists the descriptors.
+ */
+export interface ProviderDescriptor {
+  /** `aws`, `vault`, `local`: the word in `provider:` and the name of the store every kind has by default. */
+  readonly kind: string;
+  readonly title: string;
+  /** Environment variables that hold this provider's own credentials: kept out of `exec`'s child. */
+  readonly credentialVariables: readonly string[];
+  /** Recognises a native identifier (an ARN, …); `undefined` when it is none of this provider's. */
+  readonly native?: (text: string) => NativeReference | undefined;
+  /** The lines of a store's settings that need trust when they come from a found secrets.yaml. */
+  readonly trustItems: (settings: StoreSettings) => readonly TrustItem[];
+  /** Loads the schema of the settings (a valibot object schema); only asked for when a config is read. */
+  readonly schema: () => Promise<ProviderSettingsSchema>;
+  /** Loads the adapter. */
+  readonly load: () => Promise<ProviderModule>;
+}
+
+/** Opaque here: a valibot strict object schema, whose keys are the settings beside `provider`. */
+export type ProviderSettingsSchema = import('valibot').GenericSchema;
+
+/** What a provider's folder exports from its entry module. */
+export interface ProviderModule {
+  /** Makes the provider. Checks settings, makes no call. @throws SecretsError Usage for settings that don't fit */
+  open(settings: StoreSettings, context: ProviderContext): Provider;
+}
+
+type OptionalMethod = 'history' | 'makeCurrent' | 'restore' | 'purge' | 'keepAlive';
+
+/**
+ * The provider's optional method, bound, or one clear line when it has none.
+ * @throws SecretsError Unsupported
+ */
+export function requireMethod<M extends OptionalMethod>(
+  provider: Provider,
+  method: M,
+  missing: string,
+  hint?: string,
+): NonNullable<Provider[M]> {
+  const found = provider[method];
+  if (found === undefined) throw new SecretsError('Unsupported', missing, { hint });
+  return found.bind(provider) as NonNullable<Provider[M]>;
+}

@@ -1,0 +1,95 @@
+/** Starts the real servers that tests talk to, and says how to get one that is missing. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createServer, connect } from 'node:net';
+import { fileURLToPath } from 'node:url';
+
+/** Where `npm run backends` puts what it installs. */
+export const WORK_DIR = process.env['SECRETS_BACKENDS_DIR'] ?? fileURLToPath(new URL('../../.work', import.meta.url));
+
+export interface Server {
+  readonly url: string;
+  readonly port: number;
+  /** What it printed so far, for a test that reads a token from it. */
+  output(): string;
+  stop(): Promise<void>;
+}
+
+export async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
+  const address = probe.address();
+  await new Promise<void>((resolve) => probe.close(() => resolve()));
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+export interface StartOptions {
+  readonly command: string;
+  readonly args: (port: number) => readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Waits until the output matches; without it, until the port accepts. */
+  readonly ready?: RegExp;
+  readonly timeoutMs?: number;
+}
+
+/** Starts one server on a free port of 127.0.0.1 and waits until it is ready. */
+export async function startServer(options: StartOptions): Promise<Server> {
+  const port = await freePort();
+  const child = spawn(options.command, [...options.args(port)], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...options.env },
+  });
+  let output = '';
+  const collect = (chunk: Buffer): void => {
+    output = (output + chunk.toString()).slice(-100_000);
+  };
+  child.stdout.on('data', collect);
+  child.stderr.on('data', collect);
+  const end = Date.now() + (options.timeoutMs ?? 60_000);
+  while (!(options.ready === undefined ? await accepts(port) : options.ready.test(output))) {
+    if (child.exitCode !== null) throw new Error(`${options.command} ended with ${child.exitCode}: ${output}`);
+    if (Date.now() > end) {
+      await stop(child);
+      throw new Error(`${options.command} was not ready in time: ${output}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return { url: `http://127.0.0.1:${port}`, port, output: () => output, stop: () => stop(child) };
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
+function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+  return new Promise((resolve) => {
+    child.once('exit', () => resolve());
+    child.kill('SIGKILL');
+  });
+}
+
+/**
+ * `describe` for tests that need a backend. Without it they are reported as skipped, with the reason in their
+ * title; with SECRETS_TEST_BACKENDS=required (as CI sets it) a missing backend is a failure.
+ */
+export function describeWith(title: string, files: readonly string[], body: () => void): void {
+  const missing = files.filter((file) => !existsSync(file));
+  if (missing.length === 0) {
+    describe(title, body);
+  } else if (process.env['SECRETS_TEST_BACKENDS'] === 'required') {
+    test(`${title}: its backend is installed`, () => {
+      throw new Error(`${missing.join(', ')} is missing: run \`npm run backends\``);
+    });
+  } else {
+    describe.skip(`${title} (skipped: run \`npm run backends\` to install what it needs)`, body);
+  }
+}
