@@ -1,0 +1,122 @@
+/** The program: builds the command line from the specs, runs one command, turns an error into an exit code. */
+import { Command, CommanderError, Option } from 'commander';
+import { commands } from './commands/index.ts';
+import { type CommonOptions, commonOptions } from './commands/options.ts';
+import type { CommandSpec, OptionSpec } from './commands/spec.ts';
+import { EXIT_CODES, SecretsError, toSecretsError } from './core/errors.ts';
+import { reportError } from './output/report.ts';
+import { Session } from './session.ts';
+import { version } from './version.ts';
+import type { World } from './world.ts';
+
+/** 128 + SIGINT, as shells count. */
+const INTERRUPTED = 130;
+
+/** Runs one command line to its end. Resolves to the exit code; never rejects. */
+export async function main(world: World): Promise<number> {
+  let exitCode = 0;
+  const program = createProgram(world, async (spec, args, options) => {
+    exitCode = await runCommand(world, spec, args, options);
+  });
+  try {
+    await program.parseAsync([...world.argv], { from: 'user' });
+    return exitCode;
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : EXIT_CODES.Usage;
+    return fail(world, {}, thrown);
+  }
+}
+
+type Action = (spec: CommandSpec, args: readonly string[], options: CommonOptions) => Promise<void>;
+
+/** The commander program. Exported for completion and for the documentation's tests. */
+export function createProgram(world: World, action: Action): Command {
+  const program = new Command('secrets')
+    .description('One command line for every secret manager.')
+    .version(version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand('help [command]', 'print help for a command')
+    .enablePositionalOptions()
+    .showHelpAfterError('(try --help)')
+    .configureOutput({
+      writeOut: (text) => world.stdout.write(text),
+      writeErr: (text) => world.stderr.write(text),
+      outputError: (text, write) => write(`secrets: ${text.replace(/^error: /, '')}`),
+      getOutHelpWidth: () => world.stdout.columns ?? 100,
+      getErrHelpWidth: () => world.stderr.columns ?? 100,
+    })
+    .exitOverride();
+  addOptions(program, commonOptions);
+  for (const spec of commands) addCommand(program, spec, action);
+  return program;
+}
+
+function addCommand(parent: Command, spec: CommandSpec, action: Action): void {
+  const command = parent.command(spec.name).summary(spec.summary).helpGroup(`${spec.group}:`);
+  command.description(
+    spec.description === undefined ? spec.summary : `${spec.summary}\n\n${spec.description}`,
+  );
+  command.aliases([...(spec.aliases ?? [])]);
+  for (const { name, description } of spec.args ?? []) command.argument(name, description);
+  addOptions(command, spec.options ?? []);
+  command.optionsGroup('Common options:');
+  addOptions(command, commonOptions);
+  if (spec.passThrough === true) command.passThroughOptions();
+  command.addHelpText('after', () => exampleText(spec));
+  for (const subcommand of spec.subcommands ?? []) addCommand(command, subcommand, action);
+  if (spec.load === undefined) return;
+  command.action(async () => {
+    await action(spec, command.args, command.optsWithGlobals<CommonOptions>());
+  });
+}
+
+function addOptions(command: Command, specs: readonly OptionSpec[]): void {
+  for (const { flags, description, repeat, choices } of specs) {
+    const option = new Option(flags, description);
+    if (choices !== undefined) option.choices([...choices]);
+    if (repeat === true) {
+      option.argParser((value: string, previous: readonly string[] | undefined) => [
+        ...(previous ?? []),
+        value,
+      ]);
+    }
+    command.addOption(option);
+  }
+}
+
+function exampleText(spec: CommandSpec): string {
+  if (spec.examples.length === 0) return '';
+  const lines = spec.examples.map(({ command, does }) => `  # ${does}\n  $ ${command}`);
+  return `\nExamples:\n${lines.join('\n\n')}\n`;
+}
+
+async function runCommand(
+  world: World,
+  spec: CommandSpec,
+  args: readonly string[],
+  options: CommonOptions,
+): Promise<number> {
+  const session = new Session(world, options);
+  const stopListening = world.onSignal('SIGINT', () => session.interrupt.abort());
+  try {
+    if (spec.load === undefined) throw new SecretsError('Usage', `${spec.name} needs a verb`);
+    const { run } = await spec.load();
+    const code = await run(session, { args, options: options as never });
+    return code ?? 0;
+  } catch (thrown) {
+    if (session.interrupt.signal.aborted) return INTERRUPTED;
+    return fail(world, options, thrown);
+  } finally {
+    stopListening();
+    await session.close();
+  }
+}
+
+function fail(world: World, options: CommonOptions, thrown: unknown): number {
+  if (thrown instanceof Error && thrown.name === 'Interrupted') return INTERRUPTED;
+  // The reader of our output went away (`secrets list | head -1`): not an error of ours.
+  if (thrown instanceof Error && (thrown as NodeJS.ErrnoException).code === 'EPIPE') return 0;
+  const error = toSecretsError(thrown);
+  reportError(world, error, options);
+  return error.exitCode;
+}

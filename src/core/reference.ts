@@ -1,0 +1,165 @@
+/**
+ * References: the address of a secret, or of one key in it.
+ *
+ *     <store>://<name>[?version=<id>|?stage=<stage>][#<key>]
+ *
+ * The store is optional; a bare `payments/db#password` is looked up in the project's default store. Everything
+ * after the store is percent-decoded once (RFC 3986 §2.1). `#/a/0/b` is a JSON Pointer (RFC 6901); `#a.b` is
+ * the literal key `a.b`.
+ */
+import { SecretsError } from './errors.ts';
+import { isJsonObject, type JsonValue } from './json.ts';
+
+/** A parsed reference. `parse(format(r))` gives `r` back. */
+export interface Reference {
+  /** Name of the store; missing for a bare reference. */
+  readonly store?: string | undefined;
+  readonly name: string;
+  readonly version?: string | undefined;
+  readonly stage?: string | undefined;
+  /** A literal key, or a JSON Pointer when it starts with `/`. */
+  readonly key?: string | undefined;
+}
+
+const STORE = /^[a-z][a-z0-9_-]{0,63}$/;
+/** C0, DEL and C1 controls, and lone surrogates (a string that has no UTF-8 form). */
+const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f]|\p{Surrogate}/u;
+/** Longest reference taken at all, so that hostile input costs no time. */
+const MAX_LENGTH = 8192;
+
+/** Whether `text` is a legal name of a store: lower-case letters, digits, `-` and `_`, at most 64. */
+export function isStoreName(text: string): boolean {
+  return STORE.test(text);
+}
+
+/**
+ * Parses a reference. Native identifiers (ARNs and the like) are not known here; see the resolver.
+ * @throws SecretsError Usage, naming the part that is wrong
+ */
+export function parseReference(text: string): Reference {
+  if (text.length > MAX_LENGTH) {
+    throw refuse(`${text.slice(0, 40)}…`, `is longer than ${MAX_LENGTH} characters`);
+  }
+  const scheme = text.indexOf('://');
+  const store = scheme === -1 ? undefined : text.slice(0, scheme);
+  if (store !== undefined && !isStoreName(store)) {
+    throw refuse(text, 'the store before :// must be lower-case letters, digits, - or _');
+  }
+  let rest = scheme === -1 ? text : text.slice(scheme + 3);
+  let key: string | undefined;
+  const hash = rest.indexOf('#');
+  if (hash !== -1) {
+    key = decode(text, rest.slice(hash + 1));
+    rest = rest.slice(0, hash);
+    if (key === '') throw refuse(text, 'the key after # is empty');
+    if (key.startsWith('/')) pointerTokens(key);
+  }
+  let query: string | undefined;
+  const mark = rest.indexOf('?');
+  if (mark !== -1) {
+    query = rest.slice(mark + 1);
+    rest = rest.slice(0, mark);
+  }
+  const name = decode(text, rest);
+  checkSegments(text, name);
+  return {
+    ...(store !== undefined && { store }),
+    name,
+    ...selector(text, query),
+    ...(key !== undefined && { key }),
+  };
+}
+
+/** Writes a reference so that `parseReference` gives it back. */
+export function formatReference(reference: Reference): string {
+  const store = reference.store === undefined ? '' : `${reference.store}://`;
+  const query =
+    reference.version !== undefined
+      ? `?version=${encode(reference.version, /[%#&]/)}`
+      : reference.stage !== undefined
+        ? `?stage=${encode(reference.stage, /[%#&]/)}`
+        : '';
+  const key = reference.key === undefined ? '' : `#${encode(reference.key, /%/)}`;
+  return `${store}${encode(reference.name, /[%?#]/)}${query}${key}`;
+}
+
+/**
+ * Selects what `key` names in a value: the JSON value at a pointer, or of a literal key.
+ * @throws SecretsError NotFound when there is no such key, Invalid when the value is not a JSON object
+ */
+export function selectKey(document: unknown, key: string): JsonValue {
+  if (!key.startsWith('/')) {
+    if (!isJsonObject(document))
+      throw new SecretsError('Invalid', `has no keys: its value is not a JSON object`);
+    if (!Object.hasOwn(document, key)) throw missingKey(key, Object.keys(document));
+    return document[key] as JsonValue;
+  }
+  let here: unknown = document;
+  for (const token of pointerTokens(key)) {
+    if (Array.isArray(here) && /^(0|[1-9]\d*)$/.test(token) && Number(token) < here.length) {
+      here = here[Number(token)];
+    } else if (isJsonObject(here) && Object.hasOwn(here, token)) {
+      here = here[token];
+    } else {
+      throw missingKey(key, isJsonObject(here) ? Object.keys(here) : []);
+    }
+  }
+  return here as JsonValue;
+}
+
+/** What a selected JSON value is as bytes: a string as it is, anything else as JSON. */
+export function valueText(value: JsonValue): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+function missingKey(key: string, known: readonly string[]): SecretsError {
+  const hint = known.length === 0 ? undefined : `its keys are ${known.slice(0, 10).join(', ')}`;
+  return new SecretsError('NotFound', `has no key ${key}`, { hint });
+}
+
+function pointerTokens(pointer: string): string[] {
+  return pointer
+    .slice(1)
+    .split('/')
+    .map((token) => {
+      if (/~(?![01])/.test(token)) throw refuse(pointer, '~ in a JSON Pointer must be written ~0 (RFC 6901)');
+      return token.replaceAll('~1', '/').replaceAll('~0', '~');
+    });
+}
+
+function selector(text: string, query: string | undefined): Pick<Reference, 'version' | 'stage'> {
+  if (query === undefined) return {};
+  const match = /^(version|stage)=([^&]+)$/.exec(query);
+  if (match === null) throw refuse(text, 'after ? comes either version=<id> or stage=<stage>');
+  const value = decode(text, match[2] as string);
+  return match[1] === 'version' ? { version: value } : { stage: value };
+}
+
+function decode(text: string, part: string): string {
+  let decoded: string;
+  try {
+    decoded = decodeURIComponent(part);
+  } catch {
+    throw refuse(text, 'a % must start a valid percent-encoded UTF-8 byte; write %25 for a plain %');
+  }
+  if (FORBIDDEN.test(decoded)) throw refuse(text, 'control characters and lone surrogates are not allowed');
+  return decoded;
+}
+
+function checkSegments(text: string, name: string): void {
+  if (name === '') throw refuse(text, 'the name is empty');
+  for (const segment of name.split('/')) {
+    if (segment === '') throw refuse(text, 'a name has no empty segments: no leading, trailing or double /');
+    if (segment === '.' || segment === '..') throw refuse(text, 'a name has no . or .. segments');
+  }
+}
+
+function encode(text: string, special: RegExp): string {
+  return text.replace(new RegExp(special.source, 'g'), (char) => encodeURIComponent(char));
+}
+
+function refuse(text: string, why: string): SecretsError {
+  // What was typed may hold control characters; the line that shows it must not.
+  const shown = JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
+  return new SecretsError('Usage', `${shown} is not a reference: ${why}`);
+}

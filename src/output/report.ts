@@ -1,0 +1,51 @@
+/** Writes an error to stderr: one line each, as JSON with `--json`, with what is underneath with `--debug`. */
+import type { CommonOptions } from '../commands/options.ts';
+import type { SecretsError } from '../core/errors.ts';
+import type { World } from '../world.ts';
+import { singleLine } from './sanitize.ts';
+
+/** The error on one line: for which reference, what failed, what to do next. */
+export function errorLine(error: SecretsError): string {
+  const where = error.reference === undefined ? '' : `${error.reference}: `;
+  const next = error.hint === undefined ? '' : `; ${error.hint}`;
+  return singleLine(`${where}${error.message}${next}`);
+}
+
+/** The error for programs; schemas/error.schema.json describes it. */
+export function errorJson(error: SecretsError): object {
+  return {
+    kind: error.kind,
+    message: singleLine(error.message),
+    ...(error.reference !== undefined && { reference: error.reference }),
+    ...(error.hint !== undefined && { hint: singleLine(error.hint) }),
+    exitCode: error.exitCode,
+    ...(error.errors.length > 0 && { errors: error.errors.map(errorJson) }),
+  };
+}
+
+export function reportError(world: World, error: SecretsError, options: CommonOptions): void {
+  if (options.json === true) {
+    world.stderr.write(`${JSON.stringify({ error: errorJson(error) })}\n`);
+  } else {
+    world.stderr.write(`secrets: ${errorLine(error)}\n`);
+    for (const single of error.errors) world.stderr.write(`secrets:   ${errorLine(single)}\n`);
+  }
+  if (options.debug === true)
+    for (const line of causeLines(error)) world.stderr.write(`secrets: debug: ${line}\n`);
+}
+
+/** The chain of causes by name, code and place; their messages stay out, since a library's may quote its input. */
+function causeLines(error: SecretsError): string[] {
+  const lines: string[] = [];
+  let here: unknown = error;
+  for (let depth = 0; here instanceof Error && depth < 8; depth += 1) {
+    const code = (here as NodeJS.ErrnoException).code;
+    const frames = (here.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
+    lines.push(
+      singleLine(`${here.name}${code === undefined ? '' : ` ${String(code)}`}`),
+      ...frames.slice(0, 6),
+    );
+    here = here.cause;
+  }
+  return lines;
+}

@@ -1,0 +1,184 @@
+/**
+ * One run of one command: the world, the common options, and what commands share: the configuration, open
+ * stores, the deadline, and the ways to speak to the user.
+ */
+import type { Config, StoreConfig } from './config/config.ts';
+import type { CommonOptions } from './commands/options.ts';
+import { parseDuration } from './core/duration.ts';
+import { SecretsError } from './core/errors.ts';
+import { formatReference, parseReference } from './core/reference.ts';
+import { type Resolved, resolveAll, type Target } from './core/resolver.ts';
+import { singleLine } from './output/sanitize.ts';
+import type { CallOptions, Provider, ProviderContext } from './providers/provider.ts';
+import type { World } from './world.ts';
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+
+export class Session {
+  readonly world: World;
+  readonly options: CommonOptions;
+  /** Aborts everything under way: the user interrupted. */
+  readonly interrupt = new AbortController();
+  readonly #providers = new Map<string, Promise<Provider>>();
+  #config: Promise<Config> | undefined;
+
+  constructor(world: World, options: CommonOptions) {
+    this.world = world;
+    this.options = options;
+  }
+
+  /** The configuration; read once, on first use. @throws SecretsError Usage, Policy */
+  config(): Promise<Config> {
+    this.#config ??= import('./config/load.ts').then(({ loadConfig }) =>
+      loadConfig(this.world, {
+        file: this.options.config,
+        profile: this.options.profile,
+        trust: this.options.trust,
+      }),
+    );
+    return this.#config;
+  }
+
+  /**
+   * Options for provider calls: a fresh deadline of `--timeout`, ended early by an interrupt.
+   * @throws SecretsError Usage for a timeout that is no duration
+   */
+  call(): CallOptions {
+    const { timeout } = this.options;
+    const ms = timeout === undefined ? DEFAULT_TIMEOUT_MS : parseDuration(timeout);
+    return { signal: AbortSignal.any([AbortSignal.timeout(ms), this.interrupt.signal]) };
+  }
+
+  /**
+   * The store and reference that a text names: a native identifier, a full reference, or a bare one in the
+   * default store (or `--store`).
+   * @throws SecretsError Usage for a malformed reference or an unknown store
+   */
+  async target(text: string): Promise<Target> {
+    const config = await this.config();
+    const native = await this.#nativeTarget(text, config);
+    if (native !== undefined) return native;
+    const reference = parseReference(text);
+    const store = reference.store ?? this.options.store ?? config.defaultStore;
+    this.#storeConfig(config, store, text);
+    return { text: formatReference({ ...reference, store }), store, reference };
+  }
+
+  async #nativeTarget(text: string, config: Config): Promise<Target | undefined> {
+    const hash = text.indexOf('#');
+    const identifier = hash === -1 ? text : text.slice(0, hash);
+    for (const descriptor of this.world.providers) {
+      const native = descriptor.native?.(identifier);
+      if (native === undefined) continue;
+      // The configured store of that kind, when there is exactly one, knows how to sign in; else the builtin one.
+      const named = this.options.store ?? config.defaultStore;
+      const own = [...config.stores.values()].filter((store) => store.provider === descriptor.kind);
+      const chosen =
+        own.find(({ name }) => name === named) ?? own.find(({ source }) => source === 'builtin') ?? own[0];
+      const store = chosen?.name ?? descriptor.kind;
+      const { name, version, stage, settings } = native;
+      const key = hash === -1 ? undefined : parseReference(`x${text.slice(hash)}`).key;
+      return { text, store, reference: { store, name, version, stage, key }, native: settings };
+    }
+    return undefined;
+  }
+
+  /** Resolves references given as texts; see `resolveAll`. @throws SecretsError Usage for a malformed one */
+  async resolve(texts: readonly string[]): Promise<readonly Resolved[]> {
+    const targets = await Promise.all(texts.map((text) => this.target(text)));
+    return resolveAll(targets, (target) => this.open(target.store, target.native), this.call());
+  }
+
+  /** The store's settings. @throws SecretsError Usage when there is no such store */
+  async storeConfig(name: string): Promise<StoreConfig> {
+    return this.#storeConfig(await this.config(), name, undefined);
+  }
+
+  #storeConfig(config: Config, name: string, reference: string | undefined): StoreConfig {
+    const store = config.stores.get(name);
+    if (store !== undefined) return store;
+    const known = [...config.stores.keys()].join(', ');
+    throw new SecretsError('Usage', `there is no store named ${singleLine(name)}`, {
+      reference,
+      hint: `the stores are ${known}; add one to secrets.yaml`,
+    });
+  }
+
+  /** Opens a store, once a session. `extra` overrides settings, for native identifiers. */
+  async open(name: string, extra?: Target['native']): Promise<Provider> {
+    const id = `${name}\n${JSON.stringify(extra ?? null)}`;
+    let provider = this.#providers.get(id);
+    if (provider === undefined) {
+      provider = this.#open(name, extra);
+      this.#providers.set(id, provider);
+    }
+    return provider;
+  }
+
+  async #open(name: string, extra: Target['native']): Promise<Provider> {
+    const store = await this.storeConfig(name);
+    const descriptor = this.world.providers.find(({ kind }) => kind === store.provider);
+    if (descriptor === undefined)
+      throw new SecretsError('Usage', `store ${name} has an unknown provider ${store.provider}`);
+    const { open } = await descriptor.load();
+    return open({ ...store.settings, ...extra }, this.providerContext(name));
+  }
+
+  /** What a provider is told of this machine. */
+  providerContext(store: string): ProviderContext {
+    const { env, home, cwd, now, stdin, stderr } = this.world;
+    return {
+      store,
+      env,
+      home,
+      cwd,
+      now,
+      warn: (message) => this.warn(message),
+      debug: (message) => this.debug(`${store}: ${message}`),
+      askHidden:
+        stdin.isTTY === true && stderr.isTTY === true
+          ? async (question) => (await import('./output/prompt.ts')).askHidden(this.world, question)
+          : undefined,
+    };
+  }
+
+  /** Writes the result: the only thing that goes to stdout. */
+  print(text: string | Uint8Array): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.world.stdout.write(text, (error) => {
+        if (error) reject(error);
+        else resolve();
+      });
+    });
+  }
+
+  /** Writes the result as JSON. */
+  printJson(value: unknown): Promise<void> {
+    return this.print(`${JSON.stringify(value, null, 2)}\n`);
+  }
+
+  /** A warning on stderr, unless `--quiet`. */
+  warn(message: string): void {
+    if (this.options.quiet !== true) this.world.stderr.write(`secrets: warning: ${singleLine(message)}\n`);
+  }
+
+  /** A note on stderr for a person at a terminal; scripts don't see it. */
+  note(message: string): void {
+    if (this.options.quiet !== true && this.world.stderr.isTTY === true) {
+      this.world.stderr.write(`${singleLine(message)}\n`);
+    }
+  }
+
+  /** A line on stderr with `--debug`. */
+  debug(message: string): void {
+    if (this.options.debug === true) this.world.stderr.write(`secrets: debug: ${singleLine(message)}\n`);
+  }
+
+  /** Closes every store that was opened. */
+  async close(): Promise<void> {
+    const opened = await Promise.allSettled(this.#providers.values());
+    await Promise.allSettled(
+      opened.map((result) => (result.status === 'fulfilled' ? result.value.close() : Promise.resolve())),
+    );
+  }
+}
