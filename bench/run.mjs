@@ -1,0 +1,143 @@
+// `npm run bench`: start-up of the shipped program, side by side with bare node and with each SDK's own shortest
+// script, bundled the same way. The contestants of a group take turns, so that a machine that changes speed
+// changes all of them; printed are medians and the median of the turn-by-turn ratios. Nothing is asserted here
+// but that every contestant did its work.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { rolldown } from 'rolldown';
+import { startAws, startVault } from './backends.mjs';
+
+const { values: flags } = parseArgs({ options: { runs: { type: 'string', default: '25' }, json: { type: 'boolean' } } });
+const runs = Number(flags.runs);
+const root = new URL('..', import.meta.url).pathname;
+const program = join(root, 'bin/secrets');
+if (!existsSync(join(root, 'dist/cli.js'))) throw new Error('build first: npm run build');
+
+const home = await mkdtemp(join(tmpdir(), 'secrets-bench-'));
+const baseEnv = { PATH: process.env.PATH, HOME: home, SECRETS_LOCAL_KEY_METHOD: 'key-file' };
+const results = [];
+
+/** Runs one command to its end. */
+function run(args, env, input) {
+  return new Promise((resolve, reject) => {
+    const started = process.hrtime.bigint();
+    const child = spawn(process.execPath, args, { env, stdio: ['pipe', 'pipe', 'pipe'], cwd: home });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (chunk) => (stdout += chunk));
+    child.stderr.on('data', (chunk) => (stderr += chunk));
+    child.on('error', reject);
+    child.on('close', (code) => {
+      const ms = Number(process.hrtime.bigint() - started) / 1e6;
+      resolve({ ms, code, stdout, stderr });
+    });
+    child.stdin.end(input ?? '');
+  });
+}
+
+function median(numbers) {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** Times the contestants in turn; the first is what the others are measured against. */
+async function compare(title, bar, contestants) {
+  const times = contestants.map(() => []);
+  for (let turn = -2; turn < runs; turn += 1) {
+    for (const [index, { name, args, env = baseEnv, expect }] of contestants.entries()) {
+      const { ms, code, stdout, stderr } = await run(args, env);
+      if (code !== 0 || (expect !== undefined && stdout !== expect)) {
+        throw new Error(`${title}: ${name} did not do its work (exit ${code}): ${stderr}`);
+      }
+      if (turn >= 0) times[index].push(ms);
+    }
+  }
+  for (const [index, { name }] of contestants.entries()) {
+    const ratios = times[index].map((ms, turn) => ms / times[0][turn]);
+    results.push({ title, name, medianMs: median(times[index]), ratio: median(ratios), bar: index === 0 ? undefined : bar });
+  }
+}
+
+/** Bundles a script as the program itself is bundled. */
+async function bundleScript(name, source) {
+  // Beside the sources, so that packages are found; removed at the end.
+  const dir = join(root, 'bench/.built');
+  await mkdir(dir, { recursive: true });
+  const entry = join(dir, `${name}.mjs`);
+  await writeFile(entry, source);
+  const bundle = await rolldown({ input: entry, platform: 'node', resolve: { mainFields: ['module', 'main'] }, logLevel: 'silent' });
+  await bundle.write({ dir: join(dir, name), format: 'cjs', entryFileNames: 'script.cjs', minify: true });
+  await bundle.close();
+  return join(dir, name, 'script.cjs');
+}
+
+const awsScript = `
+import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+const client = new SecretsManagerClient({});
+client.send(new GetSecretValueCommand({ SecretId: 'bench/value' })).then((answer) => {
+  process.stdout.write(answer.SecretString);
+});
+`;
+const vaultScript = `
+import vault from 'node-vault';
+const client = vault({ apiVersion: 'v1', endpoint: process.env.VAULT_ADDR, token: process.env.VAULT_TOKEN });
+client.read('secret/data/bench/value').then((answer) => {
+  process.stdout.write(answer.data.data.value);
+});
+`;
+
+const closing = [];
+try {
+  const put = await run([program, 'put', 'bench/value'], baseEnv, 'the-value');
+  if (put.code !== 0) throw new Error(`put on local failed: ${put.stderr}`);
+  const bare = { name: 'node -e 0', args: ['-e', '0'] };
+  await compare('start', 1.25, [bare, { name: 'secrets --version', args: [program, '--version'] }]);
+  await compare('help', undefined, [bare, { name: 'secrets --help', args: [program, '--help'] }]);
+  await compare('get on local', 1.6, [
+    bare,
+    { name: 'secrets get', args: [program, 'get', 'bench/value'], expect: 'the-value' },
+  ]);
+
+  for (const [title, start, source] of [
+    ['get on aws', startAws, awsScript],
+    ['get on vault', startVault, vaultScript],
+  ]) {
+    const backend = await start();
+    if (backend === undefined) {
+      results.push({ title, name: 'not measured: run `npm run backends` first' });
+      continue;
+    }
+    closing.push(backend.stop);
+    const env = { ...baseEnv, ...backend.env };
+    const written = await run([program, 'put', `${backend.store}://bench/value`], env, 'the-value');
+    if (written.code !== 0) throw new Error(`put on ${backend.store} failed: ${written.stderr}`);
+    const script = await bundleScript(backend.store, source);
+    await compare(title, 1.15, [
+      { name: "the SDK's ten-line script, bundled", args: [script], env, expect: 'the-value' },
+      { name: 'secrets get', args: [program, 'get', `${backend.store}://bench/value`], env, expect: 'the-value' },
+      { name: 'node -e 0', args: ['-e', '0'], env },
+    ]);
+  }
+} finally {
+  for (const stop of closing) await stop();
+  await rm(home, { recursive: true, force: true });
+  await rm(join(root, 'bench/.built'), { recursive: true, force: true });
+}
+
+if (flags.json) {
+  process.stdout.write(`${JSON.stringify({ node: process.version, runs, results }, null, 2)}\n`);
+} else {
+  process.stdout.write(`node ${process.version}, ${runs} turns, medians of whole processes\n`);
+  let last = '';
+  for (const { title, name, medianMs, ratio, bar } of results) {
+    if (title !== last) process.stdout.write(`\n${title}\n`);
+    last = title;
+    const figures = medianMs === undefined ? '' : `${medianMs.toFixed(1).padStart(8)} ms  ${ratio.toFixed(2).padStart(5)} x`;
+    process.stdout.write(`  ${name.padEnd(36)}${figures}${bar === undefined ? '' : `  (bar ${bar} x)`}\n`);
+  }
+}
