@@ -138,6 +138,14 @@ export interface Deletion {
   readonly recoverableUntil?: Date | undefined;
 }
 
+/** What changes when a store's key is renewed. */
+export interface KeyChange {
+  /** The way the new key is kept; without it, the way the old one was. */
+  readonly method?: string | undefined;
+  readonly addRecipients?: readonly string[] | undefined;
+  readonly removeRecipients?: readonly string[] | undefined;
+}
+
 /** Who the provider is to the service. Shown by `doctor` and named in `Denied` errors. Holds no credential. */
 export interface Identity {
   /** The principal, as the service writes it: an ARN, a token's display name, a path and owner. */
@@ -239,6 +247,13 @@ export interface Provider {
    */
   keepAlive?(warn: (message: string) => void, signal: AbortSignal): Promise<void>;
 
+  /**
+   * Renews the key that the store's values are sealed under, and who can use it; for stores that encrypt
+   * themselves. Every value stays readable throughout. Returns how many entries were sealed anew.
+   * @throws SecretsError NotFound without a store, Usage, Conflict when another renewal is under way
+   */
+  rekey?(change: KeyChange, options: CallOptions): Promise<{ readonly resealed: number }>;
+
   /** Lets go of sockets and timers. Called once, after the last call. */
   close(): Promise<void>;
 }
@@ -310,7 +325,7 @@ export interface ProviderModule {
   open(settings: StoreSettings, context: ProviderContext): Provider;
 }
 
-type OptionalMethod = 'history' | 'makeCurrent' | 'restore' | 'purge' | 'keepAlive';
+type OptionalMethod = 'history' | 'makeCurrent' | 'restore' | 'purge' | 'keepAlive' | 'rekey';
 
 /**
  * The provider's optional method, bound, or one clear line when it has none.

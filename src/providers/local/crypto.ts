@@ -1,0 +1,56 @@
+/**
+ * The store's cryptography: AES-256-GCM (NIST SP 800-38D) with 96-bit random nonces, HKDF-SHA256 (RFC 5869) for
+ * one key a file, HMAC-SHA256 for hidden names. docs/local-store.md is the normative description.
+ */
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
+
+const NONCE = 12;
+const TAG = 16;
+
+/** Length of every symmetric key, in bytes. */
+export const KEY_LENGTH = 32;
+
+/** Thrown when a box does not open: wrong key, wrong place, or changed bytes. Which one can't be told. */
+export class BoxError extends Error {
+  override readonly name = 'BoxError';
+}
+
+/** Joins parts so that no two lists of parts give the same bytes: NUL can't occur in a part. */
+export function associatedData(...parts: readonly string[]): Buffer {
+  return Buffer.from(parts.join('\0'), 'utf8');
+}
+
+/** nonce ‖ ciphertext ‖ tag. */
+export function seal(key: Uint8Array, plain: Uint8Array, aad: Uint8Array): Buffer {
+  const nonce = randomBytes(NONCE);
+  const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG });
+  cipher.setAAD(aad);
+  return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+}
+
+/** The plain bytes of a box. @throws BoxError */
+export function unseal(key: Uint8Array, box: Uint8Array, aad: Uint8Array): Buffer {
+  if (box.length < NONCE + TAG) throw new BoxError('too short');
+  const decipher = createDecipheriv('aes-256-gcm', key, box.subarray(0, NONCE), { authTagLength: TAG });
+  decipher.setAAD(aad);
+  decipher.setAuthTag(box.subarray(box.length - TAG));
+  const plain = decipher.update(box.subarray(NONCE, box.length - TAG));
+  try {
+    decipher.final();
+  } catch {
+    throw new BoxError('does not open');
+  }
+  return plain;
+}
+
+/** The key of one file: no two files share one, so random nonces never run out. */
+export function fileKey(dataKey: Uint8Array, fileId: string): Buffer {
+  return Buffer.from(
+    hkdfSync('sha256', dataKey, Buffer.from(fileId, 'hex'), 'secrets-local/1/event', KEY_LENGTH),
+  );
+}
+
+/** The folder name of a secret whose name is hidden: 40 hex digits. */
+export function hiddenId(nameKey: Uint8Array, name: string): string {
+  return createHmac('sha256', nameKey).update(`name\0${name}`).digest('hex').slice(0, 40);
+}

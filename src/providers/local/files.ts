@@ -1,0 +1,194 @@
+/**
+ * File system work of the local store: private, durable, never through a symlink, and with errors that say what
+ * to do. Synchronous throughout: the files are small, and the start-up path is faster that way.
+ */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { SecretsError } from '../../core/errors.ts';
+
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
+
+/** The system's code of a failed call, such as `ENOENT`. */
+export function codeOf(thrown: unknown): string | undefined {
+  return thrown instanceof Error ? (thrown as NodeJS.ErrnoException).code : undefined;
+}
+
+/** A failed file system call as the product's error. */
+export function fileError(thrown: unknown, what: string, path: string): SecretsError {
+  if (thrown instanceof SecretsError) return thrown;
+  const code = codeOf(thrown);
+  const fail = (
+    kind: ConstructorParameters<typeof SecretsError>[0],
+    why: string,
+    hint: string,
+  ): SecretsError => new SecretsError(kind, `${what}: ${why}: ${path}`, { hint, cause: thrown });
+  switch (code) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return fail('Failed', 'the disk is full', 'nothing was changed; make room and repeat');
+    case 'EROFS':
+      return fail('Denied', 'the file system is read-only', 'remount it writable, or move the store');
+    case 'EACCES':
+    case 'EPERM':
+      return fail('Denied', 'permission denied', 'check who owns the store: ls -ld shows it');
+    case 'ELOOP':
+      return fail(
+        'Denied',
+        'is a symbolic link, and links are not followed here',
+        'put the real file in its place',
+      );
+    case 'EMLINK':
+    case 'ENOTSUP':
+    case 'ENOSYS':
+      return fail('Unsupported', 'the file system has no hard links', 'keep the store on one that has them');
+    default:
+      return fail('Failed', code ?? 'failed', 'run with --debug for details');
+  }
+}
+
+/** Makes a folder and its missing parents, each for the owner alone. @returns whether there was none */
+export function makePrivateFolder(path: string): boolean {
+  try {
+    return mkdirSync(path, { recursive: true, mode: 0o700 }) !== undefined;
+  } catch (thrown) {
+    throw fileError(thrown, 'cannot make a folder', path);
+  }
+}
+
+export interface FolderRule {
+  /** Also refuse a folder that others can read; else only one that others can write. */
+  readonly hidden: boolean;
+}
+
+/**
+ * Refuses a folder that is a link, somebody else's, or open to others.
+ * @returns false when there is none
+ * @throws SecretsError Denied
+ */
+export function checkFolder(path: string, rule: FolderRule): boolean {
+  let stats;
+  try {
+    stats = lstatSync(path);
+  } catch (thrown) {
+    if (codeOf(thrown) === 'ENOENT') return false;
+    throw fileError(thrown, 'cannot look at the store', path);
+  }
+  if (stats.isSymbolicLink()) {
+    throw new SecretsError('Denied', `the store is a symbolic link, which is not followed: ${path}`, {
+      hint: 'name the real folder in the store’s path setting',
+    });
+  }
+  if (!stats.isDirectory()) throw new SecretsError('Invalid', `the store is not a folder: ${path}`);
+  checkOwner(stats.uid, path);
+  const open = stats.mode & (rule.hidden ? 0o077 : 0o022);
+  if (open !== 0) throw openToOthers(path, stats.mode, 'chmod 700');
+  return true;
+}
+
+function checkOwner(uid: number, path: string): void {
+  const own = process.getuid?.();
+  if (own !== undefined && uid !== own) {
+    throw new SecretsError('Denied', `${path} belongs to another user (uid ${uid})`, {
+      hint: 'use a store of your own, or change its owner',
+    });
+  }
+}
+
+function openToOthers(path: string, mode: number, command: string): SecretsError {
+  return new SecretsError('Denied', `${path} is open to other users (mode ${(mode & 0o777).toString(8)})`, {
+    hint: `run: ${command} ${path}`,
+  });
+}
+
+/**
+ * Reads a whole file that must not be a link.
+ * @param secret also refuse one that others can read
+ * @returns undefined when there is none
+ */
+export function readPrivateFile(path: string, what: string, secret: boolean): Buffer | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, O_RDONLY | O_NOFOLLOW);
+  } catch (thrown) {
+    if (codeOf(thrown) === 'ENOENT') return undefined;
+    throw fileError(thrown, `cannot read ${what}`, path);
+  }
+  try {
+    const stats = fstatSync(fd);
+    if (!stats.isFile()) throw new SecretsError('Invalid', `${what} is not a regular file: ${path}`);
+    if (secret) {
+      checkOwner(stats.uid, path);
+      if ((stats.mode & 0o077) !== 0) throw openToOthers(path, stats.mode, 'chmod 600');
+    }
+    return readFileSync(fd);
+  } catch (thrown) {
+    throw fileError(thrown, `cannot read ${what}`, path);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Creates a file for the owner alone, with its content on disk before it returns. Removes it if that fails. */
+export function createPrivateFile(path: string, content: Uint8Array, what: string): void {
+  let fd: number;
+  try {
+    fd = openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  } catch (thrown) {
+    throw fileError(thrown, `cannot write ${what}`, path);
+  }
+  try {
+    for (let done = 0; done < content.length;) done += writeSync(fd, content, done);
+    fsyncSync(fd);
+  } catch (thrown) {
+    removeFile(path);
+    throw fileError(thrown, `cannot write ${what}`, path);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Makes the entries of a folder durable (fsync of the folder, as POSIX wants it for new names). */
+export function syncFolder(path: string): void {
+  const fd = openSync(path, O_RDONLY);
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Makes a folder's own entry in its parent durable. */
+export function syncParent(path: string): void {
+  syncFolder(dirname(path));
+}
+
+/** Removes a file; one that is gone already is fine. */
+export function removeFile(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (thrown) {
+    if (codeOf(thrown) !== 'ENOENT') throw fileError(thrown, 'cannot remove a file', path);
+  }
+}
+
+/** The entries of a folder; none when there is no folder. */
+export function entriesOf(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch (thrown) {
+    if (codeOf(thrown) === 'ENOENT') return [];
+    throw fileError(thrown, 'cannot list the store', path);
+  }
+}

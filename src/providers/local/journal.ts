@@ -1,0 +1,388 @@
+/**
+ * Events on disk: one small sealed file each, written once, never changed. docs/local-store.md is the normative
+ * description; this is how a write becomes visible exactly once without any lock:
+ *
+ * 1. the sealed event is written to tmp/ and made durable;
+ * 2. `link(tmp, claims/<secret>.<number>)` claims the next number: the system lets one writer do it;
+ * 3. `link(claim, secrets/<secret>/<file>)` publishes it; the folder is made durable; only then is it acknowledged;
+ * 4. the claim and the temporary file are removed.
+ *
+ * A claim holds the whole event, so whoever meets one that its writer left behind (killed between 2 and 3)
+ * finishes it. A claim whose number is published already is void and is removed by whoever meets it.
+ */
+import { existsSync, linkSync, lstatSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { SecretsError } from '../../core/errors.ts';
+import { associatedData, BoxError, fileKey, hiddenId, seal, unseal } from './crypto.ts';
+import {
+  codeOf,
+  createPrivateFile,
+  entriesOf,
+  fileError,
+  makePrivateFolder,
+  readPrivateFile,
+  removeFile,
+  syncFolder,
+  syncParent,
+} from './files.ts';
+import { type Keys, newId } from './manifest.ts';
+import type { EventBody, StoredEvent } from './state.ts';
+
+const MAGIC = Buffer.from('SLE1');
+const HEADER = 34;
+const FILE_NAME = /^(\d{10})-(\d{14})-([0-9a-f]{32})\.sealed$/;
+/** A temporary file this old belongs to no living writer. */
+const STALE_TMP_MS = 3_600_000;
+const TRIES = 1000;
+
+/** A file that can't be used, or one that is missing. */
+export interface Damage {
+  readonly file: string;
+  readonly number: number;
+  readonly why: string;
+}
+
+/** Everything of one secret that is on disk. */
+export interface Journal {
+  /** In order: by number, then time, then id. */
+  readonly events: readonly StoredEvent[];
+  readonly damage: readonly Damage[];
+  /** The highest number on disk, damaged files included. */
+  readonly lastNumber: number;
+}
+
+/** What a file's name says. */
+export interface FileParts {
+  readonly file: string;
+  readonly number: number;
+  readonly at: number;
+  readonly id: string;
+}
+
+/** What to append, given what is there; called again whenever somebody else was faster. */
+export type Decide = (journal: Journal) => EventBody;
+
+export class JournalFolder {
+  readonly root: string;
+  readonly keys: Keys;
+  readonly #now: () => Date;
+
+  constructor(root: string, keys: Keys, now: () => Date) {
+    this.root = root;
+    this.keys = keys;
+    this.#now = now;
+  }
+
+  /** The folder name of a secret. @throws SecretsError Invalid for one that a visible store can't name */
+  secretId(name: string): string {
+    return this.keys.names === 'hidden' ? hiddenId(this.keys.nameKey, name) : visibleId(name);
+  }
+
+  /** The folder names of all secrets. */
+  secretIds(): string[] {
+    return entriesOf(join(this.root, 'secrets')).filter((entry) => !entry.startsWith('.'));
+  }
+
+  /** The folder of a secret. */
+  folder(sid: string): string {
+    return join(this.root, 'secrets', sid);
+  }
+
+  /** The files of one secret, oldest first. */
+  files(sid: string): FileParts[] {
+    return entriesOf(this.folder(sid))
+      .sort()
+      .flatMap((file) => {
+        const match = FILE_NAME.exec(file);
+        return match === null
+          ? []
+          : [{ file, number: Number(match[1]), at: Number(match[2]), id: match[3] as string }];
+      });
+  }
+
+  /** Opens one file. @throws SecretsError Integrity when it was changed, cut or swapped */
+  read(sid: string, parts: FileParts): StoredEvent {
+    const path = join(this.folder(sid), parts.file);
+    const bytes = readPrivateFile(path, 'an entry of the store', false);
+    if (bytes === undefined) throw new GoneError('Integrity', `disappeared while it was read: ${path}`);
+    try {
+      return this.#unseal(sid, parts, bytes);
+    } catch (cause) {
+      if (!(cause instanceof BoxError) && !(cause instanceof SyntaxError)) throw cause;
+      throw new SecretsError('Integrity', `was changed or damaged: ${path}`, { cause });
+    }
+  }
+
+  #unseal(sid: string, { file, number, at, id }: FileParts, bytes: Buffer): StoredEvent {
+    const header = parseHeader(bytes);
+    if (header === undefined || header.id !== id || header.at !== at)
+      throw new BoxError('has a wrong header');
+    const dataKey = this.keys.dataKeys.get(header.keyId);
+    if (dataKey === undefined) throw new BoxError('sealed under a key that the store does not have');
+    const plain = unseal(fileKey(dataKey, id), bytes.subarray(HEADER), this.#aad(header.keyId, sid, file));
+    const body = JSON.parse(plain.toString('utf8')) as EventBody;
+    if (this.secretId(body.name) !== sid) throw new BoxError('belongs to another secret');
+    return { ...body, number, at, id };
+  }
+
+  /** The bytes of an event's file. */
+  sealEvent(sid: string, event: StoredEvent): Buffer {
+    const { number, at, id, ...body } = event;
+    const { currentId, dataKeys } = this.keys;
+    const key = fileKey(dataKeys.get(currentId) as Buffer, id);
+    const box = seal(
+      key,
+      Buffer.from(JSON.stringify(body)),
+      this.#aad(currentId, sid, fileName(number, at, id)),
+    );
+    return Buffer.concat([printHeader({ keyId: currentId, id, at }), box]);
+  }
+
+  #aad(keyId: string, sid: string, file: string): Buffer {
+    return associatedData('secrets-local/1/event', this.keys.store, keyId, sid, file);
+  }
+
+  /**
+   * Everything of one secret. Never throws for a damaged file: it is listed.
+   * @param cache events read before, by file: files never change, so a writer that repeats reads only new ones
+   */
+  load(sid: string, cache = new Map<string, StoredEvent>()): Journal {
+    const events: StoredEvent[] = [];
+    const damage: Damage[] = [];
+    const files = this.files(sid);
+    for (const parts of files) {
+      try {
+        const event = cache.get(parts.file) ?? this.read(sid, parts);
+        cache.set(parts.file, event);
+        events.push(event);
+      } catch (thrown) {
+        if (!(thrown instanceof SecretsError) || thrown.kind !== 'Integrity') throw thrown;
+        // The file of a version that is being destroyed may go away between listing and reading.
+        if (thrown instanceof GoneError) continue;
+        damage.push({ file: parts.file, number: parts.number, why: thrown.message });
+      }
+    }
+    const known = new Set([
+      ...events.flatMap((event) => (event.type === 'destroy' ? [event.id, event.target] : [event.id])),
+      ...damage.map(({ file }) => idOf(file)),
+    ]);
+    for (const { parent, number } of events) {
+      if (parent !== undefined && !known.has(parent)) {
+        damage.push({
+          file: `*-${parent}.sealed`,
+          number: number - 1,
+          why: 'a file of its history is missing',
+        });
+      }
+    }
+    return { events, damage, lastNumber: files.at(-1)?.number ?? 0 };
+  }
+
+  /**
+   * Appends one event to a secret, after `decide` has seen everything before it, and returns it once it is
+   * durable. What `decide` throws ends it.
+   * @throws SecretsError Failed (disk full), Denied, Unsupported (no hard links)
+   */
+  append(name: string, decide: Decide): StoredEvent {
+    const sid = this.secretId(name);
+    const cache = new Map<string, StoredEvent>();
+    this.#removeStaleTmp();
+    for (let attempt = 0; attempt < TRIES; attempt += 1) {
+      this.#makeFolders(sid);
+      this.#finishClaims(sid);
+      const journal = this.load(sid, cache);
+      const last = journal.events.at(-1);
+      const number = journal.lastNumber + 1;
+      const body: EventBody = { ...decide(journal), ...(last !== undefined && { parent: last.id }) };
+      const at = Math.max(this.#now().getTime(), last?.at ?? 0);
+      const id = newId(16);
+      const event: StoredEvent = { ...body, number, at, id };
+      if (this.#publish(sid, event, this.sealEvent(sid, event))) return event;
+    }
+    throw new SecretsError('Conflict', `${TRIES} other writers were faster`, {
+      hint: 'repeat when fewer write at once',
+    });
+  }
+
+  #makeFolders(sid: string): void {
+    makePrivateFolder(join(this.root, 'tmp'));
+    makePrivateFolder(join(this.root, 'claims'));
+    const folder = this.folder(sid);
+    if (makePrivateFolder(folder)) syncParent(folder);
+  }
+
+  #removeStaleTmp(): void {
+    const tmp = join(this.root, 'tmp');
+    for (const entry of entriesOf(tmp)) {
+      const path = join(tmp, entry);
+      try {
+        if (Date.now() - lstatSync(path).mtimeMs > STALE_TMP_MS)
+          rmSync(path, { recursive: true, force: true });
+      } catch (thrown) {
+        if (codeOf(thrown) !== 'ENOENT') throw fileError(thrown, 'cannot tidy up', path);
+      }
+    }
+  }
+
+  /** Finishes or removes the claims that other writers left, or are about to finish themselves. */
+  #finishClaims(sid: string): void {
+    const prefix = `${sid}.`;
+    for (const entry of entriesOf(join(this.root, 'claims'))) {
+      if (!entry.startsWith(prefix)) continue;
+      const claim = join(this.root, 'claims', entry);
+      const bytes = readPrivateFile(claim, 'a claim', false);
+      if (bytes === undefined) continue;
+      const number = Number(entry.slice(prefix.length));
+      const published = this.files(sid).some((parts) => parts.number === number);
+      const header = published ? undefined : parseHeader(bytes);
+      if (header !== undefined) {
+        try {
+          linkSync(claim, join(this.folder(sid), fileName(number, header.at, header.id)));
+          syncFolder(this.folder(sid));
+        } catch (thrown) {
+          // Its writer, or another helper, was faster.
+          if (codeOf(thrown) !== 'EEXIST' && codeOf(thrown) !== 'ENOENT') {
+            throw fileError(thrown, 'cannot finish another write', claim);
+          }
+        }
+      }
+      removeFile(claim);
+    }
+  }
+
+  /** @returns false when another writer has the number */
+  #publish(sid: string, { number, at, id }: StoredEvent, bytes: Buffer): boolean {
+    const tmp = join(this.root, 'tmp', newId(16));
+    const claim = join(this.root, 'claims', `${sid}.${String(number).padStart(10, '0')}`);
+    const final = join(this.folder(sid), fileName(number, at, id));
+    createPrivateFile(tmp, bytes, 'the secret');
+    try {
+      try {
+        linkSync(tmp, claim);
+      } catch (thrown) {
+        if (codeOf(thrown) === 'EEXIST') return false;
+        throw fileError(thrown, 'cannot write the secret', claim);
+      }
+      if ((this.files(sid).at(-1)?.number ?? 0) >= number) {
+        removeFile(claim);
+        return false;
+      }
+      return this.#link(tmp, claim, final);
+    } finally {
+      removeFile(tmp);
+    }
+  }
+
+  #link(tmp: string, claim: string, final: string): boolean {
+    try {
+      linkSync(tmp, final);
+    } catch (thrown) {
+      // EEXIST: somebody finished our claim. Otherwise take the claim back, unless they did so just now.
+      if (codeOf(thrown) !== 'EEXIST') {
+        removeFile(claim);
+        if (!existsSync(final)) {
+          // The whole secret was purged meanwhile: begin again.
+          if (codeOf(thrown) === 'ENOENT') return false;
+          throw fileError(thrown, 'cannot write the secret', final);
+        }
+      }
+    }
+    try {
+      syncFolder(join(final, '..'));
+    } catch (thrown) {
+      throw fileError(thrown, 'cannot make the write durable', final);
+    }
+    removeFile(claim);
+    return true;
+  }
+
+  /** Writes an event's file anew under the current data key, in place. For renewal of keys. */
+  reseal(sid: string, parts: FileParts): void {
+    const event = this.read(sid, parts);
+    const tmp = join(this.root, 'tmp', newId(16));
+    makePrivateFolder(join(this.root, 'tmp'));
+    createPrivateFile(tmp, this.sealEvent(sid, event), 'the store');
+    try {
+      renameSync(tmp, join(this.folder(sid), parts.file));
+    } catch (thrown) {
+      removeFile(tmp);
+      if (codeOf(thrown) !== 'ENOENT') throw fileError(thrown, 'cannot renew the key of', parts.file);
+    }
+  }
+
+  /** Removes the file of one event. */
+  remove(sid: string, event: StoredEvent): void {
+    removeFile(join(this.folder(sid), fileName(event.number, event.at, event.id)));
+    syncFolder(this.folder(sid));
+  }
+
+  /** Removes a secret with everything of it, at once: the folder is moved away, then emptied. */
+  purge(sid: string): void {
+    makePrivateFolder(join(this.root, 'tmp'));
+    const dropClaims = (): void => {
+      for (const entry of entriesOf(join(this.root, 'claims'))) {
+        if (entry.startsWith(`${sid}.`)) removeFile(join(this.root, 'claims', entry));
+      }
+    };
+    dropClaims();
+    const trash = join(this.root, 'tmp', newId(16));
+    try {
+      renameSync(this.folder(sid), trash);
+      syncFolder(join(this.root, 'secrets'));
+      dropClaims();
+      rmSync(trash, { recursive: true, force: true });
+    } catch (thrown) {
+      throw fileError(thrown, 'cannot purge', this.folder(sid));
+    }
+  }
+}
+
+/** The file went away between listing and reading. */
+class GoneError extends SecretsError {}
+
+function fileName(number: number, at: number, id: string): string {
+  return `${String(number).padStart(10, '0')}-${String(at).padStart(14, '0')}-${id}.sealed`;
+}
+
+function idOf(file: string): string {
+  return (FILE_NAME.exec(file) as RegExpExecArray)[3] as string;
+}
+
+interface Header {
+  readonly keyId: string;
+  readonly id: string;
+  readonly at: number;
+}
+
+/** magic (4) ‖ key id (8) ‖ event id (16) ‖ time (6, milliseconds, big-endian). */
+function parseHeader(bytes: Buffer): Header | undefined {
+  if (bytes.length < HEADER || !bytes.subarray(0, 4).equals(MAGIC)) return undefined;
+  return {
+    keyId: bytes.subarray(4, 12).toString('hex'),
+    id: bytes.subarray(12, 28).toString('hex'),
+    at: bytes.readUIntBE(28, 6),
+  };
+}
+
+function printHeader({ keyId, id, at }: Header): Buffer {
+  const time = Buffer.alloc(6);
+  time.writeUIntBE(at, 0, 6);
+  return Buffer.concat([MAGIC, Buffer.from(keyId, 'hex'), Buffer.from(id, 'hex'), time]);
+}
+
+/** A name as a folder name that can be turned back, safe on systems that ignore case. */
+export function visibleId(name: string): string {
+  const encoded = [...Buffer.from(name, 'utf8')]
+    .map((byte) => {
+      const char = String.fromCharCode(byte);
+      return /[a-z0-9_-]/.test(char) ? char : `%${byte.toString(16).padStart(2, '0')}`;
+    })
+    .join('');
+  if (encoded.length > 200) {
+    throw new SecretsError(
+      'Invalid',
+      'the name is too long for a store with visible names (200 bytes when encoded)',
+    );
+  }
+  return encoded;
+}

@@ -1,0 +1,156 @@
+/**
+ * store.json: what the store is and how its data key is wrapped. Every field is authenticated: the sealed part
+ * binds all the others as associated data, so a changed byte is an integrity error or changes nothing.
+ */
+import { randomBytes } from 'node:crypto';
+import { SecretsError } from '../../core/errors.ts';
+import { isJsonObject } from '../../core/json.ts';
+import { associatedData, BoxError, KEY_LENGTH, seal, unseal } from './crypto.ts';
+import type { KeyMethod } from './settings.ts';
+
+/** How the current data key can be had. What is in it beside `method` belongs to the method. */
+export interface KeyRecord {
+  /** Id of the data key: 16 hex digits. */
+  readonly id: string;
+  readonly method: KeyMethod;
+  /** base64 of the wrapped data key; of an age file for `age`. */
+  readonly wrapped: string;
+  /** `passphrase`: base64 salt of scrypt. */
+  readonly salt?: string;
+  /** `age`: who can unwrap it. */
+  readonly recipients?: readonly string[];
+}
+
+export interface Manifest {
+  readonly format: 1;
+  /** 32 hex digits. */
+  readonly store: string;
+  readonly names: 'hidden' | 'visible';
+  readonly key: KeyRecord;
+  /** base64 of the sealed `Inner`. */
+  readonly sealed: string;
+}
+
+/** What only a holder of the data key learns. */
+interface Inner {
+  readonly nameKey: string;
+  /** Data keys of the past: files that a slow writer or a merged branch brought are still sealed under them. */
+  readonly retired: readonly { readonly id: string; readonly key: string }[];
+}
+
+/** The opened store: all keys in memory. */
+export interface Keys {
+  readonly store: string;
+  readonly names: 'hidden' | 'visible';
+  readonly currentId: string;
+  /** Data keys by id, the current one among them. */
+  readonly dataKeys: ReadonlyMap<string, Buffer>;
+  readonly nameKey: Buffer;
+}
+
+export function newId(bytes: number): string {
+  return randomBytes(bytes).toString('hex');
+}
+
+/** Bytes that bind a wrapped data key to its store. */
+export function wrapAad(store: string, id: string, method: KeyMethod): Buffer {
+  return associatedData('secrets-local/1/key', store, id, method);
+}
+
+function innerAad({ format, store, names, key }: Omit<Manifest, 'sealed'>): Buffer {
+  const recipients = (key.recipients ?? []).join('\n');
+  return associatedData(
+    'secrets-local/1/manifest',
+    String(format),
+    store,
+    names,
+    key.id,
+    key.method,
+    key.wrapped,
+    key.salt ?? '',
+    recipients,
+  );
+}
+
+/** The manifest of a store with these keys, its current data key wrapped as `key` says. */
+export function makeManifest(keys: Keys, key: KeyRecord): Manifest {
+  const current = keys.dataKeys.get(keys.currentId) as Buffer;
+  const retired = [...keys.dataKeys]
+    .filter(([id]) => id !== keys.currentId)
+    .map(([id, value]) => ({ id, key: value.toString('base64') }));
+  const inner: Inner = { nameKey: keys.nameKey.toString('base64'), retired };
+  const head = { format: 1, store: keys.store, names: keys.names, key } as const;
+  return {
+    ...head,
+    sealed: seal(current, Buffer.from(JSON.stringify(inner)), innerAad(head)).toString('base64'),
+  };
+}
+
+/** The bytes of store.json. */
+export function printManifest(manifest: Manifest): Buffer {
+  return Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`);
+}
+
+/** Reads store.json without any key. @throws SecretsError Integrity when it is not one */
+export function parseManifest(bytes: Uint8Array, path: string): Manifest {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw damaged(path, 'is not JSON', cause);
+  }
+  if (!isJsonObject(value) || !isJsonObject(value['key'])) throw damaged(path, 'has no key record');
+  if (typeof value['format'] === 'number' && value['format'] > 1) {
+    throw new SecretsError(
+      'Unsupported',
+      `the local store has format ${value['format']}, this version reads 1: ${path}`,
+      {
+        hint: 'upgrade secrets',
+      },
+    );
+  }
+  const { key } = value;
+  const texts = [value['store'], value['sealed'], key['id'], key['wrapped'], key['salt'] ?? ''];
+  const methods: readonly unknown[] = ['keychain', 'key-file', 'passphrase', 'age'];
+  const fits =
+    value['format'] === 1 &&
+    (value['names'] === 'hidden' || value['names'] === 'visible') &&
+    methods.includes(key['method']) &&
+    texts.every((text) => typeof text === 'string') &&
+    /^[0-9a-f]{32}$/.test(String(value['store'])) &&
+    /^[0-9a-f]{16}$/.test(String(key['id'])) &&
+    (key['recipients'] === undefined ||
+      (Array.isArray(key['recipients']) && key['recipients'].every((entry) => typeof entry === 'string')));
+  if (!fits) throw damaged(path, 'has fields that no store has');
+  return value as unknown as Manifest;
+}
+
+/** Opens the sealed part with the unwrapped data key. @throws SecretsError Integrity */
+export function openManifest(manifest: Manifest, dataKey: Buffer, path: string): Keys {
+  const { store, names, key, sealed } = manifest;
+  let inner: Inner;
+  try {
+    const plain = unseal(dataKey, Buffer.from(sealed, 'base64'), innerAad(manifest));
+    inner = JSON.parse(plain.toString('utf8')) as Inner;
+  } catch (cause) {
+    throw damaged(path, 'was changed', cause);
+  }
+  const dataKeys = new Map([[key.id, dataKey]]);
+  for (const old of inner.retired) dataKeys.set(old.id, Buffer.from(old.key, 'base64'));
+  return { store, names, currentId: key.id, dataKeys, nameKey: Buffer.from(inner.nameKey, 'base64') };
+}
+
+/** Unwraps a data key sealed under a key-encryption key. @throws BoxError */
+export function unwrapKey(kek: Uint8Array, manifest: Pick<Manifest, 'store' | 'key'>): Buffer {
+  const { store, key } = manifest;
+  const plain = unseal(kek, Buffer.from(key.wrapped, 'base64'), wrapAad(store, key.id, key.method));
+  if (plain.length !== KEY_LENGTH) throw new BoxError('has the wrong length');
+  return plain;
+}
+
+function damaged(path: string, why: string, cause?: unknown): SecretsError {
+  return new SecretsError('Integrity', `the local store's store.json ${why}: ${path}`, {
+    hint: 'restore store.json from a backup or from version control',
+    cause,
+  });
+}

@@ -1,0 +1,190 @@
+/** What a secret's events come to. Pure. */
+import { SecretsError } from '../../core/errors.ts';
+import type { VersionInfo } from '../provider.ts';
+
+interface Common {
+  /** The secret's name; sealed with the rest. */
+  readonly name: string;
+  /** Id of the event that was the newest when this one was written. */
+  readonly parent?: string;
+  /** Who wrote it: the user's name on that machine. */
+  readonly by?: string;
+}
+
+/** What one event says. */
+export type EventBody = Common &
+  (
+    | {
+        readonly type: 'value';
+        /** 1, 2, 3 …: one more than the highest before. Two branches of a repository may both have it. */
+        readonly version: number;
+        readonly stage: 'current' | 'pending';
+        /** base64 */
+        readonly value: string;
+        readonly labels?: Readonly<Record<string, string | null>>;
+        readonly description?: string;
+        /** Milliseconds since 1970. */
+        readonly expires?: number;
+      }
+    /** The version written by event `target` becomes current. */
+    | { readonly type: 'current'; readonly target: string }
+    | { readonly type: 'delete' }
+    | { readonly type: 'restore' }
+    /** The version written by event `target` is gone for good; its number and time stay known. */
+    | {
+        readonly type: 'destroy';
+        readonly target: string;
+        readonly version: number;
+        readonly written: number;
+      }
+  );
+
+/** An event with its place in the order. */
+export type StoredEvent = EventBody & {
+  readonly number: number;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  /** 32 hex digits. */
+  readonly id: string;
+};
+
+export type ValueEvent = Extract<StoredEvent, { type: 'value' }>;
+
+/** One version and what has become of it. */
+export interface FoldedVersion {
+  /** What users call it: `3`, or `3.1f2e3d4c` when two versions have the number 3. */
+  readonly id: string;
+  readonly eventId: string;
+  readonly at: number;
+  readonly by: string | undefined;
+  readonly forked: boolean;
+  /** Missing when the version is destroyed. */
+  readonly event: ValueEvent | undefined;
+}
+
+export interface SecretState {
+  readonly name: string;
+  /** Oldest first. */
+  readonly versions: readonly FoldedVersion[];
+  readonly current: FoldedVersion | undefined;
+  readonly previous: FoldedVersion | undefined;
+  readonly pending: FoldedVersion | undefined;
+  readonly deletedAt: number | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly description: string | undefined;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly highestVersion: number;
+}
+
+/** The state after all events, which are in order. `undefined` when there are none. */
+export function fold(events: readonly StoredEvent[]): SecretState | undefined {
+  const [first] = events;
+  const last = events.at(-1);
+  if (first === undefined || last === undefined) return undefined;
+  const raw = new Map<
+    string,
+    { version: number; at: number; by: string | undefined; event: ValueEvent | undefined }
+  >();
+  const labels = new Map<string, string>();
+  let description: string | undefined;
+  let current: string | undefined;
+  let previous: string | undefined;
+  let pending: string | undefined;
+  let deletedAt: number | undefined;
+  const promote = (id: string): void => {
+    if (id === current) return;
+    previous = current;
+    current = id;
+    if (pending === id) pending = undefined;
+  };
+  for (const event of events) {
+    switch (event.type) {
+      case 'value':
+        raw.set(event.id, { version: event.version, at: event.at, by: event.by, event });
+        for (const [label, value] of Object.entries(event.labels ?? {})) {
+          if (value === null) labels.delete(label);
+          else labels.set(label, value);
+        }
+        if (event.description !== undefined) description = event.description;
+        if (event.stage === 'pending') pending = event.id;
+        else promote(event.id);
+        deletedAt = undefined;
+        break;
+      case 'current':
+        if (raw.has(event.target)) promote(event.target);
+        break;
+      case 'delete':
+        deletedAt ??= event.at;
+        break;
+      case 'restore':
+        deletedAt = undefined;
+        break;
+      case 'destroy':
+        raw.set(event.target, { version: event.version, at: event.written, by: undefined, event: undefined });
+        if (previous === event.target) previous = undefined;
+        if (pending === event.target) pending = undefined;
+        break;
+    }
+  }
+  const counts = new Map<number, number>();
+  for (const { version } of raw.values()) counts.set(version, (counts.get(version) ?? 0) + 1);
+  const versions = [...raw].map(([eventId, { version, at, by, event }]): FoldedVersion => {
+    const forked = (counts.get(version) ?? 0) > 1;
+    return {
+      id: forked ? `${version}.${eventId.slice(0, 8)}` : String(version),
+      eventId,
+      at,
+      by,
+      forked,
+      event,
+    };
+  });
+  const find = (id: string | undefined): FoldedVersion | undefined =>
+    versions.find(({ eventId }) => eventId === id);
+  return {
+    name: first.name,
+    versions,
+    current: find(current),
+    previous: find(previous),
+    pending: find(pending),
+    deletedAt,
+    labels: Object.fromEntries(labels),
+    description,
+    createdAt: first.at,
+    updatedAt: last.at,
+    highestVersion: Math.max(0, ...[...raw.values()].map(({ version }) => version)),
+  };
+}
+
+/** The version a user named. @throws SecretsError NotFound, Invalid for a number that two versions have */
+export function findVersion(state: SecretState, id: string): FoldedVersion {
+  const exact = state.versions.find((version) => version.id === id);
+  if (exact !== undefined) return exact;
+  const forks = state.versions.filter((version) => version.forked && version.id.startsWith(`${id}.`));
+  if (forks.length > 0) {
+    throw new SecretsError('Invalid', `version ${id} was written on two branches`, {
+      hint: `name one of ${forks.map((fork) => fork.id).join(', ')}`,
+    });
+  }
+  throw new SecretsError('NotFound', `has no version ${id}`, { hint: 'secrets history lists them' });
+}
+
+/** A version for people: its state, stages and time. */
+export function versionInfo(state: SecretState, version: FoldedVersion): VersionInfo {
+  const stages = [
+    ...(state.current === version ? ['current'] : []),
+    ...(state.previous === version ? ['previous'] : []),
+    ...(state.pending === version ? ['pending'] : []),
+  ];
+  const expires = version.event?.expires;
+  return {
+    id: version.id,
+    state: version.event === undefined ? 'destroyed' : state.deletedAt === undefined ? 'enabled' : 'deleted',
+    stages,
+    createdAt: new Date(version.at),
+    createdBy: version.by,
+    expiresAt: expires === undefined ? undefined : new Date(expires),
+    note: version.forked ? `two branches wrote version ${version.id.split('.', 1)[0]}` : undefined,
+  };
+}
