@@ -11,6 +11,8 @@ import type { World } from './world.ts';
 
 /** 128 + SIGINT, as shells count. */
 const INTERRUPTED = 130;
+/** The reader of stdout went away: the first write after that, and the later ones. */
+const PIPE_CLOSED: ReadonlySet<string> = new Set(['EPIPE', 'ERR_STREAM_DESTROYED']);
 
 /** Runs one command line to its end. Resolves to the exit code; never rejects. */
 export async function main(world: World): Promise<number> {
@@ -98,6 +100,7 @@ async function runCommand(
 ): Promise<number> {
   const session = new Session(world, options);
   const stopListening = world.onSignal('SIGINT', () => session.interrupt.abort());
+  session.releaseSignals = stopListening;
   try {
     if (spec.load === undefined) throw new SecretsError('Usage', `${spec.name} needs a verb`);
     const { run } = await spec.load();
@@ -115,7 +118,7 @@ async function runCommand(
 function fail(world: World, options: CommonOptions, thrown: unknown): number {
   if (thrown instanceof Error && thrown.name === 'Interrupted') return INTERRUPTED;
   // The reader of our output went away (`secrets list | head -1`): not an error of ours.
-  if (thrown instanceof Error && (thrown as NodeJS.ErrnoException).code === 'EPIPE') return 0;
+  if (thrown instanceof Error && PIPE_CLOSED.has((thrown as NodeJS.ErrnoException).code ?? '')) return 0;
   const error = toSecretsError(thrown);
   reportError(world, error, options);
   return error.exitCode;

@@ -30,7 +30,9 @@ async function start(): Promise<void> {
     return;
   }
   // A reader that went away is no error: `secrets list | head -1`.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+  // Other errors of stdout reach the command through its write; this keeps both from ending in a stack trace.
+  process.stdout.on('error', () => {});
+  process.stderr.on('error', () => {});
   const [{ main }, { providers }] = await Promise.all([
     import('./cli.ts'),
     import('./providers/registry.ts'),

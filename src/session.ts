@@ -20,6 +20,7 @@ export class Session {
   /** Aborts everything under way: the user interrupted. */
   readonly interrupt = new AbortController();
   readonly #providers = new Map<string, Promise<Provider>>();
+  readonly #opened: Provider[] = [];
   #config: Promise<Config> | undefined;
 
   constructor(world: World, options: CommonOptions) {
@@ -121,7 +122,9 @@ export class Session {
     if (descriptor === undefined)
       throw new SecretsError('Usage', `store ${name} has an unknown provider ${store.provider}`);
     const { open } = await descriptor.load();
-    return open({ ...store.settings, ...extra }, this.providerContext(name));
+    const provider = open({ ...store.settings, ...extra }, this.providerContext(name));
+    this.#opened.push(provider);
+    return provider;
   }
 
   /** What a provider is told of this machine. */
@@ -173,6 +176,14 @@ export class Session {
   debug(message: string): void {
     if (this.options.debug === true) this.world.stderr.write(`secrets: debug: ${singleLine(message)}\n`);
   }
+
+  /** The stores that are open by now. */
+  openedProviders(): readonly Provider[] {
+    return this.#opened;
+  }
+
+  /** Stops listening for signals: from here on they belong to a child. Set by the program. */
+  releaseSignals: () => void = () => {};
 
   /** Closes every store that was opened. */
   async close(): Promise<void> {

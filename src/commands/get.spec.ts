@@ -11,6 +11,7 @@ export const get: CommandSpec = {
   options: [
     { flags: '-n, --newline', description: 'end the value with a newline' },
     { flags: '-o, --out <file>', description: 'write the value to this file (mode 0600) instead of stdout' },
+    { flags: '--raw', description: 'print control characters and binary to a terminal too' },
     { flags: '--metadata', description: 'print what is known of the secret, without its value' },
     { flags: '--default <value>', description: 'print this when there is no such secret or key' },
   ],

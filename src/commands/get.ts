@@ -1,18 +1,104 @@
-import { combineErrors } from '../core/errors.ts';
+import { lstatSync } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
+import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
+import type { Resolved } from '../core/resolver.ts';
+import { codeOf, fileError, replacePrivateFile } from '../files.ts';
+import { compact, secretJson, utf8, valueJson, versionJson } from '../output/shapes.ts';
 import type { Session } from '../session.ts';
+import type { CommonOptions } from './options.ts';
 import type { Invocation } from './spec.ts';
 
-interface GetOptions {
+interface GetOptions extends CommonOptions {
   readonly newline?: boolean;
+  readonly out?: string;
+  readonly raw?: boolean;
+  readonly metadata?: boolean;
+  readonly default?: string;
 }
 
 export async function run(session: Session, { args, options }: Invocation<GetOptions>): Promise<void> {
-  const resolved = await session.resolve(args);
-  const errors = resolved.flatMap((result) => (result.ok ? [] : [result.error]));
-  if (errors.length > 0) throw combineErrors(errors, `${errors.length} of ${args.length} references failed`);
-  const newline = options.newline === true || args.length > 1 || session.world.stdout.isTTY === true;
-  for (const result of resolved) {
-    if (!result.ok) continue;
-    await session.print(newline ? Buffer.concat([result.value, Buffer.from('\n')]) : result.value);
+  if (options.metadata === true) {
+    await printMetadata(session, args);
+    return;
   }
+  if (options.out !== undefined && args.length > 1) {
+    throw new SecretsError('Usage', '--out takes one reference', { hint: 'call once for each file' });
+  }
+  const resolved = await session.resolve(args);
+  const usable = (result: Resolved): boolean =>
+    result.ok || (options.default !== undefined && result.error.kind === 'NotFound');
+  const errors = resolved.flatMap((result) => (result.ok || usable(result) ? [] : [result.error]));
+  if (errors.length > 0) throw combineErrors(errors, `${errors.length} of ${args.length} references failed`);
+
+  const valueOf = (result: Resolved): Uint8Array =>
+    result.ok ? result.value : Buffer.from(options.default ?? '');
+  if (options.out !== undefined) {
+    const [result] = resolved as readonly [Resolved];
+    await writeOut(session, options.out, result.target.text, valueOf(result));
+    return;
+  }
+  if (options.json === true) {
+    const objects = resolved.map((result) => ({
+      reference: result.target.text,
+      ...valueJson(valueOf(result)),
+      ...(result.ok ? versionJson(result.secret) : {}),
+    }));
+    await session.printJson(args.length === 1 ? objects[0] : objects);
+    return;
+  }
+  const terminal = session.world.stdout.isTTY === true;
+  const newline = options.newline === true || args.length > 1 || terminal;
+  for (const result of resolved) {
+    const value = valueOf(result);
+    if (terminal && options.raw !== true) checkPrintable(value, result.target.text);
+    await session.print(newline ? Buffer.concat([value, Buffer.from('\n')]) : value);
+  }
+}
+
+/** Writes the value to a file for its owner alone; says so when that replaces one. */
+async function writeOut(session: Session, out: string, reference: string, value: Uint8Array): Promise<void> {
+  const path = isAbsolute(out) ? out : join(session.world.cwd, out);
+  let replaced = false;
+  try {
+    const stats = lstatSync(path);
+    if (!stats.isFile()) {
+      const what = stats.isSymbolicLink() ? 'a symbolic link, which is not followed' : 'not a regular file';
+      throw new SecretsError('Denied', `${path} is ${what}`, { hint: 'name another file, or use a pipe' });
+    }
+    replaced = true;
+  } catch (thrown) {
+    if (codeOf(thrown) !== 'ENOENT') throw fileError(thrown, 'cannot write the value', path);
+  }
+  replacePrivateFile(path, value, 'the value');
+  if (replaced) session.warn(`${out} was there and is replaced`);
+  if (session.options.json === true)
+    await session.printJson({ reference, out: path, bytes: value.length, replaced });
+  else session.note(`${reference}: written to ${out}`);
+}
+
+async function printMetadata(session: Session, args: readonly string[]): Promise<void> {
+  const objects: object[] = [];
+  const errors: SecretsError[] = [];
+  for (const text of args) {
+    const target = await session.target(text);
+    try {
+      const provider = await session.open(target.store, target.native);
+      objects.push(secretJson(target.store, await provider.describe(target.reference.name, session.call())));
+    } catch (thrown) {
+      errors.push(toSecretsError(thrown).forReference(target.text));
+    }
+  }
+  if (errors.length > 0) throw combineErrors(errors, `${errors.length} of ${args.length} references failed`);
+  await session.printJson(args.length === 1 ? objects[0] : objects.map((object) => compact({ ...object })));
+}
+
+/** A terminal obeys control characters: a stored value must not be able to give it orders (CWE-150). */
+function checkPrintable(value: Uint8Array, reference: string): void {
+  const text = utf8(value);
+  if (text !== undefined && !/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/.test(text.replaceAll('\r\n', '\n')))
+    return;
+  throw new SecretsError('Invalid', 'the value is not plain text, so it is not shown on a terminal', {
+    reference,
+    hint: 'use --out FILE, a pipe, or --raw',
+  });
 }

@@ -1,14 +1,251 @@
-import { buffer } from 'node:stream/consumers';
+import { parseDuration } from '../core/duration.ts';
+import { SecretsError, toSecretsError } from '../core/errors.ts';
+import { setKeys } from '../core/patch.ts';
+import { secretDocument, type Target } from '../core/resolver.ts';
+import { tell } from '../output/outcome.ts';
+import { compact, utf8, versionJson } from '../output/shapes.ts';
+import type { Provider, SecretVersion, SecretWrite, VersionInfo } from '../providers/provider.ts';
 import type { Session } from '../session.ts';
+import type { CommonOptions } from './options.ts';
+import { newValue, type ValueOptions } from './put-value.ts';
 import type { Invocation } from './spec.ts';
+import { storeTitle } from './with-secret.ts';
 
-export async function run(session: Session, { args }: Invocation): Promise<void> {
-  const target = await session.target(args[0] as string);
+interface PutOptions extends CommonOptions, ValueOptions {
+  readonly key?: readonly string[];
+  readonly ifVersion?: string;
+  readonly ifAbsent?: boolean;
+  readonly label?: readonly string[];
+  readonly description?: string;
+  readonly expires?: string;
+  readonly dryRun?: boolean;
+}
+
+/** How often a change of one key is repeated when others write at the same time. */
+const MERGE_TRIES = 12;
+
+interface Job {
+  readonly session: Session;
+  readonly provider: Provider;
+  readonly target: Target;
+  readonly conditions: Omit<SecretWrite, 'value'>;
+}
+
+export async function run(session: Session, { args, options }: Invocation<PutOptions>): Promise<void> {
+  const [text, argument] = args as [string, string?];
+  const target = await session.target(text);
+  if (target.reference.version !== undefined || target.reference.stage !== undefined) {
+    throw new SecretsError('Usage', 'a new version can’t be written to an old one', {
+      reference: target.text,
+      hint: 'leave ?version= and ?stage= away; secrets restore --version makes an old one current',
+    });
+  }
+  // `password=-` is the key `password`, from stdin.
+  const named = argument === undefined ? undefined : /^([^=]+)=-$/.exec(argument)?.[1];
+  const keys = keysOf(target, [...(options.key ?? []), ...(named === undefined ? [] : [named])]);
   const provider = await session.open(target.store, target.native);
-  const written = await provider.put(
-    target.reference.name,
-    { value: await buffer(session.world.stdin) },
-    session.call(),
+  try {
+    const conditions = await writeOptions(session, target, provider, options);
+    provider.checkName(target.reference.name);
+    const job: Job = { session, provider, target, conditions };
+    if (options.dryRun === true) {
+      await rehearse(job, keys, named === undefined ? argument : undefined, options);
+      return;
+    }
+    const value = await valuesFor(job, keys, named === undefined ? argument : undefined, options);
+    const written =
+      value instanceof Map
+        ? await putKeys(job, value)
+        : await provider.put(target.reference.name, { ...conditions, value }, session.call());
+    const done = `${target.text}: version ${written.id}`;
+    await tell(session, {
+      text: done,
+      json: { reference: target.text, ...versionJson(written) },
+      dryRun: false,
+    });
+  } catch (thrown) {
+    throw toSecretsError(thrown).forReference(target.text);
+  }
+}
+
+/** The whole value, or what each key is set to; every key gets a generated value of its own. */
+async function valuesFor(
+  { session, provider }: Job,
+  keys: readonly string[],
+  argument: string | undefined,
+  options: PutOptions,
+): Promise<Uint8Array | Map<string, string>> {
+  const limit = provider.rules.maxValueBytes;
+  const [first, ...more] = keys;
+  const value = await newValue(session, argument, options, limit);
+  if (first === undefined) return value;
+  const changes = new Map([[first, keyText(value)]]);
+  for (const key of more) {
+    const own = options.generate === undefined ? value : await newValue(session, undefined, options, limit);
+    changes.set(key, keyText(own));
+  }
+  return changes;
+}
+
+function keyText(value: Uint8Array): string {
+  const text = utf8(value);
+  if (text === undefined)
+    throw new SecretsError('Invalid', 'a key of a JSON secret holds text, and this is not UTF-8');
+  return text;
+}
+
+/** `--dry-run`: checks all that can be checked without writing and without asking a person. */
+async function rehearse(
+  job: Job,
+  keys: readonly string[],
+  argument: string | undefined,
+  options: PutOptions,
+): Promise<void> {
+  const { session, provider, target, conditions } = job;
+  const prompts = options.fromFile === undefined && options.generate === undefined && argument === undefined;
+  const asks = prompts && session.world.stdin.isTTY === true;
+  const value = asks ? undefined : await valuesFor(job, keys, argument, options);
+  const before = await current(job);
+  if (conditions.ifAbsent === true && before !== undefined)
+    throw new SecretsError('Conflict', 'exists already');
+  if (conditions.ifVersion !== undefined && conditions.ifVersion !== before?.id) {
+    throw new SecretsError(
+      'Conflict',
+      `its current version is ${before?.id ?? 'none'}, not ${conditions.ifVersion}`,
+    );
+  }
+  if (value instanceof Map) merge(before, value);
+  const { maxValueBytes } = provider.rules;
+  if (value instanceof Uint8Array && value.length > maxValueBytes) {
+    throw new SecretsError('Invalid', `the value is larger than this store takes: ${maxValueBytes} bytes`);
+  }
+  const action = before === undefined ? 'create' : 'update';
+  const what =
+    before === undefined ? 'would create the secret' : `would write a new version after ${before.id}`;
+  const inKeys = keys.length === 0 ? '' : `, setting ${keys.join(', ')}`;
+  await tell(session, {
+    text: `${target.text}: ${what}${inKeys}`,
+    json: compact({ reference: target.text, action, keys: keys.length === 0 ? undefined : keys }),
+    dryRun: true,
+  });
+}
+
+function keysOf(target: Target, more: readonly string[]): readonly string[] {
+  const keys = [...new Set([...(target.reference.key === undefined ? [] : [target.reference.key]), ...more])];
+  const pointer = keys.find((key) => key.startsWith('/'));
+  if (pointer !== undefined) {
+    throw new SecretsError('Unsupported', `put sets whole keys, not a JSON Pointer such as ${pointer}`, {
+      reference: target.text,
+      hint: 'write the whole secret, or a top-level key',
+    });
+  }
+  return keys;
+}
+
+async function writeOptions(
+  session: Session,
+  target: Target,
+  provider: Provider,
+  options: PutOptions,
+): Promise<Omit<SecretWrite, 'value'>> {
+  const conditional = options.ifVersion !== undefined || options.ifAbsent === true;
+  if (conditional && !provider.capabilities.has('cas')) {
+    throw new SecretsError(
+      'Unsupported',
+      `${await storeTitle(session, target.store)} has no conditional write`,
+      {
+        hint: 'leave --if-version and --if-absent away',
+      },
+    );
+  }
+  if (options.ifVersion !== undefined && options.ifAbsent === true) {
+    throw new SecretsError('Usage', '--if-version and --if-absent exclude each other');
+  }
+  const labels = (options.label ?? []).map((label): [string, string | null] => {
+    const [, name, value] = /^([^=]+)=(.*)$/s.exec(label) ?? [];
+    if (name === undefined) {
+      throw new SecretsError('Usage', `${JSON.stringify(label)} is not a label`, {
+        hint: 'write NAME=VALUE, or NAME= to remove one',
+      });
+    }
+    return [name, value === '' || value === undefined ? null : value];
+  });
+  if (labels.length > 0 && !provider.capabilities.has('labels')) {
+    throw new SecretsError('Unsupported', `${await storeTitle(session, target.store)} has no labels`, {
+      hint: 'leave --label away',
+    });
+  }
+  return compact({
+    ifVersion: options.ifVersion,
+    ifAbsent: options.ifAbsent,
+    labels: labels.length > 0 ? Object.fromEntries(labels) : undefined,
+    description: options.description,
+    expiresAt: options.expires === undefined ? undefined : expiry(session.world.now(), options.expires),
+  });
+}
+
+const DAY_MS = 86_400_000;
+
+function expiry(now: Date, text: string): Date {
+  const days = /^(\d{1,5})d$/.exec(text);
+  if (days !== null) return new Date(now.getTime() + Number(days[1]) * DAY_MS);
+  if (!/^\d{4}-/.test(text)) return new Date(now.getTime() + parseDuration(text));
+  const date = new Date(text);
+  if (!Number.isNaN(date.getTime())) return date;
+  throw new SecretsError('Usage', `${JSON.stringify(text)} is not a date`, {
+    hint: 'write 2027-01-31 or 90d',
+  });
+}
+
+async function current({ session, provider, target }: Job): Promise<SecretVersion | undefined> {
+  const [answer] = await provider.get([{ name: target.reference.name }], session.call());
+  if (answer?.ok === true) return answer.secret;
+  if (answer !== undefined && answer.error.kind !== 'NotFound') throw answer.error;
+  return undefined;
+}
+
+function merge(before: SecretVersion | undefined, changes: ReadonlyMap<string, string>): Buffer {
+  return Buffer.from(JSON.stringify(setKeys(before && secretDocument(before), changes)));
+}
+
+/**
+ * Reads, merges and writes: where the store has compare-and-set, only if nobody wrote meanwhile, and again if
+ * somebody did. Elsewhere it reads back what it wrote, which finds most collisions, not all.
+ */
+async function putKeys(job: Job, changes: ReadonlyMap<string, string>): Promise<VersionInfo> {
+  const { session, provider, target, conditions } = job;
+  const { name } = target.reference;
+  const cas = provider.capabilities.has('cas');
+  for (let attempt = 1; ; attempt += 1) {
+    const before = await current(job);
+    if (conditions.ifAbsent === true && before !== undefined)
+      throw new SecretsError('Conflict', 'exists already');
+    const guard = !cas ? {} : before === undefined ? { ifAbsent: true } : { ifVersion: before.id };
+    try {
+      const value = merge(before, changes);
+      const written = await provider.put(name, { ...guard, ...conditions, value }, session.call());
+      if (!cas) await checkKept(job, changes);
+      return written;
+    } catch (thrown) {
+      const error = toSecretsError(thrown);
+      if (!cas || error.kind !== 'Conflict' || conditions.ifVersion !== undefined || attempt >= MERGE_TRIES) {
+        throw error;
+      }
+      // The random wait keeps many writers from colliding in step.
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * attempt));
+    }
+  }
+}
+
+async function checkKept(job: Job, changes: ReadonlyMap<string, string>): Promise<void> {
+  const after = await current(job);
+  const document = after === undefined ? undefined : secretDocument(after);
+  const kept = [...changes].every(
+    ([key, text]) => (document as Readonly<Record<string, unknown>> | undefined)?.[key] === text,
   );
-  session.note(`${target.text}: version ${written.id}`);
+  if (!kept) {
+    throw new SecretsError('Conflict', 'somebody else wrote it at the same moment', {
+      hint: 'look at it and put again; this store has no conditional write',
+    });
+  }
 }

@@ -19,7 +19,9 @@ async function asked(
   prompt: (context: { input: NodeJS.ReadableStream; output: NodeJS.WritableStream }) => Promise<string>,
 ): Promise<string> {
   if (world.stdin.isTTY !== true || world.stderr.isTTY !== true) {
-    throw new SecretsError('Usage', 'there is no terminal to ask at');
+    throw new SecretsError('Usage', 'there is no terminal to ask at', {
+      hint: 'pipe the value in, or use --from-file',
+    });
   }
   try {
     return await prompt({ input: world.stdin, output: world.stderr });

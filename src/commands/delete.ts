@@ -1,0 +1,75 @@
+import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
+import { tell } from '../output/outcome.ts';
+import { compact } from '../output/shapes.ts';
+import { shortDate } from '../output/table.ts';
+import type { Session } from '../session.ts';
+import type { CommonOptions } from './options.ts';
+import type { Invocation } from './spec.ts';
+import { withSecret } from './with-secret.ts';
+
+interface DeleteOptions extends CommonOptions {
+  readonly window?: string;
+  readonly dryRun?: boolean;
+}
+
+export async function run(session: Session, { args, options }: Invocation<DeleteOptions>): Promise<void> {
+  const windowDays = options.window === undefined ? undefined : Number(options.window);
+  if (windowDays !== undefined && !(Number.isInteger(windowDays) && windowDays > 0)) {
+    throw new SecretsError('Usage', '--window takes a number of days');
+  }
+  const dryRun = options.dryRun === true;
+  const done: Deleted[] = [];
+  const errors: SecretsError[] = [];
+  for (const text of args) {
+    try {
+      done.push(await deleteOne(session, text, windowDays, dryRun));
+    } catch (thrown) {
+      errors.push(toSecretsError(thrown));
+    }
+  }
+  if (options.json === true) {
+    const objects = done.map(({ json }) => ({ ...json, ...(dryRun && { dryRun }) }));
+    if (objects.length > 0) await session.printJson(args.length === 1 ? objects[0] : objects);
+  } else {
+    for (const { text, json } of done) await tell(session, { text, json, dryRun });
+  }
+  if (errors.length > 0 && done.length > 0) {
+    throw new SecretsError('Partial', `${errors.length} of ${args.length} were not deleted`, { errors });
+  }
+  if (errors.length > 0) throw combineErrors(errors, `none of ${args.length} was deleted`);
+}
+
+interface Deleted {
+  readonly text: string;
+  readonly json: object;
+}
+
+function deleteOne(
+  session: Session,
+  text: string,
+  windowDays: number | undefined,
+  dryRun: boolean,
+): Promise<Deleted> {
+  return withSecret(session, text, async ({ provider, name, target, store }) => {
+    if (!provider.capabilities.has('soft-delete')) {
+      throw new SecretsError('Unsupported', `${store} can’t undo a deletion`, {
+        hint: 'secrets purge deletes for good',
+      });
+    }
+    if (dryRun) {
+      const { deletedAt } = await provider.describe(name, session.call());
+      if (deletedAt !== undefined) throw new SecretsError('NotFound', 'is deleted already');
+      return { text: `${target.text}: would be deleted`, json: { reference: target.text, deleted: false } };
+    }
+    const { recoverableUntil } = await provider.delete(name, { windowDays }, session.call());
+    const until = recoverableUntil === undefined ? '' : ` until ${shortDate(recoverableUntil)}`;
+    return {
+      text: `${target.text}: deleted; secrets restore brings it back${until}`,
+      json: compact({
+        reference: target.text,
+        deleted: true,
+        recoverableUntil: recoverableUntil?.toISOString(),
+      }),
+    };
+  });
+}

@@ -1,0 +1,19 @@
+import { generate } from '../core/generate.ts';
+import type { Session } from '../session.ts';
+import type { CommonOptions } from './options.ts';
+import type { Invocation } from './spec.ts';
+
+interface GenerateOptions extends CommonOptions {
+  readonly newline?: boolean;
+}
+
+export async function run(session: Session, { args, options }: Invocation<GenerateOptions>): Promise<void> {
+  const { value, bits } = generate(args[0] ?? 'alnum:32');
+  if (options.json === true) {
+    await session.printJson({ value, bits });
+    return;
+  }
+  const newline = options.newline === true || session.world.stdout.isTTY === true;
+  await session.print(newline ? `${value}\n` : value);
+  session.note(`${bits} bits`);
+}

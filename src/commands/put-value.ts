@@ -1,0 +1,92 @@
+/** Where the value of `put` comes from: stdin, a file, a hidden prompt, a generator, or (if allowed) an argument. */
+import { createReadStream } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { SecretsError } from '../core/errors.ts';
+import { generate } from '../core/generate.ts';
+import { codeOf } from '../files.ts';
+import type { Session } from '../session.ts';
+
+export interface ValueOptions {
+  readonly fromFile?: string;
+  readonly generate?: string;
+  readonly allowEmpty?: boolean;
+  readonly allowArgv?: boolean;
+}
+
+/**
+ * The bytes to write, exactly as they came.
+ * @param limit in bytes; reading stops above it
+ * @throws SecretsError Usage for an empty value that was not asked for, a value in argv, two sources
+ */
+export async function newValue(
+  session: Session,
+  argument: string | undefined,
+  options: ValueOptions,
+  limit: number,
+): Promise<Uint8Array> {
+  const sources = [argument, options.fromFile, options.generate].filter((source) => source !== undefined);
+  if (sources.length > 1) {
+    throw new SecretsError('Usage', 'the value comes from one place: --from-file, --generate or an argument');
+  }
+  if (argument !== undefined) {
+    if (options.allowArgv === true) return Buffer.from(argument);
+    throw new SecretsError(
+      'Usage',
+      'a value on the command line shows in process lists and shell histories',
+      {
+        hint: 'pipe it in, or use --from-file; --allow-argv does it all the same',
+      },
+    );
+  }
+  if (options.generate !== undefined) return Buffer.from(generate(options.generate).value);
+  const value = await given(session, options.fromFile, limit);
+  if (value.length === 0 && options.allowEmpty !== true) {
+    throw new SecretsError('Usage', 'the value is empty, as after a pipeline that failed', {
+      hint: 'use --allow-empty if that is meant',
+    });
+  }
+  return value;
+}
+
+async function given(session: Session, file: string | undefined, limit: number): Promise<Uint8Array> {
+  const { world } = session;
+  if (file !== undefined) {
+    try {
+      return await readAll(session, createReadStream(isAbsolute(file) ? file : join(world.cwd, file)), limit);
+    } catch (cause) {
+      if (cause instanceof SecretsError) throw cause;
+      const why = codeOf(cause) === 'ENOENT' ? 'there is no such file' : (codeOf(cause) ?? 'failed');
+      throw new SecretsError('Usage', `cannot read ${file}: ${why}`, { cause });
+    }
+  }
+  if (world.stdin.isTTY !== true) return readAll(session, world.stdin, limit);
+  const { askHidden } = await import('../output/prompt.ts');
+  const first = await askHidden(world, 'Value');
+  if ((await askHidden(world, 'The same value again')) !== first) {
+    throw new SecretsError('Usage', 'the two values differ');
+  }
+  return Buffer.from(first);
+}
+
+/** Everything up to the limit; an interrupt ends the wait for a writer that does not come to its end. */
+async function readAll(session: Session, stream: Readable, limit: number): Promise<Uint8Array> {
+  const { signal } = session.interrupt;
+  const stop = (): void => void stream.destroy(new Error('interrupted'));
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    for await (const chunk of stream) {
+      const bytes = Buffer.from(chunk as Uint8Array);
+      chunks.push(bytes);
+      length += bytes.length;
+      if (length > limit) {
+        throw new SecretsError('Invalid', `the value is larger than this store takes: ${limit} bytes`);
+      }
+    }
+    return Buffer.concat(chunks);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}

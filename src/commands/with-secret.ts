@@ -1,0 +1,44 @@
+/** What the commands about one whole secret share. */
+import { SecretsError, toSecretsError } from '../core/errors.ts';
+import type { Target } from '../core/resolver.ts';
+import type { Provider } from '../providers/provider.ts';
+import type { Session } from '../session.ts';
+
+export interface Opened {
+  readonly target: Target;
+  readonly provider: Provider;
+  readonly name: string;
+  /** What messages call the store: `prod (aws)`. */
+  readonly store: string;
+}
+
+/**
+ * Opens the store of a reference to a whole secret and does the work; an error names the reference.
+ * @throws SecretsError Usage for a reference with a key, version or stage
+ */
+export async function withSecret<T>(
+  session: Session,
+  text: string,
+  work: (opened: Opened) => Promise<T>,
+): Promise<T> {
+  const target = await session.target(text);
+  const { name, key, version, stage } = target.reference;
+  if (key !== undefined || version !== undefined || stage !== undefined) {
+    throw new SecretsError('Usage', 'this command is about a whole secret', {
+      reference: target.text,
+      hint: 'leave #key, ?version= and ?stage= away',
+    });
+  }
+  try {
+    const provider = await session.open(target.store, target.native);
+    return await work({ target, name, provider, store: await storeTitle(session, target.store) });
+  } catch (thrown) {
+    throw toSecretsError(thrown).forReference(target.text);
+  }
+}
+
+/** A store with the kind of its provider, as "has no …" messages name it: `prod (aws)`, or just `aws`. */
+export async function storeTitle(session: Session, store: string): Promise<string> {
+  const { provider } = await session.storeConfig(store);
+  return provider === store ? store : `${store} (${provider})`;
+}

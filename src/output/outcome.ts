@@ -1,0 +1,21 @@
+/** How a command that changes something says what it did, or with `--dry-run` what it would do. */
+import type { Session } from '../session.ts';
+import { singleLine } from './sanitize.ts';
+
+export interface Outcome {
+  /** One line for people. */
+  readonly text: string;
+  /** The same for programs. */
+  readonly json: object;
+  readonly dryRun: boolean;
+}
+
+/**
+ * `--json` prints the object. Otherwise a dry run's line is the result and goes to stdout, while "done" is a note
+ * that only a terminal sees.
+ */
+export async function tell(session: Session, { text, json, dryRun }: Outcome): Promise<void> {
+  if (session.options.json === true) await session.printJson({ ...json, ...(dryRun && { dryRun }) });
+  else if (dryRun) await session.print(`${singleLine(text)}\n`);
+  else session.note(text);
+}

@@ -1,0 +1,52 @@
+/** What `--json` prints, as the schemas in schemas/output describe it. Missing facts are left out. */
+import type { SecretInfo, VersionInfo } from '../providers/provider.ts';
+
+/** Bytes as text where they are UTF-8, else as base64; `encoding` says which. */
+export function valueJson(value: Uint8Array): { value: string; encoding: 'utf-8' | 'base64' } {
+  const text = utf8(value);
+  return text === undefined
+    ? { value: Buffer.from(value).toString('base64'), encoding: 'base64' }
+    : { value: text, encoding: 'utf-8' };
+}
+
+/** The text, or undefined for bytes that are not UTF-8. A byte order mark stays. */
+export function utf8(value: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(value);
+  } catch {
+    return undefined;
+  }
+}
+
+export function versionJson(version: VersionInfo): object {
+  return compact({
+    version: version.id,
+    state: version.state,
+    stages: version.stages,
+    createdAt: version.createdAt?.toISOString(),
+    createdBy: version.createdBy,
+    expiresAt: version.expiresAt?.toISOString(),
+    note: version.note,
+  });
+}
+
+export function secretJson(store: string, info: SecretInfo): object {
+  return compact({
+    store,
+    name: info.name,
+    nativeId: info.nativeId,
+    description: info.description,
+    labels: info.labels,
+    currentVersion: info.currentVersion,
+    createdAt: info.createdAt?.toISOString(),
+    updatedAt: info.updatedAt?.toISOString(),
+    expiresAt: info.expiresAt?.toISOString(),
+    deletedAt: info.deletedAt?.toISOString(),
+    purgeAt: info.purgeAt?.toISOString(),
+  });
+}
+
+/** The object without its undefined fields. */
+export function compact(object: Readonly<Record<string, unknown>>): object {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined));
+}
