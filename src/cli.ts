@@ -68,8 +68,17 @@ function addCommand(parent: Command, spec: CommandSpec, action: Action): void {
   for (const subcommand of spec.subcommands ?? []) addCommand(command, subcommand, action);
   if (spec.load === undefined) return;
   command.action(async () => {
-    await action(spec, command.args, command.optsWithGlobals<CommonOptions>());
+    await action(spec, command.args, givenOptions(command));
   });
+}
+
+/** Options of the command and those before its name; a default (`--no-color` has one) never beats what was given. */
+function givenOptions(command: Command): CommonOptions {
+  const options = command.optsWithGlobals<Record<string, unknown>>();
+  for (const [name, value] of Object.entries(command.opts())) {
+    if (command.getOptionValueSource(name) === 'cli') options[name] = value;
+  }
+  return options;
 }
 
 function addOptions(command: Command, specs: readonly OptionSpec[]): void {

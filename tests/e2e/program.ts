@@ -1,0 +1,74 @@
+/** Runs the built program as a user would: bin/secrets on PATH, an empty HOME, an empty working directory. */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+/** The Node.js that runs the program: SECRETS_E2E_NODE, or the one that runs the tests. */
+export const NODE = process.env['SECRETS_E2E_NODE'] ?? process.execPath;
+
+export interface Outcome {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly code: number;
+}
+
+/** An empty home, working directory and folder for temporary files, and `secrets` on PATH. */
+export interface Place {
+  readonly root: string;
+  readonly home: string;
+  readonly cwd: string;
+  readonly tmp: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** Runs a line of bash there. */
+  sh(script: string, env?: Readonly<Record<string, string>>): Promise<Outcome>;
+  remove(): Promise<void>;
+}
+
+export async function makePlace(): Promise<Place> {
+  if (!existsSync(join(ROOT, 'dist/cli.js'))) throw new Error('the program is not built: npm run build');
+  const root = await mkdtemp(join(tmpdir(), 'secrets-e2e-'));
+  const [home, cwd, tmp, bin] = ['home', 'cwd', 'tmp', 'bin'].map((name) => join(root, name)) as [
+    string,
+    string,
+    string,
+    string,
+  ];
+  for (const folder of [home, cwd, tmp, bin]) await mkdir(folder, { mode: 0o700 });
+  const launcher = join(bin, 'secrets');
+  await writeFile(launcher, `#!/bin/sh\nexec '${NODE}' '${join(ROOT, 'bin/secrets')}' "$@"\n`);
+  await chmod(launcher, 0o755);
+  const env = { HOME: home, TMPDIR: tmp, PATH: `${bin}:/usr/local/bin:/usr/bin:/bin`, LANG: 'C.UTF-8' };
+  return {
+    root,
+    home,
+    cwd,
+    tmp,
+    env,
+    sh: (script, more = {}) => run('bash', ['-c', script], { cwd, env: { ...env, ...more } }),
+    remove: () => rm(root, { recursive: true, force: true }),
+  };
+}
+
+/** Runs a program with an empty stdin to its end; kills it after a minute. */
+export function run(
+  file: string,
+  args: readonly string[],
+  { cwd, env }: { readonly cwd: string; readonly env: Readonly<Record<string, string>> },
+): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, [...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000 });
+    const out: Buffer[] = [];
+    const err: Buffer[] = [];
+    child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
+    child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
+    child.once('error', reject);
+    child.once('close', (code, signal) => {
+      if (code === null) reject(new Error(`${args.join(' ')} was ended by ${signal}`));
+      else resolve({ stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString(), code });
+    });
+  });
+}

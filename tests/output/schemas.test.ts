@@ -1,0 +1,126 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import { commands } from '../../src/commands/index.ts';
+import { EXIT_CODES } from '../../src/core/errors.ts';
+import { makePlace, type Outcome, type Place, ROOT } from '../e2e/program.ts';
+
+const ajv = new Ajv2020({ allErrors: true, strict: true, allowUnionTypes: true });
+addFormats.default(ajv);
+
+function schema(file: string): ValidateFunction {
+  return ajv.compile(JSON.parse(readFileSync(join(ROOT, 'schemas', file), 'utf8')) as object);
+}
+
+function expectValid(validate: ValidateFunction, value: unknown): void {
+  validate(value);
+  expect({ value, errors: validate.errors }).toEqual({ value, errors: null });
+}
+
+/** Commands whose output is not JSON, or is tested with their own. */
+const WITHOUT: Readonly<Record<string, string>> = {
+  exec: 'the output is the child’s',
+  completion: 'prints a script',
+  init: 'has its own tests',
+  trust: 'has its own tests',
+};
+
+/** Each command line in order, in one place; `schema` is a file of schemas/output. */
+const RUNS: readonly (readonly [schema: string, line: string, exit?: number])[] = [
+  ['put', 'printf v | secrets put a --dry-run --json'],
+  ['put', 'printf v | secrets put --quiet a --label team=web --expires 90d --description words --json'],
+  ['put', 'printf v | secrets put j#key --json'],
+  ['put', 'printf v | secrets put j#other --dry-run --json'],
+  ['get', 'secrets get a --json'],
+  ['get', 'secrets get a j#key --json'],
+  ['get', 'secrets get nope --default x --json'],
+  ['get', 'secrets get a --metadata'],
+  ['get', 'secrets get a j --metadata --json'],
+  ['get', 'secrets get a --out file --json'],
+  ['list', 'secrets list --json'],
+  ['history', 'secrets history a --json'],
+  ['restore', 'secrets restore a --version 1 --dry-run --json'],
+  ['restore', 'secrets restore a --version 1 --json'],
+  ['env', 'secrets env -e A=a --json'],
+  ['delete', 'secrets delete a --dry-run --json'],
+  ['delete', 'secrets delete a --json'],
+  ['delete', 'secrets delete a j --json', 7],
+  ['list', 'secrets list --deleted --json'],
+  ['restore', 'secrets restore a --dry-run --json'],
+  ['restore', 'secrets restore a --json'],
+  ['purge', 'secrets purge a --dry-run --json'],
+  ['purge', 'printf w | secrets put a --quiet && secrets purge a --version 1 --yes --json'],
+  ['purge', 'secrets purge a --yes --json'],
+  ['stores', 'secrets stores --json'],
+  ['stores', 'secrets stores --check --json'],
+  ['stores-rekey', 'secrets stores rekey --dry-run --json'],
+  ['stores-rekey', 'secrets stores rekey --json'],
+  ['doctor', 'secrets doctor --json'],
+  ['generate', 'secrets generate hex:4 --json'],
+];
+
+describe('--json', () => {
+  let place: Place;
+  const outcomes = new Map<string, Outcome>();
+  beforeAll(async () => {
+    place = await makePlace();
+    for (const [, line] of RUNS) outcomes.set(line, await place.sh(line));
+  }, 120_000);
+  afterAll(() => place.remove());
+
+  test.each(RUNS)('of %s is what its schema says: %s', (name, line, exit = 0) => {
+    const outcome = outcomes.get(line);
+    expect([outcome?.code, exit === 0 ? outcome?.stderr : '']).toEqual([exit, '']);
+    const validate = ajv.getSchema(name) ?? schema(`output/${name}.schema.json`);
+    const text = outcome?.stdout ?? '';
+    const documents = name === 'list' ? text.trimEnd().split('\n') : [text];
+    expect(documents.length).toBeGreaterThan(0);
+    for (const document of documents) expectValid(validate as ValidateFunction, JSON.parse(document));
+  });
+
+  test('every command has a schema and is run here', () => {
+    const names = commands.flatMap(({ name, subcommands = [] }) => [
+      name,
+      ...subcommands.map((subcommand) => `${name}-${subcommand.name}`),
+    ]);
+    const wanted = names.filter((name) => !Object.hasOwn(WITHOUT, name)).toSorted();
+    expect([...new Set(RUNS.map(([name]) => name))].toSorted()).toEqual(wanted);
+    const files = readdirSync(join(ROOT, 'schemas/output')).map((file) => file.replace('.schema.json', ''));
+    expect(files).toEqual(expect.arrayContaining(wanted));
+  });
+
+  test('a schema refuses what does not fit', () => {
+    const validate = schema('output/put.schema.json');
+    expect(validate({ reference: 'local://a', version: 1, state: 'enabled', stages: [] })).toBe(false);
+    expect(validate({ reference: 'local://a', version: '1', state: 'enabled', stages: [], value: 'x' })).toBe(
+      false,
+    );
+  });
+});
+
+describe('an error with --json', () => {
+  test('is one line on stderr that its schema describes, with the exit code in it', async () => {
+    const place = await makePlace();
+    const validate = schema('error.schema.json');
+    try {
+      for (const line of ['secrets get a', 'secrets get a b', 'secrets get ..', 'secrets delete a b c']) {
+        const { stdout, stderr, code } = await place.sh(`${line} --json`);
+        expect(stdout).toBe('');
+        expect(stderr.trimEnd().split('\n')).toHaveLength(1);
+        const document = JSON.parse(stderr) as { error: { exitCode: number } };
+        expectValid(validate, document);
+        expect(document.error.exitCode).toBe(code);
+      }
+    } finally {
+      await place.remove();
+    }
+  });
+
+  test('has a kind for each of the product’s own', () => {
+    const document = JSON.parse(readFileSync(join(ROOT, 'schemas/error.schema.json'), 'utf8')) as {
+      $defs: { error: { properties: { kind: { enum: string[] } } } };
+    };
+    expect(document.$defs.error.properties.kind.enum.toSorted()).toEqual(Object.keys(EXIT_CODES).toSorted());
+  });
+});
