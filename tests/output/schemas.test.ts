@@ -69,7 +69,7 @@ describe('--json', () => {
   }, 120_000);
   afterAll(() => place.remove());
 
-  test.each(RUNS)('of %s is what its schema says: %s', (name, line, exit = 0) => {
+  test.each(RUNS.map(([name, line, exit = 0]) => ({ name, line, exit })))('of $name: $line', ({ name, line, exit }) => {
     const outcome = outcomes.get(line);
     expect([outcome?.code, exit === 0 ? outcome?.stderr : '']).toEqual([exit, '']);
     const validate = ajv.getSchema(name) ?? schema(`output/${name}.schema.json`);

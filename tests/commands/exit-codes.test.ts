@@ -1,0 +1,118 @@
+import { spawn } from 'node:child_process';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { commands } from '../../src/commands/index.ts';
+import { EXIT_CODES } from '../../src/core/errors.ts';
+import { providers } from '../../src/providers/registry.ts';
+import { makePlace, type Place, ROOT } from '../e2e/program.ts';
+
+/** Every documented code, provoked through the built program on the local store. */
+const TABLE: readonly (readonly [code: number, what: string, script: string])[] = [
+  [0, 'done', 'secrets get a'],
+  [1, 'failed: doctor found something', 'chmod 755 ~/.local/share/secrets/store; secrets doctor'],
+  [1, 'failed: stdout can’t be written', 'secrets get a > /dev/full'],
+  [2, 'bad usage', 'secrets get'],
+  [2, 'an invalid request', 'secrets get a#key'],
+  [3, 'not found', 'secrets get nope'],
+  [3, 'a key is not found', 'secrets get j#nope'],
+  [4, 'not authenticated', 'SECRETS_LOCAL_PATH=$PWD/other secrets get a'],
+  [4, 'not allowed', 'chmod 755 ~/.local/share/secrets/store; secrets get a'],
+  [5, 'conflict', 'printf x | secrets put a --if-version 99'],
+  [5, 'conflict', 'printf x | secrets put a --if-absent'],
+  [7, 'part of it failed', 'secrets delete a nope'],
+  [
+    9,
+    'integrity failure',
+    'find ~/.local/share/secrets/store -type f -size +0 ! -name store.json -exec sh -c \'printf x | dd of="$1" bs=1 seek=60 conv=notrunc 2>/dev/null\' sh {} \\;; secrets get a',
+  ],
+  [125, 'exec failed before the start', 'secrets exec -e X=nope -- true'],
+  [126, 'exec: not executable', 'touch f; secrets exec -- ./f'],
+  [127, 'exec: not found', 'secrets exec -- no-such-program'],
+  [42, 'exec: the program’s own', 'secrets exec -- sh -c "exit 42"'],
+  [143, 'exec: ended by a signal', "secrets exec -- sh -c 'kill -TERM $$'"],
+];
+
+describe('exit codes', () => {
+  let place: Place;
+  beforeEach(async () => {
+    place = await makePlace();
+    const { code } = await place.sh('printf v | secrets put --quiet a && printf v | secrets put j#key');
+    expect(code).toBe(0);
+  });
+  afterEach(() => place.remove());
+
+  test.each(TABLE)('%i: %s: %s', async (code, _, script) => {
+    if (script.includes('other')) {
+      // A store whose key is a passphrase that is not given.
+      const made = await place.sh(
+        'printf v | SECRETS_PASSPHRASE=right SECRETS_LOCAL_KEY_METHOD=passphrase SECRETS_LOCAL_PATH=$PWD/other secrets put --quiet a',
+      );
+      expect(made.code).toBe(0);
+    }
+    const outcome = await place.sh(script);
+    expect({ code: outcome.code, stderr: outcome.stderr }).toEqual({
+      code,
+      stderr: expect.any(String) as string,
+    });
+    expect(outcome.stderr).not.toMatch(/^\s+at /m);
+    if (code === 0) expect(outcome.stderr).toBe('');
+  });
+
+  test('130: interrupted while it waits for stdin', async () => {
+    const child = spawn('secrets', ['put', 'a'], {
+      cwd: place.cwd,
+      env: { ...place.env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    const ended = new Promise((resolve) => child.once('close', (code, signal) => resolve(code ?? signal)));
+    // Until it has opened the store and reads, a signal would end it as any program.
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    child.kill('SIGINT');
+    await expect(ended).resolves.toBe(130);
+  });
+
+  test('docs/exit-codes.md lists every kind of error with its code', () => {
+    const page = readFileSync(join(ROOT, 'docs/exit-codes.md'), 'utf8');
+    for (const [kind, code] of Object.entries(EXIT_CODES)) {
+      expect(page).toMatch(new RegExp(`^\\| ${code} \\|.*\`${kind}\``, 'm'));
+    }
+  });
+});
+
+/** 6 and 8 need a store that is elsewhere, and a file that is not trusted: they wait for those parts. */
+const testWithVault = providers.some(({ kind }) => kind === 'vault') ? test : test.skip;
+const testWithTrust = commands.some(({ name }) => name === 'trust') ? testWithVault : test.skip;
+
+describe('exit codes of stores elsewhere', () => {
+  let place: Place;
+  let server: Server;
+  beforeAll(async () => {
+    place = await makePlace();
+    server = createServer((_, response) => {
+      response.writeHead(503).end('{"errors":["down"]}');
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  });
+  afterAll(async () => {
+    server.close();
+    await place.remove();
+  });
+  const url = (): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+
+  testWithVault('6: the backend is down, within --timeout', async () => {
+    const env = { VAULT_ADDR: url(), VAULT_TOKEN: 'none' };
+    const { code, stderr } = await place.sh('secrets get vault://a --timeout 2s', env);
+    expect({ code, stderr }).toEqual({
+      code: 6,
+      stderr: expect.stringMatching(/^secrets: vault:\/\/a: /) as string,
+    });
+  });
+
+  testWithTrust('8: a secrets.yaml that was not trusted', async () => {
+    const yaml = `stores: { team: { provider: vault, address: "${url()}" } }`;
+    const { code, stderr } = await place.sh(`echo '${yaml}' > secrets.yaml; secrets get team://a`);
+    expect({ code, stderr }).toEqual({ code: 8, stderr: expect.stringContaining('trust') as string });
+  });
+});

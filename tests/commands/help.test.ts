@@ -1,0 +1,116 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { createProgram } from '../../src/cli.ts';
+import { commands } from '../../src/commands/index.ts';
+import type { CommandSpec } from '../../src/commands/spec.ts';
+import type { World } from '../../src/world.ts';
+import { ROOT } from '../e2e/program.ts';
+
+interface Parsed {
+  readonly name: string;
+  readonly args: readonly string[];
+}
+
+function makeWorld(): { world: World; written: () => string } {
+  const out = new PassThrough();
+  const world: World = {
+    argv: [],
+    env: {},
+    cwd: '/',
+    home: '/',
+    uid: 0,
+    stdin: new PassThrough(),
+    stdout: out,
+    stderr: out,
+    now: () => new Date(0),
+    providers: [],
+    onSignal: () => () => {},
+  };
+  return { world, written: () => String(out.read() ?? '') };
+}
+
+/** Parses a command line as the program would, without doing it. Rejects when it does not parse. */
+async function parse(words: readonly string[]): Promise<{ parsed: Parsed | undefined; output: string }> {
+  const { world, written } = makeWorld();
+  let parsed: Parsed | undefined;
+  const program = createProgram(world, (spec, args) => {
+    parsed = { name: spec.name, args };
+    return Promise.resolve();
+  });
+  try {
+    await program.parseAsync([...words], { from: 'user' });
+  } catch (thrown) {
+    const output = written();
+    if ((thrown as { exitCode?: number }).exitCode === 0) return { parsed, output };
+    throw new Error(`${words.join(' ')}: ${output}`, { cause: thrown });
+  }
+  return { parsed, output: written() };
+}
+
+/** The words of the call of `secrets` in an example: quotes undone, cut at pipes, redirections and brackets. */
+function wordsOf(example: string): string[] {
+  const call = /(?:^|[|(] ?)(?:\w+=\S+ )*secrets (.*)$/.exec(example)?.[1];
+  if (call === undefined) throw new Error(`no call of secrets in ${example}`);
+  const words = [...call.matchAll(/'([^']*)'|"([^"]*)"|[^\s'"]+/g)].map(
+    ([word, single, double]) => single ?? double ?? word,
+  );
+  const end = words.findIndex((word) => /^[|>&)]/.test(word));
+  return (end === -1 ? words : words.slice(0, end)).map((word) => word.replace(/\)$/, ''));
+}
+
+function flatten(
+  specs: readonly CommandSpec[],
+  path: readonly string[] = [],
+): { path: string[]; spec: CommandSpec }[] {
+  return specs.flatMap((spec) => [
+    { path: [...path, spec.name], spec },
+    ...flatten(spec.subcommands ?? [], [...path, spec.name]),
+  ]);
+}
+
+const all = flatten(commands).map(({ path, spec }) => ({ title: path.join(' '), path, spec }));
+
+describe('--help', () => {
+  test.each(all)('of $title shows its options and examples', async ({ path, spec }) => {
+    expect(spec.examples.length).toBeGreaterThan(0);
+    const { output } = await parse([...path, '--help']);
+    for (const { command, does } of spec.examples) {
+      expect(output).toContain(`$ ${command}`);
+      expect(output).toContain(`# ${does}`);
+    }
+    for (const { flags } of spec.options ?? []) expect(output).toContain(flags);
+  });
+
+  const examples = all.flatMap(({ path, spec }) =>
+    spec.examples.map(({ command }) => ({ command, path, spec })),
+  );
+  test.each(examples)('the example parses: $command', async ({ command, spec }) => {
+    const { parsed } = await parse(wordsOf(command));
+    expect(parsed?.name).toBe(spec.name);
+  });
+
+  test('an example that does not parse would be found', async () => {
+    await expect(parse(wordsOf('secrets get a --no-such-option'))).rejects.toThrow('unknown option');
+    await expect(parse(wordsOf('secrets purge'))).rejects.toThrow('missing required argument');
+  });
+
+  test('lists every command', async () => {
+    const { output } = await parse(['--help']);
+    for (const { name } of commands) expect(output).toMatch(new RegExp(`^  ${name}\\b`, 'm'));
+  });
+});
+
+describe('the specs', () => {
+  // These only change what a shell or a file of the user's own sees.
+  const WRITERS = ['put', 'delete', 'restore', 'purge', 'stores rekey'];
+  test.each(WRITERS)('%s has --dry-run', (title) => {
+    const found = all.find((entry) => entry.title === title);
+    expect(found?.spec.options?.map(({ flags }) => flags)).toContain('--dry-run');
+  });
+
+  test.each(all.filter(({ path }) => path.length === 1))('docs/commands.md describes $title', ({ spec }) => {
+    const page = readFileSync(join(ROOT, 'docs/commands.md'), 'utf8');
+    expect(page).toMatch(new RegExp(`^## .*\`${spec.name}\``, 'm'));
+  });
+});
