@@ -1,6 +1,31 @@
-/** Every command, one line each. Importing a spec loads none of the work. */
+/** Every command, one line each, in the order of the help. Importing a spec loads none of the work. */
+import { completion } from './completion.spec.ts';
+import { deleteSecret } from './delete.spec.ts';
+import { doctor } from './doctor.spec.ts';
+import { env } from './env.spec.ts';
+import { exec } from './exec.spec.ts';
+import { generate } from './generate.spec.ts';
 import { get } from './get.spec.ts';
+import { history } from './history.spec.ts';
+import { list } from './list.spec.ts';
+import { purge } from './purge.spec.ts';
 import { put } from './put.spec.ts';
+import { restore } from './restore.spec.ts';
 import type { CommandSpec } from './spec.ts';
+import { stores } from './stores.spec.ts';
 
-export const commands: readonly CommandSpec[] = [get, put];
+export const commands: readonly CommandSpec[] = [
+  get,
+  put,
+  list,
+  history,
+  deleteSecret,
+  restore,
+  purge,
+  exec,
+  env,
+  stores,
+  doctor,
+  generate,
+  completion,
+];

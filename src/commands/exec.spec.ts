@@ -1,0 +1,48 @@
+import type { CommandSpec, OptionSpec } from './spec.ts';
+
+/** What `exec` and `env` share: where the variables come from. */
+export const sourceOptions: readonly OptionSpec[] = [
+  { flags: '-e, --env <name=ref>', description: 'add one variable; may be repeated', repeat: true },
+  {
+    flags: '--from <ref>',
+    description:
+      'add a variable for each key of a JSON secret, or for each secret under a prefix that ends in /',
+    repeat: true,
+  },
+  { flags: '--no-project', description: 'leave the variables of secrets.yaml out' },
+];
+
+export const exec: CommandSpec = {
+  name: 'exec',
+  aliases: ['run'],
+  group: 'Injection',
+  summary: 'run a program with secrets in its environment',
+  description:
+    'Every secret is read before the program starts; if one fails, it does not start (exit 125). The exit code is ' +
+    'the program’s own, 128+N when signal N ended it, 127 when it was not found, 126 when it can’t be run.',
+  args: [{ name: '<command...>', description: 'the program and its arguments, after --' }],
+  options: [
+    ...sourceOptions,
+    {
+      flags: '--file <name=ref>',
+      description: 'the variable holds the path of a private file with the value',
+      repeat: true,
+    },
+    { flags: '--resolve-env', description: 'also replace references found in inherited variables' },
+    { flags: '--pristine', description: 'inherit nothing but PATH, HOME, TERM and the like' },
+    { flags: '--keep-credentials', description: 'pass the credentials of secrets itself on as well' },
+    { flags: '--redact', description: 'mask the values in the program’s output (the default in CI)' },
+    { flags: '--no-redact', description: 'leave the output alone' },
+  ],
+  examples: [
+    { command: 'secrets exec -- npm start', does: 'with the variables of secrets.yaml' },
+    { command: 'secrets exec -e TOKEN=ci/token -- ./deploy.sh', does: 'with one more' },
+    { command: 'secrets exec --from app/db -- psql', does: 'a variable for each key of app/db' },
+    {
+      command: 'secrets exec --file KUBECONFIG=prod://kube -- kubectl get pods',
+      does: 'a value as a private file',
+    },
+  ],
+  passThrough: true,
+  load: () => import('./exec.ts'),
+};

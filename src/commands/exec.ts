@@ -1,0 +1,208 @@
+import { checkVariableSize, inherited, variableText } from '../core/environment.ts';
+import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
+import { Masker, MIN_SECRET_BYTES } from '../core/redactor.ts';
+import { findProgram } from '../exec/find.ts';
+import { registerMasks } from '../exec/github.ts';
+import { makePrivateFolder } from '../exec/private-files.ts';
+import { SignalRelay } from '../exec/signals.ts';
+import { resolveVariables, type SourceOptions, type Variable, type Variables } from '../exec/sources.ts';
+import {
+  type Ended,
+  replaceProcess,
+  runInherited,
+  runMasked,
+  type Start,
+  StartError,
+} from '../exec/start.ts';
+import { loadPty, type Pty, runInTerminal } from '../exec/terminal.ts';
+import { reportError } from '../output/report.ts';
+import type { Provider } from '../providers/provider.ts';
+import type { Session } from '../session.ts';
+import type { World } from '../world.ts';
+import type { CommonOptions } from './options.ts';
+import type { Invocation } from './spec.ts';
+
+interface ExecOptions extends CommonOptions, SourceOptions {
+  readonly pristine?: boolean;
+  readonly keepCredentials?: boolean;
+  readonly redact?: boolean;
+}
+
+/** As `env` and `timeout` say that they themselves failed. */
+const FAILED_BEFORE_START = 125;
+
+/** A program that is found, the variables for it, and those of them that become files when it starts. */
+interface Prepared extends Start {
+  readonly files: readonly Variable[];
+}
+
+export async function run(session: Session, { args, options }: Invocation<ExecOptions>): Promise<number> {
+  try {
+    const { world } = session;
+    const withheld = new Set(world.providers.flatMap(({ credentialVariables }) => credentialVariables));
+    const variables = await resolveVariables(session, options, withheld);
+    const start = prepare(world, args, options, variables, withheld);
+    return await launch(session, start, options, variables.list);
+  } catch (thrown) {
+    // The user's Ctrl-C before the start: the program's frame gives 130.
+    if (session.interrupt.signal.aborted) throw thrown;
+    reportError(session.world, toSecretsError(thrown), options);
+    return thrown instanceof StartError || thrown instanceof LookupError ? thrown.code : FAILED_BEFORE_START;
+  }
+}
+
+/** The program is not there, or not one. */
+class LookupError extends SecretsError {
+  readonly code: number;
+
+  constructor(command: string, code: 126 | 127) {
+    const why = code === 127 ? 'is not found' : 'can’t be executed';
+    super('Failed', `the program ${JSON.stringify(command)} ${why}`, {
+      hint: code === 127 ? 'check its name and PATH' : 'check its permissions',
+    });
+    this.code = code;
+  }
+}
+
+function prepare(
+  world: World,
+  args: readonly string[],
+  options: ExecOptions,
+  { list, missing }: Variables,
+  withheld: ReadonlySet<string>,
+): Prepared {
+  const env = inherited(world.env, {
+    pristine: options.pristine === true,
+    withheld: options.keepCredentials === true ? new Set() : withheld,
+  });
+  for (const name of missing) delete env[name];
+  const errors: SecretsError[] = [];
+  for (const { name, value, as } of list) {
+    try {
+      if (as === 'file') continue;
+      env[name] = variableText(name, value);
+      if (process.platform === 'linux') checkVariableSize(name, value);
+    } catch (thrown) {
+      errors.push(toSecretsError(thrown));
+    }
+  }
+  if (errors.length > 0)
+    throw combineErrors(errors, `${errors.length} values can’t be handed to the program`);
+  const [command = '', ...rest] = args;
+  const file = findProgram(command, env['PATH'], world.cwd);
+  if (typeof file === 'number') throw new LookupError(command, file);
+  return { file, argv0: command, args: rest, env, files: list.filter(({ as }) => as === 'file') };
+}
+
+async function launch(
+  session: Session,
+  start: Prepared,
+  options: ExecOptions,
+  variables: readonly Variable[],
+): Promise<number> {
+  const { world } = session;
+  const redact = options.redact ?? inCI(world);
+  const kept = session.openedProviders().filter((provider) => provider.keepAlive !== undefined);
+  const secrets = variables.filter(({ secret, value }) => secret && value.length > 0);
+  if (world.env['GITHUB_ACTIONS'] === 'true') {
+    const done = await registerMasks(
+      world,
+      secrets.map(({ value }) => value),
+    );
+    if (!done)
+      session.warn('the values could not be registered with the runner: stdout and stderr are files');
+  }
+  if (redact) warnOfShort(session, secrets);
+  else if (start.files.length === 0 && kept.length === 0) {
+    await session.close();
+    replaceProcess(start, world);
+  }
+  const masker = redact ? new Masker(maskable(secrets)) : undefined;
+  const pty = redact ? await terminalFor(session) : undefined;
+  // From here on signals are the child's, not ours.
+  const relay = new SignalRelay();
+  session.releaseSignals();
+  const ended = await withFiles(session, start, (ready) =>
+    whileAlive(session, kept, () => {
+      if (masker === undefined) return runInherited(ready, relay);
+      if (pty === undefined) return runMasked(ready, relay, masker, world);
+      relay.stop();
+      return runInTerminal(pty, ready, masker, world);
+    }),
+  ).finally(() => relay.stop());
+  if (ended.signal === 'SIGINT' && relay.interrupted) {
+    // A shell ends its script after Ctrl-C only if we die of it too.
+    await session.close();
+    process.kill(process.pid, 'SIGINT');
+  }
+  return ended.code;
+}
+
+function inCI(world: World): boolean {
+  const ci = world.env['CI'] ?? '';
+  return ci !== '' && ci !== 'false' && ci !== '0';
+}
+
+function maskable(secrets: readonly Variable[]): readonly Uint8Array[] {
+  return secrets.filter(({ value }) => value.length >= MIN_SECRET_BYTES).map(({ value }) => value);
+}
+
+function warnOfShort(session: Session, secrets: readonly Variable[]): void {
+  const short = secrets.filter(({ value }) => value.length < MIN_SECRET_BYTES).map(({ name }) => name);
+  if (short.length > 0) session.warn(`too short to be masked in the output: ${short.join(', ')}`);
+}
+
+/** The package for a pseudo-terminal, when the child would see a terminal without us. */
+async function terminalFor(session: Session): Promise<Pty | undefined> {
+  const { stdin, stdout, stderr } = session.world;
+  if (stdin.isTTY !== true || stdout.isTTY !== true || stderr.isTTY !== true) return undefined;
+  const pty = await loadPty();
+  if (pty === undefined) {
+    session.warn(
+      'the program sees pipes instead of a terminal: the package @lydell/node-pty is not installed',
+    );
+  }
+  return pty;
+}
+
+/** Writes the files, runs the child, removes them: whatever happens in between, short of SIGKILL. */
+async function withFiles(
+  session: Session,
+  start: Prepared,
+  work: (start: Start) => Promise<Ended>,
+): Promise<Ended> {
+  if (start.files.length === 0) return work(start);
+  const folder = makePrivateFolder({
+    env: session.world.env,
+    uid: session.world.uid,
+    debug: (message) => session.debug(message),
+  });
+  const remove = (): void => folder.remove();
+  process.once('exit', remove);
+  try {
+    const env = { ...start.env };
+    for (const { name, value } of start.files) env[name] = folder.add(name, value);
+    return await work({ ...start, env });
+  } finally {
+    remove();
+    process.off('exit', remove);
+  }
+}
+
+/** Keeps the stores' sign-in alive as long as the child runs. */
+async function whileAlive(
+  session: Session,
+  providers: readonly Provider[],
+  work: () => Promise<Ended>,
+): Promise<Ended> {
+  const ended = new AbortController();
+  const alive = providers.map(async (provider) => {
+    await provider.keepAlive?.((message) => session.warn(message), ended.signal);
+  });
+  try {
+    return await work();
+  } finally {
+    ended.abort();
+    await Promise.allSettled(alive);
+  }
+}

@@ -1,0 +1,146 @@
+/**
+ * Variables as text for a shell, a parser or a file. Each writer is tested with random values through the real
+ * consumer, or through its documented rules where the consumer can't be run. docs/env.md has the sources.
+ */
+import { SecretsError } from './errors.ts';
+
+type Variables = ReadonlyMap<string, string>;
+
+export const ENV_FORMATS = [
+  'dotenv',
+  'shell',
+  'fish',
+  'powershell',
+  'json',
+  'yaml',
+  'docker',
+  'github',
+  'gitlab',
+  'kubernetes',
+  'tfvars',
+] as const;
+export type EnvFormat = (typeof ENV_FORMATS)[number];
+
+/** Options of a writer that has any. */
+export interface FormatOptions {
+  /** Name of the Kubernetes Secret. */
+  readonly name: string;
+  /** A random word for delimiters, which no value may be able to foresee. */
+  readonly nonce: string;
+}
+
+/** @throws SecretsError Invalid for a value that the format can't hold, naming the variable */
+export function writeEnv(format: EnvFormat, variables: Variables, options: FormatOptions): string {
+  return WRITERS[format](variables, options);
+}
+
+const WRITERS: Readonly<Record<EnvFormat, (variables: Variables, options: FormatOptions) => string>> = {
+  dotenv: (variables) => lines(variables, (name, value) => `${name}=${dotenvValue(name, value)}`),
+  shell: (variables) =>
+    lines(variables, (name, value) => `export ${name}='${value.replaceAll("'", "'\\''")}'`),
+  fish: (variables) =>
+    lines(
+      variables,
+      (name, value) => `set -gx ${name} '${value.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`,
+    ),
+  // about_Quoting_Rules: PowerShell reads the curly quotes as single quotes too.
+  powershell: (variables) =>
+    lines(variables, (name, value) => `$env:${name} = '${value.replace(/['\u2018-\u201b]/g, '$&$&')}'`),
+  json: (variables) => `${JSON.stringify(Object.fromEntries(variables), null, 2)}\n`,
+  // YAML 1.2 double-quoted scalars hold JSON strings; the escapes below are those that JSON leaves bare.
+  yaml: (variables) => lines(variables, (name, value) => `${JSON.stringify(name)}: ${yamlString(value)}`),
+  docker: (variables) =>
+    lines(variables, (name, value) => {
+      if (/[\n\r]/.test(value))
+        throw refuse('docker', name, 'a line break: an env-file has one line a variable');
+      if (Buffer.byteLength(value) + name.length + 1 > DOCKER_LINE_BYTES)
+        throw refuse('docker', name, 'over 64 KiB');
+      return `${name}=${value}`;
+    }),
+  github: (variables, { nonce }) =>
+    lines(variables, (name, value) => {
+      const delimiter = `secrets_${nonce}`;
+      if (value.includes(delimiter))
+        throw refuse('github', name, 'the delimiter, which was chosen at random');
+      // A runner on Windows reads CR LF as one line break; what ends in CR would lose it there. (FileCommandManager)
+      if (GITHUB_OWN.test(name)) {
+        throw new SecretsError('Invalid', `${name} can’t be set through GITHUB_ENV`, {
+          hint: 'GitHub keeps GITHUB_*, RUNNER_* and NODE_OPTIONS for itself; choose another name',
+        });
+      }
+      return `${name}<<${delimiter}\n${value}\n${delimiter}`;
+    }),
+  gitlab: (variables) =>
+    lines(variables, (name, value) => {
+      // A dotenv report is read line by line; quotes stay, white space around a value is lost (docs: dotenv reports).
+      if (/[\n\r]/.test(value)) throw refuse('gitlab', name, 'a line break');
+      if (value === '') throw refuse('gitlab', name, 'nothing, and a report has no empty values');
+      if (value !== value.trim())
+        throw refuse('gitlab', name, 'white space at its ends, which GitLab takes away');
+      return `${name}=${value}`;
+    }),
+  kubernetes: (variables, { name: secret }) => {
+    const data = [...variables].map(
+      ([name, value]) => `  ${name}: ${Buffer.from(value).toString('base64') || '""'}\n`,
+    );
+    return `apiVersion: v1\nkind: Secret\nmetadata:\n  name: ${yamlString(secret)}\ntype: Opaque\ndata:${data.length === 0 ? ' {}\n' : `\n${data.join('')}`}`;
+  },
+  tfvars: (variables) =>
+    lines(variables, (name, value) => {
+      // Terraform and OpenTofu keep strings in Unicode's NFC (docs: types, strings), which would change these.
+      if (value !== value.normalize('NFC')) throw refuse('tfvars', name, 'characters that are not in NFC');
+      return `${name} = ${hclString(value)}`;
+    }),
+};
+
+/** Not settable from a step (docs: workflow commands, "Setting an environment variable"). */
+const GITHUB_OWN = /^(GITHUB_|RUNNER_|NODE_OPTIONS$)/i;
+/** The docker client reads env-files with Go's bufio.Scanner, whose lines end at 64 KiB. */
+const DOCKER_LINE_BYTES = 65_535;
+
+function lines(variables: Variables, line: (name: string, value: string) => string): string {
+  return [...variables].map(([name, value]) => `${line(name, value)}\n`).join('');
+}
+
+/** The dotenv package's rules: '…' is literal, "…" only undoes \n and \r, `…` is literal; no escapes of quotes. */
+function dotenvValue(name: string, value: string): string {
+  // Its parser turns CRLF and CR into LF before it reads anything, and only "…" brings a CR back.
+  const escapes = /\\[nr]/.test(value);
+  const carriage = value.includes('\r');
+  if (!carriage && !value.includes("'")) return `'${value}'`;
+  if (!carriage && !value.includes('`')) return `\`${value}\``;
+  if (!escapes && !value.includes('"') && !value.endsWith('\\')) {
+    return `"${value.replaceAll('\n', '\\n').replaceAll('\r', '\\r')}"`;
+  }
+  throw refuse('dotenv', name, 'quotes of every kind, or a carriage return beside a quote or a backslash');
+}
+
+function yamlString(value: string): string {
+  return JSON.stringify(value).replace(
+    /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+/** HCL native syntax, quoted templates: `${` and `%{` start an interpolation unless the sign is doubled. */
+function hclString(value: string): string {
+  const escaped = value
+    .replaceAll('\\', '\\\\')
+    .replaceAll('"', '\\"')
+    .replaceAll('\n', '\\n')
+    .replaceAll('\r', '\\r')
+    .replaceAll('\t', '\\t')
+    .replaceAll('${', '$${')
+    .replaceAll('%{', '%%{')
+    .replace(
+      /[\u0001-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/g,
+      (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    );
+  return `"${escaped}"`;
+}
+
+function refuse(format: EnvFormat, name: string, what: string): SecretsError {
+  return new SecretsError('Invalid', `the format ${format} can’t hold the value of ${name}: it has ${what}`, {
+    hint: 'use another --format, such as json, or exec',
+  });
+}

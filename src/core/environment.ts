@@ -1,0 +1,156 @@
+/** From settings and flags to the variables of a child: pure. */
+import { SecretsError } from './errors.ts';
+import { isJsonObject } from './json.ts';
+import { valueText } from './reference.ts';
+
+/** POSIX XBD 8.1, and what every shell can export. */
+const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+/** @throws SecretsError Usage for a name no shell can export */
+export function checkVariableName(name: string): void {
+  if (!VARIABLE.test(name)) {
+    throw new SecretsError('Usage', `${JSON.stringify(name.slice(0, 100))} is not a name for a variable`, {
+      hint: 'letters, digits and _, not starting with a digit',
+    });
+  }
+}
+
+/**
+ * The variable that a key or a secret's name becomes: `db-url` is `DB_URL`, `2fa` is `_2FA`.
+ * @throws SecretsError Usage for a key without a letter or digit of ASCII
+ */
+export function variableName(key: string): string {
+  const name = key.replace(/[^A-Za-z0-9_]+/g, '_').toUpperCase();
+  if (!/[A-Z0-9]/.test(name)) {
+    throw new SecretsError('Usage', `${JSON.stringify(key.slice(0, 100))} makes no name for a variable`, {
+      hint: 'name it with -e NAME=REF',
+    });
+  }
+  return /^[0-9]/.test(name) ? `_${name}` : name;
+}
+
+/** `NAME=REF` of a flag. @throws SecretsError Usage */
+export function splitAssignment(text: string): readonly [name: string, reference: string] {
+  const equals = text.indexOf('=');
+  if (equals <= 0 || equals === text.length - 1) {
+    throw new SecretsError('Usage', `${JSON.stringify(text.slice(0, 100))} is not NAME=REF`);
+  }
+  const name = text.slice(0, equals);
+  checkVariableName(name);
+  return [name, text.slice(equals + 1)];
+}
+
+/**
+ * The variables that the keys of a JSON secret become, by key.
+ * @throws SecretsError Invalid when the value has no keys
+ */
+export function keysOf(
+  document: unknown,
+  reference: string,
+): readonly (readonly [key: string, text: string])[] {
+  if (!isJsonObject(document)) {
+    throw new SecretsError('Invalid', 'has no keys to make variables of: its value is not a JSON object', {
+      reference,
+      hint: 'use -e NAME=REF for a plain value',
+    });
+  }
+  return Object.entries(document).map(([key, value]) => [key, valueText(value)]);
+}
+
+/** Collects what `--from` gives, and finds two things that become one variable. */
+export class NameMap<T> {
+  readonly #entries = new Map<string, { readonly origin: string; readonly value: T }>();
+
+  /**
+   * @param key the key or name that the variable is made of
+   * @param source the reference it was found under
+   * @throws SecretsError Usage naming both, when another one became this variable already
+   */
+  add(key: string, source: string, value: T): void {
+    const name = variableName(key);
+    const origin = `${JSON.stringify(key)} (from ${source})`;
+    const other = this.#entries.get(name);
+    if (other !== undefined) {
+      throw new SecretsError('Usage', `${other.origin} and ${origin} both become ${name}`, {
+        hint: 'name each with -e NAME=REF instead',
+      });
+    }
+    this.#entries.set(name, { origin, value });
+  }
+
+  *[Symbol.iterator](): IterableIterator<readonly [name: string, value: T]> {
+    for (const [name, { value }] of this.#entries) yield [name, value];
+  }
+}
+
+/**
+ * A value as the text of a variable.
+ * @throws SecretsError Invalid for NUL (no environment can hold it) and for bytes that are not UTF-8
+ */
+export function variableText(name: string, value: Uint8Array): string {
+  if (value.includes(0)) throw unfit(name, 'holds a NUL byte, which a variable can’t');
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(value);
+  } catch {
+    throw unfit(name, 'is not UTF-8 text');
+  }
+}
+
+/** Linux hands over no string longer than 32 pages (execve(2), MAX_ARG_STRLEN), `NAME=` and the NUL included. */
+const MAX_STRING_BYTES = 131_072;
+
+/** @throws SecretsError Invalid for a value that is too long for a variable of a process on Linux */
+export function checkVariableSize(name: string, value: Uint8Array): void {
+  if (name.length + value.length + 2 > MAX_STRING_BYTES) {
+    throw unfit(
+      name,
+      `has ${value.length} bytes; a variable holds ${MAX_STRING_BYTES - name.length - 2} at most`,
+    );
+  }
+}
+
+function unfit(name: string, why: string): SecretsError {
+  return new SecretsError('Invalid', `the value for ${name} ${why}`, {
+    hint: 'give it as a file: --file NAME=REF, or as: file in secrets.yaml',
+  });
+}
+
+/** What `--pristine` leaves of the inherited environment: where things are and how to show them. */
+const PRISTINE: ReadonlySet<string> = new Set([
+  'PATH',
+  'HOME',
+  'USER',
+  'LOGNAME',
+  'SHELL',
+  'TERM',
+  'COLORTERM',
+  'LANG',
+  'LANGUAGE',
+  'TZ',
+  'PWD',
+  'TMPDIR',
+  'XDG_RUNTIME_DIR',
+  'NO_COLOR',
+  'FORCE_COLOR',
+  'CI',
+  'SystemRoot',
+  'ComSpec',
+  'PATHEXT',
+  'TEMP',
+  'TMP',
+  'USERPROFILE',
+]);
+
+/** The inherited variables that a child gets, before the secrets are added. */
+export function inherited(
+  env: Readonly<Record<string, string | undefined>>,
+  { pristine, withheld }: { readonly pristine: boolean; readonly withheld: ReadonlySet<string> },
+): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) {
+    if (value === undefined || withheld.has(name)) continue;
+    if (pristine && !PRISTINE.has(name) && !name.startsWith('LC_')) continue;
+    kept[name] = value;
+  }
+  return kept;
+}

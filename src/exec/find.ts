@@ -1,0 +1,29 @@
+/** Finds a program as a shell does, so that "not found" and "not executable" can be told apart before the start. */
+import { accessSync, constants, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { codeOf } from '../files.ts';
+
+/** The path, or the exit code that shells give (POSIX XCU 2.8.2): 127 not found, 126 found and not executable. */
+export function findProgram(command: string, path: string | undefined, cwd: string): string | 126 | 127 {
+  if (command === '') return 127;
+  const direct = command.includes('/');
+  // An empty entry of PATH means the working directory (POSIX XBD 8.3).
+  const folders = (path ?? '/usr/local/bin:/usr/bin:/bin').split(':');
+  const candidates = direct
+    ? [resolve(cwd, command)]
+    : folders.map((folder) => resolve(cwd, folder, command));
+  let found: 126 | 127 = 127;
+  for (const candidate of candidates) {
+    try {
+      if (!statSync(candidate).isFile()) {
+        if (direct) found = 126;
+        continue;
+      }
+      accessSync(candidate, constants.X_OK);
+      return candidate;
+    } catch (thrown) {
+      if (codeOf(thrown) === 'EACCES') found = 126;
+    }
+  }
+  return found;
+}

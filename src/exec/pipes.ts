@@ -1,0 +1,50 @@
+/**
+ * Real pipes to a child. What Node makes with `stdio: 'pipe'` is a pair of sockets, on which `echo > /dev/stderr`
+ * fails (open(2), ENXIO), and whose reader's end is ECONNRESET instead of SIGPIPE.
+ */
+import { spawnSync } from 'node:child_process';
+import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+
+export interface ChildPipe {
+  /** Our end. */
+  readonly source: Readable;
+  /** The child's end, to be closed here once the child has it. */
+  readonly fd: number;
+}
+
+/** Two pipes, made as named ones that lose their names at once; `undefined` where there is no `mkfifo`. */
+export function makePipes(): readonly [ChildPipe, ChildPipe] | undefined {
+  let folder: string;
+  try {
+    folder = mkdtempSync(join(tmpdir(), 'secrets-pipes-'));
+  } catch {
+    return undefined;
+  }
+  try {
+    const paths = [join(folder, '1'), join(folder, '2')] as const;
+    const { status } = spawnSync('mkfifo', ['-m', '600', ...paths], { stdio: 'ignore' });
+    if (status !== 0) return undefined;
+    return [openPipe(paths[0]), openPipe(paths[1])];
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function openPipe(path: string): ChildPipe {
+  // Without O_NONBLOCK this would wait for a writer.
+  const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const fd = openSync(path, constants.O_WRONLY);
+  return { source: new Socket({ fd: reader, readable: true, writable: false }), fd };
+}
+
+export function closeQuietly(fd: number): void {
+  try {
+    closeSync(fd);
+  } catch {
+    // Closed already.
+  }
+}

@@ -1,0 +1,115 @@
+/** Values as files for a child: in a private folder in memory where there is one, gone when the child is. */
+import { randomBytes } from 'node:crypto';
+import { lstatSync, mkdirSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createPrivateFile, fileError } from '../files.ts';
+import { statFields } from './signals.ts';
+
+const PREFIX = 'secrets-exec-';
+
+/** Where the machine keeps things, for tests to choose. */
+export interface Place {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly uid: number | undefined;
+  /** Told when the files have to go to disk. */
+  readonly debug: (message: string) => void;
+}
+
+/** A folder with files, and the way to remove it. */
+export interface PrivateFolder {
+  readonly path: string;
+  /** @returns the file's path @throws SecretsError */
+  add(name: string, content: Uint8Array): string;
+  remove(): void;
+}
+
+/** Makes the folder; first removes what runs that were killed left behind. @throws SecretsError */
+export function makePrivateFolder({ env, uid, debug }: Place): PrivateFolder {
+  const memory = memoryFolder(env, uid);
+  const base = memory ?? (env['TMPDIR']?.startsWith('/') === true ? env['TMPDIR'] : tmpdir());
+  if (memory === undefined) debug(`no private folder in memory: files for the program go to ${base}`);
+  removeLeftovers(base, uid);
+  const owner = `${pidNamespace()}-${process.pid}-${startTime(process.pid) ?? '0'}`;
+  const path = join(base, `${PREFIX}${owner}-${randomBytes(8).toString('hex')}`);
+  try {
+    // Fails when something of that name is there already, a link included.
+    mkdirSync(path, { mode: 0o700 });
+  } catch (thrown) {
+    throw fileError(thrown, 'cannot make a folder', path);
+  }
+  return {
+    path,
+    add(name, content) {
+      const file = join(path, name);
+      createPrivateFile(file, content, 'a private file');
+      return file;
+    },
+    remove: () => rmSync(path, { recursive: true, force: true }),
+  };
+}
+
+/** $XDG_RUNTIME_DIR when it is ours alone (XDG Base Directory Specification), else Linux's /dev/shm. */
+function memoryFolder(env: Place['env'], uid: number | undefined): string | undefined {
+  const runtime = env['XDG_RUNTIME_DIR'];
+  if (
+    runtime?.startsWith('/') === true &&
+    isFolder(runtime, (mode, owner) => owner === uid && (mode & 0o077) === 0)
+  )
+    return runtime;
+  if (process.platform !== 'linux') return undefined;
+  return isFolder('/dev/shm', (mode) => (mode & 0o1777) === 0o1777) ? '/dev/shm' : undefined;
+}
+
+function isFolder(path: string, fits: (mode: number, owner: number) => boolean): boolean {
+  try {
+    const stats = lstatSync(path);
+    return stats.isDirectory() && fits(stats.mode, stats.uid);
+  } catch {
+    return false;
+  }
+}
+
+function removeLeftovers(base: string, uid: number | undefined): void {
+  for (const entry of readFolder(base)) {
+    const match = /^secrets-exec-(\d+)-(\d+)-(\d+)-[0-9a-f]{16}$/.exec(entry);
+    // A process id of another container means nothing here.
+    if (match === null || match[1] !== pidNamespace() || startTime(Number(match[2])) === match[3]) continue;
+    const path = join(base, entry);
+    try {
+      const stats = lstatSync(path);
+      if (stats.isDirectory() && stats.uid === uid) rmSync(path, { recursive: true, force: true });
+    } catch {
+      // Being removed by another run.
+    }
+  }
+}
+
+/** Number of the namespace that process ids count in (pid_namespaces(7)); `0` where there are none. */
+function pidNamespace(): string {
+  try {
+    return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0';
+  } catch {
+    return '0';
+  }
+}
+
+function readFolder(path: string): readonly string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
+
+/** When a process started, in the kernel's ticks: a process id alone is used again. `0` where there is no /proc. */
+function startTime(pid: number): string | undefined {
+  const fields = statFields(pid);
+  if (fields !== undefined || process.platform === 'linux') return fields?.[19];
+  try {
+    process.kill(pid, 0);
+    return '0';
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,112 @@
+/** Signals between whoever started us and the child. docs/exec.md says what remains ambiguous. */
+import { readFileSync } from 'node:fs';
+import { constants } from 'node:os';
+
+/** Passed on to the child. SIGKILL and SIGSTOP can't be caught; SIGPIPE, SIGCHLD and faults are our own business. */
+const FORWARDED = [
+  'SIGINT',
+  'SIGTERM',
+  'SIGHUP',
+  'SIGQUIT',
+  'SIGUSR1',
+  'SIGUSR2',
+  'SIGWINCH',
+  'SIGCONT',
+  'SIGTSTP',
+] as const;
+/** Those that a terminal's driver sends to its whole foreground group: the child has got them already. */
+const FROM_TERMINAL: ReadonlySet<string> = new Set(['SIGINT', 'SIGQUIT', 'SIGWINCH', 'SIGTSTP']);
+/** How long the child may take to stop after SIGTSTP: a full-screen program first restores the terminal. */
+const STOP_WAIT_MS = 1000;
+const STOP_POLL_MS = 10;
+
+/** `128 + N`, as shells count (POSIX XCU 2.8.2). */
+export function exitCodeOf(code: number | null, signal: NodeJS.Signals | null): number {
+  return signal === null ? (code ?? 1) : 128 + constants.signals[signal];
+}
+
+export interface SignalTarget {
+  readonly pid?: number | undefined;
+  kill(signal: NodeJS.Signals): void;
+}
+
+/**
+ * Passes signals to a child that shares our process group, from its making until `stop`.
+ *
+ * Node does not say who sent a signal. While our process group is the foreground group of our terminal, those
+ * that terminals send are taken to come from it, since it sent them to the child as well; a `kill -INT` to this
+ * process alone is not passed on then. In the background, under a supervisor or as PID 1 every one is passed on.
+ */
+export class SignalRelay {
+  #target: SignalTarget | undefined;
+  #interrupted = false;
+  readonly #hadTerminal = terminalOf() !== undefined;
+  readonly #listeners: readonly (readonly [NodeJS.Signals, () => void])[];
+
+  constructor() {
+    this.#listeners = FORWARDED.map((signal) => [signal, () => this.#receive(signal)] as const);
+    for (const [signal, listener] of this.#listeners) process.on(signal, listener);
+  }
+
+  /** From now on signals go to this child. Make the relay first, so that none is lost in between. */
+  attach(target: SignalTarget): void {
+    this.#target = target;
+  }
+
+  /** Whether the user pressed Ctrl-C: then a shell expects us to die of it as the child did. */
+  get interrupted(): boolean {
+    return this.#interrupted;
+  }
+
+  stop(): void {
+    for (const [signal, listener] of this.#listeners) process.off(signal, listener);
+  }
+
+  #receive(signal: NodeJS.Signals): void {
+    const fromTerminal = this.#fromTerminal(signal);
+    if (fromTerminal && signal === 'SIGINT') this.#interrupted = true;
+    if (!fromTerminal) this.#target?.kill(signal);
+    // A handler keeps the default action from happening: stop when the child does, as the shell expects.
+    if (signal === 'SIGTSTP') void stopWith(this.#target?.pid);
+  }
+
+  #fromTerminal(signal: NodeJS.Signals): boolean {
+    // The kernel takes the terminal away before it or the shell sends SIGHUP to the foreground group.
+    if (signal === 'SIGHUP') return this.#hadTerminal && terminalOf() === undefined;
+    return FROM_TERMINAL.has(signal) && terminalOf() === 'foreground';
+  }
+}
+
+/** Stops this process once the child has stopped; a child that ignores the signal keeps us running. */
+async function stopWith(pid: number | undefined): Promise<void> {
+  if (pid === undefined) return;
+  for (let waited = 0; waited < STOP_WAIT_MS; waited += STOP_POLL_MS) {
+    const state = statFields(pid)?.[0];
+    // Where there is no /proc the child is taken to stop like most.
+    if (state === 'T' || (state === undefined && process.platform !== 'linux')) {
+      process.kill(process.pid, 'SIGSTOP');
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, STOP_POLL_MS));
+  }
+}
+
+/** Whether this process has a controlling terminal, and whether its group is the one in the foreground there. */
+function terminalOf(): 'foreground' | 'background' | undefined {
+  const fields = statFields('self');
+  if (fields === undefined) return process.stdin.isTTY || process.stderr.isTTY ? 'foreground' : undefined;
+  // proc_pid_stat(5), counted from `state`: 2 is pgrp, 4 tty_nr, 5 tpgid.
+  const [, , group, , terminal, foreground] = fields;
+  if (terminal === '0' || foreground === '-1') return undefined;
+  return group === foreground ? 'foreground' : 'background';
+}
+
+/** The fields of /proc/PID/stat after the name, which may hold anything. */
+export function statFields(pid: number | 'self'): readonly string[] | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return undefined;
+  }
+}

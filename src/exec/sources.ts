@@ -1,0 +1,255 @@
+/** Which variables a command asks for, and their values: all of them, or one error that lists every failure. */
+import type { Config } from '../config/config.ts';
+import { checkVariableName, keysOf, NameMap, splitAssignment } from '../core/environment.ts';
+import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
+import { parseJson } from '../core/json.ts';
+import { formatReference, parseReference } from '../core/reference.ts';
+import { type Resolved, resolveAll, secretDocument, type Target } from '../core/resolver.ts';
+import type { Session } from '../session.ts';
+
+export interface SourceOptions {
+  readonly env?: readonly string[];
+  readonly from?: readonly string[];
+  readonly file?: readonly string[];
+  readonly project?: boolean;
+  readonly resolveEnv?: boolean;
+}
+
+/** A variable with its value. */
+export interface Variable {
+  readonly name: string;
+  readonly value: Uint8Array;
+  readonly as: 'value' | 'file';
+  readonly secret: boolean;
+}
+
+export interface Variables {
+  readonly list: readonly Variable[];
+  /** Optional ones whose secret does not exist: to be unset, so that an inherited value can't stand in for it. */
+  readonly missing: readonly string[];
+}
+
+interface Wanted {
+  readonly name: string;
+  readonly ref: string;
+  readonly as: 'value' | 'file';
+  readonly optional: boolean;
+}
+
+/** What is asked for, in layers: a later one wins over an earlier one of the same name. */
+interface Plan {
+  /** Single variables of the environment (`--resolve-env`) and the project. */
+  readonly base: Map<string, Wanted>;
+  readonly literals: Map<string, string>;
+  /** JSON secrets that give a variable a key, and secrets under a prefix. */
+  readonly wholes: readonly string[];
+  readonly listed: readonly Listed[];
+  /** `-e` and `--file`. */
+  readonly explicit: Map<string, Wanted>;
+}
+
+/** A secret found under a prefix. */
+interface Listed {
+  readonly key: string;
+  readonly source: string;
+  readonly ref: string;
+}
+
+/**
+ * Resolves everything in as few calls as the stores allow: one question to each store, all stores at once
+ * (a prefix costs a listing before that).
+ * @param withheld variables of the environment that `--resolve-env` leaves alone
+ * @throws SecretsError one that lists every failure
+ */
+export async function resolveVariables(
+  session: Session,
+  options: SourceOptions,
+  withheld: ReadonlySet<string> = new Set(),
+): Promise<Variables> {
+  const errors: SecretsError[] = [];
+  const plan = await makePlan(session, options, withheld, errors);
+  const singles = [...new Map([...plan.base, ...plan.explicit]).values()];
+  const refs = [...singles.map(({ ref }) => ref), ...plan.wholes, ...plan.listed.map(({ ref }) => ref)];
+  const results = await resolveTexts(session, refs);
+  const settle = <T>(work: () => T): T | undefined => {
+    try {
+      return work();
+    } catch (thrown) {
+      errors.push(toSecretsError(thrown));
+      return undefined;
+    }
+  };
+
+  const found = new NameMap<Uint8Array>();
+  for (const [index, ref] of plan.wholes.entries()) {
+    settle(() => {
+      for (const [key, text] of keysOf(documentOf(results[singles.length + index] as Resolved), ref)) {
+        settle(() => found.add(key, ref, Buffer.from(text)));
+      }
+    });
+  }
+  for (const [index, { key, source }] of plan.listed.entries()) {
+    settle(() =>
+      found.add(key, source, valueOf(results[singles.length + plan.wholes.length + index] as Resolved)),
+    );
+  }
+
+  const variables = new Map<string, Variable>();
+  const missing: string[] = [];
+  const addSingle = ({ name, as, optional }: Wanted, result: Resolved): void => {
+    if (!result.ok && optional && result.error.kind === 'NotFound') missing.push(name);
+    else settle(() => variables.set(name, { name, value: valueOf(result), as, secret: true }));
+  };
+  for (const [name, text] of plan.literals) {
+    variables.set(name, { name, value: Buffer.from(text), as: 'value', secret: false });
+  }
+  const explicit = new Set(plan.explicit.values());
+  for (const [index, wanted] of singles.entries()) {
+    if (!explicit.has(wanted)) addSingle(wanted, results[index] as Resolved);
+  }
+  for (const [name, value] of found) variables.set(name, { name, value, as: 'value', secret: true });
+  for (const [index, wanted] of singles.entries()) {
+    if (explicit.has(wanted)) addSingle(wanted, results[index] as Resolved);
+  }
+  if (errors.length > 0)
+    throw combineErrors(errors, `${errors.length} failures; nothing was started or printed`);
+  return { list: [...variables.values()], missing: missing.filter((name) => !variables.has(name)) };
+}
+
+async function makePlan(
+  session: Session,
+  options: SourceOptions,
+  withheld: ReadonlySet<string>,
+  errors: SecretsError[],
+): Promise<Plan> {
+  const config = await session.config();
+  const explicit = explicitVariables(options, errors);
+  const base =
+    options.resolveEnv === true ? inheritedReferences(session, config, withheld) : new Map<string, Wanted>();
+  const literals = new Map<string, string>();
+  for (const [name, entry] of options.project === false ? [] : config.env) {
+    checkVariableName(name);
+    base.delete(name);
+    if (explicit.has(name)) continue;
+    if (entry.kind === 'literal') literals.set(name, entry.value);
+    else base.set(name, { name, ref: entry.ref, as: entry.as, optional: entry.optional });
+  }
+  const from = options.from ?? [];
+  const listed = await Promise.all(
+    from
+      .filter((ref) => ref.endsWith('/'))
+      .map((ref) =>
+        listPrefix(session, config, ref).catch((thrown: unknown): Listed[] => {
+          errors.push(toSecretsError(thrown).forReference(ref));
+          return [];
+        }),
+      ),
+  );
+  return {
+    base,
+    literals,
+    wholes: from.filter((ref) => !ref.endsWith('/')),
+    listed: listed.flat(),
+    explicit,
+  };
+}
+
+function explicitVariables(options: SourceOptions, errors: SecretsError[]): Map<string, Wanted> {
+  const variables = new Map<string, Wanted>();
+  const given = [
+    ...(options.env ?? []).map((text) => ['value', text] as const),
+    ...(options.file ?? []).map((text) => ['file', text] as const),
+  ];
+  for (const [as, text] of given) {
+    try {
+      const [name, ref] = splitAssignment(text);
+      if (variables.has(name)) throw new SecretsError('Usage', `the variable ${name} is given twice`);
+      variables.set(name, { name, ref, as, optional: false });
+    } catch (thrown) {
+      errors.push(toSecretsError(thrown));
+    }
+  }
+  return variables;
+}
+
+/** Like `session.resolve`, but a malformed reference fails alone, so that every failure can be listed. */
+async function resolveTexts(session: Session, texts: readonly string[]): Promise<readonly Resolved[]> {
+  const targets = await Promise.all(
+    texts.map(async (text): Promise<Target | SecretsError> => {
+      try {
+        return await session.target(text);
+      } catch (thrown) {
+        return toSecretsError(thrown).forReference(text);
+      }
+    }),
+  );
+  const good = targets.filter((target): target is Target => !(target instanceof SecretsError));
+  const resolved = await resolveAll(
+    good,
+    (target) => session.open(target.store, target.native),
+    session.call(),
+  );
+  let next = 0;
+  return targets.map((target, index): Resolved => {
+    if (!(target instanceof SecretsError)) return resolved[next++] as Resolved;
+    const text = texts[index] as string;
+    return { ok: false, target: { text, store: '', reference: { name: text } }, error: target };
+  });
+}
+
+function valueOf(result: Resolved): Uint8Array {
+  if (!result.ok) throw result.error;
+  return result.value;
+}
+
+/** The secret, or the key of it that the reference names, as a document with keys. */
+function documentOf(result: Resolved): unknown {
+  const value = valueOf(result);
+  if (!result.ok || result.target.reference.key === undefined) {
+    return result.ok ? secretDocument(result.secret) : undefined;
+  }
+  try {
+    return parseJson(value);
+  } catch {
+    // The parser's message quotes the text, which is the secret.
+    throw new SecretsError('Invalid', 'has no keys: its value is not JSON', {
+      reference: result.target.text,
+    });
+  }
+}
+
+/** One variable for each secret under a prefix that ends in a slash. */
+async function listPrefix(session: Session, config: Config, ref: string): Promise<Listed[]> {
+  const parsed = ref.endsWith('://')
+    ? { store: ref.slice(0, -3), name: '' }
+    : parseReference(ref.slice(0, -1));
+  const store = parsed.store ?? session.options.store ?? config.defaultStore;
+  const prefix = parsed.name === '' ? '' : `${parsed.name}/`;
+  const provider = await session.open(store);
+  const found: Listed[] = [];
+  for await (const { name } of provider.list({ prefix }, session.call())) {
+    found.push({ key: name.slice(prefix.length), source: ref, ref: formatReference({ store, name }) });
+  }
+  if (found.length === 0) {
+    throw new SecretsError('NotFound', 'there is no secret under this prefix', { reference: ref });
+  }
+  return found;
+}
+
+/** Inherited variables whose whole value is a reference into a known store, or a native identifier of a secret. */
+function inheritedReferences(
+  session: Session,
+  config: Config,
+  withheld: ReadonlySet<string>,
+): Map<string, Wanted> {
+  const { env, providers } = session.world;
+  const found = new Map<string, Wanted>();
+  for (const [name, value] of Object.entries(env)) {
+    if (value === undefined || withheld.has(name)) continue;
+    const scheme = value.indexOf('://');
+    const isReference = scheme > 0 && config.stores.has(value.slice(0, scheme));
+    if (!isReference && !providers.some(({ native }) => native?.(value) !== undefined)) continue;
+    found.set(name, { name, ref: value, as: 'value', optional: false });
+  }
+  return found;
+}

@@ -1,0 +1,214 @@
+/** Starts the child in the way that fits: in our place, beside us on our own streams, or through pipes that mask. */
+import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { SecretsError } from '../core/errors.ts';
+import type { MaskedStream, Masker } from '../core/redactor.ts';
+import { codeOf } from '../files.ts';
+import type { OutputStream, World } from '../world.ts';
+import { closeQuietly, makePipes } from './pipes.ts';
+import { exitCodeOf, type SignalRelay } from './signals.ts';
+
+export interface Start {
+  /** Path of the program. */
+  readonly file: string;
+  /** As the user wrote it; what the program finds as argv[0]. */
+  readonly argv0: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** How the child ended: `code` is its own, or 128 + the signal's number. */
+export interface Ended {
+  readonly code: number;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** The program was found and could not be started: 127 and 126 as shells have it (POSIX XCU 2.8.2), else 125. */
+export class StartError extends SecretsError {
+  readonly code: number;
+
+  constructor(start: Start, cause: unknown) {
+    const system = codeOf(cause) ?? 'failed';
+    const why = START_FAILURES[system] ?? [125, system];
+    super('Failed', `the program ${JSON.stringify(start.argv0)} can’t be started: ${why[1]}`, { cause });
+    this.code = why[0];
+  }
+}
+
+const START_FAILURES: Readonly<Record<string, readonly [number, string]>> = {
+  ENOENT: [127, 'it or its interpreter does not exist'],
+  EACCES: [126, 'permission denied'],
+  ENOEXEC: [126, 'it is no program for this machine'],
+  E2BIG: [126, 'its arguments and variables are too large; give large values with --file'],
+  ETXTBSY: [126, 'it is being written'],
+  ENOTDIR: [126, 'not a directory'],
+  ELOOP: [126, 'too many symbolic links'],
+};
+
+type Execve = (file: string, args: readonly string[], env: Readonly<Record<string, string>>) => never;
+/** A stream of a pipe or terminal; undocumented, so every step is optional. */
+type Handled = { readonly [name in '_handle']?: { readonly setBlocking?: (on: boolean) => void } };
+const ENV_PROGRAM = '/usr/bin/env';
+
+/**
+ * Puts the program in the place of this process: no wrapper remains. Returns only when that is not possible here.
+ *
+ * `process.execve` (Node 22.15) leaves two things of Node's to the program: SIGPIPE and SIGXFSZ are ignored, and
+ * pipes don't block. So the streams are set back first, and the signals by GNU env (coreutils 8.31), which then
+ * becomes the program; without such an `env` the child is spawned.
+ */
+export function replaceProcess(start: Start, world: World): void {
+  const execve = (process as { execve?: Execve }).execve;
+  // env takes `-` and words with `=` for something else.
+  if (execve === undefined || start.argv0 === '-' || start.argv0.includes('=') || !resetsSignals()) return;
+  for (const stream of [world.stdin, world.stdout, world.stderr]) {
+    (stream as Handled)['_handle']?.setBlocking?.(true);
+  }
+  try {
+    const args = ['env', '--default-signal=PIPE,XFSZ', '--', start.argv0, ...start.args];
+    execve.call(process, ENV_PROGRAM, args, start.env);
+  } catch {
+    // Too many arguments, for example: spawning says so in a way that can be reported.
+  }
+}
+
+function resetsSignals(): boolean {
+  try {
+    return readFileSync(ENV_PROGRAM).includes('default-signal');
+  } catch {
+    return false;
+  }
+}
+
+/** Runs the child on our own streams. @throws StartError */
+export function runInherited(start: Start, relay: SignalRelay): Promise<Ended> {
+  return waitFor(start, spawnChild(start, 'inherit'), relay);
+}
+
+/** Runs the child with its stdout and stderr masked. @throws StartError */
+export async function runMasked(
+  start: Start,
+  relay: SignalRelay,
+  masker: Masker,
+  world: World,
+): Promise<Ended> {
+  const pipes = makePipes();
+  let child: ChildProcess;
+  try {
+    child = spawnChild(start, ['inherit', pipes?.[0].fd ?? 'pipe', pipes?.[1].fd ?? 'pipe']);
+  } finally {
+    for (const pipe of pipes ?? []) closeQuietly(pipe.fd);
+  }
+  const pumps = [
+    new Pump(pipes?.[0].source ?? child.stdout, masker, world.stdout),
+    new Pump(pipes?.[1].source ?? child.stderr, masker, world.stderr),
+  ];
+  try {
+    return await waitFor(start, child, relay);
+  } finally {
+    await Promise.all(pumps.map((pump) => pump.drained()));
+  }
+}
+
+function spawnChild(start: Start, stdio: StdioOptions): ChildProcess {
+  try {
+    return spawn(start.file, [...start.args], { argv0: start.argv0, env: { ...start.env }, stdio });
+  } catch (thrown) {
+    throw new StartError(start, thrown);
+  }
+}
+
+function waitFor(start: Start, child: ChildProcess, relay: SignalRelay): Promise<Ended> {
+  relay.attach({ pid: child.pid, kill: (signal) => child.kill(signal) });
+  return new Promise((resolve, reject) => {
+    child.once('error', (error) => reject(new StartError(start, error)));
+    child.once('exit', (code, signal) => resolve({ code: exitCodeOf(code, signal), signal }));
+  });
+}
+
+/** A pause this long lets a short beginning of a possible secret go … */
+const RELEASE_MS = 50;
+/** … and this long a longer one, as a mask. */
+const RELEASE_ALL_MS = 1000;
+/** After the child's end: how long its own children may keep silent before we stop reading from them. */
+const DRAIN_MS = 1000;
+
+/** Releases what is held when the output pauses. */
+export class PauseTimer {
+  readonly #stream: MaskedStream;
+  readonly #write: (bytes: Buffer) => void;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(stream: MaskedStream, write: (bytes: Buffer) => void) {
+    this.#stream = stream;
+    this.#write = write;
+  }
+
+  start(): void {
+    this.stop();
+    if (this.#stream.pending) this.#timer = setTimeout(() => this.#first(), RELEASE_MS);
+  }
+
+  #first(): void {
+    this.#write(this.#stream.release(false));
+    if (!this.#stream.pending) return;
+    this.#timer = setTimeout(() => this.#write(this.#stream.release(true)), RELEASE_ALL_MS - RELEASE_MS);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+/** One of the child's output streams on its way to ours. */
+class Pump {
+  readonly #source: Readable | null;
+  readonly #sink: OutputStream;
+  readonly #done: Promise<void>;
+  #lastData = Date.now();
+
+  constructor(source: Readable | null, masker: Masker, sink: OutputStream) {
+    this.#source = source;
+    this.#sink = sink;
+    this.#done = this.#run(masker.stream());
+  }
+
+  /** Everything is written; a daemon that the child left behind does not keep us here once it is silent. */
+  async drained(): Promise<void> {
+    this.#lastData = Date.now();
+    const watch = setInterval(() => {
+      if (Date.now() - this.#lastData >= DRAIN_MS) this.#source?.destroy();
+    }, DRAIN_MS / 4);
+    await this.#done;
+    clearInterval(watch);
+  }
+
+  async #run(stream: MaskedStream): Promise<void> {
+    if (this.#source === null) return;
+    const pause = new PauseTimer(stream, (bytes) => void this.#write(bytes));
+    try {
+      for await (const chunk of this.#source) {
+        this.#lastData = Date.now();
+        pause.stop();
+        await this.#write(stream.write(chunk as Buffer));
+        pause.start();
+      }
+    } catch {
+      // Closed by us, below or above.
+    }
+    pause.stop();
+    await this.#write(stream.end());
+  }
+
+  #write(bytes: Buffer): Promise<void> {
+    if (bytes.length === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#sink.write(bytes, (error) => {
+        // Our reader went away: let the child find out at its next write, as it would without us.
+        if (error) this.#source?.destroy();
+        resolve();
+      });
+    });
+  }
+}

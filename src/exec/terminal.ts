@@ -1,0 +1,115 @@
+/** Runs the child in a pseudo-terminal of its own, so that it still sees a terminal although its output is masked. */
+import { constants } from 'node:os';
+import type { Masker } from '../core/redactor.ts';
+import type { World } from '../world.ts';
+import { exitCodeOf } from './signals.ts';
+import { type Ended, PauseTimer, type Start, StartError } from './start.ts';
+
+export type Pty = typeof import('@lydell/node-pty');
+
+/** The optional package; `undefined` where it is not installed or has no build for this system. */
+export async function loadPty(): Promise<Pty | undefined> {
+  try {
+    return await import('@lydell/node-pty');
+  } catch {
+    return undefined;
+  }
+}
+
+/** In raw mode our terminal sends nothing by itself: every signal that arrives is for the child. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
+
+/** @throws StartError */
+export async function runInTerminal(pty: Pty, start: Start, masker: Masker, world: World): Promise<Ended> {
+  const { stdin, stdout } = process;
+  const size = (): { cols: number; rows: number } => ({
+    cols: stdout.columns || 80,
+    rows: stdout.rows || 24,
+  });
+  let child: import('@lydell/node-pty').IPty;
+  try {
+    child = pty.spawn(start.file, [...start.args], {
+      ...size(),
+      ...(start.env['TERM'] !== undefined && { name: start.env['TERM'] }),
+      cwd: world.cwd,
+      env: { ...start.env },
+      encoding: null,
+    });
+  } catch (thrown) {
+    throw new StartError(start, thrown);
+  }
+  const stream = masker.stream();
+  const pause = new PauseTimer(stream, (bytes) => world.stdout.write(bytes));
+  // The package types its data as text; without an encoding both directions are bytes.
+  child.onData((data: string | Buffer) => {
+    world.stdout.write(stream.write(Buffer.from(data as string)));
+    pause.start();
+  });
+  const restore = holdTerminal(stdin);
+  const onInput = (data: Buffer): void => child.write(data as unknown as string);
+  stdin.on('data', onInput);
+  const onResize = (): void => {
+    const { cols, rows } = size();
+    child.resize(cols, rows);
+  };
+  stdout.on('resize', onResize);
+  const listeners: [NodeJS.Signals, () => void][] = SIGNALS.map((signal) => [
+    signal,
+    () => child.kill(signal),
+  ]);
+  listeners.push(['SIGTSTP', () => stopTogether(child.pid, stdin)]);
+  listeners.push(['SIGCONT', () => signalGroup(child.pid, 'SIGCONT')]);
+  for (const [signal, listener] of listeners) process.on(signal, listener);
+  try {
+    return await new Promise<Ended>((resolve) => {
+      child.onExit(({ exitCode, signal }) => resolve(endOf(exitCode, signal)));
+    });
+  } finally {
+    pause.stop();
+    world.stdout.write(stream.end());
+    for (const [signal, listener] of listeners) process.off(signal, listener);
+    stdout.off('resize', onResize);
+    stdin.off('data', onInput);
+    restore();
+  }
+}
+
+function endOf(exitCode: number, number: number | undefined): Ended {
+  const signal = Object.entries(constants.signals).find(([, value]) => value === number)?.[0];
+  if (signal === undefined) return { code: number ? 128 + number : exitCode, signal: null };
+  return { code: exitCodeOf(null, signal as NodeJS.Signals), signal: signal as NodeJS.Signals };
+}
+
+/** Hands every key to the child. The returned function gives the terminal back as it was; so does our exit. */
+function holdTerminal(stdin: NodeJS.ReadStream): () => void {
+  const restore = (): void => {
+    stdin.setRawMode(false);
+    stdin.pause();
+  };
+  stdin.setRawMode(true);
+  // A terminal that was closed: SIGHUP tells the child.
+  stdin.on('error', () => {});
+  stdin.resume();
+  process.once('exit', restore);
+  return () => {
+    process.off('exit', restore);
+    restore();
+  };
+}
+
+/** Stops the child's session and then us, with the terminal as the shell left it, until both are continued. */
+function stopTogether(pid: number, stdin: NodeJS.ReadStream): void {
+  signalGroup(pid, 'SIGSTOP');
+  stdin.setRawMode(false);
+  process.kill(process.pid, 'SIGSTOP');
+  stdin.setRawMode(true);
+  signalGroup(pid, 'SIGCONT');
+}
+
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // It has ended.
+  }
+}

@@ -1,0 +1,269 @@
+import fc from 'fast-check';
+import { MASK, Masker } from '../../src/core/redactor.ts';
+import { formsOf } from '../../src/core/secret-forms.ts';
+
+/** Printed with a failure, and fixed so that two runs see the same cases. */
+const SEED = 20261123;
+
+function mask(secrets: readonly (string | Uint8Array)[], chunks: readonly (string | Uint8Array)[]): string {
+  const stream = new Masker(secrets.map((secret) => Buffer.from(secret))).stream();
+  const out = chunks.map((chunk) => stream.write(Buffer.from(chunk)));
+  return Buffer.concat([...out, stream.end()]).toString();
+}
+
+/** Cuts a buffer at the given places. */
+function cut(whole: Buffer, places: readonly number[]): Buffer[] {
+  const sorted = [...new Set(places.map((place) => place % (whole.length + 1)))].sort((a, b) => a - b);
+  return [...sorted, whole.length].map((to, index) => whole.subarray(sorted[index - 1] ?? 0, to));
+}
+
+/** Without the mask's own character, which could make a form out of a mask and its neighbours. */
+const secret = fc.oneof(
+  fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 4, maxLength: 12 }),
+  fc.string({ unit: 'grapheme', minLength: 4, maxLength: 30 }).map((text) => text.replaceAll('*', 'x')),
+  fc
+    .uint8Array({ minLength: 4, maxLength: 40 })
+    .map((bytes) => bytes.map((byte) => (byte === 0x2a ? 0x2b : byte))),
+);
+const noise = fc.string({ unit: fc.constantFrom('a', 'b', 'c', '\n', '=', '%', '\\', "'"), maxLength: 8 });
+
+describe('masking a stream', () => {
+  test('gives the same whatever the chunks are, and leaves no form of a secret', () => {
+    const cases = fc.array(secret, { minLength: 1, maxLength: 4 }).chain((secrets) => {
+      const forms = secrets.flatMap((value) => [...formsOf(Buffer.from(value))]);
+      const piece = fc.oneof(
+        noise.map((text) => Buffer.from(text)),
+        fc.constantFrom(...forms),
+      );
+      return fc.record({
+        secrets: fc.constant(secrets),
+        whole: fc.array(piece, { maxLength: 12 }).map((pieces) => Buffer.concat(pieces)),
+        places: fc.array(fc.nat({ max: 1000 }), { maxLength: 30 }),
+      });
+    });
+    fc.assert(
+      fc.property(cases, ({ secrets, whole, places }) => {
+        const bytes = secrets.map((value) => Buffer.from(value));
+        const masker = new Masker(bytes);
+        const stream = masker.stream();
+        const cutUp = Buffer.concat([
+          ...cut(whole, places).map((chunk) => stream.write(chunk)),
+          stream.end(),
+        ]);
+        const atOnce = masker.stream();
+        expect(cutUp.equals(Buffer.concat([atOnce.write(whole), atOnce.end()]))).toBe(true);
+        for (const form of bytes.flatMap((value) => [...formsOf(value)]))
+          expect(cutUp.includes(form)).toBe(false);
+      }),
+      { numRuns: 1500, seed: SEED },
+    );
+  });
+
+  test('agrees with a plain search: exactly the bytes of the occurrences are replaced', () => {
+    fc.assert(
+      fc.property(
+        fc.array(secret, { minLength: 1, maxLength: 3 }),
+        fc.array(noise, { maxLength: 20 }),
+        (secrets, texts) => {
+          const forms = secrets.flatMap((value) =>
+            formsOf(Buffer.from(value)).map((form) => form.toString('latin1')),
+          );
+          const whole = texts
+            .flatMap((text, index) => [
+              text,
+              index % 3 === 0 ? Buffer.from(secrets[index % secrets.length] ?? '').toString('latin1') : '',
+            ])
+            .join('');
+          const covered = new Array<boolean>(whole.length).fill(false);
+          const ends = new Set<number>();
+          const spans: [number, number][] = [];
+          for (const form of forms) {
+            for (let at = whole.indexOf(form); at !== -1; at = whole.indexOf(form, at + 1))
+              spans.push([at, at + form.length]);
+          }
+          for (const [from, to] of spans) for (let at = from; at < to; at += 1) covered[at] = true;
+          // A border between two neighbours that do not overlap starts a mask of its own.
+          for (const [, to] of spans) if (!spans.some(([from, end]) => from < to && end > to)) ends.add(to);
+          let expected = '';
+          for (let at = 0; at < whole.length; at += 1) {
+            if (covered[at] !== true) expected += whole[at];
+            else if (at === 0 || covered[at - 1] !== true || ends.has(at)) expected += MASK;
+          }
+          const stream = new Masker(secrets.map((value) => Buffer.from(value))).stream();
+          const got = Buffer.concat([stream.write(Buffer.from(whole, 'latin1')), stream.end()]).toString(
+            'latin1',
+          );
+          expect(got).toBe(expected);
+        },
+      ),
+      { numRuns: 1000, seed: SEED },
+    );
+  });
+
+  test.each([
+    ['base64', (text: string) => Buffer.from(text).toString('base64')],
+    ['base64 for URLs, unpadded', (text: string) => Buffer.from(text).toString('base64url')],
+    ['percent-encoding', (text: string) => encodeURIComponent(text)],
+    [
+      'lower-case percent-encoding',
+      (text: string) => encodeURIComponent(text).replace(/%../g, (hex) => hex.toLowerCase()),
+    ],
+    ['form encoding', (text: string) => new URLSearchParams({ x: text }).toString().slice(2)],
+    ['JSON', (text: string) => JSON.stringify(text).slice(1, -1)],
+    ['JSON within JSON', (text: string) => JSON.stringify(JSON.stringify(text)).slice(3, -3)],
+    ['a shell’s single quotes', (text: string) => text.replaceAll("'", "'\\''")],
+    ['hexadecimal', (text: string) => Buffer.from(text).toString('hex')],
+    ['a terminal’s line ends', (text: string) => text.replaceAll('\n', '\r\n')],
+  ])('knows %s', (_, encode) => {
+    const value = 'p@ss w/ö\n"rd\' $x+1~*';
+    expect(mask([value], ['<', encode(value), '>'])).toBe(`<${MASK}>`);
+  });
+
+  test('finds a value inside a longer base64 text at each of the three alignments', () => {
+    const value = 'correct horse battery';
+    for (const before of ['', 'a', 'ab', 'user:']) {
+      for (const after of ['', 'x', 'xy', '@host/path']) {
+        for (const encoding of ['base64', 'base64url'] as const) {
+          const text = Buffer.from(before + value + after).toString(encoding);
+          const masked = mask([value], [text]);
+          expect(masked).toContain(MASK);
+          // At most one group of four characters on each side can still hold bits of the value.
+          const left = masked.split(MASK).join('');
+          expect(left.length).toBeLessThanOrEqual(Math.ceil((before.length + after.length) / 3) * 4 + 8);
+        }
+      }
+    }
+  });
+
+  test('finds long values in base64 that is wrapped at 76 or 64 columns', () => {
+    const value = Array.from({ length: 300 }, (_, index) =>
+      String.fromCharCode(33 + ((index * 7) % 90)),
+    ).join('');
+    for (const width of [76, 64]) {
+      for (const end of ['\n', '\r\n']) {
+        const text = (
+          Buffer.from(value)
+            .toString('base64')
+            .match(new RegExp(`.{1,${width}}`, 'g')) ?? []
+        ).join(end);
+        expect(mask([value], [text])).toBe(MASK);
+      }
+    }
+  });
+
+  test('masks each long line of a value by itself, indented or not', () => {
+    const value = '-----BEGIN KEY-----\n  AbCdEfGhIjKl\nMnOpQrStUvWx\n-----END KEY-----\n';
+    expect(mask([value], ['x AbCdEfGhIjKl y\n', 'MnOpQrSt', 'UvWx'])).toBe(`x ${MASK} y\n${MASK}`);
+  });
+
+  test('leaves the line break after a value that ends in one', () => {
+    expect(mask(['hunter2000\n'], ['hunter2000\nnext\n'])).toBe(`${MASK}\nnext\n`);
+  });
+
+  test('gives overlapping secrets one mask and neighbours one each', () => {
+    expect(mask(['abcdef', 'defghi'], ['abc', 'defghi!'])).toBe(`${MASK}!`);
+    expect(mask(['abcdef', 'defghi'], ['abcdef', 'defghi!'])).toBe(`${MASK}${MASK}!`);
+  });
+
+  test('does not touch values of fewer than four bytes', () => {
+    expect(mask(['abc', ''], ['abcabc'])).toBe('abcabc');
+  });
+});
+
+describe('a pause in the output', () => {
+  function pausing(secrets: readonly string[]): {
+    feed: (text: string) => string;
+    pause: (all: boolean) => string;
+    end: () => string;
+  } {
+    const stream = new Masker(secrets.map((value) => Buffer.from(value))).stream();
+    return {
+      feed: (text) => stream.write(Buffer.from(text)).toString(),
+      pause: (all) => stream.release(all).toString(),
+      end: () => stream.end().toString(),
+    };
+  }
+
+  test('shows a prompt that ends as a secret begins', () => {
+    const { feed, pause } = pausing(['> hidden']);
+    expect(feed('name> ')).toBe('name');
+    expect(pause(false)).toBe('> ');
+  });
+
+  test('never shows more than three characters of a secret that comes byte by byte', () => {
+    const { feed, pause, end } = pausing(['hunter2000']);
+    let shown = '';
+    for (const char of 'hunter2000!') shown += feed(char) + pause(false);
+    expect(shown + end()).toBe(`hun${MASK}!`);
+  });
+
+  test('ends the wait of a longer beginning with a mask, and masks its rest', () => {
+    const { feed, pause } = pausing(['hunter2000']);
+    expect(feed('x hunter')).toBe('x ');
+    expect(pause(false)).toBe('');
+    expect(pause(true)).toBe(MASK);
+    expect(feed('2000')).toBe('');
+    expect(feed('!')).toBe('!');
+  });
+
+  test('leaks nothing more than three characters, wherever the pauses are', () => {
+    fc.assert(
+      fc.property(
+        secret,
+        fc.array(fc.tuple(fc.nat({ max: 40 }), fc.boolean()), { maxLength: 12 }),
+        (value, cuts) => {
+          const bytes = Buffer.from(value);
+          const whole = Buffer.concat([Buffer.from('<'), bytes, Buffer.from('>')]);
+          const stream = new Masker([bytes]).stream();
+          const out: Buffer[] = [];
+          for (const chunk of cut(
+            whole,
+            cuts.map(([place]) => place),
+          )) {
+            out.push(stream.write(chunk), stream.release(cuts.length % 2 === 0));
+          }
+          const shown = Buffer.concat([...out, stream.end()]);
+          // No run of four bytes of the value is in the output.
+          const trimmed = bytes.toString('latin1').replace(/[\r\n]+$/, '');
+          for (let at = 0; at + 4 <= trimmed.length; at += 1) {
+            const piece = Buffer.from(trimmed.slice(at, at + 4), 'latin1');
+            if (shown.includes(piece)) throw new Error(`shows ${JSON.stringify(piece.toString('latin1'))}`);
+          }
+        },
+      ),
+      { numRuns: 1500, seed: SEED },
+    );
+  });
+});
+
+describe('what masking costs', () => {
+  test('holds no more than the longest form, however long the output is', () => {
+    const stream = new Masker([Buffer.from('aaaa')]).stream();
+    let out = 0;
+    const chunk = Buffer.alloc(65_536, 'a');
+    for (let index = 0; index < 64; index += 1) out += stream.write(chunk).length;
+    // One mask for the whole run; nothing else is waiting.
+    expect(out).toBe(MASK.length);
+    expect(stream.end().toString()).toBe('');
+  });
+
+  test('a value of 64 KiB is masked whole, within a second', () => {
+    const value = Buffer.from(Array.from({ length: 65_536 }, (_, index) => 33 + ((index * index) % 89)));
+    const start = performance.now();
+    const stream = new Masker([value]).stream();
+    const text = Buffer.concat([
+      Buffer.from('['),
+      value,
+      Buffer.from(']['),
+      Buffer.from(value.toString('base64')),
+      Buffer.from(']'),
+    ]);
+    const shown = Buffer.concat([stream.write(text), stream.end()]).toString();
+    expect(shown).toBe(`[${MASK}][${MASK}]`);
+    expect(performance.now() - start).toBeLessThan(5000);
+  });
+
+  test('too much secret text is refused with a way out', () => {
+    expect(() => new Masker([Buffer.alloc(50, 'ab')], 50)).toThrow('too much secret text');
+  });
+});
