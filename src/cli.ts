@@ -114,7 +114,7 @@ async function runCommand(
     if (spec.load === undefined) throw new SecretsError('Usage', `${spec.name} needs a verb`);
     const { run } = await spec.load();
     const code = await run(session, { args, options: options as never });
-    return code ?? 0;
+    return session.interrupt.signal.aborted ? INTERRUPTED : (code ?? 0);
   } catch (thrown) {
     if (session.interrupt.signal.aborted) return INTERRUPTED;
     return fail(world, options, thrown);

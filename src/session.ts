@@ -139,10 +139,28 @@ export class Session {
       warn: (message) => this.warn(message),
       debug: (message) => this.debug(`${store}: ${message}`),
       askHidden:
-        stdin.isTTY === true && stderr.isTTY === true
-          ? async (question) => (await import('./output/prompt.ts')).askHidden(this.world, question)
-          : undefined,
+        stdin.isTTY === true && stderr.isTTY === true ? (question) => this.askHidden(question) : undefined,
     };
+  }
+
+  /** Asks for a secret at the terminal, unseen. Ctrl-C ends the whole command. @throws SecretsError Usage without one */
+  askHidden(question: string): Promise<string> {
+    return this.#prompt(async () => (await import('./output/prompt.ts')).askHidden(this.world, question));
+  }
+
+  /** Asks for a line of text at the terminal; as `askHidden`. */
+  ask(question: string): Promise<string> {
+    return this.#prompt(async () => (await import('./output/prompt.ts')).ask(this.world, question));
+  }
+
+  async #prompt(ask: () => Promise<string>): Promise<string> {
+    try {
+      return await ask();
+    } catch (thrown) {
+      // In raw mode Ctrl-C is a key, not a signal; it has to mean the same.
+      if (thrown instanceof Error && thrown.name === 'Interrupted') this.interrupt.abort();
+      throw thrown;
+    }
   }
 
   /** Writes the result: the only thing that goes to stdout. */

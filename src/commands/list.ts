@@ -9,7 +9,7 @@ import type { Session } from '../session.ts';
 import { rememberNames } from './names-cache.ts';
 import type { CommonOptions } from './options.ts';
 import type { Invocation } from './spec.ts';
-import { storeTitle } from './with-secret.ts';
+import { readerIsGone, storeTitle } from './with-secret.ts';
 
 interface ListOptions extends CommonOptions {
   readonly long?: boolean;
@@ -62,7 +62,7 @@ export async function run(session: Session, { args, options }: Invocation<ListOp
       }
       if (prefix === undefined) rememberNames(session.world, from, seen);
     } catch (thrown) {
-      if ((thrown as NodeJS.ErrnoException).code === 'EPIPE') throw thrown;
+      if (readerIsGone(thrown)) throw thrown;
       errors.push(toSecretsError(thrown).forReference(`${from}://${prefix ?? ''}`));
     }
   }

@@ -42,9 +42,7 @@ export async function run(session: Session, { args, options }: Invocation<PurgeO
           hint: 'use --yes',
         });
       }
-      const { ask } = await import('../output/prompt.ts');
-      const answer = await ask(
-        session.world,
+      const answer = await session.ask(
         `${singleLine(what)} will be gone for good. Type ${singleLine(name)} to go on`,
       );
       if (answer !== name) throw new SecretsError('Failed', 'that is not its name, so nothing was deleted');

@@ -61,9 +61,8 @@ async function given(session: Session, file: string | undefined, limit: number):
     }
   }
   if (world.stdin.isTTY !== true) return readAll(session, world.stdin, limit);
-  const { askHidden } = await import('../output/prompt.ts');
-  const first = await askHidden(world, 'Value');
-  if ((await askHidden(world, 'The same value again')) !== first) {
+  const first = await session.askHidden('Value');
+  if ((await session.askHidden('The same value again')) !== first) {
     throw new SecretsError('Usage', 'the two values differ');
   }
   return Buffer.from(first);

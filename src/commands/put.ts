@@ -9,7 +9,7 @@ import type { Session } from '../session.ts';
 import type { CommonOptions } from './options.ts';
 import { newValue, type ValueOptions } from './put-value.ts';
 import type { Invocation } from './spec.ts';
-import { storeTitle } from './with-secret.ts';
+import { naming, storeTitle } from './with-secret.ts';
 
 interface PutOptions extends CommonOptions, ValueOptions {
   readonly key?: readonly string[];
@@ -64,7 +64,7 @@ export async function run(session: Session, { args, options }: Invocation<PutOpt
       dryRun: false,
     });
   } catch (thrown) {
-    throw toSecretsError(thrown).forReference(target.text);
+    throw naming(thrown, target.text);
   }
 }
 

@@ -1,5 +1,6 @@
 /** What the commands about one whole secret share. */
 import { SecretsError, toSecretsError } from '../core/errors.ts';
+import { codeOf } from '../files.ts';
 import type { Target } from '../core/resolver.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { Session } from '../session.ts';
@@ -33,8 +34,19 @@ export async function withSecret<T>(
     const provider = await session.open(target.store, target.native);
     return await work({ target, name, provider, store: await storeTitle(session, target.store) });
   } catch (thrown) {
-    throw toSecretsError(thrown).forReference(target.text);
+    throw naming(thrown, target.text);
   }
+}
+
+/** The failure with the reference it happened for; a reader of stdout that went away is no failure of a secret. */
+export function naming(thrown: unknown, reference: string): Error {
+  return readerIsGone(thrown) ? thrown : toSecretsError(thrown).forReference(reference);
+}
+
+/** Whether a write to stdout failed since nobody reads it any more. Adapters turn their sockets' errors into others. */
+export function readerIsGone(thrown: unknown): thrown is Error {
+  const code = codeOf(thrown);
+  return code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED';
 }
 
 /** A store with the kind of its provider, as "has no …" messages name it: `prod (aws)`, or just `aws`. */

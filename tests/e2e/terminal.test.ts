@@ -1,0 +1,150 @@
+/** What a person at a terminal sees: the program runs under bash in a pseudo-terminal. */
+import { makePlace, type Place } from './program.ts';
+import { spawn, type IPty } from '@lydell/node-pty';
+
+/** A shell at a terminal: types, and waits for what appears. */
+class Terminal {
+  readonly #pty: IPty;
+  #seen = '';
+  #mark = 0;
+
+  constructor(place: Place, env: Readonly<Record<string, string>> = {}) {
+    this.#pty = spawn('bash', ['--norc', '--noprofile', '-i'], {
+      cwd: place.cwd,
+      cols: 120,
+      rows: 30,
+      name: 'xterm-256color',
+      env: { ...place.env, PS1: '', HISTFILE: '', ...env },
+    });
+    this.#pty.onData((data) => {
+      this.#seen += data;
+    });
+  }
+
+  type(text: string): void {
+    this.#mark = this.#seen.length;
+    this.#pty.write(text);
+  }
+
+  /** What appeared since the last `type`, once it matches. */
+  async until(pattern: RegExp): Promise<string> {
+    const end = Date.now() + 15_000;
+    for (;;) {
+      const since = this.#seen.slice(this.#mark);
+      if (pattern.test(since)) return since;
+      if (Date.now() > end) throw new Error(`${pattern} did not appear in ${JSON.stringify(since)}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  /** Everything since the start. */
+  get seen(): string {
+    return this.#seen;
+  }
+
+  close(): void {
+    this.#pty.kill('SIGKILL');
+  }
+}
+
+const CTRL_C = '\u0003';
+
+describe('at a terminal', () => {
+  let place: Place;
+  let terminal: Terminal;
+  beforeEach(async () => {
+    place = await makePlace();
+    await place.sh('printf v | secrets put --quiet app/db');
+    terminal = new Terminal(place);
+  });
+  afterEach(async () => {
+    terminal.close();
+    await place.remove();
+  });
+
+  test.each([
+    ['a hidden prompt', 'secrets put a', /Value/],
+    ['a question', 'secrets purge app/db', /Type app\/db to go on/],
+  ])('Ctrl-C at %s restores the terminal and exits 130', async (_, command, question) => {
+    terminal.type('stty -a > before\n');
+    terminal.type(`${command}; echo "code=$?"; stty -a > after; cmp before after && echo sa''me\n`);
+    await terminal.until(question);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    terminal.type(CTRL_C);
+    const seen = await terminal.until(/code=\d+[^]*(?:same|differ)/);
+    expect(seen).toContain('code=130');
+    expect(seen).toContain('same');
+    expect(seen).not.toContain('secrets:');
+    // The cursor is shown again.
+    expect(terminal.seen.lastIndexOf('\u001b[?25h')).toBeGreaterThanOrEqual(
+      terminal.seen.lastIndexOf('\u001b[?25l'),
+    );
+    const { stdout } = await place.sh('secrets list');
+    expect(stdout).toBe('app/db\n');
+  });
+
+  test('a value is asked for twice and never shown', async () => {
+    terminal.type('secrets put typed; echo "code=$?"\n');
+    await terminal.until(/Value/);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    terminal.type('c4nary-value\r');
+    await terminal.until(/again/);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    terminal.type('c4nary-value\r');
+    await terminal.until(/code=0/);
+    expect(terminal.seen).not.toContain('c4nary');
+    const { stdout } = await place.sh('secrets get typed');
+    expect(stdout).toBe('c4nary-value');
+  });
+
+  test('two different values write nothing', async () => {
+    terminal.type('secrets put typed; echo "code=$?"\n');
+    await terminal.until(/Value/);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    terminal.type('one\r');
+    await terminal.until(/again/);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    terminal.type('two\r');
+    expect(await terminal.until(/code=2/)).toContain('the two values differ');
+    expect((await place.sh('secrets get typed')).code).toBe(3);
+  });
+
+  test('purge goes on only for the right name', async () => {
+    for (const [answer, code] of [
+      ['app/d', 1],
+      ['app/db', 0],
+    ] as const) {
+      terminal.type('secrets purge app/db; echo "code=$?"\n');
+      await terminal.until(/to go on/);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      terminal.type(`${answer}\r`);
+      await terminal.until(new RegExp(`code=${code}`));
+    }
+    expect((await place.sh('secrets list --deleted')).stdout).toBe('');
+  });
+
+  test('a value with control characters is refused, and printed with --raw', async () => {
+    await place.sh(String.raw`printf '\033]0;pwned\007' | secrets put evil`);
+    terminal.type('secrets get evil; echo "code=$?"\n');
+    const seen = await terminal.until(/code=\d/);
+    expect(seen).toContain('code=2');
+    expect(seen).toContain('use --out FILE, a pipe, or --raw');
+    expect(seen).not.toContain('\u001b]0;');
+    terminal.type('secrets get evil --raw; echo "code=$?"\n');
+    expect(await terminal.until(/code=0/)).toContain('\u001b]0;pwned\u0007');
+  });
+
+  test('a table has a bold head, and none of it with NO_COLOR', async () => {
+    terminal.type('secrets list --long; echo "code=$?"\n');
+    expect(await terminal.until(/code=0/)).toMatch(/\u001b\[1mNAME\u001b\[22m/);
+    terminal.type('NO_COLOR=1 secrets list --long; echo "code=$?"\n');
+    const plain = await terminal.until(/code=0/);
+    expect(plain).toMatch(/NAME +VERSION +UPDATED/);
+    expect(plain).not.toContain('\u001b[1m');
+  });
+
+  test('a value ends with a newline, so that the prompt starts on its own line', async () => {
+    terminal.type('secrets get app/db; echo "code=$?"\n');
+    expect(await terminal.until(/code=0/)).toMatch(/v\r\n(?:\u001b\S*)*code=0/);
+  });
+});
