@@ -69,15 +69,18 @@ describe('--json', () => {
   }, 120_000);
   afterAll(() => place.remove());
 
-  test.each(RUNS.map(([name, line, exit = 0]) => ({ name, line, exit })))('of $name: $line', ({ name, line, exit }) => {
-    const outcome = outcomes.get(line);
-    expect([outcome?.code, exit === 0 ? outcome?.stderr : '']).toEqual([exit, '']);
-    const validate = ajv.getSchema(name) ?? schema(`output/${name}.schema.json`);
-    const text = outcome?.stdout ?? '';
-    const documents = name === 'list' ? text.trimEnd().split('\n') : [text];
-    expect(documents.length).toBeGreaterThan(0);
-    for (const document of documents) expectValid(validate as ValidateFunction, JSON.parse(document));
-  });
+  test.each(RUNS.map(([name, line, exit = 0]) => ({ name, line, exit })))(
+    'of $name: $line',
+    ({ name, line, exit }) => {
+      const outcome = outcomes.get(line);
+      expect([outcome?.code, exit === 0 ? outcome?.stderr : '']).toEqual([exit, '']);
+      const validate = ajv.getSchema(name) ?? schema(`output/${name}.schema.json`);
+      const text = outcome?.stdout ?? '';
+      const documents = name === 'list' ? text.trimEnd().split('\n') : [text];
+      expect(documents.length).toBeGreaterThan(0);
+      for (const document of documents) expectValid(validate as ValidateFunction, JSON.parse(document));
+    },
+  );
 
   test('every command has a schema and is run here', () => {
     const names = commands.flatMap(({ name, subcommands = [] }) => [

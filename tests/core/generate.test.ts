@@ -1,0 +1,67 @@
+import { generate } from '../../src/core/generate.ts';
+
+describe('generate', () => {
+  test.each([
+    ['alnum:24', /^[A-Za-z0-9]{24}$/],
+    ['alpha:9', /^[A-Za-z]{9}$/],
+    ['lower:9', /^[a-z]{9}$/],
+    ['upper:9', /^[A-Z]{9}$/],
+    ['digits:6', /^\d{6}$/],
+    ['ascii:40', /^[!-~]{40}$/],
+    ['urlsafe:30', /^[A-Za-z0-9._~-]{30}$/],
+    ['hex:16', /^[0-9a-f]{32}$/],
+    ['base64:32', /^[A-Za-z0-9+/]{43}=$/],
+    ['base64url:32', /^[A-Za-z0-9_-]{43}$/],
+    ['uuid', /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/],
+    ['alnum', /^[A-Za-z0-9]{32}$/],
+  ])('%s gives a value of its kind', (spec, pattern) => {
+    for (let round = 0; round < 50; round += 1) expect(generate(spec).value).toMatch(pattern);
+  });
+
+  test.each([['alnum:3'], ['alnum:8'], ['ascii:4'], ['urlsafe:5']])('%s holds each class', (spec) => {
+    for (let round = 0; round < 200; round += 1) {
+      const { value } = generate(spec);
+      expect(value).toMatch(/[a-z]/);
+      expect(value).toMatch(/[A-Z]/);
+      expect(value).toMatch(/[0-9]/);
+      if (!spec.startsWith('alnum')) expect(value).toMatch(/[^A-Za-z0-9]/);
+    }
+  });
+
+  test('draws every character equally often', () => {
+    const draws = 40;
+    const counts = new Map<string, number>();
+    for (let round = 0; round < draws; round += 1) {
+      for (const char of generate('digits:4096').value) counts.set(char, (counts.get(char) ?? 0) + 1);
+    }
+    // Chi-squared with 9 degrees of freedom: above 39 once in 100,000 runs of a fair generator.
+    const mean = (draws * 4096) / 10;
+    const chi = [...counts.values()].reduce((sum, count) => sum + (count - mean) ** 2 / mean, 0);
+    expect(counts.size).toBe(10);
+    expect(chi).toBeLessThan(39);
+  });
+
+  test.each([
+    ['digits:1', Math.log2(10)],
+    ['hex:16', 128],
+    ['uuid', 122],
+    // 62^3 less those that lack a class: 3 × 2 × 1 orders of 26 × 26 × 10.
+    ['alnum:3', Math.log2(6 * 26 * 26 * 10)],
+    ['alnum:1', Math.log2(62)],
+  ])('counts the entropy of %s', (spec, bits) => {
+    expect(generate(spec).bits).toBe(Math.floor(bits + 1e-9));
+  });
+
+  test.each([
+    [''],
+    ['alnum:0'],
+    ['alnum:4097'],
+    ['alnum:-1'],
+    ['alnum: 3'],
+    ['uuid:4'],
+    ['nope:3'],
+    ['constructor:4'],
+  ])('refuses %j', (spec) => {
+    expect(() => generate(spec)).toThrow('is not a spec for a random value');
+  });
+});

@@ -1,0 +1,103 @@
+/** Looks for a canary, in every form it may take, where it does not belong. */
+import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** The value as it is, in base64 at each of the three alignments, and in hex; all as latin-1 text. */
+export function formsOf(canary: string): readonly string[] {
+  const raw = Buffer.from(canary);
+  const forms = [canary, raw.toString('hex'), raw.toString('hex').toUpperCase(), encodeURIComponent(canary)];
+  for (let offset = 0; offset < 3; offset += 1) {
+    const shifted = Buffer.concat([Buffer.alloc(offset), raw]);
+    // Only the characters that the canary's own bits decide.
+    const certain = shifted
+      .toString('base64')
+      .slice(Math.ceil((offset * 8) / 6), Math.floor((shifted.length * 8) / 6));
+    forms.push(certain);
+  }
+  return [...new Set(forms)];
+}
+
+export function holds(text: string, forms: readonly string[]): boolean {
+  return forms.some((form) => text.includes(form));
+}
+
+/** A process whose command line, environment or title held a canary. */
+export interface Sighting {
+  readonly pid: number;
+  readonly where: 'cmdline' | 'environ' | 'comm';
+  readonly command: string;
+}
+
+/**
+ * Reads every process of the machine over and over while the work runs. Processes of which `expected` is true may
+ * hold the canary in their environment (the program that exec starts), never in their arguments.
+ */
+export async function watchProcesses<T>(
+  work: Promise<T>,
+  forms: readonly string[],
+  expected: (command: string) => boolean,
+): Promise<{
+  readonly result: T;
+  readonly sightings: readonly Sighting[];
+  readonly seen: ReadonlySet<string>;
+}> {
+  const sightings = new Map<string, Sighting>();
+  const seen = new Set<string>();
+  let running = true;
+  const done = work.finally(() => {
+    running = false;
+  });
+  while (running) {
+    for (const entry of readdirSync('/proc'))
+      if (/^\d+$/.test(entry)) look(Number(entry), forms, expected, sightings, seen);
+    // Lets the events of the work happen; a scan takes about a millisecond.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return { result: await done, sightings: [...sightings.values()], seen };
+}
+
+function look(
+  pid: number,
+  forms: readonly string[],
+  expected: (command: string) => boolean,
+  sightings: Map<string, Sighting>,
+  seen: Set<string>,
+): void {
+  if (pid === process.pid) return;
+  const command = read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim();
+  if (command === '') return;
+  seen.add(command);
+  for (const where of ['cmdline', 'environ', 'comm'] as const) {
+    if (!holds(read(`/proc/${pid}/${where}`), forms)) continue;
+    if (where === 'environ' && expected(command)) continue;
+    sightings.set(`${pid} ${where}`, { pid, where, command });
+  }
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    // It ended meanwhile, or belongs to somebody else.
+    return '';
+  }
+}
+
+/** Every file (name or content) and link under the folders that holds a form. */
+export function findFiles(
+  folders: readonly string[],
+  forms: readonly string[],
+  allowed: readonly string[] = [],
+): string[] {
+  const found: string[] = [];
+  const walk = (path: string): void => {
+    const stats = lstatSync(path);
+    if (holds(path, forms)) found.push(path);
+    else if (stats.isSymbolicLink() && holds(readlinkSync(path), forms)) found.push(path);
+    else if (stats.isFile() && !allowed.includes(path) && holds(readFileSync(path, 'latin1'), forms))
+      found.push(path);
+    if (stats.isDirectory()) for (const entry of readdirSync(path)) walk(join(path, entry));
+  };
+  for (const folder of folders) walk(folder);
+  return found;
+}

@@ -1,0 +1,240 @@
+/**
+ * Runs every command with a canary value and looks for it in the arguments, environment and name of every process,
+ * in stdout and stderr where it does not belong, and in the files that are left behind.
+ */
+import { readdirSync } from 'node:fs';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { commands } from '../../src/commands/index.ts';
+import { providers } from '../../src/providers/registry.ts';
+import { findFiles, formsOf, holds, watchProcesses } from './leak-watch.ts';
+import { makePlace, type Outcome, type Place } from './program.ts';
+
+const CANARY = 'c4n4ry-Zq8/Lw2+Vx7';
+const FORMS = formsOf(CANARY);
+/** Marks the program that exec starts: its environment is where the canary belongs. */
+const CHILD = 'sleep 0.31';
+
+interface Run {
+  /** Commands and verbs that this line covers. */
+  readonly covers: string;
+  /** What bash runs; $IN is a file that holds the canary. */
+  readonly line: string;
+  /** Streams and files in which the canary belongs. */
+  readonly shows?: 'stdout';
+  readonly file?: string;
+  /** Exit code, 0 when not given. */
+  readonly exit?: number;
+}
+
+const RUNS: readonly Run[] = [
+  { covers: 'put', line: 'secrets put a < "$IN"' },
+  { covers: 'put', line: 'secrets put a --from-file "$IN" --dry-run' },
+  { covers: 'put', line: 'secrets put a --from-file "$IN" --label team=web --description words --json' },
+  { covers: 'put', line: 'secrets put j#key < "$IN"' },
+  { covers: 'put', line: 'secrets put j other=- < "$IN"' },
+  { covers: 'get', line: 'secrets get a', shows: 'stdout' },
+  { covers: 'get', line: 'secrets get j#key', shows: 'stdout' },
+  { covers: 'get', line: 'secrets get a --json', shows: 'stdout' },
+  { covers: 'get', line: 'secrets get a --metadata' },
+  { covers: 'get', line: 'secrets get a --out out', file: 'out' },
+  { covers: 'list', line: 'SECRETS_COMPLETION_CACHE=1 secrets list' },
+  { covers: 'list', line: 'secrets list --long' },
+  { covers: 'history', line: 'secrets history a --json' },
+  { covers: 'exec', line: `secrets exec -e A=a -- ${CHILD}` },
+  { covers: 'exec', line: `secrets exec --file A=a -- ${CHILD}` },
+  { covers: 'exec', line: `secrets exec --redact -e A=a -- ${CHILD}` },
+  {
+    covers: 'exec',
+    line: `secrets exec --redact -e A=a -- sh -c 'echo "$A"; echo "$A" >&2; printf %s "$A" | base64'`,
+  },
+  { covers: 'env', line: 'secrets env -e A=a --format shell', shows: 'stdout' },
+  { covers: 'delete', line: 'secrets delete a --dry-run' },
+  { covers: 'delete', line: 'secrets delete a' },
+  { covers: 'restore', line: 'secrets restore a' },
+  { covers: 'restore', line: 'secrets restore a --version 1' },
+  { covers: 'stores', line: 'secrets stores --check' },
+  { covers: 'stores rekey', line: 'secrets stores rekey' },
+  { covers: 'doctor', line: 'secrets doctor' },
+  { covers: 'generate', line: 'secrets generate' },
+  { covers: 'completion', line: 'secrets completion bash' },
+  { covers: 'init', line: 'secrets init --dry-run' },
+  { covers: 'trust', line: 'secrets trust', exit: 3 },
+  // Failures, each of which has the value in its hands.
+  { covers: 'get', line: 'secrets get a#key', exit: 2 },
+  { covers: 'get', line: 'secrets get j#nope', exit: 3 },
+  { covers: 'get', line: 'secrets get j#/key/x', exit: 3 },
+  { covers: 'put', line: 'secrets put a#key < "$IN"', exit: 2 },
+  { covers: 'put', line: 'secrets put a --if-absent < "$IN"', exit: 5 },
+  { covers: 'put', line: 'secrets put a --if-version 99 < "$IN"', exit: 5 },
+  { covers: 'put', line: '{ cat "$IN"; cat /dev/zero; } | secrets put a', exit: 2 },
+  { covers: 'get', line: 'secrets get a --out no/such/folder', exit: 1 },
+  { covers: 'get', line: 'secrets get a > /dev/full', exit: 1 },
+  { covers: 'exec', line: 'secrets exec -e A=a -e B=nope -- true', exit: 125 },
+  { covers: 'exec', line: 'secrets exec -e A=a -- no-such-program', exit: 127 },
+  { covers: 'exec', line: 'secrets exec --from a -- true', exit: 125 },
+  { covers: 'env', line: '(cat "$IN"; printf "\\0") | secrets put nul; secrets env -e A=nul', exit: 2 },
+  { covers: 'purge', line: 'secrets purge a', exit: 2 },
+  { covers: 'purge', line: 'secrets purge a --yes' },
+];
+
+/** Commands that are only there when their part of the program is. */
+const known = new Set(
+  commands.flatMap(({ name, subcommands = [] }) => [
+    name,
+    ...subcommands.map((sub) => `${name} ${sub.name}`),
+  ]),
+);
+const runs = RUNS.filter(({ covers }) => known.has(covers));
+
+/** The programs that exec starts above, and theirs. */
+const expected = (command: string): boolean =>
+  command === CHILD || command === 'base64' || command.startsWith('sh -c echo "$A"');
+
+async function makePlaceWithCanary(): Promise<Place> {
+  const place = await makePlace();
+  await writeFile(join(place.root, 'canary'), CANARY, { mode: 0o600 });
+  await mkdir(join(place.root, 'run'), { mode: 0o700 });
+  return place;
+}
+
+async function watch(place: Place, line: string, env: Readonly<Record<string, string>> = {}) {
+  const work = place.sh(line, {
+    IN: join(place.root, 'canary'),
+    XDG_RUNTIME_DIR: join(place.root, 'run'),
+    ...env,
+  });
+  return watchProcesses(work, FORMS, expected);
+}
+
+describe.each([
+  ['', {}],
+  [' with --debug', { DEBUG: '1' }],
+])('no command%s leaks a value', (title, { DEBUG }: { readonly DEBUG?: string }) => {
+  let place: Place;
+  beforeAll(async () => {
+    place = await makePlaceWithCanary();
+    await place.sh('printf first | secrets put a');
+  });
+  afterAll(() => place.remove());
+
+  // In this order: later lines use what earlier ones wrote.
+  test.each(runs)(`$line${title}`, async ({ line, shows, file, exit = 0 }) => {
+    const debugged = DEBUG === undefined ? line : line.replaceAll(/secrets (?=[a-z])/g, 'secrets --debug ');
+    const { result, sightings } = await watch(place, debugged);
+    expect({ code: result.code, stderr: result.stderr }).toEqual({
+      code: exit,
+      stderr: expect.any(String) as string,
+    });
+    expect(sightings).toEqual([]);
+    expect(holds(result.stderr, FORMS)).toBe(false);
+    expect(holds(result.stdout, FORMS)).toBe(shows === 'stdout');
+    const allowed = file === undefined ? [] : [join(place.cwd, file)];
+    expect(findFiles([place.home, place.tmp, place.cwd], FORMS, allowed)).toEqual([]);
+    if (file !== undefined) await place.sh(`rm ${file}`);
+    // Where exec has its private files.
+    expect(readdirSync(join(place.root, 'run'))).toEqual([]);
+    expect(readdirSync(place.tmp)).toEqual([]);
+  });
+
+  test('all registered commands were run', () => {
+    expect(new Set(runs.map(({ covers }) => covers))).toEqual(known);
+  });
+});
+
+describe('a store that answers with the value in its error', () => {
+  let place: Place;
+  let server: Server;
+  beforeAll(async () => {
+    place = await makePlaceWithCanary();
+    server = createServer((request, response) => {
+      // What was sent, straight back in the text of an error.
+      const body: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => body.push(chunk));
+      request.on('end', () =>
+        response.writeHead(400).end(JSON.stringify({ errors: [Buffer.concat(body).toString()] })),
+      );
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  });
+  afterAll(async () => {
+    server.close();
+    await place.remove();
+  });
+
+  const testWithVault = providers.some(({ kind }) => kind === 'vault') ? test : test.skip;
+  testWithVault('does not get it into ours, and neither does one that is not there', async () => {
+    const { port } = server.address() as AddressInfo;
+    for (const address of [`http://127.0.0.1:${port}`, 'http://127.0.0.1:1']) {
+      const env = { VAULT_ADDR: address, VAULT_TOKEN: 'hvs.not-the-canary' };
+      const { result, sightings } = await watch(
+        place,
+        'secrets --debug put vault://a --timeout 2s < "$IN"',
+        env,
+      );
+      expect(result.code).not.toBe(0);
+      expect(sightings).toEqual([]);
+      expect(holds(result.stdout + result.stderr, FORMS)).toBe(false);
+    }
+  });
+});
+
+describe('the watch itself finds', () => {
+  let place: Place;
+  beforeEach(async () => {
+    place = await makePlaceWithCanary();
+    await place.sh('secrets put --quiet a < ../canary');
+  });
+  afterEach(() => place.remove());
+
+  /** A `secrets` that leaks before it does its work. */
+  const plant = async (leak: string): Promise<void> => {
+    const launcher = join(place.root, 'bin/secrets');
+    await place.sh(`mv ${launcher} ${launcher}-real`);
+    await writeFile(launcher, `#!/bin/bash\n${leak}\nexec secrets-real "$@"\n`);
+    await chmod(launcher, 0o755);
+  };
+  const leaky = async (leak: string): Promise<{ result: Outcome; where: string[] }> => {
+    await plant(leak);
+    const { result, sightings } = await watch(place, 'secrets list');
+    return { result, where: sightings.map(({ where }) => where) };
+  };
+
+  test('a value in the arguments of a process that lives for 20 ms', async () => {
+    expect((await leaky(`sh -c 'sleep 0.02; :' "$(secrets-real get a)"`)).where).toContain('cmdline');
+  });
+
+  test('a value in the environment of another process', async () => {
+    expect((await leaky('A=$(secrets-real get a) sleep 0.02')).where).toContain('environ');
+  });
+
+  test('a value in base64 inside a longer text on stderr', async () => {
+    const { result } = await leaky('printf "user:%s" "$(secrets-real get a)" | base64 >&2');
+    expect(holds(result.stderr, FORMS)).toBe(true);
+  });
+
+  test('a value in hex in a file in TMPDIR, and in a file’s name', async () => {
+    await leaky('secrets-real get a | od -An -v -tx1 | tr -d " \\n" > $TMPDIR/left');
+    expect(findFiles([place.tmp], FORMS)).toEqual([join(place.tmp, 'left')]);
+    await place.sh('touch "$HOME/$(secrets-real get a | base64)"');
+    expect(findFiles([place.home], FORMS)).toHaveLength(1);
+  });
+
+  test('a private file of exec while it lives', async () => {
+    const found = await place.sh(
+      `secrets exec --file A=a -- sh -c 'stat -c %a "$A" "$(dirname "$A")"; dirname "$(dirname "$A")"; cat "$A"'`,
+      { XDG_RUNTIME_DIR: join(place.root, 'run') },
+    );
+    expect(found.stdout).toBe(`600\n700\n${join(place.root, 'run')}\n${CANARY}`);
+    expect(readdirSync(join(place.root, 'run'))).toEqual([]);
+  });
+
+  test('the environment of exec’s child, which is where the value belongs', async () => {
+    const work = place.sh(`secrets exec -e A=a -- ${CHILD}`);
+    const { sightings, seen } = await watchProcesses(work, FORMS, () => false);
+    expect(seen).toContain(CHILD);
+    expect(sightings.map(({ where, command }) => `${where} of ${command}`)).toContain(`environ of ${CHILD}`);
+  });
+});

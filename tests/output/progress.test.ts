@@ -1,0 +1,77 @@
+import { PassThrough } from 'node:stream';
+import { startProgress } from '../../src/output/progress.ts';
+import { singleLine } from '../../src/output/sanitize.ts';
+import { Session } from '../../src/session.ts';
+import type { CommonOptions } from '../../src/commands/options.ts';
+
+function makeSession(isTTY: boolean, options: CommonOptions = {}): { session: Session; shown: () => string } {
+  const stderr = Object.assign(new PassThrough(), { isTTY, columns: 20 });
+  const session = new Session(
+    {
+      argv: [],
+      env: {},
+      cwd: '/',
+      home: '/',
+      uid: 0,
+      stdin: new PassThrough(),
+      stdout: new PassThrough(),
+      stderr,
+      now: () => new Date(0),
+      providers: [],
+      onSignal: () => () => {},
+    },
+    options,
+  );
+  return { session, shown: () => String(stderr.read() ?? '') };
+}
+
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+describe('progress', () => {
+  test('shows nothing for what takes less than half a second', async () => {
+    const { session, shown } = makeSession(true);
+    const progress = startProgress(session);
+    progress.update('1 secrets');
+    await wait(300);
+    progress.update('2 secrets');
+    progress.done();
+    expect(shown()).toBe('');
+  });
+
+  test('shows a clean line that fits, and takes it away', async () => {
+    const { session, shown } = makeSession(true);
+    const progress = startProgress(session);
+    await wait(550);
+    progress.update('1 secrets \u001b[31mred\u0007');
+    expect(shown()).toBe('\r\u001b[2K1 secrets \\u001b[31');
+    progress.done();
+    expect(shown()).toBe('\r\u001b[2K');
+  });
+
+  test.each([
+    ['a pipe', false, {}],
+    ['--quiet', true, { quiet: true }],
+    ['--json', true, { json: true }],
+  ])('shows nothing with %s', async (_, isTTY, options) => {
+    const { session, shown } = makeSession(isTTY, options);
+    const progress = startProgress(session);
+    await wait(550);
+    progress.update('1 secrets');
+    progress.done();
+    expect(shown()).toBe('');
+  });
+});
+
+describe('singleLine', () => {
+  test.each([
+    ['\u001b]0;title\u0007', '\\u001b]0;title\\u0007'],
+    ['a\nb', 'a b'],
+    ['a\rb', 'a\\u000db'],
+    ['\u009b31m', '\\u009b31m'],
+    ['abc\u202etxt.exe', 'abc\\u202etxt.exe'],
+    ['\u2066x\u2069', '\\u2066x\\u2069'],
+    ['ünïcode 漢字 🙂', 'ünïcode 漢字 🙂'],
+  ])('makes %j harmless', (text, clean) => {
+    expect(singleLine(text)).toBe(clean);
+  });
+});
