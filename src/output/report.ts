@@ -42,7 +42,7 @@ function causeLines(error: SecretsError): string[] {
     const code = (here as NodeJS.ErrnoException).code;
     const frames = (here.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
     lines.push(
-      singleLine(`${here.name}${code === undefined ? '' : ` ${String(code)}`}`),
+      singleLine(`${here.name}${code === undefined ? '' : ` ${code}`}`),
       ...frames.slice(0, 6),
     );
     here = here.cause;

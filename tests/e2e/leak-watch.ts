@@ -43,11 +43,11 @@ export async function watchProcesses<T>(
 }> {
   const sightings = new Map<string, Sighting>();
   const seen = new Set<string>();
-  let running = true;
+  const state = { running: true };
   const done = work.finally(() => {
-    running = false;
+    state.running = false;
   });
-  while (running) {
+  while (state.running) {
     for (const entry of readdirSync('/proc'))
       if (/^\d+$/.test(entry)) look(Number(entry), forms, expected, sightings, seen);
     // Lets the events of the work happen; a scan takes about a millisecond.

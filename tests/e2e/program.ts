@@ -3,12 +3,15 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** The Node.js that runs the program: SECRETS_E2E_NODE, or the one that runs the tests. */
 export const NODE = process.env['SECRETS_E2E_NODE'] ?? process.execPath;
+
+/** The program's launcher: SECRETS_E2E_PROGRAM (an installed package, say), or the one of this checkout. */
+const PROGRAM = process.env['SECRETS_E2E_PROGRAM'] ?? join(ROOT, 'bin/secrets');
 
 export interface Outcome {
   readonly stdout: string;
@@ -29,7 +32,8 @@ export interface Place {
 }
 
 export async function makePlace(): Promise<Place> {
-  if (!existsSync(join(ROOT, 'dist/cli.js'))) throw new Error('the program is not built: npm run build');
+  if (!existsSync(join(dirname(PROGRAM), '../dist/cli.js')))
+    throw new Error('the program is not built: npm run build');
   const root = await mkdtemp(join(tmpdir(), 'secrets-e2e-'));
   const [home, cwd, tmp, bin] = ['home', 'cwd', 'tmp', 'bin'].map((name) => join(root, name)) as [
     string,
@@ -39,7 +43,7 @@ export async function makePlace(): Promise<Place> {
   ];
   for (const folder of [home, cwd, tmp, bin]) await mkdir(folder, { mode: 0o700 });
   const launcher = join(bin, 'secrets');
-  await writeFile(launcher, `#!/bin/sh\nexec '${NODE}' '${join(ROOT, 'bin/secrets')}' "$@"\n`);
+  await writeFile(launcher, `#!/bin/sh\nexec '${NODE}' '${PROGRAM}' "$@"\n`);
   await chmod(launcher, 0o755);
   const env = { HOME: home, TMPDIR: tmp, PATH: `${bin}:/usr/local/bin:/usr/bin:/bin`, LANG: 'C.UTF-8' };
   return {

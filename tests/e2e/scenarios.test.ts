@@ -24,15 +24,10 @@ for (const store of stores) {
   if (backend?.usable !== true) {
     // Without its server a scenario is skipped by name; where servers are required it fails.
     const why = backend === undefined ? 'unknown' : backend.why;
-    if (REQUIRED) {
-      test(`the server for scenarios on ${store} is there`, () => {
-        throw new Error(why);
-      });
-    } else {
-      describe.skip(`scenarios on ${store} (skipped: ${why})`, () => {
-        for (const { title } of own) test(title, () => expect(why).toBe(''));
-      });
-    }
+    const runOrSkip = REQUIRED ? test : test.skip;
+    runOrSkip.each(own)(`$title ($file), needs ${store}: ${why}`, () => {
+      expect(`${store}: ${why}`).toBe(`${store}: usable`);
+    });
     continue;
   }
   describe(`scenarios on ${store}`, () => {
