@@ -71,8 +71,8 @@ export class SignalRelay {
   }
 
   #fromTerminal(signal: NodeJS.Signals): boolean {
-    // The kernel takes the terminal away before it or the shell sends SIGHUP to the foreground group.
-    if (signal === 'SIGHUP') return this.#hadTerminal && terminalOf() === undefined;
+    // At a hang-up the kernel takes the terminal away and tells the session's leader; a shell tells its jobs.
+    if (signal === 'SIGHUP') return this.#hadTerminal && terminalOf() === undefined && !isLeader();
     return FROM_TERMINAL.has(signal) && terminalOf() === 'foreground';
   }
 }
@@ -89,6 +89,11 @@ async function stopWith(pid: number | undefined): Promise<void> {
     }
     await new Promise((resolve) => setTimeout(resolve, STOP_POLL_MS));
   }
+}
+
+/** Whether this process leads its session: field 3 counted from `state`, proc_pid_stat(5). */
+function isLeader(): boolean {
+  return statFields('self')?.[3] === String(process.pid);
 }
 
 /** Whether this process has a controlling terminal, and whether its group is the one in the foreground there. */

@@ -134,6 +134,30 @@ const RELEASE_ALL_MS = 1000;
 /** After the child's end: how long its own children may keep silent before we stop reading from them. */
 const DRAIN_MS = 1000;
 
+/** Calls back once nothing has happened for a while. */
+export class SilenceWatch {
+  #last = Date.now();
+  #busy = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** Something happened; while `busy`, it still does. */
+  note(busy: boolean): void {
+    this.#busy = busy;
+    this.#last = Date.now();
+  }
+
+  start(silent: () => void): void {
+    this.#last = Date.now();
+    this.#timer ??= setInterval(() => {
+      if (!this.#busy && Date.now() - this.#last >= DRAIN_MS) silent();
+    }, DRAIN_MS / 4);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+}
+
 /** Releases what is held when the output pauses. */
 export class PauseTimer {
   readonly #stream: MaskedStream;
@@ -166,7 +190,7 @@ class Pump {
   readonly #source: Readable | null;
   readonly #sink: OutputStream;
   readonly #done: Promise<void>;
-  #lastData = Date.now();
+  readonly #watch = new SilenceWatch();
 
   constructor(source: Readable | null, masker: Masker, sink: OutputStream) {
     this.#source = source;
@@ -176,12 +200,9 @@ class Pump {
 
   /** Everything is written; a daemon that the child left behind does not keep us here once it is silent. */
   async drained(): Promise<void> {
-    this.#lastData = Date.now();
-    const watch = setInterval(() => {
-      if (Date.now() - this.#lastData >= DRAIN_MS) this.#source?.destroy();
-    }, DRAIN_MS / 4);
+    this.#watch.start(() => this.#source?.destroy());
     await this.#done;
-    clearInterval(watch);
+    this.#watch.stop();
   }
 
   async #run(stream: MaskedStream): Promise<void> {
@@ -189,9 +210,11 @@ class Pump {
     const pause = new PauseTimer(stream, (bytes) => void this.#write(bytes));
     try {
       for await (const chunk of this.#source) {
-        this.#lastData = Date.now();
         pause.stop();
+        // A slow reader of ours is no silence of the child's.
+        this.#watch.note(true);
         await this.#write(stream.write(chunk as Buffer));
+        this.#watch.note(false);
         pause.start();
       }
     } catch {

@@ -1,9 +1,11 @@
 /** Runs the child in a pseudo-terminal of its own, so that it still sees a terminal although its output is masked. */
+import { readSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { constants } from 'node:os';
 import type { Masker } from '../core/redactor.ts';
 import type { World } from '../world.ts';
 import { exitCodeOf } from './signals.ts';
-import { type Ended, PauseTimer, type Start, StartError } from './start.ts';
+import { type Ended, PauseTimer, SilenceWatch, type Start, StartError } from './start.ts';
 
 export type Pty = typeof import('@lydell/node-pty');
 
@@ -40,11 +42,15 @@ export async function runInTerminal(pty: Pty, start: Start, masker: Masker, worl
   }
   const stream = masker.stream();
   const pause = new PauseTimer(stream, (bytes) => world.stdout.write(bytes));
-  // The package types its data as text; without an encoding both directions are bytes.
-  child.onData((data: string | Buffer) => {
-    world.stdout.write(stream.write(Buffer.from(data as string)));
+  const onData = (data: Buffer): void => {
+    world.stdout.write(stream.write(data));
+    // Writing to a terminal waits for it, however slow it is.
+    silence.note(false);
     pause.start();
-  });
+  };
+  const silence = keepReading(child, onData);
+  // The package types its data as text; without an encoding both directions are bytes.
+  child.onData((data: string | Buffer) => onData(Buffer.from(data as string)));
   const restore = holdTerminal(stdin);
   const onInput = (data: Buffer): void => child.write(data as unknown as string);
   stdin.on('data', onInput);
@@ -66,11 +72,48 @@ export async function runInTerminal(pty: Pty, start: Start, masker: Masker, worl
     });
   } finally {
     pause.stop();
+    silence.stop();
     world.stdout.write(stream.end());
     for (const [signal, listener] of listeners) process.off(signal, listener);
     stdout.off('resize', onResize);
     stdin.off('data', onInput);
     restore();
+  }
+}
+
+/**
+ * Keeps the end of the output from being lost. The package closes its side 200 ms after the child's end, read or
+ * not (its unixTerminal.js), and libuv takes the hang-up of the other side for the end although there is more to
+ * read (uv__stream_io: a read of fewer bytes than the buffer has, which reads from a terminal always are). A slow
+ * terminal meets both.
+ */
+function keepReading(child: object, onData: (data: Buffer) => void): SilenceWatch {
+  const watch = new SilenceWatch();
+  const { _socket: socket, fd } = child as { readonly _socket?: Socket; readonly fd?: number };
+  if (socket === undefined || fd === undefined) return watch;
+  const destroy = socket.destroy.bind(socket);
+  let ended = false;
+  const finish = (error?: Error): Socket => {
+    if (!ended) readRest(fd, onData);
+    ended = true;
+    return destroy(error);
+  };
+  socket.destroy = (error?: Error): Socket => {
+    if (error !== undefined || socket.readableEnded) return finish(error);
+    // Something of the session is left that may still write.
+    watch.start(() => finish());
+    return socket;
+  };
+  return watch;
+}
+
+function readRest(fd: number, onData: (data: Buffer) => void): void {
+  const buffer = Buffer.alloc(65_536);
+  try {
+    for (let count = readSync(fd, buffer); count > 0; count = readSync(fd, buffer))
+      onData(buffer.subarray(0, count));
+  } catch {
+    // EIO: the other side is closed and all is read. EAGAIN: it is open, and silent.
   }
 }
 

@@ -1,0 +1,129 @@
+/** How often the stores are asked, counted in a provider of the test's own. */
+import { Session } from '../../src/session.ts';
+import type { World } from '../../src/world.ts';
+import { resolveVariables, type SourceOptions } from '../../src/exec/sources.ts';
+import type { GetResult, Provider, ProviderDescriptor, SecretRequest } from '../../src/providers/provider.ts';
+import { SecretsError } from '../../src/core/errors.ts';
+import { PassThrough } from 'node:stream';
+
+interface Call {
+  readonly kind: string;
+  readonly names: readonly string[];
+  readonly start: number;
+  readonly end: number;
+}
+
+const LATENCY_MS = 60;
+
+/** A store that takes a while, and whose every secret holds its own name; names with `missing` are not there. */
+function counting(kind: string, calls: Call[]): ProviderDescriptor {
+  const answer = ({ name }: SecretRequest): GetResult =>
+    name.includes('missing')
+      ? { ok: false, error: new SecretsError('NotFound', 'there is no such secret') }
+      : {
+          ok: true,
+          secret: { name, id: '1', state: 'enabled', stages: [], value: Buffer.from(`${kind}:${name}`) },
+        };
+  const refuse = (): never => {
+    throw new Error('not asked for');
+  };
+  const provider: Provider = {
+    capabilities: new Set(['batch-get']),
+    rules: { maxNameLength: 100, nameRule: 'any', maxValueBytes: 1000, emptyValue: true },
+    checkName: () => {},
+    async get(requests) {
+      const start = performance.now();
+      await new Promise((resolve) => setTimeout(resolve, LATENCY_MS));
+      calls.push({ kind, names: requests.map(({ name }) => name), start, end: performance.now() });
+      return requests.map(answer);
+    },
+    async *list({ prefix = '' }) {
+      calls.push({ kind: `${kind} list`, names: [prefix], start: 0, end: 0 });
+      for (const name of ['one', 'two']) yield { name: prefix + name };
+      await Promise.resolve();
+    },
+    put: refuse,
+    delete: refuse,
+    describe: refuse,
+    identity: refuse,
+    diagnose: refuse,
+    close: () => Promise.resolve(),
+  };
+  return {
+    kind,
+    title: kind,
+    credentialVariables: [`${kind.toUpperCase()}_TOKEN`],
+    trustItems: () => [],
+    schema: refuse,
+    load: () => Promise.resolve({ open: () => provider }),
+  };
+}
+
+async function resolve(
+  options: SourceOptions,
+  env: World['env'] = {},
+): Promise<{ calls: Call[]; values: Record<string, string> }> {
+  const calls: Call[] = [];
+  const world: World = {
+    argv: [],
+    env,
+    cwd: '/',
+    home: '/nonexistent',
+    uid: 0,
+    stdin: new PassThrough(),
+    stdout: new PassThrough(),
+    stderr: new PassThrough(),
+    now: () => new Date(0),
+    providers: [counting('red', calls), counting('blue', calls)],
+    onSignal: () => () => {},
+  };
+  const { list } = await resolveVariables(new Session(world, {}), options, new Set(['RED_TOKEN']));
+  return {
+    calls,
+    values: Object.fromEntries(list.map(({ name, value }) => [name, Buffer.from(value).toString()])),
+  };
+}
+
+describe('the calls to the stores', () => {
+  test('fifty references into one store are one batch', async () => {
+    const { calls, values } = await resolve({
+      env: Array.from({ length: 50 }, (_, index) => `V${index}=red://app/${index}`),
+    });
+    expect(calls).toHaveLength(1);
+    expect(calls[0]?.names).toHaveLength(50);
+    expect(values['V49']).toBe('red:app/49');
+  });
+
+  test('two stores are asked once each, at the same time', async () => {
+    const env = Array.from(
+      { length: 10 },
+      (_, index) => `V${index}=${index % 2 === 0 ? 'red' : 'blue'}://n${index}`,
+    );
+    const { calls } = await resolve({ env });
+    const [first, second] = calls as [Call, Call];
+    expect(calls).toHaveLength(2);
+    expect(Math.max(first.start, second.start)).toBeLessThan(Math.min(first.end, second.end));
+  });
+
+  test('a prefix costs one listing and joins the same batch', async () => {
+    const { calls, values } = await resolve({ env: ['A=red://x'], from: ['red://svc/'] });
+    expect(calls.map(({ kind }) => kind)).toEqual(['red list', 'red']);
+    expect(values).toEqual({ A: 'red:x', ONE: 'red:svc/one', TWO: 'red:svc/two' });
+  });
+
+  test('one that fails fails all, and each failure is in the error', async () => {
+    const failed = resolve({ env: ['A=red://missing1', 'B=blue://missing2', 'C=red://there'] });
+    await expect(failed).rejects.toMatchObject({
+      kind: 'NotFound',
+      errors: [{ reference: 'red://missing1' }, { reference: 'blue://missing2' }],
+    });
+  });
+
+  test('credentials of a store that hold references are not resolved into the child', async () => {
+    const { values } = await resolve(
+      { resolveEnv: true },
+      { RED_TOKEN: 'red://x', BLUE_TOKEN: 'blue://y', WEB: 'http://red' },
+    );
+    expect(values).toEqual({ BLUE_TOKEN: 'blue:y' });
+  });
+});

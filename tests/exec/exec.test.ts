@@ -1,0 +1,318 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { Box, CAN_REPLACE, type Outcome } from './setup.ts';
+
+let box: Box;
+
+beforeAll(() => {
+  box = new Box();
+  box.put('app/token', 'tok en$`"\'\\');
+  box.put('app/db', JSON.stringify({ user: 'app', 'pass-word': 'p1', port: 5432 }));
+  box.put('svc/db-url', 'postgres://x');
+  box.put('svc/api.key', 'k-123');
+  box.put('bin', Buffer.from([0xff, 0xfe, 0x41]));
+  box.put('nul', Buffer.from('a\0b'));
+  box.put('clash', JSON.stringify({ 'a-b': 1, 'A.B': 2 }));
+  box.put('big', 'x'.repeat(65_536));
+  box.put('text', 'plain');
+});
+afterAll(() => box.remove());
+
+/** Prints the child's environment as JSON. */
+const SHOW = ['--', process.execPath, '-e', 'process.stdout.write(JSON.stringify(process.env))'];
+
+function childEnv({ stdout, stderr, code }: Outcome): Record<string, string> {
+  if (code !== 0) throw new Error(`exit ${code}: ${stderr}`);
+  return JSON.parse(stdout) as Record<string, string>;
+}
+
+async function envOf(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Record<string, string>> {
+  return childEnv(await box.run(['exec', ...args, ...SHOW], { env }));
+}
+
+describe('the variables', () => {
+  test('hold the value byte for byte', async () => {
+    expect(await envOf(['-e', 'TOKEN=app/token'])).toMatchObject({ TOKEN: 'tok en$`"\'\\' });
+  });
+
+  test('come from each key of a JSON secret with --from', async () => {
+    expect(await envOf(['--from', 'app/db'])).toMatchObject({ USER: 'app', PASS_WORD: 'p1', PORT: '5432' });
+  });
+
+  test('come from each secret under a prefix that ends in a slash', async () => {
+    expect(await envOf(['--from', 'svc/'])).toMatchObject({ DB_URL: 'postgres://x', API_KEY: 'k-123' });
+  });
+
+  test('of -e win over those of --from', async () => {
+    expect(await envOf(['--from', 'app/db', '-e', 'USER=text'])).toMatchObject({
+      USER: 'plain',
+      PORT: '5432',
+    });
+  });
+
+  test('win over inherited ones', async () => {
+    expect(await envOf(['-e', 'TOKEN=text'], { TOKEN: 'old', OTHER: 'kept' })).toMatchObject({
+      TOKEN: 'plain',
+      OTHER: 'kept',
+    });
+  });
+
+  test('replace inherited references with --resolve-env, and only then', async () => {
+    const env = { A: 'local://text', B: 'https://example.com', C: 'x' };
+    expect(await envOf(['--resolve-env'], env)).toMatchObject({
+      A: 'plain',
+      B: 'https://example.com',
+      C: 'x',
+    });
+    expect(await envOf([], env)).toMatchObject(env);
+  });
+
+  test('are all that a pristine child gets, beside what says where and how', async () => {
+    const child = await envOf(['--pristine', '-e', 'TOKEN=text'], {
+      SECRET_OF_SHELL: 'x',
+      LC_ALL: 'C',
+      TERM: 'dumb',
+    });
+    expect(Object.keys(child).toSorted()).toEqual([
+      'HOME',
+      'LANG',
+      'LC_ALL',
+      'PATH',
+      'TERM',
+      'TMPDIR',
+      'TOKEN',
+    ]);
+  });
+
+  test('do not include the credentials of secrets, unless asked or set by name', async () => {
+    const env = { SECRETS_PASSPHRASE_FILE: '/nowhere', SECRETS_NEW_PASSPHRASE: 'n' };
+    const child = await envOf([], env);
+    expect(child).not.toHaveProperty('SECRETS_PASSPHRASE_FILE');
+    expect(child).not.toHaveProperty('SECRETS_NEW_PASSPHRASE');
+    expect(await envOf(['--keep-credentials'], env)).toMatchObject(env);
+    expect(await envOf(['-e', 'SECRETS_NEW_PASSPHRASE=text'], env)).toMatchObject({
+      SECRETS_NEW_PASSPHRASE: 'plain',
+    });
+  });
+});
+
+describe('when something fails, the program does not start and', () => {
+  const marker = (): readonly string[] => ['--', 'touch', 'started'];
+  async function refused(args: readonly string[]): Promise<string> {
+    const { code, stdout, stderr } = await box.run(['exec', ...args, ...marker()]);
+    expect({ code, stdout }).toEqual({ code: 125, stdout: '' });
+    expect(existsSync(`${box.cwd}/started`)).toBe(false);
+    return stderr;
+  }
+
+  test('every failure is listed at once', async () => {
+    const stderr = await refused([
+      '-e',
+      'A=no/1',
+      '-e',
+      'B=text',
+      '-e',
+      'C=nostore://x',
+      '-e',
+      '1=text',
+      '--from',
+      'text',
+      '--from',
+      'no/2',
+      '--from',
+      'none/',
+      '-e',
+      'D=app/db#none',
+      '-e',
+      'E=a//b',
+    ]);
+    for (const what of [
+      'no/1',
+      'no/2',
+      'none/',
+      'nostore',
+      '"1" is not a name',
+      'not JSON',
+      'no key none',
+      'a//b',
+    ])
+      expect(stderr).toContain(what);
+    expect(stderr.trimEnd().split('\n')).toHaveLength(9);
+  });
+
+  test('two keys that become one variable are named', async () => {
+    expect(await refused(['--from', 'clash'])).toMatch(/"a-b".*"A\.B".*both become A_B/);
+  });
+
+  test('two sources that become one variable are named', async () => {
+    expect(await refused(['--from', 'app/db', '--from', 'app/db'])).toMatch(
+      /"user" \(from app\/db\).*both become USER/,
+    );
+    expect(await refused(['--from', 'svc/', '--from', 'svc/'])).toMatch(
+      /"db-url" \(from svc\/\) and "db-url" \(from svc\/\) both become DB_URL/,
+    );
+  });
+
+  test('a variable given twice is refused', async () => {
+    expect(await refused(['-e', 'A=text', '--file', 'A=text'])).toContain('A is given twice');
+  });
+
+  test('a value with NUL or of invalid UTF-8 is refused, with the way to get it as a file', async () => {
+    const stderr = await refused(['-e', 'A=bin', '-e', 'B=nul']);
+    expect(stderr).toMatch(/A is not UTF-8 text; .*--file NAME=REF/);
+    expect(stderr).toMatch(/B holds a NUL byte/);
+  });
+
+  test('the message is JSON with --json', async () => {
+    const { code, stderr } = await box.run(['exec', '--json', '-e', 'A=no/1', '--', 'true']);
+    expect(code).toBe(125);
+    expect(JSON.parse(stderr)).toMatchObject({ error: { kind: 'NotFound', reference: 'local://no/1' } });
+  });
+});
+
+describe('the exit code', () => {
+  const program = (name: string, content: string, mode: number): string => box.write(name, content, mode);
+  test.each([
+    ['0', ['true'], 0],
+    ['the program’s own', ['sh', '-c', 'exit 42'], 42],
+    ['128 + 15 for SIGTERM', ['sh', '-c', 'kill -TERM $$'], 143],
+    ['128 + 9 for SIGKILL', ['sh', '-c', 'kill -KILL $$'], 137],
+    ['127 for what is not found', ['no-such-program'], 127],
+    ['127 for a path that is not there', ['./no-such-program'], 127],
+    ['126 for a file that is not executable', ['./plain'], 126],
+    ['126 for a folder', ['/tmp'], 126],
+  ])('is %s', async (_, command, code) => {
+    program('plain', 'text', 0o644);
+    for (const more of [[], ['--redact']]) {
+      const outcome = await box.run(['exec', ...more, '--', ...command]);
+      // Without a wrapper the signal itself arrives.
+      if (code > 128 && CAN_REPLACE && more.length === 0) expect(outcome.signal).not.toBeNull();
+      else expect(outcome.code).toBe(code);
+    }
+  });
+
+  test('is 127 for a script whose interpreter is missing', async () => {
+    program('lost', '#!/no/such/interpreter\n', 0o755);
+    expect((await box.run(['exec', '--', './lost'])).code).toBe(127);
+    expect((await box.run(['exec', '--redact', '--', './lost'])).code).toBe(127);
+  });
+
+  test('is 126 when the arguments are too large, with a reason', async () => {
+    const refs = Array.from({ length: 40 }, (_, index) => ['-e', `V${index}=big`]).flat();
+    const { code, stderr } = await box.run(['exec', ...refs, '--', 'true']);
+    expect([code, stderr]).toEqual([126, expect.stringContaining('too large')]);
+  });
+
+  test('is the program’s when a script has no interpreter line, which shells run too', async () => {
+    program('bare', 'exit 5\n', 0o755);
+    expect((await box.run(['exec', '--', './bare'])).code).toBe(5);
+  });
+});
+
+describe('the command line', () => {
+  test('keeps an inner -- and options of the program', async () => {
+    const { stdout } = await box.run(['exec', '--', 'printf', '%s|', '--', '-e', 'A=x', '--redact']);
+    expect(stdout).toBe('--|-e|A=x|--redact|');
+  });
+
+  test('starts at the first word that is no option', async () => {
+    const { stdout } = await box.run(['exec', '-e', 'A=text', 'printf', '%s|', '-e', '--', 'x']);
+    expect(stdout).toBe('-e|--|x|');
+  });
+
+  test('never holds a value', async () => {
+    const { stdout } = await box.run([
+      'exec',
+      '-e',
+      'A=app/token',
+      '--',
+      'sh',
+      '-c',
+      'cat /proc/$PPID/cmdline /proc/self/cmdline',
+    ]);
+    expect(stdout).not.toContain('tok en');
+  });
+});
+
+describe('a value as a file', () => {
+  const LOOK = [
+    '--',
+    'sh',
+    '-c',
+    'stat -c %a "$F"; stat -c %a "$(dirname "$F")"; stat -f -c %T "$F"; cat "$F"; printf "\\n%s" "$F"',
+  ];
+
+  test('has its bytes, for the owner alone, in memory, and is gone afterwards', async () => {
+    const { stdout, code } = await box.run(['exec', '--file', 'F=text', ...LOOK]);
+    const [file, folder, kind, value, path = ''] = stdout.split('\n');
+    expect({ code, file, folder, kind, value }).toEqual({
+      code: 0,
+      file: '600',
+      folder: '700',
+      kind: 'tmpfs',
+      value: 'plain',
+    });
+    expect(existsSync(dirname(path))).toBe(false);
+  });
+
+  test('may be of any bytes', async () => {
+    const { stdout } = await box.run(['exec', '--file', 'F=bin', '--', 'sh', '-c', 'od -An -tx1 "$F"']);
+    expect(stdout.trim()).toBe('ff fe 41');
+  });
+
+  test('is in XDG_RUNTIME_DIR when that is private', async () => {
+    const { stdout } = await box.run(['exec', '--file', 'F=text', '--', 'sh', '-c', 'echo "$F"'], {
+      env: { XDG_RUNTIME_DIR: box.home },
+    });
+    expect(stdout.startsWith(`${box.home}/secrets-exec-`)).toBe(true);
+    expect(readdirSync(box.home).filter((name) => name.startsWith('secrets-exec-'))).toEqual([]);
+  });
+
+  test.each(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const)('is gone after %s', async (signal) => {
+    const running = box.start([
+      'exec',
+      '--file',
+      'F=text',
+      '--',
+      'sh',
+      '-c',
+      'echo "$F"; echo ready; exec sleep 30',
+    ]);
+    await running.saw('ready');
+    running.process.kill(signal);
+    const { stdout } = await running.ended;
+    const path = stdout.split('\n')[0] ?? '';
+    expect(path).toContain('/secrets-exec-');
+    expect(existsSync(dirname(path))).toBe(false);
+  });
+
+  test('is removed by the next run after SIGKILL, while files of a living run stay', async () => {
+    const script = ['--', 'sh', '-c', 'echo "$F"; echo $$ ready; exec sleep 30'];
+    const crashed = box.start(['exec', '--file', 'F=text', ...script]);
+    const living = box.start(['exec', '--file', 'F=text', ...script]);
+    await Promise.all([crashed.saw('ready'), living.saw('ready')]);
+    crashed.process.kill('SIGKILL');
+    await new Promise((resolve) => crashed.process.once('exit', resolve));
+    const { stdout: paths } = await box.run([
+      'exec',
+      '--file',
+      'F=text',
+      '--',
+      'sh',
+      '-c',
+      'ls -d "$(dirname "$(dirname "$F")")"/secrets-exec-*',
+    ]);
+    living.process.kill('SIGTERM');
+    const living1 = (await living.ended).stdout.split('\n')[0] ?? '';
+    expect(paths).toContain(dirname(living1));
+    // The child outlives a wrapper that was killed.
+    process.kill(Number(/(\d+) ready/.exec(crashed.output.stdout)?.[1]));
+    const crashed1 = (await crashed.ended).stdout.split('\n')[0] ?? '';
+    expect(crashed1).toContain('/secrets-exec-');
+    expect(paths).not.toContain(dirname(crashed1));
+    expect(existsSync(dirname(crashed1))).toBe(false);
+  });
+});
