@@ -102,14 +102,21 @@ function lines(variables: Variables, line: (name: string, value: string) => stri
   return [...variables].map(([name, value]) => `${line(name, value)}\n`).join('');
 }
 
-/** The dotenv package's rules: '…' is literal, "…" only undoes \n and \r, `…` is literal; no escapes of quotes. */
+/**
+ * The dotenv package's rules: '…' and `…` are literal, "…" only undoes \n and \r, and a quote can't be escaped.
+ * Single quotes come first: shells, docker compose and the other parsers read those alike.
+ */
 function dotenvValue(name: string, value: string): string {
-  // Its parser turns CRLF and CR into LF before it reads anything, and only "…" brings a CR back.
-  const escapes = /\\[nr]/.test(value);
+  // Before a closing quote a backslash makes the parser look for another end, in the lines that follow.
+  if (value.endsWith('\\')) {
+    if (/^[^\s'"`#][^#\r\n\u2028\u2029]*$/.test(value)) return value;
+    throw refuse('dotenv', name, 'a backslash at its end beside quotes, line breaks or #');
+  }
+  // The parser turns CR LF and CR into LF before it reads anything; only "…" brings a CR back.
   const carriage = value.includes('\r');
   if (!carriage && !value.includes("'")) return `'${value}'`;
   if (!carriage && !value.includes('`')) return `\`${value}\``;
-  if (!escapes && !value.includes('"') && !value.endsWith('\\')) {
+  if (!/\\[nr]/.test(value) && !value.includes('"')) {
     return `"${value.replaceAll('\n', '\\n').replaceAll('\r', '\\r')}"`;
   }
   throw refuse('dotenv', name, 'quotes of every kind, or a carriage return beside a quote or a backslash');
@@ -130,8 +137,7 @@ function hclString(value: string): string {
     .replaceAll('\n', '\\n')
     .replaceAll('\r', '\\r')
     .replaceAll('\t', '\\t')
-    .replaceAll('${', '$${')
-    .replaceAll('%{', '%%{')
+    .replace(/[$%](?=\{)/g, '$&$&')
     .replace(
       /[\u0001-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/g,
       (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
