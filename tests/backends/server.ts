@@ -5,7 +5,8 @@ import { createServer, connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
 /** Where `npm run backends` puts what it installs. */
-export const WORK_DIR = process.env['SECRETS_BACKENDS_DIR'] ?? fileURLToPath(new URL('../../.work', import.meta.url));
+export const WORK_DIR =
+  process.env['SECRETS_BACKENDS_DIR'] ?? fileURLToPath(new URL('../../.work', import.meta.url));
 
 export interface Server {
   readonly url: string;
@@ -48,7 +49,8 @@ export async function startServer(options: StartOptions): Promise<Server> {
   child.stderr.on('data', collect);
   const end = Date.now() + (options.timeoutMs ?? 60_000);
   while (!(options.ready === undefined ? await accepts(port) : options.ready.test(output))) {
-    if (child.exitCode !== null) throw new Error(`${options.command} ended with ${child.exitCode}: ${output}`);
+    if (child.exitCode !== null)
+      throw new Error(`${options.command} ended with ${child.exitCode}: ${output}`);
     if (Date.now() > end) {
       await stop(child);
       throw new Error(`${options.command} was not ready in time: ${output}`);

@@ -13,7 +13,7 @@ import {
   readPrivateFile,
   removeFile,
   syncFolder,
-} from './files.ts';
+} from '../../files.ts';
 import { KEY_LENGTH } from './crypto.ts';
 import { JournalFolder } from './journal.ts';
 import {

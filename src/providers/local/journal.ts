@@ -24,7 +24,7 @@ import {
   removeFile,
   syncFolder,
   syncParent,
-} from './files.ts';
+} from '../../files.ts';
 import { type Keys, newId } from './manifest.ts';
 import type { EventBody, StoredEvent } from './state.ts';
 

@@ -1,5 +1,5 @@
 /**
- * File system work of the local store: private, durable, never through a symlink, and with errors that say what
+ * File system work on what must stay private: for the owner alone, durable, never through a symlink, and with errors that say what
  * to do. Synchronous throughout: the files are small, and the start-up path is faster that way.
  */
 import {
@@ -12,11 +12,12 @@ import {
   openSync,
   readFileSync,
   readdirSync,
+  renameSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { SecretsError } from '../../core/errors.ts';
+import { SecretsError } from './core/errors.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
 
@@ -39,10 +40,10 @@ export function fileError(thrown: unknown, what: string, path: string): SecretsE
     case 'EDQUOT':
       return fail('Failed', 'the disk is full', 'nothing was changed; make room and repeat');
     case 'EROFS':
-      return fail('Denied', 'the file system is read-only', 'remount it writable, or move the store');
+      return fail('Denied', 'the file system is read-only', 'remount it writable, or use another place');
     case 'EACCES':
     case 'EPERM':
-      return fail('Denied', 'permission denied', 'check who owns the store: ls -ld shows it');
+      return fail('Denied', 'permission denied', 'check its owner and mode: ls -ld shows them');
     case 'ELOOP':
       return fail(
         'Denied',
@@ -52,7 +53,7 @@ export function fileError(thrown: unknown, what: string, path: string): SecretsE
     case 'EMLINK':
     case 'ENOTSUP':
     case 'ENOSYS':
-      return fail('Unsupported', 'the file system has no hard links', 'keep the store on one that has them');
+      return fail('Unsupported', 'the file system has no hard links', 'use one that has them');
     default:
       return fail('Failed', code ?? 'failed', 'run with --debug for details');
   }
@@ -83,14 +84,14 @@ export function checkFolder(path: string, rule: FolderRule): boolean {
     stats = lstatSync(path);
   } catch (thrown) {
     if (codeOf(thrown) === 'ENOENT') return false;
-    throw fileError(thrown, 'cannot look at the store', path);
+    throw fileError(thrown, 'cannot look at the folder', path);
   }
   if (stats.isSymbolicLink()) {
-    throw new SecretsError('Denied', `the store is a symbolic link, which is not followed: ${path}`, {
-      hint: 'name the real folder in the store’s path setting',
+    throw new SecretsError('Denied', `a symbolic link is not followed: ${path}`, {
+      hint: 'name the real folder instead',
     });
   }
-  if (!stats.isDirectory()) throw new SecretsError('Invalid', `the store is not a folder: ${path}`);
+  if (!stats.isDirectory()) throw new SecretsError('Invalid', `this is not a folder: ${path}`);
   checkOwner(stats.uid, path);
   const open = stats.mode & (rule.hidden ? 0o077 : 0o022);
   if (open !== 0) throw openToOthers(path, stats.mode, 'chmod 700');
@@ -101,7 +102,7 @@ function checkOwner(uid: number, path: string): void {
   const own = process.getuid?.();
   if (own !== undefined && uid !== own) {
     throw new SecretsError('Denied', `${path} belongs to another user (uid ${uid})`, {
-      hint: 'use a store of your own, or change its owner',
+      hint: 'use one of your own, or change its owner',
     });
   }
 }
@@ -189,6 +190,18 @@ export function entriesOf(path: string): string[] {
     return readdirSync(path);
   } catch (thrown) {
     if (codeOf(thrown) === 'ENOENT') return [];
-    throw fileError(thrown, 'cannot list the store', path);
+    throw fileError(thrown, 'cannot list the folder', path);
+  }
+}
+
+/** Puts a file for the owner alone in place, whole or not at all, replacing what was there; never through a link. */
+export function replacePrivateFile(path: string, content: Uint8Array, what: string): void {
+  const tmp = `${path}.${process.pid}.${Date.now().toString(36)}.tmp`;
+  createPrivateFile(tmp, content, what);
+  try {
+    renameSync(tmp, path);
+  } catch (thrown) {
+    removeFile(tmp);
+    throw fileError(thrown, `cannot write ${what}`, path);
   }
 }
