@@ -11,7 +11,9 @@ import { parseArgs } from 'node:util';
 import { rolldown } from 'rolldown';
 import { startAws, startVault } from './backends.mjs';
 
-const { values: flags } = parseArgs({ options: { runs: { type: 'string', default: '25' }, json: { type: 'boolean' } } });
+const { values: flags } = parseArgs({
+  options: { runs: { type: 'string', default: '25' }, json: { type: 'boolean' } },
+});
 const runs = Number(flags.runs);
 const root = new URL('..', import.meta.url).pathname;
 const program = join(root, 'bin/secrets');
@@ -59,7 +61,13 @@ async function compare(title, bar, contestants) {
   }
   for (const [index, { name }] of contestants.entries()) {
     const ratios = times[index].map((ms, turn) => ms / times[0][turn]);
-    results.push({ title, name, medianMs: median(times[index]), ratio: median(ratios), bar: index === 0 ? undefined : bar });
+    results.push({
+      title,
+      name,
+      medianMs: median(times[index]),
+      ratio: median(ratios),
+      bar: index === 0 ? undefined : bar,
+    });
   }
 }
 
@@ -70,7 +78,12 @@ async function bundleScript(name, source) {
   await mkdir(dir, { recursive: true });
   const entry = join(dir, `${name}.mjs`);
   await writeFile(entry, source);
-  const bundle = await rolldown({ input: entry, platform: 'node', resolve: { mainFields: ['module', 'main'] }, logLevel: 'silent' });
+  const bundle = await rolldown({
+    input: entry,
+    platform: 'node',
+    resolve: { mainFields: ['module', 'main'] },
+    logLevel: 'silent',
+  });
   await bundle.write({ dir: join(dir, name), format: 'cjs', entryFileNames: 'script.cjs', minify: true });
   await bundle.close();
   return join(dir, name, 'script.cjs');
@@ -119,7 +132,12 @@ try {
     const script = await bundleScript(backend.store, source);
     await compare(title, 1.15, [
       { name: "the SDK's ten-line script, bundled", args: [script], env, expect: 'the-value' },
-      { name: 'secrets get', args: [program, 'get', `${backend.store}://bench/value`], env, expect: 'the-value' },
+      {
+        name: 'secrets get',
+        args: [program, 'get', `${backend.store}://bench/value`],
+        env,
+        expect: 'the-value',
+      },
       { name: 'node -e 0', args: ['-e', '0'], env },
     ]);
   }
@@ -137,7 +155,10 @@ if (flags.json) {
   for (const { title, name, medianMs, ratio, bar } of results) {
     if (title !== last) process.stdout.write(`\n${title}\n`);
     last = title;
-    const figures = medianMs === undefined ? '' : `${medianMs.toFixed(1).padStart(8)} ms  ${ratio.toFixed(2).padStart(5)} x`;
+    const figures =
+      medianMs === undefined
+        ? ''
+        : `${medianMs.toFixed(1).padStart(8)} ms  ${ratio.toFixed(2).padStart(5)} x`;
     process.stdout.write(`  ${name.padEnd(36)}${figures}${bar === undefined ? '' : `  (bar ${bar} x)`}\n`);
   }
 }

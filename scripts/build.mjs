@@ -37,7 +37,9 @@ async function licences(chunks) {
   const folders = new Set();
   for (const chunk of chunks) {
     for (const id of chunk.type === 'chunk' ? chunk.moduleIds : []) {
-      const match = /^(.*\/node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(id.replaceAll('\\', '/').replace(/^\0/, ''));
+      const match = /^(.*\/node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(
+        id.replaceAll('\\', '/').replace(/^\0/, ''),
+      );
       if (match !== null && existsSync(join(match[1], 'package.json'))) folders.add(match[1]);
     }
   }
@@ -45,7 +47,8 @@ async function licences(chunks) {
   for (const folder of [...folders].sort()) {
     const { name, version, license } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
     const file = (await readdir(folder)).find((entry) => /^(licen[cs]e|copying)/i.test(entry));
-    const text = file === undefined ? '(no licence file in the package)' : await readFile(join(folder, file), 'utf8');
+    const text =
+      file === undefined ? '(no licence file in the package)' : await readFile(join(folder, file), 'utf8');
     sections.push(`${name} ${version} (${license})\n\n${text.trim()}\n`);
   }
   return sections.join(`\n${'-'.repeat(78)}\n\n`);

@@ -41,10 +41,7 @@ function causeLines(error: SecretsError): string[] {
   for (let depth = 0; here instanceof Error && depth < 8; depth += 1) {
     const code = (here as NodeJS.ErrnoException).code;
     const frames = (here.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
-    lines.push(
-      singleLine(`${here.name}${code === undefined ? '' : ` ${code}`}`),
-      ...frames.slice(0, 6),
-    );
+    lines.push(singleLine(`${here.name}${code === undefined ? '' : ` ${code}`}`), ...frames.slice(0, 6));
     here = here.cause;
   }
   return lines;

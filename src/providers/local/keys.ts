@@ -5,7 +5,13 @@ import { SecretsError } from '../../core/errors.ts';
 import { xdgFolder } from '../../world.ts';
 import type { ProviderContext } from '../provider.ts';
 import { BoxError, KEY_LENGTH, seal } from './crypto.ts';
-import { createPrivateFile, makePrivateFolder, readPrivateFile, removeFile, syncFolder } from '../../files.ts';
+import {
+  createPrivateFile,
+  makePrivateFolder,
+  readPrivateFile,
+  removeFile,
+  syncFolder,
+} from '../../files.ts';
 import { type KeyRecord, type Manifest, unwrapKey, wrapAad } from './manifest.ts';
 import type { KeyMethod, LocalSettings } from './settings.ts';
 

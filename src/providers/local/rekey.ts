@@ -9,7 +9,14 @@ import { join } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
 import type { KeyChange } from '../provider.ts';
 import { KEY_LENGTH } from './crypto.ts';
-import { codeOf, createPrivateFile, fileError, makePrivateFolder, removeFile, syncFolder } from '../../files.ts';
+import {
+  codeOf,
+  createPrivateFile,
+  fileError,
+  makePrivateFolder,
+  removeFile,
+  syncFolder,
+} from '../../files.ts';
 import type { StoreFolder } from './index.ts';
 import type { JournalFolder } from './journal.ts';
 import { forgetDataKey, readPassphrase, wrapDataKey } from './keys.ts';
