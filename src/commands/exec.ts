@@ -129,7 +129,9 @@ async function launch(
       relay.stop();
       return runInTerminal(pty, ready, masker, world);
     }),
-  ).finally(() => relay.stop());
+  )
+    .then((outcome) => relay.settle(outcome))
+    .finally(() => relay.stop());
   if (ended.signal === 'SIGINT' && relay.interrupted) {
     // A shell ends its script after Ctrl-C only if we die of it too.
     await session.close();

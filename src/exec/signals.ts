@@ -58,6 +58,14 @@ export class SignalRelay {
     return this.#interrupted;
   }
 
+  /** The terminal's SIGINT can reach us just after the news that the child died of it: waits for it. */
+  async settle<T extends { readonly signal: NodeJS.Signals | null }>(outcome: T): Promise<T> {
+    for (let turn = 0; turn < 10 && outcome.signal === 'SIGINT' && !this.#interrupted; turn += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    return outcome;
+  }
+
   stop(): void {
     for (const [signal, listener] of this.#listeners) process.off(signal, listener);
   }
