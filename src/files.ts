@@ -23,7 +23,9 @@ const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
 
 /** The system's code of a failed call, such as `ENOENT`. */
 export function codeOf(thrown: unknown): string | undefined {
-  return thrown instanceof Error ? (thrown as NodeJS.ErrnoException).code : undefined;
+  // Not `instanceof`: an error of the system may be of another realm than this module.
+  const code = typeof thrown === 'object' && thrown !== null && 'code' in thrown ? thrown.code : undefined;
+  return typeof code === 'string' ? code : undefined;
 }
 
 /** A failed file system call as the product's error. */
