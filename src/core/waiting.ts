@@ -1,0 +1,32 @@
+/** Waiting, and doing so many things at a time. */
+
+/** Runs at most `size` pieces of work at a time. */
+export function pool(size: number): <T>(work: () => Promise<T>) => Promise<T> {
+  let running = 0;
+  const waiting: (() => void)[] = [];
+  return async (work) => {
+    if (running >= size) await new Promise<void>((resolve) => waiting.push(resolve));
+    running += 1;
+    try {
+      return await work();
+    } finally {
+      running -= 1;
+      waiting.shift()?.();
+    }
+  };
+}
+
+/** Resolves after `ms` milliseconds, or when the signal aborts; holds no process open. */
+export function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    // The child's end must not wait for a renewal that is hours away.
+    timer.unref();
+    signal.addEventListener('abort', done, { once: true });
+  });
+}
