@@ -1,6 +1,7 @@
 /** Every provider, one line each. Importing a descriptor loads no SDK. */
+import { aws } from './aws/descriptor.ts';
 import { local } from './local/descriptor.ts';
 import type { ProviderDescriptor } from './provider.ts';
 import { vault } from './vault/descriptor.ts';
 
-export const providers: readonly ProviderDescriptor[] = [local, vault];
+export const providers: readonly ProviderDescriptor[] = [local, aws, vault];

@@ -1,0 +1,122 @@
+"""moto's server, corrected where it differs from AWS Secrets Manager in ways that a client notices.
+
+Not corrected: resource policies are kept and not enforced; ListSecretVersionIds lists all versions on one page.
+"""
+
+import json
+
+import flask
+from moto.core import authorization, exceptions
+from moto.secretsmanager import models, responses
+from moto.server import main
+
+MAX_VALUE = 65_536
+JSON_NAMES = {
+    "AccessDenied": "AccessDeniedException",
+    "InvalidClientTokenId": "UnrecognizedClientException",
+    "SignatureDoesNotMatch": "InvalidSignatureException",
+}
+
+
+def speaks_json():
+    return flask.has_request_context() and "X-Amz-Target" in flask.request.headers
+
+
+def answer_in_json(error):
+    """Services with a JSON protocol answer a refused sign-in in JSON; moto answers everyone in XML."""
+    original = error.__init__
+
+    def init(self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        if speaks_json():
+            self.error_type = JSON_NAMES[self.error_type]
+            self.code = 400
+            self.content_type = "application/x-amz-json-1.1"
+            self.description = json.dumps({"__type": self.error_type, "message": self.message})
+
+    error.__init__ = init
+
+
+for error in (
+    exceptions.AccessDeniedError,
+    exceptions.SignatureDoesNotMatchError,
+    exceptions.InvalidClientTokenIdError,
+):
+    answer_in_json(error)
+
+
+def name_the_secret():
+    """Policies on one secret: moto checks every call against the resource `*`."""
+    mixin = authorization.ActionAuthenticatorMixin
+    original = mixin._authenticate_and_authorize_normal_action
+
+    def check(self, resource="*"):
+        if "secretsmanager" in str(self.headers.get("X-Amz-Target", "")):
+            wanted = json.loads(self.body or "{}").get("SecretId")
+            if wanted:
+                known = models.secretsmanager_backends[self.current_account][self.region].secrets
+                if wanted in known:
+                    resource = known[wanted].arn
+                elif wanted.startswith("arn:"):
+                    resource = wanted
+                else:
+                    resource = f"arn:aws:secretsmanager:{self.region}:{self.current_account}:secret:{wanted}"
+        return original(self, resource)
+
+    mixin._authenticate_and_authorize_normal_action = check
+
+
+def follow_the_current_label():
+    """GetSecretValue without a version reads AWSCURRENT; moto reads the version written last."""
+    backend = models.SecretsManagerBackend
+    original = backend.update_secret_version_stage
+
+    def move(self, secret_id, *args, **kwargs):
+        result = original(self, secret_id, *args, **kwargs)
+        secret = self.secrets[secret_id]
+        for version, held in secret.versions.items():
+            if "AWSCURRENT" in held["version_stages"]:
+                secret.set_default_version_id(version)
+        return result
+
+    backend.update_secret_version_stage = move
+
+
+def refuse_large_values(action):
+    original = getattr(responses.SecretsManagerResponse, action)
+
+    def checked(self, *args, **kwargs):
+        text = json.loads(self.body or "{}").get("SecretString") or ""
+        if len(text.encode()) > MAX_VALUE:
+            raise exceptions.JsonRESTError("ValidationException", "the value of secretString is too long")
+        return original(self, *args, **kwargs)
+
+    setattr(responses.SecretsManagerResponse, action, checked)
+
+
+def list_all_versions():
+    """moto fails for a secret that is not there and hands out a next page without end."""
+
+    def answer(self):
+        wanted = json.loads(self.body or "{}")["SecretId"]
+        secrets = self.backend.secrets
+        if wanted not in secrets:
+            raise models.SecretNotFoundException()
+        secret = secrets[wanted]
+        versions = [
+            {"VersionId": name, "VersionStages": held["version_stages"], "CreatedDate": held["createdate"]}
+            for name, held in secret.versions.items()
+        ]
+        return json.dumps({"ARN": secret.arn, "Name": secret.name, "Versions": versions})
+
+    responses.SecretsManagerResponse.list_secret_version_ids = answer
+
+
+name_the_secret()
+list_all_versions()
+follow_the_current_label()
+for action in ("create_secret", "put_secret_value", "update_secret"):
+    refuse_large_values(action)
+
+if __name__ == "__main__":
+    main()
