@@ -14,9 +14,9 @@ const scenarios = files.map((file) => ({
   ...parseScenario(file, readFileSync(join(FOLDER, file), 'utf8')),
 }));
 const stores = [...new Set(scenarios.flatMap((scenario) => scenario.stores))];
-const backends = new Map(
-  await Promise.all(stores.map(async (store) => [store, await findBackend(store)] as const)),
-);
+// One after another: jest's loader of ES modules trips over two imports that share a module.
+const backends = new Map<string, Awaited<ReturnType<typeof findBackend>>>();
+for (const store of stores) backends.set(store, await findBackend(store));
 
 for (const store of stores) {
   const backend = backends.get(store);
