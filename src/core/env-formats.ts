@@ -1,6 +1,6 @@
 /**
  * Variables as text for a shell, a parser or a file. Each writer is tested with random values through the real
- * consumer, or through its documented rules where the consumer can't be run. docs/env.md has the sources.
+ * consumer, or through its documented rules where the consumer can't be run.
  */
 import { SecretsError } from './errors.ts';
 

@@ -1,4 +1,4 @@
-/** Signals between whoever started us and the child. docs/exec.md says what remains ambiguous. */
+/** Signals between whoever started us and the child. */
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 

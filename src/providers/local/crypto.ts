@@ -1,6 +1,6 @@
 /**
  * The store's cryptography: AES-256-GCM (NIST SP 800-38D) with 96-bit random nonces, HKDF-SHA256 (RFC 5869) for
- * one key a file, HMAC-SHA256 for hidden names. docs/local-store.md is the normative description.
+ * one key a file, HMAC-SHA256 for hidden names.
  */
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
 

@@ -1,6 +1,5 @@
 /**
- * Events on disk: one small sealed file each, written once, never changed. docs/local-store.md is the normative
- * description; this is how a write becomes visible exactly once without any lock:
+ * Events on disk: one small sealed file each, written once, never changed. This is how a write becomes visible exactly once without any lock:
  *
  * 1. the sealed event is written to tmp/ and made durable;
  * 2. `link(tmp, claims/<secret>.<number>)` claims the next number: the system lets one writer do it;

@@ -1,0 +1,74 @@
+// The servers that `npm run bench` measures against, as `npm run backends` installed them.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const work = process.env.SECRETS_BACKENDS_DIR ?? join(root, '.work');
+
+function freePort() {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.listen(0, '127.0.0.1', () => {
+      const { port } = probe.address();
+      probe.close(() => resolve(port));
+    });
+  });
+}
+
+async function start(command, args, isReady) {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+  let output = '';
+  child.stdout.on('data', (chunk) => (output += chunk));
+  const end = Date.now() + 60_000;
+  while (!(await isReady(output))) {
+    if (child.exitCode !== null || Date.now() > end) throw new Error(`${command} did not start`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return { output: () => output, stop: () => void child.kill('SIGKILL') };
+}
+
+/** Vault with a KV v2 engine at secret/, or nothing when it is not installed. */
+export async function startVault() {
+  const program = join(work, 'vault-server');
+  if (!existsSync(program)) return undefined;
+  const address = `127.0.0.1:${await freePort()}`;
+  const server = await start(program, ['-listen', address], (output) => /^root \S+$/m.test(output));
+  const token = /^root (\S+)$/m.exec(server.output())[1];
+  const call = (path, body) =>
+    fetch(`http://${address}/v1/${path}`, {
+      method: 'POST',
+      headers: { 'X-Vault-Token': token },
+      body: JSON.stringify(body),
+    });
+  await call('sys/mounts/secret', { type: 'kv', options: { version: '2' } });
+  // A new KV v2 mount upgrades itself for a moment and refuses writes meanwhile.
+  const end = Date.now() + 10_000;
+  while (!(await call('secret/data/ready', { data: {} })).ok)
+    if (Date.now() > end) throw new Error('no KV engine');
+  return { env: { VAULT_ADDR: `http://${address}`, VAULT_TOKEN: token }, stop: server.stop };
+}
+
+/** moto, or nothing when it is not installed. */
+export async function startAws() {
+  const python = join(work, 'moto-venv/bin/python');
+  if (!existsSync(python)) return undefined;
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const script = join(root, 'tests/backends/moto/server.py');
+  const server = await start(python, [script, '-H', '127.0.0.1', '-p', String(port)], () =>
+    fetch(url).then(
+      () => true,
+      () => false,
+    ),
+  );
+  const env = {
+    AWS_ENDPOINT_URL: url,
+    AWS_REGION: 'eu-west-1',
+    AWS_ACCESS_KEY_ID: 'bench',
+    AWS_SECRET_ACCESS_KEY: 'bench',
+  };
+  return { env, stop: server.stop };
+}
