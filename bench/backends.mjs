@@ -48,7 +48,7 @@ export async function startVault() {
   const end = Date.now() + 10_000;
   while (!(await call('secret/data/ready', { data: {} })).ok)
     if (Date.now() > end) throw new Error('no KV engine');
-  return { env: { VAULT_ADDR: `http://${address}`, VAULT_TOKEN: token }, stop: server.stop };
+  return { store: 'vault', env: { VAULT_ADDR: `http://${address}`, VAULT_TOKEN: token }, stop: server.stop };
 }
 
 /** moto, or nothing when it is not installed. */
@@ -70,5 +70,5 @@ export async function startAws() {
     AWS_ACCESS_KEY_ID: 'bench',
     AWS_SECRET_ACCESS_KEY: 'bench',
   };
-  return { env, stop: server.stop };
+  return { store: 'aws', env, stop: server.stop };
 }

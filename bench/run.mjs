@@ -77,6 +77,7 @@ async function bundleScript(name, source) {
   const dir = join(root, 'bench/.built');
   await mkdir(dir, { recursive: true });
   const entry = join(dir, `${name}.mjs`);
+  await writeFile(join(dir, 'package.json'), '{"type":"commonjs"}');
   await writeFile(entry, source);
   const bundle = await rolldown({
     input: entry,
@@ -116,9 +117,9 @@ try {
     { name: 'secrets get', args: [program, 'get', 'bench/value'], expect: 'the-value' },
   ]);
 
-  for (const [title, start, source] of [
-    ['get on aws', startAws, awsScript],
-    ['get on vault', startVault, vaultScript],
+  for (const { title, start, source } of [
+    { title: 'get on aws', start: startAws, source: awsScript },
+    { title: 'get on vault', start: startVault, source: vaultScript },
   ]) {
     const backend = await start();
     if (backend === undefined) {
@@ -142,7 +143,7 @@ try {
     ]);
   }
 } finally {
-  for (const stop of closing) await stop();
+  for (const stop of closing) stop();
   await rm(home, { recursive: true, force: true });
   await rm(join(root, 'bench/.built'), { recursive: true, force: true });
 }

@@ -1,0 +1,121 @@
+/** The local store under many writers, under `kill -9`, and with damaged files. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { SecretsError } from '../../src/core/errors.ts';
+import { open } from '../../src/providers/local/index.ts';
+import type { Provider } from '../../src/providers/provider.ts';
+import { contextFor, readOne } from '../contract/suite.ts';
+
+const PROGRAM = fileURLToPath(new URL('../../bin/secrets', import.meta.url));
+const now = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(60_000) });
+
+interface Ended {
+  readonly code: number | null;
+  readonly stderr: string;
+}
+
+function run(home: string, args: readonly string[], input: string, killAfterMs?: number): Promise<Ended> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [PROGRAM, ...args], {
+      env: { PATH: process.env['PATH'], HOME: home, SECRETS_LOCAL_KEY_METHOD: 'key-file' },
+      cwd: home,
+    });
+    let stderr = '';
+    child.stderr.on('data', (piece: Buffer) => {
+      stderr += piece.toString();
+    });
+    child.stdin.on('error', () => undefined);
+    child.stdin.end(input);
+    const timer =
+      killAfterMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfterMs);
+    child.once('exit', (code) => {
+      clearTimeout(timer);
+      resolve({ code, stderr });
+    });
+  });
+}
+
+function storeOf(home: string): Provider {
+  return open({}, contextFor({ SECRETS_LOCAL_KEY_METHOD: 'key-file' }, home));
+}
+
+function filesUnder(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .map((file) => join(folder, file))
+    .filter((file) => statSync(file).isFile());
+}
+
+describe('the local store', () => {
+  let home: string;
+  beforeEach(() => {
+    home = mkdtempSync(join(tmpdir(), 'secrets-durable-'));
+  });
+  afterEach(() => rmSync(home, { recursive: true }));
+
+  test('16 writers of 50 versions each lose none', async () => {
+    await run(home, ['put', 'shared', '--quiet'], 'first');
+    const writer = async (number: number): Promise<void> => {
+      for (let turn = 0; turn < 50; turn += 1) {
+        const { code, stderr } = await run(home, ['put', 'shared', '--quiet'], `${number}-${turn}`);
+        expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      }
+    };
+    await Promise.all(Array.from({ length: 16 }, (_, number) => writer(number)));
+    const store = storeOf(home);
+    const values = new Set<string>();
+    for await (const { id } of store.history?.('shared', now()) ?? [])
+      values.add(Buffer.from((await readOne(store, { name: 'shared', version: id })).value).toString());
+    expect(values.size).toBe(801);
+  }, 300_000);
+
+  test('kill -9 at 200 instants leaves a store that reads and holds every acknowledged write', async () => {
+    const acknowledged: string[] = [];
+    let killed = 0;
+    for (let turn = 0; turn < 200; turn += 1) {
+      // Spread over the whole life of a put, its start included.
+      const { code } = await run(home, ['put', 'kept', '--quiet'], `value ${turn}`, 20 + ((turn * 37) % 110));
+      if (code === 0) acknowledged.push(`value ${turn}`);
+      else killed += 1;
+    }
+    expect(killed).toBeGreaterThan(20);
+    await run(home, ['put', 'kept', '--quiet'], 'last');
+    const store = storeOf(home);
+    const values = new Set<string>();
+    for await (const { id } of store.history?.('kept', now()) ?? [])
+      values.add(Buffer.from((await readOne(store, { name: 'kept', version: id })).value).toString());
+    expect(acknowledged.filter((value) => !values.has(value))).toEqual([]);
+    expect(Buffer.from((await readOne(store, { name: 'kept' })).value).toString()).toBe('last');
+  }, 300_000);
+
+  test('every byte flipped is detected or changes nothing', async () => {
+    const first = storeOf(home);
+    await first.put('one', { value: Buffer.from('value one') }, now());
+    await first.put('two', { value: Buffer.from('value two') }, now());
+    await first.close();
+    let detected = 0;
+    for (const file of filesUnder(join(home, '.local/share/secrets/store'))) {
+      const good = readFileSync(file);
+      for (let place = 0; place < good.length; place += 1) {
+        const bad = Buffer.from(good);
+        bad.writeUInt8(bad.readUInt8(place) ^ 1, place);
+        writeFileSync(file, bad);
+        for (const name of ['one', 'two']) {
+          try {
+            const { value } = await readOne(storeOf(home), { name });
+            expect(Buffer.from(value).toString()).toBe(`value ${name}`);
+          } catch (thrown) {
+            if (!(thrown instanceof SecretsError)) throw thrown;
+            // A manifest that names another key or format is refused as such.
+            expect(['Integrity', 'Unauthenticated', 'Usage']).toContain(thrown.kind);
+            detected += 1;
+          }
+        }
+      }
+      writeFileSync(file, good);
+    }
+    expect(detected).toBeGreaterThan(100);
+  }, 120_000);
+});
