@@ -54,7 +54,8 @@ export async function loadConfig(world: World, options: ConfigOptions): Promise<
     for (const [name, one] of parsed.env) env.set(name, one);
     defaultStore = parsed.defaultStore ?? defaultStore;
   }
-  if (!stores.has(defaultStore))
+  // Without a file nothing is wrong yet: a program made without `local` has no default store.
+  if (defaultStore !== 'local' && !stores.has(defaultStore))
     throw new SecretsError('Usage', 'the default store is not among the stores', {
       hint: 'correct `default` in secrets.yaml',
     });
