@@ -17,7 +17,7 @@ const { values: flags } = parseArgs({
 const runs = Number(flags.runs);
 const root = new URL('..', import.meta.url).pathname;
 const program = join(root, 'bin/secrets');
-if (!existsSync(join(root, 'dist/cli.js'))) throw new Error('build first: npm run build');
+if (!existsSync(join(root, 'dist/main.js'))) throw new Error('build first: npm run build');
 
 const home = await mkdtemp(join(tmpdir(), 'secrets-bench-'));
 const baseEnv = { PATH: process.env.PATH, HOME: home, SECRETS_LOCAL_KEY_METHOD: 'key-file' };

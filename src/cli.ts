@@ -49,8 +49,16 @@ export function createProgram(world: World, action: Action): Command {
     })
     .exitOverride();
   addOptions(program, commonOptions);
-  for (const spec of commands) addCommand(program, spec, action);
+  for (const spec of neededCommands(world.argv[0])) addCommand(program, spec, action);
   return program;
+}
+
+/** The one command that is asked for, or all where the first word is none: for help and suggestions. */
+function neededCommands(word: string | undefined): readonly CommandSpec[] {
+  const named = commands.filter(
+    ({ name, aliases }) => name === word || aliases?.includes(word ?? '') === true,
+  );
+  return named.length > 0 ? named : commands;
 }
 
 function addCommand(parent: Command, spec: CommandSpec, action: Action): void {

@@ -129,7 +129,9 @@ export class Session {
 
   /** What a provider is told of this machine. */
   providerContext(store: string): ProviderContext {
-    const { env, home, cwd, now, stdin, stderr } = this.world;
+    const { env, home, cwd, now } = this.world;
+    const atTerminal = (): boolean => this.world.stdin.isTTY === true && this.world.stderr.isTTY === true;
+    const ask = (question: string): Promise<string> => this.askHidden(question);
     return {
       store,
       env,
@@ -138,8 +140,10 @@ export class Session {
       now,
       warn: (message) => this.warn(message),
       debug: (message) => this.debug(`${store}: ${message}`),
-      askHidden:
-        stdin.isTTY === true && stderr.isTTY === true ? (question) => this.askHidden(question) : undefined,
+      // Only looked at when it is needed: making the streams takes time.
+      get askHidden() {
+        return atTerminal() ? ask : undefined;
+      },
     };
   }
 

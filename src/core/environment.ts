@@ -2,6 +2,7 @@
 import { SecretsError } from './errors.ts';
 import { isJsonObject } from './json.ts';
 import { valueText } from './reference.ts';
+import { decodeUtf8 } from './utf8.ts';
 
 /** POSIX XBD 8.1, and what every shell can export. */
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
@@ -90,7 +91,7 @@ export class NameMap<T> {
 export function variableText(name: string, value: Uint8Array): string {
   if (value.includes(0)) throw unfit(name, 'holds a NUL byte, which a variable can’t');
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(value);
+    return decodeUtf8(value);
   } catch {
     throw unfit(name, 'is not UTF-8 text');
   }

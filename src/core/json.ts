@@ -1,3 +1,5 @@
+import { decodeUtf8 } from './utf8.ts';
+
 /** A parsed JSON document. */
 export type JsonValue =
   | string
@@ -18,5 +20,5 @@ export function isJsonObject(value: unknown): value is { readonly [key: string]:
  *   quote the input: never show them where the input is a secret.
  */
 export function parseJson(bytes: Uint8Array): JsonValue {
-  return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as JsonValue;
+  return JSON.parse(decodeUtf8(bytes).replace(/^\ufeff/, '')) as JsonValue;
 }

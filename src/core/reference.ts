@@ -23,7 +23,7 @@ export interface Reference {
 
 const STORE = /^[a-z][a-z0-9_-]{0,63}$/;
 /** C0, DEL and C1 controls, and lone surrogates (a string that has no UTF-8 form). */
-const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f]|\p{Surrogate}/u;
+const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f\ud800-\udfff]/u;
 /** Longest reference taken at all, so that hostile input costs no time. */
 const MAX_LENGTH = 8192;
 

@@ -1,4 +1,5 @@
 /** What `--json` prints, as the schemas in schemas/output describe it. Missing facts are left out. */
+import { decodeUtf8 } from '../core/utf8.ts';
 import type { SecretInfo, VersionInfo } from '../providers/provider.ts';
 
 /** Bytes as text where they are UTF-8, else as base64; `encoding` says which. */
@@ -12,7 +13,7 @@ export function valueJson(value: Uint8Array): { value: string; encoding: 'utf-8'
 /** The text, or undefined for bytes that are not UTF-8. A byte order mark stays. */
 export function utf8(value: Uint8Array): string | undefined {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(value);
+    return decodeUtf8(value);
   } catch {
     return undefined;
   }

@@ -32,7 +32,7 @@ export interface Place {
 }
 
 export async function makePlace(): Promise<Place> {
-  if (!existsSync(join(dirname(PROGRAM), '../dist/cli.js')))
+  if (!existsSync(join(dirname(PROGRAM), '../dist/main.js')))
     throw new Error('the program is not built: npm run build');
   const root = await mkdtemp(join(tmpdir(), 'secrets-e2e-'));
   const [home, cwd, tmp, bin] = ['home', 'cwd', 'tmp', 'bin'].map((name) => join(root, name)) as [

@@ -45,7 +45,7 @@ export class Box {
   };
 
   constructor() {
-    if (!existsSync(join(ROOT, 'dist/cli.js'))) throw new Error('the program is not built: npm run build');
+    if (!existsSync(join(ROOT, 'dist/main.js'))) throw new Error('the program is not built: npm run build');
     for (const folder of [this.home, this.cwd, join(this.root, 'tmp')]) mkdirSync(folder, { mode: 0o700 });
   }
 

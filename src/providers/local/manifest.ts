@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { SecretsError } from '../../core/errors.ts';
-import { isJsonObject } from '../../core/json.ts';
+import { isJsonObject, parseJson } from '../../core/json.ts';
 import { associatedData, BoxError, KEY_LENGTH, seal, unseal } from './crypto.ts';
 import type { KeyMethod } from './settings.ts';
 
@@ -95,7 +95,7 @@ export function printManifest(manifest: Manifest): Buffer {
 export function parseManifest(bytes: Uint8Array, path: string): Manifest {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    value = parseJson(bytes);
   } catch (cause) {
     throw damaged(path, 'is not JSON', cause);
   }

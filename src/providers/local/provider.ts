@@ -65,7 +65,7 @@ export class LocalProvider implements Provider {
     const fits =
       bytes >= 1 &&
       bytes <= RULES.maxNameLength &&
-      !/[\u0000-\u001f\u007f-\u009f]|\p{Surrogate}/u.test(name) &&
+      !/[\u0000-\u001f\u007f-\u009f\ud800-\udfff]/u.test(name) &&
       segments.every((segment) => segment !== '' && segment !== '.' && segment !== '..');
     if (!fits) throw new SecretsError('Invalid', `the local store takes names of ${RULES.nameRule}`);
   }

@@ -61,7 +61,7 @@ export class VaultProvider implements Provider {
     const bad =
       name.length === 0 ||
       name.length > RULES.maxNameLength ||
-      /[\u0000-\u001f\u007f-\u009f]|\p{Surrogate}/u.test(name) ||
+      /[\u0000-\u001f\u007f-\u009f\ud800-\udfff]/u.test(name) ||
       name
         .split('/')
         .some((part) => part === '' || part === '.' || part === '..' || part === '+' || part === '*');

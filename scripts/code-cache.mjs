@@ -1,0 +1,80 @@
+// Leaves V8's compiled form of the bundle in dist/code-cache, for the version of Node that builds: see
+// bin/secrets. V8 compiles a function when it is first called, so the program runs its usual commands here, on a
+// store in a temporary folder and on services that only ever answer with an error, and what it compiled is kept.
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const recorder = fileURLToPath(new URL('record-scripts.cjs', import.meta.url));
+
+/** @param {string} root folder of the package, with the bundle in dist/ */
+export async function makeCodeCache(root) {
+  const cache = join(root, 'dist/code-cache', `${process.version}-${process.arch}`);
+  const work = await mkdtemp(join(tmpdir(), 'secrets-build-'));
+  const server = createServer((request, response) => {
+    request.resume();
+    response.writeHead(404, { 'content-type': 'application/json' }).end('{}');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  const url = `http://127.0.0.1:${port}`;
+  const env = {
+    PATH: process.env.PATH,
+    HOME: work,
+    SECRETS_LOCAL_KEY_METHOD: 'key-file',
+    AWS_ENDPOINT_URL: url,
+    AWS_REGION: 'eu-west-1',
+    AWS_ACCESS_KEY_ID: 'build',
+    AWS_SECRET_ACCESS_KEY: 'build',
+    VAULT_ADDR: url,
+    VAULT_TOKEN: 'build',
+  };
+  const runs = [
+    ['get a/b'],
+    ['get aws://a/b'],
+    ['get vault://a/b'],
+    ['put a/b', 'value'],
+    ['list'],
+    ['exec --no-redact -e A=a/b -- true'],
+    ['exec --redact -e A=a/b -- true'],
+    ['env -e A=a/b'],
+    ['--help'],
+    ['--version'],
+  ];
+  try {
+    await mkdir(cache, { recursive: true });
+    await run(root, ['put', 'a/b'], 'value', env, work);
+    for (const [index, [words, input]] of runs.entries()) {
+      const out = join(work, `run-${index}`);
+      await mkdir(out);
+      await run(root, words.split(' '), input, { ...env, RECORD_TO: out }, work);
+      // The first command that needs a chunk says which of its functions are worth keeping.
+      for (const file of await readdir(out)) {
+        if (!existsSync(join(cache, file))) await copyFile(join(out, file), join(cache, file));
+      }
+    }
+    const kept = await readdir(cache);
+    if (!kept.some((file) => file.startsWith('start-')))
+      throw new Error('the program ran and compiled nothing');
+  } finally {
+    server.close();
+    server.closeAllConnections();
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+function run(root, words, input, env, cwd) {
+  return new Promise((resolve) => {
+    const args = ['--require', recorder, join(root, 'bin/secrets'), ...words];
+    // The services fail on purpose, so an exit code says nothing here.
+    const child = execFile(process.execPath, args, { env, cwd, timeout: 30_000 }, () => resolve());
+    child.stdin.on('error', () => {});
+    child.stdin.end(input ?? '');
+  });
+}

@@ -1,0 +1,77 @@
+/** The world of this process: what the shipped program runs in. */
+import { fstatSync, writeSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { Writable } from 'node:stream';
+import { codeOf } from './files.ts';
+import type { OutputStream, World } from './world.ts';
+
+// A reader that went away is no error: `secrets list | head -1`.
+// Other errors of a stream reach the command through its write; this keeps both from ending in a stack trace.
+const ignored = (): void => {};
+
+export function processWorld(providers: World['providers']): World {
+  let stdout: OutputStream | undefined;
+  return {
+    argv: process.argv.slice(2),
+    env: process.env,
+    cwd: process.cwd(),
+    home: homedir(),
+    uid: process.getuid?.(),
+    // Node makes each stream on first use, which costs time: a command that reads nothing has no stdin made.
+    get stdin() {
+      return process.stdin;
+    },
+    get stdout() {
+      stdout ??= quiet(isPlain(1) ? new PlainOutput(1) : process.stdout);
+      return stdout;
+    },
+    get stderr() {
+      return quiet(process.stderr);
+    },
+    now: () => new Date(),
+    providers,
+    onSignal(signal, listener) {
+      process.on(signal, listener);
+      return () => process.off(signal, listener);
+    },
+  };
+}
+
+function quiet<S extends OutputStream>(stream: S): S {
+  return stream.listeners('error').includes(ignored) ? stream : stream.on('error', ignored);
+}
+
+function isPlain(fd: number): boolean {
+  try {
+    const info = fstatSync(fd);
+    return info.isFIFO() || info.isSocket() || info.isFile();
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Output to a pipe, a socket or a file, written at once, as `process.stdout` does it there on POSIX; but that one loads
+ * the networking of Node first, a fifth of what `get` on the local store takes.
+ */
+class PlainOutput extends Writable {
+  readonly #fd: number;
+
+  constructor(fd: number) {
+    super({ decodeStrings: true });
+    this.#fd = fd;
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
+    let rest = chunk;
+    try {
+      while (rest.length > 0) rest = rest.subarray(writeSync(this.#fd, rest));
+    } catch (thrown) {
+      // Somebody made the pipe non-blocking and it is full: Node's own stream waits for its reader.
+      if (codeOf(thrown) === 'EAGAIN') process.stdout.write(rest, done);
+      else done(thrown as Error);
+      return;
+    }
+    done();
+  }
+}
