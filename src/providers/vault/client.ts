@@ -100,12 +100,13 @@ export class VaultClient {
     }
   }
 
+  /** A call that changes something. */
   async #call(signal: AbortSignal, work: (client: NodeVault) => Promise<unknown>): Promise<unknown> {
     const { client } = await this.#signIn(signal);
     try {
       return await work(client);
     } catch (thrown) {
-      throw await this.#translate(thrown, '', signal);
+      throw inDoubt(await this.#translate(thrown, '', signal));
     }
   }
 
@@ -290,6 +291,19 @@ function signInError(thrown: unknown, source: string): SecretsError {
   return new SecretsError('Unauthenticated', `${source} was refused: ${error.message}`, {
     hint: 'check the credential and the auth mount',
     cause: thrown,
+  });
+}
+
+/** A failed write: when Vault may have done it all the same, its message says so. */
+function inDoubt(error: SecretsError): SecretsError {
+  const { statusCode } = asMap(asMap(error.cause)['response']);
+  // The transport has said it already; a node that is sealed, a standby or behind does nothing.
+  const known = /may have been made|^cannot reach|not trusted/.test(error.message);
+  if (error.kind !== 'Unavailable' || known || [412, 472, 473, 503].includes(Number(statusCode)))
+    return error;
+  return new SecretsError('Unavailable', `${error.message}; the change may have been made`, {
+    hint: error.hint,
+    cause: error.cause,
   });
 }
 

@@ -136,16 +136,20 @@ function sendOnce(call: VaultCall, agent: http.Agent): Promise<RawAnswer> {
 
 function answer(call: VaultCall, status: number, text: string): VaultAnswer {
   const request = { path: new URL(call.uri).pathname };
-  if (text.trim() === '') return { statusCode: status, body: undefined, request };
+  if (text.trim() === '' && (status === 204 || status >= 400))
+    return { statusCode: status, body: undefined, request };
+  let body: unknown;
   try {
-    return { statusCode: status, body: JSON.parse(text) as unknown, request };
+    body = JSON.parse(text);
   } catch {
     // A proxy's page in place of Vault's JSON: only its status is of use, and only if it is an error.
-    if (status >= 400) return { statusCode: status, body: undefined, request };
-    throw new SecretsError('Unavailable', 'the server’s answer is not JSON', {
-      hint: 'is the address that of a Vault server?',
-    });
   }
+  // Each of Vault's answers that has a body has this in it.
+  const theirs = typeof (body as { request_id?: unknown } | null | undefined)?.request_id === 'string';
+  if (status >= 400 || theirs) return { statusCode: status, body, request };
+  throw new SecretsError('Unavailable', 'the answer is not one of Vault', {
+    hint: 'is the address that of a Vault server?',
+  });
 }
 
 function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
