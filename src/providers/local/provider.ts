@@ -161,8 +161,7 @@ export class LocalProvider implements Provider {
     const { labels, description, expiresAt } = write;
     const event = journal.append(name, (before) => {
       const state = fold(before.events);
-      const live = state?.deletedAt === undefined ? state : undefined;
-      checkConditions(write, live);
+      checkConditions(write, state);
       return {
         type: 'value',
         name,
@@ -195,7 +194,10 @@ export class LocalProvider implements Provider {
           info = { name: event.name, updatedAt: new Date(event.at), currentVersion: String(event.version) };
         } else {
           const loaded = journal.load(sid);
-          info = describeState(fold(loaded.events) as SecretState);
+          const state = fold(loaded.events) as SecretState;
+          // Only pending yet: no secret to its readers.
+          if (state.current === undefined) continue;
+          info = describeState(state);
         }
       } catch (thrown) {
         const error = toSecretsError(thrown);
@@ -215,6 +217,7 @@ export class LocalProvider implements Provider {
   async delete(name: string, _query: DeleteQuery, options: CallOptions): Promise<Deletion> {
     await this.#change(name, options, (state) => {
       if (state.deletedAt !== undefined) throw new SecretsError('NotFound', 'is deleted already');
+      if (state.current === undefined) throw notFound();
       return { type: 'delete', name, ...this.#author() };
     });
     return {};
@@ -269,7 +272,7 @@ export class LocalProvider implements Provider {
     const journal = await this.#folder.existing();
     const loaded = journal?.load(journal.secretId(name));
     const state = loaded === undefined ? undefined : stateOf(loaded, name);
-    if (state === undefined) throw notFound();
+    if (state?.current === undefined) throw notFound();
     return describeState(state);
   }
 
@@ -367,9 +370,22 @@ export class LocalProvider implements Provider {
   }
 }
 
-function checkConditions(write: SecretWrite, live: SecretState | undefined): void {
-  const current = live?.current;
-  if (write.ifAbsent === true && live !== undefined) throw new SecretsError('Conflict', 'exists already');
+function checkConditions(write: SecretWrite, state: SecretState | undefined): void {
+  const deleted = state?.deletedAt !== undefined;
+  const current = deleted ? undefined : state?.current;
+  if (write.stage === 'pending') {
+    // A pending version would bring the deleted value back with it.
+    if (deleted)
+      throw new SecretsError('Conflict', 'a deleted secret of this name is in the way', {
+        hint: 'secrets restore brings it back, secrets purge removes it for good',
+      });
+    if (write.ifAbsent === true && state?.pending !== undefined)
+      throw new SecretsError('Conflict', `version ${state.pending.id} is pending already`, {
+        hint: 'finish that rotation, or purge this version',
+      });
+  } else if (write.ifAbsent === true && current !== undefined) {
+    throw new SecretsError('Conflict', 'exists already');
+  }
   if (write.ifVersion !== undefined && current?.id !== write.ifVersion) {
     throw new SecretsError(
       'Conflict',

@@ -116,6 +116,8 @@ export function fold(events: readonly StoredEvent[]): SecretState | undefined {
         break;
       case 'delete':
         deletedAt ??= event.at;
+        // Whoever restores it, or writes it anew, does not find somebody's unfinished rotation.
+        pending = undefined;
         break;
       case 'restore':
         deletedAt = undefined;
