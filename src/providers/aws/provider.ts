@@ -1,7 +1,4 @@
 /** AWS Secrets Manager behind the provider interface. */
-// Longer than others: one class that answers every method of the interface, each little more than one request.
-/* oxlint-disable max-lines */
-import { randomUUID } from 'node:crypto';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { pool } from '../../core/waiting.ts';
 import type {
@@ -14,54 +11,21 @@ import type {
   Identity,
   ListQuery,
   Provider,
-  ProviderRules,
   SecretInfo,
   SecretRequest,
   SecretVersion,
   SecretWrite,
   VersionInfo,
 } from '../provider.ts';
+import { describeEntry, labelOf, newestFirst, RULES, versionInfo, versionOf, type Value } from './answers.ts';
+import { understood } from './errors.ts';
 import type { AwsService } from './service.ts';
 import type { AwsSettings } from './settings.ts';
+import { AwsWriter } from './writer.ts';
 
 /** Most ids that BatchGetSecretValue takes. */
 const BATCH = 20;
 const PARALLEL = 8;
-const STAGES: Readonly<Record<string, string>> = {
-  current: 'AWSCURRENT',
-  previous: 'AWSPREVIOUS',
-  pending: 'AWSPENDING',
-};
-const TAG_EXPIRES = 'expires';
-
-/** Source: https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html */
-const RULES: ProviderRules = {
-  maxNameLength: 512,
-  nameRule: 'letters, digits and /_+=.@-, 1 to 512 characters',
-  maxValueBytes: 65_536,
-  emptyValue: false,
-};
-
-interface Entry {
-  readonly Name?: string | undefined;
-  readonly ARN?: string | undefined;
-  readonly Description?: string | undefined;
-  readonly Tags?:
-    | readonly { readonly Key?: string | undefined; readonly Value?: string | undefined }[]
-    | undefined;
-  readonly CreatedDate?: Date | undefined;
-  readonly LastChangedDate?: Date | undefined;
-  readonly DeletedDate?: Date | undefined;
-}
-
-interface Value {
-  readonly VersionId?: string | undefined;
-  readonly VersionStages?: readonly string[] | undefined;
-  readonly CreatedDate?: Date | undefined;
-  readonly SecretString?: string | undefined;
-  readonly SecretBinary?: Uint8Array | undefined;
-}
-
 export class AwsProvider implements Provider {
   readonly capabilities: ReadonlySet<Capability> = new Set<Capability>([
     'versions',
@@ -73,10 +37,12 @@ export class AwsProvider implements Provider {
   ]);
   readonly rules = RULES;
   readonly #service: AwsService;
+  readonly #writer: AwsWriter;
   readonly #prefix: string;
 
   constructor(service: AwsService, settings: AwsSettings) {
     this.#service = service;
+    this.#writer = new AwsWriter(service);
     this.#prefix = settings.prefix ?? '';
   }
 
@@ -105,9 +71,14 @@ export class AwsProvider implements Provider {
       await Promise.all(
         groups.map((group) =>
           limit(async () => {
-            for (const [name, secret] of await this.#batch(group, signal))
-              for (const request of group)
-                if (request.name === name) results.set(keyOf(request), { ok: true, secret });
+            try {
+              for (const [name, secret] of await this.#batch(group, signal))
+                for (const request of group)
+                  if (request.name === name) results.set(keyOf(request), { ok: true, secret });
+            } catch (thrown) {
+              const error = toSecretsError(thrown);
+              for (const request of group) results.set(keyOf(request), { ok: false, error });
+            }
           }),
         ),
       );
@@ -136,7 +107,7 @@ export class AwsProvider implements Provider {
       const ids = [...new Set(group.map(({ name }) => this.#id(name)))];
       let token: string | undefined;
       do {
-        const page = await this.#service.call(signal, ({ sdk, client }, http) =>
+        const page = await this.#service.read(signal, ({ sdk, client }, http) =>
           client.send(
             new sdk.BatchGetSecretValueCommand({
               SecretIdList: ids,
@@ -145,7 +116,9 @@ export class AwsProvider implements Provider {
             http,
           ),
         );
-        for (const value of page.SecretValues ?? []) {
+        const values: unknown = page.SecretValues ?? [];
+        understood(Array.isArray(values));
+        for (const value of values as Value[]) {
           const name = (value.Name ?? '').slice(this.#prefix.length);
           found.set(name, versionOf(name, value));
         }
@@ -163,17 +136,20 @@ export class AwsProvider implements Provider {
     // Ids have 32 to 64 characters; another one is no version, and AWS would call it a malformed request.
     if (version !== undefined && (version.length < 32 || version.length > 64))
       throw new SecretsError('NotFound', `has no version ${version}`, { hint: 'secrets history shows them' });
-    const value = await this.#service.call(signal, ({ sdk, client }, http) =>
+    const value = await this.#service.read(signal, ({ sdk, client }, http) =>
       client.send(
         new sdk.GetSecretValueCommand({
           SecretId: this.#id(name),
           ...(version !== undefined && { VersionId: version }),
-          ...(stage !== undefined && { VersionStage: STAGES[stage] ?? stage }),
+          ...(stage !== undefined && { VersionStage: labelOf(stage) }),
         }),
         http,
       ),
     );
-    return versionOf(name, value);
+    const found = versionOf(name, value);
+    if (stage === 'pending' && !found.stages.includes(stage))
+      throw new SecretsError('NotFound', 'has no pending version');
+    return found;
   }
 
   async put(name: string, write: SecretWrite, { signal }: CallOptions): Promise<VersionInfo> {
@@ -184,131 +160,14 @@ export class AwsProvider implements Provider {
         'Invalid',
         `the value has ${length} bytes; aws takes 1 to ${RULES.maxValueBytes}`,
       );
-    const stage = write.stage === 'pending' ? 'AWSPENDING' : 'AWSCURRENT';
-    if (write.ifAbsent === true) return this.#create(name, write, signal);
-    if (write.ifVersion !== undefined) return this.#replace(name, write, write.ifVersion, signal);
-    try {
-      const id = await this.#putValue(name, write, [stage], signal);
-      await this.#setDetails(name, write, id, signal);
-      return written(id, stage);
-    } catch (thrown) {
-      const error = toSecretsError(thrown);
-      if (error.kind !== 'NotFound') throw error;
-      if (error.message === 'is deleted') throw inTheWay(error);
-      return this.#create(name, write, signal);
-    }
-  }
-
-  async #create(name: string, write: SecretWrite, signal: AbortSignal): Promise<VersionInfo> {
-    const labels = Object.entries(labelsOf(write)).flatMap(([Key, Value]) =>
-      Value === null ? [] : [{ Key, Value }],
-    );
-    if (write.stage === 'pending')
-      throw new SecretsError('NotFound', 'is not there; a pending version needs a current one first');
-    try {
-      const made = await this.#service.call(signal, ({ sdk, client }, http) =>
-        client.send(
-          new sdk.CreateSecretCommand({
-            Name: this.#id(name),
-            ClientRequestToken: randomUUID(),
-            ...payload(write.value),
-            ...(write.description !== undefined && { Description: write.description }),
-            ...(labels.length > 0 && { Tags: labels }),
-          }),
-          http,
-        ),
-      );
-      return written(made.VersionId ?? '', 'AWSCURRENT');
-    } catch (thrown) {
-      const error = toSecretsError(thrown);
-      throw error.kind === 'NotFound' ? inTheWay(error) : error;
-    }
-  }
-
-  async #putValue(name: string, write: SecretWrite, stages: string[], signal: AbortSignal): Promise<string> {
-    const ClientRequestToken = randomUUID();
-    const answer = await this.#service.call(signal, ({ sdk, client }, http) =>
-      client.send(
-        new sdk.PutSecretValueCommand({
-          SecretId: this.#id(name),
-          ClientRequestToken,
-          VersionStages: stages,
-          ...payload(write.value),
-        }),
-        http,
-      ),
-    );
-    return answer.VersionId ?? ClientRequestToken;
-  }
-
-  /**
-   * Compare-and-set from two calls: the value is written under a label of its own, then AWSCURRENT is moved from
-   * the expected version, which AWS refuses when the label is elsewhere.
-   * Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
-   */
-  async #replace(
-    name: string,
-    write: SecretWrite,
-    expected: string,
-    signal: AbortSignal,
-  ): Promise<VersionInfo> {
-    if ((await this.#getOne({ name }, signal)).id !== expected)
-      throw new SecretsError('Conflict', 'somebody else changed it', { hint: 'read it again and retry' });
-    const label = `secrets-${randomUUID()}`;
-    const id = await this.#putValue(name, write, [label], signal);
-    const move = (stage: string, more: object): Promise<unknown> =>
-      this.#service.call(signal, ({ sdk, client }, http) =>
-        client.send(
-          new sdk.UpdateSecretVersionStageCommand({ SecretId: this.#id(name), VersionStage: stage, ...more }),
-          http,
-        ),
-      );
-    try {
-      await move('AWSCURRENT', { MoveToVersionId: id, RemoveFromVersionId: expected });
-    } catch (thrown) {
-      const error = toSecretsError(thrown);
-      await move(label, { RemoveFromVersionId: id }).catch(() => undefined);
-      if (error.kind !== 'Invalid') throw error;
-      throw new SecretsError('Conflict', 'somebody else changed it', {
-        hint: 'read it again and retry',
-        cause: error,
-      });
-    }
-    await move(label, { RemoveFromVersionId: id });
-    await this.#setDetails(name, write, id, signal);
-    return written(id, 'AWSCURRENT');
-  }
-
-  async #setDetails(name: string, write: SecretWrite, id: string, signal: AbortSignal): Promise<void> {
-    const labels = Object.entries(labelsOf(write));
-    const SecretId = this.#id(name);
-    try {
-      await this.#service.call(signal, async ({ sdk, client }, http) => {
-        const Tags = labels.flatMap(([Key, Value]) => (Value === null ? [] : [{ Key, Value }]));
-        const TagKeys = labels.flatMap(([key, value]) => (value === null ? [key] : []));
-        if (Tags.length > 0) await client.send(new sdk.TagResourceCommand({ SecretId, Tags }), http);
-        if (TagKeys.length > 0) await client.send(new sdk.UntagResourceCommand({ SecretId, TagKeys }), http);
-        if (write.description !== undefined)
-          await client.send(new sdk.UpdateSecretCommand({ SecretId, Description: write.description }), http);
-      });
-    } catch (thrown) {
-      const error = toSecretsError(thrown);
-      throw new SecretsError(
-        error.kind === 'NotFound' ? 'Failed' : error.kind,
-        `version ${id} is written, its labels are not: ${error.message}`,
-        {
-          hint: error.hint,
-          cause: thrown,
-        },
-      );
-    }
+    return this.#writer.put(this.#id(name), write, signal);
   }
 
   async *list(query: ListQuery, { signal }: CallOptions): AsyncIterable<SecretInfo> {
     const prefix = this.#prefix + (query.prefix ?? '');
     let token: string | undefined;
     do {
-      const page = await this.#service.call(signal, ({ sdk, client }, http) =>
+      const page = await this.#service.read(signal, ({ sdk, client }, http) =>
         client.send(
           new sdk.ListSecretsCommand({
             MaxResults: 100,
@@ -319,11 +178,12 @@ export class AwsProvider implements Provider {
           http,
         ),
       );
-      for (const entry of page.SecretList ?? []) {
+      understood(Array.isArray(page.SecretList));
+      for (const entry of page.SecretList) {
         // The service's filter ignores case and matches parts of a path.
         if (entry.Name?.startsWith(prefix) !== true) continue;
         if (entry.DeletedDate !== undefined && query.deleted !== true) continue;
-        yield this.#info(entry);
+        yield describeEntry(entry, this.#prefix);
       }
       token = page.NextToken;
     } while (token !== undefined);
@@ -335,21 +195,31 @@ export class AwsProvider implements Provider {
       throw new SecretsError('Invalid', 'aws keeps a deleted secret for 7 to 30 days');
     if ((await this.describe(name, options)).deletedAt !== undefined)
       throw new SecretsError('NotFound', 'is deleted already');
-    const { DeletionDate } = await this.#service.call(options.signal, ({ sdk, client }, http) =>
-      client.send(
-        new sdk.DeleteSecretCommand({ SecretId: this.#id(name), RecoveryWindowInDays: windowDays }),
-        http,
-      ),
-    );
-    return { recoverableUntil: DeletionDate };
+    try {
+      const answer = await this.#service.write(options.signal, async ({ sdk, client }, http) => {
+        const SecretId = this.#id(name);
+        const made = await client.send(
+          new sdk.DeleteSecretCommand({ SecretId, RecoveryWindowInDays: windowDays }),
+          http,
+        );
+        understood(typeof made.ARN === 'string');
+        return made;
+      });
+      return { recoverableUntil: answer.DeletionDate };
+    } catch (thrown) {
+      const error = toSecretsError(thrown);
+      // It was there a moment ago: this is the answer to the repetition of a request whose own was lost.
+      if (error.kind !== 'NotFound' || error.message !== 'is deleted') throw error;
+      return { recoverableUntil: new Date(Date.now() + windowDays * 86_400_000) };
+    }
   }
 
   async describe(name: string, { signal }: CallOptions): Promise<SecretInfo> {
     this.checkName(name);
-    const entry = await this.#service.call(signal, ({ sdk, client }, http) =>
+    const entry = await this.#service.read(signal, ({ sdk, client }, http) =>
       client.send(new sdk.DescribeSecretCommand({ SecretId: this.#id(name) }), http),
     );
-    return this.#info(entry);
+    return describeEntry(entry, this.#prefix);
   }
 
   async *history(name: string, { signal }: CallOptions): AsyncIterable<VersionInfo> {
@@ -357,7 +227,7 @@ export class AwsProvider implements Provider {
     const versions: VersionInfo[] = [];
     let token: string | undefined;
     do {
-      const page = await this.#service.call(signal, ({ sdk, client }, http) =>
+      const page = await this.#service.read(signal, ({ sdk, client }, http) =>
         client.send(
           new sdk.ListSecretVersionIdsCommand({
             SecretId: this.#id(name),
@@ -367,47 +237,38 @@ export class AwsProvider implements Provider {
           http,
         ),
       );
-      for (const value of page.Versions ?? []) versions.push(infoOf(value));
+      understood(Array.isArray(page.Versions));
+      for (const value of page.Versions) versions.push(versionInfo(value));
       if (page.NextToken !== undefined && page.NextToken === token)
         throw new SecretsError('Unavailable', 'AWS gives the same page of versions again and again');
       token = page.NextToken;
     } while (token !== undefined);
-    const rank = ({ stages, createdAt }: VersionInfo): number =>
-      stages.includes('pending') || stages.includes('current') ? Infinity : (createdAt?.getTime() ?? 0);
-    yield* versions.toSorted((a, b) => (rank(b) === rank(a) ? 0 : rank(b) - rank(a)));
+    yield* newestFirst(versions);
   }
 
   async makeCurrent(name: string, version: string, { signal }: CallOptions): Promise<VersionInfo> {
-    const target = await this.#getOne({ name, version }, signal);
-    if (target.stages.includes('current')) return target;
-    const current = await this.#getOne({ name }, signal);
-    await this.#service.call(signal, ({ sdk, client }, http) =>
-      client.send(
-        new sdk.UpdateSecretVersionStageCommand({
-          SecretId: this.#id(name),
-          VersionStage: 'AWSCURRENT',
-          MoveToVersionId: version,
-          RemoveFromVersionId: current.id,
-        }),
-        http,
-      ),
-    );
-    return written(version, 'AWSCURRENT');
+    this.checkName(name);
+    const exists = (): Promise<unknown> => this.#getOne({ name, version }, signal);
+    return this.#writer.makeCurrent(this.#id(name), version, signal, exists);
   }
 
   async restore(name: string, options: CallOptions): Promise<void> {
     if ((await this.describe(name, options)).deletedAt === undefined)
       throw new SecretsError('NotFound', 'has nothing to restore');
-    await this.#service.call(options.signal, ({ sdk, client }, http) =>
+    await this.#service.write(options.signal, ({ sdk, client }, http) =>
       client.send(new sdk.RestoreSecretCommand({ SecretId: this.#id(name) }), http),
     );
   }
 
   async purge(name: string, version: string | undefined, options: CallOptions): Promise<void> {
-    if (version !== undefined) throw new SecretsError('Unsupported', 'aws can’t purge a single version');
+    if (version !== undefined) {
+      this.checkName(name);
+      await this.#writer.discard(this.#id(name), version, options.signal);
+      return;
+    }
     // A forced deletion of a name that is not there succeeds: look first.
     await this.describe(name, options);
-    await this.#service.call(options.signal, ({ sdk, client }, http) =>
+    await this.#service.write(options.signal, ({ sdk, client }, http) =>
       client.send(
         new sdk.DeleteSecretCommand({ SecretId: this.#id(name), ForceDeleteWithoutRecovery: true }),
         http,
@@ -434,7 +295,7 @@ export class AwsProvider implements Provider {
         return `${principal} from ${source}`;
       }),
       await look('service', async () => {
-        await this.#service.call(signal, ({ sdk, client }, http) =>
+        await this.#service.read(signal, ({ sdk, client }, http) =>
           client.send(new sdk.ListSecretsCommand({ MaxResults: 1 }), http),
         );
         return 'secrets can be listed';
@@ -449,23 +310,6 @@ export class AwsProvider implements Provider {
   #id(name: string): string {
     return name.startsWith('arn:') ? name : this.#prefix + name;
   }
-
-  #info(entry: Entry): SecretInfo {
-    const labels: Record<string, string> = {};
-    for (const { Key, Value } of entry.Tags ?? [])
-      if (Key !== undefined && Key !== TAG_EXPIRES) labels[Key] = Value ?? '';
-    const expires = entry.Tags?.find(({ Key }) => Key === TAG_EXPIRES)?.Value;
-    return {
-      name: (entry.Name ?? '').slice(this.#prefix.length),
-      nativeId: entry.ARN,
-      ...(entry.Description !== undefined && entry.Description !== '' && { description: entry.Description }),
-      labels,
-      createdAt: entry.CreatedDate,
-      updatedAt: entry.LastChangedDate,
-      ...(expires !== undefined && !Number.isNaN(Date.parse(expires)) && { expiresAt: new Date(expires) }),
-      deletedAt: entry.DeletedDate,
-    };
-  }
 }
 
 function isName(check: () => void): boolean {
@@ -475,49 +319,4 @@ function isName(check: () => void): boolean {
   } catch {
     return false;
   }
-}
-
-function inTheWay(cause: SecretsError): SecretsError {
-  return new SecretsError('Conflict', 'a deleted secret of this name is in the way', {
-    hint: 'secrets restore brings it back, secrets purge removes it for good',
-    cause,
-  });
-}
-
-function payload(value: Uint8Array): { SecretString: string } | { SecretBinary: Uint8Array } {
-  try {
-    return { SecretString: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(value) };
-  } catch {
-    return { SecretBinary: value };
-  }
-}
-
-function labelsOf(write: SecretWrite): Record<string, string | null> {
-  const labels: Record<string, string | null> = { ...write.labels };
-  if (write.expiresAt !== undefined) labels[TAG_EXPIRES] = write.expiresAt.toISOString();
-  return labels;
-}
-
-function infoOf(value: Value): VersionInfo {
-  const names = new Map(Object.entries(STAGES).map(([ours, theirs]) => [theirs, ours]));
-  return {
-    id: value.VersionId ?? '',
-    state: 'enabled',
-    stages: (value.VersionStages ?? []).map((stage) => names.get(stage) ?? stage),
-    createdAt: value.CreatedDate,
-  };
-}
-
-function versionOf(name: string, value: Value): SecretVersion {
-  const bytes = value.SecretBinary ?? Buffer.from(value.SecretString ?? '');
-  return { ...infoOf(value), name, value: bytes };
-}
-
-function written(id: string, stage: string): VersionInfo {
-  return {
-    id,
-    state: 'enabled',
-    stages: [stage === 'AWSPENDING' ? 'pending' : 'current'],
-    createdAt: new Date(),
-  };
 }

@@ -1,6 +1,9 @@
 /** The SDK's client, made on the first call: region, endpoint, credentials; its errors as the product's own. */
+import { setMaxListeners } from 'node:events';
+import { pipeline, Readable, Transform } from 'node:stream';
 import { SecretsError } from '../../core/errors.ts';
 import type { Identity, ProviderContext } from '../provider.ts';
+import { inDoubt, TOO_LONG, translate } from './errors.ts';
 import type { AwsSettings } from './settings.ts';
 
 type Sdk = typeof import('@aws-sdk/client-secrets-manager');
@@ -12,6 +15,11 @@ export interface Opened {
   readonly sdk: Sdk;
   readonly client: Client;
 }
+
+export type Work<T> = (opened: Opened, http: { abortSignal: AbortSignal }) => Promise<T>;
+
+/** Longest answer read, in bytes: twenty of the largest values, each byte of them escaped as JSON does. */
+const MAX_ANSWER = 16 * 1024 * 1024;
 
 export class AwsService {
   readonly #settings: AwsSettings;
@@ -43,16 +51,14 @@ export class AwsService {
     return role === undefined ? base : `role ${role} assumed with ${base}`;
   }
 
-  /** Runs one request; what it throws is a SecretsError. */
-  async call<T>(
-    signal: AbortSignal,
-    work: (opened: Opened, http: { abortSignal: AbortSignal }) => Promise<T>,
-  ): Promise<T> {
+  /** Runs a request that changes nothing; what it throws is a SecretsError. */
+  async read<T>(signal: AbortSignal, work: Work<T>): Promise<T> {
     if (signal.aborted)
       throw new SecretsError('Unavailable', 'stopped before the call', { cause: signal.reason as unknown });
-    this.#opened ??= this.#open();
+    // The SDK hears the signal while it waits for an answer, not while it reads one or gets a credential.
+    const { promise: stopped, stop } = abortOf(signal);
     try {
-      return await work(await this.#opened, { abortSignal: signal });
+      return await Promise.race([this.#run(signal, work), stopped]);
     } catch (thrown) {
       if (signal.aborted)
         throw new SecretsError('Unavailable', 'no answer in time', {
@@ -60,11 +66,27 @@ export class AwsService {
           cause: thrown,
         });
       throw translate(thrown, this.source);
+    } finally {
+      stop();
     }
   }
 
+  /** Runs a request that changes something: an error says so when that may have happened all the same. */
+  async write<T>(signal: AbortSignal, work: Work<T>): Promise<T> {
+    try {
+      return await this.read(signal, work);
+    } catch (thrown) {
+      throw inDoubt(thrown as SecretsError);
+    }
+  }
+
+  async #run<T>(signal: AbortSignal, work: Work<T>): Promise<T> {
+    this.#opened ??= this.#open();
+    return work(await this.#opened, { abortSignal: signal });
+  }
+
   async identity(signal: AbortSignal): Promise<Identity> {
-    return this.call(signal, async ({ client }, http) => {
+    return this.read(signal, async ({ client }, http) => {
       const { STSClient, GetCallerIdentityCommand } = await import('@aws-sdk/client-sts');
       const { env } = this.#context;
       const endpoint = this.#settings.endpoint ?? env['AWS_ENDPOINT_URL_STS'] ?? env['AWS_ENDPOINT_URL'];
@@ -106,6 +128,16 @@ export class AwsService {
       ...(this.#endpoint !== undefined && { endpoint: this.#endpoint }),
       ...(credentials !== undefined && { credentials }),
     });
+    client.middlewareStack.add(
+      (next) => async (args) => {
+        const result = await next(args);
+        const answer = result.response as { body?: unknown };
+        if (answer.body instanceof Readable) answer.body = limited(answer.body);
+        return result;
+      },
+      // Nearest to the network: what comes after reads the limited body.
+      { name: 'limitAnswer', step: 'deserialize', priority: 'low' },
+    );
     return { sdk, client };
   }
 
@@ -131,6 +163,31 @@ export class AwsService {
   }
 }
 
+/** Rejects when the signal aborts; `stop` lets go of it. */
+function abortOf(signal: AbortSignal): { promise: Promise<never>; stop(): void } {
+  // Many calls share a command's one signal; the warning about leaks would be wrong.
+  setMaxListeners(0, signal);
+  let listener = (): void => undefined;
+  const promise = new Promise<never>((_resolve, reject) => {
+    listener = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', listener, { once: true });
+  });
+  return { promise, stop: () => signal.removeEventListener('abort', listener) };
+}
+
+/** The body, up to the longest answer that makes sense. */
+function limited(body: Readable): Readable {
+  let size = 0;
+  const limit = new Transform({
+    transform(piece: Buffer, _encoding, done) {
+      size += piece.length;
+      if (size <= MAX_ANSWER) done(null, piece);
+      else done(Object.assign(new Error('too long'), { name: TOO_LONG }));
+    },
+  });
+  return pipeline(body, limit, () => undefined);
+}
+
 function checkEndpoint(endpoint: string | undefined): string | undefined {
   if (endpoint === undefined || endpoint === '') return undefined;
   const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
@@ -139,55 +196,4 @@ function checkEndpoint(endpoint: string | undefined): string | undefined {
   throw new SecretsError('Usage', 'the AWS endpoint must be an https URL', {
     hint: 'plain http is for loopback addresses only',
   });
-}
-
-const UNAUTHENTICATED =
-  /^(UnrecognizedClientException|InvalidClientTokenId|InvalidSignatureException|SignatureDoesNotMatch|ExpiredToken(Exception)?|CredentialsProviderError|TokenProviderError|IncompleteSignature|MissingAuthenticationToken(Exception)?)$/;
-
-/** Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html and each call's page. */
-export function translate(thrown: unknown, source: string): SecretsError {
-  if (thrown instanceof SecretsError) return thrown;
-  const { name, message, code, $metadata } = thrown as {
-    name?: string;
-    message?: string;
-    code?: string;
-    $metadata?: { httpStatusCode?: number };
-  };
-  const text = (message ?? '').replaceAll(/\s+/g, ' ').slice(0, 300);
-  const status = $metadata?.httpStatusCode ?? 0;
-  const fail = (kind: SecretsError['kind'], line: string, hint?: string): SecretsError =>
-    new SecretsError(kind, line, { hint, cause: thrown });
-  if (name === 'ResourceNotFoundException')
-    return fail('NotFound', 'is not there', 'secrets list shows the names');
-  if (name === 'ResourceExistsException') return fail('Conflict', 'exists already');
-  if (name === 'AccessDeniedException' || name === 'AccessDenied' || name === 'DecryptionFailure')
-    return fail(
-      'Denied',
-      `not allowed (${source}): ${text}`,
-      'its IAM policy must allow this: secrets doctor',
-    );
-  if (name !== undefined && UNAUTHENTICATED.test(name))
-    return fail(
-      'Unauthenticated',
-      `AWS does not accept the credential (${source})`,
-      'sign in again, or set AWS_PROFILE',
-    );
-  if (/throttl|TooManyRequests|LimitExceeded/i.test(name ?? '') || status === 429)
-    return fail('Throttled', 'AWS asks to slow down', 'try again later');
-  if (name === 'InvalidRequestException' && /delet/i.test(text))
-    return fail('NotFound', 'is deleted', 'secrets restore brings it back');
-  if (
-    /^(Validation|InvalidParameter|InvalidRequest|InvalidNextToken|EncryptionFailure|MalformedPolicy)/.test(
-      name ?? '',
-    )
-  )
-    return fail('Invalid', text || 'AWS refuses the request');
-  if (/region is missing/i.test(text))
-    return fail('Usage', 'no AWS region', 'set AWS_REGION or the store’s region');
-  const why = code ?? (status > 0 ? `status ${status}` : (name ?? 'no answer'));
-  return fail(
-    'Unavailable',
-    `AWS can’t be reached or failed (${why})`,
-    'check the network and the endpoint: secrets doctor',
-  );
 }

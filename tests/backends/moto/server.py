@@ -4,6 +4,7 @@ Not corrected: resource policies are kept and not enforced; ListSecretVersionIds
 """
 
 import json
+import threading
 
 import flask
 from moto.core import authorization, exceptions
@@ -112,11 +113,69 @@ def list_all_versions():
     responses.SecretsManagerResponse.list_secret_version_ids = answer
 
 
+def guard_the_labels():
+    """A label that another version holds only moves when that version is named; moto gives it to both.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
+    """
+    backend = models.SecretsManagerBackend
+    original = backend.update_secret_version_stage
+
+    def move(self, secret_id, version_stage, remove_from_version_id, move_to_version_id):
+        if secret_id in self.secrets:
+            for version, held in self.secrets[secret_id].versions.items():
+                if version_stage in held["version_stages"] and version != remove_from_version_id:
+                    raise exceptions.JsonRESTError(
+                        "InvalidParameterException",
+                        f"Staging label {version_stage} is currently attached to version {version}, so you must "
+                        "explicitly reference that version in RemoveFromVersionId.",
+                    )
+        return original(self, secret_id, version_stage, remove_from_version_id, move_to_version_id)
+
+    backend.update_secret_version_stage = move
+
+
+def refuse_writes_to_deleted(action):
+    """AWS changes nothing of a secret that is scheduled for deletion; moto does."""
+    original = getattr(responses.SecretsManagerResponse, action)
+
+    def checked(self, *args, **kwargs):
+        body = json.loads(self.body or "{}")
+        wanted = body.get("SecretId") or body.get("Name")
+        if wanted in self.backend.secrets and self.backend.secrets[wanted].is_deleted():
+            raise exceptions.JsonRESTError(
+                "InvalidRequestException",
+                "You can't perform this operation on the secret because it was marked for deletion.",
+            )
+        return original(self, *args, **kwargs)
+
+    setattr(responses.SecretsManagerResponse, action, checked)
+
+
+def one_at_a_time(action):
+    """AWS makes each change whole; moto's threads may come between."""
+    original = getattr(responses.SecretsManagerResponse, action)
+
+    def locked(self, *args, **kwargs):
+        with ONE_AT_A_TIME:
+            return original(self, *args, **kwargs)
+
+    setattr(responses.SecretsManagerResponse, action, locked)
+
+
+ONE_AT_A_TIME = threading.Lock()
+WRITES = ("create_secret", "put_secret_value", "update_secret_version_stage")
+
 name_the_secret()
 list_all_versions()
+guard_the_labels()
+for action in WRITES:
+    refuse_writes_to_deleted(action)
 follow_the_current_label()
 for action in ("create_secret", "put_secret_value", "update_secret"):
     refuse_large_values(action)
+for action in WRITES:
+    one_at_a_time(action)
 
 if __name__ == "__main__":
     main()

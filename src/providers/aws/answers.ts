@@ -1,0 +1,138 @@
+/** What AWS Secrets Manager keeps and answers, as the product's own forms. */
+import type { ProviderRules, SecretInfo, SecretVersion, SecretWrite, VersionInfo } from '../provider.ts';
+import { understood } from './errors.ts';
+
+/** Source: https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html */
+export const RULES: ProviderRules = {
+  maxNameLength: 512,
+  nameRule: 'letters, digits and /_+=.@-, 1 to 512 characters',
+  maxValueBytes: 65_536,
+  emptyValue: false,
+};
+
+export const CURRENT = 'AWSCURRENT';
+export const PREVIOUS = 'AWSPREVIOUS';
+export const PENDING = 'AWSPENDING';
+const STAGES: ReadonlyMap<string, string> = new Map([
+  ['current', CURRENT],
+  ['previous', PREVIOUS],
+  ['pending', PENDING],
+]);
+const OURS: ReadonlyMap<string, string> = new Map([...STAGES].map(([ours, theirs]) => [theirs, ours]));
+/**
+ * Held by a version between being written and getting its real label. One label for all writers: whoever writes
+ * next takes it over, so that a killed one leaves nothing that lasts.
+ */
+export const WRITING = 'SECRETS_WRITING';
+const TAG_EXPIRES = 'expires';
+
+/** A stage of a reference as AWS's label. */
+export function labelOf(stage: string): string {
+  return STAGES.get(stage) ?? stage;
+}
+
+/** An answer about a secret. Unchecked: the SDK hands on whatever came. */
+export interface Entry {
+  readonly Name?: string | undefined;
+  readonly ARN?: string | undefined;
+  readonly Description?: string | undefined;
+  readonly Tags?:
+    | readonly { readonly Key?: string | undefined; readonly Value?: string | undefined }[]
+    | undefined;
+  readonly CreatedDate?: Date | undefined;
+  readonly LastChangedDate?: Date | undefined;
+  readonly DeletedDate?: Date | undefined;
+}
+
+/** An answer about a version. Unchecked, too. */
+export interface Value {
+  readonly Name?: string | undefined;
+  readonly VersionId?: string | undefined;
+  readonly VersionStages?: readonly string[] | undefined;
+  readonly CreatedDate?: Date | undefined;
+  readonly SecretString?: string | undefined;
+  readonly SecretBinary?: Uint8Array | undefined;
+}
+
+/** @throws SecretsError Unavailable when the answer is none about a secret */
+export function describeEntry(entry: Entry, prefix: string): SecretInfo {
+  understood(typeof entry?.Name === 'string' && (entry.Tags === undefined || Array.isArray(entry.Tags)));
+  const labels: Record<string, string> = {};
+  for (const { Key, Value } of entry.Tags ?? [])
+    if (Key !== undefined && Key !== TAG_EXPIRES) labels[Key] = Value ?? '';
+  const expires = entry.Tags?.find(({ Key }) => Key === TAG_EXPIRES)?.Value;
+  return {
+    name: entry.Name.slice(prefix.length),
+    nativeId: entry.ARN,
+    ...(entry.Description !== undefined && entry.Description !== '' && { description: entry.Description }),
+    labels,
+    createdAt: entry.CreatedDate,
+    updatedAt: entry.LastChangedDate,
+    ...(expires !== undefined && !Number.isNaN(Date.parse(expires)) && { expiresAt: new Date(expires) }),
+    deletedAt: entry.DeletedDate,
+  };
+}
+
+/** @throws SecretsError Unavailable when the answer is none about a version */
+export function versionInfo(value: Value): VersionInfo {
+  understood(typeof value?.VersionId === 'string');
+  const labels: readonly string[] = Array.isArray(value.VersionStages) ? value.VersionStages : [];
+  return {
+    id: value.VersionId,
+    state: 'enabled',
+    stages: stagesOf(labels),
+    createdAt: value.CreatedDate,
+  };
+}
+
+/** AWS leaves AWSPENDING on a version whose rotation is done: on one that is or was current it means nothing. */
+export function stagesOf(labels: readonly string[]): readonly string[] {
+  const done = labels.includes(CURRENT) || labels.includes(PREVIOUS);
+  return labels
+    .filter((label) => label !== WRITING && !(done && label === PENDING))
+    .map((label) => OURS.get(label) ?? label);
+}
+
+/** @throws SecretsError Unavailable when the answer holds no value */
+export function versionOf(name: string, value: Value): SecretVersion {
+  const info = versionInfo(value);
+  const { SecretBinary: binary, SecretString: text } = value;
+  understood(binary instanceof Uint8Array || typeof text === 'string');
+  return { ...info, name, value: binary ?? Buffer.from(text ?? '') };
+}
+
+/** What a write answers with. */
+export function writtenVersion(id: string, label: string): VersionInfo {
+  return { id, state: 'enabled', stages: stagesOf([label]), createdAt: new Date() };
+}
+
+/** Newest first; of one moment the pending before the current before the previous one. */
+export function newestFirst(versions: readonly VersionInfo[]): readonly VersionInfo[] {
+  const rank = ({ stages }: VersionInfo): number =>
+    ['previous', 'current', 'pending'].findLastIndex((stage) => stages.includes(stage));
+  const time = ({ createdAt }: VersionInfo): number => createdAt?.getTime() ?? 0;
+  return versions.toSorted((a, b) => time(b) - time(a) || rank(b) - rank(a));
+}
+
+/** The value as text where it is text: what AWS's console and other clients can show. */
+export function payload(value: Uint8Array): { SecretString: string } | { SecretBinary: Uint8Array } {
+  try {
+    return { SecretString: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(value) };
+  } catch {
+    return { SecretBinary: value };
+  }
+}
+
+/** The tags that a write sets, and (with `null`) removes. */
+export function tagsOf(write: SecretWrite): {
+  readonly set: { readonly Key: string; readonly Value: string }[];
+  readonly remove: string[];
+} {
+  const labels: Record<string, string | null> = { ...write.labels };
+  if (write.expiresAt !== undefined) labels[TAG_EXPIRES] = write.expiresAt.toISOString();
+  const all = Object.entries(labels);
+  return {
+    set: all.flatMap(([Key, Value]) => (Value === null ? [] : [{ Key, Value }])),
+    remove: all.flatMap(([key, value]) => (value === null ? [key] : [])),
+  };
+}

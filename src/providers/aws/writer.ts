@@ -1,0 +1,315 @@
+/**
+ * Writes to AWS Secrets Manager. What AWS does in one request is one; conditions are made of two: the value is
+ * written under a label of no meaning, then the real label is moved, which AWS refuses when it is elsewhere.
+ */
+import { randomUUID } from 'node:crypto';
+import { SecretsError, toSecretsError } from '../../core/errors.ts';
+import type { SecretWrite, VersionInfo } from '../provider.ts';
+import { CURRENT, payload, PENDING, PREVIOUS, tagsOf, WRITING, writtenVersion } from './answers.ts';
+import { changedMeanwhile, deletedInTheWay, understood } from './errors.ts';
+import type { AwsService } from './service.ts';
+
+/** Which version holds which label. */
+interface Labels {
+  readonly current: string | undefined;
+  readonly previous: string | undefined;
+  /** Where AWSPENDING is, even if it means nothing there. */
+  readonly pendingLabel: string | undefined;
+  /** The version that is pending. */
+  readonly pending: string | undefined;
+  readonly deleted: boolean;
+  /** Whether this version has any label. */
+  has(version: string): boolean;
+}
+
+interface Target {
+  readonly id: string;
+  readonly signal: AbortSignal;
+}
+
+export class AwsWriter {
+  readonly #service: AwsService;
+
+  constructor(service: AwsService) {
+    this.#service = service;
+  }
+
+  /** @param id the secret's name in AWS, or its ARN */
+  put(id: string, write: SecretWrite, signal: AbortSignal): Promise<VersionInfo> {
+    const target = { id, signal };
+    if (write.stage === 'pending') return this.#stage(target, write);
+    if (write.ifAbsent === true) return this.#create(target, write, randomUUID());
+    if (write.ifVersion !== undefined) return this.#replace(target, write, write.ifVersion);
+    return this.#write(target, write);
+  }
+
+  async #write(target: Target, write: SecretWrite): Promise<VersionInfo> {
+    // One token for all attempts: with it AWS writes one version, however often it is asked.
+    const token = randomUUID();
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await this.#putValue(target, write, CURRENT, token);
+        await this.#setDetails(target, write, token);
+        return writtenVersion(token, CURRENT);
+      } catch (thrown) {
+        const error = toSecretsError(thrown);
+        if (error.kind !== 'NotFound' || target.id.startsWith('arn:')) throw error;
+        if (error.message === 'is deleted') throw deletedInTheWay(error);
+      }
+      try {
+        return await this.#create(target, write, token);
+      } catch (thrown) {
+        // Somebody else created it since: it can be written to now.
+        if (toSecretsError(thrown).message !== 'exists already' || attempt > 1) throw thrown;
+      }
+    }
+  }
+
+  async #create({ id, signal }: Target, write: SecretWrite, token: string): Promise<VersionInfo> {
+    const { set } = tagsOf(write);
+    try {
+      await this.#service.write(signal, async ({ sdk, client }, http) => {
+        const made = await client.send(
+          new sdk.CreateSecretCommand({
+            Name: id,
+            ClientRequestToken: token,
+            ...payload(write.value),
+            ...(write.description !== undefined && { Description: write.description }),
+            ...(set.length > 0 && { Tags: set }),
+          }),
+          http,
+        );
+        understood(made.VersionId === token);
+      });
+      return writtenVersion(token, CURRENT);
+    } catch (thrown) {
+      const error = toSecretsError(thrown);
+      throw error.kind === 'NotFound' ? deletedInTheWay(error) : error;
+    }
+  }
+
+  async #putValue({ id, signal }: Target, write: SecretWrite, label: string, token: string): Promise<void> {
+    await this.#service.write(signal, async ({ sdk, client }, http) => {
+      const answer = await client.send(
+        new sdk.PutSecretValueCommand({
+          SecretId: id,
+          ClientRequestToken: token,
+          VersionStages: [label],
+          ...payload(write.value),
+        }),
+        http,
+      );
+      understood(answer.VersionId === token);
+    });
+  }
+
+  /** Compare-and-set on the current version. */
+  async #replace(target: Target, write: SecretWrite, expected: string): Promise<VersionInfo> {
+    const before = await this.#labels(target).catch((thrown: unknown) => {
+      throw toSecretsError(thrown).kind === 'NotFound' ? changedMeanwhile(thrown) : thrown;
+    });
+    if (before.deleted) throw deletedInTheWay();
+    if (before.current !== expected) throw changedMeanwhile();
+    const version = randomUUID();
+    await this.#putValue(target, write, WRITING, version);
+    try {
+      await this.#move(target, CURRENT, { from: expected, to: version });
+    } catch (thrown) {
+      await this.#tidy(target, version);
+      throw thrown;
+    }
+    await this.#tidy(target, version);
+    await this.#setDetails(target, write, version);
+    return writtenVersion(version, CURRENT);
+  }
+
+  /** Writes a pending version; with `ifAbsent` only where there is none. */
+  async #stage(target: Target, write: SecretWrite): Promise<VersionInfo> {
+    const needsCurrent = (cause?: unknown): SecretsError =>
+      // Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
+      new SecretsError('Unsupported', 'aws makes the first version of a secret its current one', {
+        hint: 'put a current value before a pending one',
+        cause,
+      });
+    const before = await this.#labels(target).catch((thrown: unknown) => {
+      throw toSecretsError(thrown).kind === 'NotFound' ? needsCurrent(thrown) : thrown;
+    });
+    if (before.deleted) throw deletedInTheWay();
+    if (before.current === undefined) throw needsCurrent();
+    const { ifVersion } = write;
+    if (ifVersion !== undefined && before.current !== ifVersion) throw changedMeanwhile();
+    const version = randomUUID();
+    if (write.ifAbsent === true) {
+      if (before.pending !== undefined) throw pendingAlready(before.pending);
+      await this.#putValue(target, write, WRITING, version);
+      try {
+        await this.#move(target, PENDING, { from: before.pendingLabel, to: version });
+      } catch (thrown) {
+        await this.#tidy(target, version);
+        throw toSecretsError(thrown).kind === 'Conflict' ? pendingAlready(undefined, thrown) : thrown;
+      }
+      await this.#tidy(target, version);
+    } else {
+      await this.#putValue(target, write, PENDING, version);
+    }
+    // AWS has no condition across labels: who changed the current version meanwhile is found by looking again.
+    if (ifVersion !== undefined && (await this.#labels(target)).current !== ifVersion) {
+      await this.#move(target, PENDING, { from: version });
+      throw changedMeanwhile();
+    }
+    await this.#setDetails(target, write, version);
+    return writtenVersion(version, PENDING);
+  }
+
+  /**
+   * Moves AWSCURRENT. A promoted version also loses AWSPENDING, afterwards, so that at every moment one of the
+   * two labels shows where the newest credential is.
+   * @param exists asked when the version has no label: throws NotFound if it isn't there
+   */
+  async makeCurrent(
+    id: string,
+    version: string,
+    signal: AbortSignal,
+    exists: () => Promise<unknown>,
+  ): Promise<VersionInfo> {
+    const target = { id, signal };
+    const before = await this.#labels(target);
+    if (before.deleted)
+      throw new SecretsError('NotFound', 'is deleted', { hint: 'secrets restore brings it back' });
+    if (!before.has(version)) await exists();
+    if (before.current !== version) await this.#move(target, CURRENT, { from: before.current, to: version });
+    if (before.pendingLabel === version) {
+      try {
+        await this.#move(target, PENDING, { from: version });
+      } catch (thrown) {
+        const { kind, message } = toSecretsError(thrown);
+        throw new SecretsError(
+          kind,
+          `version ${version} is current, and still labelled ${PENDING}: ${message}`,
+          {
+            hint: 'repeat it',
+            cause: thrown,
+          },
+        );
+      }
+    }
+    return writtenVersion(version, CURRENT);
+  }
+
+  /** Takes the label from a pending version; AWS removes versions without labels by itself. */
+  async discard(id: string, version: string, signal: AbortSignal): Promise<void> {
+    const target = { id, signal };
+    const before = await this.#labels(target);
+    if (before.pending === version) {
+      await this.#move(target, PENDING, { from: version });
+      return;
+    }
+    if (before.has(version))
+      throw new SecretsError('Unsupported', 'aws can’t purge a single version that is not pending');
+    throw new SecretsError('NotFound', `has no pending version ${version}`, {
+      hint: 'versions without a label are removed by AWS itself',
+    });
+  }
+
+  async #labels({ id, signal }: Target): Promise<Labels> {
+    const { VersionIdsToStages: map, DeletedDate: deleted } = await this.#service.read(
+      signal,
+      async ({ sdk, client }, http) => {
+        const answer = await client.send(new sdk.DescribeSecretCommand({ SecretId: id }), http);
+        understood(typeof answer.ARN === 'string');
+        return answer;
+      },
+    );
+    const versions = Object.entries(map ?? {}).filter(([, labels]) => labels.length > 0);
+    const holder = (label: string): string | undefined =>
+      versions.find(([, labels]) => labels.includes(label))?.[0];
+    const [current, previous, pendingLabel] = [holder(CURRENT), holder(PREVIOUS), holder(PENDING)];
+    const done = pendingLabel === current || pendingLabel === previous;
+    return {
+      current,
+      previous,
+      pendingLabel,
+      pending: done ? undefined : pendingLabel,
+      deleted: deleted !== undefined,
+      has: (version) => versions.some(([id]) => id === version),
+    };
+  }
+
+  /**
+   * Moves a label, or takes it away. AWS refuses when it is not where it is said to be; if that is because an
+   * earlier try of this request, whose answer was lost, has moved it, it is done.
+   * Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
+   * @throws SecretsError Conflict
+   */
+  async #move(
+    target: Target,
+    label: typeof CURRENT | typeof PENDING,
+    { from, to }: { from?: string | undefined; to?: string | undefined },
+  ): Promise<void> {
+    try {
+      await this.#label(target, label, from, to);
+    } catch (thrown) {
+      const error = toSecretsError(thrown);
+      if (error.kind !== 'Invalid') throw error;
+      const after = await this.#labels(target);
+      // Of a version that was made current and then followed by another's, AWSPREVIOUS remains.
+      const moved =
+        to === undefined
+          ? after.pendingLabel !== from
+          : label === PENDING
+            ? after.pendingLabel === to
+            : after.current === to || after.previous === to;
+      if (!moved) throw changedMeanwhile(error);
+    }
+  }
+
+  #label({ id, signal }: Target, label: string, from?: string, to?: string): Promise<void> {
+    return this.#service.write(signal, async ({ sdk, client }, http) => {
+      const { ARN: arn } = await client.send(
+        new sdk.UpdateSecretVersionStageCommand({
+          SecretId: id,
+          VersionStage: label,
+          ...(from !== undefined && { RemoveFromVersionId: from }),
+          ...(to !== undefined && { MoveToVersionId: to }),
+        }),
+        http,
+      );
+      understood(typeof arn === 'string');
+    });
+  }
+
+  /** Nothing depends on it: the next writer takes the label over. */
+  async #tidy(target: Target, version: string): Promise<void> {
+    await this.#label(target, WRITING, version).catch(() => undefined);
+  }
+
+  async #setDetails({ id, signal }: Target, write: SecretWrite, version: string): Promise<void> {
+    const { set, remove } = tagsOf(write);
+    if (set.length + remove.length === 0 && write.description === undefined) return;
+    try {
+      await this.#service.write(signal, async ({ sdk, client }, http) => {
+        const SecretId = id;
+        if (set.length > 0) await client.send(new sdk.TagResourceCommand({ SecretId, Tags: set }), http);
+        if (remove.length > 0)
+          await client.send(new sdk.UntagResourceCommand({ SecretId, TagKeys: remove }), http);
+        if (write.description !== undefined)
+          await client.send(new sdk.UpdateSecretCommand({ SecretId, Description: write.description }), http);
+      });
+    } catch (thrown) {
+      const { kind, message, hint } = toSecretsError(thrown);
+      throw new SecretsError(
+        kind === 'NotFound' ? 'Failed' : kind,
+        `version ${version} is written, its labels are not: ${message}`,
+        { hint, cause: thrown },
+      );
+    }
+  }
+}
+
+function pendingAlready(version: string | undefined, cause?: unknown): SecretsError {
+  return new SecretsError(
+    'Conflict',
+    version === undefined ? 'another version is pending already' : `version ${version} is pending already`,
+    { hint: 'finish that rotation, or purge this version', cause },
+  );
+}
