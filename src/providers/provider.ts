@@ -9,8 +9,13 @@
  * - Errors are `SecretsError`s (src/core/errors.ts). NotFound, Denied and Unauthenticated are never confused.
  *   Where a service hides existence from callers without rights, the message says that both are possible.
  * - `options.signal` ends the call: an abort by timeout rejects with `Unavailable`, within 100 ms and with no
- *   retry left running. Nothing is half written after that: a write took place or it did not, and the error
- *   says when that is not known.
+ *   retry left running. Nothing is half written after that: a write took place or it did not.
+ * - A failed write whose outcome is not known (its answer was lost, cut off, no answer of the service, a 5xx, or
+ *   did not come in time) is `Unavailable`, and its message holds "may have been made"; without these words the
+ *   write did not take place. One that was repeated is never taken for somebody else's: a retry that meets its
+ *   own earlier try is a success, not a `Conflict` or a `NotFound`.
+ * - An answer that is not one of the service (a page, broken or truncated JSON, JSON of another shape, more
+ *   bytes than any answer has) is `Unavailable`: never an empty value, an empty list or `NotFound`.
  * - Retries of throttled and failed calls are the provider's (its SDK's), honour `Retry-After`, and end with
  *   the signal. A write is only repeated when repeating it is harmless.
  * - No method writes to the terminal; no error holds a value, a token or a request body.
@@ -23,7 +28,18 @@ import { SecretsError } from '../core/errors.ts';
 export type Capability =
   /** Keeps old versions; `history` lists them, `get` takes `version`, `makeCurrent` brings one back. */
   | 'versions'
-  /** `get` takes stage `current`, `previous` and `pending`; `put` takes `stage: 'pending'`. */
+  /**
+   * `get` takes stage `current`, `previous` and `pending`; `put` takes `stage: 'pending'`.
+   *
+   * A pending version is kept natively, or in a sibling secret whose name is the secret's with a documented
+   * suffix. Its id is then `pending:` and the sibling's own version id; `get`, `makeCurrent` and `purge` take it.
+   * - Until it is promoted, nothing that reads the current version sees it: not `get`, `list` and `describe`, not
+   *   the service's own clients. A sibling is in no list.
+   * - There is one at most. `history` shows it with stage `pending` and leaves `current` and `previous` alone.
+   * - `makeCurrent` promotes it: it is current, the old current one previous, and none is pending. A second time
+   *   it is `NotFound` or gives the same version, and never writes another.
+   * - `purge` with its id discards it alone; `delete` and `purge` of the secret leave none behind.
+   */
   | 'stages'
   /** `delete` can be undone by `restore` for a while. */
   | 'soft-delete'
@@ -107,11 +123,18 @@ export interface SecretInfo {
 /** A new version. */
 export interface SecretWrite {
   readonly value: Uint8Array;
-  /** Write only if this is the current version's id (`cas`); else `Conflict`. */
+  /** Write only if this is the current version's id (`cas`), for a pending version too; else `Conflict`. */
   readonly ifVersion?: string | undefined;
-  /** Write only if there is no such secret yet (`cas`); else `Conflict`. */
+  /**
+   * Write only if there is no such secret yet (`cas`); else `Conflict`. With `stage: 'pending'` the condition is
+   * that no version is pending: of any number of writers at the same moment exactly one has this claim.
+   */
   readonly ifAbsent?: boolean | undefined;
-  /** `pending`: store it without making it current (`stages`). A pending version replaces an older pending one. */
+  /**
+   * `pending`: store it without making it current (`stages`). Without `ifAbsent` it replaces an older pending one.
+   * The secret need not exist yet, and is `NotFound` until the promotion (`Unsupported` where a service can't).
+   * On a deleted secret it is kept or a `Conflict`, and does not bring the deleted value back.
+   */
   readonly stage?: 'current' | 'pending' | undefined;
   /** Labels to set; `null` removes one; others stay. */
   readonly labels?: Readonly<Record<string, string | null>> | undefined;
@@ -199,7 +222,8 @@ export interface Provider {
   get(requests: readonly SecretRequest[], options: CallOptions): Promise<readonly GetResult[]>;
 
   /**
-   * Writes a new version, creating the secret when there is none, and returns the version written.
+   * Writes a new version, creating the secret when there is none, and returns the version written. Of a pending
+   * one the answer's `stages` hold `pending`.
    * @throws SecretsError Conflict (`ifVersion`, `ifAbsent`, or a soft-deleted secret of this name in the way),
    *   Invalid (name, size, labels), Denied, Unauthenticated, Throttled, Unavailable
    */
@@ -228,7 +252,8 @@ export interface Provider {
 
   /**
    * `versions`: makes an existing enabled (or pending) version current: by moving the label where the service
-   * has labels, else by writing its value as a new version. Returns the version that is now current.
+   * has labels, else by writing its value as a new version. Returns the version that is now current. What is
+   * current already stays so, without another version.
    */
   makeCurrent?(name: string, version: string, options: CallOptions): Promise<VersionInfo>;
 
@@ -237,6 +262,7 @@ export interface Provider {
 
   /**
    * Deletes for good, at once, live or soft-deleted: the secret with all its versions, or one version of it.
+   * A pending version can always be discarded (`stages`).
    * @throws SecretsError NotFound, Unsupported (for a version, where the service can't)
    */
   purge?(name: string, version: string | undefined, options: CallOptions): Promise<void>;

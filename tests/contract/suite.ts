@@ -1,71 +1,15 @@
 /** One suite that every provider passes against a real server: the rules of src/providers/provider.ts. */
-import { SecretsError } from '../../src/core/errors.ts';
-import type {
-  Provider,
-  ProviderContext,
-  SecretRequest,
-  SecretVersion,
-} from '../../src/providers/provider.ts';
+import type { Provider } from '../../src/providers/provider.ts';
+import { itStandsFaults } from './faults.ts';
+import { all, bytes, type Contract, freshName, kindOf, now, readOne, textOf } from './kit.ts';
+import { itKeepsStages } from './stages.ts';
 
-export interface Contract {
-  /** A store, empty or not; every test uses names of its own. */
-  open(): Provider | Promise<Provider>;
-  /** A store whose credential the service does not know. */
-  openStranger?(): Provider | Promise<Provider>;
-  /** A store whose credential the service knows and which may read nothing. */
-  openDenied?(): Provider | Promise<Provider>;
-  /** A store at an address where nobody answers. */
-  openUnreachable?(): Provider | Promise<Provider>;
-}
-
-const ms = (timeout: number): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(timeout) });
-const now = (): { signal: AbortSignal } => ms(30_000);
-const bytes = (text: string): Uint8Array => Buffer.from(text);
-
-export function contextFor(env: Readonly<Record<string, string>>, home: string): ProviderContext {
-  return {
-    store: 'tested',
-    env,
-    home,
-    cwd: home,
-    now: () => new Date(),
-    warn: () => undefined,
-    debug: () => undefined,
-    askHidden: undefined,
-  };
-}
-
-export async function readOne(provider: Provider, request: SecretRequest): Promise<SecretVersion> {
-  const [result] = await provider.get([request], now());
-  if (result === undefined) throw new Error('no result');
-  if (!result.ok) throw result.error;
-  return result.secret;
-}
-
-const textOf = async (provider: Provider, request: SecretRequest): Promise<string> =>
-  Buffer.from((await readOne(provider, request)).value).toString();
-
-async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const found: T[] = [];
-  for await (const item of items) found.push(item);
-  return found;
-}
-
-export async function kindOf(work: Promise<unknown>): Promise<string> {
-  try {
-    await work;
-    return 'no error';
-  } catch (thrown) {
-    if (!(thrown instanceof SecretsError)) throw thrown;
-    expect(thrown.message).not.toMatch(/\n/);
-    return thrown.kind;
-  }
-}
+export { type Contract, contextFor, kindOf, readOne } from './kit.ts';
 
 export function itKeepsTheContract(contract: Contract): void {
   let provider: Provider;
-  let count = 0;
-  const fresh = (): string => `contract/${process.pid}-${Date.now().toString(36)}-${(count += 1)}`;
+  const separator = contract.separator ?? '/';
+  const fresh = (): string => freshName(contract);
   const can = (capability: Parameters<Provider['capabilities']['has']>[0]): boolean =>
     provider.capabilities.has(capability);
 
@@ -242,7 +186,7 @@ export function itKeepsTheContract(contract: Contract): void {
   });
 
   test('lists 250 secrets under a prefix, each once, and a loop may end early', async () => {
-    const folder = `${fresh()}/`;
+    const folder = fresh() + separator;
     const names = Array.from({ length: 250 }, (_, index) => `${folder}s${String(index).padStart(3, '0')}`);
     const waiting = [...names];
     const writer = async (): Promise<void> => {
@@ -263,11 +207,11 @@ export function itKeepsTheContract(contract: Contract): void {
 
   test('reads 60 at once, three of them missing, in the order asked', async () => {
     const folder = fresh();
-    const names = Array.from({ length: 57 }, (_, index) => `${folder}/b${index}`);
+    const names = Array.from({ length: 57 }, (_, index) => `${folder}${separator}b${index}`);
     for (const name of names) await provider.put(name, { value: bytes(`value of ${name}`) }, now());
     const missing = [5, 30, 59];
     const asked = names.slice();
-    for (const place of missing) asked.splice(place, 0, `${folder}/missing${place}`);
+    for (const place of missing) asked.splice(place, 0, `${folder}${separator}missing${place}`);
     const results = await provider.get(
       asked.map((name) => ({ name })),
       now(),
@@ -317,4 +261,7 @@ export function itKeepsTheContract(contract: Contract): void {
       }
     });
   }
+
+  itKeepsStages(contract, () => provider);
+  itStandsFaults(contract);
 }

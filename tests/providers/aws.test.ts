@@ -29,6 +29,11 @@ describeWith('aws', scenarioFiles, () => {
     openDenied: () => start(aws.nobody),
     openUnreachable: async () =>
       start({ ...aws.admin, AWS_ENDPOINT_URL: `http://127.0.0.1:${await freePort()}` }),
+    upstream: () => ({ url: aws.url }),
+    openThrough: (url) => start({ ...aws.admin, AWS_ENDPOINT_URL: url }),
+    credentials: () => [aws.admin['AWS_SECRET_ACCESS_KEY'] ?? ''],
+    pendingNeedsCurrent:
+      'PutSecretValue labels the first version of a secret AWSCURRENT, whatever it is asked',
   });
 
   test('names the credential in a denial and in its identity', async () => {

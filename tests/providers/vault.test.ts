@@ -5,7 +5,7 @@ import { open } from '../../src/providers/vault/index.ts';
 import type { Provider, StoreSettings } from '../../src/providers/provider.ts';
 import { describeWith, freePort } from '../backends/server.ts';
 import { scenarioFiles, startVault, type Vault } from '../backends/vault.ts';
-import { contextFor, itKeepsTheContract, kindOf, readOne } from '../contract/suite.ts';
+import { type Contract, contextFor, itKeepsTheContract, kindOf, readOne } from '../contract/suite.ts';
 
 describeWith('vault', scenarioFiles, () => {
   let vault: Vault;
@@ -49,11 +49,17 @@ describeWith('vault', scenarioFiles, () => {
     openUnreachable: async () =>
       start({ address: `http://127.0.0.1:${await freePort()}` }, { VAULT_TOKEN: 'x' }),
   };
+  const through = (settings: StoreSettings = {}): Partial<Contract> => ({
+    upstream: () => ({ url: vault.url }),
+    openThrough: (address) => asRoot({ ...settings, address }),
+    credentials: () => [vault.token],
+  });
   describe('KV version 2', () => {
-    itKeepsTheContract({ open: () => asRoot(), ...others });
+    itKeepsTheContract({ open: () => asRoot(), ...others, ...through() });
   });
   describe('KV version 1, known from the settings', () => {
-    itKeepsTheContract({ open: () => asRoot({ mount: 'kv1', 'kv-version': 1 }) });
+    const settings = { mount: 'kv1', 'kv-version': 1 };
+    itKeepsTheContract({ open: () => asRoot(settings), ...through(settings) });
   });
 
   test('finds KV version 1 out by itself', async () => {
