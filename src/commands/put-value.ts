@@ -40,7 +40,8 @@ export async function newValue(
     );
   }
   if (options.generate !== undefined) return Buffer.from(generate(options.generate).value);
-  const value = await given(session, options.fromFile, limit);
+  const tooLarge = `the value is larger than this store takes: ${limit} bytes`;
+  const value = await readInput(session, options.fromFile, limit, tooLarge);
   if (value.length === 0 && options.allowEmpty !== true) {
     throw new SecretsError('Usage', 'the value is empty, as after a pipeline that failed', {
       hint: 'use --allow-empty if that is meant',
@@ -49,18 +50,28 @@ export async function newValue(
   return value;
 }
 
-async function given(session: Session, file: string | undefined, limit: number): Promise<Uint8Array> {
+/**
+ * The bytes of a file, or of stdin, or what is typed at a hidden prompt.
+ * @throws SecretsError Usage for a file that can't be read, Invalid above the limit, with `tooLarge`
+ */
+export async function readInput(
+  session: Session,
+  file: string | undefined,
+  limit: number,
+  tooLarge: string,
+): Promise<Uint8Array> {
   const { world } = session;
   if (file !== undefined) {
     try {
-      return await readAll(session, createReadStream(isAbsolute(file) ? file : join(world.cwd, file)), limit);
+      const stream = createReadStream(isAbsolute(file) ? file : join(world.cwd, file));
+      return await readAll(session, stream, limit, tooLarge);
     } catch (cause) {
       if (cause instanceof SecretsError) throw cause;
       const why = codeOf(cause) === 'ENOENT' ? 'there is no such file' : (codeOf(cause) ?? 'failed');
       throw new SecretsError('Usage', `cannot read ${file}: ${why}`, { cause });
     }
   }
-  if (world.stdin.isTTY !== true) return readAll(session, world.stdin, limit);
+  if (world.stdin.isTTY !== true) return readAll(session, world.stdin, limit, tooLarge);
   const first = await session.askHidden('Value');
   if ((await session.askHidden('The same value again')) !== first) {
     throw new SecretsError('Usage', 'the two values differ');
@@ -69,7 +80,12 @@ async function given(session: Session, file: string | undefined, limit: number):
 }
 
 /** Everything up to the limit; an interrupt ends the wait for a writer that does not come to its end. */
-async function readAll(session: Session, stream: Readable, limit: number): Promise<Uint8Array> {
+async function readAll(
+  session: Session,
+  stream: Readable,
+  limit: number,
+  tooLarge: string,
+): Promise<Uint8Array> {
   const { signal } = session.interrupt;
   const stop = (): void => void stream.destroy(new Error('interrupted'));
   signal.addEventListener('abort', stop, { once: true });
@@ -81,7 +97,7 @@ async function readAll(session: Session, stream: Readable, limit: number): Promi
       chunks.push(bytes);
       length += bytes.length;
       if (length > limit) {
-        throw new SecretsError('Invalid', `the value is larger than this store takes: ${limit} bytes`);
+        throw new SecretsError('Invalid', tooLarge);
       }
     }
     return Buffer.concat(chunks);

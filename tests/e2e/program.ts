@@ -11,7 +11,7 @@ export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export const NODE = process.env['SECRETS_E2E_NODE'] ?? process.execPath;
 
 /** The program's launcher: SECRETS_E2E_PROGRAM (an installed package, say), or the one of this checkout. */
-const PROGRAM = process.env['SECRETS_E2E_PROGRAM'] ?? join(ROOT, 'bin/secrets');
+export const PROGRAM = process.env['SECRETS_E2E_PROGRAM'] ?? join(ROOT, 'bin/secrets');
 
 export interface Outcome {
   readonly stdout: string;

@@ -58,6 +58,17 @@ const RUNS: readonly (readonly [schema: string, line: string, exit?: number])[] 
   ['stores-rekey', 'secrets stores rekey --json'],
   ['doctor', 'secrets doctor --json'],
   ['generate', 'secrets generate hex:4 --json'],
+  ['copy', 'secrets copy j copied/j --dry-run --json', 3],
+  ['copy', 'secrets restore j --quiet && secrets copy j copied --dry-run --json'],
+  ['copy', 'secrets copy j copied --history --json'],
+  [
+    'diff',
+    'printf w | secrets put --quiet t/a && printf v | secrets put --quiet s/b && secrets diff s/ t/ --json',
+  ],
+  ['sync', 'secrets sync s/ t/ --delete --dry-run --json'],
+  ['sync', 'secrets sync s/ t/ --delete --yes --json'],
+  ['import', 'printf A=1 | secrets import - imported --dry-run --json'],
+  ['import', 'printf A=1 | secrets import - imported/ --json'],
 ];
 
 describe('--json', () => {

@@ -5,6 +5,7 @@ Not corrected: resource policies are kept and not enforced; ListSecretVersionIds
 
 import json
 import threading
+import time
 
 import flask
 from moto.core import authorization, exceptions
@@ -135,6 +136,22 @@ def guard_the_labels():
     backend.update_secret_version_stage = move
 
 
+def keep_milliseconds():
+    """AWS tells when a version was made to the millisecond (the example of ListSecretVersionIds); moto to the second."""
+    backend = models.SecretsManagerBackend
+    original = backend._add_secret
+
+    def add(self, secret_id, *args, **kwargs):
+        before = set(self.secrets[secret_id].versions) if secret_id in self.secrets else set()
+        secret, is_new = original(self, secret_id, *args, **kwargs)
+        for version, held in secret.versions.items():
+            if version not in before:
+                held["createdate"] = round(time.time(), 3)
+        return secret, is_new
+
+    backend._add_secret = add
+
+
 def refuse_writes_to_deleted(action):
     """AWS changes nothing of a secret that is scheduled for deletion; moto does."""
     original = getattr(responses.SecretsManagerResponse, action)
@@ -169,6 +186,7 @@ WRITES = ("create_secret", "put_secret_value", "update_secret_version_stage")
 name_the_secret()
 list_all_versions()
 guard_the_labels()
+keep_milliseconds()
 for action in WRITES:
     refuse_writes_to_deleted(action)
 follow_the_current_label()

@@ -1,0 +1,105 @@
+import { combineErrors, SecretsError } from '../core/errors.ts';
+import { pairNames, type Pair, parseReplacement } from '../core/transfer.ts';
+import { startProgress } from '../output/progress.ts';
+import { compact } from '../output/shapes.ts';
+import { printTable } from '../output/table.ts';
+import type { Session } from '../session.ts';
+import { type Comparison, comparePairs, type Sides } from '../transfer/compare.ts';
+import { makeSides } from '../transfer/copy.ts';
+import { listPlace, textOf } from '../transfer/place.ts';
+import { openBoth } from './copy.ts';
+import type { CommonOptions } from './options.ts';
+import type { Invocation } from './spec.ts';
+
+interface Options extends CommonOptions {
+  readonly replace?: readonly string[];
+  readonly exitCode?: boolean;
+}
+
+const WORDS = { different: 'different', 'source-only': 'only in A', 'target-only': 'only in B' } as const;
+
+export async function run(session: Session, { args, options }: Invocation<Options>): Promise<number> {
+  const [a, b] = args as [string, string];
+  const { source, target } = await openBoth(session, a, b);
+  const progress = startProgress(session);
+  const found: Comparison[] = [];
+  let same = 0;
+  try {
+    const sides = makeSides(session, source, target);
+    const onProgress = (text: string): void => progress.update(text);
+    const { names } = await listPlace(session, source, false, (count) =>
+      onProgress(`${count} secrets found in ${source.store}`),
+    );
+    const { pairs, extra } = await matchNames(session, sides, names, options.replace ?? [], onProgress);
+    for await (const { comparison } of comparePairs(session, sides, pairs)) {
+      if (comparison.status === 'same') same += 1;
+      else found.push(comparison);
+      onProgress(`compared ${same + found.length} of ${pairs.length}`);
+    }
+    for (const name of extra) found.push({ pair: { source: name, target: name }, status: 'target-only' });
+    progress.done();
+    await show(session, sides, found, same);
+  } finally {
+    progress.done();
+  }
+  const errors = found.flatMap((one) => (one.status === 'failed' ? [one.error] : []));
+  if (errors.length > 0 && errors.length < same + found.length)
+    throw new SecretsError('Partial', `${errors.length} secrets could not be compared`, { errors });
+  if (errors.length > 0) throw combineErrors(errors, `none of ${errors.length} secrets could be compared`);
+  return options.exitCode === true && found.length > 0 ? 1 : 0;
+}
+
+export interface Matched {
+  readonly pairs: readonly Pair[];
+  /** Names that only the target has. */
+  readonly extra: readonly string[];
+}
+
+/** The secrets of the source with their names in the target, and the target's others. */
+export async function matchNames(
+  session: Session,
+  { source, target }: Sides,
+  names: readonly string[],
+  replace: readonly string[],
+  onProgress: (text: string) => void,
+): Promise<Matched> {
+  const prefixes = { source: source.name, target: target.name };
+  const pairs = pairNames(names, prefixes, replace.map(parseReplacement));
+  const known = new Set(pairs.map((pair) => pair.target));
+  const there = await listPlace(session, target, false, (count) =>
+    onProgress(`${count} secrets found in ${target.store}`),
+  );
+  return { pairs, extra: there.names.filter((name) => !known.has(name)) };
+}
+
+async function show(
+  session: Session,
+  { source, target }: Sides,
+  found: readonly Comparison[],
+  same: number,
+): Promise<void> {
+  if (session.options.json === true) {
+    await session.printJson({
+      same,
+      differences: found.map((one) =>
+        compact({
+          status: one.status,
+          a: one.status === 'target-only' ? undefined : textOf(source, one.pair.source),
+          b: one.status === 'source-only' ? undefined : textOf(target, one.pair.target),
+          keys: one.status === 'different' ? one.keys : undefined,
+          error: one.status === 'failed' ? one.error.message : undefined,
+        }),
+      ),
+    });
+    return;
+  }
+  const rows = found.flatMap((one) => {
+    if (one.status === 'failed' || one.status === 'same') return [];
+    const keys = one.status === 'different' ? (one.keys ?? []) : [];
+    const name =
+      one.status === 'source-only' ? textOf(source, one.pair.source) : textOf(target, one.pair.target);
+    return [[WORDS[one.status], name, keys.join(', ')]];
+  });
+  if (rows.length > 0) await printTable(session, ['', 'SECRET', 'KEYS'], rows);
+  session.note(`${same} the same, ${found.length} not`);
+}

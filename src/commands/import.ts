@@ -1,0 +1,188 @@
+import { isAbsolute, join } from 'node:path';
+import { SecretsError, toSecretsError } from '../core/errors.ts';
+import type { JsonValue } from '../core/json.ts';
+import { setKeys } from '../core/patch.ts';
+import { valueText } from '../core/reference.ts';
+import { secretDocument } from '../core/resolver.ts';
+import { changedKeys, sameValue } from '../core/transfer.ts';
+import { startProgress } from '../output/progress.ts';
+import { utf8 } from '../output/shapes.ts';
+import type { SecretVersion } from '../providers/provider.ts';
+import type { Session } from '../session.ts';
+import { readMany } from '../transfer/compare.ts';
+import { type FileFormat, type FoundSecret, type FoundValue, readSecrets } from '../transfer/files.ts';
+import { refuseUnfit, sizeError } from '../transfer/limits.ts';
+import { Pace } from '../transfer/pace.ts';
+import { openPlace, type Place, textOf } from '../transfer/place.ts';
+import { report, type Step } from '../transfer/steps.ts';
+import type { CommonOptions } from './options.ts';
+import { readInput } from './put-value.ts';
+import type { Invocation } from './spec.ts';
+
+interface Options extends CommonOptions {
+  readonly format?: FileFormat;
+  readonly dryRun?: boolean;
+}
+
+/** A file of secrets is read whole; one larger than this is something else. */
+const MAX_FILE_BYTES = 64 * 1024 * 1024;
+/** How often a secret whose keys others change at the same time is tried. */
+const MERGE_TRIES = 12;
+
+/** One secret to write: its whole value, or keys beside those it has. */
+type Wanted = { readonly name: string } & (
+  | { readonly value: Uint8Array }
+  | { readonly keys: ReadonlyMap<string, JsonValue> }
+);
+
+export async function run(session: Session, { args, options }: Invocation<Options>): Promise<void> {
+  const [file, to] = args as [string, string];
+  const target = await openPlace(session, to);
+  const found = await readFile(session, file, options.format);
+  const wanted = found.flatMap((secret) => wantedOf(secret, target, file));
+  checkNames(target, wanted);
+  const progress = startProgress(session);
+  try {
+    const pace = new Pace({ signal: session.interrupt.signal, onSlower: () => {} });
+    const dryRun = options.dryRun === true;
+    const steps: Step[] = [];
+    const plan = await planAll(session, target, pace, wanted);
+    for (const [index, { step, one }] of plan.entries()) {
+      const writes = !dryRun && (step.action === 'create' || step.action === 'update');
+      steps.push(writes ? await write(session, target, pace, one, step) : step);
+      progress.update(`imported ${index + 1} of ${plan.length}`);
+    }
+    progress.done();
+    await report(session, steps, dryRun);
+  } finally {
+    progress.done();
+  }
+}
+
+async function readFile(
+  session: Session,
+  file: string,
+  format: FileFormat | undefined,
+): Promise<readonly FoundSecret[]> {
+  if (file === '-' && session.world.stdin.isTTY === true)
+    throw new SecretsError('Usage', 'stdin is a terminal', { hint: 'pipe the file in' });
+  const path = file === '-' ? undefined : isAbsolute(file) ? file : join(session.world.cwd, file);
+  const bytes = await readInput(session, path, MAX_FILE_BYTES, 'the file is larger than 64 MiB');
+  return readSecrets(bytes, file === '-' ? 'stdin' : file, format);
+}
+
+function wantedOf(secret: FoundSecret, target: Place, file: string): readonly Wanted[] {
+  if (!target.many || secret.name !== undefined) {
+    const keys = new Map([...secret.keys].map(([key, value]) => [key, jsonOf(key, value, file)]));
+    const name = target.many ? `${target.name}${secret.name ?? ''}` : target.name;
+    return [{ name, keys }];
+  }
+  return [...secret.keys].map(([key, value]) => ({
+    name: `${target.name}${key}`,
+    value: 'bytes' in value ? value.bytes : Buffer.from(valueText(notNull(key, value.json, file))),
+  }));
+}
+
+function jsonOf(key: string, value: FoundValue, file: string): JsonValue {
+  if ('json' in value) return notNull(key, value.json, file);
+  const text = utf8(value.bytes);
+  if (text === undefined)
+    throw new SecretsError('Invalid', `${file}: ${key} is not text, and a key of a JSON secret holds text`, {
+      hint: 'put it into a secret of its own with secrets put --from-file',
+    });
+  return text;
+}
+
+/** A name without a value is a mistake, not an empty secret. */
+function notNull(key: string, value: JsonValue, file: string): JsonValue {
+  if (value === null) throw new SecretsError('Invalid', `${file}: ${key} has no value`);
+  return value;
+}
+
+function checkNames({ provider, ...place }: Place, wanted: readonly Wanted[]): void {
+  const errors: SecretsError[] = [];
+  const seen = new Set<string>();
+  for (const { name } of wanted) {
+    const reference = textOf({ provider, ...place }, name);
+    try {
+      provider.checkName(name);
+      if (seen.has(name)) throw new SecretsError('Invalid', 'is in the file twice');
+      seen.add(name);
+    } catch (thrown) {
+      errors.push(toSecretsError(thrown).forReference(reference));
+    }
+  }
+  refuseUnfit(errors);
+}
+
+interface Planned {
+  readonly step: Step;
+  readonly one: Wanted;
+}
+
+async function planAll(
+  session: Session,
+  target: Place,
+  pace: Pace,
+  wanted: readonly Wanted[],
+): Promise<readonly Planned[]> {
+  const results = await readMany(
+    session,
+    target,
+    pace,
+    wanted.map(({ name }) => name),
+  );
+  const unfit: (SecretsError | undefined)[] = [];
+  const plan = wanted.map((one, index): Planned => {
+    const reference = textOf(target, one.name);
+    const common = { source: undefined, target: reference };
+    const result = results[index];
+    try {
+      if (result?.ok === false && result.error.kind !== 'NotFound') throw result.error;
+      const before = result?.ok === true ? result.secret : undefined;
+      const value = valueFor(one, before);
+      unfit.push(sizeError(target, one.name, value.length));
+      if (before === undefined) return { one, step: { ...common, action: 'create' } };
+      const action = sameValue({ value }, before) ? 'same' : 'update';
+      const keys = action === 'same' ? undefined : changedKeys(before, { value });
+      return { one, step: { ...common, action, keys } };
+    } catch (thrown) {
+      return {
+        one,
+        step: { ...common, action: 'failed', error: toSecretsError(thrown).forReference(reference) },
+      };
+    }
+  });
+  refuseUnfit(unfit);
+  return plan;
+}
+
+/** The whole new value: keys go beside those that are there. */
+function valueFor(one: Wanted, before: SecretVersion | undefined): Uint8Array {
+  if ('value' in one) return one.value;
+  const document = before === undefined ? undefined : secretDocument(before);
+  return Buffer.from(JSON.stringify(setKeys(document, one.keys)));
+}
+
+async function write(session: Session, target: Place, pace: Pace, one: Wanted, step: Step): Promise<Step> {
+  const { provider } = target;
+  const cas = provider.capabilities.has('cas');
+  try {
+    for (let turn = 1; ; turn += 1) {
+      const [result] = await readMany(session, target, pace, [one.name]);
+      if (result?.ok === false && result.error.kind !== 'NotFound') throw result.error;
+      const before = result?.ok === true ? result.secret : undefined;
+      const value = valueFor(one, before);
+      const condition = before === undefined ? { ifAbsent: true } : { ifVersion: before.id };
+      try {
+        await pace.run(() => provider.put(one.name, { value, ...(cas && condition) }, session.call()));
+        return step;
+      } catch (thrown) {
+        const error = toSecretsError(thrown);
+        if (error.kind !== 'Conflict' || turn === MERGE_TRIES) throw error;
+      }
+    }
+  } catch (thrown) {
+    return { ...step, action: 'failed', error: toSecretsError(thrown).forReference(step.target) };
+  }
+}

@@ -1,0 +1,228 @@
+/** Copies secrets from one store to another: a plan first, which reads and checks everything, then the writes. */
+import { SecretsError, toSecretsError } from '../core/errors.ts';
+import type { Pair } from '../core/transfer.ts';
+import type { SecretInfo, SecretVersion, SecretWrite } from '../providers/provider.ts';
+import type { Session } from '../session.ts';
+import { BATCH, comparePairs, readMany, type Sides } from './compare.ts';
+import { missingVersions } from './history.ts';
+import { refuseUnfit, sizeError } from './limits.ts';
+import { MAX_PARALLEL, Pace } from './pace.ts';
+import { type Place, textOf } from './place.ts';
+import type { Step } from './steps.ts';
+
+export interface CopyOptions {
+  /** Every enabled version, oldest first, instead of the current one. */
+  readonly history: boolean;
+  /** Labels and description too, where both stores have them. */
+  readonly labels: boolean;
+  /** What the listing of the source told of the secrets. */
+  readonly infos: ReadonlyMap<string, SecretInfo>;
+  readonly onProgress: (text: string) => void;
+}
+
+/** A step with what is needed to carry it out. */
+export interface PlannedStep extends Step {
+  readonly pair: Pair;
+  /** Version of the target that the plan saw; a write on top of another one is refused where the store can. */
+  readonly onTopOf?: string | undefined;
+}
+
+export function makeSides(session: Session, source: Place, target: Place): Sides {
+  const pace = (place: Place): Pace =>
+    new Pace({
+      signal: session.interrupt.signal,
+      onSlower: (parallel) =>
+        session.debug(`${place.store} asks to slow down: ${parallel} calls at a time from here on`),
+    });
+  return { source, target, sourcePace: pace(source), targetPace: pace(target) };
+}
+
+/**
+ * Compares all pairs and checks the target's limits. Holds one batch of values at a time.
+ * @throws SecretsError when a value or name would be refused by the target: nothing is written then
+ */
+export async function planCopy(
+  session: Session,
+  sides: Sides,
+  pairs: readonly Pair[],
+  options: CopyOptions,
+): Promise<readonly PlannedStep[]> {
+  const steps: PlannedStep[] = [];
+  const unfit: (SecretsError | undefined)[] = [];
+  for (const { target } of pairs) {
+    try {
+      sides.target.provider.checkName(target);
+    } catch (thrown) {
+      unfit.push(toSecretsError(thrown).forReference(textOf(sides.target, target)));
+    }
+  }
+  refuseUnfit(unfit);
+  for await (const { comparison, source, target } of comparePairs(session, sides, pairs)) {
+    const { pair } = comparison;
+    options.onProgress(`compared ${steps.length + 1} of ${pairs.length}`);
+    const common = {
+      pair,
+      source: textOf(sides.source, pair.source),
+      target: textOf(sides.target, pair.target),
+      onTopOf: target?.id,
+    };
+    if (comparison.status === 'failed') {
+      steps.push({ ...common, action: 'failed', error: comparison.error });
+      continue;
+    }
+    if (source === undefined) {
+      const error = new SecretsError('NotFound', 'there is no such secret', { reference: common.source });
+      steps.push({ ...common, action: 'failed', error });
+      continue;
+    }
+    const action = target === undefined ? 'create' : comparison.status === 'same' ? 'same' : 'update';
+    const keys = comparison.status === 'different' ? comparison.keys : undefined;
+    if (!options.history) {
+      if (action !== 'same') unfit.push(sizeError(sides.target, pair.target, source.value.length));
+      steps.push({ ...common, action, keys });
+      continue;
+    }
+    try {
+      const missing = await missingVersions(session, sides, pair);
+      for (const { value } of missing) unfit.push(sizeError(sides.target, pair.target, value.length));
+      const versions = missing.length;
+      steps.push({
+        ...common,
+        action: versions === 0 ? 'same' : target === undefined ? 'create' : 'update',
+        versions,
+      });
+    } catch (thrown) {
+      steps.push({ ...common, action: 'failed', error: toSecretsError(thrown).forReference(common.target) });
+    }
+  }
+  refuseUnfit(unfit);
+  return steps;
+}
+
+/** Carries the plan out; every step's outcome is in its place. Never rejects for a single step. */
+export async function applyCopy(
+  session: Session,
+  sides: Sides,
+  plan: readonly PlannedStep[],
+  options: CopyOptions,
+): Promise<readonly Step[]> {
+  const done: Step[] = [...plan];
+  const todo = plan.flatMap((step, index) =>
+    step.action === 'create' || step.action === 'update' ? [{ step, index }] : [],
+  );
+  let count = 0;
+  for (let start = 0; start < todo.length; start += BATCH) {
+    if (session.interrupt.signal.aborted) break;
+    const batch = todo.slice(start, start + BATCH);
+    const values = options.history
+      ? undefined
+      : await readMany(
+          session,
+          sides.source,
+          sides.sourcePace,
+          batch.map(({ step }) => step.pair.source),
+        );
+    await inParallel(batch, async ({ step, index }, place) => {
+      try {
+        const versions = await versionsOf(session, sides, step, values?.[place]);
+        await writeVersions(session, sides, step, versions, options);
+      } catch (thrown) {
+        const error = toSecretsError(thrown).forReference(step.target);
+        done[index] = { ...step, action: 'failed', error };
+      }
+      count += 1;
+      options.onProgress(`copied ${count} of ${todo.length}`);
+    });
+  }
+  return done;
+}
+
+async function versionsOf(
+  session: Session,
+  sides: Sides,
+  step: PlannedStep,
+  result: Awaited<ReturnType<typeof readMany>>[number] | undefined,
+): Promise<readonly SecretVersion[]> {
+  if (result === undefined) return missingVersions(session, sides, step.pair);
+  if (!result.ok) throw result.error.forReference(step.source ?? step.target);
+  return [result.secret];
+}
+
+async function writeVersions(
+  session: Session,
+  { source, target, targetPace }: Sides,
+  step: PlannedStep,
+  versions: readonly SecretVersion[],
+  options: CopyOptions,
+): Promise<void> {
+  const { provider } = target;
+  const cas = provider.capabilities.has('cas');
+  const metadata = await metadataOf(session, source, target, step, options);
+  let before = step.onTopOf;
+  for (const [index, { value, expiresAt }] of versions.entries()) {
+    const write: SecretWrite = {
+      value,
+      ...(expiresAt !== undefined && { expiresAt }),
+      ...(index === 0 && metadata),
+      ...(cas && (before === undefined ? { ifAbsent: true } : { ifVersion: before })),
+    };
+    const written = await targetPace.run(() => provider.put(step.pair.target, write, session.call()));
+    before = written.id;
+  }
+}
+
+async function metadataOf(
+  session: Session,
+  source: Place,
+  target: Place,
+  step: PlannedStep,
+  { labels, infos }: CopyOptions,
+): Promise<Pick<SecretWrite, 'labels' | 'description'>> {
+  const both = source.provider.capabilities.has('labels') && target.provider.capabilities.has('labels');
+  if (!labels || !both) return {};
+  const info =
+    infos.get(step.pair.source) ?? (await source.provider.describe(step.pair.source, session.call()));
+  const given = Object.keys(info.labels ?? {}).length > 0;
+  return {
+    ...(given && info.labels !== undefined && { labels: info.labels }),
+    ...(info.description !== undefined && { description: info.description }),
+  };
+}
+
+/** Deletes secrets of the target, softly where it can. Never rejects for a single one. */
+export async function deleteAll(
+  session: Session,
+  { target, targetPace }: Sides,
+  names: readonly string[],
+): Promise<readonly Step[]> {
+  const steps: Step[] = names.map((name) => ({
+    action: 'delete',
+    source: undefined,
+    target: textOf(target, name),
+  }));
+  await inParallel(names, async (name, index) => {
+    try {
+      await targetPace.run(() => target.provider.delete(name, {}, session.call()));
+    } catch (thrown) {
+      const step = steps[index] as Step;
+      steps[index] = { ...step, action: 'failed', error: toSecretsError(thrown).forReference(step.target) };
+    }
+  });
+  return steps;
+}
+
+/** All pieces of work, some at a time; the pace of the store slows them further. */
+async function inParallel<T>(
+  items: readonly T[],
+  work: (item: T, index: number) => Promise<void>,
+): Promise<void> {
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < items.length) {
+      const index = next;
+      next += 1;
+      await work(items[index] as T, index);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(MAX_PARALLEL, items.length) }, worker));
+}

@@ -1,0 +1,29 @@
+/** The limits of a store, checked before anything is written to it. */
+import { SecretsError } from '../core/errors.ts';
+import { type Place, textOf } from './place.ts';
+
+/** Why the store would refuse a value of this many bytes, if it would. */
+export function sizeError(place: Place, name: string, bytes: number): SecretsError | undefined {
+  const { maxValueBytes, emptyValue } = place.provider.rules;
+  const reference = textOf(place, name);
+  if (bytes > maxValueBytes)
+    return new SecretsError(
+      'Invalid',
+      `${bytes} bytes are more than ${place.store} takes: ${maxValueBytes}`,
+      {
+        reference,
+      },
+    );
+  if (bytes === 0 && !emptyValue)
+    return new SecretsError('Invalid', `${place.store} takes no empty values`, { reference });
+  return undefined;
+}
+
+/** @throws SecretsError that lists what the store would refuse */
+export function refuseUnfit(errors: readonly (SecretsError | undefined)[]): void {
+  const unfit = errors.filter((error) => error !== undefined);
+  if (unfit.length > 0)
+    throw new SecretsError('Invalid', 'the target does not take all of it; nothing was written', {
+      errors: unfit,
+    });
+}

@@ -1,0 +1,112 @@
+/**
+ * How fast a service is asked: so many calls at a time, fewer once it asks to slow down. A service that throttles
+ * makes a long copy slower; it does not make it fail.
+ */
+import { SecretsError } from '../core/errors.ts';
+
+/** Calls under way at one time, at most, to one store. */
+export const MAX_PARALLEL = 8;
+const FIRST_WAIT_MS = 500;
+const MAX_WAIT_MS = 30_000;
+/** A service that answers nothing but "slow down" for this long is out of order. */
+const PATIENCE_MS = 10 * 60_000;
+
+export interface PaceOptions {
+  /** Ends the waiting: the user interrupted. */
+  readonly signal: AbortSignal;
+  /** Told once each time the pace drops. */
+  readonly onSlower: (parallel: number) => void;
+  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly now?: () => number;
+}
+
+export class Pace {
+  #allowed = MAX_PARALLEL;
+  #running = 0;
+  #waitMs = FIRST_WAIT_MS;
+  #healthy = 0;
+  /** Nobody starts before this moment. */
+  #notBefore = 0;
+  readonly #waiting: (() => void)[] = [];
+  readonly #options: PaceOptions;
+  readonly #now: () => number;
+  readonly #sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+
+  constructor(options: PaceOptions) {
+    this.#options = options;
+    this.#now = options.now ?? Date.now;
+    this.#sleep = options.sleep ?? pause;
+  }
+
+  /** Calls allowed at one time just now. */
+  get parallel(): number {
+    return this.#allowed;
+  }
+
+  /** Runs one call; repeats it, later and with fewer beside it, as long as the service answers that it is too many. */
+  async run<T>(call: () => Promise<T>): Promise<T> {
+    const started = this.#now();
+    for (;;) {
+      await this.#enter();
+      try {
+        const result = await call();
+        this.#healthyCall();
+        return result;
+      } catch (thrown) {
+        if (!(thrown instanceof SecretsError) || thrown.kind !== 'Throttled') throw thrown;
+        if (this.#now() - started > PATIENCE_MS) throw thrown;
+        this.#slower();
+      } finally {
+        this.#leave();
+      }
+    }
+  }
+
+  async #enter(): Promise<void> {
+    while (this.#running >= this.#allowed) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#running += 1;
+    const wait = this.#notBefore - this.#now();
+    if (wait > 0) await this.#sleep(wait, this.#options.signal);
+  }
+
+  #leave(): void {
+    this.#running -= 1;
+    while (this.#waiting.length > 0 && this.#running < this.#allowed) {
+      this.#waiting.shift()?.();
+      break;
+    }
+  }
+
+  #slower(): void {
+    // Calls that were under way together are one event, not eight.
+    if (this.#now() < this.#notBefore) return;
+    this.#allowed = Math.max(1, this.#allowed >> 1);
+    this.#notBefore = this.#now() + this.#waitMs;
+    this.#waitMs = Math.min(MAX_WAIT_MS, this.#waitMs * 2);
+    this.#healthy = 0;
+    this.#options.onSlower(this.#allowed);
+  }
+
+  #healthyCall(): void {
+    this.#healthy += 1;
+    if (this.#healthy < 4 * this.#allowed) return;
+    this.#healthy = 0;
+    this.#waitMs = FIRST_WAIT_MS;
+    if (this.#allowed < MAX_PARALLEL) {
+      this.#allowed += 1;
+      this.#waiting.shift()?.();
+    }
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done, { once: true });
+  });
+}

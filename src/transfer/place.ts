@@ -1,0 +1,70 @@
+/** One side of a copy: a secret, or every secret of a store under a prefix. */
+import { SecretsError } from '../core/errors.ts';
+import { formatReference } from '../core/reference.ts';
+import { sortedNames } from '../core/transfer.ts';
+import type { Provider, SecretInfo } from '../providers/provider.ts';
+import type { Session } from '../session.ts';
+
+export interface Place {
+  /** As the user would write it, with its store. */
+  readonly text: string;
+  readonly store: string;
+  readonly provider: Provider;
+  /** The name of the one secret, or the prefix of many: empty, or ending in the text the user gave. */
+  readonly name: string;
+  readonly many: boolean;
+}
+
+/**
+ * Opens the store of a text: `STORE://NAME` for one secret, `STORE://`, `STORE://PREFIX/` or `PREFIX/` for many.
+ * @throws SecretsError Usage for a reference with a key, version or stage
+ */
+export async function openPlace(session: Session, text: string): Promise<Place> {
+  const scheme = text.indexOf('://');
+  const rest = scheme === -1 ? text : text.slice(scheme + 3);
+  if (rest !== '' && !rest.endsWith('/')) {
+    const target = await session.target(text);
+    const { name, key, version, stage } = target.reference;
+    if (key !== undefined || version !== undefined || stage !== undefined) {
+      throw new SecretsError('Usage', 'whole secrets are copied and compared', {
+        reference: target.text,
+        hint: 'leave #key, ?version= and ?stage= away; for one key: secrets get A#k | secrets put B#k',
+      });
+    }
+    const provider = await session.open(target.store, target.native);
+    return { text: target.text, store: target.store, provider, name, many: false };
+  }
+  // The prefix without its slash has to be a name like any other.
+  const probe = await session.target(`${scheme === -1 ? '' : text.slice(0, scheme + 3)}${rest}x`);
+  const provider = await session.open(probe.store);
+  const name = probe.reference.name.slice(0, -1);
+  return { text: `${probe.store}://${name}`, store: probe.store, provider, name, many: true };
+}
+
+/** What messages call a secret of this side. */
+export function textOf(place: Place, name: string): string {
+  return formatReference({ store: place.store, name });
+}
+
+export interface ListedSecrets {
+  /** In order of their names. */
+  readonly names: readonly string[];
+  /** Descriptions and labels, of those whose listing gave them. */
+  readonly infos: ReadonlyMap<string, SecretInfo>;
+}
+
+/** The secrets of this side. Names are kept, values never are. */
+export async function listPlace(
+  session: Session,
+  place: Place,
+  details: boolean,
+  onCount: (count: number) => void,
+): Promise<ListedSecrets> {
+  if (!place.many) return { names: [place.name], infos: new Map() };
+  const infos = new Map<string, SecretInfo>();
+  for await (const info of place.provider.list({ prefix: place.name, details }, session.call())) {
+    infos.set(info.name, info);
+    onCount(infos.size);
+  }
+  return { names: sortedNames(infos.keys()), infos };
+}

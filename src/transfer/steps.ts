@@ -1,0 +1,91 @@
+/** What a copy will do and has done, step by step; and how it is shown. Names and keys, never a value. */
+import { combineErrors, SecretsError } from '../core/errors.ts';
+import { singleLine } from '../output/sanitize.ts';
+import { compact } from '../output/shapes.ts';
+import { printTable } from '../output/table.ts';
+import type { Session } from '../session.ts';
+
+export type Action = 'create' | 'update' | 'delete' | 'same' | 'failed';
+
+export interface Step {
+  readonly action: Action;
+  /** References, as the user would write them. */
+  readonly source: string | undefined;
+  readonly target: string;
+  /** Names of the keys that change, where both sides have keys. */
+  readonly keys?: readonly string[] | undefined;
+  /** How many versions are written, with `--history`. */
+  readonly versions?: number | undefined;
+  readonly error?: SecretsError | undefined;
+}
+
+const PAST: Readonly<Record<Action, string>> = {
+  create: 'created',
+  update: 'updated',
+  delete: 'deleted',
+  same: 'same',
+  failed: 'failed',
+};
+
+/** Counts of the actions, in the order of their importance, those that happened: `2 created, 1 same`. */
+export function countText(steps: readonly Step[], done: boolean): string {
+  const actions: readonly Action[] = ['create', 'update', 'delete', 'same', 'failed'];
+  const parts = actions.flatMap((action) => {
+    const count = steps.filter((step) => step.action === action).length;
+    return count === 0
+      ? []
+      : [`${count} ${done ? PAST[action] : action === 'failed' ? 'failed' : `to ${action}`}`];
+  });
+  return parts.join(', ').replace('to same', 'the same') || 'nothing to do';
+}
+
+/** A line a step, for the plan that is shown before. Those that stay the same are only counted. */
+export function planLines(steps: readonly Step[]): string[] {
+  return steps
+    .filter(({ action }) => action !== 'same')
+    .map((step) => singleLine(`${step.action}  ${step.target}${sourceText(step)}${detailText(step)}`));
+}
+
+function sourceText({ source }: Step): string {
+  return source === undefined ? '' : ` from ${source}`;
+}
+
+function detailText({ keys, versions }: Step): string {
+  const parts = [
+    ...(versions !== undefined && versions > 1 ? [`${versions} versions`] : []),
+    ...(keys !== undefined && keys.length > 0 ? [`keys ${keys.join(', ')}`] : []),
+  ];
+  return parts.length === 0 ? '' : ` (${parts.join('; ')})`;
+}
+
+/**
+ * Prints the report (or, for a dry run, the plan) to stdout and fails when a step did.
+ * @throws SecretsError Partial, or the one kind that all of them failed with
+ */
+export async function report(session: Session, steps: readonly Step[], dryRun: boolean): Promise<void> {
+  const word = (action: Action): string => (dryRun ? action : PAST[action]);
+  if (session.options.json === true) {
+    await session.printJson({
+      ...(dryRun && { dryRun }),
+      secrets: steps.map(({ action, source, target, keys, versions, error }) =>
+        compact({ action: word(action), source, target, keys, versions, error: error?.message }),
+      ),
+    });
+  } else {
+    const rows = steps
+      .filter(({ action }) => action !== 'same' && action !== 'failed')
+      .map((step) => [word(step.action), step.target, step.source ?? '', detailText(step).trim()]);
+    if (rows.length > 0) await printTable(session, ['ACTION', 'SECRET', 'FROM', 'DETAILS'], rows);
+    session.note(countText(steps, !dryRun));
+  }
+  failIfAny(steps);
+}
+
+/** @throws SecretsError when a step failed */
+export function failIfAny(steps: readonly Step[]): void {
+  const errors = steps.flatMap(({ error }) => (error === undefined ? [] : [error]));
+  if (errors.length === 0) return;
+  if (errors.length < steps.length)
+    throw new SecretsError('Partial', `${errors.length} of ${steps.length} secrets failed`, { errors });
+  throw combineErrors(errors, `all of ${errors.length} secrets failed`);
+}
