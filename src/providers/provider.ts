@@ -199,6 +199,8 @@ export interface ProviderRules {
   readonly maxValueBytes: number;
   /** Whether a value may be empty. */
   readonly emptyValue: boolean;
+  /** Whether a value may be white space alone; true when missing. */
+  readonly blankValue?: boolean | undefined;
   /** The value is kept as a map when it is a JSON object, so its white space is not kept. */
   readonly structured?: boolean | undefined;
 }

@@ -1,0 +1,393 @@
+/** One signed-in connection to Conjur's REST API: its calls, and its errors as the product's own. */
+import { SecretsError } from '../../core/errors.ts';
+import { isJsonObject, type JsonValue } from '../../core/json.ts';
+import { pool } from '../../core/waiting.ts';
+import type { Identity, ProviderContext } from '../provider.ts';
+import { checkUrl, type ConjurConfig, readConfig } from './config.ts';
+import type { Statement } from './policy.ts';
+import type { ConjurSettings } from './settings.ts';
+import { chooseSignIn, readToken, type SignIn } from './sign-in.ts';
+import { type Answer, Transport } from './transport.ts';
+import { notConjur, readVariable, type Variable } from './variable.ts';
+
+/**
+ * A token lives eight minutes unless it says otherwise. A new one is fetched after five, or 85 % of what it says,
+ * counted from its arrival by a clock that nobody sets.
+ */
+const TOKEN_MS = 5 * 60_000;
+const TOKEN_PART = 0.85;
+
+interface Token {
+  readonly text: string;
+  readonly login: string;
+  readonly until: number;
+}
+
+interface Connection {
+  readonly config: ConjurConfig;
+  readonly transport: Transport;
+  readonly signIn: SignIn;
+}
+
+type Request = Omit<Parameters<Transport['send']>[0], 'signal'>;
+
+/** Fields of `Request` for a read. */
+const read = (path: string): Request => ({ method: 'GET', path, repeatable: true });
+
+export class ConjurClient {
+  readonly #settings: ConjurSettings;
+  readonly #context: ProviderContext;
+  #connection: Promise<Connection> | undefined;
+  #transport: Transport | undefined;
+  #token: Promise<Token> | undefined;
+  /** Conjur loads one document at a time into a policy; our own loads wait for each other. */
+  readonly #loads = pool(1);
+
+  constructor(settings: ConjurSettings, context: ProviderContext) {
+    this.#settings = settings;
+    this.#context = context;
+    const url = settings.url ?? context.env['CONJUR_APPLIANCE_URL'];
+    if (url !== undefined && url !== '') checkUrl(url);
+  }
+
+  /** The account, known once the configuration is read. */
+  async account(): Promise<string> {
+    return (await this.#connect()).config.account;
+  }
+
+  async url(): Promise<string> {
+    return (await this.#connect()).config.url;
+  }
+
+  /** The role that calls are made as: `account:host:app`. Signs in when that isn't done yet. */
+  async role(signal: AbortSignal): Promise<string> {
+    const { config } = await this.#connect();
+    const { login } = await this.#signedIn(signal);
+    return login.startsWith('host/')
+      ? `${config.account}:host:${login.slice(5)}`
+      : `${config.account}:user:${login}`;
+  }
+
+  /** A variable's description; `undefined` when it isn't there or may not be seen: Conjur doesn't say which. */
+  async variable(name: string, signal: AbortSignal): Promise<Variable | undefined> {
+    const answer = await this.#call(read(await this.#path('resources', 'variable', name)), signal);
+    if (isMissing(answer)) return undefined;
+    await this.#expect(answer, 200, 'read', signal);
+    return readVariable(parse(answer));
+  }
+
+  /** One page of the variables that this role may see, in the order of their ids. */
+  async page(
+    query: { readonly search?: string | undefined; readonly offset: number; readonly limit: number },
+    signal: AbortSignal,
+  ): Promise<readonly Variable[]> {
+    const params = new URLSearchParams({ limit: String(query.limit), offset: String(query.offset) });
+    if (query.search !== undefined) params.set('search', query.search);
+    const path = `/resources/${encodeURIComponent(await this.account())}/variable?${params.toString()}`;
+    const answer = await this.#call(read(path), signal);
+    await this.#expect(answer, 200, 'list', signal);
+    const found = parse(answer);
+    if (!Array.isArray(found)) throw notConjur();
+    return (found as readonly JsonValue[]).map((one) => readVariable(one));
+  }
+
+  /** A value; `undefined` when there is no such version, or no such variable for this role. */
+  async value(name: string, version: number, signal: AbortSignal): Promise<Buffer | undefined> {
+    const path = `${await this.#path('secrets', 'variable', name)}?version=${version}`;
+    const answer = await this.#call(read(path), signal);
+    if (isMissing(answer)) return undefined;
+    await this.#expect(answer, 200, 'execute', signal);
+    // The API gives bytes as octet-stream, plain text or the variable's own type; a page is some proxy's.
+    const type = answer.headers['content-type'] ?? 'text/html';
+    if (/^text\/html\b/i.test(type)) {
+      const { annotations } = (await this.variable(name, signal)) ?? {};
+      if (annotations?.['conjur/mime_type'] !== type) throw notConjur();
+    }
+    return answer.body;
+  }
+
+  /**
+   * The newest values of many variables in one call; the id that is missing, where the server names it; or
+   * `refused` when any of them can't be read.
+   */
+  async batch(
+    names: readonly string[],
+    signal: AbortSignal,
+  ): Promise<{ values: ReadonlyMap<string, Buffer> } | { refused: true; missing: string | undefined }> {
+    const account = await this.account();
+    const ids = names.map((name) => `${account}:variable:${name}`);
+    const answer = await this.#call(
+      { ...read(batchPath(account, names)), headers: { 'Accept-Encoding': 'base64' } },
+      signal,
+    );
+    if (isMissing(answer) || answer.status === 403 || answer.status === 422) {
+      const said = messageOf(answer);
+      return { refused: true, missing: names.find((_, at) => said.includes(` ${ids[at]} is empty`)) };
+    }
+    await this.#expect(answer, 200, 'execute', signal);
+    const found = parse(answer);
+    if (!isJsonObject(found)) throw notConjur();
+    const encoded = answer.headers['content-encoding']?.toLowerCase() === 'base64';
+    // A server that doesn't know the header sends text as it is.
+    const values = new Map<string, Buffer>();
+    names.forEach((name, at) => {
+      const text = found[ids[at] ?? ''];
+      if (typeof text !== 'string') throw notConjur();
+      values.set(name, Buffer.from(text, encoded ? 'base64' : 'utf8'));
+    });
+    return { values };
+  }
+
+  /** Adds a value to a variable that is there. */
+  async add(name: string, value: Uint8Array, signal: AbortSignal): Promise<void> {
+    const path = await this.#path('secrets', 'variable', name);
+    const headers = { 'Content-Type': 'application/octet-stream' };
+    const answer = await this.#call(
+      { method: 'POST', path, headers, body: value, repeatable: false },
+      signal,
+    );
+    if (isMissing(answer)) {
+      throw new SecretsError('Denied', `${await this.role(signal)} may not see this variable`, {
+        hint: 'a policy must permit it update on the variable',
+      });
+    }
+    await this.#expect(answer, 201, 'update', signal);
+  }
+
+  /** Loads statements into a policy branch by PATCH. Declaring what is there already changes nothing. */
+  async load(branch: string, statements: readonly Statement[], signal: AbortSignal): Promise<void> {
+    const { writePolicy } = await import('./policy.ts');
+    const body = writePolicy(statements);
+    const path = `/policies/${encodeURIComponent(await this.account())}/policy/${encodeURIComponent(branch)}`;
+    const repeatable = statements.every((statement) => 'declare' in statement);
+    const headers = { 'Content-Type': 'application/x-yaml' };
+    const answer = await this.#loads(() =>
+      this.#call({ method: 'PATCH', path, headers, body, repeatable }, signal),
+    );
+    if (answer.status === 409)
+      throw new SecretsError('Throttled', `other changes to the policy ${branch} go on`, {
+        hint: 'try again later',
+      });
+    if (answer.status === 403 || isMissing(answer)) {
+      const what = answer.status === 404 ? ', or there is no such policy: Conjur does not say which' : '';
+      throw new SecretsError(
+        'Denied',
+        `${await this.role(signal)} may not update the policy ${branch}${what}`,
+        {
+          hint: `have a policy permit it update on !policy ${branch}, or declare the variable there`,
+        },
+      );
+    }
+    await this.#expect(answer, 201, 'update', signal);
+  }
+
+  /** Whether this role holds a privilege on a resource that it can see. */
+  async allowed(kind: string, id: string, privilege: string, signal: AbortSignal): Promise<boolean> {
+    const path = `${await this.#path('resources', kind, id)}?check=true&privilege=${privilege}`;
+    const answer = await this.#call(read(path), signal);
+    if (answer.status === 404 || answer.status === 403) return false;
+    await this.#expect(answer, 204, privilege, signal);
+    return true;
+  }
+
+  async identity(signal: AbortSignal): Promise<Identity & { readonly serverTime: Date | undefined }> {
+    const { config, signIn } = await this.#connect();
+    const answer = await this.#call(read('/whoami'), signal);
+    const date = new Date(answer.headers.date ?? '');
+    const serverTime = Number.isNaN(date.getTime()) ? undefined : date;
+    const about = { principal: await this.role(signal), source: signIn.source, serverTime };
+    // Older servers have no /whoami; they refuse the token all the same when it is wrong.
+    if (answer.status === 404) return { ...about, details: { account: config.account } };
+    await this.#expect(answer, 200, 'read', signal);
+    const who = parse(answer);
+    if (!isJsonObject(who)) throw notConjur();
+    const address = who['client_ip'];
+    return {
+      ...about,
+      details: { account: config.account, ...(typeof address === 'string' && { address }) },
+    };
+  }
+
+  close(): void {
+    this.#transport?.close();
+  }
+
+  async #path(what: string, kind: string, id: string): Promise<string> {
+    return `/${what}/${encodeURIComponent(await this.account())}/${kind}/${encodeURIComponent(id)}`;
+  }
+
+  /** Sends a request with a token that lives; once more with a new one when the server takes it no longer. */
+  async #call(request: Request, signal: AbortSignal): Promise<Answer> {
+    const { transport } = await this.#connect();
+    for (let again = true; ; again = false) {
+      const token = await this.#signedIn(signal);
+      const answer = await transport.send({
+        ...request,
+        headers: { ...request.headers, Authorization: `Token token="${token.text}"` },
+        signal,
+      });
+      if (answer.status !== 401) return answer;
+      if (!again) {
+        const { signIn } = await this.#connect();
+        throw new SecretsError(
+          'Unauthenticated',
+          `Conjur does not take the access token (${signIn.source})`,
+          {
+            hint: 'sign in again, and compare this machine’s clock with the server’s: secrets doctor',
+          },
+        );
+      }
+      // Unless another call has renewed it meanwhile.
+      if ((await this.#token?.catch(() => undefined))?.text === token.text) this.#token = undefined;
+    }
+  }
+
+  #connect(): Promise<Connection> {
+    this.#connection ??= this.#open().catch((thrown: unknown) => {
+      this.#connection = undefined;
+      throw thrown;
+    });
+    return this.#connection;
+  }
+
+  async #open(): Promise<Connection> {
+    const config = await readConfig(this.#settings, this.#context);
+    const signIn = chooseSignIn(config, this.#settings, this.#context);
+    const transport = new Transport(config.url, config.ca);
+    this.#transport = transport;
+    return { config, transport, signIn };
+  }
+
+  async #signedIn(signal: AbortSignal): Promise<Token> {
+    const held = this.#token;
+    if (held !== undefined) {
+      const token = await held;
+      if (performance.now() < token.until) return token;
+      if (this.#token === held) this.#token = undefined;
+    }
+    if (this.#token === undefined) {
+      const made = this.#authenticate(signal);
+      this.#token = made;
+      made.catch(() => {
+        if (this.#token === made) this.#token = undefined;
+      });
+    }
+    return this.#token;
+  }
+
+  async #authenticate(signal: AbortSignal): Promise<Token> {
+    const { transport, signIn } = await this.#connect();
+    const prepared = await signIn.prepare();
+    if ('token' in prepared) {
+      const facts = readToken(prepared.token);
+      if (facts === undefined)
+        throw new SecretsError('Unauthenticated', `${signIn.source} holds no Conjur access token`, {
+          hint: 'its form is the JSON that `conjur authenticate` prints, or that in base64',
+        });
+      // Somebody else renews it, if anybody: it is read again when it has a chance to be new.
+      return { text: prepared.token, login: facts.login, until: performance.now() + 60_000 };
+    }
+    const answer = await transport.send({
+      method: 'POST',
+      path: prepared.path,
+      headers: { 'Content-Type': prepared.type, 'Accept-Encoding': 'base64' },
+      body: prepared.body,
+      signal,
+      repeatable: true,
+    });
+    if (answer.status === 401 || answer.status === 403 || (answer.status === 404 && !isForeign(answer)))
+      throw new SecretsError('Unauthenticated', `sign-in was refused (${signIn.source})`, {
+        hint: 'check the account, the login and the credential; for a host, its authn annotations and permits',
+      });
+    await this.#expect(answer, 200, 'sign in', signal);
+    const text = answer.body.toString('latin1').trim();
+    const token = text.startsWith('{')
+      ? Buffer.from(text, 'latin1').toString('base64')
+      : text.replaceAll(/\s/g, '');
+    const facts = readToken(token);
+    if (facts === undefined) throw notConjur();
+    const life = facts.lifeMs === undefined ? TOKEN_MS : facts.lifeMs * TOKEN_PART;
+    return { text: token, login: facts.login, until: performance.now() + life };
+  }
+
+  async #expect(answer: Answer, status: number, privilege: string, signal: AbortSignal): Promise<void> {
+    if (answer.status === status) return;
+    if (answer.status === 403 && privilege !== 'sign in') {
+      const role = await this.role(signal);
+      throw new SecretsError('Denied', `${role} does not have the privilege ${privilege} here`, {
+        hint: `a policy must permit it: !permit with privileges: [ ${privilege} ]`,
+      });
+    }
+    throw translate(answer, privilege === 'update');
+  }
+}
+
+/** The path of a batch read. */
+export function batchPath(account: string, names: readonly string[]): string {
+  const ids = names.map((name) => `${account}:variable:${name}`);
+  return `/secrets?variable_ids=${encodeURIComponent(ids.join(','))}`;
+}
+
+function parse(answer: Answer): JsonValue {
+  try {
+    return JSON.parse(answer.body.toString('utf8')) as JsonValue;
+  } catch {
+    throw notConjur();
+  }
+}
+
+/** A 404 of Conjur's own, which says so in JSON; a page is that of a proxy, or of a URL that is not Conjur's. */
+function isMissing(answer: Answer): boolean {
+  if (answer.status !== 404) return false;
+  if (!/^application\/json\b/i.test(answer.headers['content-type'] ?? '')) throw notConjur();
+  return true;
+}
+
+/** Whether an answer has a body that is neither JSON nor a plain text. */
+function isForeign({ headers, body }: Answer): boolean {
+  return body.length > 0 && !/^(application\/json|text\/plain)\b/i.test(headers['content-type'] ?? '');
+}
+
+/** What Conjur says of a failure; nothing for an answer without a text of its own. */
+function messageOf(answer: Answer): string {
+  try {
+    const body = JSON.parse(answer.body.toString('utf8')) as JsonValue;
+    const error = isJsonObject(body) ? body['error'] : undefined;
+    const message = isJsonObject(error) ? error['message'] : undefined;
+    return typeof message === 'string' ? message : '';
+  } catch {
+    return '';
+  }
+}
+
+/** Conjur's answer as the product's error. Source: the responses of the OpenAPI documents. */
+function translate(answer: Answer, writes: boolean): SecretsError {
+  const { status } = answer;
+  const said = messageOf(answer).replaceAll(/\s+/g, ' ').trim().slice(0, 300);
+  switch (status) {
+    case 400:
+    case 405:
+    case 406:
+    case 422:
+      return new SecretsError('Invalid', said || `Conjur refused the request (status ${status})`);
+    case 401:
+      return new SecretsError('Unauthenticated', 'Conjur does not know the caller');
+    case 404:
+      return new SecretsError('NotFound', said || 'not found');
+    case 409:
+      return new SecretsError('Conflict', said || 'somebody else changes it');
+    case 413:
+      return new SecretsError('Invalid', 'the value is larger than the server takes');
+    case 414:
+      return new SecretsError('Invalid', 'the request is longer than the server takes');
+    case 429:
+      return new SecretsError('Throttled', 'Conjur’s rate limit is reached', { hint: 'try again later' });
+    default: {
+      const unknown = writes ? '; the change may have been made' : '';
+      if (status < 500) return notConjur(unknown);
+      return new SecretsError('Unavailable', `Conjur answered with status ${status}${unknown}`, {
+        hint: 'try again',
+      });
+    }
+  }
+}

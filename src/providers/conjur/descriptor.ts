@@ -1,0 +1,37 @@
+import { isJsonObject } from '../../core/json.ts';
+import type { ProviderDescriptor, TrustItem } from '../provider.ts';
+
+/** CyberArk Conjur, now CyberArk Secrets Manager: Open Source, Self-Hosted and SaaS share the REST API. */
+export const conjur: ProviderDescriptor = {
+  kind: 'conjur',
+  title: 'CyberArk Conjur',
+  credentialVariables: [
+    'CONJUR_AUTHN_API_KEY',
+    'CONJUR_AUTHN_TOKEN',
+    'CONJUR_AUTHN_TOKEN_FILE',
+    'CONJUR_AUTHN_JWT_TOKEN',
+  ],
+  native: (text) => {
+    const match = /^([^:/?#\s]+):variable:([^/].*)$/.exec(text);
+    return match === null
+      ? undefined
+      : { name: match[2] as string, settings: { account: match[1] as string } };
+  },
+  trustItems: (settings) => {
+    const items: TrustItem[] = [];
+    const add = (setting: string, value: unknown, effect: string): void => {
+      if (typeof value === 'string') items.push({ setting, value, effect });
+    };
+    const { auth } = settings;
+    add('url', settings['url'], 'your Conjur credential is sent to this server');
+    add('ca', settings['ca'], 'servers with a certificate of this authority are believed');
+    if (isJsonObject(auth)) {
+      add('auth.netrc', auth['netrc'], 'a login and API key are read from this file and sent to the server');
+      add('auth.token-file', auth['token-file'], 'this file is sent to the server as an access token');
+      add('auth.jwt-file', auth['jwt-file'], 'this file is sent to the server as a JWT');
+    }
+    return items;
+  },
+  schema: async () => (await import('./settings.ts')).settingsSchema,
+  load: () => import('./index.ts'),
+};

@@ -1,0 +1,120 @@
+/**
+ * Pending values. Conjur has no stages: what a client reads by default is a variable's newest value. A pending value
+ * is kept in a variable of its own beside it, named with a suffix, which goes when the value is promoted or given up.
+ *
+ * The sibling's annotation says which version was current when the value was put there: a promotion whose end was
+ * lost finds its value among the newer versions and does not write it again.
+ */
+import { SecretsError } from '../../core/errors.ts';
+import type { VersionInfo } from '../provider.ts';
+import type { ConjurClient } from './client.ts';
+import type { Variable } from './variable.ts';
+
+export const PENDING_SUFFIX = '.secrets-pending';
+export const PENDING_ID = 'pending:';
+const BASE = 'secrets/pending-since-version';
+
+export const siblingOf = (name: string): string => name + PENDING_SUFFIX;
+
+/**
+ * The id of a sibling's value. Versions of a new sibling start at 1 again, so its birth is part of the id: the id of
+ * a pending value of yesterday never names one of today.
+ */
+export function pendingId(sibling: Variable): string | undefined {
+  const [newest] = sibling.versions;
+  return newest === undefined
+    ? undefined
+    : `${PENDING_ID}${newest.number}-${(sibling.createdAt?.getTime() ?? 0).toString(36)}`;
+}
+
+export function pendingInfo(sibling: Variable): VersionInfo | undefined {
+  const id = pendingId(sibling);
+  return id === undefined ? undefined : { id, state: 'enabled', stages: ['pending'] };
+}
+
+/** The policy that a variable is declared in, or is to be, and how a name is written there. */
+export type PlaceOf = (
+  name: string,
+  there: Variable | undefined,
+) => { readonly branch: string; readonly id: (name: string) => string };
+
+export class Pending {
+  readonly #client: ConjurClient;
+  readonly #place: PlaceOf;
+
+  constructor(client: ConjurClient, place: PlaceOf) {
+    this.#client = client;
+    this.#place = place;
+  }
+
+  /** The sibling with a value; @throws SecretsError NotFound when there is none, or `id` names an older value */
+  async find(name: string, id: string | undefined, signal: AbortSignal): Promise<Variable> {
+    const sibling = await this.#client.variable(siblingOf(name), signal);
+    const there = sibling === undefined ? undefined : pendingId(sibling);
+    if (sibling === undefined || there === undefined || (id !== undefined && id !== there))
+      throw new SecretsError(
+        'NotFound',
+        id === undefined ? 'has no pending version' : `has no version ${id}`,
+        {
+          hint: 'secrets history shows the versions',
+        },
+      );
+    return sibling;
+  }
+
+  async read(sibling: Variable, signal: AbortSignal): Promise<Buffer> {
+    const [newest] = sibling.versions;
+    const value =
+      newest === undefined ? undefined : await this.#client.value(sibling.name, newest.number, signal);
+    if (value === undefined) throw new SecretsError('NotFound', 'has no pending version');
+    return value;
+  }
+
+  /** Stores a value beside the variable, in place of an older pending one. */
+  async put(name: string, value: Uint8Array, signal: AbortSignal): Promise<VersionInfo> {
+    const main = await this.#client.variable(name, signal);
+    const { branch, id } = this.#place(name, main);
+    const annotations = { [BASE]: String(main?.versions[0]?.number ?? 0) };
+    await this.#client.load(branch, [{ declare: id(siblingOf(name)), annotations }], signal);
+    await this.#client.add(siblingOf(name), value, signal);
+    const info = pendingInfo(await this.find(name, undefined, signal));
+    if (info === undefined) throw new SecretsError('NotFound', 'has no pending version');
+    return info;
+  }
+
+  /**
+   * Makes the pending value the newest of the variable, then removes the sibling. After a failure in between it can
+   * be repeated.
+   * @param write adds the value to the variable, making it when it isn't there
+   */
+  async promote(
+    name: string,
+    id: string,
+    write: (value: Uint8Array) => Promise<VersionInfo>,
+    signal: AbortSignal,
+  ): Promise<VersionInfo> {
+    const sibling = await this.find(name, id, signal);
+    const value = await this.read(sibling, signal);
+    const since = Number(sibling.annotations[BASE] ?? 0);
+    const main = await this.#client.variable(name, signal);
+    const newer = main?.versions.filter(({ number }) => number > since) ?? [];
+    let done: VersionInfo | undefined;
+    for (const { number } of newer)
+      if ((await this.#client.value(name, number, signal))?.equals(value) === true) {
+        done = {
+          id: String(number),
+          state: 'enabled',
+          stages: number === newer[0]?.number ? ['current'] : [],
+        };
+        break;
+      }
+    done ??= await write(value);
+    await this.discard(sibling, signal);
+    return done;
+  }
+
+  async discard(sibling: Variable, signal: AbortSignal): Promise<void> {
+    const { branch, id } = this.#place(sibling.name, sibling);
+    await this.#client.load(branch, [{ remove: id(sibling.name) }], signal);
+  }
+}

@@ -1,0 +1,128 @@
+/** What the resources API says of a variable, and how annotations stand for labels. */
+import { SecretsError } from '../../core/errors.ts';
+import { isJsonObject, type JsonValue } from '../../core/json.ts';
+import type { SecretInfo, SecretWrite, VersionInfo } from '../provider.ts';
+
+/** One version that Conjur still keeps of a variable (the last twenty). */
+export interface KeptVersion {
+  readonly number: number;
+  readonly expiresAt: Date | undefined;
+}
+
+export interface Variable {
+  readonly name: string;
+  /** The policy branch that declares it. */
+  readonly policy: string | undefined;
+  readonly createdAt: Date | undefined;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** Newest first; none for a variable without a value. */
+  readonly versions: readonly KeptVersion[];
+}
+
+/** Annotation that Conjur's own tools show as a description. */
+const DESCRIPTION = 'description';
+/** Annotation with the date that `--expires` sets; Conjur's own `expires_at` belongs to its rotators. */
+const EXPIRES = 'expires';
+
+function dateOf(value: JsonValue | undefined): Date | undefined {
+  const date = typeof value === 'string' && value !== '' ? new Date(value) : undefined;
+  return date === undefined || Number.isNaN(date.getTime()) ? undefined : date;
+}
+
+/** A resource of the API. @throws SecretsError Unavailable for what is none */
+export function readVariable(json: JsonValue): Variable {
+  const id = isJsonObject(json) ? json['id'] : undefined;
+  const match = typeof id === 'string' ? /^[^:]*:variable:(.+)$/s.exec(id) : null;
+  if (!isJsonObject(json) || match === null) throw notConjur();
+  const policy = json['policy'];
+  const { annotations, secrets } = json;
+  const notes: Record<string, string> = Object.create(null) as Record<string, string>;
+  for (const one of Array.isArray(annotations) ? (annotations as readonly JsonValue[]) : [])
+    if (isJsonObject(one) && typeof one['name'] === 'string' && typeof one['value'] === 'string')
+      notes[one['name']] = one['value'];
+  const versions: KeptVersion[] = [];
+  for (const one of Array.isArray(secrets) ? (secrets as readonly JsonValue[]) : [])
+    if (isJsonObject(one) && typeof one['version'] === 'number')
+      versions.push({ number: one['version'], expiresAt: dateOf(one['expires_at']) });
+  return {
+    name: match[1] as string,
+    policy: typeof policy === 'string' ? policy.split(':').slice(2).join(':') : undefined,
+    createdAt: dateOf(json['created_at']),
+    annotations: notes,
+    versions: versions.toSorted((a, b) => b.number - a.number),
+  };
+}
+
+/** @param more what else to say, such as that a write may have happened */
+export function notConjur(more = ''): SecretsError {
+  return new SecretsError('Unavailable', `the server’s answer is not Conjur’s${more}`, {
+    hint: 'is the URL that of a Conjur server?',
+  });
+}
+
+export function describeVariable(
+  { name, createdAt, annotations, versions }: Variable,
+  nativeId: string,
+): SecretInfo {
+  const labels: Record<string, string> = {};
+  for (const [key, value] of Object.entries(annotations))
+    // A policy can't take an annotation away; an empty one is one that was removed.
+    if (key !== DESCRIPTION && key !== EXPIRES && value !== '')
+      Object.defineProperty(labels, key, { value, enumerable: true, configurable: true, writable: true });
+  const [newest] = versions;
+  const expiresAt = newest?.expiresAt ?? dateOf(annotations[EXPIRES]);
+  const description = annotations[DESCRIPTION] ?? '';
+  return {
+    name,
+    nativeId,
+    labels,
+    ...(description !== '' && { description }),
+    ...(createdAt !== undefined && { createdAt }),
+    ...(expiresAt !== undefined && { expiresAt }),
+    ...(newest !== undefined && { currentVersion: String(newest.number) }),
+  };
+}
+
+/** The kept versions for `history`, newest first. Conjur keeps neither a version's date nor its author. */
+export function versionInfos({ versions }: Variable): VersionInfo[] {
+  return versions.map(({ number, expiresAt }, index) => ({
+    id: String(number),
+    state: 'enabled',
+    stages: index === 0 ? ['current'] : index === 1 ? ['previous'] : [],
+    ...(expiresAt !== undefined && { expiresAt }),
+  }));
+}
+
+/**
+ * Labels, description and expiry of a write as annotations; `undefined` when it has none. A label to be removed
+ * becomes an empty one, and is left out where there is none.
+ * @throws SecretsError Invalid for a text that a policy would change
+ */
+export function annotationsOf(
+  write: SecretWrite,
+  there: Variable['annotations'] = {},
+): Record<string, string> | undefined {
+  const found: [string, string][] = [];
+  for (const [key, value] of Object.entries(write.labels ?? {})) {
+    if (key === DESCRIPTION || key === EXPIRES)
+      throw new SecretsError('Invalid', `the annotation ${key} is not a label`, { hint: `use --${key}` });
+    if (value !== null) found.push([key, value]);
+    else if ((there[key] ?? '') !== '') found.push([key, '']);
+  }
+  if (write.description !== undefined) found.push([DESCRIPTION, write.description]);
+  if (write.expiresAt !== undefined) found.push([EXPIRES, write.expiresAt.toISOString()]);
+  for (const [key, value] of found) {
+    if (key === '' || /[\u0000-\u001f\u007f-\u009f]|\p{Surrogate}/u.test(key))
+      throw new SecretsError('Invalid', 'an annotation needs a name without control characters');
+    // The policy parser reads `..` in an annotation as a relative path and puts another text in its place.
+    if (
+      value.split('/').includes('..') ||
+      /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]|\p{Surrogate}/u.test(value)
+    )
+      throw new SecretsError(
+        'Invalid',
+        'conjur takes annotations without control characters and without .. between slashes',
+      );
+  }
+  return found.length === 0 ? undefined : Object.fromEntries(found);
+}
