@@ -139,9 +139,17 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
+/** OpenSSL's codes for a certificate that doesn't verify. */
+function isUntrusted(code: string): boolean {
+  return /CERT|SIGN|ISSUER|ALTNAME/.test(code);
+}
+
 /** Trust and name failures don't go away by asking again. */
 function isPermanent(thrown: unknown): boolean {
-  return /CERT|SIGNED|ISSUER|ALTNAME|ENOTFOUND|ERR_TLS|ERR_SSL|EPROTO|ERR_INVALID/.test(codeOf(thrown) ?? '');
+  return (
+    isUntrusted(codeOf(thrown) ?? '') ||
+    /ENOTFOUND|ERR_TLS|ERR_SSL|EPROTO|ERR_INVALID/.test(codeOf(thrown) ?? '')
+  );
 }
 
 function aborted(cause: unknown, maybeWritten: boolean): SecretsError {
@@ -154,7 +162,7 @@ function aborted(cause: unknown, maybeWritten: boolean): SecretsError {
 
 function unreachable(thrown: unknown, harmless: boolean): SecretsError {
   const code = codeOf(thrown) ?? '';
-  if (/CERT|SIGNED|ISSUER|ALTNAME/.test(code))
+  if (isUntrusted(code))
     return new SecretsError('Unavailable', `the server’s certificate is not trusted (${code})`, {
       hint: 'name its authority in CONJUR_CERT_FILE or the store’s ca setting',
       cause: thrown,

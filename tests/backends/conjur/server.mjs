@@ -235,6 +235,7 @@ https
         log.push(`${method} ${url} ${given.status}`);
         problems.push(...problemsOf(request, given));
         response.writeHead(given.status, {
+          Date: now().toUTCString(),
           ...given.headers,
           ...(given.type !== undefined && { 'Content-Type': given.type }),
           'Content-Length': given.body.length,
