@@ -2,11 +2,11 @@ import { createSign, generateKeyPairSync } from 'node:crypto';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { conjur as descriptor } from '../../src/providers/conjur/descriptor.ts';
-import { open } from '../../src/providers/conjur/index.ts';
-import type { Identity, Provider, StoreSettings } from '../../src/providers/provider.ts';
-import { ACCOUNT, type Conjur, startConjur } from '../backends/conjur.ts';
-import { contextFor, kindOf, readOne } from '../contract/suite.ts';
+import { conjur as descriptor } from '../../../src/providers/conjur/descriptor.ts';
+import { open } from '../../../src/providers/conjur/index.ts';
+import type { Identity, Provider, StoreSettings } from '../../../src/providers/provider.ts';
+import { ACCOUNT, type Conjur, startConjur } from '../../backends/conjur.ts';
+import { contextFor, kindOf, readOne } from '../../contract/suite.ts';
 
 describe('conjur sign-in', () => {
   let conjur: Conjur;
