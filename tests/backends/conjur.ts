@@ -1,12 +1,12 @@
 /** Starts the Conjur test server in TLS under an authority of its own, with a policy that the tests use. */
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import https from 'node:https';
 import { startServer } from './server.ts';
-import { makeTestCa, type TestCa } from './tls.ts';
+import { type KeyPair, makeCertificate } from './tls.ts';
 
 /** It is part of the project. */
 export const scenarioFiles: readonly string[] = [];
@@ -15,7 +15,10 @@ export const ACCOUNT = 'acme';
 
 export interface Conjur {
   readonly url: string;
-  readonly ca: TestCa;
+  /** The server's certificate, which is its own authority, and its key. */
+  readonly tls: KeyPair;
+  /** PEM file of the authority. */
+  readonly caFile: string;
   /** API keys by login: `admin`, `host/…`. */
   readonly keys: Readonly<Record<string, string>>;
   /** PEM of the key that authn-jwt/ci believes. */
@@ -67,7 +70,10 @@ const POLICY = `
 
 export async function startConjur(): Promise<Conjur> {
   const folder = mkdtempSync(join(tmpdir(), 'secrets-conjur-'));
-  const ca = makeTestCa(folder);
+  const tls = makeCertificate();
+  const [caFile, keyFile] = [join(folder, 'server.pem'), join(folder, 'server.key')];
+  writeFileSync(caFile, tls.cert);
+  writeFileSync(keyFile, tls.key, { mode: 0o600 });
   const pair = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const config = {
     jwt: {
@@ -90,7 +96,7 @@ export async function startConjur(): Promise<Conjur> {
     args: (port) => [
       fileURLToPath(new URL('conjur/server.mjs', import.meta.url)),
       ...['--port', `${port}`, '--account', ACCOUNT, '--config', configFile],
-      ...['--cert', join(folder, 'server.pem'), '--key', join(folder, 'server.key')],
+      ...['--cert', caFile, '--key', keyFile],
     ],
     ready: /^ready /m,
   });
@@ -106,7 +112,7 @@ export async function startConjur(): Promise<Conjur> {
         {
           method,
           headers: { ...headers, 'Content-Length': Buffer.byteLength(body) },
-          ca: readFileSync(ca.caFile),
+          ca: tls.cert,
         },
         (response) => {
           let text = '';
@@ -147,16 +153,22 @@ export async function startConjur(): Promise<Conjur> {
       keys[kind === 'host' ? `host/${rest.join(':')}` : rest.join(':')] = key;
     }
   };
-  await policy('root', POLICY);
+  try {
+    await policy('root', POLICY);
+  } catch (thrown) {
+    await server.stop();
+    throw thrown;
+  }
   return {
     url,
-    ca,
+    tls,
+    caFile,
     keys,
     jwtKey: pair.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
     env: (login = 'admin') => ({
       CONJUR_APPLIANCE_URL: url,
       CONJUR_ACCOUNT: ACCOUNT,
-      CONJUR_CERT_FILE: ca.caFile,
+      CONJUR_CERT_FILE: caFile,
       CONJUR_AUTHN_LOGIN: login,
       CONJUR_AUTHN_API_KEY: keys[login] ?? 'unknown',
     }),

@@ -10,6 +10,9 @@ describe('conjur', () => {
     itKeepsTheContract({
       open: () => kit.as('admin'),
       openStranger: () => kit.start({}, { ...kit.conjur.env(), CONJUR_AUTHN_API_KEY: 'x'.repeat(56) }),
+      upstream: () => ({ url: kit.conjur.url, ca: kit.conjur.tls.cert, tls: kit.conjur.tls }),
+      openThrough: (url) => kit.as('admin', { url }),
+      credentials: () => Object.values(kit.conjur.keys),
       openUnreachable: async () =>
         kit.start({ url: `https://127.0.0.1:${await freePort()}` }, kit.conjur.env()),
     });

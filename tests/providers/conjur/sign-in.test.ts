@@ -1,5 +1,5 @@
 import { createSign, generateKeyPairSync } from 'node:crypto';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { conjur as descriptor } from '../../../src/providers/conjur/descriptor.ts';
@@ -30,7 +30,7 @@ describe('conjur sign-in', () => {
   const server = (): Record<string, string> => ({
     CONJUR_APPLIANCE_URL: conjur.url,
     CONJUR_ACCOUNT: ACCOUNT,
-    CONJUR_CERT_FILE: conjur.ca.caFile,
+    CONJUR_CERT_FILE: conjur.caFile,
   });
   const netrc = (login = 'host/reader', url = conjur.url): string =>
     `# a comment machine ${url}/authn\nmachine other login x password y\nmachine ${url}/authn\n  login ${login}\n  password ${conjur.keys[login]}\n`;
@@ -115,7 +115,7 @@ describe('conjur sign-in', () => {
     ],
   ])('finds the server in a .conjurrc %s', async (_title, text) => {
     const key = { CONJUR_AUTHN_LOGIN: 'admin', CONJUR_AUTHN_API_KEY: conjur.keys['admin'] ?? '' };
-    file('.conjurrc', text(conjur.url, conjur.ca.caFile));
+    file('.conjurrc', text(conjur.url, conjur.caFile));
     expect((await who({}, key)).principal).toBe('acme:user:admin');
   });
 
@@ -160,9 +160,9 @@ describe('conjur sign-in', () => {
       message: expect.stringMatching(/^the server’s certificate is not trusted/),
       hint: expect.stringMatching(/CONJUR_CERT_FILE/),
     });
-    const pem = { ...rest, CONJUR_SSL_CERTIFICATE: readFileSync(conjur.ca.caFile, 'utf8') };
+    const pem = { ...rest, CONJUR_SSL_CERTIFICATE: conjur.tls.cert };
     expect((await who({}, pem)).principal).toBe('acme:user:admin');
-    expect((await who({ ca: conjur.ca.caFile }, rest)).principal).toBe('acme:user:admin');
+    expect((await who({ ca: conjur.caFile }, rest)).principal).toBe('acme:user:admin');
   });
 
   describe('with an access token', () => {
