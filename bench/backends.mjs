@@ -1,7 +1,8 @@
 // The servers that `npm run bench` measures against, as `npm run backends` installed them.
-import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -71,4 +72,37 @@ export async function startAws() {
     AWS_SECRET_ACCESS_KEY: 'bench',
   };
   return { store: 'aws', env, stop: server.stop };
+}
+
+/** The Conjur server of the tests, in TLS under an authority of its own; it needs no installation. */
+export async function startConjur() {
+  const folder = mkdtempSync(join(tmpdir(), 'secrets-bench-conjur-'));
+  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+  const files = ['-keyout', key, '-out', cert, '-days', '2', '-subj', '/CN=secrets bench'];
+  execFileSync(
+    'openssl',
+    [
+      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'],
+      ...[...files, '-addext', 'subjectAltName=IP:127.0.0.1'],
+    ],
+    { stdio: 'pipe' },
+  );
+  const port = await freePort();
+  const script = join(root, 'tests/backends/conjur/server.mjs');
+  const args = [script, '--port', String(port), '--account', 'bench', '--cert', cert, '--key', key];
+  const server = await start(process.execPath, args, (output) => /^ready .*$/m.test(output));
+  const env = {
+    CONJUR_APPLIANCE_URL: `https://127.0.0.1:${port}`,
+    CONJUR_ACCOUNT: 'bench',
+    CONJUR_CERT_FILE: cert,
+    // What makes the platform's fetch believe it.
+    NODE_EXTRA_CA_CERTS: cert,
+    CONJUR_AUTHN_LOGIN: 'admin',
+    CONJUR_AUTHN_API_KEY: JSON.parse(/^ready (.*)$/m.exec(server.output())[1]).apiKey,
+  };
+  const stop = () => {
+    server.stop();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { store: 'conjur', env, stop };
 }

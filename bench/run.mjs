@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { rolldown } from 'rolldown';
-import { startAws, startVault } from './backends.mjs';
+import { startAws, startConjur, startVault } from './backends.mjs';
 
 const { values: flags } = parseArgs({
   options: { runs: { type: 'string', default: '25' }, json: { type: 'boolean' } },
@@ -104,6 +104,17 @@ client.read('secret/data/bench/value').then((answer) => {
   process.stdout.write(answer.data.data.value);
 });
 `;
+const conjurScript = `
+const { CONJUR_APPLIANCE_URL: url, CONJUR_AUTHN_LOGIN: login, CONJUR_AUTHN_API_KEY: key } = process.env;
+const signIn = fetch(url + '/authn/bench/' + encodeURIComponent(login) + '/authenticate', {
+  method: 'POST', body: key, headers: { 'Content-Type': 'text/plain', 'Accept-Encoding': 'base64' },
+});
+signIn.then((answer) => answer.text()).then(async (token) => {
+  const headers = { Authorization: 'Token token="' + token + '"' };
+  const answer = await fetch(url + '/secrets/bench/variable/bench%2Fvalue', { headers });
+  process.stdout.write(await answer.text());
+});
+`;
 
 const closing = [];
 try {
@@ -117,9 +128,10 @@ try {
     { name: 'secrets get', args: [program, 'get', 'bench/value'], expect: 'the-value' },
   ]);
 
-  for (const { title, start, source } of [
+  for (const { title, start, source, own = "the SDK's ten-line script" } of [
     { title: 'get on aws', start: startAws, source: awsScript },
     { title: 'get on vault', start: startVault, source: vaultScript },
+    { title: 'get on conjur', start: startConjur, source: conjurScript, own: 'a ten-line script with fetch' },
   ]) {
     const backend = await start();
     if (backend === undefined) {
@@ -132,7 +144,7 @@ try {
     if (written.code !== 0) throw new Error(`put on ${backend.store} failed: ${written.stderr}`);
     const script = await bundleScript(backend.store, source);
     await compare(title, 1.15, [
-      { name: "the SDK's ten-line script, bundled", args: [script], env, expect: 'the-value' },
+      { name: `${own}, bundled`, args: [script], env, expect: 'the-value' },
       {
         name: 'secrets get',
         args: [program, 'get', `${backend.store}://bench/value`],

@@ -1,5 +1,4 @@
-import { isJsonObject } from '../../core/json.ts';
-import type { ProviderDescriptor, TrustItem } from '../provider.ts';
+import type { ProviderDescriptor, StoreSettings, TrustItem } from '../provider.ts';
 
 /** CyberArk Conjur, now CyberArk Secrets Manager: Open Source, Self-Hosted and SaaS share the REST API. */
 export const conjur: ProviderDescriptor = {
@@ -22,14 +21,13 @@ export const conjur: ProviderDescriptor = {
     const add = (setting: string, value: unknown, effect: string): void => {
       if (typeof value === 'string') items.push({ setting, value, effect });
     };
-    const { auth } = settings;
+    // Checked by the schema to be a map.
+    const auth = (settings['auth'] ?? {}) as StoreSettings;
     add('url', settings['url'], 'your Conjur credential is sent to this server');
     add('ca', settings['ca'], 'servers with a certificate of this authority are believed');
-    if (isJsonObject(auth)) {
-      add('auth.netrc', auth['netrc'], 'a login and API key are read from this file and sent to the server');
-      add('auth.token-file', auth['token-file'], 'this file is sent to the server as an access token');
-      add('auth.jwt-file', auth['jwt-file'], 'this file is sent to the server as a JWT');
-    }
+    add('auth.netrc', auth['netrc'], 'a login and API key are read from this file and sent to the server');
+    add('auth.token-file', auth['token-file'], 'this file is sent to the server as an access token');
+    add('auth.jwt-file', auth['jwt-file'], 'this file is sent to the server as a JWT');
     return items;
   },
   schema: async () => (await import('./settings.ts')).settingsSchema,
