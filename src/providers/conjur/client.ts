@@ -373,7 +373,7 @@ function translate(answer: Answer, writes: boolean): SecretsError {
     case 401:
       return new SecretsError('Unauthenticated', 'Conjur does not know the caller');
     case 404:
-      return new SecretsError('NotFound', said || 'not found');
+      return isForeign(answer) ? notConjur() : new SecretsError('NotFound', said || 'not found');
     case 409:
       return new SecretsError('Conflict', said || 'somebody else changes it');
     case 413:

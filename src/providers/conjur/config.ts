@@ -105,12 +105,13 @@ export function checkUrl(written: string | undefined): string {
     throw new SecretsError('Usage', 'the Conjur URL must not hold a user name or password');
   if (url.search !== '' || url.hash !== '')
     throw new SecretsError('Usage', 'the Conjur URL must end with its path');
-  return url.href.replace(/\/+$/, '');
+  const checked = url.href.replace(/\/+$/, '');
+  return isCloud(checked) && url.pathname === '/' ? `${checked}/api` : checked;
 }
 
-/** CyberArk's SaaS has one account, of that name. */
+/** Whether this is CyberArk's SaaS, which has one account, `conjur`, and its API under `/api`. */
 function isCloud(url: string): boolean {
-  return /\.(secretsmgr|secretsmanager)(\.[a-z0-9-]+)*\.cyberark\.cloud$/.test(new URL(url).hostname);
+  return /(\.secretsmgr|-secretsmanager)\.cyberark\.cloud$/.test(new URL(url).hostname);
 }
 
 /** A .conjurrc: a flat YAML map. The YAML library is only loaded for one that is written in an uncommon way. */

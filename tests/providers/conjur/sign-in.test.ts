@@ -1,8 +1,11 @@
 import { createSign, generateKeyPairSync } from 'node:crypto';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { conjur as descriptor } from '../../../src/providers/conjur/descriptor.ts';
+import { readConfig } from '../../../src/providers/conjur/config.ts';
 import { open } from '../../../src/providers/conjur/index.ts';
 import type { Identity, Provider, StoreSettings } from '../../../src/providers/provider.ts';
 import { ACCOUNT, type Conjur, startConjur } from '../../backends/conjur.ts';
@@ -145,6 +148,23 @@ describe('conjur sign-in', () => {
   });
 
   test.each([
+    ['https://acme.secretsmgr.cyberark.cloud', 'https://acme.secretsmgr.cyberark.cloud/api', 'conjur'],
+    ['acme-secretsmanager.cyberark.cloud/api/', 'https://acme-secretsmanager.cyberark.cloud/api', 'conjur'],
+    ['conjur.example.com/path/', 'https://conjur.example.com/path', undefined],
+    [
+      'https://secretsmgr.cyberark.cloud.example.com',
+      'https://secretsmgr.cyberark.cloud.example.com',
+      undefined,
+    ],
+  ])('reads the URL %s as the CLI does', async (written, url, account) => {
+    const config = readConfig({ url: written }, contextFor({}, home));
+    if (account === undefined) await expect(config).rejects.toMatchObject({ message: 'no Conjur account' });
+    else expect(await config).toMatchObject({ url, account });
+    const named = await readConfig({ url: written, account: 'acme' }, contextFor({}, home));
+    expect(named).toMatchObject({ url, account: 'acme' });
+  });
+
+  test.each([
     ['http://conjur.example.com', /must be https/],
     ['https://exa mple', /not a URL/],
     ['https://user:pw@conjur.example.com', /must not hold/],
@@ -206,6 +226,28 @@ describe('conjur sign-in', () => {
       file('token', await tokenOf());
       expect(await kindOf(renewed.identity(now()))).toBe('no error');
     });
+  });
+
+  test('takes a page for somebody else’s, not for a missing secret', async () => {
+    const web = createServer((_, response) => {
+      response.writeHead(404, { 'Content-Type': 'text/html' }).end('<title>Not here</title>');
+    });
+    await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(web.address() as AddressInfo).port}`;
+    const { CONJUR_AUTHN_API_KEY: _, ...rest } = conjur.env();
+    const token = await conjur.api('POST', `/authn/${ACCOUNT}/admin/authenticate`, conjur.keys['admin'], {
+      'Content-Type': 'text/plain',
+    });
+    try {
+      for (const env of [conjur.env(), { ...rest, CONJUR_AUTHN_TOKEN: token }])
+        await expect(readOne(start({ url }, env), { name: 'a' })).rejects.toMatchObject({
+          kind: 'Unavailable',
+          message: 'the server’s answer is not Conjur’s',
+        });
+    } finally {
+      web.closeAllConnections();
+      web.close();
+    }
   });
 
   test('keeps a token for many calls, and fetches a new one when it has ended', async () => {
