@@ -1,15 +1,19 @@
 import { open } from '../../src/providers/aws/index.ts';
+import type { AwsProvider } from '../../src/providers/aws/provider.ts';
 import { aws as descriptor } from '../../src/providers/aws/descriptor.ts';
-import type { Provider, StoreSettings } from '../../src/providers/provider.ts';
+import type { Provider, SecretRequest, StoreSettings } from '../../src/providers/provider.ts';
 import { type Aws, type Env, scenarioFiles, startAws } from '../backends/aws.ts';
 import { describeWith, freePort } from '../backends/server.ts';
-import { contextFor, itKeepsTheContract, readOne } from '../contract/suite.ts';
+import { startFaultProxy } from '../contract/fault-proxy.ts';
+import { contextFor, itKeepsTheContract, kindOf, readOne } from '../contract/suite.ts';
+
+type Sdk = typeof import('@aws-sdk/client-secrets-manager');
 
 describeWith('aws', scenarioFiles, () => {
   let aws: Aws;
   const opened: Provider[] = [];
   const now = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(20_000) });
-  const start = (env: Env, settings: StoreSettings = {}): Provider => {
+  const start = (env: Env, settings: StoreSettings = {}): AwsProvider => {
     const provider = open(settings, contextFor(env, '/nonexistent'));
     opened.push(provider);
     return provider;
@@ -66,17 +70,171 @@ describeWith('aws', scenarioFiles, () => {
     }
   });
 
-  test('a pending version is not what current readers get', async () => {
+  describe('as others leave it', () => {
+    /** AWS's own client, in the place of its console or of a rotation function. */
+    const theirs = async <T>(
+      work: (sdk: Sdk, client: InstanceType<Sdk['SecretsManagerClient']>) => Promise<T>,
+    ) => {
+      process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
+      const sdk = await import('@aws-sdk/client-secrets-manager');
+      const client = new sdk.SecretsManagerClient({
+        endpoint: aws.url,
+        region: 'eu-west-1',
+        credentials: {
+          accessKeyId: aws.admin['AWS_ACCESS_KEY_ID'] ?? '',
+          secretAccessKey: aws.admin['AWS_SECRET_ACCESS_KEY'] ?? '',
+        },
+      });
+      try {
+        return await work(sdk, client);
+      } finally {
+        client.destroy();
+      }
+    };
+    const text = async (request: SecretRequest): Promise<string> =>
+      Buffer.from((await readOne(start(aws.admin), request)).value).toString();
+
+    test('AWSPENDING on a current version, as a rotation leaves it, is no pending version', async () => {
+      const store = start(aws.admin);
+      const name = 'rotated/by/aws';
+      const { id } = await store.put(name, { value: Buffer.from('now') }, now());
+      await theirs((sdk, client) =>
+        client.send(
+          new sdk.UpdateSecretVersionStageCommand({
+            SecretId: name,
+            VersionStage: 'AWSPENDING',
+            MoveToVersionId: id,
+          }),
+        ),
+      );
+      expect(await kindOf(readOne(store, { name, stage: 'pending' }))).toBe('NotFound');
+      expect((await readOne(store, { name })).stages).toEqual(['current']);
+      await store.put(name, { value: Buffer.from('later') }, now());
+      expect(await kindOf(readOne(store, { name, stage: 'pending' }))).toBe('NotFound');
+      const claim = await store.put(
+        name,
+        { value: Buffer.from('next'), stage: 'pending', ifAbsent: true },
+        now(),
+      );
+      expect(await text({ name, stage: 'pending' })).toBe('next');
+      await store.makeCurrent(name, claim.id, now());
+      const described = await theirs((sdk, client) =>
+        client.send(new sdk.DescribeSecretCommand({ SecretId: name })),
+      );
+      expect(
+        Object.values(described.VersionIdsToStages ?? {})
+          .flat()
+          .toSorted(),
+      ).toEqual(['AWSCURRENT', 'AWSPREVIOUS']);
+    });
+
+    test('a secret without any version takes no pending one, and its first is current', async () => {
+      const store = start(aws.admin);
+      const name = 'made/by/terraform';
+      await theirs((sdk, client) => client.send(new sdk.CreateSecretCommand({ Name: name })));
+      expect(await kindOf(readOne(store, { name }))).toBe('NotFound');
+      const pending = { value: Buffer.from('x'), stage: 'pending' } as const;
+      expect(await kindOf(store.put(name, pending, now()))).toBe('Unsupported');
+      await store.put(name, { value: Buffer.from('first') }, now());
+      expect(await text({ name })).toBe('first');
+    });
+
+    test('another’s label is a stage', async () => {
+      const store = start(aws.admin);
+      const { id } = await store.put('labelled', { value: Buffer.from('v') }, now());
+      await theirs((sdk, client) =>
+        client.send(
+          new sdk.UpdateSecretVersionStageCommand({
+            SecretId: 'labelled',
+            VersionStage: 'canary',
+            MoveToVersionId: id,
+          }),
+        ),
+      );
+      expect(await text({ name: 'labelled', stage: 'canary' })).toBe('v');
+      expect((await readOne(store, { name: 'labelled' })).stages).toEqual(['current', 'canary']);
+    });
+
+    test('no label of ours is left after writes under a condition, won or lost', async () => {
+      const store = start(aws.admin);
+      const name = 'labels/left';
+      const { id } = await store.put(name, { value: Buffer.from('0') }, now());
+      const writes = Array.from({ length: 6 }, (_, index) =>
+        kindOf(store.put(name, { value: Buffer.from(`${index}`), ifVersion: id }, now())),
+      );
+      expect((await Promise.all(writes)).filter((kind) => kind === 'no error').length).toBe(1);
+      const described = await theirs((sdk, client) =>
+        client.send(new sdk.DescribeSecretCommand({ SecretId: name })),
+      );
+      expect(
+        Object.values(described.VersionIdsToStages ?? {})
+          .flat()
+          .toSorted(),
+      ).toEqual(['AWSCURRENT', 'AWSPREVIOUS']);
+    });
+  });
+
+  test('twenty secrets a call, and one for what the batch did not give', async () => {
     const store = start(aws.admin);
-    await store.put('rotated', { value: Buffer.from('now') }, now());
-    await store.put('rotated', { value: Buffer.from('next'), stage: 'pending' }, now());
-    expect(Buffer.from((await readOne(store, { name: 'rotated' })).value).toString()).toBe('now');
-    expect(Buffer.from((await readOne(store, { name: 'rotated', stage: 'pending' })).value).toString()).toBe(
-      'next',
-    );
+    const names = Array.from({ length: 45 }, (_, index) => `batch/${index}`);
+    for (const name of names) await store.put(name, { value: Buffer.from(name) }, now());
+    const proxy = await startFaultProxy({ url: aws.url });
+    try {
+      const through = start({ ...aws.admin, AWS_ENDPOINT_URL: proxy.url });
+      const asked = [...names, 'batch/none'].map((name) => ({ name }));
+      const results = await through.get(asked, now());
+      expect(results.filter(({ ok }) => ok).length).toBe(45);
+      expect(proxy.requests.length).toBe(Math.ceil(46 / 20) + 1);
+    } finally {
+      await proxy.stop();
+    }
+  });
+
+  test('a write whose answers are lost again and again is one version', async () => {
+    const store = start(aws.admin);
+    await store.put('lost/often', { value: Buffer.from('old') }, now());
+    const proxy = await startFaultProxy({ url: aws.url });
+    try {
+      proxy.fault('lost', { times: 3 });
+      const through = start({ ...aws.admin, AWS_ENDPOINT_URL: proxy.url });
+      const { id } = await through.put('lost/often', { value: Buffer.from('new') }, now());
+      expect(proxy.requests.length).toBe(4);
+      const ids: string[] = [];
+      for await (const version of store.history('lost/often', now())) ids.push(version.id);
+      expect(ids.length).toBe(2);
+      expect((await readOne(store, { name: 'lost/often' })).id).toBe(id);
+    } finally {
+      await proxy.stop();
+    }
+  });
+
+  test('what leads elsewhere, or makes you somebody else, needs trust', () => {
+    const settings = {
+      region: 'eu-west-1',
+      endpoint: 'https://a.example',
+      'sts-endpoint': 'https://b.example',
+      'assume-role': 'arn:aws:iam::123456789012:role/r',
+    };
+    expect(descriptor.trustItems(settings).map(({ setting, value }) => [setting, value])).toEqual([
+      ['endpoint', 'https://a.example'],
+      ['sts-endpoint', 'https://b.example'],
+      ['assume-role', 'arn:aws:iam::123456789012:role/r'],
+    ]);
+    expect(descriptor.trustItems({ region: 'eu-west-1', profile: 'p' })).toEqual([]);
+  });
+
+  test('a store’s endpoint is not taken for that of STS, unless it is on loopback', async () => {
+    const { AWS_ENDPOINT_URL: url = '', ...env } = aws.admin;
+    const settings = { endpoint: url };
+    expect((await start(env, settings).identity(now())).principal).toMatch(/user\/admin$/);
+    const elsewhere = { endpoint: 'https://secrets.example', 'sts-endpoint': url };
+    expect((await start(env, elsewhere).identity(now())).principal).toMatch(/user\/admin$/);
   });
 
   test('refuses plain http beyond this machine', () => {
-    expect(() => open({ endpoint: 'http://example.com' }, contextFor({}, '/nonexistent'))).toThrow(/https/);
+    for (const setting of ['endpoint', 'sts-endpoint'])
+      expect(() => open({ [setting]: 'http://example.com' }, contextFor({}, '/nonexistent'))).toThrow(
+        /https/,
+      );
   });
 });

@@ -22,13 +22,12 @@ export const aws: ProviderDescriptor = {
   native,
   trustItems: (settings) => {
     const items: TrustItem[] = [];
-    const { endpoint, 'assume-role': role } = settings;
-    if (typeof endpoint === 'string')
-      items.push({
-        setting: 'endpoint',
-        value: endpoint,
-        effect: 'requests signed by you are sent to this server',
-      });
+    for (const setting of ['endpoint', 'sts-endpoint']) {
+      const value = settings[setting];
+      if (typeof value === 'string')
+        items.push({ setting, value, effect: 'requests signed by you are sent to this server' });
+    }
+    const { 'assume-role': role } = settings;
     if (typeof role === 'string')
       items.push({
         setting: 'assume-role',

@@ -2,7 +2,7 @@
 import { SecretsError } from '../../core/errors.ts';
 
 const UNAUTHENTICATED =
-  /^(UnrecognizedClientException|InvalidClientTokenId|InvalidSignatureException|SignatureDoesNotMatch|ExpiredToken(Exception)?|CredentialsProviderError|TokenProviderError|IncompleteSignature|MissingAuthenticationToken(Exception)?)$/;
+  /^(UnrecognizedClientException|InvalidClientTokenId|InvalidSignatureException|SignatureDoesNotMatch|ExpiredToken(Exception)?|InvalidIdentityToken(Exception)?|IDPRejectedClaim(Exception)?|IncompleteSignature|MissingAuthenticationToken(Exception)?)$/;
 /** Name of the error of an answer that is longer than any of AWS. */
 export const TOO_LONG = 'AnswerTooLong';
 const DOUBT = '; the change may have been made';
@@ -36,6 +36,17 @@ export function translate(thrown: unknown, source: string): SecretsError {
       'Unauthenticated',
       `AWS does not accept the credential (${source})`,
       'sign in again, or set AWS_PROFILE',
+    );
+  if (
+    name === 'CredentialsProviderError' ||
+    name === 'TokenProviderError' ||
+    code === 'ENOENT' ||
+    code === 'EACCES'
+  )
+    return fail(
+      'Unauthenticated',
+      `no AWS credential (${source}): ${text}`,
+      /sso/i.test(text) ? 'aws sso login' : 'sign in, or set AWS_PROFILE: secrets doctor',
     );
   if (name === 'LimitExceededException') return fail('Invalid', `a quota of AWS is reached: ${text}`);
   if (/throttl|TooManyRequests/i.test(name ?? '') || status === 429)

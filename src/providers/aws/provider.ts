@@ -281,26 +281,44 @@ export class AwsProvider implements Provider {
   }
 
   async diagnose({ signal }: CallOptions): Promise<readonly Finding[]> {
-    const look = async (check: string, work: () => Promise<string>): Promise<Finding> => {
+    const findings: Finding[] = [];
+    const look = async (check: string, work: () => Promise<Omit<Finding, 'check'>>): Promise<boolean> => {
       try {
-        return { check, status: 'ok', detail: await work() };
+        findings.push({ check, ...(await work()) });
+        return true;
       } catch (thrown) {
-        const error = toSecretsError(thrown);
-        return { check, status: 'fail', detail: error.message, hint: error.hint };
+        const { kind, message, hint } = toSecretsError(thrown);
+        findings.push({ check, status: 'fail', detail: message, hint });
+        return kind !== 'Unauthenticated' && kind !== 'Usage';
       }
     };
-    return [
-      await look('credential', async () => {
-        const { principal, source } = await this.#service.identity(signal);
-        return `${principal} from ${source}`;
-      }),
-      await look('service', async () => {
-        await this.#service.read(signal, ({ sdk, client }, http) =>
+    const usable = await look('credential', async () => {
+      const { principal, source } = await this.#service.identity(signal);
+      return { status: 'ok', detail: `${principal} from ${source}` };
+    });
+    if (!usable) return findings;
+    await look('service', async () => {
+      await this.#service
+        .read(signal, ({ sdk, client }, http) =>
           client.send(new sdk.ListSecretsCommand({ MaxResults: 1 }), http),
-        );
-        return 'secrets can be listed';
-      }),
-    ];
+        )
+        .catch((thrown: unknown) => {
+          // Least privilege reads single secrets, and lists none.
+          if (toSecretsError(thrown).kind !== 'Denied') throw thrown;
+        });
+      const { region, endpoint } = await this.#service.circumstances(signal);
+      return { status: 'ok', detail: `${region} answers at ${endpoint}` };
+    });
+    await look('clock', async () => {
+      const { clock } = await this.#service.circumstances(signal);
+      if (clock === 0) return { status: 'ok', detail: 'agrees with AWS’s' };
+      return {
+        status: 'warn',
+        detail: `is ${Math.abs(clock)} s ${clock > 0 ? 'behind' : 'ahead of'} AWS’s`,
+        hint: 'set it: AWS refuses requests that are more than five minutes off',
+      };
+    });
+    return findings;
   }
 
   close(): Promise<void> {

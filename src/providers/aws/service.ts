@@ -3,13 +3,12 @@ import { setMaxListeners } from 'node:events';
 import { pipeline, Readable, Transform } from 'node:stream';
 import { SecretsError } from '../../core/errors.ts';
 import type { Identity, ProviderContext } from '../provider.ts';
-import { inDoubt, TOO_LONG, translate } from './errors.ts';
+import { AwsCredentials } from './credentials.ts';
+import { inDoubt, TOO_LONG, translate, understood } from './errors.ts';
 import type { AwsSettings } from './settings.ts';
 
 type Sdk = typeof import('@aws-sdk/client-secrets-manager');
 type Client = InstanceType<Sdk['SecretsManagerClient']>;
-type Config = NonNullable<ConstructorParameters<Sdk['SecretsManagerClient']>[0]>;
-type Credentials = NonNullable<Config['credentials']>;
 
 export interface Opened {
   readonly sdk: Sdk;
@@ -24,31 +23,26 @@ const MAX_ANSWER = 16 * 1024 * 1024;
 export class AwsService {
   readonly #settings: AwsSettings;
   readonly #context: ProviderContext;
+  readonly #credentials: AwsCredentials;
   readonly #endpoint: string | undefined;
+  readonly #stsEndpoint: string | undefined;
   #opened: Promise<Opened> | undefined;
 
   constructor(settings: AwsSettings, context: ProviderContext) {
     this.#settings = settings;
     this.#context = context;
+    this.#credentials = new AwsCredentials(settings, context);
     const { env } = context;
     this.#endpoint = checkEndpoint(
       settings.endpoint ?? env['AWS_ENDPOINT_URL_SECRETS_MANAGER'] ?? env['AWS_ENDPOINT_URL'],
     );
-  }
-
-  /** Where the credential comes from, for people. */
-  get source(): string {
-    const { profile, 'assume-role': role } = this.#settings;
-    const { env } = this.#context;
-    const base =
-      profile !== undefined
-        ? `profile ${profile}`
-        : this.#static() !== undefined
-          ? 'environment variables'
-          : env['AWS_PROFILE'] !== undefined
-            ? `profile ${env['AWS_PROFILE']}`
-            : 'the default credential chain';
-    return role === undefined ? base : `role ${role} assumed with ${base}`;
+    const { endpoint } = settings;
+    const emulator = URL.canParse(endpoint ?? '') && isLoopback(new URL(endpoint ?? '').hostname);
+    this.#stsEndpoint = checkEndpoint(
+      settings['sts-endpoint'] ??
+        env['AWS_ENDPOINT_URL_STS'] ??
+        (emulator ? endpoint : env['AWS_ENDPOINT_URL']),
+    );
   }
 
   /** Runs a request that changes nothing; what it throws is a SecretsError. */
@@ -65,7 +59,10 @@ export class AwsService {
           hint: 'try again, or allow more with --timeout',
           cause: thrown,
         });
-      throw translate(thrown, this.source);
+      // If AWS has answered, the SDK has a credential, and knows where it came from.
+      if ((thrown as { $metadata?: unknown }).$metadata !== undefined)
+        await Promise.race([this.#noteCredential().catch(ignore), stopped]).catch(ignore);
+      throw translate(thrown, this.#credentials.source);
     } finally {
       stop();
     }
@@ -88,24 +85,36 @@ export class AwsService {
   async identity(signal: AbortSignal): Promise<Identity> {
     return this.read(signal, async ({ client }, http) => {
       const { STSClient, GetCallerIdentityCommand } = await import('@aws-sdk/client-sts');
-      const { env } = this.#context;
-      const endpoint = this.#settings.endpoint ?? env['AWS_ENDPOINT_URL_STS'] ?? env['AWS_ENDPOINT_URL'];
-      const sts = new STSClient({
-        region: await client.config.region(),
-        credentials: client.config.credentials,
-        ...(endpoint !== undefined && { endpoint }),
-      });
+      const region = await client.config.region();
+      const sts = new STSClient({ ...this.#sts(region), region, credentials: client.config.credentials });
+      // Another client, the same stack as far as this goes.
+      guard(sts as never);
       try {
-        const { Arn, Account } = await sts.send(new GetCallerIdentityCommand({}), http);
+        const { Arn: principal, Account: account } = await sts.send(new GetCallerIdentityCommand({}), http);
+        understood(typeof principal === 'string');
+        const { expiration } = await this.#noteCredential();
         return {
-          principal: Arn ?? 'unknown',
-          source: this.source,
-          details: { account: Account ?? 'unknown' },
+          principal,
+          source: this.#credentials.source,
+          details: {
+            account: account ?? 'unknown',
+            region,
+            ...(expiration !== undefined && { expires: expiration.toISOString() }),
+          },
         };
       } finally {
         sts.destroy();
       }
     });
+  }
+
+  /** Where requests go, and how far this machine's clock is off, in seconds, as far as AWS's answers have told. */
+  async circumstances(signal: AbortSignal): Promise<{ region: string; endpoint: string; clock: number }> {
+    return this.read(signal, async ({ client }) => ({
+      region: await client.config.region(),
+      endpoint: this.#endpoint ?? 'AWS’s own endpoint',
+      clock: Math.round(client.config.systemClockOffset / 1000),
+    }));
   }
 
   async close(): Promise<void> {
@@ -119,48 +128,54 @@ export class AwsService {
     const sdk = await import('@aws-sdk/client-secrets-manager');
     const { env } = this.#context;
     const region = this.#settings.region ?? env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'];
-    const profile = this.#settings.profile ?? env['AWS_PROFILE'];
-    const credentials = await this.#credentials(region);
+    const { profile } = this.#credentials;
+    const credentials = await this.#credentials.provide(this.#sts(region));
     const client = new sdk.SecretsManagerClient({
       maxAttempts: 4,
+      // The SDK would warn on stderr of both a profile and keys.
+      logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
       ...(region !== undefined && { region }),
       ...(profile !== undefined && { profile }),
       ...(this.#endpoint !== undefined && { endpoint: this.#endpoint }),
       ...(credentials !== undefined && { credentials }),
     });
-    client.middlewareStack.add(
-      (next) => async (args) => {
-        const result = await next(args);
-        const answer = result.response as { body?: unknown };
-        if (answer.body instanceof Readable) answer.body = limited(answer.body);
-        return result;
-      },
-      // Nearest to the network: what comes after reads the limited body.
-      { name: 'limitAnswer', step: 'deserialize', priority: 'low' },
-    );
+    guard(client);
     return { sdk, client };
   }
 
-  /** Keys straight from the variables, unless a profile is asked for: no need to load the chain for them. */
-  #static(): { accessKeyId: string; secretAccessKey: string; sessionToken?: string } | undefined {
-    const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: key, AWS_SESSION_TOKEN: token } = this.#context.env;
-    if (this.#settings.profile !== undefined || !id || !key) return undefined;
-    return { accessKeyId: id, secretAccessKey: key, ...(token && { sessionToken: token }) };
+  /** Settings of STS clients. A store's endpoint is that of Secrets Manager, unless it is an emulator's. */
+  #sts(region: string | undefined): { region?: string; endpoint?: string } {
+    return {
+      ...(region !== undefined && { region }),
+      ...(this.#stsEndpoint !== undefined && { endpoint: this.#stsEndpoint }),
+    };
   }
 
-  async #credentials(region: string | undefined): Promise<Credentials | undefined> {
-    const { profile, 'assume-role': role } = this.#settings;
-    const fixed = this.#static();
-    if (role === undefined) return fixed;
-    const { fromTemporaryCredentials, fromNodeProviderChain } = await import('@aws-sdk/credential-providers');
-    const { env } = this.#context;
-    const endpoint = this.#settings.endpoint ?? env['AWS_ENDPOINT_URL_STS'] ?? env['AWS_ENDPOINT_URL'];
-    return fromTemporaryCredentials({
-      params: { RoleArn: role, RoleSessionName: 'secrets' },
-      masterCredentials: fixed ?? fromNodeProviderChain(profile === undefined ? {} : { profile }),
-      clientConfig: { ...(region !== undefined && { region }), ...(endpoint !== undefined && { endpoint }) },
-    });
+  /** The credential in use; the SDK keeps it, so that asking costs nothing. */
+  async #noteCredential(): Promise<{ readonly expiration?: Date | undefined }> {
+    const { client } = (await this.#opened) as Opened;
+    const credential = await client.config.credentials();
+    this.#credentials.note(credential);
+    return credential;
   }
+}
+
+const ignore = (): void => undefined;
+
+/** Watches what goes to the network and what comes from it, closest to it: after signing, before parsing. */
+function guard(client: Pick<Client, 'middlewareStack'>): void {
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      // The endpoint may come from a file of the user that only the SDK has read.
+      const { protocol, hostname } = args.request as { protocol?: string; hostname?: string };
+      if (protocol !== 'https:' && !isLoopback(hostname ?? '')) throw needsHttps();
+      const result = await next(args);
+      const answer = result.response as { body?: unknown };
+      if (answer.body instanceof Readable) answer.body = limited(answer.body);
+      return result;
+    },
+    { name: 'guard', step: 'deserialize', priority: 'low' },
+  );
 }
 
 /** Rejects when the signal aborts; `stop` lets go of it. */
@@ -188,12 +203,19 @@ function limited(body: Readable): Readable {
   return pipeline(body, limit, () => undefined);
 }
 
+function isLoopback(hostname: string): boolean {
+  return /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
+}
+
+function needsHttps(): SecretsError {
+  return new SecretsError('Usage', 'the AWS endpoint must be an https URL', {
+    hint: 'plain http is for loopback addresses only',
+  });
+}
+
 function checkEndpoint(endpoint: string | undefined): string | undefined {
   if (endpoint === undefined || endpoint === '') return undefined;
   const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
-  const loopback = url !== undefined && /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname);
-  if (url?.protocol === 'https:' || (url?.protocol === 'http:' && loopback)) return endpoint;
-  throw new SecretsError('Usage', 'the AWS endpoint must be an https URL', {
-    hint: 'plain http is for loopback addresses only',
-  });
+  if (url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname))) return endpoint;
+  throw needsHttps();
 }

@@ -7,9 +7,14 @@ export const settingsSchema = v.strictObject({
   region: v.pipe(v.optional(text), v.description('region; default $AWS_REGION or the profile’s')),
   profile: v.pipe(v.optional(text), v.description('profile of ~/.aws/config; default $AWS_PROFILE')),
   'assume-role': v.pipe(v.optional(text), v.description('ARN of a role to assume')),
+  'external-id': v.pipe(v.optional(text), v.description('external id that the role asks for')),
   endpoint: v.pipe(
     v.optional(text),
     v.description('URL in place of the region’s; default $AWS_ENDPOINT_URL'),
+  ),
+  'sts-endpoint': v.pipe(
+    v.optional(text),
+    v.description('URL of STS; default $AWS_ENDPOINT_URL_STS, or an endpoint on loopback'),
   ),
   prefix: v.pipe(v.optional(text), v.description('put before every name, and taken off in lists')),
 });
@@ -19,6 +24,8 @@ export interface AwsSettings {
   readonly region?: string;
   readonly profile?: string;
   readonly 'assume-role'?: string;
+  readonly 'external-id'?: string;
   readonly endpoint?: string;
+  readonly 'sts-endpoint'?: string;
   readonly prefix?: string;
 }

@@ -11,6 +11,8 @@ import flask
 from moto.core import authorization, exceptions
 from moto.secretsmanager import models, responses
 from moto.server import main
+from moto.sts.exceptions import STSClientError
+from moto.sts.responses import TokenResponse as STSResponse
 
 MAX_VALUE = 65_536
 JSON_NAMES = {
@@ -54,7 +56,8 @@ def name_the_secret():
 
     def check(self, resource="*"):
         if "secretsmanager" in str(self.headers.get("X-Amz-Target", "")):
-            wanted = json.loads(self.body or "{}").get("SecretId")
+            body = json.loads(self.body or "{}")
+            wanted = body.get("SecretId") or body.get("Name")
             if wanted:
                 known = models.secretsmanager_backends[self.current_account][self.region].secrets
                 if wanted in known:
@@ -66,6 +69,27 @@ def name_the_secret():
         return original(self, resource)
 
     mixin._authenticate_and_authorize_normal_action = check
+
+
+def sign_in_with_a_token():
+    """AssumeRoleWithWebIdentity carries no signature, which moto demands; and a token, which moto never reads."""
+    mixin = authorization.ActionAuthenticatorMixin
+    original = mixin._authenticate_and_authorize_action
+
+    def check(self, *args, **kwargs):
+        if self._get_action() == "AssumeRoleWithWebIdentity" and "Authorization" not in self.headers:
+            return None
+        return original(self, *args, **kwargs)
+
+    mixin._authenticate_and_authorize_action = check
+    answer = STSResponse.assume_role_with_web_identity
+
+    def with_token(self):
+        if self._get_param("WebIdentityToken", "").count(".") != 2:
+            raise STSClientError("InvalidIdentityToken", "The ID token provided is not a valid JWT.")
+        return answer(self)
+
+    STSResponse.assume_role_with_web_identity = with_token
 
 
 def follow_the_current_label():
@@ -184,6 +208,7 @@ ONE_AT_A_TIME = threading.Lock()
 WRITES = ("create_secret", "put_secret_value", "update_secret_version_stage")
 
 name_the_secret()
+sign_in_with_a_token()
 list_all_versions()
 guard_the_labels()
 keep_milliseconds()

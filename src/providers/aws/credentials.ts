@@ -1,0 +1,122 @@
+/** Which credential is used, in the words of its owner, and how the store's role is assumed with it. */
+import type { ProviderContext } from '../provider.ts';
+import type { AwsSettings } from './settings.ts';
+
+type Config = NonNullable<
+  ConstructorParameters<typeof import('@aws-sdk/client-secrets-manager').SecretsManagerClient>[0]
+>;
+export type Credentials = NonNullable<Config['credentials']>;
+
+/** What the SDK notes about a credential, beside the keys: the ways it came by it. */
+interface Noted {
+  readonly $source?: Readonly<Record<string, string>> | undefined;
+}
+
+/** The SDK's marks, the telling ones first, as people would put it. */
+const SOURCES: readonly (readonly [string, (profile: string) => string])[] = [
+  ['CREDENTIALS_ENV_VARS_STS_WEB_ID_TOKEN', () => 'the token of AWS_WEB_IDENTITY_TOKEN_FILE'],
+  ['CREDENTIALS_PROFILE_STS_WEB_ID_TOKEN', (profile) => `the web identity of profile ${profile}`],
+  ['CREDENTIALS_STS_ASSUME_ROLE_WEB_ID', () => 'the token of AWS_WEB_IDENTITY_TOKEN_FILE'],
+  ['CREDENTIALS_PROFILE_SOURCE_PROFILE', (profile) => `the role of profile ${profile}`],
+  ['CREDENTIALS_PROFILE_NAMED_PROVIDER', (profile) => `the role of profile ${profile}`],
+  ['CREDENTIALS_PROFILE_SSO', (profile) => `the SSO sign-in of profile ${profile}`],
+  ['CREDENTIALS_PROFILE_SSO_LEGACY', (profile) => `the SSO sign-in of profile ${profile}`],
+  ['CREDENTIALS_SSO', (profile) => `the SSO sign-in of profile ${profile}`],
+  ['CREDENTIALS_SSO_LEGACY', (profile) => `the SSO sign-in of profile ${profile}`],
+  ['CREDENTIALS_PROFILE_LOGIN', (profile) => `the login of profile ${profile}`],
+  ['CREDENTIALS_LOGIN', (profile) => `the login of profile ${profile}`],
+  ['CREDENTIALS_PROFILE_PROCESS', (profile) => `the credential_process of profile ${profile}`],
+  ['CREDENTIALS_PROCESS', (profile) => `the credential_process of profile ${profile}`],
+  ['CREDENTIALS_PROFILE', (profile) => `profile ${profile}`],
+  ['CREDENTIALS_HTTP', () => 'the container’s credential endpoint'],
+  ['CREDENTIALS_IMDS', () => 'the instance’s metadata service'],
+  ['CREDENTIALS_ENV_VARS', () => 'environment variables'],
+];
+
+export class AwsCredentials {
+  readonly #settings: AwsSettings;
+  readonly #context: ProviderContext;
+  /** Set once a credential was found. */
+  #found: string | undefined;
+
+  constructor(settings: AwsSettings, context: ProviderContext) {
+    this.#settings = settings;
+    this.#context = context;
+  }
+
+  /** The profile that is asked for. */
+  get profile(): string | undefined {
+    return this.#settings.profile ?? this.#context.env['AWS_PROFILE'];
+  }
+
+  /** Where the credential comes from; where it would be looked for, as long as there is none. */
+  get source(): string {
+    const { 'assume-role': role } = this.#settings;
+    const { profile } = this;
+    const looked =
+      this.#static() !== undefined
+        ? 'environment variables'
+        : profile !== undefined
+          ? `profile ${profile}`
+          : 'environment, ~/.aws, container and instance';
+    const base = this.#found ?? looked;
+    return role === undefined ? base : `role ${role} assumed with ${base}`;
+  }
+
+  /** Takes note of a credential that the SDK's chain has found. */
+  note(credential: unknown): void {
+    const marks = (credential as Noted).$source ?? {};
+    const [, words] = SOURCES.find(([mark]) => mark in marks) ?? [];
+    if (words !== undefined && this.#static() === undefined) this.#found = words(this.profile ?? 'default');
+  }
+
+  /**
+   * What the client signs with, where that is not simply the SDK's default chain.
+   * @param sts settings of the STS client that assumes a role
+   */
+  async provide(sts: {
+    readonly region?: string;
+    readonly endpoint?: string;
+  }): Promise<Credentials | undefined> {
+    const { 'assume-role': role, 'external-id': externalId, profile } = this.#settings;
+    const fixed = this.#static();
+    if (role === undefined) return fixed;
+    const { fromTemporaryCredentials, fromNodeProviderChain } = await import('@aws-sdk/credential-providers');
+    const chain = fromNodeProviderChain({
+      ...(profile !== undefined && { profile }),
+      ...(sts.endpoint !== undefined && { clientConfig: { endpoint: sts.endpoint } }),
+    });
+    return fromTemporaryCredentials({
+      params: {
+        RoleArn: role,
+        RoleSessionName: this.#sessionName(),
+        ...(externalId !== undefined && { ExternalId: externalId }),
+      },
+      masterCredentials:
+        fixed ??
+        (async (...args) => {
+          const found = await chain(...args);
+          this.note(found);
+          return found;
+        }),
+      clientConfig: sts,
+    });
+  }
+
+  /** Keys straight from the variables, unless a profile is asked for: no need to load the chain for them. */
+  #static(): { accessKeyId: string; secretAccessKey: string; sessionToken?: string } | undefined {
+    const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: key, AWS_SESSION_TOKEN: token } = this.#context.env;
+    if (this.#settings.profile !== undefined || !id || !key) return undefined;
+    return { accessKeyId: id, secretAccessKey: key, ...(token && { sessionToken: token }) };
+  }
+
+  /**
+   * Stands in CloudTrail beside the role, so it names the person.
+   * Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+   */
+  #sessionName(): string {
+    const { env } = this.#context;
+    const user = (env['USER'] ?? env['LOGNAME'] ?? '').replaceAll(/[^\w+=,.@-]/g, '');
+    return user === '' ? 'secrets' : `secrets-${user}`.slice(0, 64);
+  }
+}
