@@ -295,6 +295,71 @@ export function itStandsFaults(contract: Contract): void {
       }
     });
 
+    /** The number of requests of a call on a store that is used for the first time. */
+    const requestsOf = async (call: (provider: Provider) => Promise<unknown>): Promise<number> => {
+      const provider = await through(false);
+      proxy.heal();
+      await call(provider);
+      return proxy.requests.length;
+    };
+    const staged = async (): Promise<{ name: string; id: string }> => {
+      const name = freshName(contract);
+      await direct.put(name, { value: bytes('old') }, now());
+      const { id } = await direct.put(name, { value, stage: 'pending' }, now());
+      return { name, id };
+    };
+
+    test('a claim whose answer is lost is not taken for somebody else’s', async () => {
+      if (!direct.capabilities.has('stages')) return;
+      const ifAbsent = direct.capabilities.has('cas') ? { ifAbsent: true } : {};
+      const claim = async (provider: Provider): Promise<string> => {
+        const name = freshName(contract);
+        await direct.put(name, { value: bytes('old') }, now());
+        const error = await errorOf(provider.put(name, { value, stage: 'pending', ...ifAbsent }, now()));
+        expect(await textOf(direct, { name })).toBe('old');
+        const there = (await kindOf(readOne(direct, { name, stage: 'pending' }))) === 'no error';
+        expect(error?.kind ?? 'Unavailable').toBe('Unavailable');
+        if (error === undefined) expect(there).toBe(true);
+        else if (there) expect(error.message).toMatch(/may have been made|is written/);
+        return name;
+      };
+      const requests = await requestsOf(claim);
+      for (let skip = 0; skip < requests; skip += 1) {
+        const provider = await through(false);
+        proxy.heal();
+        proxy.fault('lost', { skip, times: 1 });
+        await claim(provider);
+      }
+    });
+
+    test('a promotion or a discard that breaks off anywhere can be repeated', async () => {
+      if (!direct.capabilities.has('stages') || direct.makeCurrent === undefined) return;
+      for (const promote of [true, false]) {
+        const act = (provider: Provider, { name, id }: { name: string; id: string }): Promise<unknown> =>
+          promote
+            ? (provider.makeCurrent?.(name, id, now()) ?? Promise.resolve())
+            : (provider.purge?.(name, id, now()) ?? Promise.resolve());
+        const first = await staged();
+        const requests = await requestsOf((provider) => act(provider, first));
+        for (const fault of ['lost', 'reset'] as const)
+          for (let skip = 0; skip < requests; skip += 1) {
+            const target = await staged();
+            const provider = await through(false);
+            proxy.heal();
+            // Whatever it tries again fails too: the process is as good as killed here.
+            proxy.fault(fault, { skip });
+            const error = await errorOf(act(provider, target));
+            proxy.heal();
+            if (error !== undefined) expect(error.kind).toBe('Unavailable');
+            expect(await kindOf(act(direct, target))).toMatch(/^(no error|NotFound)$/);
+            const { name } = target;
+            expect(await textOf(direct, { name })).toBe(promote ? VALUE_MARK : 'old');
+            expect(await kindOf(readOne(direct, { name, stage: 'pending' }))).toBe('NotFound');
+            if (promote) expect(await textOf(direct, { name, stage: 'previous' })).toBe('old');
+          }
+      }
+    });
+
     test('a deletion whose answer is lost is done, or in doubt, but never NotFound', async () => {
       const name = freshName(contract);
       await direct.put(name, { value }, now());
