@@ -166,7 +166,7 @@ describeWith('signing in to aws', scenarioFiles, () => {
       );
       sts.destroy();
       portal = createServer((request, response) => {
-        asked.push(`${request.url} ${request.headers['x-amz-sso_bearer_token']}`);
+        asked.push(`${request.url} ${String(request.headers['x-amz-sso_bearer_token'])}`);
         response.setHeader('content-type', 'application/json');
         response.end(
           JSON.stringify({

@@ -208,6 +208,23 @@ describeWith('aws', scenarioFiles, () => {
     }
   });
 
+  test('the doctor says that the clock is off, as AWS’s answers show', async () => {
+    const proxy = await startFaultProxy({ url: aws.url });
+    try {
+      const through = start({ ...aws.admin, AWS_ENDPOINT_URL: proxy.url });
+      const clock = async (): Promise<string | undefined> =>
+        (await through.diagnose(now())).find(({ check }) => check === 'clock')?.detail;
+      expect(await clock()).toBe('agrees with AWS’s');
+      const date = new Date(Date.now() + 3_600_000).toUTCString();
+      const body = JSON.stringify({ SecretList: [] });
+      const headers = { date, 'content-type': 'application/x-amz-json-1.1' };
+      proxy.fault({ answer: { status: 200, headers, body } });
+      expect(await clock()).toMatch(/^is 3[56]\d\d s behind AWS’s$/);
+    } finally {
+      await proxy.stop();
+    }
+  });
+
   test('what leads elsewhere, or makes you somebody else, needs trust', () => {
     const settings = {
       region: 'eu-west-1',
