@@ -139,6 +139,15 @@ describeWith('aws', scenarioFiles, () => {
       expect(await text({ name })).toBe('first');
     });
 
+    test('a new secret is under the store’s KMS key', async () => {
+      const store = start(aws.admin, { 'kms-key': 'alias/payments' });
+      await store.put('under/key', { value: Buffer.from('v') }, now());
+      const described = await theirs((sdk, client) =>
+        client.send(new sdk.DescribeSecretCommand({ SecretId: 'under/key' })),
+      );
+      expect(described.KmsKeyId).toBe('alias/payments');
+    });
+
     test('another’s label is a stage', async () => {
       const store = start(aws.admin);
       const { id } = await store.put('labelled', { value: Buffer.from('v') }, now());

@@ -42,7 +42,7 @@ export class AwsProvider implements Provider {
 
   constructor(service: AwsService, settings: AwsSettings) {
     this.#service = service;
-    this.#writer = new AwsWriter(service);
+    this.#writer = new AwsWriter(service, settings['kms-key']);
     this.#prefix = settings.prefix ?? '';
   }
 

@@ -16,6 +16,10 @@ export const settingsSchema = v.strictObject({
     v.optional(text),
     v.description('URL of STS; default $AWS_ENDPOINT_URL_STS, or an endpoint on loopback'),
   ),
+  'kms-key': v.pipe(
+    v.optional(text),
+    v.description('KMS key that new secrets are encrypted under; default AWS’s own'),
+  ),
   prefix: v.pipe(v.optional(text), v.description('put before every name, and taken off in lists')),
 });
 
@@ -27,5 +31,6 @@ export interface AwsSettings {
   readonly 'external-id'?: string;
   readonly endpoint?: string;
   readonly 'sts-endpoint'?: string;
+  readonly 'kms-key'?: string;
   readonly prefix?: string;
 }

@@ -29,9 +29,11 @@ interface Target {
 
 export class AwsWriter {
   readonly #service: AwsService;
+  readonly #kmsKey: string | undefined;
 
-  constructor(service: AwsService) {
+  constructor(service: AwsService, kmsKey: string | undefined) {
     this.#service = service;
+    this.#kmsKey = kmsKey;
   }
 
   /** @param id the secret's name in AWS, or its ARN */
@@ -74,6 +76,7 @@ export class AwsWriter {
             Name: id,
             ClientRequestToken: token,
             ...payload(write.value),
+            ...(this.#kmsKey !== undefined && { KmsKeyId: this.#kmsKey }),
             ...(write.description !== undefined && { Description: write.description }),
             ...(set.length > 0 && { Tags: set }),
           }),
