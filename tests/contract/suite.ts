@@ -2,6 +2,7 @@
 import type { Provider } from '../../src/providers/provider.ts';
 import { itStandsFaults } from './faults.ts';
 import { all, bytes, type Contract, freshName, kindOf, now, readOne, textOf } from './kit.ts';
+import { itLosesNoAnswer } from './lost-answers.ts';
 import { itKeepsStages } from './stages.ts';
 
 export { type Contract, contextFor, kindOf, readOne } from './kit.ts';
@@ -268,4 +269,5 @@ export function itKeepsTheContract(contract: Contract): void {
 
   itKeepsStages(contract, () => provider);
   itStandsFaults(contract);
+  itLosesNoAnswer(contract);
 }
