@@ -19,7 +19,7 @@ import {
 import { dirname } from 'node:path';
 import { SecretsError } from './core/errors.ts';
 
-const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
 
 /** The system's code of a failed call, such as `ENOENT`. */
 export function codeOf(thrown: unknown): string | undefined {
@@ -61,26 +61,28 @@ export function fileError(thrown: unknown, what: string, path: string): SecretsE
   }
 }
 
-/** Makes a folder and its missing parents, each for the owner alone. @returns whether there was none */
+/** Makes a folder and its missing parents, each for the owner alone and durable. @returns whether there was none */
 export function makePrivateFolder(path: string): boolean {
   try {
-    return mkdirSync(path, { recursive: true, mode: 0o700 }) !== undefined;
+    const first = mkdirSync(path, { recursive: true, mode: 0o700 });
+    if (first === undefined) return false;
+    // A new folder's entry in its parent must outlive a power cut as surely as what is put into it.
+    for (let made = path; made.length >= first.length; made = dirname(made)) syncParent(made);
+    return true;
   } catch (thrown) {
     throw fileError(thrown, 'cannot make a folder', path);
   }
 }
 
-export interface FolderRule {
-  /** Also refuse a folder that others can read; else only one that others can write. */
-  readonly hidden: boolean;
-}
+/** What other users may be able to do in a folder that is fit for use. */
+export type OthersMay = 'nothing' | 'read' | 'anything';
 
 /**
  * Refuses a folder that is a link, somebody else's, or open to others.
  * @returns false when there is none
- * @throws SecretsError Denied
+ * @throws SecretsError Denied, Invalid for what is no folder
  */
-export function checkFolder(path: string, rule: FolderRule): boolean {
+export function checkFolder(path: string, others: OthersMay): boolean {
   let stats;
   try {
     stats = lstatSync(path);
@@ -95,7 +97,7 @@ export function checkFolder(path: string, rule: FolderRule): boolean {
   }
   if (!stats.isDirectory()) throw new SecretsError('Invalid', `this is not a folder: ${path}`);
   checkOwner(stats.uid, path);
-  const open = stats.mode & (rule.hidden ? 0o077 : 0o022);
+  const open = stats.mode & { nothing: 0o077, read: 0o022, anything: 0 }[others];
   if (open !== 0) throw openToOthers(path, stats.mode, 'chmod 700');
   return true;
 }
@@ -123,7 +125,8 @@ function openToOthers(path: string, mode: number, command: string): SecretsError
 export function readPrivateFile(path: string, what: string, secret: boolean): Buffer | undefined {
   let fd: number;
   try {
-    fd = openSync(path, O_RDONLY | O_NOFOLLOW);
+    // Without O_NONBLOCK, a named pipe in the file's place would hang the program.
+    fd = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   } catch (thrown) {
     if (codeOf(thrown) === 'ENOENT') return undefined;
     throw fileError(thrown, `cannot read ${what}`, path);
@@ -172,9 +175,13 @@ export function syncFolder(path: string): void {
   }
 }
 
-/** Makes a folder's own entry in its parent durable. */
+/** Makes a file's or folder's own entry in its parent durable, where the user may read that. */
 export function syncParent(path: string): void {
-  syncFolder(dirname(path));
+  try {
+    syncFolder(dirname(path));
+  } catch (thrown) {
+    if (codeOf(thrown) !== 'EACCES') throw thrown;
+  }
 }
 
 /** Removes a file; one that is gone already is fine. */

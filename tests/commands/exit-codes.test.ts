@@ -25,7 +25,7 @@ const TABLE: readonly (readonly [code: number, what: string, script: string])[] 
   [
     9,
     'integrity failure',
-    'find ~/.local/share/secrets/store -type f -size +0 ! -name store.json -exec sh -c \'printf x | dd of="$1" bs=1 seek=60 conv=notrunc 2>/dev/null\' sh {} \\;; secrets get a',
+    'find ~/.local/share/secrets/store -name "*.sealed" -exec sh -c \'printf x | dd of="$1" bs=1 seek=60 conv=notrunc 2>/dev/null\' sh {} \\;; secrets get a',
   ],
   [125, 'exec failed before the start', 'secrets exec -e X=nope -- true'],
   [126, 'exec: not executable', 'touch f; secrets exec -- ./f'],

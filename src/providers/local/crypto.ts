@@ -1,6 +1,6 @@
 /**
  * The store's cryptography: AES-256-GCM (NIST SP 800-38D) with 96-bit random nonces, HKDF-SHA256 (RFC 5869) for
- * one key a file, HMAC-SHA256 for hidden names.
+ * one key a box, HMAC-SHA256 for hidden names.
  */
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
 
@@ -43,10 +43,13 @@ export function unseal(key: Uint8Array, box: Uint8Array, aad: Uint8Array): Buffe
   return plain;
 }
 
-/** The key of one file: no two files share one, so random nonces never run out. */
-export function fileKey(dataKey: Uint8Array, fileId: string): Buffer {
+/**
+ * The key of one box, from the data key: no two boxes share one, so random nonces never run out.
+ * @param id what the box is, in hex: an event's id, or the store's
+ */
+export function boxKey(dataKey: Uint8Array, id: string, use: 'event' | 'manifest'): Buffer {
   return Buffer.from(
-    hkdfSync('sha256', dataKey, Buffer.from(fileId, 'hex'), 'secrets-local/1/event', KEY_LENGTH),
+    hkdfSync('sha256', dataKey, Buffer.from(id, 'hex'), `secrets-local/1/${use}`, KEY_LENGTH),
   );
 }
 

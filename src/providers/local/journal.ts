@@ -1,5 +1,6 @@
 /**
- * Events on disk: one small sealed file each, written once, never changed. This is how a write becomes visible exactly once without any lock:
+ * Events on disk: one small sealed file each, written once. This is how a write becomes visible exactly once
+ * without any lock:
  *
  * 1. the sealed event is written to tmp/ and made durable;
  * 2. `link(tmp, claims/<secret>.<number>)` claims the next number: the system lets one writer do it;
@@ -10,10 +11,20 @@
  * finishes it. A claim whose number is published already is void and is removed by whoever meets it.
  */
 import { existsSync, linkSync, lstatSync, renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
-import { associatedData, BoxError, fileKey, hiddenId, seal, unseal } from './crypto.ts';
+import { associatedData, BoxError, boxKey, hiddenId, seal, unseal } from './crypto.ts';
 import {
+  fileName,
+  type FileParts,
+  HEADER,
+  parseFileName,
+  parseHeader,
+  printHeader,
+  visibleId,
+} from './entry-file.ts';
+import {
+  checkFolder,
   codeOf,
   createPrivateFile,
   entriesOf,
@@ -27,9 +38,6 @@ import {
 import { type Keys, newId } from './manifest.ts';
 import type { EventBody, StoredEvent } from './state.ts';
 
-const MAGIC = Buffer.from('SLE1');
-const HEADER = 34;
-const FILE_NAME = /^(\d{10})-(\d{14})-([0-9a-f]{32})\.sealed$/;
 /** A temporary file this old belongs to no living writer. */
 const STALE_TMP_MS = 3_600_000;
 const TRIES = 1000;
@@ -50,20 +58,20 @@ export interface Journal {
   readonly lastNumber: number;
 }
 
-/** What a file's name says. */
-export interface FileParts {
-  readonly file: string;
-  readonly number: number;
-  readonly at: number;
-  readonly id: string;
-}
-
 /** What to append, given what is there; called again whenever somebody else was faster. */
 export type Decide = (journal: Journal) => EventBody;
+
+/** What was appended, and everything before it. */
+export interface Appended {
+  readonly event: StoredEvent;
+  readonly before: Journal;
+}
 
 export class JournalFolder {
   readonly root: string;
   readonly keys: Keys;
+  /** Set when the keys were found to be the newest: an unknown one is damage then, no renewal that went by. */
+  keysAreNewest = false;
   readonly #now: () => Date;
 
   constructor(root: string, keys: Keys, now: () => Date) {
@@ -72,14 +80,17 @@ export class JournalFolder {
     this.#now = now;
   }
 
-  /** The folder name of a secret. @throws SecretsError Invalid for one that a visible store can't name */
+  /** The folder name of a secret. */
   secretId(name: string): string {
-    return this.keys.names === 'hidden' ? hiddenId(this.keys.nameKey, name) : visibleId(name);
+    const hidden = (): string => hiddenId(this.keys.nameKey, name);
+    return this.keys.names === 'hidden' ? hidden() : visibleId(name, hidden);
   }
 
-  /** The folder names of all secrets. */
+  /** The folder names of all secrets. @throws SecretsError Denied for a link in the folder's place */
   secretIds(): string[] {
-    return entriesOf(join(this.root, 'secrets')).filter((entry) => !entry.startsWith('.'));
+    const folder = join(this.root, 'secrets');
+    if (!checkFolder(folder, 'anything')) return [];
+    return entriesOf(folder).filter((entry) => !entry.startsWith('.'));
   }
 
   /** The folder of a secret. */
@@ -87,23 +98,24 @@ export class JournalFolder {
     return join(this.root, 'secrets', sid);
   }
 
-  /** The files of one secret, oldest first. */
+  /** The files of one secret, oldest first. @throws SecretsError Denied for a link in the folder's place */
   files(sid: string): FileParts[] {
-    return entriesOf(this.folder(sid))
+    const folder = this.folder(sid);
+    if (!checkFolder(folder, 'anything')) return [];
+    return entriesOf(folder)
       .sort()
-      .flatMap((file) => {
-        const match = FILE_NAME.exec(file);
-        return match === null
-          ? []
-          : [{ file, number: Number(match[1]), at: Number(match[2]), id: match[3] as string }];
-      });
+      .flatMap((file) => parseFileName(file) ?? []);
   }
 
-  /** Opens one file. @throws SecretsError Integrity when it was changed, cut or swapped */
+  /**
+   * Opens one file.
+   * @throws SecretsError Integrity when it was changed, cut or swapped
+   * @throws GoneError, UnknownKeyError when something else happens to the store right now
+   */
   read(sid: string, parts: FileParts): StoredEvent {
     const path = join(this.folder(sid), parts.file);
     const bytes = readPrivateFile(path, 'an entry of the store', false);
-    if (bytes === undefined) throw new GoneError('Integrity', `disappeared while it was read: ${path}`);
+    if (bytes === undefined) throw new GoneError(path);
     try {
       return this.#unseal(sid, parts, bytes);
     } catch (cause) {
@@ -117,8 +129,12 @@ export class JournalFolder {
     if (header === undefined || header.id !== id || header.at !== at)
       throw new BoxError('has a wrong header');
     const dataKey = this.keys.dataKeys.get(header.keyId);
-    if (dataKey === undefined) throw new BoxError('sealed under a key that the store does not have');
-    const plain = unseal(fileKey(dataKey, id), bytes.subarray(HEADER), this.#aad(header.keyId, sid, file));
+    if (dataKey === undefined) {
+      if (!this.keysAreNewest) throw new UnknownKeyError();
+      throw new BoxError('sealed under a key that the store does not have');
+    }
+    const aad = this.#aad(header.keyId, sid, file);
+    const plain = unseal(boxKey(dataKey, id, 'event'), bytes.subarray(HEADER), aad);
     const body = JSON.parse(plain.toString('utf8')) as EventBody;
     if (this.secretId(body.name) !== sid) throw new BoxError('belongs to another secret');
     return { ...body, number, at, id };
@@ -128,7 +144,7 @@ export class JournalFolder {
   sealEvent(sid: string, event: StoredEvent): Buffer {
     const { number, at, id, ...body } = event;
     const { currentId, dataKeys } = this.keys;
-    const key = fileKey(dataKeys.get(currentId) as Buffer, id);
+    const key = boxKey(dataKeys.get(currentId) as Buffer, id, 'event');
     const box = seal(
       key,
       Buffer.from(JSON.stringify(body)),
@@ -144,6 +160,7 @@ export class JournalFolder {
   /**
    * Everything of one secret. Never throws for a damaged file: it is listed.
    * @param cache events read before, by file: files never change, so a writer that repeats reads only new ones
+   * @throws GoneError, UnknownKeyError as `read`
    */
   load(sid: string, cache = new Map<string, StoredEvent>()): Journal {
     const events: StoredEvent[] = [];
@@ -156,14 +173,12 @@ export class JournalFolder {
         events.push(event);
       } catch (thrown) {
         if (!(thrown instanceof SecretsError) || thrown.kind !== 'Integrity') throw thrown;
-        // The file of a version that is being destroyed may go away between listing and reading.
-        if (thrown instanceof GoneError) continue;
         damage.push({ file: parts.file, number: parts.number, why: thrown.message });
       }
     }
     const known = new Set([
       ...events.flatMap((event) => (event.type === 'destroy' ? [event.id, event.target] : [event.id])),
-      ...damage.map(({ file }) => idOf(file)),
+      ...damage.map(({ file }) => parseFileName(file)?.id),
     ]);
     for (const { parent, number } of events) {
       if (parent !== undefined && !known.has(parent)) {
@@ -181,22 +196,23 @@ export class JournalFolder {
    * Appends one event to a secret, after `decide` has seen everything before it, and returns it once it is
    * durable. What `decide` throws ends it.
    * @throws SecretsError Failed (disk full), Denied, Unsupported (no hard links)
+   * @throws GoneError, UnknownKeyError as `read`; nothing was written then
    */
-  append(name: string, decide: Decide): StoredEvent {
+  append(name: string, decide: Decide): Appended {
     const sid = this.secretId(name);
     const cache = new Map<string, StoredEvent>();
-    this.#removeStaleTmp();
     for (let attempt = 0; attempt < TRIES; attempt += 1) {
       this.#makeFolders(sid);
+      if (attempt === 0) this.#removeStaleTmp();
       this.#finishClaims(sid);
-      const journal = this.load(sid, cache);
-      const last = journal.events.at(-1);
-      const number = journal.lastNumber + 1;
-      const body: EventBody = { ...decide(journal), ...(last !== undefined && { parent: last.id }) };
+      const before = this.load(sid, cache);
+      const last = before.events.at(-1);
+      const number = before.lastNumber + 1;
+      const body: EventBody = { ...decide(before), ...(last !== undefined && { parent: last.id }) };
       const at = Math.max(this.#now().getTime(), last?.at ?? 0);
       const id = newId(16);
       const event: StoredEvent = { ...body, number, at, id };
-      if (this.#publish(sid, event, this.sealEvent(sid, event))) return event;
+      if (this.#publish(sid, event, this.sealEvent(sid, event))) return { event, before };
     }
     throw new SecretsError('Conflict', `${TRIES} other writers were faster`, {
       hint: 'repeat when fewer write at once',
@@ -204,10 +220,13 @@ export class JournalFolder {
   }
 
   #makeFolders(sid: string): void {
-    makePrivateFolder(join(this.root, 'tmp'));
-    makePrivateFolder(join(this.root, 'claims'));
     const folder = this.folder(sid);
-    if (makePrivateFolder(folder)) syncParent(folder);
+    for (const path of [join(this.root, 'tmp'), join(this.root, 'claims'), folder]) {
+      makePrivateFolder(path);
+      // A link that a checkout brought would lead what is written, and what is tidied up, elsewhere.
+      checkFolder(path, 'anything');
+    }
+    checkFolder(join(this.root, 'secrets'), 'anything');
   }
 
   #removeStaleTmp(): void {
@@ -266,13 +285,13 @@ export class JournalFolder {
         removeFile(claim);
         return false;
       }
-      return this.#link(tmp, claim, final);
+      return this.#link(tmp, claim, final, number);
     } finally {
       removeFile(tmp);
     }
   }
 
-  #link(tmp: string, claim: string, final: string): boolean {
+  #link(tmp: string, claim: string, final: string, number: number): boolean {
     try {
       linkSync(tmp, final);
     } catch (thrown) {
@@ -287,7 +306,9 @@ export class JournalFolder {
       }
     }
     try {
-      syncFolder(join(final, '..'));
+      syncFolder(dirname(final));
+      // Whoever made the folder may have been killed before its name was durable.
+      if (number === 1) syncParent(dirname(final));
     } catch (thrown) {
       throw fileError(thrown, 'cannot make the write durable', final);
     }
@@ -301,8 +322,11 @@ export class JournalFolder {
     const tmp = join(this.root, 'tmp', newId(16));
     makePrivateFolder(join(this.root, 'tmp'));
     createPrivateFile(tmp, this.sealEvent(sid, event), 'the store');
+    const path = join(this.folder(sid), parts.file);
     try {
-      renameSync(tmp, join(this.folder(sid), parts.file));
+      // One that was destroyed or purged meanwhile must not come back.
+      if (existsSync(path)) renameSync(tmp, path);
+      else removeFile(tmp);
     } catch (thrown) {
       removeFile(tmp);
       if (codeOf(thrown) !== 'ENOENT') throw fileError(thrown, 'cannot renew the key of', parts.file);
@@ -310,7 +334,8 @@ export class JournalFolder {
   }
 
   /** Removes the file of one event. */
-  remove(sid: string, event: StoredEvent): void {
+  remove(name: string, event: StoredEvent): void {
+    const sid = this.secretId(name);
     removeFile(join(this.folder(sid), fileName(event.number, event.at, event.id)));
     syncFolder(this.folder(sid));
   }
@@ -336,52 +361,8 @@ export class JournalFolder {
   }
 }
 
-/** The file went away between listing and reading. */
-class GoneError extends SecretsError {}
+/** A file went away between listing and reading: it was destroyed or purged. Look again. */
+export class GoneError extends Error {}
 
-function fileName(number: number, at: number, id: string): string {
-  return `${String(number).padStart(10, '0')}-${String(at).padStart(14, '0')}-${id}.sealed`;
-}
-
-function idOf(file: string): string {
-  return (FILE_NAME.exec(file) as RegExpExecArray)[3] as string;
-}
-
-interface Header {
-  readonly keyId: string;
-  readonly id: string;
-  readonly at: number;
-}
-
-/** magic (4) ‖ key id (8) ‖ event id (16) ‖ time (6, milliseconds, big-endian). */
-function parseHeader(bytes: Buffer): Header | undefined {
-  if (bytes.length < HEADER || !bytes.subarray(0, 4).equals(MAGIC)) return undefined;
-  return {
-    keyId: bytes.subarray(4, 12).toString('hex'),
-    id: bytes.subarray(12, 28).toString('hex'),
-    at: bytes.readUIntBE(28, 6),
-  };
-}
-
-function printHeader({ keyId, id, at }: Header): Buffer {
-  const time = Buffer.alloc(6);
-  time.writeUIntBE(at, 0, 6);
-  return Buffer.concat([MAGIC, Buffer.from(keyId, 'hex'), Buffer.from(id, 'hex'), time]);
-}
-
-/** A name as a folder name that can be turned back, safe on systems that ignore case. */
-export function visibleId(name: string): string {
-  const encoded = [...Buffer.from(name, 'utf8')]
-    .map((byte) => {
-      const char = String.fromCharCode(byte);
-      return /[a-z0-9_-]/.test(char) ? char : `%${byte.toString(16).padStart(2, '0')}`;
-    })
-    .join('');
-  if (encoded.length > 200) {
-    throw new SecretsError(
-      'Invalid',
-      'the name is too long for a store with visible names (200 bytes when encoded)',
-    );
-  }
-  return encoded;
-}
+/** A file is under a key that was made after these keys were read. Read the manifest again. */
+export class UnknownKeyError extends Error {}

@@ -1,11 +1,13 @@
 /**
- * store.json: what the store is and how its data key is wrapped. Every field is authenticated: the sealed part
+ * The manifest: what the store is and how its data key is wrapped. Every field is authenticated: the sealed part
  * binds all the others as associated data, so a changed byte is an integrity error or changes nothing.
+ * Each renewal of the key adds a manifest with the next revision; the highest one counts. docs/local-store.md
  */
 import { randomBytes } from 'node:crypto';
+import { basename } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
 import { isJsonObject, parseJson } from '../../core/json.ts';
-import { associatedData, BoxError, KEY_LENGTH, seal, unseal } from './crypto.ts';
+import { associatedData, BoxError, boxKey, KEY_LENGTH, seal, unseal } from './crypto.ts';
 import type { KeyMethod } from './settings.ts';
 
 /** How the current data key can be had. What is in it beside `method` belongs to the method. */
@@ -25,6 +27,8 @@ export interface Manifest {
   readonly format: 1;
   /** 32 hex digits. */
   readonly store: string;
+  /** 1, 2, 3 …: also in the file's name. */
+  readonly revision: number;
   readonly names: 'hidden' | 'visible';
   readonly key: KeyRecord;
   /** base64 of the sealed `Inner`. */
@@ -41,6 +45,8 @@ interface Inner {
 /** The opened store: all keys in memory. */
 export interface Keys {
   readonly store: string;
+  /** Revision of the manifest they are from. */
+  readonly revision: number;
   readonly names: 'hidden' | 'visible';
   readonly currentId: string;
   /** Data keys by id, the current one among them. */
@@ -57,12 +63,13 @@ export function wrapAad(store: string, id: string, method: KeyMethod): Buffer {
   return associatedData('secrets-local/1/key', store, id, method);
 }
 
-function innerAad({ format, store, names, key }: Omit<Manifest, 'sealed'>): Buffer {
+function innerAad({ format, store, revision, names, key }: Omit<Manifest, 'sealed'>): Buffer {
   const recipients = (key.recipients ?? []).join('\n');
   return associatedData(
     'secrets-local/1/manifest',
     String(format),
     store,
+    String(revision),
     names,
     key.id,
     key.method,
@@ -79,19 +86,35 @@ export function makeManifest(keys: Keys, key: KeyRecord): Manifest {
     .filter(([id]) => id !== keys.currentId)
     .map(([id, value]) => ({ id, key: value.toString('base64') }));
   const inner: Inner = { nameKey: keys.nameKey.toString('base64'), retired };
-  const head = { format: 1, store: keys.store, names: keys.names, key } as const;
-  return {
-    ...head,
-    sealed: seal(current, Buffer.from(JSON.stringify(inner)), innerAad(head)).toString('base64'),
-  };
+  const { store, revision, names } = keys;
+  const head = { format: 1, store, revision, names, key } as const;
+  const box = seal(boxKey(current, store, 'manifest'), Buffer.from(JSON.stringify(inner)), innerAad(head));
+  return { ...head, sealed: box.toString('base64') };
 }
 
-/** The bytes of store.json. */
+/** The bytes of a manifest's file. */
 export function printManifest(manifest: Manifest): Buffer {
   return Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`);
 }
 
-/** Reads store.json without any key. @throws SecretsError Integrity when it is not one */
+/** The file name of a manifest. */
+export function manifestFile(revision: number): string {
+  return `manifest-${String(revision).padStart(10, '0')}.json`;
+}
+
+/** The revision in a manifest's file name; undefined for another file. */
+export function revisionOf(file: string): number | undefined {
+  const digits = /^manifest-(\d{10})\.json$/.exec(file)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+const METHODS: readonly unknown[] = ['keychain', 'key-file', 'passphrase', 'age'];
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+const matches = (value: unknown, pattern: RegExp): boolean =>
+  typeof value === 'string' && pattern.test(value);
+
+/** Reads a manifest without any key. @throws SecretsError Integrity when it is not one, Unsupported */
 export function parseManifest(bytes: Uint8Array, path: string): Manifest {
   let value: unknown;
   try {
@@ -104,40 +127,49 @@ export function parseManifest(bytes: Uint8Array, path: string): Manifest {
     throw new SecretsError(
       'Unsupported',
       `the local store has format ${value['format']}, this version reads 1: ${path}`,
-      {
-        hint: 'upgrade secrets',
-      },
+      { hint: 'upgrade secrets' },
     );
   }
-  const { key } = value;
-  const texts = [value['store'], value['sealed'], key['id'], key['wrapped'], key['salt'] ?? ''];
-  const methods: readonly unknown[] = ['keychain', 'key-file', 'passphrase', 'age'];
+  const { method, recipients, salt, ...key } = value['key'];
   const fits =
     value['format'] === 1 &&
     (value['names'] === 'hidden' || value['names'] === 'visible') &&
-    methods.includes(key['method']) &&
-    texts.every((text) => typeof text === 'string') &&
-    /^[0-9a-f]{32}$/.test(String(value['store'])) &&
-    /^[0-9a-f]{16}$/.test(String(key['id'])) &&
-    (key['recipients'] === undefined ||
-      (Array.isArray(key['recipients']) && key['recipients'].every((entry) => typeof entry === 'string')));
+    METHODS.includes(method) &&
+    matches(value['store'], /^[0-9a-f]{32}$/) &&
+    matches(value['sealed'], BASE64) &&
+    matches(key['id'], /^[0-9a-f]{16}$/) &&
+    matches(key['wrapped'], BASE64) &&
+    (method === 'passphrase' ? matches(salt, BASE64) : salt === undefined) &&
+    (method === 'age'
+      ? Array.isArray(recipients) && recipients.every((entry) => matches(entry, /^age1[0-9a-z]+$/))
+      : recipients === undefined);
   if (!fits) throw damaged(path, 'has fields that no store has');
+  if (value['revision'] !== revisionOf(basename(path)))
+    throw damaged(path, 'has another revision than its name');
   return value as unknown as Manifest;
 }
 
 /** Opens the sealed part with the unwrapped data key. @throws SecretsError Integrity */
 export function openManifest(manifest: Manifest, dataKey: Buffer, path: string): Keys {
-  const { store, names, key, sealed } = manifest;
+  const { store, revision, names, key, sealed } = manifest;
   let inner: Inner;
   try {
-    const plain = unseal(dataKey, Buffer.from(sealed, 'base64'), innerAad(manifest));
+    const box = Buffer.from(sealed, 'base64');
+    const plain = unseal(boxKey(dataKey, store, 'manifest'), box, innerAad(manifest));
     inner = JSON.parse(plain.toString('utf8')) as Inner;
   } catch (cause) {
     throw damaged(path, 'was changed', cause);
   }
   const dataKeys = new Map([[key.id, dataKey]]);
   for (const old of inner.retired) dataKeys.set(old.id, Buffer.from(old.key, 'base64'));
-  return { store, names, currentId: key.id, dataKeys, nameKey: Buffer.from(inner.nameKey, 'base64') };
+  return {
+    store,
+    revision,
+    names,
+    currentId: key.id,
+    dataKeys,
+    nameKey: Buffer.from(inner.nameKey, 'base64'),
+  };
 }
 
 /** Unwraps a data key sealed under a key-encryption key. @throws BoxError */
@@ -149,8 +181,8 @@ export function unwrapKey(kek: Uint8Array, manifest: Pick<Manifest, 'store' | 'k
 }
 
 function damaged(path: string, why: string, cause?: unknown): SecretsError {
-  return new SecretsError('Integrity', `the local store's store.json ${why}: ${path}`, {
-    hint: 'restore store.json from a backup or from version control',
+  return new SecretsError('Integrity', `the local store’s manifest ${why}: ${path}`, {
+    hint: 'restore it from a backup or from version control',
     cause,
   });
 }

@@ -1,6 +1,4 @@
 /** The local store behind the provider interface. */
-// Longer than others: one class that answers every method of the interface, each a few lines over the journal.
-/* oxlint-disable max-lines */
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type {
   CallOptions,
@@ -17,18 +15,18 @@ import type {
   ProviderRules,
   SecretInfo,
   SecretRequest,
-  SecretVersion,
   SecretWrite,
   VersionInfo,
 } from '../provider.ts';
-import type { StoreFolder } from './index.ts';
-import type { Journal, JournalFolder } from './journal.ts';
+import type { StoreFolder } from './folder.ts';
+import type { Appended, Decide, Journal, JournalFolder } from './journal.ts';
+import { damaged, describeState, notFound, readVersion, stateOf, summary } from './reading.ts';
 import {
   type EventBody,
-  type FoldedVersion,
   findVersion,
   fold,
   type SecretState,
+  type StoredEvent,
   type ValueEvent,
   versionInfo,
 } from './state.ts';
@@ -73,78 +71,18 @@ export class LocalProvider implements Provider {
   async get(requests: readonly SecretRequest[], { signal }: CallOptions): Promise<readonly GetResult[]> {
     checkSignal(signal);
     const journal = await this.#folder.existing();
-    const results = this.#readAll(journal, requests);
-    const stale = results.some((result) => !result.ok && result.error.kind === 'Integrity');
-    // A key renewal between opening the store and reading a file looks like damage: look again with the new key.
-    if (!stale || this.#folder.manifest()?.key.id === journal?.keys.currentId) return results;
-    return this.#readAll(await this.#folder.existing(), requests);
-  }
-
-  #readAll(journal: JournalFolder | undefined, requests: readonly SecretRequest[]): readonly GetResult[] {
-    return requests.map((request): GetResult => {
+    const results: GetResult[] = [];
+    for (const request of requests) {
       try {
         this.checkName(request.name);
-        return { ok: true, secret: this.#read(journal, request) };
+        if (journal === undefined) throw notFound();
+        const secret = await this.#folder.steady(journal, (steady) => readVersion(steady, request));
+        results.push({ ok: true, secret });
       } catch (thrown) {
-        return { ok: false, error: toSecretsError(thrown) };
-      }
-    });
-  }
-
-  #read(journal: JournalFolder | undefined, request: SecretRequest): SecretVersion {
-    const { name, version, stage = 'current' } = request;
-    if (journal === undefined) throw notFound();
-    const sid = journal.secretId(name);
-    if (version === undefined && stage === 'current') {
-      // The usual case needs one file: the newest event is the current value.
-      const newest = journal.files(sid).at(-1);
-      if (newest === undefined) throw notFound();
-      const event = this.#naming(name, () => journal.read(sid, newest));
-      if (event.type === 'value' && event.stage === 'current') {
-        const state = fold([event]) as SecretState;
-        if (!this.#mayBeForked(journal, sid, newest.number))
-          return asVersion(name, state, state.current, event);
+        results.push({ ok: false, error: toSecretsError(thrown) });
       }
     }
-    const loaded = journal.load(sid);
-    const state = stateOf(loaded, name);
-    if (state === undefined) throw notFound();
-    if (state.deletedAt !== undefined) {
-      throw new SecretsError('NotFound', 'is deleted', { hint: 'secrets restore brings it back' });
-    }
-    let found: FoldedVersion | undefined;
-    if (version !== undefined) {
-      if (loaded.damage.length > 0 && !state.versions.some(({ id }) => id === version))
-        throw damaged(loaded, name);
-      found = findVersion(state, version);
-    } else {
-      if (loaded.damage.length > 0 && loaded.damage.some(({ number }) => number >= lastNumber(loaded))) {
-        throw damaged(loaded, name);
-      }
-      found = stage === 'current' || stage === 'previous' || stage === 'pending' ? state[stage] : undefined;
-      if (found === undefined && loaded.damage.length > 0) throw damaged(loaded, name);
-      if (found === undefined) throw new SecretsError('NotFound', `has no ${stage} version`);
-    }
-    if (found.event === undefined) throw new SecretsError('NotFound', `version ${found.id} is destroyed`);
-    return asVersion(name, state, found, found.event);
-  }
-
-  /** Whether another file has the newest number: then the version ids need the whole history. */
-  #mayBeForked(journal: JournalFolder, sid: string, number: number): boolean {
-    return journal.files(sid).filter((parts) => parts.number === number).length > 1;
-  }
-
-  #naming<T>(name: string, work: () => T): T {
-    try {
-      return work();
-    } catch (thrown) {
-      const error = toSecretsError(thrown);
-      if (error.kind !== 'Integrity') throw error;
-      throw new SecretsError('Integrity', `the current version of ${name} ${error.message}`, {
-        hint: 'older versions may still read: secrets history',
-        cause: error,
-      });
-    }
+    return results;
   }
 
   async put(name: string, write: SecretWrite, { signal }: CallOptions): Promise<VersionInfo> {
@@ -159,8 +97,8 @@ export class LocalProvider implements Provider {
     const journal = await this.#folder.existingOrNew();
     checkSignal(signal);
     const { labels, description, expiresAt } = write;
-    const event = journal.append(name, (before) => {
-      const state = fold(before.events);
+    const { event, before } = await this.#append(journal, name, ({ events }) => {
+      const state = fold(events);
       checkConditions(write, state);
       return {
         type: 'value',
@@ -174,7 +112,7 @@ export class LocalProvider implements Provider {
         ...(expiresAt !== undefined && { expires: expiresAt.getTime() }),
       };
     });
-    return infoOf(journal, name, event.id);
+    return infoOf([...before.events, event], event.id);
   }
 
   async *list(query: ListQuery, { signal }: CallOptions): AsyncIterable<SecretInfo> {
@@ -184,28 +122,16 @@ export class LocalProvider implements Provider {
     const unreadable: string[] = [];
     for (const sid of journal.secretIds()) {
       checkSignal(signal);
-      const newest = journal.files(sid).at(-1);
-      if (newest === undefined) continue;
       let info: SecretInfo | undefined;
       try {
-        const event = journal.read(sid, newest);
-        if (query.prefix !== undefined && !event.name.startsWith(query.prefix)) continue;
-        if (event.type === 'value' && event.stage === 'current' && query.details !== true) {
-          info = { name: event.name, updatedAt: new Date(event.at), currentVersion: String(event.version) };
-        } else {
-          const loaded = journal.load(sid);
-          const state = fold(loaded.events) as SecretState;
-          // Only pending yet: no secret to its readers.
-          if (state.current === undefined) continue;
-          info = describeState(state);
-        }
+        info = await this.#folder.steady(journal, (steady) => summary(steady, sid, query));
       } catch (thrown) {
         const error = toSecretsError(thrown);
         if (error.kind !== 'Integrity') throw error;
-        unreadable.push(journal.load(sid).events[0]?.name ?? `(hidden name) ${sid}`);
+        unreadable.push(error.message);
         continue;
       }
-      if (info.deletedAt === undefined || query.deleted === true) yield info;
+      if (info !== undefined && (info.deletedAt === undefined || query.deleted === true)) yield info;
     }
     if (unreadable.length > 0) {
       throw new SecretsError('Integrity', `damaged in the local store: ${unreadable.join(', ')}`, {
@@ -232,7 +158,7 @@ export class LocalProvider implements Provider {
 
   async makeCurrent(name: string, version: string, options: CallOptions): Promise<VersionInfo> {
     let target = '';
-    const journal = await this.#change(name, options, (state) => {
+    const { event, before } = await this.#change(name, options, (state) => {
       if (state.deletedAt !== undefined)
         throw new SecretsError('NotFound', 'is deleted', { hint: 'restore it first' });
       const found = findVersion(state, version);
@@ -240,7 +166,7 @@ export class LocalProvider implements Provider {
       target = found.eventId;
       return { type: 'current', name, target, ...this.#author() };
     });
-    return infoOf(journal, name, target);
+    return infoOf([...before.events, event], target);
   }
 
   async purge(name: string, version: string | undefined, options: CallOptions): Promise<void> {
@@ -250,7 +176,7 @@ export class LocalProvider implements Provider {
       return;
     }
     let gone: ValueEvent | undefined;
-    const journal = await this.#change(name, options, (state) => {
+    await this.#change(name, options, (state, { events }) => {
       const found = findVersion(state, version);
       if (found.event === undefined)
         throw new SecretsError('NotFound', `version ${found.id} is destroyed already`);
@@ -260,31 +186,34 @@ export class LocalProvider implements Provider {
         });
       }
       gone = found.event;
-      const { id, at } = gone;
-      return { type: 'destroy', name, target: id, version: gone.version, written: at, ...this.#author() };
+      return { ...destruction(gone, state, events), ...this.#author() };
     });
-    if (gone !== undefined) journal.remove(journal.secretId(name), gone);
+    if (gone !== undefined) (await this.#folder.existing())?.remove(name, gone);
   }
 
-  async describe(name: string, { signal }: CallOptions): Promise<SecretInfo> {
-    this.checkName(name);
-    checkSignal(signal);
-    const journal = await this.#folder.existing();
-    const loaded = journal?.load(journal.secretId(name));
-    const state = loaded === undefined ? undefined : stateOf(loaded, name);
-    if (state?.current === undefined) throw notFound();
+  async describe(name: string, options: CallOptions): Promise<SecretInfo> {
+    const { state } = await this.#load(name, options);
+    if (state.current === undefined) throw notFound();
     return describeState(state);
   }
 
-  async *history(name: string, { signal }: CallOptions): AsyncIterable<VersionInfo> {
-    this.checkName(name);
-    checkSignal(signal);
-    const journal = await this.#folder.existing();
-    const loaded = journal?.load(journal.secretId(name));
-    const state = loaded === undefined ? undefined : stateOf(loaded, name);
-    if (loaded === undefined || state === undefined) throw notFound();
+  async *history(name: string, options: CallOptions): AsyncIterable<VersionInfo> {
+    const { state, damage } = await this.#load(name, options);
     for (const version of [...state.versions].reverse()) yield versionInfo(state, version);
-    if (loaded.damage.length > 0) throw damaged(loaded, name);
+    if (damage.length > 0) throw damaged(damage, name);
+  }
+
+  async #load(
+    name: string,
+    options: CallOptions,
+  ): Promise<{ readonly state: SecretState; readonly damage: Journal['damage'] }> {
+    const opened = await this.#existing(name, options);
+    return this.#folder.steady(opened, (journal) => {
+      const loaded = journal.load(journal.secretId(name));
+      const state = stateOf(loaded, name);
+      if (state === undefined) throw notFound();
+      return { state, damage: loaded.damage };
+    });
   }
 
   async identity(): Promise<Identity> {
@@ -301,35 +230,8 @@ export class LocalProvider implements Provider {
   }
 
   async diagnose({ signal }: CallOptions): Promise<readonly Finding[]> {
-    const findings: Finding[] = [];
-    const tryCheck = async (check: string, work: () => Promise<string> | string): Promise<boolean> => {
-      try {
-        findings.push({ check, status: 'ok', detail: await work() });
-        return true;
-      } catch (thrown) {
-        const { message, hint } = toSecretsError(thrown);
-        findings.push({ check, status: 'fail', detail: message, hint });
-        return false;
-      }
-    };
-    const manifest = await tryCheck('folder', () => {
-      const found = this.#folder.manifest();
-      return found === undefined ? `${this.#folder.path} (made by the first put)` : this.#folder.path;
-    });
-    if (!manifest) return findings;
-    const unlocked = await tryCheck('key', async () => {
-      const journal = await this.#folder.existing();
-      return journal === undefined
-        ? 'not made yet'
-        : `opens with ${this.#folder.manifest()?.key.method ?? 'its key'}`;
-    });
-    if (!unlocked) return findings;
-    await tryCheck('entries', async () => {
-      let count = 0;
-      for await (const secret of this.list({}, { signal })) count += secret.name === '' ? 0 : 1;
-      return `${count} secrets read`;
-    });
-    return findings;
+    const { diagnose } = await import('./diagnose.ts');
+    return diagnose(this.#folder, () => checkSignal(signal));
   }
 
   async rekey(change: KeyChange, { signal }: CallOptions): Promise<{ readonly resealed: number }> {
@@ -353,15 +255,17 @@ export class LocalProvider implements Provider {
   async #change(
     name: string,
     options: CallOptions,
-    decide: (state: SecretState) => EventBody,
-  ): Promise<JournalFolder> {
-    const journal = await this.#existing(name, options);
-    journal.append(name, (before) => {
+    decide: (state: SecretState, before: Journal) => EventBody,
+  ): Promise<Appended> {
+    return this.#append(await this.#existing(name, options), name, (before) => {
       const state = stateOf(before, name);
       if (state === undefined) throw notFound();
-      return decide(state);
+      return decide(state, before);
     });
-    return journal;
+  }
+
+  #append(opened: JournalFolder, name: string, decide: Decide): Promise<Appended> {
+    return this.#folder.steady(opened, (journal) => journal.append(name, decide));
   }
 
   #author(): { by?: string } {
@@ -397,56 +301,30 @@ function checkConditions(write: SecretWrite, state: SecretState | undefined): vo
   }
 }
 
-function infoOf(journal: JournalFolder, name: string, eventId: string): VersionInfo {
-  const state = stateOf(journal.load(journal.secretId(name)), name);
+function infoOf(events: readonly StoredEvent[], eventId: string): VersionInfo {
+  const state = fold(events);
   const version = state?.versions.find((entry) => entry.eventId === eventId);
   if (state === undefined || version === undefined) throw notFound();
   return versionInfo(state, version);
 }
 
-function stateOf(loaded: Journal, name: string): SecretState | undefined {
-  const state = fold(loaded.events);
-  if (state === undefined && loaded.damage.length > 0) throw damaged(loaded, name);
-  return state;
-}
-
-function lastNumber(loaded: Journal): number {
-  return loaded.events.at(-1)?.number ?? 0;
-}
-
-function damaged(loaded: Journal, name: string): SecretsError {
-  const files = loaded.damage.map(({ file, why }) => (why.includes(file) ? why : `${file} ${why}`));
-  return new SecretsError('Integrity', `the history of ${name} is damaged: ${files.slice(0, 3).join('; ')}`, {
-    hint: 'restore these files from a backup or from version control',
-  });
-}
-
-function asVersion(
-  name: string,
-  state: SecretState,
-  version: FoldedVersion | undefined,
-  event: ValueEvent,
-): SecretVersion {
-  if (version === undefined) throw notFound();
-  return { ...versionInfo(state, version), name, value: Buffer.from(event.value, 'base64') };
-}
-
-function describeState(state: SecretState): SecretInfo {
-  const expires = state.current?.event?.expires;
+/** The event that destroys a version: it carries on what the removed event said of the whole secret. */
+function destruction(gone: ValueEvent, state: SecretState, events: readonly StoredEvent[]): EventBody {
+  const labels: Record<string, string | null> = {};
+  for (const event of events) {
+    if (event.type !== 'value' && event.type !== 'destroy') continue;
+    for (const label of Object.keys(event.labels ?? {})) labels[label] = state.labels[label] ?? null;
+  }
   return {
+    type: 'destroy',
     name: state.name,
-    description: state.description,
-    labels: state.labels,
-    createdAt: new Date(state.createdAt),
-    updatedAt: new Date(state.updatedAt),
-    expiresAt: expires === undefined ? undefined : new Date(expires),
-    deletedAt: state.deletedAt === undefined ? undefined : new Date(state.deletedAt),
-    currentVersion: state.current?.id,
+    target: gone.id,
+    version: gone.version,
+    written: gone.at,
+    ...(Object.keys(labels).length > 0 && { labels }),
+    ...(state.description !== undefined && { description: state.description }),
+    ...(state.deletedAt !== undefined && { deleted: state.deletedAt }),
   };
-}
-
-function notFound(): SecretsError {
-  return new SecretsError('NotFound', 'there is no such secret');
 }
 
 function checkSignal(signal: AbortSignal): void {

@@ -1,15 +1,14 @@
 /**
- * Renewal of a store's key. Safe at every instant: store.json is replaced in one step, the old data key stays in
- * it, sealed under the new one, and files are sealed anew one by one. A renewal that was cut off is completed by
- * the next one; until then every file reads.
+ * Renewal of a store's key. Safe at every instant: the manifest of the next revision appears in one step, and only
+ * one process can make it appear; the old data key stays in it, sealed under the new one; files are sealed anew one
+ * by one. A renewal that was cut off leaves a store that reads and takes writes, and the next one does the rest.
  */
 import { randomBytes } from 'node:crypto';
-import { linkSync, renameSync, statSync } from 'node:fs';
+import { linkSync } from 'node:fs';
 import { join } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
-import type { KeyChange } from '../provider.ts';
-import { KEY_LENGTH } from './crypto.ts';
 import {
+  checkFolder,
   codeOf,
   createPrivateFile,
   fileError,
@@ -17,52 +16,63 @@ import {
   removeFile,
   syncFolder,
 } from '../../files.ts';
-import type { StoreFolder } from './index.ts';
-import type { JournalFolder } from './journal.ts';
-import { forgetDataKey, readPassphrase, wrapDataKey } from './keys.ts';
+import type { KeyChange } from '../provider.ts';
+import { KEY_LENGTH } from './crypto.ts';
+import type { StoreFolder } from './folder.ts';
+import { GoneError, type JournalFolder, UnknownKeyError } from './journal.ts';
+import { readPassphrase, unwrapDataKey } from './keys.ts';
 import { type Keys, makeManifest, type Manifest, newId, printManifest } from './manifest.ts';
 import type { KeyMethod } from './settings.ts';
+import { forgetDataKey, wrapDataKey } from './wrap.ts';
 
-/** A renewal holds its claim for milliseconds. */
-const CUT_OFF_MS = 60_000;
-
-/** @throws SecretsError NotFound without a store, Usage, Conflict when another renewal is under way */
+/** @throws SecretsError NotFound without a store, Usage, Conflict when another renewal was faster */
 export async function rekey(folder: StoreFolder, change: KeyChange): Promise<{ readonly resealed: number }> {
+  const opened = await folder.existing();
   const old = folder.manifest();
-  if (old === undefined) throw new SecretsError('NotFound', `there is no store yet in ${folder.path}`);
-  const oldKeys = await folder.unlock(old);
+  if (opened === undefined || old === undefined)
+    throw new SecretsError('NotFound', `there is no store yet in ${folder.path}`);
+  if (opened.keys.revision !== old.revision) throw conflict();
   const method = (change.method ?? old.key.method) as KeyMethod;
   const recipients = newRecipients(old, method, change, folder.recipients());
-  const keyId = newId(8);
-  const dataKey = randomBytes(KEY_LENGTH);
-  const keys: Keys = {
-    ...oldKeys,
-    currentId: keyId,
-    dataKeys: new Map([...oldKeys.dataKeys, [keyId, dataKey]]),
-  };
-  const place = { store: old.store, keyId };
   // A key file named in the settings is one path for all keys: the new key would overwrite the only old one.
   if (method === 'key-file' && folder.settings.key?.file !== undefined && old.key.method === 'key-file') {
     throw new SecretsError(
       'Usage',
       'the key file is named in the settings (key.file), so a new one has no place',
-      {
-        hint: 'remove key.file and move the file to its default place, or rekey to another method',
-      },
+      { hint: 'remove key.file and move the file to its default place, or rekey to another method' },
     );
   }
-  const record = await wrapDataKey(method, dataKey, place, folder.settings, folder.context, recipients, () =>
-    newPassphrase(folder),
+  const keyId = newId(8);
+  const dataKey = randomBytes(KEY_LENGTH);
+  const keys: Keys = {
+    ...opened.keys,
+    revision: old.revision + 1,
+    currentId: keyId,
+    dataKeys: new Map([...opened.keys.dataKeys, [keyId, dataKey]]),
+  };
+  const record = await wrapDataKey(
+    method,
+    dataKey,
+    { store: old.store, keyId },
+    folder,
+    () => newPassphrase(folder),
+    recipients,
   );
+  const next = makeManifest(keys, record);
   try {
-    replaceManifest(folder, old, makeManifest(keys, record));
+    await checkOpens(folder, next);
+    addManifest(folder, next);
   } catch (thrown) {
-    await forgetDataKey(record, old.store, folder.settings, folder.context);
+    await forgetDataKey(record, old.store, folder);
     throw thrown;
   }
+  removeOlder(folder, next.revision);
   folder.reset();
   const resealed = resealAll(folder.journal(keys));
-  await forgetDataKey(old.key, old.store, folder.settings, folder.context);
+  await forgetDataKey(old.key, old.store, folder);
+  // What renewals that were cut off did not come to remove.
+  for (const id of keys.dataKeys.keys())
+    if (id !== keyId) await forgetDataKey({ id, method: 'key-file' }, old.store, folder);
   return { resealed };
 }
 
@@ -93,40 +103,52 @@ async function newPassphrase(folder: StoreFolder): Promise<string> {
   return first;
 }
 
-/** Puts a new store.json in place of the one that was read, unless somebody replaced that meanwhile. */
-function replaceManifest(folder: StoreFolder, old: Manifest, next: Manifest): void {
-  makePrivateFolder(join(folder.path, 'claims'));
-  makePrivateFolder(join(folder.path, 'tmp'));
-  const tmp = join(folder.path, 'tmp', newId(16));
-  // One renewal of a given key can win: the claim bears the old key's id.
-  const claim = join(folder.path, 'claims', `rekey.${old.key.id}`);
-  createPrivateFile(tmp, printManifest(next), 'store.json');
+/** Refuses a manifest that the one who makes it can't open: a store nobody else holds would be lost. */
+async function checkOpens(folder: StoreFolder, next: Manifest): Promise<void> {
+  // The new passphrase was typed twice, or is where SECRETS_NEW_PASSPHRASE came from.
+  if (next.key.method === 'passphrase') return;
   try {
-    linkSync(tmp, claim);
-    if (folder.manifest()?.key.id !== old.key.id) throw conflict();
-    renameSync(tmp, folder.manifestPath);
-    syncFolder(folder.path);
-    removeFile(claim);
-  } catch (thrown) {
-    removeFile(tmp);
-    if (codeOf(thrown) !== 'EEXIST') throw fileError(thrown, 'cannot renew the key', folder.manifestPath);
-    finishCutOff(folder, claim);
-    throw conflict();
+    await unwrapDataKey(next, folder.settings, folder.context);
+  } catch (cause) {
+    if (next.key.method !== 'age') throw cause;
+    throw new SecretsError('Usage', 'none of your age identities would open the store after that', {
+      hint: 'keep yourself among the recipients; another recipient can remove you later',
+      cause,
+    });
   }
 }
 
-/** A claim that is a minute old was left by a renewal that was killed: its store.json goes in place. */
-function finishCutOff(folder: StoreFolder, claim: string): void {
+/** Puts the manifest of the next revision in place, unless somebody else did. */
+function addManifest(folder: StoreFolder, next: Manifest): void {
+  const scratch = join(folder.path, 'tmp');
+  makePrivateFolder(scratch);
+  checkFolder(scratch, 'anything');
+  const tmp = join(scratch, newId(16));
+  createPrivateFile(tmp, printManifest(next), 'the store’s manifest');
   try {
-    if (Date.now() - statSync(claim).mtimeMs > CUT_OFF_MS) renameSync(claim, folder.manifestPath);
+    linkSync(tmp, folder.manifestPath(next.revision));
+    syncFolder(folder.path);
   } catch (thrown) {
-    if (codeOf(thrown) !== 'ENOENT') throw fileError(thrown, 'cannot finish a renewal of the key', claim);
+    if (codeOf(thrown) === 'EEXIST') throw conflict();
+    throw fileError(thrown, 'cannot renew the key', folder.path);
+  } finally {
+    removeFile(tmp);
   }
+  // Two others were faster, and the first one's manifest is gone already: the highest revision counts.
+  if (folder.revisions().at(-1) === next.revision) return;
+  removeFile(folder.manifestPath(next.revision));
+  throw conflict();
+}
+
+/** Removes the manifests of lower revisions: an old key must not open the store any more. */
+function removeOlder(folder: StoreFolder, revision: number): void {
+  for (const older of folder.revisions()) if (older < revision) removeFile(folder.manifestPath(older));
+  syncFolder(folder.path);
 }
 
 function conflict(): SecretsError {
-  return new SecretsError('Conflict', 'another renewal of this store’s key is under way or was cut off', {
-    hint: 'repeat in a minute: one that was cut off is finished then',
+  return new SecretsError('Conflict', 'another renewal of this store’s key was faster', {
+    hint: 'look whether it did what you wanted, else repeat',
   });
 }
 
@@ -139,14 +161,24 @@ function resealAll(journal: JournalFolder): number {
         journal.reseal(sid, parts);
         resealed += 1;
       } catch (thrown) {
-        // A damaged file stays as it is: what reads it says so.
-        if (!(thrown instanceof SecretsError) || thrown.kind !== 'Integrity') throw thrown;
+        if (!leavesFileAlone(thrown)) throw thrown;
       }
     }
-    // A version destroyed while its file was being renewed must not come back as a file.
-    const { events } = journal.load(sid);
-    const destroyed = new Set(events.flatMap((event) => (event.type === 'destroy' ? [event.target] : [])));
-    for (const event of events) if (destroyed.has(event.id)) journal.remove(sid, event);
+    try {
+      // A version destroyed while its file was being renewed must not come back as a file.
+      const { events } = journal.load(sid);
+      const destroyed = new Set(events.flatMap((event) => (event.type === 'destroy' ? [event.target] : [])));
+      for (const event of events) if (destroyed.has(event.id)) journal.remove(event.name, event);
+    } catch (thrown) {
+      if (!leavesFileAlone(thrown)) throw thrown;
+    }
+    if (journal.files(sid).length > 0) syncFolder(journal.folder(sid));
   }
   return resealed;
+}
+
+/** A damaged file stays as it is: what reads it says so. One that is gone, or under a still newer key, is done. */
+function leavesFileAlone(thrown: unknown): boolean {
+  if (thrown instanceof GoneError || thrown instanceof UnknownKeyError) return true;
+  return thrown instanceof SecretsError && thrown.kind === 'Integrity';
 }

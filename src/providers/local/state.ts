@@ -36,6 +36,10 @@ export type EventBody = Common &
         readonly target: string;
         readonly version: number;
         readonly written: number;
+        /** What the removed entry may have set: labels and description as they are now, and when it was deleted. */
+        readonly labels?: Readonly<Record<string, string | null>>;
+        readonly description?: string;
+        readonly deleted?: number;
       }
   );
 
@@ -64,7 +68,7 @@ export interface FoldedVersion {
 
 export interface SecretState {
   readonly name: string;
-  /** Oldest first. */
+  /** By number, then time, then id. */
   readonly versions: readonly FoldedVersion[];
   readonly current: FoldedVersion | undefined;
   readonly previous: FoldedVersion | undefined;
@@ -75,9 +79,14 @@ export interface SecretState {
   readonly createdAt: number;
   readonly updatedAt: number;
   readonly highestVersion: number;
+  /** Number of the last event that settled what is current, or whether the secret is deleted. */
+  readonly settledBy: number;
 }
 
-/** The state after all events, which are in order. `undefined` when there are none. */
+/**
+ * The state after all events, which are in order. `undefined` when there are none. It is the same whether or not
+ * the file of a destroyed version is there still.
+ */
 export function fold(events: readonly StoredEvent[]): SecretState | undefined {
   const [first] = events;
   const last = events.at(-1);
@@ -92,27 +101,37 @@ export function fold(events: readonly StoredEvent[]): SecretState | undefined {
   let previous: string | undefined;
   let pending: string | undefined;
   let deletedAt: number | undefined;
+  let settledBy = 0;
+  const destroyed = new Set(events.flatMap((event) => (event.type === 'destroy' ? [event.target] : [])));
   const promote = (id: string): void => {
-    if (id === current) return;
+    if (id === current || destroyed.has(id)) return;
     previous = current;
     current = id;
     if (pending === id) pending = undefined;
   };
+  const describe = (said: Pick<ValueEvent, 'labels' | 'description'>): void => {
+    for (const [label, value] of Object.entries(said.labels ?? {})) {
+      if (value === null) labels.delete(label);
+      else labels.set(label, value);
+    }
+    description = said.description ?? description;
+  };
   for (const event of events) {
+    if (event.type !== 'destroy' && !(event.type === 'value' && event.stage === 'pending'))
+      settledBy = event.number;
     switch (event.type) {
-      case 'value':
-        raw.set(event.id, { version: event.version, at: event.at, by: event.by, event });
-        for (const [label, value] of Object.entries(event.labels ?? {})) {
-          if (value === null) labels.delete(label);
-          else labels.set(label, value);
-        }
-        if (event.description !== undefined) description = event.description;
-        if (event.stage === 'pending') pending = event.id;
-        else promote(event.id);
+      case 'value': {
+        const value = destroyed.has(event.id) ? undefined : event;
+        raw.set(event.id, { version: event.version, at: event.at, by: event.by, event: value });
+        describe(event);
+        if (event.stage === 'current') promote(event.id);
+        else if (value !== undefined) pending = event.id;
         deletedAt = undefined;
         break;
+      }
       case 'current':
         if (raw.has(event.target)) promote(event.target);
+        deletedAt = undefined;
         break;
       case 'delete':
         deletedAt ??= event.at;
@@ -124,14 +143,18 @@ export function fold(events: readonly StoredEvent[]): SecretState | undefined {
         break;
       case 'destroy':
         raw.set(event.target, { version: event.version, at: event.written, by: undefined, event: undefined });
-        if (previous === event.target) previous = undefined;
-        if (pending === event.target) pending = undefined;
+        describe(event);
+        deletedAt = event.deleted;
         break;
     }
   }
   const counts = new Map<number, number>();
   for (const { version } of raw.values()) counts.set(version, (counts.get(version) ?? 0) + 1);
-  const versions = [...raw].map(([eventId, { version, at, by, event }]): FoldedVersion => {
+  const inOrder = [...raw].sort(
+    ([oneId, one], [otherId, other]) =>
+      one.version - other.version || one.at - other.at || (oneId < otherId ? -1 : 1),
+  );
+  const versions = inOrder.map(([eventId, { version, at, by, event }]): FoldedVersion => {
     const forked = (counts.get(version) ?? 0) > 1;
     return {
       id: forked ? `${version}.${eventId.slice(0, 8)}` : String(version),
@@ -153,9 +176,10 @@ export function fold(events: readonly StoredEvent[]): SecretState | undefined {
     deletedAt,
     labels: Object.fromEntries(labels),
     description,
-    createdAt: first.at,
+    createdAt: Math.min(first.at, ...versions.map(({ at }) => at)),
     updatedAt: last.at,
     highestVersion: Math.max(0, ...[...raw.values()].map(({ version }) => version)),
+    settledBy,
   };
 }
 

@@ -1,0 +1,101 @@
+/** Makes a new store, with its first key. */
+import { randomBytes } from 'node:crypto';
+import { linkSync } from 'node:fs';
+import { join } from 'node:path';
+import { SecretsError } from '../../core/errors.ts';
+import {
+  checkFolder,
+  codeOf,
+  createPrivateFile,
+  fileError,
+  makePrivateFolder,
+  removeFile,
+  syncFolder,
+} from '../../files.ts';
+import { KEY_LENGTH } from './crypto.ts';
+import type { StoreFolder } from './folder.ts';
+import { keyFilePath, readPassphrase } from './keys.ts';
+import { type Keys, makeManifest, newId, printManifest } from './manifest.ts';
+import type { KeyMethod } from './settings.ts';
+import { forgetDataKey, wrapDataKey } from './wrap.ts';
+
+const METHODS: readonly string[] = ['keychain', 'key-file', 'passphrase', 'age'];
+
+/** Returns once there is a store, whoever made it. @throws SecretsError */
+export async function createStore(folder: StoreFolder): Promise<void> {
+  const { path, settings, context } = folder;
+  const keys: Keys = {
+    store: newId(16),
+    revision: 1,
+    names: settings.names ?? 'hidden',
+    currentId: newId(8),
+    dataKeys: new Map(),
+    nameKey: randomBytes(KEY_LENGTH),
+  };
+  const dataKey = randomBytes(KEY_LENGTH);
+  const place = { store: keys.store, keyId: keys.currentId };
+  const { method, noKeychain } = await chooseMethod(folder, place);
+  makePrivateFolder(join(path, 'tmp'));
+  checkFolder(path, method === 'age' ? 'read' : 'nothing');
+  checkFolder(join(path, 'tmp'), 'anything');
+  const record = await wrapDataKey(method, dataKey, place, folder, () => newPassphrase(folder));
+  const manifest = makeManifest({ ...keys, dataKeys: new Map([[keys.currentId, dataKey]]) }, record);
+  const tmp = join(path, 'tmp', newId(16));
+  try {
+    createPrivateFile(tmp, printManifest(manifest), 'the store');
+    linkSync(tmp, folder.manifestPath(1));
+    syncFolder(path);
+  } catch (thrown) {
+    await forgetDataKey(record, keys.store, folder);
+    // Another process made the store at the same moment: its store is the store.
+    if (codeOf(thrown) === 'EEXIST') return;
+    throw fileError(thrown, 'cannot make the store', path);
+  } finally {
+    removeFile(tmp);
+  }
+  ignoreScratch(path);
+  if (method === 'key-file') {
+    const file = keyFilePath(settings, context, place);
+    const why = noKeychain ? ' (no key chain is reachable here)' : '';
+    context.warn(`made an encrypted store in ${path}; its key is in ${file}${why}: back both up`);
+  }
+}
+
+/** A store in a git repository leaves its scratch folders out. */
+function ignoreScratch(path: string): void {
+  try {
+    createPrivateFile(join(path, '.gitignore'), Buffer.from('tmp/\nclaims/\n'), 'a file of the store');
+  } catch (thrown) {
+    if (codeOf((thrown as Error).cause) !== 'EEXIST') throw thrown;
+  }
+}
+
+async function chooseMethod(
+  folder: StoreFolder,
+  place: { store: string; keyId: string },
+): Promise<{ readonly method: KeyMethod; readonly noKeychain: boolean }> {
+  const { settings, context } = folder;
+  const named = settings.key?.method ?? context.env['SECRETS_LOCAL_KEY_METHOD'];
+  if (named !== undefined && named !== '') {
+    if (METHODS.includes(named)) return { method: named as KeyMethod, noKeychain: false };
+    throw new SecretsError('Usage', `${JSON.stringify(named)} is not a key method`, {
+      hint: METHODS.join(', '),
+    });
+  }
+  if (settings.key?.file !== undefined) return { method: 'key-file', noKeychain: false };
+  if (folder.recipients().length > 0) return { method: 'age', noKeychain: false };
+  const { keychainReachable } = await import('./keychain.ts');
+  const reachable = await keychainReachable(place);
+  return { method: reachable ? 'keychain' : 'key-file', noKeychain: !reachable };
+}
+
+async function newPassphrase({ context }: StoreFolder): Promise<string> {
+  const first = await readPassphrase(context);
+  if (first === '') throw new SecretsError('Usage', 'the passphrase is empty');
+  const { env, askHidden } = context;
+  const asked = (env['SECRETS_PASSPHRASE'] ?? '') === '' && (env['SECRETS_PASSPHRASE_FILE'] ?? '') === '';
+  if (asked && askHidden !== undefined && (await askHidden('The same passphrase again')) !== first) {
+    throw new SecretsError('Usage', 'the two passphrases differ');
+  }
+  return first;
+}

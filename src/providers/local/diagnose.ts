@@ -1,0 +1,72 @@
+/** What `secrets doctor` says of a local store: it reads every file of it. */
+import { readPrivateFile } from '../../files.ts';
+import { join } from 'node:path';
+import { SecretsError, toSecretsError } from '../../core/errors.ts';
+import type { Finding } from '../provider.ts';
+import { parseHeader } from './entry-file.ts';
+import type { StoreFolder } from './folder.ts';
+import type { JournalFolder } from './journal.ts';
+
+/** @param checkTime throws when the deadline passed */
+export async function diagnose(folder: StoreFolder, checkTime: () => void): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  const tryCheck = async (check: string, work: () => Promise<string> | string): Promise<boolean> => {
+    try {
+      findings.push({ check, status: 'ok', detail: await work() });
+      return true;
+    } catch (thrown) {
+      const { message, hint } = toSecretsError(thrown);
+      findings.push({ check, status: 'fail', detail: message, hint });
+      return false;
+    }
+  };
+  const found = await tryCheck('folder', () =>
+    folder.manifest() === undefined ? `${folder.path} (made by the first put)` : folder.path,
+  );
+  if (!found) return findings;
+  let journal: JournalFolder | undefined;
+  const unlocked = await tryCheck('key', async () => {
+    journal = await folder.existing();
+    return journal === undefined
+      ? 'not made yet'
+      : `opens with ${folder.manifest()?.key.method ?? 'its key'}`;
+  });
+  if (!unlocked || journal === undefined) return findings;
+  const opened = journal;
+  let old = 0;
+  await tryCheck('entries', async () => {
+    let secrets = 0;
+    const damaged: string[] = [];
+    for (const sid of opened.secretIds()) {
+      checkTime();
+      const { events, damage } = await folder.steady(opened, (steady) => steady.load(sid));
+      if (events.length > 0) secrets += 1;
+      if (damage.length > 0) damaged.push(events[0]?.name ?? `(hidden name) ${sid}`);
+      old += entriesUnderOldKeys(opened, sid);
+    }
+    if (damaged.length > 0) {
+      throw new SecretsError('Integrity', `damaged: ${damaged.join(', ')}`, {
+        hint: 'restore their files from a backup or from version control',
+      });
+    }
+    return `${secrets} secrets, every version read`;
+  });
+  if (old > 0) {
+    findings.push({
+      check: 'key renewal',
+      status: 'warn',
+      detail: `${old} entries are sealed under an older key`,
+      hint: 'secrets stores rekey seals them anew',
+    });
+  }
+  return findings;
+}
+
+function entriesUnderOldKeys(journal: JournalFolder, sid: string): number {
+  const { currentId, dataKeys } = journal.keys;
+  return journal.files(sid).filter(({ file }) => {
+    const bytes = readPrivateFile(join(journal.folder(sid), file), 'an entry of the store', false);
+    const keyId = bytes === undefined ? undefined : parseHeader(bytes)?.keyId;
+    return keyId !== undefined && keyId !== currentId && dataKeys.has(keyId);
+  }).length;
+}

@@ -1,0 +1,72 @@
+/**
+ * What an entry's file is called and begins with, and what a secret's folder is called: docs/local-store.md,
+ * sections 5 and 6.
+ */
+const MAGIC = Buffer.from('SLE1');
+/** Length of the header, in bytes. */
+export const HEADER = 34;
+const FILE_NAME = /^(\d{10})-(\d{14})-([0-9a-f]{32})\.sealed$/;
+
+/** What a file's name says. */
+export interface FileParts {
+  readonly file: string;
+  readonly number: number;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly id: string;
+}
+
+/** The parts of an entry's file name; undefined for another file. */
+export function parseFileName(file: string): FileParts | undefined {
+  const match = FILE_NAME.exec(file);
+  if (match === null) return undefined;
+  return { file, number: Number(match[1]), at: Number(match[2]), id: match[3] as string };
+}
+
+/** The file name of an entry. */
+export function fileName(number: number, at: number, id: string): string {
+  return `${String(number).padStart(10, '0')}-${String(at).padStart(14, '0')}-${id}.sealed`;
+}
+
+/** What is known of an entry without a key. */
+export interface Header {
+  /** Id of the data key that it is sealed under. */
+  readonly keyId: string;
+  readonly id: string;
+  readonly at: number;
+}
+
+/** undefined for what is none: magic (4) ‖ key id (8) ‖ event id (16) ‖ time (6, milliseconds, big-endian). */
+export function parseHeader(bytes: Buffer): Header | undefined {
+  if (bytes.length < HEADER || !bytes.subarray(0, 4).equals(MAGIC)) return undefined;
+  return {
+    keyId: bytes.subarray(4, 12).toString('hex'),
+    id: bytes.subarray(12, 28).toString('hex'),
+    at: bytes.readUIntBE(28, 6),
+  };
+}
+
+export function printHeader({ keyId, id, at }: Header): Buffer {
+  const time = Buffer.alloc(6);
+  time.writeUIntBE(at, 0, 6);
+  return Buffer.concat([MAGIC, Buffer.from(keyId, 'hex'), Buffer.from(id, 'hex'), time]);
+}
+
+/** Longest folder name of a secret: with `.` and a number it must still be a file name anywhere (255 bytes). */
+const MAX_FOLDER_NAME = 200;
+
+/**
+ * A name as a folder name that people can read, safe on systems that ignore case. A name that is too long for one
+ * is cut, and made unique by what a store with hidden names would call it.
+ */
+export function visibleId(name: string, hidden: () => string): string {
+  const encoded = [...Buffer.from(name, 'utf8')]
+    .map((byte) => {
+      const char = String.fromCharCode(byte);
+      return /[a-z0-9_-]/.test(char) ? char : `%${byte.toString(16).padStart(2, '0')}`;
+    })
+    .join('');
+  if (encoded.length <= MAX_FOLDER_NAME) return encoded;
+  const end = `%~${hidden()}`;
+  return `${encoded.slice(0, MAX_FOLDER_NAME - end.length)}${end}`;
+}

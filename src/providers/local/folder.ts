@@ -1,0 +1,141 @@
+/** The folder of one store: finds its manifest, opens it with the key it asks for, and follows renewals of that. */
+import { join } from 'node:path';
+import { SecretsError } from '../../core/errors.ts';
+import { checkFolder, entriesOf, readPrivateFile } from '../../files.ts';
+import { xdgFolder } from '../../world.ts';
+import type { ProviderContext } from '../provider.ts';
+import { GoneError, JournalFolder, UnknownKeyError } from './journal.ts';
+import { expandPath, unwrapDataKey } from './keys.ts';
+import {
+  type Keys,
+  type Manifest,
+  manifestFile,
+  openManifest,
+  parseManifest,
+  revisionOf,
+} from './manifest.ts';
+import type { LocalSettings } from './settings.ts';
+
+/** How often a read begins again because something was renewed, destroyed or purged under it. */
+const TRIES = 1000;
+
+export class StoreFolder {
+  readonly path: string;
+  readonly settings: LocalSettings;
+  readonly context: ProviderContext;
+  #opened: { readonly revision: number; readonly journal: Promise<JournalFolder> } | undefined;
+
+  constructor(settings: LocalSettings, context: ProviderContext) {
+    const named =
+      settings.path ?? context.env['SECRETS_LOCAL_PATH'] ?? join(xdgFolder(context, 'data'), 'store');
+    this.path = expandPath(context, named);
+    this.settings = settings;
+    this.context = context;
+  }
+
+  /** Path of the manifest with a revision. */
+  manifestPath(revision: number): string {
+    return join(this.path, manifestFile(revision));
+  }
+
+  /** Revisions that there are manifests of, lowest first. A renewal that was cut off leaves more than one. */
+  revisions(): number[] {
+    return entriesOf(this.path)
+      .flatMap((entry) => revisionOf(entry) ?? [])
+      .toSorted((one, other) => one - other);
+  }
+
+  /** The newest manifest, or undefined when the store does not exist yet. @throws SecretsError Denied, Integrity */
+  manifest(): Manifest | undefined {
+    // A store that was checked out of version control is readable by others; it is made for that with `age`.
+    if (!checkFolder(this.path, 'read')) return undefined;
+    for (let attempt = 0; attempt < TRIES; attempt += 1) {
+      const revision = this.revisions().at(-1);
+      if (revision === undefined) {
+        // Asked twice: a renewal may have put the next manifest in place while the folder was listed.
+        if (attempt === 0) continue;
+        if (!checkFolder(join(this.path, 'secrets'), 'anything')) return undefined;
+        if (entriesOf(join(this.path, 'secrets')).length === 0) return undefined;
+        throw new SecretsError('Integrity', `the local store has entries and no manifest: ${this.path}`, {
+          hint: `restore ${manifestFile(1)} (or higher) from a backup or from version control`,
+        });
+      }
+      const path = this.manifestPath(revision);
+      const bytes = readPrivateFile(path, 'the store', false);
+      // A renewal has just replaced it.
+      if (bytes === undefined) continue;
+      const manifest = parseManifest(bytes, path);
+      if (manifest.key.method !== 'age') checkFolder(this.path, 'nothing');
+      return manifest;
+    }
+    throw new SecretsError(
+      'Conflict',
+      `the manifest of the local store goes away again and again: ${this.path}`,
+    );
+  }
+
+  /** The opened store; undefined when there is none. @throws SecretsError Denied, Unauthenticated, Integrity */
+  async existing(): Promise<JournalFolder | undefined> {
+    for (;;) {
+      const manifest = this.manifest();
+      if (manifest === undefined) return undefined;
+      const { revision } = manifest;
+      if (this.#opened?.revision !== revision)
+        this.#opened = { revision, journal: this.unlock(manifest).then((keys) => this.journal(keys)) };
+      try {
+        return await this.#opened.journal;
+      } catch (thrown) {
+        // A renewal removes the key that the manifest before it needs.
+        if ((this.manifest()?.revision ?? 0) <= revision) throw thrown;
+      }
+    }
+  }
+
+  /** The opened store, made when there is none. */
+  async existingOrNew(): Promise<JournalFolder> {
+    const existing = await this.existing();
+    if (existing !== undefined) return existing;
+    const { createStore } = await import('./create.ts');
+    await createStore(this);
+    const created = await this.existing();
+    if (created === undefined) throw new SecretsError('Failed', `the new store disappeared: ${this.path}`);
+    return created;
+  }
+
+  /** Does work on an opened store; again if a renewal, purge or destruction went by meanwhile. */
+  async steady<J extends JournalFolder | undefined, T>(opened: J, work: (journal: J) => T): Promise<T> {
+    let journal = opened;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return work(journal);
+      } catch (thrown) {
+        const passing = thrown instanceof GoneError || thrown instanceof UnknownKeyError;
+        if (!passing || journal === undefined || attempt === TRIES) throw thrown;
+        if (thrown instanceof UnknownKeyError) {
+          if (this.manifest()?.revision === journal.keys.revision) journal.keysAreNewest = true;
+          else journal = (await this.existing()) as J;
+        }
+      }
+    }
+  }
+
+  /** Opens a manifest with the key it asks for. */
+  async unlock(manifest: Manifest): Promise<Keys> {
+    const dataKey = await unwrapDataKey(manifest, this.settings, this.context);
+    return openManifest(manifest, dataKey, this.manifestPath(manifest.revision));
+  }
+
+  journal(keys: Keys): JournalFolder {
+    return new JournalFolder(this.path, keys, this.context.now);
+  }
+
+  /** Forgets the opened keys. */
+  reset(): void {
+    this.#opened = undefined;
+  }
+
+  /** Recipients from the settings. */
+  recipients(): readonly string[] {
+    return this.settings.key?.recipients ?? [];
+  }
+}
