@@ -1,51 +1,6 @@
 /** What a person at a terminal sees: the program runs under bash in a pseudo-terminal. */
 import { makePlace, type Place } from './program.ts';
-import { spawn, type IPty } from '@lydell/node-pty';
-
-/** A shell at a terminal: types, and waits for what appears. */
-class Terminal {
-  readonly #pty: IPty;
-  #seen = '';
-  #mark = 0;
-
-  constructor(place: Place, env: Readonly<Record<string, string>> = {}) {
-    this.#pty = spawn('bash', ['--norc', '--noprofile', '-i'], {
-      cwd: place.cwd,
-      cols: 120,
-      rows: 30,
-      name: 'xterm-256color',
-      env: { ...place.env, PS1: '', HISTFILE: '', ...env },
-    });
-    this.#pty.onData((data) => {
-      this.#seen += data;
-    });
-  }
-
-  type(text: string): void {
-    this.#mark = this.#seen.length;
-    this.#pty.write(text);
-  }
-
-  /** What appeared since the last `type`, once it matches. */
-  async until(pattern: RegExp): Promise<string> {
-    const end = Date.now() + 15_000;
-    for (;;) {
-      const since = this.#seen.slice(this.#mark);
-      if (pattern.test(since)) return since;
-      if (Date.now() > end) throw new Error(`${pattern} did not appear in ${JSON.stringify(since)}`);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-
-  /** Everything since the start. */
-  get seen(): string {
-    return this.#seen;
-  }
-
-  close(): void {
-    this.#pty.kill('SIGKILL');
-  }
-}
+import { Terminal } from './terminal.ts';
 
 const CTRL_C = '\u0003';
 

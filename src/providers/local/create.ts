@@ -21,34 +21,38 @@ import { forgetDataKey, wrapDataKey } from './wrap.ts';
 
 const METHODS: readonly string[] = ['keychain', 'key-file', 'passphrase', 'age'];
 
-/** Returns once there is a store, whoever made it. @throws SecretsError */
-export async function createStore(folder: StoreFolder): Promise<void> {
+/**
+ * Makes the store, unless another process does so first.
+ * @returns the new store's keys, undefined when it is another's
+ * @throws SecretsError
+ */
+export async function createStore(folder: StoreFolder): Promise<Keys | undefined> {
   const { path, settings, context } = folder;
+  const keyId = newId(8);
+  const dataKey = randomBytes(KEY_LENGTH);
   const keys: Keys = {
     store: newId(16),
     revision: 1,
     names: settings.names ?? 'hidden',
-    currentId: newId(8),
-    dataKeys: new Map(),
+    currentId: keyId,
+    dataKeys: new Map([[keyId, dataKey]]),
     nameKey: randomBytes(KEY_LENGTH),
   };
-  const dataKey = randomBytes(KEY_LENGTH);
-  const place = { store: keys.store, keyId: keys.currentId };
+  const place = { store: keys.store, keyId };
   const { method, noKeychain } = await chooseMethod(folder, place);
   makePrivateFolder(join(path, 'tmp'));
   checkFolder(path, method === 'age' ? 'read' : 'nothing');
   checkFolder(join(path, 'tmp'), 'anything');
   const record = await wrapDataKey(method, dataKey, place, folder, () => newPassphrase(folder));
-  const manifest = makeManifest({ ...keys, dataKeys: new Map([[keys.currentId, dataKey]]) }, record);
   const tmp = join(path, 'tmp', newId(16));
   try {
-    createPrivateFile(tmp, printManifest(manifest), 'the store');
+    createPrivateFile(tmp, printManifest(makeManifest(keys, record)), 'the store');
     linkSync(tmp, folder.manifestPath(1));
     syncFolder(path);
   } catch (thrown) {
     await forgetDataKey(record, keys.store, folder);
     // Another process made the store at the same moment: its store is the store.
-    if (codeOf(thrown) === 'EEXIST') return;
+    if (codeOf(thrown) === 'EEXIST') return undefined;
     throw fileError(thrown, 'cannot make the store', path);
   } finally {
     removeFile(tmp);
@@ -59,6 +63,7 @@ export async function createStore(folder: StoreFolder): Promise<void> {
     const why = noKeychain ? ' (no key chain is reachable here)' : '';
     context.warn(`made an encrypted store in ${path}; its key is in ${file}${why}: back both up`);
   }
+  return keys;
 }
 
 /** A store in a git repository leaves its scratch folders out. */

@@ -23,7 +23,7 @@ export class StoreFolder {
   readonly path: string;
   readonly settings: LocalSettings;
   readonly context: ProviderContext;
-  #opened: { readonly revision: number; readonly journal: Promise<JournalFolder> } | undefined;
+  #opened: { readonly keyId: string; readonly journal: Promise<JournalFolder> } | undefined;
 
   constructor(settings: LocalSettings, context: ProviderContext) {
     const named =
@@ -79,14 +79,14 @@ export class StoreFolder {
     for (;;) {
       const manifest = this.manifest();
       if (manifest === undefined) return undefined;
-      const { revision } = manifest;
-      if (this.#opened?.revision !== revision)
-        this.#opened = { revision, journal: this.unlock(manifest).then((keys) => this.journal(keys)) };
+      const keyId = manifest.key.id;
+      if (this.#opened?.keyId !== keyId)
+        this.#opened = { keyId, journal: this.unlock(manifest).then((keys) => this.journal(keys)) };
       try {
         return await this.#opened.journal;
       } catch (thrown) {
         // A renewal removes the key that the manifest before it needs.
-        if ((this.manifest()?.revision ?? 0) <= revision) throw thrown;
+        if (this.manifest()?.key.id === keyId) throw thrown;
       }
     }
   }
@@ -96,7 +96,9 @@ export class StoreFolder {
     const existing = await this.existing();
     if (existing !== undefined) return existing;
     const { createStore } = await import('./create.ts');
-    await createStore(this);
+    const keys = await createStore(this);
+    // Not read back: that would ask for a passphrase which was typed a moment ago.
+    if (keys !== undefined) this.#adopt(keys);
     const created = await this.existing();
     if (created === undefined) throw new SecretsError('Failed', `the new store disappeared: ${this.path}`);
     return created;
@@ -112,7 +114,7 @@ export class StoreFolder {
         const passing = thrown instanceof GoneError || thrown instanceof UnknownKeyError;
         if (!passing || journal === undefined || attempt === TRIES) throw thrown;
         if (thrown instanceof UnknownKeyError) {
-          if (this.manifest()?.revision === journal.keys.revision) journal.keysAreNewest = true;
+          if (this.manifest()?.key.id === journal.keys.currentId) journal.keysAreNewest = true;
           else journal = (await this.existing()) as J;
         }
       }
@@ -127,6 +129,10 @@ export class StoreFolder {
 
   journal(keys: Keys): JournalFolder {
     return new JournalFolder(this.path, keys, this.context.now);
+  }
+
+  #adopt(keys: Keys): void {
+    this.#opened = { keyId: keys.currentId, journal: Promise.resolve(this.journal(keys)) };
   }
 
   /** Forgets the opened keys. */

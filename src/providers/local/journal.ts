@@ -101,6 +101,7 @@ export class JournalFolder {
   /** The files of one secret, oldest first. @throws SecretsError Denied for a link in the folder's place */
   files(sid: string): FileParts[] {
     const folder = this.folder(sid);
+    checkFolder(dirname(folder), 'anything');
     if (!checkFolder(folder, 'anything')) return [];
     return entriesOf(folder)
       .sort()

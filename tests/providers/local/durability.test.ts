@@ -4,12 +4,12 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { SecretsError } from '../../src/core/errors.ts';
-import { open } from '../../src/providers/local/index.ts';
-import type { Provider } from '../../src/providers/provider.ts';
-import { contextFor, readOne } from '../contract/suite.ts';
+import { SecretsError } from '../../../src/core/errors.ts';
+import { open } from '../../../src/providers/local/index.ts';
+import type { Provider } from '../../../src/providers/provider.ts';
+import { contextFor, readOne } from '../../contract/suite.ts';
 
-const PROGRAM = fileURLToPath(new URL('../../bin/secrets', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('../../../bin/secrets', import.meta.url));
 const now = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(60_000) });
 
 interface Ended {
