@@ -1,0 +1,135 @@
+/** The local store after `kill -9` before each single system call that changes its files: strace sends the signal. */
+import { join } from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
+import type { Place } from '../../e2e/program.ts';
+import { makePlace } from '../../e2e/program.ts';
+import { describeWith } from '../../backends/server.ts';
+import { contextFor, readOne } from '../../contract/suite.ts';
+import { open } from '../../../src/providers/local/index.ts';
+import type { Provider, VersionInfo } from '../../../src/providers/provider.ts';
+import { makeStore, STORE } from './place.ts';
+
+const CALLS = ['mkdir', 'openat', 'write', 'fsync', 'link', 'rename', 'unlink'];
+/** Opening and writing is also what Node.js does to start: only some of those calls are the store's. */
+const STEP: Readonly<Record<string, number>> = { openat: 3, write: 2 };
+const soon = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(30_000) });
+const KEY_FILE = { SECRETS_LOCAL_KEY_METHOD: 'key-file' };
+
+/** Runs a command again and again, killed before one call more each time, until it comes to its end for each call. */
+async function killEverywhere(
+  place: () => Place | Promise<Place>,
+  command: string,
+  after: (place: Place, acknowledged: boolean) => Promise<void>,
+): Promise<number> {
+  let kills = 0;
+  for (const call of CALLS) {
+    for (let when = 1; ; when += STEP[call] ?? 1) {
+      const here = await place();
+      const { stdout, stderr } = await here.sh(
+        `printf killed | strace -f -o /dev/null -e trace=${call} -e inject=${call}:signal=KILL:when=${when} secrets ${command}; echo "code $?"`,
+        KEY_FILE,
+      );
+      const code = /code (\d+)\n$/.exec(stdout)?.[1];
+      if (code !== '0' && code !== '137') throw new Error(`${call} ${when}: ${stdout}${stderr}`);
+      await after(here, code === '0');
+      if (code === '0') break;
+      kills += 1;
+    }
+  }
+  return kills;
+}
+
+const storeOf = (place: Place): Provider => open({}, contextFor({}, place.home));
+
+async function valuesOf(store: Provider, name: string): Promise<string[]> {
+  const versions: VersionInfo[] = [];
+  for await (const version of store.history?.(name, soon()) ?? []) versions.unshift(version);
+  expect(versions.map(({ id }) => id)).toEqual(versions.map((_, index) => String(index + 1)));
+  const values: string[] = [];
+  for (const { id } of versions)
+    values.push(Buffer.from((await readOne(store, { name, version: id })).value).toString());
+  return values;
+}
+
+describeWith('killed anywhere', ['/usr/bin/strace'], () => {
+  let place: Place;
+  afterEach(() => place.remove());
+
+  test('a put leaves a store that reads, holds what was acknowledged, and takes the next put', async () => {
+    place = await makeStore({ 'app/db': 'first' });
+    const acknowledged = ['first'];
+    let rounds = 0;
+    const kills = await killEverywhere(
+      () => place,
+      'put --quiet app/db',
+      async (_, done) => {
+        if (done) acknowledged.push('killed');
+        const store = storeOf(place);
+        const next = `after ${(rounds += 1)}`;
+        await readOne(store, { name: 'app/db' });
+        await store.put('app/db', { value: Buffer.from(next) }, soon());
+        acknowledged.push(next);
+        const values = await valuesOf(store, 'app/db');
+        expect(values.at(-1)).toBe(next);
+        // A put that was killed took place or did not; nothing else is there.
+        const certain = values.filter((value) => value !== 'killed');
+        expect(certain).toEqual(acknowledged.filter((value) => value !== 'killed'));
+        expect(readdirSync(join(place.home, STORE, 'claims'))).toEqual([]);
+      },
+    );
+    expect(kills).toBeGreaterThan(15);
+  }, 300_000);
+
+  test('the first put leaves no store or a whole one, and the next put works', async () => {
+    const places: Place[] = [];
+    const fresh = async (): Promise<Place> => {
+      places.push(await makePlace());
+      return places.at(-1) as Place;
+    };
+    place = await fresh();
+    try {
+      const kills = await killEverywhere(fresh, 'put --quiet app/db', async (here) => {
+        const store = storeOf(here);
+        const [before] = await store.get([{ name: 'app/db' }], soon());
+        if (before?.ok === false) expect(before.error.kind).toBe('NotFound');
+        const again = open({}, contextFor(KEY_FILE, here.home));
+        await again.put('app/db', { value: Buffer.from('second') }, soon());
+        const value = Buffer.from((await readOne(storeOf(here), { name: 'app/db' })).value).toString();
+        expect(value).toBe('second');
+      });
+      expect(kills).toBeGreaterThan(20);
+    } finally {
+      for (const one of places) if (one !== place) await one.remove();
+    }
+  }, 300_000);
+
+  test('a renewal of the key leaves a store that reads and takes writes, and can be repeated', async () => {
+    place = await makeStore({ a: 'a1', b: 'b1' });
+    const values: Record<string, string[]> = { a: ['a1'], b: ['b1'] };
+    let round = 0;
+    const kills = await killEverywhere(
+      () => place,
+      'stores rekey --quiet',
+      async () => {
+        const store = storeOf(place);
+        const name = ['a', 'b'][(round += 1) % 2] as string;
+        await store.put(name, { value: Buffer.from(`round ${round}`) }, soon());
+        values[name]?.push(`round ${round}`);
+        for (const one of ['a', 'b']) expect(await valuesOf(store, one)).toEqual(values[one]);
+      },
+    );
+    expect(kills).toBeGreaterThan(20);
+    const store = storeOf(place);
+    await store.rekey?.({}, soon());
+    for (const one of ['a', 'b']) expect(await valuesOf(storeOf(place), one)).toEqual(values[one]);
+    // Nothing is left of the renewals that were cut off but scratch files, which go within the hour.
+    const findings = await storeOf(place).diagnose(soon());
+    expect(findings.map(({ check, status }) => `${check} ${status}`)).toEqual([
+      'folder ok',
+      'key ok',
+      'entries ok',
+    ]);
+    expect(readdirSync(join(place.home, STORE)).filter((file) => file.startsWith('manifest')).length).toBe(1);
+    expect(existsSync(join(place.home, '.config/secrets/keys'))).toBe(true);
+  }, 300_000);
+});
