@@ -54,7 +54,7 @@ function startChunk() {
     'output/(report|sanitize|shapes|style)',
     'commands/([^/]+\\.spec|index|options|get)\\.ts',
     'providers/(registry|[^/]+/descriptor)\\.ts',
-    'providers/local/(?!rekey|settings)',
+    'providers/local/(?!age|create|diagnose|keychain|rekey|settings|wrap)',
   ];
   const wanted = new RegExp(`/(src/(${parts.join('|')})|node_modules/commander/)|rolldown/runtime`);
   return { name: 'start', test: wanted };

@@ -33,7 +33,8 @@ export function readVersion(journal: JournalFolder, request: SecretRequest): Sec
   if (state === undefined) throw notFound();
   const { damage } = loaded;
   if (version === undefined) {
-    const harmful = stage === 'current' ? damage.filter(({ number }) => number >= state.settledBy) : damage;
+    // What can't be read may have made another version current, or deleted the secret.
+    const harmful = stage === 'current' ? damage.filter(({ number }) => number >= state.currentBy) : damage;
     if (harmful.length > 0) throw damaged(damage, name);
   }
   if (state.deletedAt !== undefined) {
@@ -88,7 +89,7 @@ export function summary(
     return { name: event.name, updatedAt: new Date(event.at), currentVersion: String(event.version) };
   const { events, damage } = journal.load(sid);
   const state = fold(events) as SecretState;
-  if (damage.some(({ number }) => number >= state.settledBy)) throw new SecretsError('Integrity', event.name);
+  if (damage.some(({ number }) => number >= state.currentBy)) throw new SecretsError('Integrity', event.name);
   // Only pending yet: no secret to its readers.
   return state.current === undefined ? undefined : describeState(state);
 }

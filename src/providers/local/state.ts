@@ -79,8 +79,8 @@ export interface SecretState {
   readonly createdAt: number;
   readonly updatedAt: number;
   readonly highestVersion: number;
-  /** Number of the last event that settled what is current, or whether the secret is deleted. */
-  readonly settledBy: number;
+  /** Number of the last event that made a version current; 0 when none did. */
+  readonly currentBy: number;
 }
 
 /**
@@ -101,10 +101,12 @@ export function fold(events: readonly StoredEvent[]): SecretState | undefined {
   let previous: string | undefined;
   let pending: string | undefined;
   let deletedAt: number | undefined;
-  let settledBy = 0;
+  let currentBy = 0;
   const destroyed = new Set(events.flatMap((event) => (event.type === 'destroy' ? [event.target] : [])));
-  const promote = (id: string): void => {
-    if (id === current || destroyed.has(id)) return;
+  const promote = (id: string, by: number): void => {
+    if (destroyed.has(id)) return;
+    currentBy = by;
+    if (id === current) return;
     previous = current;
     current = id;
     if (pending === id) pending = undefined;
@@ -117,20 +119,18 @@ export function fold(events: readonly StoredEvent[]): SecretState | undefined {
     description = said.description ?? description;
   };
   for (const event of events) {
-    if (event.type !== 'destroy' && !(event.type === 'value' && event.stage === 'pending'))
-      settledBy = event.number;
     switch (event.type) {
       case 'value': {
         const value = destroyed.has(event.id) ? undefined : event;
         raw.set(event.id, { version: event.version, at: event.at, by: event.by, event: value });
         describe(event);
-        if (event.stage === 'current') promote(event.id);
+        if (event.stage === 'current') promote(event.id, event.number);
         else if (value !== undefined) pending = event.id;
         deletedAt = undefined;
         break;
       }
       case 'current':
-        if (raw.has(event.target)) promote(event.target);
+        if (raw.has(event.target)) promote(event.target, event.number);
         deletedAt = undefined;
         break;
       case 'delete':
@@ -179,7 +179,7 @@ export function fold(events: readonly StoredEvent[]): SecretState | undefined {
     createdAt: Math.min(first.at, ...versions.map(({ at }) => at)),
     updatedAt: last.at,
     highestVersion: Math.max(0, ...[...raw.values()].map(({ version }) => version)),
-    settledBy,
+    currentBy,
   };
 }
 
