@@ -311,6 +311,7 @@ function infoOf(events: readonly StoredEvent[], eventId: string): VersionInfo {
 /** The event that destroys a version: it carries on what the removed event said of the whole secret. */
 function destruction(gone: ValueEvent, state: SecretState, events: readonly StoredEvent[]): EventBody {
   const labels: Record<string, string | null> = {};
+  const pending = state.pending?.eventId;
   for (const event of events) {
     if (event.type !== 'value' && event.type !== 'destroy') continue;
     for (const label of Object.keys(event.labels ?? {})) labels[label] = state.labels[label] ?? null;
@@ -324,6 +325,7 @@ function destruction(gone: ValueEvent, state: SecretState, events: readonly Stor
     ...(Object.keys(labels).length > 0 && { labels }),
     ...(state.description !== undefined && { description: state.description }),
     ...(state.deletedAt !== undefined && { deleted: state.deletedAt }),
+    ...(pending !== undefined && pending !== gone.id && { pending }),
   };
 }
 

@@ -36,10 +36,14 @@ export type EventBody = Common &
         readonly target: string;
         readonly version: number;
         readonly written: number;
-        /** What the removed entry may have set: labels and description as they are now, and when it was deleted. */
+        /**
+         * What removed entries may have changed, as it is after this one: labels, description, since when the
+         * secret is deleted, and the entry of the pending version.
+         */
         readonly labels?: Readonly<Record<string, string | null>>;
         readonly description?: string;
         readonly deleted?: number;
+        readonly pending?: string;
       }
   );
 
@@ -145,6 +149,7 @@ export function fold(events: readonly StoredEvent[]): SecretState | undefined {
         raw.set(event.target, { version: event.version, at: event.written, by: undefined, event: undefined });
         describe(event);
         deletedAt = event.deleted;
+        pending = event.pending !== undefined && destroyed.has(event.pending) ? undefined : event.pending;
         break;
     }
   }
