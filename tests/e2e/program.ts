@@ -45,7 +45,14 @@ export async function makePlace(): Promise<Place> {
   const launcher = join(bin, 'secrets');
   await writeFile(launcher, `#!/bin/sh\nexec '${NODE}' '${PROGRAM}' "$@"\n`);
   await chmod(launcher, 0o755);
-  const env = { HOME: home, TMPDIR: tmp, PATH: `${bin}:/usr/local/bin:/usr/bin:/bin`, LANG: 'C.UTF-8' };
+  const env = {
+    HOME: home,
+    TMPDIR: tmp,
+    PATH: `${bin}:/usr/local/bin:/usr/bin:/bin`,
+    LANG: 'C.UTF-8',
+    // No test writes to the key chain of whoever runs it.
+    DBUS_SESSION_BUS_ADDRESS: `unix:path=${join(root, 'no-bus')}`,
+  };
   return {
     root,
     home,
