@@ -15,7 +15,7 @@ import {
 import { KEY_LENGTH } from './crypto.ts';
 import type { StoreFolder } from './folder.ts';
 import { keyFilePath, readPassphrase } from './keys.ts';
-import { type Keys, makeManifest, newId, printManifest } from './manifest.ts';
+import { type KeyRecord, type Keys, makeManifest, newId, printManifest } from './manifest.ts';
 import type { KeyMethod } from './settings.ts';
 import { forgetDataKey, wrapDataKey } from './wrap.ts';
 
@@ -39,11 +39,13 @@ export async function createStore(folder: StoreFolder): Promise<Keys | undefined
     nameKey: randomBytes(KEY_LENGTH),
   };
   const place = { store: keys.store, keyId };
-  const { method, noKeychain } = await chooseMethod(folder, place);
+  const method = namedMethod(folder);
   makePrivateFolder(join(path, 'tmp'));
   checkFolder(path, method === 'age' ? 'read' : 'nothing');
   checkFolder(join(path, 'tmp'), 'anything');
-  const record = await wrapDataKey(method, dataKey, place, folder, () => newPassphrase(folder));
+  const wrap = (by: KeyMethod): Promise<KeyRecord> =>
+    wrapDataKey(by, dataKey, place, folder, () => newPassphrase(folder));
+  const record = await (method === undefined ? wrapAsCanBe(wrap) : wrap(method));
   const tmp = join(path, 'tmp', newId(16));
   try {
     createPrivateFile(tmp, printManifest(makeManifest(keys, record)), 'the store');
@@ -58,9 +60,9 @@ export async function createStore(folder: StoreFolder): Promise<Keys | undefined
     removeFile(tmp);
   }
   ignoreScratch(path);
-  if (method === 'key-file') {
+  if (record.method === 'key-file') {
     const file = keyFilePath(settings, context, place);
-    const why = noKeychain ? ' (no key chain is reachable here)' : '';
+    const why = method === undefined ? ' (no key chain can be used here)' : '';
     context.warn(`made an encrypted store in ${path}; its key is in ${file}${why}: back both up`);
   }
   return keys;
@@ -75,23 +77,27 @@ function ignoreScratch(path: string): void {
   }
 }
 
-async function chooseMethod(
-  folder: StoreFolder,
-  place: { store: string; keyId: string },
-): Promise<{ readonly method: KeyMethod; readonly noKeychain: boolean }> {
-  const { settings, context } = folder;
+/** The method that the settings ask for; undefined when they leave it open. @throws SecretsError Usage */
+function namedMethod({ settings, context, recipients }: StoreFolder): KeyMethod | undefined {
   const named = settings.key?.method ?? context.env['SECRETS_LOCAL_KEY_METHOD'];
   if (named !== undefined && named !== '') {
-    if (METHODS.includes(named)) return { method: named as KeyMethod, noKeychain: false };
+    if (METHODS.includes(named)) return named as KeyMethod;
     throw new SecretsError('Usage', `${JSON.stringify(named)} is not a key method`, {
       hint: METHODS.join(', '),
     });
   }
-  if (settings.key?.file !== undefined) return { method: 'key-file', noKeychain: false };
-  if (folder.recipients().length > 0) return { method: 'age', noKeychain: false };
-  const { keychainReachable } = await import('./keychain.ts');
-  const reachable = await keychainReachable(place);
-  return { method: reachable ? 'keychain' : 'key-file', noKeychain: !reachable };
+  if (settings.key?.file !== undefined) return 'key-file';
+  return recipients.length > 0 ? 'age' : undefined;
+}
+
+/** By the key chain, or by a key file where there is none, or it stays locked (an ssh session has no dialog). */
+async function wrapAsCanBe(wrap: (method: KeyMethod) => Promise<KeyRecord>): Promise<KeyRecord> {
+  try {
+    return await wrap('keychain');
+  } catch (thrown) {
+    if (!(thrown instanceof SecretsError) || thrown.kind !== 'Unavailable') throw thrown;
+    return wrap('key-file');
+  }
 }
 
 async function newPassphrase({ context }: StoreFolder): Promise<string> {

@@ -107,15 +107,17 @@ export class StoreFolder {
   /** Does work on an opened store; again if a renewal, purge or destruction went by meanwhile. */
   async steady<J extends JournalFolder | undefined, T>(opened: J, work: (journal: J) => T): Promise<T> {
     let journal = opened;
+    let newest = false;
     for (let attempt = 1; ; attempt += 1) {
+      if (journal !== undefined) journal.keysAreNewest = newest;
       try {
         return work(journal);
       } catch (thrown) {
         const passing = thrown instanceof GoneError || thrown instanceof UnknownKeyError;
         if (!passing || journal === undefined || attempt === TRIES) throw thrown;
         if (thrown instanceof UnknownKeyError) {
-          if (this.manifest()?.key.id === journal.keys.currentId) journal.keysAreNewest = true;
-          else journal = (await this.existing()) as J;
+          newest = this.manifest()?.key.id === journal.keys.currentId;
+          if (!newest) journal = (await this.existing()) as J;
         }
       }
     }
@@ -141,7 +143,7 @@ export class StoreFolder {
   }
 
   /** Recipients from the settings. */
-  recipients(): readonly string[] {
+  get recipients(): readonly string[] {
     return this.settings.key?.recipients ?? [];
   }
 }

@@ -70,7 +70,7 @@ export interface Appended {
 export class JournalFolder {
   readonly root: string;
   readonly keys: Keys;
-  /** Set when the keys were found to be the newest: an unknown one is damage then, no renewal that went by. */
+  /** Set while the keys are known to be the newest: an unknown one is damage then, no renewal that went by. */
   keysAreNewest = false;
   readonly #now: () => Date;
 

@@ -36,13 +36,3 @@ export async function keychainEntry({ store, keyId }: Place): Promise<KeychainEn
     };
   });
 }
-
-/** Whether the key chain can be used at all, tried by a question that changes nothing. */
-export async function keychainReachable(place: Place): Promise<boolean> {
-  try {
-    await (await keychainEntry(place)).get();
-    return true;
-  } catch {
-    return false;
-  }
-}

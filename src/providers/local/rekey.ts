@@ -33,7 +33,7 @@ export async function rekey(folder: StoreFolder, change: KeyChange): Promise<{ r
     throw new SecretsError('NotFound', `there is no store yet in ${folder.path}`);
   if (opened.keys.revision !== old.revision) throw conflict();
   const method = (change.method ?? old.key.method) as KeyMethod;
-  const recipients = newRecipients(old, method, change, folder.recipients());
+  const recipients = newRecipients(old, method, change, folder.recipients);
   // A key file named in the settings is one path for all keys: the new key would overwrite the only old one.
   if (method === 'key-file' && folder.settings.key?.file !== undefined && old.key.method === 'key-file') {
     throw new SecretsError(

@@ -28,7 +28,7 @@ export async function wrapDataKey(
   place: Place,
   folder: StoreFolder,
   passphrase: () => Promise<string>,
-  recipients: readonly string[] = folder.recipients(),
+  recipients: readonly string[] = folder.recipients,
 ): Promise<KeyRecord> {
   const { store, keyId } = place;
   const wrapWith = (kek: Buffer): string =>

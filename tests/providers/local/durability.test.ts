@@ -106,6 +106,9 @@ describe('the local store', () => {
           try {
             const { value } = await readOne(storeOf(home), { name });
             expect(Buffer.from(value).toString()).toBe(`value ${name}`);
+            const versions: string[] = [];
+            for await (const version of storeOf(home).history?.(name, now()) ?? []) versions.push(version.id);
+            expect(versions).toEqual(['1']);
           } catch (thrown) {
             if (!(thrown instanceof SecretsError)) throw thrown;
             // A manifest that names another key or format is refused as such.

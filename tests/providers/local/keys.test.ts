@@ -21,7 +21,7 @@ describe('a key file', () => {
   test('is made where no key chain is reachable, and the user is told once', async () => {
     const first = await place.sh('printf one | secrets put a');
     expect(first.stderr).toMatch(
-      /^secrets: warning: made an encrypted store in .*; its key is in .* \(no key chain is reachable here\): back both up\n$/,
+      /^secrets: warning: made an encrypted store in .*; its key is in .* \(no key chain can be used here\): back both up\n$/,
     );
     expect((await place.sh(`stat -c %a ~/.config/secrets/keys/*`)).stdout).toBe('600\n');
     for (const command of ['printf two | secrets put a', 'printf b | secrets put b', 'secrets list'])
@@ -210,10 +210,10 @@ describe('age recipients', () => {
 const DAEMON = '/usr/bin/gnome-keyring-daemon';
 describeWith('the key chain', [DAEMON, '/usr/bin/dbus-run-session'], () => {
   /** Runs lines of bash in a session with a bus and an unlocked Secret Service of the place's own. */
-  const inSession = (script: string): Promise<Outcome> =>
+  const inSession = (script: string, unlocked: 'unlocked' | 'no' = 'unlocked'): Promise<Outcome> =>
     place.sh('mkdir -p -m 700 "$XDG_RUNTIME_DIR" && exec dbus-run-session -- bash -c "$SCRIPT"', {
       XDG_RUNTIME_DIR: join(place.root, 'run'),
-      SCRIPT: `printf pw | ${DAEMON} --unlock --components=secrets >/dev/null 2>&1\n${script}`,
+      SCRIPT: `printf pw | ${DAEMON} --${unlocked === 'no' ? 'start' : 'unlock'} --components=secrets >/dev/null 2>&1\n${script}`,
     });
 
   test('holds the key when it is reachable, and no key file is made', async () => {
@@ -232,6 +232,22 @@ describeWith('the key chain', [DAEMON, '/usr/bin/dbus-run-session'], () => {
       6,
       /the key chain of this system is not reachable/,
     );
+  });
+
+  test('that stays locked is not waited for: a key file is made, and the user is told', async () => {
+    await inSession('printf one | secrets put a');
+    await place.sh('rm -r ~/.local/share/secrets');
+    const { stdout, stderr } = await inSession('printf two | secrets put a; secrets get a', 'no');
+    expect(stdout).toBe('two');
+    expect(stderr).toMatch(/its key is in .* \(no key chain can be used here\): back both up/);
+    expect(manifest().key.method).toBe('key-file');
+    // Asked for by name, it is an error.
+    const asked = await inSession(
+      'printf b | SECRETS_LOCAL_PATH=~/other SECRETS_LOCAL_KEY_METHOD=keychain secrets put b',
+      'no',
+    );
+    expect(asked.stderr).toMatch(/the key chain of this system is not reachable; unlock it/);
+    expect(asked.code).toBe(6);
   });
 
   test('that lost the key says so', async () => {
