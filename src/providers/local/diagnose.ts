@@ -33,6 +33,16 @@ export async function diagnose(folder: StoreFolder, checkTime: () => void): Prom
   });
   if (!unlocked || journal === undefined) return findings;
   const opened = journal;
+  const wanted = folder.settings.key?.method;
+  const method = folder.manifest()?.key.method;
+  if (wanted !== undefined && wanted !== method) {
+    findings.push({
+      check: 'key method',
+      status: 'warn',
+      detail: `the settings say ${wanted}, and the store’s key is kept by ${method ?? 'none'}`,
+      hint: `secrets stores rekey --method ${wanted} changes it`,
+    });
+  }
   let old = 0;
   await tryCheck('entries', async () => {
     let secrets = 0;

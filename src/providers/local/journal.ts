@@ -8,7 +8,8 @@
  * 4. the claim and the temporary file are removed.
  *
  * A claim holds the whole event, so whoever meets one that its writer left behind (killed between 2 and 3)
- * finishes it. A claim whose number is published already is void and is removed by whoever meets it.
+ * finishes it. A claim whose number is not the next one (it is published, or what it follows was purged) is void
+ * and is removed by whoever meets it.
  */
 import { existsSync, linkSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -252,8 +253,8 @@ export class JournalFolder {
       const bytes = readPrivateFile(claim, 'a claim', false);
       if (bytes === undefined) continue;
       const number = Number(entry.slice(prefix.length));
-      const published = this.files(sid).some((parts) => parts.number === number);
-      const header = published ? undefined : parseHeader(bytes);
+      const isNext = (this.files(sid).at(-1)?.number ?? 0) === number - 1;
+      const header = isNext ? parseHeader(bytes) : undefined;
       if (header !== undefined) {
         try {
           linkSync(claim, join(this.folder(sid), fileName(number, header.at, header.id)));
@@ -282,7 +283,8 @@ export class JournalFolder {
         if (codeOf(thrown) === 'EEXIST') return false;
         throw fileError(thrown, 'cannot write the secret', claim);
       }
-      if ((this.files(sid).at(-1)?.number ?? 0) >= number) {
+      // Somebody published this number and let go of the claim, or purged what this entry is to follow.
+      if ((this.files(sid).at(-1)?.number ?? 0) !== number - 1) {
         removeFile(claim);
         return false;
       }

@@ -90,6 +90,27 @@ describe('the local store', () => {
     expect(Buffer.from((await readOne(store, { name: 'kept' })).value).toString()).toBe('last');
   }, 300_000);
 
+  test('a purge among writers leaves a secret that is whole, or none', async () => {
+    await run(home, ['put', 'other', '--quiet'], 'kept');
+    const codes: (number | null)[] = [];
+    const repeat = async (args: readonly string[], times: number): Promise<void> => {
+      for (let turn = 0; turn < times; turn += 1) codes.push((await run(home, args, `turn ${turn}`)).code);
+    };
+    const put = ['put', 'purged', '--quiet'];
+    await Promise.all([
+      ...[1, 2, 3].map(() => repeat(put, 10)),
+      repeat(['purge', 'purged', '--yes', '--quiet'], 15),
+    ]);
+    // A purge that came before the first put, or after another purge, finds nothing.
+    expect(codes.filter((code) => code !== 0 && code !== 3)).toEqual([]);
+    await run(home, put, 'last');
+    const store = storeOf(home);
+    expect(Buffer.from((await readOne(store, { name: 'purged' })).value).toString()).toBe('last');
+    expect((await store.diagnose(now())).map(({ check, status }) => `${check} ${status}`)).toEqual([
+      ...['folder ok', 'key ok', 'entries ok'],
+    ]);
+  }, 120_000);
+
   test('every byte flipped is detected or changes nothing', async () => {
     const first = storeOf(home);
     await first.put('one', { value: Buffer.from('value one') }, now());

@@ -124,6 +124,13 @@ describe('a passphrase', () => {
       terminal.type('secrets get a; echo "code=$?"\n');
       await answer(/Passphrase of store local/, 'c4nary mistake\r');
       expect(await terminal.until(/code=4/)).toContain('the passphrase is wrong');
+      terminal.type('secrets stores rekey; echo "code=$?"\n');
+      await answer(/Passphrase of store local/, 'c4nary phrase\r');
+      await answer(/New passphrase/, 'c4nary other\r');
+      await answer(/The same passphrase again/, 'c4nary other\r');
+      await terminal.until(/code=0/);
+      const env = { SECRETS_PASSPHRASE: 'c4nary other' };
+      expect((await place.sh('secrets get a', env)).stdout).toBe('typed\n');
       expect(terminal.seen).not.toContain('c4nary');
     } finally {
       terminal.close();
