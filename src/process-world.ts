@@ -14,7 +14,13 @@ export function processWorld(providers: World['providers']): World {
   return {
     argv: process.argv.slice(2),
     env: process.env,
-    cwd: process.cwd(),
+    get cwd() {
+      try {
+        return process.cwd();
+      } catch (cause) {
+        throw new Error('the working directory does not exist any more; change to another one', { cause });
+      }
+    },
     home: homedir(),
     uid: process.getuid?.(),
     // Node makes each stream on first use, which costs time: a command that reads nothing has no stdin made.

@@ -15,6 +15,7 @@ import {
   StartError,
 } from '../exec/start.ts';
 import { loadPty, type Pty, runInTerminal } from '../exec/terminal.ts';
+import { checkArguments, unreadableVariables } from '../exec/text.ts';
 import { reportError } from '../output/report.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { Session } from '../session.ts';
@@ -40,8 +41,9 @@ export async function run(session: Session, { args, options }: Invocation<ExecOp
   try {
     const { world } = session;
     const withheld = new Set(world.providers.flatMap(({ credentialVariables }) => credentialVariables));
+    checkArguments(args);
     const variables = await resolveVariables(session, options, withheld);
-    const start = prepare(world, args, options, variables, withheld);
+    const start = prepare(session, args, options, variables, withheld);
     return await launch(session, start, options, variables.list);
   } catch (thrown) {
     // The user's Ctrl-C before the start: the program's frame gives 130.
@@ -65,16 +67,21 @@ class LookupError extends SecretsError {
 }
 
 function prepare(
-  world: World,
+  session: Session,
   args: readonly string[],
   options: ExecOptions,
   { list, missing }: Variables,
   withheld: ReadonlySet<string>,
 ): Prepared {
+  const { world } = session;
   const env = inherited(world.env, {
     pristine: options.pristine === true,
     withheld: options.keepCredentials === true ? new Set() : withheld,
   });
+  const changed = unreadableVariables(env);
+  for (const name of changed) delete env[name];
+  if (changed.length > 0)
+    session.warn(`left out of the program’s environment, for they are not UTF-8: ${changed.join(', ')}`);
   for (const name of missing) delete env[name];
   const errors: SecretsError[] = [];
   for (const { name, value, as } of list) {
@@ -182,7 +189,7 @@ async function withFiles(
   const remove = (): void => folder.remove();
   process.once('exit', remove);
   try {
-    const env = { ...start.env };
+    const env = Object.assign(Object.create(null) as Record<string, string>, start.env);
     for (const { name, value } of start.files) env[name] = folder.add(name, value);
     return await work({ ...start, env });
   } finally {

@@ -58,6 +58,13 @@ export function keysOf(
   return Object.entries(document).map(([key, value]) => [key, valueText(value)]);
 }
 
+/**
+ * Variables that choose which programs and libraries run. `--from` takes names from the store: whoever may add a
+ * secret there must not be able to run a program here.
+ */
+const STEERING =
+  /^(?:PATH|LD_.*|DYLD_.*|GCONV_PATH|BASH_ENV|BASHOPTS|SHELLOPTS|PROMPT_COMMAND|NODE_OPTIONS|NODE_PATH|PYTHON(?:PATH|HOME|STARTUP)|PERL5?(?:OPT|LIB|DB)|RUBY(?:OPT|LIB)|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|GIT_(?:SSH|SSH_COMMAND|EXEC_PATH|ASKPASS))$/;
+
 /** Collects what `--from` gives, and finds two things that become one variable. */
 export class NameMap<T> {
   readonly #entries = new Map<string, { readonly origin: string; readonly value: T }>();
@@ -65,11 +72,17 @@ export class NameMap<T> {
   /**
    * @param key the key or name that the variable is made of
    * @param source the reference it was found under
-   * @throws SecretsError Usage naming both, when another one became this variable already
+   * @throws SecretsError Usage naming both, when another one became this variable already; Policy for a variable
+   *   that decides what runs
    */
   add(key: string, source: string, value: T): void {
     const name = variableName(key);
     const origin = `${JSON.stringify(key)} (from ${source})`;
+    if (STEERING.test(name)) {
+      throw new SecretsError('Policy', `${origin} would become ${name}, which decides what programs run`, {
+        hint: `give it by name if that is wanted: -e ${name}=REF`,
+      });
+    }
     const other = this.#entries.get(name);
     if (other !== undefined) {
       throw new SecretsError('Usage', `${other.origin} and ${origin} both become ${name}`, {
@@ -147,7 +160,8 @@ export function inherited(
   env: Readonly<Record<string, string | undefined>>,
   { pristine, withheld }: { readonly pristine: boolean; readonly withheld: ReadonlySet<string> },
 ): Record<string, string> {
-  const kept: Record<string, string> = {};
+  // A variable may be named like something that every object has (`__proto__`).
+  const kept = Object.create(null) as Record<string, string>;
   for (const [name, value] of Object.entries(env)) {
     if (value === undefined || withheld.has(name)) continue;
     if (pristine && !PRISTINE.has(name) && !name.startsWith('LC_')) continue;

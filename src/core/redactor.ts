@@ -1,13 +1,13 @@
 /**
- * Masks secrets in a stream of bytes: every value and its usual encodings (secret-forms.ts), across chunk and line
- * borders.
+ * Masks secrets in a stream of bytes: every value, the secrets inside of it and their usual encodings
+ * (secret-forms.ts), across chunk and line borders.
  *
  * An Aho–Corasick automaton (Aho and Corasick, "Efficient string matching", 1975) reads each byte once. Bytes that
  * may be the beginning of a secret are held back until they are one or are not. Memory: the automaton takes about
  * 30 bytes for each byte of the forms; a stream holds at most as many bytes as the longest form. Delay: `release`.
  */
 import { SecretsError } from './errors.ts';
-import { formsOf } from './secret-forms.ts';
+import { formsOf, partsOf } from './secret-forms.ts';
 
 export { MIN_SECRET_BYTES } from './secret-forms.ts';
 
@@ -48,7 +48,9 @@ export class Masker {
    */
   constructor(values: Iterable<Uint8Array>, maxStates: number = MAX_STATES) {
     this.#maxStates = maxStates;
-    for (const value of values) for (const form of formsOf(value)) this.#add(form);
+    for (const value of values) {
+      for (const part of [value, ...partsOf(value)]) for (const form of formsOf(part)) this.#add(form);
+    }
     this.#link();
   }
 

@@ -11,6 +11,53 @@ const WRAP_WIDTHS = [76, 64];
 /** Over this, a value is masked as it is, line by line and in base64 only: its other forms are unlikely and large. */
 const LARGE_BYTES = 8192;
 
+/** The password of a URL (RFC 3986 §3.2.1), which may hold anything up to the last @. */
+const URL_PASSWORD = /^[a-z][a-z0-9+.-]*:\/\/[^:@/?#\s]*:(.+)@[^@\s]*$/i;
+
+/**
+ * Secrets inside of a secret, which programs print by themselves: the strings of a JSON document (at any depth)
+ * and the password of a URL. Short ones stay out, as short lines do: `"type": "oidc"` is no secret.
+ */
+export function partsOf(value: Uint8Array): readonly Buffer[] {
+  const text = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8').trim();
+  const parts = new Set<string>();
+  const add = (part: string): void => {
+    if (part !== text && Buffer.byteLength(part) >= MIN_LINE_BYTES) parts.add(part);
+  };
+  const addPassword = (url: string): void => {
+    const password = URL_PASSWORD.exec(url)?.[1];
+    if (password === undefined) return;
+    add(password);
+    try {
+      add(decodeURIComponent(password));
+    } catch {
+      // It is not percent-encoded.
+    }
+  };
+  addPassword(text);
+  for (const leaf of stringsOf(text)) {
+    add(leaf);
+    addPassword(leaf);
+  }
+  return [...parts].map((part) => Buffer.from(part));
+}
+
+/** The strings of a JSON object or array; none for other text. */
+function* stringsOf(text: string): IterableIterator<string> {
+  if (!/^[{[]/.test(text)) return;
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch {
+    return;
+  }
+  const waiting = [document];
+  for (let item = waiting.pop(); item !== undefined; item = waiting.pop()) {
+    if (typeof item === 'string') yield item;
+    else if (typeof item === 'object' && item !== null) waiting.push(...Object.values(item));
+  }
+}
+
 /**
  * The forms of one value, without doubles: the value, its lines, base64 (RFC 4648 §4 and §5, padded, unpadded,
  * wrapped, and at each of the three alignments inside a longer text), hexadecimal, percent-encoding (RFC 3986,

@@ -7,19 +7,18 @@ import { codeOf } from '../files.ts';
 export function findProgram(command: string, path: string | undefined, cwd: string): string | 126 | 127 {
   if (command === '') return 127;
   const direct = command.includes('/');
-  // An empty entry of PATH means the working directory (POSIX XBD 8.3).
-  const folders = (path ?? '/usr/local/bin:/usr/bin:/bin').split(':');
-  const candidates = direct
-    ? [resolve(cwd, command)]
-    : folders.map((folder) => resolve(cwd, folder, command));
+  // An empty entry of PATH means the working directory (POSIX XBD 8.3); without PATH execvp(3) takes these.
+  const folders = (path ?? '/bin:/usr/bin').split(':');
+  // A path stays as it was written: a script finds it in $0.
+  const candidates = direct ? [command] : folders.map((folder) => resolve(cwd, folder, command));
   let found: 126 | 127 = 127;
   for (const candidate of candidates) {
     try {
-      if (!statSync(candidate).isFile()) {
+      if (!statSync(resolve(cwd, candidate)).isFile()) {
         if (direct) found = 126;
         continue;
       }
-      accessSync(candidate, constants.X_OK);
+      accessSync(resolve(cwd, candidate), constants.X_OK);
       return candidate;
     } catch (thrown) {
       if (codeOf(thrown) === 'EACCES') found = 126;

@@ -1,6 +1,6 @@
 /** GitHub Actions: tells the runner which values to mask in every later line of the log. */
 import { fstatSync, readlinkSync } from 'node:fs';
-import { MIN_SECRET_BYTES } from '../core/redactor.ts';
+import { MIN_SECRET_BYTES, partsOf } from '../core/secret-forms.ts';
 import type { OutputStream, World } from '../world.ts';
 
 /**
@@ -21,14 +21,19 @@ export async function registerMasks(
   if (sink === undefined) return false;
   const lines = new Set<string>();
   for (const value of values) {
-    const text = Buffer.from(value).toString('utf8');
-    for (const part of [text, ...text.split(/\r?\n/)]) {
+    for (const part of [value, ...partsOf(value)].flatMap(linesOf)) {
       if (Buffer.byteLength(part) >= MIN_SECRET_BYTES && part.trim() !== '')
         lines.add(`::add-mask::${escapeData(part)}\n`);
     }
   }
   if (lines.size > 0) await write(sink, [...lines].join(''));
   return true;
+}
+
+/** The text as a whole and line by line. */
+function linesOf(value: Uint8Array): readonly string[] {
+  const text = Buffer.from(value).toString('utf8');
+  return [text, ...text.split(/\r?\n/)];
 }
 
 /** The escapes of a workflow command's data, in the toolkit's order. */
