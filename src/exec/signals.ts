@@ -105,7 +105,7 @@ function isLeader(): boolean {
 }
 
 /** Whether this process has a controlling terminal, and whether its group is the one in the foreground there. */
-function terminalOf(): 'foreground' | 'background' | undefined {
+export function terminalOf(): 'foreground' | 'background' | undefined {
   const fields = statFields('self');
   if (fields === undefined) return process.stdin.isTTY || process.stderr.isTTY ? 'foreground' : undefined;
   // proc_pid_stat(5), counted from `state`: 2 is pgrp, 4 tty_nr, 5 tpgid.

@@ -1,6 +1,6 @@
 /** Starts the child in the way that fits: in our place, beside us on our own streams, or through pipes that mask. */
 import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { SecretsError } from '../core/errors.ts';
 import type { MaskedStream, Masker } from '../core/redactor.ts';
@@ -49,7 +49,7 @@ const START_FAILURES: Readonly<Record<string, readonly [number, string]>> = {
 type Execve = (file: string, args: readonly string[], env: Readonly<Record<string, string>>) => never;
 /** A stream of a pipe or terminal; undocumented, so every step is optional. */
 type Handled = { readonly [name in '_handle']?: { readonly setBlocking?: (on: boolean) => void } };
-const ENV_PROGRAM = '/usr/bin/env';
+export const ENV_PROGRAM = '/usr/bin/env';
 
 /**
  * Puts the program in the place of this process: no wrapper remains. Returns only when that is not possible here.
@@ -60,8 +60,7 @@ const ENV_PROGRAM = '/usr/bin/env';
  */
 export function replaceProcess(start: Start, world: World): void {
   const execve = (process as { execve?: Execve }).execve;
-  // env takes `-` and words with `=` for something else.
-  if (execve === undefined || start.argv0 === '-' || start.argv0.includes('=') || !resetsSignals()) return;
+  if (execve === undefined || !viaEnv(start) || !resetsSignals()) return;
   for (const stream of [world.stdin, world.stdout, world.stderr]) {
     (stream as Handled)['_handle']?.setBlocking?.(true);
   }
@@ -71,6 +70,11 @@ export function replaceProcess(start: Start, world: World): void {
   } catch {
     // Too many arguments, for example: spawning says so in a way that can be reported.
   }
+}
+
+/** Whether `env` can start the program: it is there, and does not take the name for one of its own words. */
+export function viaEnv({ argv0 }: Start): boolean {
+  return argv0 !== '-' && !argv0.includes('=') && existsSync(ENV_PROGRAM);
 }
 
 function resetsSignals(): boolean {

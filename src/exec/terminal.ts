@@ -4,8 +4,17 @@ import type { Socket } from 'node:net';
 import { constants } from 'node:os';
 import type { Masker } from '../core/redactor.ts';
 import type { World } from '../world.ts';
+import { Keyboard } from './keyboard.ts';
 import { exitCodeOf } from './signals.ts';
-import { type Ended, PauseTimer, SilenceWatch, type Start, StartError } from './start.ts';
+import {
+  type Ended,
+  ENV_PROGRAM,
+  PauseTimer,
+  SilenceWatch,
+  type Start,
+  StartError,
+  viaEnv,
+} from './start.ts';
 
 export type Pty = typeof import('@lydell/node-pty');
 
@@ -30,7 +39,7 @@ export async function runInTerminal(pty: Pty, start: Start, masker: Masker, worl
   });
   let child: import('@lydell/node-pty').IPty;
   try {
-    child = pty.spawn(start.file, [...start.args], {
+    child = pty.spawn(...commandOf(start), {
       ...size(),
       ...(start.env['TERM'] !== undefined && { name: start.env['TERM'] }),
       cwd: world.cwd,
@@ -51,9 +60,7 @@ export async function runInTerminal(pty: Pty, start: Start, masker: Masker, worl
   const silence = keepReading(child, onData);
   // The package types its data as text; without an encoding both directions are bytes.
   child.onData((data: string | Buffer) => onData(Buffer.from(data as string)));
-  const restore = holdTerminal(stdin);
-  const onInput = (data: Buffer): void => child.write(data as unknown as string);
-  stdin.on('data', onInput);
+  const keyboard = new Keyboard(stdin, child, (data) => child.write(data as unknown as string));
   const onResize = (): void => {
     const { cols, rows } = size();
     child.resize(cols, rows);
@@ -63,8 +70,8 @@ export async function runInTerminal(pty: Pty, start: Start, masker: Masker, worl
     signal,
     () => child.kill(signal),
   ]);
-  listeners.push(['SIGTSTP', () => stopTogether(child.pid, stdin)]);
-  listeners.push(['SIGCONT', () => signalGroup(child.pid, 'SIGCONT')]);
+  listeners.push(['SIGTSTP', () => keyboard.stop()]);
+  listeners.push(['SIGCONT', () => keyboard.goOn()]);
   for (const [signal, listener] of listeners) process.on(signal, listener);
   try {
     return await new Promise<Ended>((resolve) => {
@@ -76,9 +83,17 @@ export async function runInTerminal(pty: Pty, start: Start, masker: Masker, worl
     world.stdout.write(stream.end());
     for (const [signal, listener] of listeners) process.off(signal, listener);
     stdout.off('resize', onResize);
-    stdin.off('data', onInput);
-    restore();
+    keyboard.close();
   }
+}
+
+/**
+ * The program by way of `env` where it can be: the package takes no argv[0], and a program
+ * that can't be started ends with its message and code 1.
+ */
+function commandOf(start: Start): [file: string, args: string[]] {
+  if (!viaEnv(start)) return [start.file, [...start.args]];
+  return [ENV_PROGRAM, ['--', start.argv0, ...start.args]];
 }
 
 /**
@@ -121,38 +136,4 @@ function endOf(exitCode: number, number: number | undefined): Ended {
   const signal = Object.entries(constants.signals).find(([, value]) => value === number)?.[0];
   if (signal === undefined) return { code: number ? 128 + number : exitCode, signal: null };
   return { code: exitCodeOf(null, signal as NodeJS.Signals), signal: signal as NodeJS.Signals };
-}
-
-/** Hands every key to the child. The returned function gives the terminal back as it was; so does our exit. */
-function holdTerminal(stdin: NodeJS.ReadStream): () => void {
-  const restore = (): void => {
-    stdin.setRawMode(false);
-    stdin.pause();
-  };
-  stdin.setRawMode(true);
-  // A terminal that was closed: SIGHUP tells the child.
-  stdin.on('error', () => {});
-  stdin.resume();
-  process.once('exit', restore);
-  return () => {
-    process.off('exit', restore);
-    restore();
-  };
-}
-
-/** Stops the child's session and then us, with the terminal as the shell left it, until both are continued. */
-function stopTogether(pid: number, stdin: NodeJS.ReadStream): void {
-  signalGroup(pid, 'SIGSTOP');
-  stdin.setRawMode(false);
-  process.kill(process.pid, 'SIGSTOP');
-  stdin.setRawMode(true);
-  signalGroup(pid, 'SIGCONT');
-}
-
-function signalGroup(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(-pid, signal);
-  } catch {
-    // It has ended.
-  }
 }
