@@ -67,6 +67,9 @@ export class Keyboard {
     this.#poll = undefined;
     this.#held = true;
     this.#stdin.setRawMode(true);
+    // Node's raw mode still writes CR LF for LF (uv_tty_set_mode), which the child's terminal has done already, or
+    // which a full-screen program does not want. `setRawMode(false)` sets everything back.
+    spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] });
     this.#stdin.resume();
   }
 

@@ -1,5 +1,5 @@
-import { existsSync, readdirSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { Box, CAN_REPLACE, type Outcome } from './setup.ts';
 
 let box: Box;
@@ -15,6 +15,8 @@ beforeAll(() => {
   box.put('clash', JSON.stringify({ 'a-b': 1, 'A.B': 2 }));
   box.put('big', 'x'.repeat(65_536));
   box.put('text', 'plain');
+  box.put('evil/path', '/tmp/evil');
+  box.put('evil2/ld_preload', '/tmp/evil.so');
 });
 afterAll(() => box.remove());
 
@@ -99,6 +101,34 @@ describe('the variables', () => {
   });
 });
 
+describe('what Node.js can’t hand on as it is', () => {
+  test('an argument that is not UTF-8 is refused, and the program does not start', async () => {
+    // bash makes the byte: our own arguments are UTF-8 as well.
+    const before = ['bash', '-c', '"$@" "$(printf "caf\\351")"', 'bash'];
+    const { code, stdout, stderr } = await box.run(['exec', '--', 'printf', '%s'], { before });
+    expect({ code, stdout }).toEqual({ code: 125, stdout: '' });
+    expect(stderr).toMatch(/^secrets: an argument of the program is not UTF-8 .*\n$/);
+    const good = await box.run(['exec', '--', 'printf', '%s', 'café \ufffd']);
+    expect(good).toMatchObject({ code: 0, stdout: 'café \ufffd' });
+  });
+
+  test('an inherited variable that is not UTF-8 is left out, with a warning', async () => {
+    const before = ['bash', '-c', 'LATIN=$(printf "caf\\351") "$@"', 'bash'];
+    const outcome = await box.run(['exec', '-e', 'TOKEN=text', ...SHOW], { before, env: { UTF: 'é\ufffd' } });
+    expect(outcome.stderr).toMatch(/^secrets: warning: left out .*: LATIN\n$/);
+    const child = JSON.parse(outcome.stdout) as Record<string, string>;
+    expect(child).toMatchObject({ TOKEN: 'plain', UTF: 'é\ufffd' });
+    expect(child).not.toHaveProperty('LATIN');
+  });
+
+  test('a variable named like a property of every object is a variable', async () => {
+    for (const flag of ['-e', '--file']) {
+      const { stdout } = await box.run(['exec', flag, '__proto__=text', '--', 'printenv', '__proto__']);
+      expect(stdout).toMatch(flag === '-e' ? /^plain\n$/ : /^\/.*secrets-exec-/);
+    }
+  });
+});
+
 describe('when something fails, the program does not start and', () => {
   const marker = (): readonly string[] => ['--', 'touch', 'started'];
   async function refused(args: readonly string[]): Promise<string> {
@@ -156,6 +186,22 @@ describe('when something fails, the program does not start and', () => {
     );
   });
 
+  test.each([
+    ['evil/', 'PATH'],
+    ['evil2/', 'LD_PRELOAD'],
+  ])('a secret under %s does not become %s, which decides what runs', async (from, name) => {
+    expect(await refused(['--from', from])).toMatch(
+      new RegExp(`\\(from ${from}\\) would become ${name}, .*-e ${name}=REF`),
+    );
+  });
+
+  test('a working directory that is gone is said in one line', async () => {
+    const before = ['bash', '-c', 'mkdir gone && cd gone && rmdir ../gone && "$@"', 'bash'];
+    const { code, stdout, stderr } = await box.run(['exec', '--', 'true'], { before });
+    expect({ code, stdout }).toEqual({ code: 125, stdout: '' });
+    expect(stderr).toMatch(/^secrets: the working directory does not exist any more; .*\n$/);
+  });
+
   test('a variable given twice is refused', async () => {
     expect(await refused(['-e', 'A=text', '--file', 'A=text'])).toContain('A is given twice');
   });
@@ -207,8 +253,31 @@ describe('the exit code', () => {
   });
 
   test('is the program’s when a script has no interpreter line, which shells run too', async () => {
-    program('bare', 'exit 5\n', 0o755);
-    expect((await box.run(['exec', '--', './bare'])).code).toBe(5);
+    program('bare', 'echo "$0"; exit 5\n', 0o755);
+    for (const more of [[], ['--redact']]) {
+      expect(await box.run(['exec', ...more, '--', './bare'])).toMatchObject({ code: 5, stdout: './bare\n' });
+    }
+  });
+
+  test('is 127 for an empty name and for a folder that has the name in PATH', async () => {
+    mkdirSync(join(box.cwd, 'bin/folder'), { recursive: true });
+    for (const words of [[''], ['folder']]) {
+      const { code } = await box.run(['exec', '--', ...words], { env: { PATH: `${box.cwd}/bin:/usr/bin` } });
+      expect(code).toBe(127);
+    }
+  });
+
+  test.each([
+    ['empty, which is the working directory', { PATH: '' }, './here'],
+    ['not set, which is /bin and /usr/bin', { PATH: undefined }, 'printenv'],
+  ])('is the program’s when PATH is %s', async (_, env, name) => {
+    program('here', '#!/bin/sh\necho "$T"\n', 0o755);
+    for (const more of [[], ['--redact', '-e', 'U=app/token']]) {
+      const before = env.PATH === undefined ? ['env', '-u', 'PATH'] : ['env', 'PATH='];
+      const words = name === 'printenv' ? [name, 'T'] : [name.slice(2)];
+      const { stdout, code } = await box.run(['exec', ...more, '-e', 'T=text', '--', ...words], { before });
+      expect({ stdout, code }).toEqual({ stdout: more.length === 0 ? 'plain\n' : '***\n', code: 0 });
+    }
   });
 });
 

@@ -2,13 +2,14 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** The Node.js that runs the program: SECRETS_E2E_NODE, or the one that runs the tests. */
 export const NODE = process.env['SECRETS_E2E_NODE'] ?? process.execPath;
-export const PROGRAM = join(ROOT, 'bin/secrets');
+/** The launcher: SECRETS_E2E_PROGRAM (an installed package, say), or the one of this checkout. */
+export const PROGRAM = process.env['SECRETS_E2E_PROGRAM'] ?? join(ROOT, 'bin/secrets');
 
 export interface Outcome {
   readonly code: number | null;
@@ -45,7 +46,8 @@ export class Box {
   };
 
   constructor() {
-    if (!existsSync(join(ROOT, 'dist/main.js'))) throw new Error('the program is not built: npm run build');
+    if (!existsSync(join(dirname(PROGRAM), '../dist/main.js')))
+      throw new Error('the program is not built: npm run build');
     for (const folder of [this.home, this.cwd, join(this.root, 'tmp')]) mkdirSync(folder, { mode: 0o700 });
   }
 

@@ -104,6 +104,41 @@ const UNSHARE = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
 const CAN_UNSHARE = spawnSync('unshare', [...UNSHARE.slice(1), 'true']).status === 0;
 
 (CAN_UNSHARE ? describe : describe.skip)('as process 1 (skipped where unshare is not allowed)', () => {
+  test.each(WAYS)('the exit code of a child that is run %s is ours', async (_, more) => {
+    const { code, stderr } = await box.run(['exec', ...more, '--', 'sh', '-c', 'exit 42'], {
+      before: UNSHARE,
+    });
+    expect({ code, stderr }).toEqual({ code: 42, stderr: '' });
+  });
+
+  // Left behind by the child, ended while it runs (a zombie then, if nobody asks for it), and still running.
+  const ORPHANS =
+    '(sleep 0.1 & sleep 40 &) ; sleep 0.6; echo pid $$; ps -eo ppid=,stat=,comm= | grep -w sleep; exit 7';
+
+  test.each(WAYS)('orphans do not keep a child that is run %s from ending', async (_, more) => {
+    const started = performance.now();
+    const { code, stdout } = await box.run(['exec', ...more, '--', 'bash', '-c', ORPHANS], {
+      before: UNSHARE,
+    });
+    expect(code).toBe(7);
+    expect(performance.now() - started).toBeLessThan(30_000);
+    const replaced = stdout.includes('pid 1\n');
+    expect(replaced).toBe(CAN_REPLACE && more.length === 0);
+    // Both are process 1's children by now. A shell that is process 1 asks for them; Node.js does so only for its
+    // own, so that they stay in the table until the end (docs/exec.md).
+    const dead = stdout.split('\n').filter((line) => /^ *1 Z/.test(line));
+    expect(dead).toHaveLength(replaced ? 0 : 1);
+  });
+
+  test('under an init process orphans are asked for', async () => {
+    // A shell in the place of `docker run --init`.
+    const before = [...UNSHARE, 'bash', '-c', '"$@" & wait $!', 'init'];
+    const { code, stdout } = await box.run(['exec', '--redact', '--', 'bash', '-c', ORPHANS], { before });
+    expect(code).toBe(7);
+    expect(stdout).toContain('sleep');
+    expect(stdout.split('\n').filter((line) => /^ *\d+ Z/.test(line))).toEqual([]);
+  });
+
   test.each(WAYS)('signals reach a child that is run %s', async (_, more) => {
     const running = box.start(['exec', ...more, '--', 'bash', '-c', TRAPS], { before: UNSHARE });
     await running.saw('ready');
@@ -131,10 +166,14 @@ const CAN_UNSHARE = spawnSync('unshare', [...UNSHARE.slice(1), 'true']).status =
         '--',
         'sh',
         '-c',
-        'echo $$; grep SigIgn /proc/self/status; grep flags /proc/self/fdinfo/0 /proc/self/fdinfo/1; echo "$T"',
+        'echo $$; readlink /proc/$$/exe; grep SigIgn /proc/self/status; grep flags /proc/self/fdinfo/0 /proc/self/fdinfo/1; echo "$T"',
       ]);
       const { stdout, stderr } = await running.ended;
-      expect(stdout).toContain(`${running.process.pid}\n`);
+      // The process that was started is the program now.
+      expect(stdout.split('\n').slice(0, 2)).toEqual([
+        String(running.process.pid),
+        expect.stringMatching(/\/(?:da|ba|)sh$/),
+      ]);
       expect(stdout).toContain('SigIgn:\t0000000000000000');
       // 04000 is O_NONBLOCK.
       expect(
@@ -155,6 +194,81 @@ const CAN_UNSHARE = spawnSync('unshare', [...UNSHARE.slice(1), 'true']).status =
     });
   },
 );
+
+describe.each(WAYS)('in a child that is run %s', (_, more) => {
+  const look = async (script: string, before: readonly string[] = []): Promise<string> => {
+    const { stdout, stderr, code } = await box.run(
+      ['exec', '-e', 'T=text', ...more, '--', 'bash', '-c', script],
+      {
+        before,
+      },
+    );
+    expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+    return stdout;
+  };
+
+  test('no signal is ignored or blocked', async () => {
+    const zero = '0'.repeat(16);
+    expect(await look("grep -E 'Sig(Ign|Blk)' /proc/$$/status")).toBe(`SigBlk:\t${zero}\nSigIgn:\t${zero}\n`);
+  });
+
+  test('nothing of ours is open, and the standard streams block', async () => {
+    // /proc/self is bash itself; it has the same open without us.
+    const stdout = await look(
+      'echo /proc/self/fd/*; for n in 0 1 2; do grep flags /proc/$$/fdinfo/$n; done',
+      ['bash', '-c', 'cat | "$@" | cat', 'bash'],
+    );
+    const [open = '', ...flags] = stdout.trim().split('\n');
+    const plain = spawnSync('bash', ['-c', 'echo /proc/self/fd/*']).stdout.toString();
+    expect(open.split(' ')).toEqual(plain.trim().split(' '));
+    expect(flags).toHaveLength(3);
+    // 04000 is O_NONBLOCK.
+    for (const flag of flags) expect(Number.parseInt(flag.replace(/.*\t/, ''), 8) & 0o4000).toBe(0);
+  });
+
+  test('the descriptors that bash’s <(…) makes can be read', async () => {
+    const before = ['bash', '-c', 'exec "$@" <(echo from another program)', 'bash'];
+    const { stdout } = await box.run(['exec', '-e', 'T=text', ...more, '--', 'cat'], { before });
+    expect(stdout).toBe('from another program\n');
+  });
+
+  test('a stream that was closed is empty', async () => {
+    expect(await look('cat; echo end', ['bash', '-c', '"$@" <&-', 'bash'])).toBe('end\n');
+  });
+
+  test('the group and the session are those that we were started in', async () => {
+    const stdout = await look(
+      'read -r _ _ _ _ group session _ < /proc/$$/stat; echo $group $session; cat group',
+      [
+        'bash',
+        '-c',
+        'read -r _ _ _ _ group session _ < /proc/$$/stat; echo $group $session > group; "$@"',
+        'b',
+      ],
+    );
+    const [own, theirs] = stdout.trim().split('\n');
+    expect(own).toBe(theirs);
+  });
+
+  test('nohup before the program keeps it from the hang-up', async () => {
+    const running = box.start([
+      'exec',
+      '-e',
+      'T=text',
+      ...more,
+      '--',
+      'nohup',
+      'bash',
+      '-c',
+      'trap "exit 5" USR1; echo ready; while :; do sleep 0.05; done',
+    ]);
+    await running.saw('ready');
+    running.process.kill('SIGHUP');
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    running.process.kill('SIGUSR1');
+    expect((await running.ended).code).toBe(5);
+  });
+});
 
 test('a program that writes into a closed pipe ends quietly, as without us', async () => {
   for (const more of [[], ['--redact']]) {
