@@ -41,6 +41,8 @@ export class Masker {
   #keys = new Int32Array(4096);
   #values = new Int32Array(4096);
   #root = new Int32Array(256);
+  /** For the states of depth 1, by their byte: the state after each next byte. Most of the output ends here. */
+  readonly #second = new Int32Array(256 * 256);
 
   /**
    * @param maxStates bound of its size: about 30 bytes each
@@ -51,6 +53,7 @@ export class Masker {
     for (const value of values) {
       for (const part of [value, ...partsOf(value)]) for (const form of formsOf(part)) this.#add(form);
     }
+    this.#fillSecond();
     this.#link();
   }
 
@@ -80,6 +83,7 @@ export class Masker {
 
   #step(from: number, byte: number): number {
     for (let state = from; state !== 0; state = this.#fail[state] as number) {
+      if (this.#depth[state] === 1) return this.#second[(this.#byte[state] as number) * 256 + byte] as number;
       const next = this.#edge(state, byte);
       if (next !== 0) return next;
     }
@@ -154,6 +158,15 @@ export class Masker {
     this.#values = new Int32Array(size * 2);
     for (let slot = 0; slot < keys.length; slot += 1) {
       if (keys[slot] !== 0) this.#setEdge(keys[slot] as number, values[slot] as number);
+    }
+  }
+
+  #fillSecond(): void {
+    for (const state of this.#root) {
+      if (state === 0) continue;
+      const row = (this.#byte[state] as number) * 256;
+      for (let byte = 0; byte < 256; byte += 1)
+        this.#second[row + byte] = this.#edge(state, byte) || (this.#root[byte] as number);
     }
   }
 

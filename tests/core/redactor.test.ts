@@ -156,6 +156,28 @@ describe('masking a stream', () => {
     expect(mask([value], ['x AbCdEfGhIjKl y\n', 'MnOpQrSt', 'UvWx'])).toBe(`x ${MASK} y\n${MASK}`);
   });
 
+  test('masks the strings inside of a JSON value, and what a URL has for a password', () => {
+    const document = JSON.stringify({
+      type: 'oidc',
+      db: [{ password: 'hunter2000', url: 'pg://u:p%40ss-word@h' }],
+    });
+    expect(mask([document], [document])).toBe(MASK);
+    expect(mask([document], ['a hunter2000 b p@ss-word c p%40ss-word d oidc e u'])).toBe(
+      `a ${MASK} b ${MASK} c ${MASK} d oidc e u`,
+    );
+    expect(mask(['postgres://app:correct/horse@db:5432/app'], ['x correct/horse app'])).toBe(`x ${MASK} app`);
+    for (const other of [
+      'https://example.com/a:b@c',
+      'mailto:someone@example.com',
+      '{ "not": json',
+      '[1, null]',
+    ]) {
+      expect(mask([other], [`b@c someone not json ${other.slice(0, -1)}`])).toBe(
+        `b@c someone not json ${other.slice(0, -1)}`,
+      );
+    }
+  });
+
   test('leaves the line break after a value that ends in one', () => {
     expect(mask(['hunter2000\n'], ['hunter2000\nnext\n'])).toBe(`${MASK}\nnext\n`);
   });
@@ -261,6 +283,20 @@ describe('what masking costs', () => {
     const shown = Buffer.concat([stream.write(text), stream.end()]).toString();
     expect(shown).toBe(`[${MASK}][${MASK}]`);
     expect(performance.now() - start).toBeLessThan(5000);
+  });
+
+  test('a thousand values cost little more than one for each byte of output', () => {
+    const random = fc.sample(fc.stringMatching(/^[A-Za-z0-9]{32}$/), { seed: SEED, numRuns: 1000 });
+    const masker = new Masker(random.map((value) => Buffer.from(value)));
+    const line = '2026-11-24T08:00:00Z INFO request 4711 done in 12 ms, user 93fa00e1, code 200\n';
+    const chunk = Buffer.from(line.repeat(800) + (random[500] ?? ''));
+    const stream = masker.stream();
+    const start = performance.now();
+    let out = 0;
+    for (let index = 0; index < 80; index += 1) out += stream.write(chunk).length;
+    // 5 MB. It takes a tenth of a second; the bound is for a machine that is busy with other things.
+    expect(performance.now() - start).toBeLessThan(20_000);
+    expect(out + stream.end().length).toBe(80 * (line.length * 800 + MASK.length));
   });
 
   test('too much secret text is refused with a way out', () => {

@@ -1,0 +1,65 @@
+/** GitHub Actions: values are registered with the runner, which reads commands from a step's output. */
+import { Box } from './setup.ts';
+
+let box: Box;
+beforeAll(() => {
+  box = new Box();
+  box.put('text', 'plain-value');
+  box.put('short', 'abc');
+  box.put('odd', '100%\r\nof two lines');
+  box.put('json', JSON.stringify({ user: 'app', password: 'hunter2000' }));
+  box.put('url', 'postgres://app:correct-horse@db/app');
+});
+afterAll(() => box.remove());
+
+const GITHUB = { GITHUB_ACTIONS: 'true', CI: 'true' };
+
+/** The masks that a step registers, in bash whose own streams are the step's. */
+async function masksOf(words: string): Promise<{ masks: string[]; stdout: string; stderr: string }> {
+  const before = ['bash', '-c', words.replaceAll('secrets', '"$@"'), 'bash'];
+  const { stdout, stderr } = await box.run([], { env: GITHUB, before });
+  const masks = [...`${stdout}${stderr}`.matchAll(/^::add-mask::(.*)$/gm)].map(([, mask = '']) => mask);
+  return { masks: masks.toSorted(), stdout, stderr };
+}
+
+describe('on GitHub Actions', () => {
+  test('exec registers each value and its lines, escaped, before the program starts', async () => {
+    const { masks, stdout } = await masksOf('secrets exec -e A=text -e B=odd -e C=short -- echo started');
+    expect(masks).toEqual(['100%25', '100%25%0D%0Aof two lines', 'of two lines', 'plain-value'].toSorted());
+    expect(stdout.trimEnd().split('\n').at(-1)).toBe('started');
+  });
+
+  test('exec registers the strings of a JSON value and a URL’s password', async () => {
+    const { masks } = await masksOf('secrets exec -e A=json -e B=url -- true');
+    expect(masks).toEqual(expect.arrayContaining(['hunter2000', 'correct-horse']));
+    expect(masks).not.toContain('app');
+  });
+
+  test.each([
+    ['a file', 'secrets exec -e A=text -- echo started > out; cat out'],
+    ['a pipe', 'secrets exec -e A=text -- echo started | cat'],
+  ])('a program whose output is %s has no command in it', async (_, words) => {
+    const { masks, stdout, stderr } = await masksOf(words);
+    expect({ masks, stdout }).toEqual({ masks: ['plain-value'], stdout: 'started\n' });
+    expect(stderr).toContain('::add-mask::plain-value');
+  });
+
+  test('values that go nowhere but files are warned of', async () => {
+    const { masks, stdout } = await masksOf(
+      'secrets exec -e A=text -- echo started > out 2> err; cat out err',
+    );
+    expect(masks).toEqual([]);
+    expect(stdout).toMatch(/^started\nsecrets: warning: the values could not be registered with the runner/);
+  });
+
+  test('env registers on stderr, and its output is the variables alone', async () => {
+    const { stdout, stderr } = await masksOf('secrets env -e A=text --format github | cat');
+    expect(stdout).toMatch(/^A<<(secrets_[0-9a-f]{32})\nplain-value\n\1\n$/);
+    expect(stderr).toBe('::add-mask::plain-value\n');
+  });
+
+  test('elsewhere nothing is registered', async () => {
+    const { stdout, stderr } = await box.run(['exec', '-e', 'A=text', '--', 'echo', 'x']);
+    expect({ stdout, stderr }).toEqual({ stdout: 'x\n', stderr: '' });
+  });
+});
