@@ -9,11 +9,13 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { commands } from '../../src/commands/index.ts';
 import { providers } from '../../src/providers/registry.ts';
+import { CAN_TRACE, traceExec } from './exec-trace.ts';
 import { findFiles, formsOf, holds, watchProcesses } from './leak-watch.ts';
 import { makePlace, type Outcome, type Place } from './program.ts';
 
 const CANARY = 'c4n4ry-Zq8/Lw2+Vx7';
 const FORMS = formsOf(CANARY);
+const REQUIRED = process.env['SECRETS_TEST_BACKENDS'] === 'required';
 /** Marks the program that exec starts: its environment is where the canary belongs. */
 const CHILD = 'sleep 0.31';
 
@@ -147,6 +149,45 @@ describe.each([
   });
 });
 
+// eslint-disable-next-line jest/no-disabled-tests -- skipped by name where strace is not installed
+const describeTraced = CAN_TRACE || REQUIRED ? describe : describe.skip;
+describeTraced('no program that a command starts, however short it lives, is given a value', () => {
+  let place: Place;
+  beforeAll(async () => {
+    place = await makePlaceWithCanary();
+    await place.sh('printf first | secrets put a');
+  });
+  afterAll(() => place.remove());
+
+  test.each(runs)('$line', async ({ line, exit = 0 }) => {
+    // What every start has in its environment here: the line itself, which holds no value.
+    const { result, started } = await traceExec(place, line, {
+      IN: join(place.root, 'canary'),
+      XDG_RUNTIME_DIR: join(place.root, 'run'),
+    });
+    expect({ code: result.code, stderr: result.stderr }).toEqual({
+      code: exit,
+      stderr: expect.any(String) as string,
+    });
+    expect(started.filter(({ command }) => command.includes('secrets')).length).toBeGreaterThan(0);
+    expect(started.filter(({ args }) => holds(args, FORMS))).toEqual([]);
+    const given = started.filter(({ environment }) => holds(environment, FORMS));
+    expect(given.map(({ command }) => command).filter((command) => !expected(command))).toEqual([]);
+  });
+
+  test('and one that is would be found', async () => {
+    const leak = 'A=$(secrets get a) true; sh -c : "$(secrets get a)"; A=$(secrets get a) printenv HOME';
+    await place.sh('secrets put a < ../canary');
+    const { started } = await traceExec(place, leak, {});
+    expect(started.filter(({ args }) => holds(args, FORMS)).map(({ command }) => command)).toEqual([
+      `sh -c : ${CANARY}`,
+    ]);
+    expect(
+      started.filter(({ environment }) => holds(environment, FORMS)).map(({ command }) => command),
+    ).toEqual(['printenv HOME']);
+  });
+});
+
 describe('a store that answers with the value in its error', () => {
   let place: Place;
   let server: Server;
@@ -205,12 +246,12 @@ describe('the watch itself finds', () => {
     return { result, where: sightings.map(({ where }) => where) };
   };
 
-  test('a value in the arguments of a process that lives for 20 ms', async () => {
-    expect((await leaky(`sh -c 'sleep 0.02; :' "$(secrets-real get a)"`)).where).toContain('cmdline');
+  test('a value in the arguments of a process that lives for a moment', async () => {
+    expect((await leaky(`sh -c 'sleep 0.5; :' "$(secrets-real get a)"`)).where).toContain('cmdline');
   });
 
   test('a value in the environment of another process', async () => {
-    expect((await leaky('A=$(secrets-real get a) sleep 0.02')).where).toContain('environ');
+    expect((await leaky('A=$(secrets-real get a) sleep 0.5')).where).toContain('environ');
   });
 
   test('a value in base64 inside a longer text on stderr', async () => {
