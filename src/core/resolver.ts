@@ -7,6 +7,7 @@ import type {
   GetResult,
   NativeReference,
   Provider,
+  SecretRequest,
   SecretVersion,
 } from '../providers/provider.ts';
 import { SecretsError, toSecretsError } from './errors.ts';
@@ -62,11 +63,19 @@ async function askStore(
   open: (target: Target) => Promise<Provider>,
   options: CallOptions,
 ): Promise<readonly Resolved[]> {
+  // Several keys of one secret are one question.
+  const asked = new Map<string, { readonly request: SecretRequest; readonly position: number }>();
+  const positions = targets.map(({ reference: { name, version, stage } }) => {
+    const key = JSON.stringify([name, version, stage]);
+    const known = asked.get(key) ?? { request: { name, version, stage }, position: asked.size };
+    asked.set(key, known);
+    return known.position;
+  });
   let answers: readonly GetResult[];
   try {
     const provider = await open(targets[0] as Target);
     answers = await provider.get(
-      targets.map(({ reference: { name, version, stage } }) => ({ name, version, stage })),
+      [...asked.values()].map(({ request }) => request),
       options,
     );
   } catch (thrown) {
@@ -74,7 +83,7 @@ async function askStore(
     return targets.map((target) => ({ ok: false, target, error: error.forReference(target.text) }));
   }
   return targets.map((target, index) => {
-    const answer = answers[index] as GetResult;
+    const answer = answers[positions[index] as number] as GetResult;
     if (!answer.ok) return { ok: false, target, error: answer.error.forReference(target.text) };
     try {
       return {

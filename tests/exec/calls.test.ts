@@ -94,6 +94,14 @@ describe('the calls to the stores', () => {
     expect(values['V49']).toBe('red:app/49');
   });
 
+  test('several keys of one secret, and one reference twice, are asked for once', async () => {
+    const { calls, values } = await resolve({
+      env: ['A=red://one', 'B=red://one', 'C=red://two', 'D=red://one?version=2', 'E=red://two'],
+    });
+    expect(calls.map(({ names }) => names)).toEqual([['one', 'two', 'one']]);
+    expect(values).toEqual({ A: 'red:one', B: 'red:one', C: 'red:two', D: 'red:one', E: 'red:two' });
+  });
+
   test('two stores are asked once each, at the same time', async () => {
     const env = Array.from(
       { length: 10 },
