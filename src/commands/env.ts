@@ -3,7 +3,7 @@ import { variableText } from '../core/environment.ts';
 import { type EnvFormat, writeEnv } from '../core/env-formats.ts';
 import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
 import { registerMasks } from '../exec/github.ts';
-import { resolveVariables, type SourceOptions, type Variable } from '../exec/sources.ts';
+import { credentialVariables, resolveVariables, type SourceOptions, type Variable } from '../exec/sources.ts';
 import type { Session } from '../session.ts';
 import type { CommonOptions } from './options.ts';
 import type { Invocation } from './spec.ts';
@@ -26,7 +26,7 @@ export async function run(session: Session, { options }: Invocation<EnvOptions>)
       },
     );
   }
-  const { list } = await resolveVariables(session, options);
+  const list = (await resolveVariables(session, options, credentialVariables(session.world))).list;
   const texts = textsOf(session, list, options.skipFiles === true);
   const format = options.json === true ? 'json' : (options.format ?? 'dotenv');
   const output = writeEnv(format, texts, { name, nonce: randomBytes(16).toString('hex') });

@@ -9,6 +9,7 @@ export const sourceOptions: readonly OptionSpec[] = [
       'add a variable for each key of a JSON secret, or for each secret under a prefix that ends in /',
     repeat: true,
   },
+  { flags: '--resolve-env', description: 'also replace references found in inherited variables' },
   { flags: '--no-project', description: 'leave the variables of secrets.yaml out' },
 ];
 
@@ -28,7 +29,6 @@ export const exec: CommandSpec = {
       description: 'the variable holds the path of a private file with the value',
       repeat: true,
     },
-    { flags: '--resolve-env', description: 'also replace references found in inherited variables' },
     { flags: '--pristine', description: 'inherit nothing but PATH, HOME, TERM and the like' },
     { flags: '--keep-credentials', description: 'pass the credentials of secrets itself on as well' },
     { flags: '--redact', description: 'mask the values in the program’s output (the default in CI)' },

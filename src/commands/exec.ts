@@ -5,7 +5,13 @@ import { findProgram } from '../exec/find.ts';
 import { registerMasks } from '../exec/github.ts';
 import { makePrivateFolder } from '../exec/private-files.ts';
 import { SignalRelay } from '../exec/signals.ts';
-import { resolveVariables, type SourceOptions, type Variable, type Variables } from '../exec/sources.ts';
+import {
+  credentialVariables,
+  resolveVariables,
+  type SourceOptions,
+  type Variable,
+  type Variables,
+} from '../exec/sources.ts';
 import {
   type Ended,
   replaceProcess,
@@ -40,7 +46,7 @@ interface Prepared extends Start {
 export async function run(session: Session, { args, options }: Invocation<ExecOptions>): Promise<number> {
   try {
     const { world } = session;
-    const withheld = new Set(world.providers.flatMap(({ credentialVariables }) => credentialVariables));
+    const withheld = credentialVariables(world);
     checkArguments(args);
     const variables = await resolveVariables(session, options, withheld);
     const start = prepare(session, args, options, variables, withheld);
@@ -109,7 +115,11 @@ async function launch(
 ): Promise<number> {
   const { world } = session;
   const redact = options.redact ?? inCI(world);
-  const kept = session.openedProviders().filter((provider) => provider.keepAlive !== undefined);
+  // The values are in our hands: a sign-in has to live on only if the program uses it too.
+  const kept =
+    options.keepCredentials === true
+      ? session.openedProviders().filter((provider) => provider.keepAlive !== undefined)
+      : [];
   const secrets = variables.filter(({ secret, value }) => secret && value.length > 0);
   if (world.env['GITHUB_ACTIONS'] === 'true') {
     const done = await registerMasks(

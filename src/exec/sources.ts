@@ -6,6 +6,7 @@ import { parseJson } from '../core/json.ts';
 import { formatReference, parseReference } from '../core/reference.ts';
 import { type Resolved, resolveAll, secretDocument, type Target } from '../core/resolver.ts';
 import type { Session } from '../session.ts';
+import type { World } from '../world.ts';
 
 export interface SourceOptions {
   readonly env?: readonly string[];
@@ -27,6 +28,11 @@ export interface Variables {
   readonly list: readonly Variable[];
   /** Optional ones whose secret does not exist: to be unset, so that an inherited value can't stand in for it. */
   readonly missing: readonly string[];
+}
+
+/** The variables that hold the stores' own credentials. */
+export function credentialVariables({ providers }: World): ReadonlySet<string> {
+  return new Set(providers.flatMap(({ credentialVariables: names }) => names));
 }
 
 interface Wanted {
@@ -64,7 +70,7 @@ interface Listed {
 export async function resolveVariables(
   session: Session,
   options: SourceOptions,
-  withheld: ReadonlySet<string> = new Set(),
+  withheld: ReadonlySet<string>,
 ): Promise<Variables> {
   const errors: SecretsError[] = [];
   const plan = await makePlan(session, options, withheld, errors);

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { scenarioFiles as awsFiles, startForScenarios as startAws } from '../backends/aws.ts';
 import { describeWith } from '../backends/server.ts';
 import { scenarioFiles as vaultFiles, startForScenarios as startVault } from '../backends/vault.ts';
-import { Box } from './setup.ts';
+import { Box, CAN_REPLACE } from './setup.ts';
 
 interface Counter {
   readonly url: string;
@@ -115,4 +115,20 @@ describeWith('exec with 60 references', [...awsFiles, ...vaultFiles], () => {
     // Which version of KV the mount has, and how long the token lives.
     expect(toVault.calls.length - reads.length).toBeLessThanOrEqual(2);
   });
+
+  (CAN_REPLACE ? test : test.skip)(
+    'no wrapper stays for a Vault token, unless the program has it too and it is kept alive',
+    async () => {
+      for (const [more, stays] of [
+        [[], false],
+        [['--keep-credentials'], true],
+      ] as const) {
+        const words = ['exec', ...more, '-e', 'A=vault://pair#user', '--', 'sh', '-c', 'echo $$ $A'];
+        const running = box.start(words, { env });
+        const [pid, value] = (await running.ended).stdout.trim().split(' ');
+        expect(value).toBe('vault-user');
+        expect(pid !== String(running.process.pid)).toBe(stays);
+      }
+    },
+  );
 });

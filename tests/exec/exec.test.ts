@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { Box, CAN_REPLACE, type Outcome } from './setup.ts';
 
 let box: Box;
@@ -306,82 +306,24 @@ describe('the command line', () => {
   });
 });
 
-describe('a value as a file', () => {
-  const LOOK = [
-    '--',
-    'sh',
-    '-c',
-    'stat -c %a "$F"; stat -c %a "$(dirname "$F")"; stat -f -c %T "$F"; cat "$F"; printf "\\n%s" "$F"',
-  ];
-
-  test('has its bytes, for the owner alone, in memory, and is gone afterwards', async () => {
-    const { stdout, code } = await box.run(['exec', '--file', 'F=text', ...LOOK]);
-    const [file, folder, kind, value, path = ''] = stdout.split('\n');
-    expect({ code, file, folder, kind, value }).toEqual({
-      code: 0,
-      file: '600',
-      folder: '700',
-      kind: 'tmpfs',
-      value: 'plain',
-    });
-    expect(existsSync(dirname(path))).toBe(false);
+describe('env', () => {
+  test('prints the variables that exec sets, from the same sources', async () => {
+    const env = { A: 'local://text', VAULT_TOKEN: 'local://text', PLAIN: 'x' };
+    const words = ['--from', 'app/db', '-e', 'USER=text', '--resolve-env'];
+    const printed = await box.run(['env', ...words, '--json'], { env });
+    expect(JSON.parse(printed.stdout)).toEqual({ A: 'plain', USER: 'plain', PASS_WORD: 'p1', PORT: '5432' });
+    expect(await envOf(words, env)).toMatchObject(JSON.parse(printed.stdout) as object);
   });
 
-  test('may be of any bytes', async () => {
-    const { stdout } = await box.run(['exec', '--file', 'F=bin', '--', 'sh', '-c', 'od -An -tx1 "$F"']);
-    expect(stdout.trim()).toBe('ff fe 41');
+  test('prints nothing when something fails', async () => {
+    const { stdout, stderr, code } = await box.run(['env', '-e', 'A=text', '-e', 'B=no/1', '-e', 'C=bin']);
+    expect({ stdout, code }).toEqual({ stdout: '', code: 3 });
+    expect(stderr).toContain('no/1');
   });
 
-  test('is in XDG_RUNTIME_DIR when that is private', async () => {
-    const { stdout } = await box.run(['exec', '--file', 'F=text', '--', 'sh', '-c', 'echo "$F"'], {
-      env: { XDG_RUNTIME_DIR: box.home },
-    });
-    expect(stdout.startsWith(`${box.home}/secrets-exec-`)).toBe(true);
-    expect(readdirSync(box.home).filter((name) => name.startsWith('secrets-exec-'))).toEqual([]);
-  });
-
-  test.each(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const)('is gone after %s', async (signal) => {
-    const running = box.start([
-      'exec',
-      '--file',
-      'F=text',
-      '--',
-      'sh',
-      '-c',
-      'echo "$F"; echo ready; exec sleep 30',
-    ]);
-    await running.saw('ready');
-    running.process.kill(signal);
-    const { stdout } = await running.ended;
-    const path = stdout.split('\n')[0] ?? '';
-    expect(path).toContain('/secrets-exec-');
-    expect(existsSync(dirname(path))).toBe(false);
-  });
-
-  test('is removed by the next run after SIGKILL, while files of a living run stay', async () => {
-    const script = ['--', 'sh', '-c', 'echo "$F"; echo $$ ready; exec sleep 30'];
-    const crashed = box.start(['exec', '--file', 'F=text', ...script]);
-    const living = box.start(['exec', '--file', 'F=text', ...script]);
-    await Promise.all([crashed.saw('ready'), living.saw('ready')]);
-    crashed.process.kill('SIGKILL');
-    await new Promise((resolve) => crashed.process.once('exit', resolve));
-    const { stdout: paths } = await box.run([
-      'exec',
-      '--file',
-      'F=text',
-      '--',
-      'sh',
-      '-c',
-      'ls -d "$(dirname "$(dirname "$F")")"/secrets-exec-*',
-    ]);
-    living.process.kill('SIGTERM');
-    const living1 = (await living.ended).stdout.split('\n')[0] ?? '';
-    expect(paths).toContain(dirname(living1));
-    // The child outlives a wrapper that was killed.
-    process.kill(Number(/(\d+) ready/.exec(crashed.output.stdout)?.[1]));
-    const crashed1 = (await crashed.ended).stdout.split('\n')[0] ?? '';
-    expect(crashed1).toContain('/secrets-exec-');
-    expect(paths).not.toContain(dirname(crashed1));
-    expect(existsSync(dirname(crashed1))).toBe(false);
+  test('refuses a name that decides what runs as exec does', async () => {
+    const { stdout, stderr, code } = await box.run(['env', '--from', 'evil/', '--format', 'shell']);
+    expect({ stdout, code }).toEqual({ stdout: '', code: 8 });
+    expect(stderr).toContain('would become PATH');
   });
 });
