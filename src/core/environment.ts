@@ -130,7 +130,7 @@ function unfit(name: string, why: string): SecretsError {
 }
 
 /** What `--pristine` leaves of the inherited environment: where things are and how to show them. */
-const PRISTINE: ReadonlySet<string> = new Set([
+export const PRISTINE: ReadonlySet<string> = new Set([
   'PATH',
   'HOME',
   'USER',

@@ -232,6 +232,15 @@ describe.each(WAYS)('in a child that is run %s', (_, more) => {
     expect(stdout).toBe('from another program\n');
   });
 
+  test('what docs/exec.md says of Node.js holds: files 3 to 15 are closed, the limit of open files is raised', async () => {
+    const before = ['bash', '-c', 'ulimit -Sn 200; exec 3</dev/null 15</dev/null 40</dev/null; "$@"', 'bash'];
+    const stdout = await look(
+      'for n in 3 15 40; do [ -e /proc/$$/fd/$n ] && echo $n; done; [ "$(ulimit -Sn)" = "$(ulimit -Hn)" ] && echo raised',
+      before,
+    );
+    expect(stdout).toBe('40\nraised\n');
+  });
+
   test('a stream that was closed is empty', async () => {
     expect(await look('cat; echo end', ['bash', '-c', '"$@" <&-', 'bash'])).toBe('end\n');
   });
