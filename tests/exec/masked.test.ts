@@ -1,0 +1,67 @@
+/** Output that is masked on its way through pipes. */
+import { Box } from './setup.ts';
+
+let box: Box;
+beforeAll(() => {
+  box = new Box();
+  box.put('text', 'plain-wörd-väluê');
+  box.put('short', 'abc');
+  box.put('lines', 'first line\nsecond line\n');
+});
+afterAll(() => box.remove());
+
+const masked = (script: string, ...more: string[]) =>
+  box.run(['exec', '--redact', '-e', 'T=text', ...more, '--', 'bash', '-c', script]);
+
+test('a value that is written in pieces, cut inside of a character, is masked on both streams', async () => {
+  const script = `for ((i = 0; i < \${#T}; i++)); do printf %s "\${T:i:1}" | od -An -v -tx1 | tr -d ' \\n' | fold -w2; echo; done |
+    while read -r byte; do [ -n "$byte" ] && printf "\\x$byte" && printf "\\x$byte" >&2; done; echo .`;
+  const { stdout, stderr, code } = await masked(script);
+  expect({ stdout, stderr, code }).toEqual({ stdout: '***.\n', stderr: '***', code: 0 });
+});
+
+test('pauses show three bytes of it at most', async () => {
+  const { stdout } = await masked(
+    'printf "%s" "${T:0:9}"; sleep 0.3; printf "%s\\n" "${T:9}"; echo "${T:0:2}"',
+  );
+  expect(stdout).toBe('***\npl\n');
+});
+
+test('short values are named, not masked', async () => {
+  const { stdout, stderr } = await masked('echo abc abcdef', '-e', 'S=short');
+  expect(stdout).toBe('abc abcdef\n');
+  expect(stderr).toBe('secrets: warning: too short to be masked in the output: S\n');
+});
+
+test('a value of lines is masked with either line end', async () => {
+  const { stdout } = await masked('printf "%s|" "$L"; printf "%s" "$L" | sed "s/$/\\r/"', '-e', 'L=lines');
+  expect(stdout).toBe('***\n|***\r\n');
+});
+
+test('a program that closes its streams early runs on to its own end', async () => {
+  const { stdout, stderr, code } = await masked('echo "$T"; exec >&- 2>&-; sleep 0.5; exit 3');
+  expect({ stdout, stderr, code }).toEqual({ stdout: '***\n', stderr: '', code: 3 });
+});
+
+test('what it leaves in the background is read while it writes, and does not keep us once it is silent', async () => {
+  const started = performance.now();
+  const { stdout, code } = await masked(
+    '(for i in 1 2 3; do sleep 0.3; echo "$T $i"; done; exec sleep 45) & exit 4',
+  );
+  expect({ stdout, code }).toEqual({ stdout: '*** 1\n*** 2\n*** 3\n', code: 4 });
+  expect(performance.now() - started).toBeLessThan(40_000);
+});
+
+test('a child can open its own streams by name, as through a shell’s pipes', async () => {
+  const { stdout, stderr, code } = await masked('echo "$T" > /dev/stdout; echo "$T" > /dev/stderr');
+  expect({ stdout, stderr, code }).toEqual({ stdout: '***\n', stderr: '***\n', code: 0 });
+});
+
+test('fifty megabytes pass whole and in order', async () => {
+  const before = ['bash', '-c', '"$@" | md5sum; seq 1 6500000 | md5sum', 'bash'];
+  const { stdout } = await box.run(['exec', '--redact', '-e', 'T=text', '--', 'seq', '1', '6500000'], {
+    before,
+  });
+  const [through, plain] = stdout.trim().split('\n');
+  expect(through).toBe(plain);
+});
