@@ -21,7 +21,8 @@ export function findProgram(command: string, path: string | undefined, cwd: stri
       accessSync(resolve(cwd, candidate), constants.X_OK);
       return candidate;
     } catch (thrown) {
-      if (codeOf(thrown) === 'EACCES') found = 126;
+      const code = codeOf(thrown);
+      if (code === 'EACCES' || (direct && code !== 'ENOENT')) found = 126;
     }
   }
   return found;

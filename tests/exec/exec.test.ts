@@ -230,6 +230,7 @@ describe('the exit code', () => {
     ['127 for a path that is not there', ['./no-such-program'], 127],
     ['126 for a file that is not executable', ['./plain'], 126],
     ['126 for a folder', ['/tmp'], 126],
+    ['126 for a path through a file', ['./plain/x'], 126],
   ])('is %s', async (_, command, code) => {
     program('plain', 'text', 0o644);
     for (const more of [[], ['--redact']]) {
