@@ -142,7 +142,7 @@ async function launch(
   const ended = await withFiles(session, start, (ready) =>
     whileAlive(session, kept, () => {
       if (masker === undefined) return runInherited(ready, relay);
-      if (pty === undefined) return runMasked(ready, relay, masker, world);
+      if (pty === undefined) return runMasked(ready, relay, masker);
       relay.stop();
       return runInTerminal(pty, ready, masker, world);
     }),

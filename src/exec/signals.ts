@@ -20,6 +20,11 @@ const FROM_TERMINAL: ReadonlySet<string> = new Set(['SIGINT', 'SIGQUIT', 'SIGWIN
 const STOP_WAIT_MS = 1000;
 const STOP_POLL_MS = 10;
 
+/** Those by which somebody wants the run to end. */
+const ENDING: ReadonlySet<string> = new Set(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']);
+/** After the child's end and such a signal: how long a reader of ours may take for the rest of the output. */
+const HURRY_MS = 2000;
+
 /** `128 + N`, as shells count (POSIX XCU 2.8.2). */
 export function exitCodeOf(code: number | null, signal: NodeJS.Signals | null): number {
   return signal === null ? (code ?? 1) : 128 + constants.signals[signal];
@@ -40,6 +45,9 @@ export interface SignalTarget {
 export class SignalRelay {
   #target: SignalTarget | undefined;
   #interrupted = false;
+  #ending = false;
+  /** The child's exit code, once it has ended. */
+  #code: number | undefined;
   readonly #hadTerminal = terminalOf() !== undefined;
   readonly #listeners: readonly (readonly [NodeJS.Signals, () => void])[];
 
@@ -51,6 +59,15 @@ export class SignalRelay {
   /** From now on signals go to this child. Make the relay first, so that none is lost in between. */
   attach(target: SignalTarget): void {
     this.#target = target;
+  }
+
+  /**
+   * The child has ended; what it wrote may still be on its way to a reader that takes none of it. A signal that
+   * ended the child, or that comes now, must not wait for that one for ever.
+   */
+  childEnded(code: number): void {
+    this.#code = code;
+    if (this.#ending) this.#hurry();
   }
 
   /** Whether the user pressed Ctrl-C: then a shell expects us to die of it as the child did. */
@@ -72,10 +89,22 @@ export class SignalRelay {
 
   #receive(signal: NodeJS.Signals): void {
     const fromTerminal = this.#fromTerminal(signal);
-    if (fromTerminal && signal === 'SIGINT') this.#interrupted = true;
+    // After the first Ctrl-C a pager goes on reading, with all the time it wants.
+    const first = fromTerminal && signal === 'SIGINT' && !this.#interrupted;
+    if (first) this.#interrupted = true;
+    else if (ENDING.has(signal)) this.#ending = true;
+    if (this.#code !== undefined) {
+      if (this.#ending) this.#hurry();
+      return;
+    }
     if (!fromTerminal) this.#target?.kill(signal);
     // A handler keeps the default action from happening: stop when the child does, as the shell expects.
     if (signal === 'SIGTSTP') void stopWith(this.#target?.pid);
+  }
+
+  #hurry(): void {
+    // Handlers of `exit` remove files.
+    setTimeout(() => process.exit(this.#code), HURRY_MS).unref();
   }
 
   #fromTerminal(signal: NodeJS.Signals): boolean {

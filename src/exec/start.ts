@@ -91,12 +91,10 @@ export function runInherited(start: Start, relay: SignalRelay): Promise<Ended> {
 }
 
 /** Runs the child with its stdout and stderr masked. @throws StartError */
-export async function runMasked(
-  start: Start,
-  relay: SignalRelay,
-  masker: Masker,
-  world: World,
-): Promise<Ended> {
+export async function runMasked(start: Start, relay: SignalRelay, masker: Masker): Promise<Ended> {
+  // Not the world's, which may write and wait: a signal has to get through while a reader takes its time.
+  const { stdout, stderr } = process;
+  for (const stream of [stdout, stderr]) stream.on('error', () => {});
   const pipes = makePipes();
   let child: ChildProcess;
   try {
@@ -105,8 +103,8 @@ export async function runMasked(
     for (const pipe of pipes ?? []) closeQuietly(pipe.fd);
   }
   const pumps = [
-    new Pump(pipes?.[0].source ?? child.stdout, masker, world.stdout),
-    new Pump(pipes?.[1].source ?? child.stderr, masker, world.stderr),
+    new Pump(pipes?.[0].source ?? child.stdout, masker, stdout),
+    new Pump(pipes?.[1].source ?? child.stderr, masker, stderr),
   ];
   try {
     return await waitFor(start, child, relay);
@@ -127,7 +125,11 @@ function waitFor(start: Start, child: ChildProcess, relay: SignalRelay): Promise
   relay.attach({ pid: child.pid, kill: (signal) => child.kill(signal) });
   return new Promise((resolve, reject) => {
     child.once('error', (error) => reject(new StartError(start, error)));
-    child.once('exit', (code, signal) => resolve({ code: exitCodeOf(code, signal), signal }));
+    child.once('exit', (code, signal) => {
+      const ended = { code: exitCodeOf(code, signal), signal };
+      relay.childEnded(ended.code);
+      resolve(ended);
+    });
   });
 }
 

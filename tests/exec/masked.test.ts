@@ -1,5 +1,7 @@
 /** Output that is masked on its way through pipes. */
-import { Box } from './setup.ts';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { Box, until } from './setup.ts';
 
 let box: Box;
 beforeAll(() => {
@@ -55,6 +57,40 @@ test('what it leaves in the background is read while it writes, and does not kee
 test('a child can open its own streams by name, as through a shell’s pipes', async () => {
   const { stdout, stderr, code } = await masked('echo "$T" > /dev/stdout; echo "$T" > /dev/stderr');
   expect({ stdout, stderr, code }).toEqual({ stdout: '***\n', stderr: '***\n', code: 0 });
+});
+
+test.each([
+  ['SIGTERM', 143],
+  ['SIGKILL', 137],
+] as const)('a reader that takes nothing does not keep %s from the program', async (signal, code) => {
+  // The program writes until nothing more goes through.
+  const script = 'echo pid $$ >&2; trap - TERM; exec yes "$T"';
+  const running = box.start(['exec', '--redact', '-e', 'T=text', '--', 'bash', '-c', script], {
+    before: ['bash', '-c', '"$@" | sleep 40; echo "code ${PIPESTATUS[0]}"', 'bash'],
+  });
+  await until(
+    () => /pid \d+/.test(running.output.stderr),
+    () => 'the program',
+  );
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const child = Number(/pid (\d+)/.exec(running.output.stderr)?.[1]);
+  const [, parent] = /PPid:\s*(\d+)/.exec(readFileSync(`/proc/${child}/status`, 'utf8')) ?? [];
+  process.kill(signal === 'SIGKILL' ? child : Number(parent), signal);
+  await until(
+    () => !existsSync(`/proc/${child}`),
+    () => 'its end',
+  );
+  if (signal === 'SIGTERM') {
+    // We don't wait for the reader either then.
+    await until(
+      () => !existsSync(`/proc/${parent}`),
+      () => 'our end',
+    );
+    expect(running.output.stdout).toBe('');
+  }
+  const readers = spawnSync('pgrep', ['-x', '-P', String(running.process.pid), 'sleep']).stdout.toString();
+  process.kill(Number(readers.trim()));
+  expect((await running.ended).stdout).toBe(`code ${code}\n`);
 });
 
 test('fifty megabytes pass whole and in order', async () => {
