@@ -32,7 +32,7 @@ describe('progress', () => {
     const { session, shown } = makeSession(true);
     const progress = startProgress(session);
     progress.update('1 secrets');
-    await wait(300);
+    await wait(50);
     progress.update('2 secrets');
     progress.done();
     expect(shown()).toBe('');
