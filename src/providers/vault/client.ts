@@ -1,37 +1,45 @@
 /** One signed-in connection to Vault: node-vault with our transport, and Vault's errors as the product's own. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
 import type { Identity, ProviderContext } from '../provider.ts';
+import { checkAddress } from './address.ts';
+import { asMap, type Json, translate } from './errors.ts';
 import type { VaultSettings } from './settings.ts';
-import { makeTransport, type Transport, type VaultCall } from './transport.ts';
+import { type SignedIn, signIn } from './sign-in.ts';
+import { tlsOptions } from './tls.ts';
+import { IN_DOUBT, makeTransport, type Transport, type VaultCall } from './transport.ts';
 
 type NodeVault = import('node-vault').client;
-type Json = Readonly<Record<string, unknown>>;
 
-/** A map from an answer; an empty one for whatever is none. */
-export function asMap(value: unknown): Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {};
+/** What is known of the token in use. */
+export interface TokenFacts {
+  /** Seconds it still lives; 0 for ever. */
+  readonly ttl: number;
+  readonly renewable: boolean;
+  readonly policies: readonly string[];
+  readonly displayName: string;
+  readonly path: string;
 }
 
 export class VaultClient {
   readonly #settings: VaultSettings;
   readonly #context: ProviderContext;
-  readonly #address: string;
+  readonly #namespace: string;
+  readonly address: string;
   #transport: Transport | undefined;
-  #signedIn: Promise<{ client: NodeVault; source: string }> | undefined;
+  #signedIn: Promise<SignedIn & { readonly client: NodeVault }> | undefined;
 
   constructor(settings: VaultSettings, context: ProviderContext) {
     this.#settings = settings;
     this.#context = context;
-    this.#address = checkAddress(settings.address ?? context.env['VAULT_ADDR']);
+    this.address = checkAddress(settings.address ?? context.env['VAULT_ADDR']);
+    this.#namespace = checkNamespace(settings.namespace ?? context.env['VAULT_NAMESPACE'] ?? '');
   }
 
-  get address(): string {
-    return this.#address;
+  get namespace(): string {
+    return this.#namespace;
   }
 
-  /** Reads a path; `undefined` for "nothing there", with the body of the 404 when it has one. */
+  /** Reads a path; `found: false` for "nothing there", with the body of the 404 when it has one. */
   async read(path: string, signal: AbortSignal): Promise<{ found: boolean; body: Json }> {
     return this.#maybe(path, signal, (client) => client.read(path, { signal }));
   }
@@ -55,30 +63,69 @@ export class VaultClient {
     await this.#call(signal, (client) => client.delete(path, { signal }));
   }
 
-  async identity(signal: AbortSignal): Promise<Identity> {
-    const { source } = await this.#signIn(signal);
+  async token(signal: AbortSignal): Promise<TokenFacts> {
     const { body } = await this.read('auth/token/lookup-self', signal);
     const data = asMap(body['data']);
-    const policies = Array.isArray(data['policies']) ? data['policies'].join(', ') : '';
-    const ttl = Number(data['ttl'] ?? 0);
+    const all = [data['policies'], data['identity_policies']].flatMap((list) =>
+      Array.isArray(list) ? list : [],
+    );
     return {
-      principal: String(data['display_name'] ?? 'token'),
-      source,
-      details: { policies, expires: ttl === 0 ? 'never' : `in ${ttl} s` },
+      ttl: Number(data['ttl'] ?? 0),
+      renewable: data['renewable'] === true,
+      policies: [...new Set(all.map(String))],
+      displayName: String(data['display_name'] ?? 'token'),
+      path: String(data['path'] ?? ''),
     };
   }
 
-  /** Seconds the token still lives; `undefined` when it can't be renewed or never ends. */
-  async renewableFor(signal: AbortSignal): Promise<number | undefined> {
-    const { body } = await this.read('auth/token/lookup-self', signal);
-    const { ttl, renewable } = asMap(body['data']);
-    return renewable === true && typeof ttl === 'number' && ttl > 0 ? ttl : undefined;
+  async identity(signal: AbortSignal): Promise<Identity> {
+    const { source } = await this.#signIn(signal);
+    const { displayName, policies, ttl, path } = await this.token(signal);
+    return {
+      principal: displayName,
+      source,
+      details: {
+        policies: policies.join(', '),
+        expires: ttl === 0 ? 'never' : `in ${ttl} s`,
+        ...(path !== '' && { 'signed in at': path }),
+        ...(this.#namespace !== '' && { namespace: this.#namespace }),
+      },
+    };
   }
 
-  /** Seconds the token lives after renewal. */
+  /** Lengthens the token's life, and says how many seconds it now has. */
   async renew(signal: AbortSignal): Promise<number> {
     const body = await this.write('auth/token/renew-self', {}, signal);
     return Number(asMap(body['auth'])['lease_duration'] ?? 0);
+  }
+
+  /** Gets a new token, where the sign-in can be repeated; calls under way end with the old one. */
+  async signInAgain(signal: AbortSignal): Promise<boolean> {
+    const { repeatable } = await this.#signIn(signal);
+    if (!repeatable) return false;
+    const old = this.#signedIn;
+    const made = this.#connect(signal);
+    await made;
+    if (this.#signedIn === old) this.#signedIn = made;
+    return true;
+  }
+
+  /** What sys/health says; it needs no token, and no namespace has it. */
+  async health(signal: AbortSignal): Promise<Json> {
+    // Every state as status 200: the body tells them apart.
+    const query = ['standbyok=true', 'perfstandbyok=true'].concat(
+      ['sealedcode', 'uninitcode', 'drsecondarycode'].map((name) => `${name}=200`),
+    );
+    const call = {
+      method: 'GET',
+      uri: `${this.address}/v1/sys/health?${query.join('&')}`,
+      headers: {},
+      signal,
+      bare: true,
+    };
+    const { statusCode, body } = await this.#line().send(call);
+    if (statusCode !== 200) throw translate({ response: { statusCode, body } });
+    return asMap(body);
   }
 
   close(): void {
@@ -110,121 +157,44 @@ export class VaultClient {
     }
   }
 
-  #signIn(signal: AbortSignal): Promise<{ client: NodeVault; source: string }> {
+  #signIn(signal: AbortSignal): Promise<SignedIn & { readonly client: NodeVault }> {
     this.#signedIn ??= this.#connect(signal).catch((thrown: unknown) => {
       this.#signedIn = undefined;
-      throw thrown instanceof SecretsError ? thrown : translate(thrown);
+      throw translate(thrown);
     });
     return this.#signedIn;
   }
 
-  async #connect(signal: AbortSignal): Promise<{ client: NodeVault; source: string }> {
-    const { env } = this.#context;
-    const ca = this.#settings.ca ?? env['VAULT_CACERT'];
-    if (env['VAULT_SKIP_VERIFY'] !== undefined && env['VAULT_SKIP_VERIFY'] !== '')
-      this.#context.warn('VAULT_SKIP_VERIFY is ignored: TLS is always verified; use VAULT_CACERT');
-    const transport = makeTransport({
-      secure: this.#address.startsWith('https:'),
-      ca: ca === undefined ? undefined : readText(ca, 'the CA certificate'),
-      cert: fileOf(env['VAULT_CLIENT_CERT'], 'the client certificate'),
-      key: fileOf(env['VAULT_CLIENT_KEY'], 'the client key'),
+  #line(): Transport {
+    this.#transport ??= makeTransport({
+      tls: tlsOptions(this.#settings, this.#context),
+      redirects: !/^(1|t|true)$/i.test(this.#context.env['VAULT_DISABLE_REDIRECTS'] ?? ''),
     });
-    this.#transport = transport;
+    return this.#transport;
+  }
+
+  async #connect(signal: AbortSignal): Promise<SignedIn & { readonly client: NodeVault }> {
+    const transport = this.#line();
     const { default: nodeVault } = await import('node-vault');
-    const make = (token: string): NodeVault =>
-      nodeVault({
-        endpoint: this.#address,
-        // The library would take both from process.env where they are missing.
-        token,
-        namespace: this.#settings.namespace ?? env['VAULT_NAMESPACE'] ?? '',
-        pathPrefix: '',
+    const make = (token: string): NodeVault => {
+      const client = nodeVault({
+        endpoint: this.address,
         // GET with ?list=1: not every proxy passes the LIST verb on.
         noCustomHTTPVerbs: true,
         // Its debug lines hold request bodies.
         debug: () => undefined,
         'request-promise': { defaults: () => (call: VaultCall) => transport.send(call) },
       } as never);
-    const { token, source } = await this.#token(make, signal);
-    const client = make(token);
-    client.token = token;
-    return { client, source };
-  }
-
-  async #token(
-    make: (token: string) => NodeVault,
-    signal: AbortSignal,
-  ): Promise<{ token: string; source: string }> {
-    const { env } = this.#context;
-    const auth = this.#settings.auth ?? { method: 'token' as const };
-    const anonymous = make('none');
-    anonymous.token = '';
-    const login = async (
-      path: string,
-      data: Json,
-      source: string,
-    ): Promise<{ token: string; source: string }> => {
-      let body: Json;
-      try {
-        body = asMap(await anonymous.write(path, data, { signal }));
-      } catch (thrown) {
-        throw signInError(thrown, source);
-      }
-      const { client_token: token } = asMap(body['auth']);
-      if (typeof token !== 'string') throw new SecretsError('Unauthenticated', `${source} gave no token`);
-      return { token, source };
+      // Set afterwards: what is empty in its options the library takes from process.env.
+      return Object.assign(client, { token, namespace: this.#namespace, pathPrefix: '' });
     };
-    switch (auth.method) {
-      case 'approle': {
-        const roleId = auth['role-id'] ?? need(env, 'VAULT_ROLE_ID', 'AppRole');
-        return login(
-          `auth/${auth.mount ?? 'approle'}/login`,
-          { role_id: roleId, secret_id: need(env, 'VAULT_SECRET_ID', 'AppRole') },
-          'AppRole sign-in',
-        );
-      }
-      case 'userpass': {
-        const username = auth.username ?? need(env, 'VAULT_USERNAME', 'userpass');
-        return login(
-          `auth/${auth.mount ?? 'userpass'}/login/${encodeURIComponent(username)}`,
-          { password: need(env, 'VAULT_PASSWORD', 'userpass') },
-          `userpass sign-in of ${username}`,
-        );
-      }
-      case 'jwt': {
-        const file = auth['token-file'];
-        const jwt = file === undefined ? need(env, 'VAULT_JWT', 'JWT') : readText(file, 'the JWT').trim();
-        return login(`auth/${auth.mount ?? 'jwt'}/login`, { role: auth.role, jwt }, 'JWT sign-in');
-      }
-      default: {
-        const found = this.#storedToken(auth['token-file']);
-        if (auth.wrapped !== true) return found;
-        try {
-          const wrapped = make(found.token);
-          wrapped.token = found.token;
-          const body = asMap(await wrapped.write('sys/wrapping/unwrap', {}, { signal }));
-          const inner = asMap(body['auth'])['client_token'] ?? asMap(body['data'])['token'];
-          if (typeof inner === 'string') return { token: inner, source: `${found.source}, unwrapped` };
-        } catch (thrown) {
-          throw signInError(thrown, 'the wrapping token');
-        }
-        throw new SecretsError('Unauthenticated', 'the wrapping token holds no token');
-      }
-    }
-  }
-
-  #storedToken(file: string | undefined): { token: string; source: string } {
-    const { env, home } = this.#context;
-    const fromEnv = env['VAULT_TOKEN'] ?? '';
-    if (file === undefined && fromEnv !== '') return { token: fromEnv, source: 'VAULT_TOKEN' };
-    try {
-      const token = readFileSync(file ?? join(home, '.vault-token'), 'utf8').trim();
-      if (token !== '') return { token, source: file ?? '~/.vault-token' };
-    } catch {
-      // Said below, with what to do.
-    }
-    throw new SecretsError('Unauthenticated', 'no Vault token', {
-      hint: 'set VAULT_TOKEN, sign in with `vault login`, or set the store’s auth method',
-    });
+    const found = await signIn(
+      this.#settings.auth ?? { method: 'token' },
+      this.#context,
+      async (path, data, token) =>
+        asMap(await make(token ?? '').write(path, data, { signal, changesNothing: true })),
+    );
+    return { ...found, client: make(found.token) };
   }
 
   async #translate(thrown: unknown, path: string, signal: AbortSignal): Promise<SecretsError> {
@@ -236,126 +206,36 @@ export class VaultClient {
     if (who instanceof SecretsError) return who;
     const { source } = await this.#signIn(signal);
     const name = who === undefined ? '' : ` as ${who.principal}, policies ${who.details?.['policies'] ?? ''}`;
-    return new SecretsError('Denied', `permission denied (${source}${name})`, {
+    const where = this.#namespace === '' ? '' : ` in namespace ${this.#namespace}`;
+    return new SecretsError('Denied', `permission denied${where} (${source}${name})`, {
       hint: 'a policy must allow this path: secrets doctor',
       cause: thrown,
     });
   }
 }
 
-function checkAddress(address: string | undefined): string {
-  if (address === undefined || address === '') {
-    throw new SecretsError('Usage', 'no Vault address', { hint: 'set VAULT_ADDR or the store’s address' });
-  }
-  let url: URL;
-  try {
-    url = new URL(address);
-  } catch {
-    throw new SecretsError('Usage', 'the Vault address is not a URL', {
-      hint: 'https://vault.example.com:8200',
-    });
-  }
-  const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname);
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback)) {
-    throw new SecretsError('Usage', `the Vault address must be https: ${url.host}`, {
-      hint: 'plain http is for loopback addresses only',
-    });
-  }
-  if (url.username !== '' || url.password !== '')
-    throw new SecretsError('Usage', 'the Vault address must not hold a user name or password');
-  return address.replace(/\/+$/, '');
-}
-
-function need(env: ProviderContext['env'], name: string, method: string): string {
-  const value = env[name] ?? '';
-  if (value !== '') return value;
-  throw new SecretsError('Unauthenticated', `${method} sign-in needs ${name}`, { hint: `set ${name}` });
-}
-
-function fileOf(path: string | undefined, what: string): string | undefined {
-  return path === undefined || path === '' ? undefined : readText(path, what);
-}
-
-function readText(path: string, what: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (thrown) {
-    throw new SecretsError('Usage', `cannot read ${what}: ${path}`, { cause: thrown });
-  }
-}
-
-function signInError(thrown: unknown, source: string): SecretsError {
-  const error = translate(thrown);
-  // Vault answers 400 or 403 to a wrong credential at sign-in, with a text that differs by method.
-  if (error.kind !== 'Invalid' && error.kind !== 'Denied' && error.kind !== 'NotFound') return error;
-  return new SecretsError('Unauthenticated', `${source} was refused: ${error.message}`, {
-    hint: 'check the credential and the auth mount',
-    cause: thrown,
-  });
-}
-
-/** A failed write: when Vault may have done it all the same, its message says so. */
+/** A failed write: its message says so when Vault may have done it all the same. */
 function inDoubt(error: SecretsError): SecretsError {
   const { statusCode } = asMap(asMap(error.cause)['response']);
-  // The transport has said it already; a node that is sealed, a standby or behind does nothing.
-  const known = /may have been made|^cannot reach|not trusted/.test(error.message);
-  if (error.kind !== 'Unavailable' || known || [412, 472, 473, 503].includes(Number(statusCode)))
+  // Without a status the transport has said it; a node that is sealed, a standby or behind does nothing.
+  if (
+    error.kind !== 'Unavailable' ||
+    typeof statusCode !== 'number' ||
+    statusCode < 500 ||
+    NOT_DONE.has(statusCode)
+  )
     return error;
-  return new SecretsError('Unavailable', `${error.message}; the change may have been made`, {
-    hint: error.hint,
-    cause: error.cause,
-  });
+  return new SecretsError('Unavailable', error.message + IN_DOUBT, { hint: error.hint, cause: error.cause });
 }
 
-/** Vault's answer as the product's error. Source: https://developer.hashicorp.com/vault/api-docs#http-status-codes */
-export function translate(thrown: unknown): SecretsError {
-  if (thrown instanceof SecretsError) return thrown;
-  const { statusCode, body } = asMap(asMap(thrown)['response']);
-  const errors = asMap(body)['errors'];
-  const text = Array.isArray(errors)
-    ? errors
-        .filter((error) => typeof error === 'string')
-        .join('; ')
-        .replaceAll(/\s+/g, ' ')
-        .slice(0, 300)
-    : '';
-  const fail = (kind: SecretsError['kind'], message: string, hint?: string): SecretsError =>
-    new SecretsError(kind, message, { hint, cause: thrown });
-  switch (statusCode) {
-    case 400:
-      if (/check-and-set/.test(text))
-        return fail('Conflict', 'somebody else changed it', 'read it again and retry');
-      if (/missing client token/.test(text)) return fail('Unauthenticated', 'no Vault token was sent');
-      return fail('Invalid', text || 'the server refused the request');
-    case 403:
-      if (/invalid token|bad token|token expired/.test(text))
-        return fail('Unauthenticated', 'the Vault token is invalid or expired', 'sign in again: vault login');
-      return fail('Denied', text || 'permission denied');
-    case 404:
-      return fail('NotFound', text || 'not found');
-    case 405:
-      return fail(
-        'Unsupported',
-        text || 'the engine at this mount does not do that',
-        'is the mount a KV engine?',
-      );
-    case 413:
-      return fail('Invalid', 'the value is larger than the server takes');
-    case 429:
-      return fail('Throttled', 'Vault’s rate limit is reached', 'try again later');
-    case 412:
-      return fail('Unavailable', 'this Vault node lags behind the active one', 'try again');
-    case 472:
-    case 473:
-      return fail('Unavailable', 'this Vault node is a standby', 'use the address of the active node');
-    case 503:
-      if (/sealed/i.test(text)) return fail('Unavailable', 'Vault is sealed', 'an operator must unseal it');
-      return fail('Unavailable', 'Vault is under maintenance or has no active node', 'try again');
-    default:
-      return fail(
-        'Unavailable',
-        `Vault answered with status ${String(statusCode ?? 'unknown')}`,
-        'try again',
-      );
-  }
+const NOT_DONE = new Set([501, 503]);
+
+/** The namespace as Vault writes it in headers: no slash at either end. */
+function checkNamespace(namespace: string): string {
+  const path = namespace.replaceAll(/^\/+|\/+$/g, '');
+  if (/^[\u0021-\u007e]*$/.test(path) && !path.split('/').some((part) => part === '.' || part === '..'))
+    return path;
+  throw new SecretsError('Usage', 'the Vault namespace is not a path of namespaces', {
+    hint: 'such as admin/team',
+  });
 }

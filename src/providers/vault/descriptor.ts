@@ -14,19 +14,28 @@ export const vault: ProviderDescriptor = {
   ],
   trustItems: (settings) => {
     const items: TrustItem[] = [];
-    const { address, ca } = settings;
-    if (typeof address === 'string')
-      items.push({
-        setting: 'address',
-        value: address,
-        effect: 'your Vault credential is sent to this server',
-      });
-    if (typeof ca === 'string')
-      items.push({
-        setting: 'ca',
-        value: ca,
-        effect: 'servers with a certificate of this authority are believed',
-      });
+    const add = (setting: string, value: unknown, effect: string): void => {
+      if (typeof value === 'string') items.push({ setting, value, effect });
+    };
+    const { auth } = settings;
+    const signIn = (typeof auth === 'object' && auth !== null ? auth : {}) as Readonly<
+      Record<string, unknown>
+    >;
+    add('address', settings['address'], 'your Vault credential is sent to this server');
+    // Whoever runs a namespace or an auth method sees what is sent to it for signing in.
+    add('namespace', settings['namespace'], 'your Vault credential is used in this namespace');
+    add('ca', settings['ca'], 'servers with a certificate of this authority are believed');
+    add(
+      'tls-server-name',
+      settings['tls-server-name'],
+      'a server with a certificate for this name is believed',
+    );
+    add('auth.mount', signIn['mount'], 'your credential is sent to this auth method');
+    add('auth.token-file', signIn['token-file'], 'what is in this file is sent to the server');
+    const { method } = signIn;
+    if (method === 'kubernetes')
+      add('auth.method', method, 'this pod’s service account token is sent to the server');
+    if (method === 'aws') add('auth.method', method, 'a proof of your AWS identity is sent to the server');
     return items;
   },
   schema: async () => (await import('./settings.ts')).settingsSchema,

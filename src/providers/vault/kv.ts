@@ -4,9 +4,7 @@
 import { SecretsError } from '../../core/errors.ts';
 import { isJsonObject, type JsonValue } from '../../core/json.ts';
 import type { SecretInfo, SecretWrite, VersionInfo } from '../provider.ts';
-import { asMap } from './client.ts';
-
-type Json = Readonly<Record<string, unknown>>;
+import { asMap, type Json } from './errors.ts';
 
 const LABEL_DESCRIPTION = 'description';
 const LABEL_EXPIRES = 'expires';

@@ -6,7 +6,7 @@
  * `encoding: base64`.
  */
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
-import { pool, sleep } from '../../core/waiting.ts';
+import { pool } from '../../core/waiting.ts';
 import type {
   CallOptions,
   Capability,
@@ -23,11 +23,14 @@ import type {
   SecretWrite,
   VersionInfo,
 } from '../provider.ts';
-import { asMap, type VaultClient } from './client.ts';
+import type { VaultClient } from './client.ts';
+import { diagnose } from './doctor.ts';
+import { Engine } from './engine.ts';
+import { asMap, type Json } from './errors.ts';
+import { keepAlive } from './keep-alive.ts';
 import { casOf, dateOf, decode, describeMetadata, encode, labelPatch, versionsOf } from './kv.ts';
+import { isPendingId, type Pending, PENDING_SUFFIX, PendingVersions } from './pending.ts';
 import type { VaultSettings } from './settings.ts';
-
-type Json = Readonly<Record<string, unknown>>;
 
 const PARALLEL = 16;
 /** Id of the one version that KV v1 has. */
@@ -36,7 +39,7 @@ const ONLY_VERSION = 'current';
 /** A request is at most 32 MiB, an entry 1 MiB with integrated storage and 512 KiB with Consul. */
 const RULES: ProviderRules = {
   maxNameLength: 512,
-  nameRule: '1 to 512 characters, no control characters, no empty, . or .. segments, no * or + segment',
+  nameRule: `1 to 512 characters, no control characters, no empty, . or .. segments, no * or + segment, not ending in ${PENDING_SUFFIX}`,
   maxValueBytes: 512 * 1024,
   emptyValue: true,
   structured: true,
@@ -46,15 +49,16 @@ export class VaultProvider implements Provider {
   readonly capabilities: ReadonlySet<Capability>;
   readonly rules = RULES;
   readonly #client: VaultClient;
-  readonly #mount: string;
-  #version: Promise<1 | 2> | undefined;
+  readonly #engine: Engine;
+  readonly #pending: PendingVersions;
 
   constructor(client: VaultClient, settings: VaultSettings) {
     this.#client = client;
-    this.#mount = (settings.mount ?? 'secret').replaceAll(/^\/+|\/+$/g, '');
-    const fixed = settings['kv-version'];
-    if (fixed !== undefined) this.#version = Promise.resolve(fixed);
-    this.capabilities = new Set<Capability>(fixed === 1 ? [] : ['versions', 'soft-delete', 'labels', 'cas']);
+    this.#engine = new Engine(client, settings);
+    this.#pending = new PendingVersions(this.#engine);
+    this.capabilities = new Set<Capability>(
+      settings['kv-version'] === 1 ? [] : ['versions', 'stages', 'soft-delete', 'labels', 'cas'],
+    );
   }
 
   checkName(name: string): void {
@@ -62,6 +66,7 @@ export class VaultProvider implements Provider {
       name.length === 0 ||
       name.length > RULES.maxNameLength ||
       /[\u0000-\u001f\u007f-\u009f\ud800-\udfff]/u.test(name) ||
+      name.endsWith(PENDING_SUFFIX) ||
       name
         .split('/')
         .some((part) => part === '' || part === '.' || part === '..' || part === '+' || part === '*');
@@ -90,11 +95,11 @@ export class VaultProvider implements Provider {
 
   async #getOne({ name, version, stage }: SecretRequest, { signal }: CallOptions): Promise<SecretVersion> {
     this.checkName(name);
-    if ((await this.#kv(signal)) === 1) {
+    if ((await this.#engine.version(signal)) === 1) {
       if (version !== undefined && version !== ONLY_VERSION) throw new SecretsError('NotFound', noVersions());
       if (stage !== undefined && stage !== 'current')
         throw new SecretsError('Unsupported', `KV version 1 has no ${stage} version`);
-      const { found, body } = await this.#client.read(this.#path('', name), signal);
+      const { found, body } = await this.#client.read(this.#engine.path('', name), signal);
       if (!found) throw notFound();
       return {
         name,
@@ -104,6 +109,12 @@ export class VaultProvider implements Provider {
         ...decode(asMap(body['data'])),
       };
     }
+    if (stage === 'pending') {
+      const found = await this.#pending.find(name, signal);
+      if (found === undefined) throw new SecretsError('NotFound', 'has no pending version');
+      return asSecret(name, found);
+    }
+    if (isPendingId(version)) return asSecret(name, await this.#pending.get(name, version, signal));
     let wanted = version;
     if (wanted !== undefined && !/^[1-9]\d{0,15}$/.test(wanted))
       throw new SecretsError('NotFound', `has no version ${wanted}`, {
@@ -114,11 +125,8 @@ export class VaultProvider implements Provider {
       wanted = versions.find(({ stages }) => stages.includes(stage))?.id;
       if (wanted === undefined) throw new SecretsError('NotFound', `has no ${stage} version`);
     }
-    const query = wanted === undefined ? '' : `?version=${wanted}`;
-    const { found, body } = await this.#client.read(this.#path('data', name) + query, signal);
-    const data = asMap(body['data']);
-    const metadata = asMap(data['metadata']);
-    if (!found || data['data'] === null || data['data'] === undefined) {
+    const { data, metadata } = await this.#engine.data(name, wanted, signal);
+    if (data === undefined) {
       if (metadata['destroyed'] === true) throw new SecretsError('NotFound', 'is destroyed');
       if (typeof metadata['deletion_time'] === 'string' && metadata['deletion_time'] !== '')
         throw new SecretsError('NotFound', 'is deleted', { hint: 'secrets restore brings it back' });
@@ -130,7 +138,7 @@ export class VaultProvider implements Provider {
       state: 'enabled',
       stages: wanted === undefined ? ['current'] : stage === undefined ? [] : [stage],
       createdAt: dateOf(metadata['created_time']),
-      ...decode(asMap(data['data'])),
+      ...decode(data),
     };
   }
 
@@ -142,31 +150,35 @@ export class VaultProvider implements Provider {
         `the value has ${write.value.length} bytes; every Vault storage takes ${RULES.maxValueBytes}`,
       );
     }
-    if (write.stage === 'pending') throw new SecretsError('Unsupported', 'vault has no pending versions');
     checkSignal(signal);
     const labels = labelPatch(write);
     const data = encode(write.value);
-    if ((await this.#kv(signal)) === 1) {
+    const pending = write.stage === 'pending';
+    if (pending && labels !== undefined)
+      throw new SecretsError(
+        'Unsupported',
+        'a pending version has no labels, description or expiry of its own',
+        {
+          hint: 'set them when it is promoted',
+        },
+      );
+    if ((await this.#engine.version(signal)) === 1) {
+      if (pending) throw new SecretsError('Unsupported', noVersions());
       if (write.ifVersion !== undefined || write.ifAbsent === true)
         throw new SecretsError('Unsupported', 'KV version 1 has no compare-and-set', {
           hint: 'use a KV v2 mount',
         });
       if (labels !== undefined)
         throw new SecretsError('Unsupported', 'KV version 1 has no labels', { hint: 'use a KV v2 mount' });
-      await this.#client.write(this.#path('', name), data, signal);
+      await this.#client.write(this.#engine.path('', name), data, signal);
       return { id: ONLY_VERSION, state: 'enabled', stages: ['current'] };
     }
-    const cas = casOf(write);
-    const body = await this.#client.write(
-      this.#path('data', name),
-      { data, ...(cas !== undefined && { options: { cas } }) },
-      signal,
-    );
-    const written = asMap(body['data']);
+    if (pending) return this.#pending.put(name, data, write, signal);
+    const written = await this.#engine.write(name, data, casOf(write), signal);
     const id = String(written['version']);
     if (labels !== undefined) {
       try {
-        await this.#client.patch(this.#path('metadata', name), { custom_metadata: labels }, signal);
+        await this.#client.patch(this.#engine.path('metadata', name), { custom_metadata: labels }, signal);
       } catch (thrown) {
         const error = toSecretsError(thrown);
         throw new SecretsError(error.kind, `version ${id} is written, its labels are not: ${error.message}`, {
@@ -180,18 +192,18 @@ export class VaultProvider implements Provider {
 
   async *list(query: ListQuery, { signal }: CallOptions): AsyncIterable<SecretInfo> {
     checkSignal(signal);
-    const version = await this.#kv(signal);
+    const version = await this.#engine.version(signal);
     const prefix = query.prefix ?? '';
     const limit = pool(PARALLEL);
     const folders = [prefix.slice(0, prefix.lastIndexOf('/') + 1)];
     for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-      const path = this.#path(version === 1 ? '' : 'metadata', folder).replace(/\/$/, '');
+      const path = this.#engine.path(version === 1 ? '' : 'metadata', folder).replace(/\/$/, '');
       const names: string[] = [];
       for (const key of await this.#client.keys(path, signal)) {
         const name = folder + key;
         if (key.endsWith('/')) {
           if (name.startsWith(prefix) || prefix.startsWith(name)) folders.push(name);
-        } else if (name.startsWith(prefix)) {
+        } else if (name.startsWith(prefix) && (version === 1 || !name.endsWith(PENDING_SUFFIX))) {
           names.push(name);
         }
       }
@@ -224,22 +236,25 @@ export class VaultProvider implements Provider {
 
   async delete(name: string, _query: object, { signal }: CallOptions): Promise<Deletion> {
     this.checkName(name);
-    if ((await this.#kv(signal)) === 1) {
-      const { found } = await this.#client.read(this.#path('', name), signal);
+    if ((await this.#engine.version(signal)) === 1) {
+      const { found } = await this.#client.read(this.#engine.path('', name), signal);
       if (!found) throw notFound();
-      await this.#client.delete(this.#path('', name), signal);
+      await this.#client.delete(this.#engine.path('', name), signal);
       return {};
     }
-    if (describeMetadata(name, await this.#metadata(name, signal)).deletedAt !== undefined)
-      throw new SecretsError('NotFound', 'is deleted already');
-    await this.#client.delete(this.#path('data', name), signal);
+    const deleted = describeMetadata(name, await this.#metadata(name, signal)).deletedAt !== undefined;
+    if (!deleted) await this.#client.delete(this.#engine.path('data', name), signal);
+    // After the secret: the other way round, a crash between them would lose a value that is in use already.
+    const discarded = await this.#pending.discardAny(name, signal);
+    if (deleted && !discarded) throw new SecretsError('NotFound', 'is deleted already');
     return {};
   }
 
   async describe(name: string, { signal }: CallOptions): Promise<SecretInfo> {
     this.checkName(name);
-    if ((await this.#kv(signal)) === 2) return describeMetadata(name, await this.#metadata(name, signal));
-    const { found } = await this.#client.read(this.#path('', name), signal);
+    if ((await this.#engine.version(signal)) === 2)
+      return describeMetadata(name, await this.#metadata(name, signal));
+    const { found } = await this.#client.read(this.#engine.path('', name), signal);
     if (!found) throw notFound();
     return { name };
   }
@@ -247,11 +262,19 @@ export class VaultProvider implements Provider {
   async *history(name: string, { signal }: CallOptions): AsyncIterable<VersionInfo> {
     this.checkName(name);
     await this.#needVersions(signal);
-    yield* versionsOf(await this.#metadata(name, signal));
+    const [pending, metadata] = await Promise.all([
+      this.#pending.known(name, signal),
+      this.#engine.metadata(name, signal),
+    ]);
+    if (metadata === undefined && pending === undefined) throw notFound();
+    if (pending !== undefined) yield pending;
+    if (metadata !== undefined) yield* versionsOf(metadata);
   }
 
   async makeCurrent(name: string, version: string, options: CallOptions): Promise<VersionInfo> {
+    this.checkName(name);
     await this.#needVersions(options.signal);
+    if (isPendingId(version)) return this.#pending.promote(name, version, options.signal);
     const metadata = await this.#metadata(name, options.signal);
     const current = String(metadata['current_version']);
     const old = await this.#getOne({ name, version }, options);
@@ -264,70 +287,44 @@ export class VaultProvider implements Provider {
     const metadata = await this.#metadata(name, signal);
     const [newest] = versionsOf(metadata);
     if (newest?.state !== 'deleted') throw new SecretsError('NotFound', 'has nothing to restore');
-    await this.#client.write(this.#path('undelete', name), { versions: [Number(newest.id)] }, signal);
+    await this.#client.write(this.#engine.path('undelete', name), { versions: [Number(newest.id)] }, signal);
   }
 
   async purge(name: string, version: string | undefined, { signal }: CallOptions): Promise<void> {
     this.checkName(name);
-    if ((await this.#kv(signal)) === 1) {
+    if ((await this.#engine.version(signal)) === 1) {
       if (version !== undefined) throw new SecretsError('Unsupported', noVersions());
       await this.delete(name, {}, { signal });
       return;
     }
-    const versions = versionsOf(await this.#metadata(name, signal));
-    if (version === undefined) {
-      await this.#client.delete(this.#path('metadata', name), signal);
+    if (isPendingId(version)) {
+      await this.#pending.discard(name, version, signal);
       return;
     }
-    const found = versions.find(({ id }) => id === version);
+    const metadata = await this.#engine.metadata(name, signal);
+    if (version === undefined) {
+      if (metadata !== undefined) await this.#client.delete(this.#engine.path('metadata', name), signal);
+      const discarded = await this.#pending.discardAny(name, signal);
+      if (metadata === undefined && !discarded) throw notFound();
+      return;
+    }
+    if (metadata === undefined) throw notFound();
+    const found = versionsOf(metadata).find(({ id }) => id === version);
     if (found === undefined || found.state === 'destroyed')
       throw new SecretsError('NotFound', `has no version ${version}`);
-    await this.#client.write(this.#path('destroy', name), { versions: [Number(version)] }, signal);
+    await this.#client.write(this.#engine.path('destroy', name), { versions: [Number(version)] }, signal);
   }
 
   identity({ signal }: CallOptions): Promise<Identity> {
     return this.#client.identity(signal);
   }
 
-  async diagnose({ signal }: CallOptions): Promise<readonly Finding[]> {
-    const findings: Finding[] = [];
-    const look = async (check: string, work: () => Promise<string>): Promise<boolean> => {
-      try {
-        findings.push({ check, status: 'ok', detail: await work() });
-        return true;
-      } catch (thrown) {
-        const error = toSecretsError(thrown);
-        findings.push({ check, status: 'fail', detail: error.message, hint: error.hint });
-        return false;
-      }
-    };
-    const known = await look('credential', async () => {
-      const { principal, source, details } = await this.#client.identity(signal);
-      return `${principal} from ${source}, policies ${details?.['policies'] ?? ''}, expires ${details?.['expires'] ?? ''}`;
-    });
-    if (known)
-      await look(
-        'engine',
-        async () => `${this.#mount} is KV version ${await this.#kv(signal)} at ${this.#client.address}`,
-      );
-    return findings;
+  diagnose({ signal }: CallOptions): Promise<readonly Finding[]> {
+    return diagnose(this.#client, this.#engine, signal);
   }
 
-  /** Renews the token at two thirds of its life, for as long as the command runs. */
-  async keepAlive(warn: (message: string) => void, signal: AbortSignal): Promise<void> {
-    try {
-      let ttl = await this.#client.renewableFor(signal);
-      while (ttl !== undefined && ttl > 0 && !signal.aborted) {
-        await sleep(Math.min((ttl * 2000) / 3, 2 ** 31 - 1), signal);
-        if (signal.aborted) return;
-        const renewed = await this.#client.renew(signal);
-        // A token at its maximum life is renewed for less each time; it can't be kept longer.
-        if (renewed < 1) break;
-        ttl = renewed;
-      }
-    } catch (thrown) {
-      if (!signal.aborted) warn(`the Vault token could not be renewed: ${toSecretsError(thrown).message}`);
-    }
+  keepAlive(warn: (message: string) => void, signal: AbortSignal): Promise<void> {
+    return keepAlive(this.#client, warn, signal);
   }
 
   close(): Promise<void> {
@@ -335,52 +332,24 @@ export class VaultProvider implements Provider {
     return Promise.resolve();
   }
 
-  /**
-   * The engine's version, asked once. Any token that may use something in the mount may ask.
-   * Source: https://developer.hashicorp.com/vault/api-docs/system/internal-ui-mounts
-   */
-  #kv(signal: AbortSignal): Promise<1 | 2> {
-    this.#version ??= this.#askVersion(signal).catch((thrown: unknown) => {
-      this.#version = undefined;
-      throw thrown;
-    });
-    return this.#version;
-  }
-
-  async #askVersion(signal: AbortSignal): Promise<1 | 2> {
-    const { found, body } = await this.#client.read(
-      `sys/internal/ui/mounts/${encodePath(this.#mount)}`,
-      signal,
-    );
-    const data = asMap(body['data']);
-    if (!found) throw new SecretsError('NotFound', `there is no engine at ${this.#mount}/`);
-    if (data['type'] !== 'kv' && data['type'] !== 'generic')
-      throw new SecretsError('Usage', `the engine at ${this.#mount}/ is ${String(data['type'])}, not kv`);
-    return asMap(data['options'])['version'] === '2' ? 2 : 1;
-  }
-
   async #needVersions(signal: AbortSignal): Promise<void> {
-    if ((await this.#kv(signal)) === 1) throw new SecretsError('Unsupported', noVersions());
+    if ((await this.#engine.version(signal)) === 1) throw new SecretsError('Unsupported', noVersions());
   }
 
   async #metadata(name: string, signal: AbortSignal): Promise<Json> {
-    const { found, body } = await this.#client.read(this.#path('metadata', name), signal);
-    if (!found) throw notFound();
-    return asMap(body['data']);
+    const metadata = await this.#engine.metadata(name, signal);
+    if (metadata === undefined) throw notFound();
+    return metadata;
   }
+}
 
-  #path(kind: '' | 'data' | 'metadata' | 'undelete' | 'destroy', name: string): string {
-    return [encodePath(this.#mount), kind, encodePath(name)].filter((part) => part !== '').join('/');
-  }
+function asSecret(name: string, { info, data }: Pending): SecretVersion {
+  return { name, ...info, ...decode(data) };
 }
 
 function checkSignal(signal: AbortSignal): void {
   if (signal.aborted)
     throw new SecretsError('Unavailable', 'stopped before the call', { cause: signal.reason as unknown });
-}
-
-function encodePath(path: string): string {
-  return path.split('/').map(encodeURIComponent).join('/');
 }
 
 function notFound(): SecretsError {

@@ -2,31 +2,52 @@
 import * as v from 'valibot';
 
 const text = v.pipe(v.string(), v.nonEmpty());
+const said = (what: string) => v.pipe(v.optional(text), v.description(what));
 
 export const settingsSchema = v.strictObject({
-  address: v.pipe(v.optional(text), v.description('URL of the server; default $VAULT_ADDR')),
-  mount: v.pipe(v.optional(text), v.description('path of the KV engine; default secret')),
+  address: said('URL of the server; default $VAULT_ADDR'),
+  mount: said('path of the KV engine; default secret'),
   'kv-version': v.pipe(
     v.optional(v.picklist([1, 2])),
     v.description('version of the KV engine; found out when left out'),
   ),
-  namespace: v.pipe(v.optional(text), v.description('namespace; default $VAULT_NAMESPACE')),
-  ca: v.pipe(v.optional(text), v.description('PEM file of the authority to believe; default $VAULT_CACERT')),
+  namespace: said('namespace; default $VAULT_NAMESPACE'),
+  ca: said('PEM file of the authority to believe; default $VAULT_CACERT'),
+  'tls-server-name': said('name in the server’s certificate; default $VAULT_TLS_SERVER_NAME'),
   auth: v.optional(
     v.strictObject({
-      method: v.picklist(['token', 'approle', 'userpass', 'jwt']),
-      mount: v.pipe(v.optional(text), v.description('path of the auth method; default its name')),
-      role: v.pipe(v.optional(text), v.description('role to sign in to, for jwt')),
-      'role-id': v.pipe(v.optional(text), v.description('for approle; default $VAULT_ROLE_ID')),
-      username: v.pipe(v.optional(text), v.description('for userpass')),
-      'token-file': v.pipe(
-        v.optional(text),
-        v.description('file that holds the token, or for jwt the JWT; default ~/.vault-token'),
+      method: v.picklist(['token', 'approle', 'userpass', 'jwt', 'kubernetes', 'aws', 'cert']),
+      mount: said('path of the auth method; default its name'),
+      role: said('role to sign in to, for jwt, kubernetes, aws and cert'),
+      'role-id': said('for approle; default $VAULT_ROLE_ID'),
+      username: said('for userpass; default $VAULT_USERNAME'),
+      'token-file': said(
+        'file that holds the token (default ~/.vault-token), for jwt the JWT, for kubernetes the service account’s token, for approle the secret id',
       ),
-      wrapped: v.pipe(v.optional(v.boolean()), v.description('the token is response-wrapped')),
+      wrapped: v.pipe(
+        v.optional(v.boolean()),
+        v.description('the token, or for approle the secret id, is response-wrapped'),
+      ),
+      region: said('for aws: region whose STS answers; default us-east-1'),
+      'server-id': said('for aws: what X-Vault-AWS-IAM-Server-ID must say'),
     }),
   ),
 });
+
+export type AuthMethod = 'token' | 'approle' | 'userpass' | 'jwt' | 'kubernetes' | 'aws' | 'cert';
+
+/** The settings of a sign-in after validation. */
+export interface AuthSettings {
+  readonly method: AuthMethod;
+  readonly mount?: string;
+  readonly role?: string;
+  readonly 'role-id'?: string;
+  readonly username?: string;
+  readonly 'token-file'?: string;
+  readonly wrapped?: boolean;
+  readonly region?: string;
+  readonly 'server-id'?: string;
+}
 
 /** The settings after validation. */
 export interface VaultSettings {
@@ -35,13 +56,6 @@ export interface VaultSettings {
   readonly 'kv-version'?: 1 | 2;
   readonly namespace?: string;
   readonly ca?: string;
-  readonly auth?: {
-    readonly method: 'token' | 'approle' | 'userpass' | 'jwt';
-    readonly mount?: string;
-    readonly role?: string;
-    readonly 'role-id'?: string;
-    readonly username?: string;
-    readonly 'token-file'?: string;
-    readonly wrapped?: boolean;
-  };
+  readonly 'tls-server-name'?: string;
+  readonly auth?: AuthSettings;
 }

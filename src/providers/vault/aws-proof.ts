@@ -1,0 +1,68 @@
+/**
+ * Proof of an AWS identity for Vault's aws auth method: an STS GetCallerIdentity request, signed here and never
+ * sent from here; Vault sends it and so learns who signed it.
+ * Source: https://developer.hashicorp.com/vault/docs/auth/aws#iam-auth-method
+ */
+import type { HttpRequest } from '@smithy/types';
+import { SecretsError } from '../../core/errors.ts';
+import type { ProviderContext } from '../provider.ts';
+import type { AuthSettings } from './settings.ts';
+
+const SERVER_ID = 'X-Vault-AWS-IAM-Server-ID';
+
+/** @throws SecretsError Unauthenticated when there is no AWS credential */
+export async function awsProof(
+  auth: AuthSettings,
+  { env }: ProviderContext,
+): Promise<Readonly<Record<string, string>>> {
+  // The SDK's line about old Node versions is for its developers; read when it loads.
+  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
+  const { STSClient, GetCallerIdentityCommand } = await import('@aws-sdk/client-sts');
+  const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret, AWS_SESSION_TOKEN: session } = env;
+  let signed: HttpRequest | undefined;
+  const client = new STSClient({
+    maxAttempts: 1,
+    region: auth.region ?? 'us-east-1',
+    // Vault asks the global endpoint unless it is told otherwise, and the signature is for one host.
+    endpoint: `https://sts${auth.region === undefined ? '' : `.${auth.region}`}.amazonaws.com`,
+    ...(id &&
+      secret && {
+        credentials: { accessKeyId: id, secretAccessKey: secret, ...(session && { sessionToken: session }) },
+      }),
+    requestHandler: {
+      handle: (request: HttpRequest) => {
+        signed = request;
+        return Promise.reject(new Error('signed'));
+      },
+    },
+  });
+  const { 'server-id': serverId } = auth;
+  if (serverId !== undefined)
+    client.middlewareStack.add(
+      (next) => (args) => {
+        (args.request as HttpRequest).headers[SERVER_ID] = serverId;
+        return next(args);
+      },
+      { step: 'build', name: 'vaultServerId' },
+    );
+  let failure: unknown;
+  try {
+    await client.send(new GetCallerIdentityCommand({}));
+  } catch (thrown) {
+    failure = thrown;
+  } finally {
+    client.destroy();
+  }
+  if (signed === undefined)
+    throw new SecretsError('Unauthenticated', 'AWS sign-in finds no AWS credential', {
+      hint: 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE',
+      cause: failure,
+    });
+  const base64 = (text: string): string => Buffer.from(text).toString('base64');
+  return {
+    iam_http_request_method: signed.method,
+    iam_request_url: base64(`${signed.protocol}//${signed.hostname}${signed.path}`),
+    iam_request_body: base64(String(signed.body)),
+    iam_request_headers: base64(JSON.stringify(signed.headers)),
+  };
+}

@@ -1,0 +1,108 @@
+/** One KV mount: its version, its paths, and the few calls that more than one file makes. */
+import { SecretsError } from '../../core/errors.ts';
+import type { VaultClient } from './client.ts';
+import { asMap, type Json, wantsCas } from './errors.ts';
+import type { VaultSettings } from './settings.ts';
+
+/** Writes to a mount that asks for `cas` are tried so often before somebody else's writes are a conflict. */
+const WRITE_ATTEMPTS = 8;
+
+export class Engine {
+  readonly client: VaultClient;
+  readonly mount: string;
+  #version: Promise<1 | 2> | undefined;
+
+  constructor(client: VaultClient, settings: VaultSettings) {
+    this.client = client;
+    this.mount = checkMount(settings.mount ?? 'secret');
+    const fixed = settings['kv-version'];
+    if (fixed !== undefined) this.#version = Promise.resolve(fixed);
+  }
+
+  /**
+   * The engine's version, asked once. Any token that may use something in the mount may ask.
+   * Source: https://developer.hashicorp.com/vault/api-docs/system/internal-ui-mounts
+   */
+  version(signal: AbortSignal): Promise<1 | 2> {
+    this.#version ??= this.#askVersion(signal).catch((thrown: unknown) => {
+      this.#version = undefined;
+      throw thrown;
+    });
+    return this.#version;
+  }
+
+  /** A path of the engine. KV v1 has no kinds: `''`. */
+  path(kind: '' | 'data' | 'metadata' | 'undelete' | 'destroy', name: string): string {
+    return [encodePath(this.mount), kind, encodePath(name)].filter((part) => part !== '').join('/');
+  }
+
+  /** KV v2's metadata of a secret; `undefined` when there is none. */
+  async metadata(name: string, signal: AbortSignal): Promise<Json | undefined> {
+    const { found, body } = await this.client.read(this.path('metadata', name), signal);
+    return found ? asMap(body['data']) : undefined;
+  }
+
+  /** One version of KV v2: its data, `undefined` where it is deleted or missing, and its metadata. */
+  async data(
+    name: string,
+    version: string | undefined,
+    signal: AbortSignal,
+  ): Promise<{ data: Json | undefined; metadata: Json }> {
+    const query = version === undefined ? '' : `?version=${version}`;
+    const { found, body } = await this.client.read(this.path('data', name) + query, signal);
+    const { data, metadata } = asMap(body['data']);
+    return {
+      data: found && data !== null && data !== undefined ? asMap(data) : undefined,
+      metadata: asMap(metadata),
+    };
+  }
+
+  /**
+   * Writes a version of KV v2 and returns its metadata. Without `cas` it goes over whatever is there, also
+   * where the mount asks for `cas` with every write.
+   * @throws SecretsError Conflict when the version is not `cas` (0: not there)
+   */
+  async write(name: string, data: Json, cas: number | undefined, signal: AbortSignal): Promise<Json> {
+    const path = this.path('data', name);
+    try {
+      const options = cas === undefined ? {} : { options: { cas } };
+      return asMap((await this.client.write(path, { data, ...options }, signal))['data']);
+    } catch (thrown) {
+      if (cas !== undefined || !wantsCas(thrown)) throw thrown;
+    }
+    for (let attempt = 1; ; attempt += 1) {
+      const now = Number((await this.metadata(name, signal))?.['current_version'] ?? 0);
+      try {
+        return asMap((await this.client.write(path, { data, options: { cas: now } }, signal))['data']);
+      } catch (thrown) {
+        const lost = thrown instanceof SecretsError && thrown.kind === 'Conflict';
+        if (!lost || attempt === WRITE_ATTEMPTS) throw thrown;
+      }
+    }
+  }
+
+  async #askVersion(signal: AbortSignal): Promise<1 | 2> {
+    const { found, body } = await this.client.read(
+      `sys/internal/ui/mounts/${encodePath(this.mount)}`,
+      signal,
+    );
+    const data = asMap(body['data']);
+    if (!found) throw new SecretsError('NotFound', `there is no engine at ${this.mount}/`);
+    if (data['type'] !== 'kv' && data['type'] !== 'generic')
+      throw new SecretsError('Usage', `the engine at ${this.mount}/ is ${String(data['type'])}, not kv`);
+    return asMap(data['options'])['version'] === '2' ? 2 : 1;
+  }
+}
+
+function checkMount(mount: string): string {
+  const path = mount.replaceAll(/^\/+|\/+$/g, '');
+  const bad = path.split('/').some((part) => part === '' || part === '.' || part === '..');
+  if (!bad && !/[\u0000-\u001f\u007f]/.test(path)) return path;
+  throw new SecretsError('Usage', 'the mount is not the path of a KV engine', {
+    hint: 'such as secret or team/kv',
+  });
+}
+
+function encodePath(path: string): string {
+  return path.split('/').map(encodeURIComponent).join('/');
+}

@@ -1,0 +1,61 @@
+/** Keeps a sign-in alive while a command waits for a long-running child. */
+import { SecretsError, toSecretsError } from '../../core/errors.ts';
+import { sleep } from '../../core/waiting.ts';
+import type { VaultClient } from './client.ts';
+
+/** Longest pause in milliseconds: what a timer takes. */
+const LONGEST = 2 ** 31 - 1;
+
+/**
+ * Renews the token at two thirds of its life. Where that gains less than it did (a token at the end of its
+ * longest life) or nothing (a batch token), it signs in again, if the method can. Trouble that passes is tried
+ * over while the token lives.
+ */
+export async function keepAlive(
+  client: VaultClient,
+  warn: (message: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    let { ttl, renewable } = await client.token(signal);
+    let usual = ttl;
+    while (ttl > 0) {
+      await sleep(Math.min((ttl * 2000) / 3, LONGEST), signal);
+      if (signal.aborted) return;
+      const end = Date.now() + (ttl * 1000) / 3;
+      const next = renewable ? await persist(() => client.renew(signal), end, signal) : 0;
+      if (next >= usual / 2) {
+        ttl = next;
+        continue;
+      }
+      if (!(await persist(() => client.signInAgain(signal), end, signal))) {
+        if (renewable && next >= 1) {
+          ttl = next;
+          usual = next;
+          continue;
+        }
+        warn('the Vault token ends soon and can’t be renewed');
+        return;
+      }
+      ({ ttl, renewable } = await client.token(signal));
+      usual = ttl;
+    }
+  } catch (thrown) {
+    if (!signal.aborted) warn(`the Vault token could not be renewed: ${toSecretsError(thrown).message}`);
+  }
+}
+
+/** Repeats what fails because the server is away or busy, until `end`. */
+async function persist<T>(work: () => Promise<T>, end: number, signal: AbortSignal): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (thrown) {
+      const passing =
+        thrown instanceof SecretsError && (thrown.kind === 'Unavailable' || thrown.kind === 'Throttled');
+      const left = end - Date.now();
+      if (!passing || left < 500 || signal.aborted) throw thrown;
+      await sleep(Math.min(left / 4, 30_000), signal);
+    }
+  }
+}
