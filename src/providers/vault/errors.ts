@@ -35,6 +35,12 @@ export function translate(thrown: unknown): SecretsError {
   const text = textOf(body);
   const fail = (kind: SecretsError['kind'], message: string, hint?: string): SecretsError =>
     new SecretsError(kind, message, { hint, cause: thrown });
+  const unexpected = (): SecretsError =>
+    fail(
+      'Unavailable',
+      `Vault answered with status ${String(statusCode ?? 'unknown')}${text === '' ? '' : `: ${text}`}`,
+      'try again',
+    );
   switch (statusCode) {
     case 400:
       if (/check-and-set/.test(text) && !CAS_REQUIRED.test(text))
@@ -64,6 +70,9 @@ export function translate(thrown: unknown): SecretsError {
     case 472:
     case 473:
       return fail('Unavailable', 'this Vault node is a standby', 'use the address of the active node');
+    case 500:
+      if (/past the max TTL/.test(text)) return fail('Invalid', 'the token has reached its longest life');
+      return unexpected();
     case 501:
       return fail('Unavailable', 'Vault is not initialised', 'an operator must initialise it');
     case 503:
@@ -76,11 +85,7 @@ export function translate(thrown: unknown): SecretsError {
         );
       return fail('Unavailable', 'Vault is under maintenance or overloaded', 'try again');
     default:
-      return fail(
-        'Unavailable',
-        `Vault answered with status ${String(statusCode ?? 'unknown')}${text === '' ? '' : `: ${text}`}`,
-        'try again',
-      );
+      return unexpected();
   }
 }
 

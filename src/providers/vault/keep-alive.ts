@@ -23,9 +23,10 @@ export async function keepAlive(
       await sleep(Math.min((ttl * 2000) / 3, LONGEST), signal);
       if (signal.aborted) return;
       const end = Date.now() + (ttl * 1000) / 3;
-      const next = renewable ? await persist(() => client.renew(signal), end, signal) : 0;
+      const next = renewable ? await persist(() => renew(client, signal), end, signal) : 0;
       if (next >= usual / 2) {
         ttl = next;
+        usual = Math.max(usual, next);
         continue;
       }
       if (!(await persist(() => client.signInAgain(signal), end, signal))) {
@@ -45,16 +46,28 @@ export async function keepAlive(
   }
 }
 
+/** Seconds that a renewal gains; 0 when it is refused: past its longest life, or not allowed. */
+async function renew(client: VaultClient, signal: AbortSignal): Promise<number> {
+  try {
+    return await client.renew(signal);
+  } catch (thrown) {
+    if (isPassing(thrown)) throw thrown;
+    return 0;
+  }
+}
+
+function isPassing(thrown: unknown): boolean {
+  return thrown instanceof SecretsError && (thrown.kind === 'Unavailable' || thrown.kind === 'Throttled');
+}
+
 /** Repeats what fails because the server is away or busy, until `end`. */
 async function persist<T>(work: () => Promise<T>, end: number, signal: AbortSignal): Promise<T> {
   for (;;) {
     try {
       return await work();
     } catch (thrown) {
-      const passing =
-        thrown instanceof SecretsError && (thrown.kind === 'Unavailable' || thrown.kind === 'Throttled');
       const left = end - Date.now();
-      if (!passing || left < 500 || signal.aborted) throw thrown;
+      if (!isPassing(thrown) || left < 500 || signal.aborted) throw thrown;
       await sleep(Math.min(left / 4, 30_000), signal);
     }
   }
