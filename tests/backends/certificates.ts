@@ -29,7 +29,13 @@ export function makeAuthority(folder: string, name: string): Pair {
 }
 
 /** A certificate of that authority. `names` are subject alternative names, such as `DNS:a.example`. */
-export function makeCertificate(folder: string, name: string, issuer: Pair, names: readonly string[]): Pair {
+export function makeCertificate(
+  folder: string,
+  name: string,
+  issuer: Pair,
+  names: readonly string[],
+  days = 2,
+): Pair {
   const [cert, key, request] = ['pem', 'key', 'csr'].map((ending) => join(folder, `${name}.${ending}`)) as [
     string,
     string,
@@ -45,7 +51,7 @@ export function makeCertificate(folder: string, name: string, issuer: Pair, name
     issuer.key,
     '-CAcreateserial',
     '-days',
-    '2',
+    `${days}`,
     '-extfile',
     extensions,
   ];

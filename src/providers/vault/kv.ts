@@ -3,6 +3,7 @@
  */
 import { SecretsError } from '../../core/errors.ts';
 import { isJsonObject, type JsonValue } from '../../core/json.ts';
+import { decodeUtf8 } from '../../core/utf8.ts';
 import type { SecretInfo, SecretWrite, VersionInfo } from '../provider.ts';
 import { asMap, type Json } from './errors.ts';
 
@@ -22,6 +23,16 @@ export function casOf({ ifVersion, ifAbsent }: SecretWrite): number | undefined 
   if (!Number.isSafeInteger(number) || number < 1)
     throw new SecretsError('Conflict', `version ${ifVersion} is not the current one`);
   return number;
+}
+
+/** The version that a write made, from its answer. */
+export function written(metadata: Json): VersionInfo {
+  return {
+    id: String(metadata['version']),
+    state: 'enabled',
+    stages: ['current'],
+    createdAt: dateOf(metadata['created_time']),
+  };
 }
 
 /** Versions, newest first, with what is known of each. */
@@ -91,7 +102,7 @@ export function labelPatch(write: SecretWrite): Record<string, string | null> | 
 export function encode(value: Uint8Array): Record<string, JsonValue> {
   let text: string;
   try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(value);
+    text = decodeUtf8(value);
   } catch {
     return { value: Buffer.from(value).toString('base64'), encoding: 'base64' };
   }

@@ -14,7 +14,7 @@ import { SecretsError } from '../../core/errors.ts';
 import type { SecretWrite, VersionInfo } from '../provider.ts';
 import type { Engine } from './engine.ts';
 import { asMap, type Json } from './errors.ts';
-import { dateOf } from './kv.ts';
+import { dateOf, written } from './kv.ts';
 
 /** Ends the sibling's name. No secret may have such a name. */
 export const PENDING_SUFFIX = '.secrets-pending';
@@ -106,13 +106,7 @@ export class PendingVersions {
     }
     const path = this.#engine.path('metadata', sibling(name));
     await this.#engine.client.write(path, { custom_metadata: { [MARK]: `${id} ${current}` } }, signal);
-    const written = await this.#engine.write(name, pending.data, current, signal);
-    const info: VersionInfo = {
-      id: String(written['version']),
-      state: 'enabled',
-      stages: ['current'],
-      createdAt: dateOf(written['created_time']),
-    };
+    const info = written(await this.#engine.write(name, pending.data, current, signal));
     try {
       await this.#remove(name, signal);
     } catch (thrown) {

@@ -28,7 +28,7 @@ import { diagnose } from './doctor.ts';
 import { Engine } from './engine.ts';
 import { asMap, type Json } from './errors.ts';
 import { keepAlive } from './keep-alive.ts';
-import { casOf, dateOf, decode, describeMetadata, encode, labelPatch, versionsOf } from './kv.ts';
+import { casOf, dateOf, decode, describeMetadata, encode, labelPatch, versionsOf, written } from './kv.ts';
 import { isPendingId, type Pending, PENDING_SUFFIX, PendingVersions } from './pending.ts';
 import type { VaultSettings } from './settings.ts';
 
@@ -174,20 +174,23 @@ export class VaultProvider implements Provider {
       return { id: ONLY_VERSION, state: 'enabled', stages: ['current'] };
     }
     if (pending) return this.#pending.put(name, data, write, signal);
-    const written = await this.#engine.write(name, data, casOf(write), signal);
-    const id = String(written['version']);
+    const info = written(await this.#engine.write(name, data, casOf(write), signal));
     if (labels !== undefined) {
       try {
         await this.#client.patch(this.#engine.path('metadata', name), { custom_metadata: labels }, signal);
       } catch (thrown) {
         const error = toSecretsError(thrown);
-        throw new SecretsError(error.kind, `version ${id} is written, its labels are not: ${error.message}`, {
-          hint: error.hint,
-          cause: thrown,
-        });
+        throw new SecretsError(
+          error.kind,
+          `version ${info.id} is written, its labels are not: ${error.message}`,
+          {
+            hint: error.hint,
+            cause: thrown,
+          },
+        );
       }
     }
-    return { id, state: 'enabled', stages: ['current'], createdAt: dateOf(written['created_time']) };
+    return info;
   }
 
   async *list(query: ListQuery, { signal }: CallOptions): AsyncIterable<SecretInfo> {
@@ -275,10 +278,14 @@ export class VaultProvider implements Provider {
     this.checkName(name);
     await this.#needVersions(options.signal);
     if (isPendingId(version)) return this.#pending.promote(name, version, options.signal);
-    const metadata = await this.#metadata(name, options.signal);
-    const current = String(metadata['current_version']);
+    const current = String((await this.#metadata(name, options.signal))['current_version']);
     const old = await this.#getOne({ name, version }, options);
-    return this.put(name, { value: old.value, ifVersion: current }, options);
+    if (version === current)
+      return { id: current, state: 'enabled', stages: ['current'], createdAt: old.createdAt };
+    // As it is kept, not as its value would be kept if it were written now: both read the same, but not in Vault.
+    const { data } = await this.#engine.data(name, version, options.signal);
+    if (data === undefined) throw new SecretsError('Conflict', `version ${version} was just deleted`);
+    return written(await this.#engine.write(name, data, Number(current), options.signal));
   }
 
   async restore(name: string, { signal }: CallOptions): Promise<void> {
