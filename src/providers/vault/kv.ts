@@ -110,12 +110,26 @@ export function encode(value: Uint8Array): Record<string, JsonValue> {
     try {
       const parsed: unknown = JSON.parse(text);
       // Only if it comes back the same: not a map that our own reading would take for a plain value.
-      if (isJsonObject(parsed) && !isPlain(parsed) && Object.keys(parsed).length > 0) return { ...parsed };
+      const fits = isJsonObject(parsed) && !isPlain(parsed) && Object.keys(parsed).length > 0;
+      if (fits && !losesDigits(text)) return { ...parsed };
     } catch {
       // Not JSON: plain text.
     }
   }
   return { value: text };
+}
+
+/** Whether a JSON text has a number with more digits than JavaScript's numbers keep. */
+function losesDigits(json: string): boolean {
+  const numbers = json.replaceAll(/"(?:[^"\\]|\\.)*"/g, '').match(/-?\d[\d.eE+-]*/g) ?? [];
+  return numbers.some((number) => {
+    const digits = number
+      .replace(/[eE].*/, '')
+      .replaceAll(/\D/g, '')
+      .replace(/^0+/, '')
+      .replace(/0+$/, '');
+    return digits.length > 15;
+  });
 }
 
 function isPlain(data: Json): boolean {

@@ -123,7 +123,7 @@ describeWith('vault: sign-in', scenarioFiles, () => {
       const providers = ['short', 'batch'].map((name) =>
         kit.start({ auth: { method: 'jwt', role: name } }, { VAULT_JWT }),
       );
-      const kept = providers.map((provider) =>
+      const kept = providers.map(async (provider) =>
         provider.keepAlive?.((message) => warnings.push(message), stop.signal),
       );
       await new Promise((resolve) => setTimeout(resolve, 7000));

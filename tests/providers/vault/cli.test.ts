@@ -1,0 +1,87 @@
+import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { makePlace, type Place } from '../../e2e/program.ts';
+import { describeWith } from '../../backends/server.ts';
+import { scenarioFiles } from '../../backends/vault.ts';
+import { type Kit, startKit } from './kit.ts';
+
+describeWith('vault: the program', scenarioFiles, () => {
+  let kit: Kit;
+  let place: Place;
+  let root: Readonly<Record<string, string>>;
+  beforeAll(async () => {
+    [kit, place] = await Promise.all([startKit(), makePlace()]);
+    root = { VAULT_ADDR: kit.vault.url, VAULT_TOKEN: kit.vault.token };
+    await kit.vault.api('POST', 'secret/data/app', { data: { user: 'u', password: 'p' } });
+  });
+  afterAll(async () => {
+    await kit.stop();
+    await place.remove();
+  });
+
+  afterEach(() => place.sh('rm -f secrets.yaml secret-id'));
+
+  test('exec keeps a token of two seconds alive while its program runs for six, and then ends at once', async () => {
+    const made = await kit.vault.api('POST', 'auth/token/create', { ttl: '2s', policies: ['root'] });
+    const { client_token: token } = made['auth'] as { client_token: string };
+    const env = { VAULT_ADDR: kit.vault.url, VAULT_TOKEN: token };
+    const ran = await place.sh(
+      `secrets exec -e P=vault://app#password -- sh -c 'sleep 6; echo "$P $VAULT_TOKEN"'; date +%s`,
+      env,
+    );
+    expect(ran).toMatchObject({ code: 0, stderr: '' });
+    const [line, ended] = ran.stdout.trim().split('\n');
+    expect(line).toBe('p ');
+    expect(Date.now() / 1000 - Number(ended)).toBeLessThan(3);
+    // Three times its life has passed.
+    const { data } = await kit.vault.api('POST', 'auth/token/lookup', { token });
+    expect(data).toMatchObject({ renewable: true });
+  });
+
+  test('a sign-in from a found secrets.yaml waits for trust', async () => {
+    await kit.vault.api('POST', 'sys/auth/approle', { type: 'approle' });
+    await kit.vault.api('PUT', 'sys/policies/acl/reader', {
+      policy: 'path "secret/data/app" { capabilities = ["read"] }',
+    });
+    await kit.vault.api('POST', 'auth/approle/role/ci', { token_policies: 'reader' });
+    const { data } = await kit.vault.api('GET', 'auth/approle/role/ci/role-id');
+    const made = await kit.vault.api('POST', 'auth/approle/role/ci/secret-id', {});
+    writeFileSync(join(place.cwd, 'secret-id'), (made['data'] as { secret_id: string }).secret_id);
+    const yaml = `stores:
+  team:
+    provider: vault
+    address: ${kit.vault.url}
+    auth: { method: approle, role-id: ${(data as { role_id: string }).role_id}, token-file: secret-id }
+`;
+    writeFileSync(join(place.cwd, 'secrets.yaml'), yaml);
+    const refused = await place.sh('secrets get team://app#password');
+    expect(refused).toMatchObject({ code: 8, stdout: '' });
+    expect(refused.stderr).toMatch(/token-file/);
+    const trusted = createHash('sha256').update(yaml).digest('hex');
+    const got = await place.sh('secrets get team://app#password', { SECRETS_TRUSTED: trusted });
+    expect(got).toEqual({ code: 0, stdout: 'p', stderr: '' });
+  });
+
+  test('a pending version is read, shown, promoted and discarded by its id', async () => {
+    await kit.vault.api('POST', 'secret/data/app.secrets-pending', { data: { user: 'u', password: 'next' } });
+    const read = await place.sh('secrets get "vault://app?stage=pending#password"', root);
+    expect(read).toEqual({ code: 0, stdout: 'next', stderr: '' });
+    const shown = await place.sh('secrets history vault://app --json', root);
+    expect(shown.code).toBe(0);
+    const id = /pending:1-\d+/.exec(shown.stdout)?.[0] ?? '';
+    expect(id).not.toBe('');
+    expect((await place.sh(`secrets get 'vault://app?version=${id}#password'`, root)).stdout).toBe('next');
+    expect((await place.sh('secrets list vault://', root)).stdout).toBe('app\n');
+    expect((await place.sh(`secrets restore vault://app --version ${id}`, root)).code).toBe(0);
+    expect((await place.sh('secrets get vault://app#password', root)).stdout).toBe('next');
+    expect((await place.sh('secrets get "vault://app?stage=pending"', root)).code).toBe(3);
+  });
+
+  test('doctor says what it finds, without the token', async () => {
+    const { stdout, stderr, code } = await place.sh('secrets doctor vault', root);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/root from VAULT_TOKEN/);
+    expect(stdout + stderr).not.toContain(kit.vault.token);
+  });
+});
