@@ -3,10 +3,19 @@
  * sent from here; Vault sends it and so learns who signed it.
  * Source: https://developer.hashicorp.com/vault/docs/auth/aws#iam-auth-method
  */
-import type { HttpRequest } from '@smithy/types';
 import { SecretsError } from '../../core/errors.ts';
 import type { ProviderContext } from '../provider.ts';
 import type { AuthSettings } from './settings.ts';
+
+/** What is used of the SDK's request. */
+interface Signed {
+  readonly method: string;
+  readonly protocol: string;
+  readonly hostname: string;
+  readonly path: string;
+  readonly headers: Record<string, string>;
+  readonly body?: unknown;
+}
 
 const SERVER_ID = 'X-Vault-AWS-IAM-Server-ID';
 
@@ -19,7 +28,7 @@ export async function awsProof(
   process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
   const { STSClient, GetCallerIdentityCommand } = await import('@aws-sdk/client-sts');
   const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret, AWS_SESSION_TOKEN: session } = env;
-  let signed: HttpRequest | undefined;
+  let signed: Signed | undefined;
   const client = new STSClient({
     maxAttempts: 1,
     region: auth.region ?? 'us-east-1',
@@ -30,7 +39,7 @@ export async function awsProof(
         credentials: { accessKeyId: id, secretAccessKey: secret, ...(session && { sessionToken: session }) },
       }),
     requestHandler: {
-      handle: (request: HttpRequest) => {
+      handle: (request: Signed) => {
         signed = request;
         return Promise.reject(new Error('signed'));
       },
@@ -40,7 +49,7 @@ export async function awsProof(
   if (serverId !== undefined)
     client.middlewareStack.add(
       (next) => (args) => {
-        (args.request as HttpRequest).headers[SERVER_ID] = serverId;
+        (args.request as Signed).headers[SERVER_ID] = serverId;
         return next(args);
       },
       { step: 'build', name: 'vaultServerId' },
