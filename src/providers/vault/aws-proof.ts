@@ -19,10 +19,11 @@ interface Signed {
 
 const SERVER_ID = 'X-Vault-AWS-IAM-Server-ID';
 
-/** @throws SecretsError Unauthenticated when there is no AWS credential */
+/** @throws SecretsError Unauthenticated when there is no AWS credential, Unavailable when `signal` ends the search */
 export async function awsProof(
   auth: AuthSettings,
   { env }: ProviderContext,
+  signal: AbortSignal,
 ): Promise<Readonly<Record<string, string>>> {
   // The SDK's line about old Node versions is for its developers; read when it loads.
   process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
@@ -55,13 +56,22 @@ export async function awsProof(
       { step: 'build', name: 'vaultServerId' },
     );
   let failure: unknown;
+  // The search for a credential may ask a metadata service that isn't there, and knows no signal.
+  const stopped = new Promise<never>((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
   try {
-    await client.send(new GetCallerIdentityCommand({}));
+    await Promise.race([client.send(new GetCallerIdentityCommand({})), stopped]);
   } catch (thrown) {
     failure = thrown;
   } finally {
     client.destroy();
   }
+  if (signal.aborted)
+    throw new SecretsError('Unavailable', 'no AWS credential was found in time', {
+      hint: 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or allow more with --timeout',
+      cause: failure,
+    });
   if (signed === undefined)
     throw new SecretsError('Unauthenticated', 'AWS sign-in finds no AWS credential', {
       hint: 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE',

@@ -193,6 +193,7 @@ export class VaultClient {
       this.#context,
       async (path, data, token) =>
         asMap(await make(token ?? '').write(path, data, { signal, changesNothing: true })),
+      signal,
     );
     return { ...found, client: make(found.token) };
   }

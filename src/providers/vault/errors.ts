@@ -1,5 +1,5 @@
 /** Vault's answers as the product's own errors. */
-import { SecretsError } from '../../core/errors.ts';
+import { SecretsError, toSecretsError } from '../../core/errors.ts';
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -32,13 +32,15 @@ const CAS_REQUIRED = /check-and-set parameter required/;
 export function translate(thrown: unknown): SecretsError {
   if (thrown instanceof SecretsError) return thrown;
   const { statusCode, body } = asMap(asMap(thrown)['response']);
+  // No answer of a server: the transport's errors are translated already, so this is a fault of our own.
+  if (statusCode === undefined) return toSecretsError(thrown);
   const text = textOf(body);
   const fail = (kind: SecretsError['kind'], message: string, hint?: string): SecretsError =>
     new SecretsError(kind, message, { hint, cause: thrown });
   const unexpected = (): SecretsError =>
     fail(
       'Unavailable',
-      `Vault answered with status ${String(statusCode ?? 'unknown')}${text === '' ? '' : `: ${text}`}`,
+      `Vault answered with status ${String(statusCode)}${text === '' ? '' : `: ${text}`}`,
       'try again',
     );
   switch (statusCode) {

@@ -22,7 +22,12 @@ export interface SignedIn {
 export type Post = (path: string, data: Json, token: string | undefined) => Promise<Json>;
 
 /** @throws SecretsError Unauthenticated, Usage for a file that can't be read, or why the server can't be asked */
-export async function signIn(auth: AuthSettings, context: ProviderContext, post: Post): Promise<SignedIn> {
+export async function signIn(
+  auth: AuthSettings,
+  context: ProviderContext,
+  post: Post,
+  signal: AbortSignal,
+): Promise<SignedIn> {
   const { env } = context;
   const mount = checkMount(auth.mount ?? auth.method);
   const file = (what: string): string | undefined => {
@@ -64,7 +69,7 @@ export async function signIn(auth: AuthSettings, context: ProviderContext, post:
     }
     case 'aws': {
       const { awsProof } = await import('./aws-proof.ts');
-      return login('AWS sign-in', { ...role, ...(await awsProof(auth, context)) });
+      return login('AWS sign-in', { ...role, ...(await awsProof(auth, context, signal)) });
     }
     case 'cert':
       return login('certificate sign-in', auth.role === undefined ? {} : { name: auth.role });

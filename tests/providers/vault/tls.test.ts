@@ -1,4 +1,5 @@
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import { makeAuthority, makeCertificate, OPENSSL, type Pair } from '../../backen
 import { describeWith } from '../../backends/server.ts';
 import { scenarioFiles } from '../../backends/vault.ts';
 import { kindOf } from '../../contract/suite.ts';
+import type { SecretsError } from '../../../src/core/errors.ts';
 import type { Provider } from '../../../src/providers/provider.ts';
 import { type Env, failure, type Kit, now, startKit } from './kit.ts';
 
@@ -33,6 +35,25 @@ describeWith('vault: TLS', [...scenarioFiles, OPENSSL], () => {
   const start = (env: Env = {}, settings = {}): Provider => kit.asRoot({ address, ...settings }, env);
   const kindFor = (env: Env, settings = {}): Promise<string> => kindOf(start(env, settings).identity(now()));
   const elsewhere = (): string => `https://127.0.0.1:${kit.vault.tlsPort}`;
+
+  /** How a call ends at a web server with that certificate. */
+  const throughWeb = async (
+    pair: Pair,
+    answer: (response: ServerResponse) => unknown,
+  ): Promise<SecretsError> => {
+    const files = { cert: readFileSync(pair.cert), key: readFileSync(pair.key) };
+    const web = createServer(files, (_request, response) => answer(response));
+    await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve));
+    const bound = web.address();
+    const port = typeof bound === 'object' ? bound?.port : 0;
+    try {
+      const provider = start({ VAULT_CACERT: authority.cert }, { address: `https://localhost:${port}` });
+      return await failure(provider.identity(now()));
+    } finally {
+      web.close();
+      web.closeAllConnections();
+    }
+  };
 
   test('the authority comes from the setting and from each of Vault’s variables', async () => {
     const pem = readFileSync(authority.cert, 'utf8');
@@ -75,15 +96,9 @@ describeWith('vault: TLS', [...scenarioFiles, OPENSSL], () => {
 
   test('an expired certificate is named as such', async () => {
     const old = makeCertificate(folder, 'old', authority, ['DNS:localhost'], 0);
-    const web = createServer({ cert: readFileSync(old.cert), key: readFileSync(old.key) });
-    await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve));
-    const bound = web.address();
-    const port = typeof bound === 'object' ? bound?.port : 0;
     // Valid for no time at all: from this second to the same one.
     await new Promise((resolve) => setTimeout(resolve, 1500));
-    const provider = start({ VAULT_CACERT: authority.cert }, { address: `https://localhost:${port}` });
-    const error = await failure(provider.identity(now()));
-    web.close();
+    const error = await throughWeb(old, () => undefined);
     expect(error.message).toMatch(/^the certificate of localhost:\d+ is out of date \(CERT_HAS_EXPIRED\)$/);
   });
 
@@ -122,21 +137,10 @@ describeWith('vault: TLS', [...scenarioFiles, OPENSSL], () => {
   });
 
   test('https never steps down to http for a redirect', async () => {
-    const web = createServer(
-      { cert: readFileSync(server.cert), key: readFileSync(server.key) },
-      (_request, response) => response.writeHead(307, { location: `${kit.vault.url}/v1/x` }).end(),
-    );
-    await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve));
-    const bound = web.address();
-    const port = typeof bound === 'object' ? bound?.port : 0;
-    const env = { VAULT_CACERT: authority.cert };
-    const error = await failure(start(env, { address: `https://localhost:${port}` }).identity(now()));
-    web.close();
-    web.closeAllConnections();
-    expect(error).toMatchObject({
-      kind: 'Unavailable',
-      message: expect.stringMatching(/not followed/) as string,
-    });
+    const location = `${kit.vault.url}/v1/x`;
+    const error = await throughWeb(server, (response) => response.writeHead(307, { location }).end());
+    expect(error.kind).toBe('Unavailable');
+    expect(error.message).toMatch(/not followed/);
   });
 
   test('a client certificate is shown, and signs in', async () => {
