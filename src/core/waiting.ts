@@ -16,8 +16,11 @@ export function pool(size: number): <T>(work: () => Promise<T>) => Promise<T> {
   };
 }
 
-/** Resolves after `ms` milliseconds, or when the signal aborts; holds no process open. */
-export function sleep(ms: number, signal: AbortSignal): Promise<void> {
+/**
+ * Resolves after `ms` milliseconds, or when the signal aborts.
+ * @param holdsProcess whether Node waits for it when nothing else is under way
+ */
+export function sleep(ms: number, signal: AbortSignal, holdsProcess = false): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
       clearTimeout(timer);
@@ -26,7 +29,7 @@ export function sleep(ms: number, signal: AbortSignal): Promise<void> {
     };
     const timer = setTimeout(done, ms);
     // The child's end must not wait for a renewal that is hours away.
-    timer.unref();
+    if (!holdsProcess) timer.unref();
     signal.addEventListener('abort', done, { once: true });
   });
 }

@@ -3,6 +3,7 @@
  * makes a long copy slower; it does not make it fail.
  */
 import { SecretsError } from '../core/errors.ts';
+import { sleep } from '../core/waiting.ts';
 
 /** Calls under way at one time, at most, to one store. */
 export const MAX_PARALLEL = 8;
@@ -35,7 +36,7 @@ export class Pace {
   constructor(options: PaceOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
-    this.#sleep = options.sleep ?? pause;
+    this.#sleep = options.sleep ?? ((ms, signal) => sleep(ms, signal, true));
   }
 
   /** Calls allowed at one time just now. */
@@ -97,16 +98,4 @@ export class Pace {
       this.#waiting.shift()?.();
     }
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-  });
 }
