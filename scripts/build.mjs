@@ -50,7 +50,7 @@ function startChunk() {
     '(process-)?world.ts',
     'version.ts',
     'core/(?!redactor|generate|env|secret-forms|patch|waiting)',
-    'config/(?!parse)',
+    'config/(config|find|load)\\.ts',
     'output/(report|sanitize|shapes|style)',
     'commands/([^/]+\\.spec|index|options|get)\\.ts',
     'providers/(registry|[^/]+/descriptor)\\.ts',

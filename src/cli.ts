@@ -5,10 +5,13 @@ import { type CommonOptions, commonOptions } from './commands/options.ts';
 import type { CommandSpec, OptionSpec } from './commands/spec.ts';
 import { EXIT_CODES, SecretsError, toSecretsError } from './core/errors.ts';
 import { reportError } from './output/report.ts';
+import { singleLine } from './output/sanitize.ts';
 import { Session } from './session.ts';
 import { version } from './version.ts';
 import type { World } from './world.ts';
 
+/** Longest line about a command line that is shown. */
+const MAX_LINE = 2000;
 /** 128 + SIGINT, as shells count. */
 const INTERRUPTED = 130;
 /** The reader of stdout went away: the first write after that, and the later ones. */
@@ -43,7 +46,11 @@ export function createProgram(world: World, action: Action): Command {
     .configureOutput({
       writeOut: (text) => world.stdout.write(text),
       writeErr: (text) => world.stderr.write(text),
-      outputError: (text, write) => write(`secrets: ${text.replace(/^error: /, '')}`),
+      outputError: (text, write) => {
+        // What was typed stands in it: no line of it may hold control characters.
+        const lines = text.replace(/^error: /, '').split('\n');
+        write(`secrets: ${lines.map((line) => singleLine(line.slice(0, MAX_LINE))).join('\n')}`);
+      },
       getOutHelpWidth: () => world.stdout.columns ?? 100,
       getErrHelpWidth: () => world.stderr.columns ?? 100,
     })

@@ -7,6 +7,7 @@ import {
   constants,
   fstatSync,
   fsyncSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -14,6 +15,7 @@ import {
   readdirSync,
   renameSync,
   unlinkSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
@@ -162,6 +164,26 @@ export function createPrivateFile(path: string, content: Uint8Array, what: strin
     throw fileError(thrown, `cannot write ${what}`, path);
   } finally {
     closeSync(fd);
+  }
+}
+
+/**
+ * Creates a file that everybody may read (as the umask allows), whole or not at all, never over anything.
+ * @returns false when there is something of that name, a link included
+ */
+export function createFile(path: string, content: Uint8Array, what: string): boolean {
+  const tmp = `${path}.${process.pid}.${Date.now().toString(36)}.tmp`;
+  try {
+    writeFileSync(tmp, content, { flag: 'wx', mode: 0o644, flush: true });
+    try {
+      linkSync(tmp, path);
+      return true;
+    } finally {
+      removeFile(tmp);
+    }
+  } catch (thrown) {
+    if (codeOf(thrown) === 'EEXIST') return false;
+    throw fileError(thrown, `cannot write ${what}`, path);
   }
 }
 

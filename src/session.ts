@@ -8,7 +8,7 @@ import { parseDuration } from './core/duration.ts';
 import { SecretsError } from './core/errors.ts';
 import { formatReference, parseReference } from './core/reference.ts';
 import { type Resolved, resolveAll, type Target } from './core/resolver.ts';
-import { singleLine } from './output/sanitize.ts';
+import { jsonText, singleLine } from './output/sanitize.ts';
 import type { CallOptions, Provider, ProviderContext } from './providers/provider.ts';
 import type { World } from './world.ts';
 
@@ -30,14 +30,19 @@ export class Session {
 
   /** The configuration; read once, on first use. @throws SecretsError Usage, Policy */
   config(): Promise<Config> {
-    this.#config ??= import('./config/load.ts').then(({ loadConfig }) =>
-      loadConfig(this.world, {
-        file: this.options.config,
-        profile: this.options.profile,
-        trust: this.options.trust,
-      }),
-    );
+    this.#config ??= this.#loadConfig();
     return this.#config;
+  }
+
+  async #loadConfig(): Promise<Config> {
+    const { loadConfig } = await import('./config/load.ts');
+    const config = await loadConfig(this.world, {
+      file: this.options.config,
+      profile: this.options.profile,
+      trust: this.options.trust,
+    });
+    for (const warning of config.warnings) this.warn(warning);
+    return config;
   }
 
   /**
@@ -105,7 +110,10 @@ export class Session {
     });
   }
 
-  /** Opens a store, once a session. `extra` overrides settings, for native identifiers. */
+  /**
+   * Opens a store, once a session. `extra` overrides settings, for native identifiers.
+   * @throws SecretsError Policy for a store whose settings need trust that the user has not given
+   */
   async open(name: string, extra?: Target['native']): Promise<Provider> {
     const id = `${name}\n${JSON.stringify(extra ?? null)}`;
     let provider = this.#providers.get(id);
@@ -121,6 +129,10 @@ export class Session {
     const descriptor = this.world.providers.find(({ kind }) => kind === store.provider);
     if (descriptor === undefined)
       throw new SecretsError('Usage', `store ${name} has an unknown provider ${store.provider}`);
+    if (store.untrusted !== undefined) {
+      const { notTrusted } = await import('./config/trust.ts');
+      throw notTrusted(`the store ${name}`, (await this.config()).file, store.untrusted);
+    }
     const { open } = await descriptor.load();
     const provider = open({ ...store.settings, ...extra }, this.providerContext(name));
     this.#opened.push(provider);
@@ -179,7 +191,7 @@ export class Session {
 
   /** Writes the result as JSON. */
   printJson(value: unknown): Promise<void> {
-    return this.print(`${JSON.stringify(value, null, 2)}\n`);
+    return this.print(`${jsonText(value, 2)}\n`);
   }
 
   /** A warning on stderr, unless `--quiet`. */

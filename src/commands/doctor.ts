@@ -50,7 +50,7 @@ export async function run(session: Session, { args, options }: Invocation<Common
 async function machine(session: Session): Promise<readonly Finding[]> {
   const findings: Finding[] = [node()];
   try {
-    const { file, profile, defaultStore } = await session.config();
+    const { file, profile, defaultStore, project } = await session.config();
     const where = file === undefined ? 'no secrets.yaml found' : file;
     const named = profile === undefined ? '' : `, profile ${profile}`;
     findings.push({
@@ -58,6 +58,15 @@ async function machine(session: Session): Promise<readonly Finding[]> {
       status: 'ok',
       detail: `${where}${named}; default store ${defaultStore}`,
     });
+    if (project !== undefined && !project.trusted) {
+      const [first] = project.lines;
+      findings.push({
+        check: 'trust',
+        status: 'warn',
+        detail: `${project.lines.length} settings are not acted on, first ${first?.setting ?? ''} in line ${first?.line ?? 0}`,
+        hint: 'secrets trust shows them and lets you accept them',
+      });
+    }
   } catch {
     // The caller reports it as a section of its own.
   }

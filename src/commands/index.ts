@@ -10,6 +10,7 @@ import { generate } from './generate.spec.ts';
 import { get } from './get.spec.ts';
 import { history } from './history.spec.ts';
 import { importSecrets } from './import.spec.ts';
+import { init } from './init.spec.ts';
 import { list } from './list.spec.ts';
 import { purge } from './purge.spec.ts';
 import { put } from './put.spec.ts';
@@ -17,6 +18,7 @@ import { restore } from './restore.spec.ts';
 import type { CommandSpec } from './spec.ts';
 import { stores } from './stores.spec.ts';
 import { sync } from './sync.spec.ts';
+import { trust } from './trust.spec.ts';
 
 export const commands: readonly CommandSpec[] = [
   get,
@@ -35,5 +37,7 @@ export const commands: readonly CommandSpec[] = [
   stores,
   doctor,
   generate,
+  init,
+  trust,
   completion,
 ];

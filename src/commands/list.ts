@@ -1,7 +1,7 @@
 import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
 import { isStoreName } from '../core/reference.ts';
 import { startProgress } from '../output/progress.ts';
-import { singleLine } from '../output/sanitize.ts';
+import { jsonText, singleLine } from '../output/sanitize.ts';
 import { secretJson } from '../output/shapes.ts';
 import { printTable, shortDate } from '../output/table.ts';
 import type { SecretInfo } from '../providers/provider.ts';
@@ -37,7 +37,7 @@ export async function run(session: Session, { args, options }: Invocation<ListOp
       return;
     count += 1;
     const name = names.length > 1 ? `${from}://${info.name}` : info.name;
-    if (options.json === true) await session.print(`${JSON.stringify(secretJson(from, info))}\n`);
+    if (options.json === true) await session.print(`${jsonText(secretJson(from, info))}\n`);
     else if (options.long === true) rows.push(longRow(name, info));
     else await session.print(`${singleLine(name)}\n`);
     progress.update(`${count} secrets`);

@@ -43,6 +43,7 @@ export async function run(session: Session, { options }: Invocation<StoresOption
           default: isDefault,
           identity,
           error,
+          untrusted: store.untrusted === undefined ? undefined : true,
         }),
       ),
     );
@@ -54,10 +55,15 @@ export async function run(session: Session, { options }: Invocation<StoresOption
         store.name,
         store.provider,
         store.source,
-        isDefault ? 'default' : '',
+        [isDefault ? 'default' : '', store.untrusted === undefined ? '' : 'not trusted']
+          .filter(Boolean)
+          .join(', '),
         ...(options.check === true ? [error ?? identity ?? ''] : []),
       ]),
     );
   }
+  const untrusted = rows.filter(({ store }) => store.untrusted !== undefined).length;
+  if (untrusted > 0)
+    session.note(`${config.file ?? 'secrets.yaml'} is not trusted; secrets trust shows what it wants`);
   return rows.some(({ error }) => error !== undefined) ? 7 : 0;
 }

@@ -1,5 +1,12 @@
 /** What a project's settings say, after reading, validating and applying profile, flags and trust. */
-import type { StoreSettings } from '../providers/provider.ts';
+import type { StoreSettings, TrustItem } from '../providers/provider.ts';
+
+/** A line of a found secrets.yaml that is not acted on before the user has trusted the file. */
+export interface TrustLine extends TrustItem {
+  /** The whole path of the setting, such as `stores.team.address`. */
+  readonly setting: string;
+  readonly line: number;
+}
 
 /** A store that can be opened. */
 export interface StoreConfig {
@@ -9,10 +16,12 @@ export interface StoreConfig {
   readonly settings: StoreSettings;
   /** `builtin`: the store that every provider's name stands for. */
   readonly source: 'builtin' | 'project' | 'user';
+  /** Lines for which the store is not opened yet; missing when there are none. */
+  readonly untrusted?: readonly TrustLine[];
 }
 
 /** One variable that `exec` and `env` provide. */
-export type EnvEntry =
+export type EnvEntry = (
   | {
       readonly kind: 'ref';
       readonly ref: string;
@@ -21,13 +30,33 @@ export type EnvEntry =
       /** A missing secret leaves the variable unset instead of failing. */
       readonly optional: boolean;
     }
-  | { readonly kind: 'literal'; readonly value: string };
+  | { readonly kind: 'literal'; readonly value: string }
+) & {
+  /** The line for which the variable is not set yet. */
+  readonly untrusted?: TrustLine;
+};
+
+/** The project's file, and what in it asks for trust. */
+export interface ProjectFile {
+  readonly path: string;
+  /** Without symbolic links: what a pin is for. */
+  readonly realPath: string;
+  /** Of the very bytes that were read. */
+  readonly sha256: string;
+  /** Every line of it that needs trust, other profiles' too. */
+  readonly lines: readonly TrustLine[];
+  /** Whether the lines are acted on: pinned, named by SECRETS_TRUSTED, or `--trust`. */
+  readonly trusted: boolean;
+}
 
 export interface Config {
   /** Path of the project's secrets.yaml, if there is one. */
   readonly file: string | undefined;
+  readonly project: ProjectFile | undefined;
   readonly profile: string | undefined;
   readonly defaultStore: string;
   readonly stores: ReadonlyMap<string, StoreConfig>;
   readonly env: ReadonlyMap<string, EnvEntry>;
+  /** Remarks for the user, such as a file that was passed over. */
+  readonly warnings: readonly string[];
 }

@@ -1,11 +1,11 @@
-/** Finds, reads and joins the configuration; refuses what needs trust that the user has not given. */
-import { createHash } from 'node:crypto';
-import { existsSync, lstatSync, readFileSync, realpathSync, statSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+/** Finds, reads and joins the configuration, and marks what needs trust that the user has not given. */
+import { join, resolve } from 'node:path';
 import { SecretsError } from '../core/errors.ts';
-import { codeOf, fileError } from '../files.ts';
+import { nearest } from '../core/nearest.ts';
 import { type World, xdgFolder } from '../world.ts';
-import type { Config, EnvEntry, StoreConfig } from './config.ts';
+import type { Config, EnvEntry, ProjectFile, StoreConfig, TrustLine } from './config.ts';
+import { CONFIG_FILE, findUpward, readFound, type ReadFile, readNamed, readUserFile } from './find.ts';
+import type { ParsedConfig, ParsedPart } from './parse.ts';
 
 export interface ConfigOptions {
   /** `--config FILE`. */
@@ -16,87 +16,179 @@ export interface ConfigOptions {
   readonly trust?: boolean | undefined;
 }
 
-const FILE = 'secrets.yaml';
-const MAX_BYTES = 1024 * 1024;
+/** A file, and those of its parts that count: the file itself, then the chosen profile. */
+interface Layer {
+  readonly source: 'user' | 'project';
+  readonly parsed: ParsedConfig;
+  readonly parts: readonly ParsedPart[];
+}
 
-/** @throws SecretsError Usage for a file that is wrong, Policy for one that is not trusted */
+/** @throws SecretsError Usage for a file that is wrong, Policy for one that may not be read */
 export async function loadConfig(world: World, options: ConfigOptions): Promise<Config> {
-  const stores = new Map<string, StoreConfig>();
-  for (const { kind } of world.providers) {
-    stores.set(kind, { name: kind, provider: kind, settings: {}, source: 'builtin' });
-  }
-  const env = new Map<string, EnvEntry>();
-  const profile = options.profile ?? (world.env['SECRETS_PROFILE'] || undefined);
   const named = options.file ?? (world.env['SECRETS_CONFIG'] || undefined);
-  const project = named === undefined ? findUpward(world) : resolve(world.cwd, named);
-  const user = join(xdgFolder(world, 'config'), FILE);
-  let defaultStore = 'local';
-  for (const [path, source] of [
-    [user, 'user'],
-    [project, 'project'],
-  ] as const) {
-    if (path === undefined || (source === 'user' && !existsSync(path))) continue;
-    const bytes = readConfig(world, path, source);
-    const { parseConfig } = await import('./parse.ts');
-    const parsed = await parseConfig(bytes.toString(), path, source, profile, world.providers);
-    if (source === 'project' && parsed.trustLines.length > 0 && options.trust !== true) {
-      const hash = createHash('sha256').update(bytes).digest('hex');
-      if (world.env['SECRETS_TRUSTED'] !== hash) {
-        throw new SecretsError('Policy', `${path} is not trusted`, {
-          hint: `read it, then pass --trust, or set SECRETS_TRUSTED=${hash}`,
-          errors: parsed.trustLines.map(
-            ({ line, setting, effect }) => new SecretsError('Policy', `line ${line}: ${setting}: ${effect}`),
-          ),
-        });
+  const found = named === undefined ? findUpward(world) : { path: resolve(world.cwd, named) };
+  const userFile = readUserFile(world, join(xdgFolder(world, 'config'), CONFIG_FILE));
+  const projectFile =
+    found.path === undefined
+      ? undefined
+      : named === undefined
+        ? readFound(world, found.path)
+        : readNamed(found.path);
+
+  const profile = options.profile ?? (world.env['SECRETS_PROFILE'] || undefined);
+  const layers: Layer[] = [];
+  if (userFile !== undefined) layers.push(await readLayer(world, userFile, 'user', profile));
+  if (projectFile !== undefined) layers.push(await readLayer(world, projectFile, 'project', profile));
+  checkProfile(profile, layers, options.profile !== undefined);
+
+  const project =
+    projectFile === undefined ? undefined : await judge(world, projectFile, layers, options.trust === true);
+  const stores = joinStores(world, layers, project);
+  return {
+    file: found.path,
+    project,
+    profile,
+    defaultStore: joinDefault(layers, stores),
+    stores,
+    env: layers.length === 0 ? new Map<string, EnvEntry>() : await joinVariables(world, layers, project),
+    warnings: found.warning === undefined ? [] : [found.warning],
+  };
+}
+
+async function readLayer(
+  world: World,
+  { bytes, path }: ReadFile,
+  source: Layer['source'],
+  profile: string | undefined,
+): Promise<Layer> {
+  const { parseConfig } = await import('./parse.ts');
+  const parsed = await parseConfig(bytes, path, world.providers);
+  const chosen = profile === undefined ? undefined : parsed.profiles.get(profile);
+  return { source, parsed, parts: chosen === undefined ? [parsed] : [parsed, chosen] };
+}
+
+/** A profile that no file has is a mistake: what it should have set would silently be something else. */
+function checkProfile(profile: string | undefined, layers: readonly Layer[], byFlag: boolean): void {
+  if (profile === undefined || layers.some(({ parsed }) => parsed.profiles.has(profile))) return;
+  // SECRETS_PROFILE may be set for good, also where there is no configuration.
+  if (layers.length === 0 && !byFlag) return;
+  const known = new Set(layers.flatMap(({ parsed }) => [...parsed.profiles.keys()]));
+  const near = nearest(profile, known);
+  throw new SecretsError('Usage', `there is no profile named ${JSON.stringify(profile.slice(0, 64))}`, {
+    hint:
+      near !== undefined
+        ? `did you mean ${near}?`
+        : known.size > 0
+          ? `the profiles are ${[...known].join(', ')}`
+          : 'profiles stand under `profiles:` in secrets.yaml',
+  });
+}
+
+/** What in the project's file needs trust, and whether it has it. */
+async function judge(
+  world: World,
+  { path, realPath, bytes }: ReadFile,
+  layers: readonly Layer[],
+  trustFlag: boolean,
+): Promise<ProjectFile> {
+  const lines = layers
+    .filter(({ source }) => source === 'project')
+    .flatMap(({ parsed }) => linesOf(parsed, layers))
+    .toSorted((a, b) => a.line - b.line);
+  // Few files need trust; the others need neither a hash nor the record.
+  if (lines.length === 0) return { path, realPath, sha256: '', lines, trusted: true };
+  const { findPin, sha256 } = await import('./trust.ts');
+  const hash = sha256(bytes);
+  const trusted =
+    trustFlag ||
+    world.env['SECRETS_TRUSTED']?.trim().toLowerCase() === hash ||
+    findPin(world, realPath)?.sha256 === hash;
+  return { path, realPath, sha256: hash, lines, trusted };
+}
+
+function linesOf(parsed: ParsedConfig, layers: readonly Layer[]): readonly TrustLine[] {
+  return [parsed, ...parsed.profiles.values()].flatMap(({ stores, env }) => [
+    ...[...stores].flatMap(([name, { lines, line }]) => [...lines, ...hiding(name, line, layers)]),
+    ...[...env.values()].flatMap(({ trust }) => (trust === undefined ? [] : [trust])),
+  ]);
+}
+
+/** A store of the project that takes the place of the user's own: what was meant for the one goes to the other. */
+function hiding(name: string, line: number, layers: readonly Layer[]): readonly TrustLine[] {
+  const own = layers.some(
+    ({ source, parts }) => source === 'user' && parts.some(({ stores }) => stores.has(name)),
+  );
+  if (!own) return [];
+  return [
+    {
+      setting: `stores.${name}`,
+      value: name,
+      effect: 'this store takes the place of your own store of this name',
+      line,
+    },
+  ];
+}
+
+function joinStores(
+  world: World,
+  layers: readonly Layer[],
+  project: ProjectFile | undefined,
+): Map<string, StoreConfig> {
+  const stores = new Map<string, StoreConfig>();
+  for (const { kind } of world.providers)
+    stores.set(kind, { name: kind, provider: kind, settings: {}, source: 'builtin' });
+  for (const { source, parts } of layers) {
+    for (const [name, { provider, settings, lines, line }] of parts.flatMap((part) => [...part.stores])) {
+      const asks =
+        source === 'user' || project?.trusted === true ? [] : [...lines, ...hiding(name, line, layers)];
+      stores.set(name, { name, provider, settings, source, ...(asks.length > 0 && { untrusted: asks }) });
+    }
+  }
+  return stores;
+}
+
+function joinDefault(layers: readonly Layer[], stores: ReadonlyMap<string, StoreConfig>): string {
+  let chosen = 'local';
+  for (const { parsed, parts } of layers) {
+    for (const { defaultStore } of parts) {
+      if (defaultStore === undefined) continue;
+      chosen = defaultStore.name;
+      if (stores.has(chosen)) continue;
+      const near = nearest(chosen, stores.keys());
+      throw new SecretsError(
+        'Usage',
+        `${parsed.path}:${defaultStore.line}: the default store is not among the stores`,
+        {
+          hint:
+            near === undefined ? `the stores are ${[...stores.keys()].join(', ')}` : `did you mean ${near}?`,
+        },
+      );
+    }
+  }
+  return chosen;
+}
+
+async function joinVariables(
+  world: World,
+  layers: readonly Layer[],
+  project: ProjectFile | undefined,
+): Promise<Map<string, EnvEntry>> {
+  const { settleVariable } = await import('./variables.ts');
+  const names = new Set(world.providers.map(({ kind }) => kind));
+  for (const { parsed } of layers)
+    for (const { stores } of [parsed, ...parsed.profiles.values()])
+      for (const name of stores.keys()) names.add(name);
+  const env = new Map<string, EnvEntry>();
+  for (const { source, parsed, parts } of layers) {
+    // Every profile is checked; the chosen one counts.
+    for (const part of [parsed, ...parsed.profiles.values()]) {
+      for (const [name, variable] of part.env) {
+        const entry = settleVariable(world, parsed.path, name, variable, names);
+        if (!parts.includes(part)) continue;
+        const asks = source === 'project' && project?.trusted !== true ? variable.trust : undefined;
+        env.set(name, { ...entry, ...(asks !== undefined && { untrusted: asks }) });
       }
     }
-    for (const [name, store] of parsed.stores) stores.set(name, store);
-    for (const [name, one] of parsed.env) env.set(name, one);
-    defaultStore = parsed.defaultStore ?? defaultStore;
   }
-  // Without a file nothing is wrong yet: a program made without `local` has no default store.
-  if (defaultStore !== 'local' && !stores.has(defaultStore))
-    throw new SecretsError('Usage', 'the default store is not among the stores', {
-      hint: 'correct `default` in secrets.yaml',
-    });
-  return { file: project, profile, defaultStore, stores, env };
-}
-
-function readConfig(world: World, path: string, source: 'project' | 'user'): Buffer {
-  try {
-    const info = statSync(path);
-    if (!info.isFile() || info.size > MAX_BYTES)
-      throw new SecretsError('Usage', `${path}: not a file of at most 1 MiB`);
-    if (
-      source === 'user' &&
-      ((world.uid !== undefined && info.uid !== world.uid) || (info.mode & 0o022) !== 0)
-    )
-      throw new SecretsError('Policy', `${path}: others can change it`, { hint: `chmod go-w ${path}` });
-    return readFileSync(path);
-  } catch (thrown) {
-    if (thrown instanceof SecretsError) throw thrown;
-    throw fileError(thrown, 'cannot read the configuration', path);
-  }
-}
-
-/** The nearest secrets.yaml, not past the repository's root, HOME, another file system, or another owner. */
-function findUpward(world: World): string | undefined {
-  try {
-    let folder = realpathSync(world.cwd);
-    const home = existsSync(world.home) ? realpathSync(world.home) : world.home;
-    const device = statSync(folder).dev;
-    for (;;) {
-      const here = statSync(folder);
-      if (here.dev !== device || (world.uid !== undefined && here.uid !== world.uid)) return undefined;
-      const path = join(folder, FILE);
-      const found = lstatSync(path, { throwIfNoEntry: false });
-      if (found !== undefined) return world.uid === undefined || found.uid === world.uid ? path : undefined;
-      const parent = dirname(folder);
-      if (folder === home || parent === folder || existsSync(join(folder, '.git'))) return undefined;
-      folder = parent;
-    }
-  } catch (thrown) {
-    if (codeOf(thrown) === 'ENOENT' || codeOf(thrown) === 'EACCES') return undefined;
-    throw thrown;
-  }
+  return env;
 }

@@ -1,183 +1,268 @@
-/** Reads one secrets.yaml: syntax, keys, and what in it needs the user's trust. Loaded only when there is a file. */
+/**
+ * Reads one secrets.yaml: its keys, what in it needs the user's trust, and what must not be in it. Loaded only when
+ * there is a file. What the names in it stand for is settled in src/config/load.ts, where all files are known.
+ */
 import * as v from 'valibot';
-import { isMap, isScalar, LineCounter, parseDocument, type Document } from 'yaml';
 import { SecretsError } from '../core/errors.ts';
+import { nearest } from '../core/nearest.ts';
 import type { ProviderDescriptor, StoreSettings, TrustItem } from '../providers/provider.ts';
-import type { EnvEntry, StoreConfig } from './config.ts';
-import { looksSecret, runsPrograms } from './suspect.ts';
+import type { TrustLine } from './config.ts';
+import { looseFileSchema, type PartDocument } from './schema.ts';
+import { findIssued, runsPrograms, settingLooksSecret } from './suspect.ts';
+import { readYaml, type YamlFile } from './yaml.ts';
 
-/** A line that is not acted on before the file is trusted. */
-export interface TrustLine extends TrustItem {
+/** A store as one file has it. */
+export interface ParsedStore {
+  readonly provider: string;
+  readonly settings: StoreSettings;
+  readonly lines: readonly TrustLine[];
   readonly line: number;
 }
 
-export interface ParsedConfig {
-  readonly defaultStore: string | undefined;
-  readonly stores: ReadonlyMap<string, StoreConfig>;
-  readonly env: ReadonlyMap<string, EnvEntry>;
-  readonly trustLines: readonly TrustLine[];
+/** A variable as one file has it: a text may still be a reference or a literal. */
+export interface ParsedVariable {
+  readonly given:
+    | string
+    | { readonly ref: string; readonly as: 'value' | 'file'; readonly optional: boolean };
+  /** The line that needs trust because of the variable's name. */
+  readonly trust?: TrustLine;
+  readonly line: number;
 }
 
-const NAME = /^[a-z][a-z0-9-]*$/;
-const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
-const entry = v.union([
-  v.string(),
-  v.strictObject({
-    ref: v.pipe(v.string(), v.nonEmpty()),
-    as: v.optional(v.picklist(['value', 'file'])),
-    optional: v.optional(v.boolean()),
-  }),
-]);
-const env = v.record(v.pipe(v.string(), v.regex(VARIABLE, 'not a name of a variable')), entry);
-const settings = v.looseObject({ provider: v.string() });
-const stores = v.record(v.pipe(v.string(), v.regex(NAME, 'not a name of a store')), settings);
-const part = { default: v.optional(v.string()), env: v.optional(env) };
-const file = v.strictObject({
-  ...part,
-  stores: v.optional(stores),
-  profiles: v.optional(v.record(v.string(), v.strictObject(part))),
-});
+/** What a file says, or one profile of it. */
+export interface ParsedPart {
+  readonly defaultStore: { readonly name: string; readonly line: number } | undefined;
+  readonly stores: ReadonlyMap<string, ParsedStore>;
+  readonly env: ReadonlyMap<string, ParsedVariable>;
+}
+
+export interface ParsedConfig extends ParsedPart {
+  readonly path: string;
+  readonly profiles: ReadonlyMap<string, ParsedPart>;
+}
+
+/** What the reading of each section works with. */
+class Reading {
+  readonly path: string;
+  readonly yaml: YamlFile;
+  readonly providers: readonly ProviderDescriptor[];
+
+  constructor(path: string, yaml: YamlFile, providers: readonly ProviderDescriptor[]) {
+    this.path = path;
+    this.yaml = yaml;
+    this.providers = providers;
+  }
+
+  refuse(keys: readonly string[], message: string, hint?: string): never {
+    throw new SecretsError('Usage', `${this.path}:${this.yaml.lineOf(keys)}: ${message}`, { hint });
+  }
+
+  trust(at: readonly string[], item: TrustItem): TrustLine {
+    const keys = [...at, ...(item.setting === '' ? [] : item.setting.split('.'))];
+    return { ...item, setting: keys.join('.'), line: this.yaml.lineOf(keys) };
+  }
+
+  check<S extends v.GenericSchema>(schema: S, input: unknown, at: readonly string[]): v.InferOutput<S> {
+    const result = v.safeParse(schema, input, { abortEarly: true });
+    if (result.success) return result.output;
+    const issue = innermost(result.issues[0]);
+    const path = (issue.path ?? []).map(({ key }) => String(key));
+    const keys = [...at, ...path];
+    const shown = keys.join('.');
+    if (issue.type === 'strict_object' && issue.expected === 'never') {
+      const known = knownKeys(schema, path.slice(0, -1));
+      const near = nearest(keys.at(-1) ?? '', known);
+      return this.refuse(
+        keys,
+        `unknown key ${short(shown)}`,
+        near === undefined
+          ? known.length > 0
+            ? `known are ${known.join(', ')}`
+            : undefined
+          : `did you mean ${near}?`,
+      );
+    }
+    if (issue.type === 'strict_object' && issue.received === 'undefined')
+      return this.refuse(keys, `${short(shown)} is missing`);
+    const what = issue.type === 'regex' ? issue.message : expectation(issue);
+    const quote =
+      /^-?[\d.]+$|^(true|false|null)$/.test(issue.received) && issue.expected?.includes('string') === true;
+    return this.refuse(
+      keys,
+      `${short(shown) || 'the file'} must be ${what}`,
+      quote ? 'put it in quotes' : undefined,
+    );
+  }
+}
+
+type Issue = v.BaseIssue<unknown>;
+
+/** In a choice of several forms: what is wrong with the one that was meant, told by going deepest. */
+function innermost(issue: Issue): Issue {
+  const [first] = (issue.issues ?? []).filter(({ path }) => path !== undefined);
+  if (first === undefined) return issue;
+  const inner = innermost(first);
+  return {
+    ...inner,
+    path: [...(issue.path ?? []), ...(inner.path ?? [])] as unknown as NonNullable<Issue['path']>,
+  } as Issue;
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  string: 'a text',
+  boolean: 'true or false',
+  number: 'a number',
+  Object: 'a map',
+  Array: 'a list',
+};
+
+function expectation({ expected, type }: Issue): string {
+  if (type === 'non_empty') return 'a text that is not empty';
+  if (expected === null) return 'something else';
+  const words = expected.replaceAll(
+    /\bstring\b|\bboolean\b|\bnumber\b|\bObject\b|\bArray\b/g,
+    (word) => WORDS[word] ?? word,
+  );
+  return words
+    .replaceAll(/[()]/g, '')
+    .replaceAll(' | ', ' or ')
+    .replaceAll(' or null', '')
+    .replaceAll(' or undefined', '');
+}
+
+/** The keys that a schema knows at a path; none where any key may stand. */
+function knownKeys(schema: unknown, path: readonly string[]): readonly string[] {
+  let here = unwrap(schema);
+  for (const key of path) {
+    if (here?.entries !== undefined) here = unwrap(here.entries[key]);
+    else if (here?.value !== undefined) here = unwrap(here.value);
+    else return [];
+  }
+  return Object.keys(here?.entries ?? {});
+}
+
+interface SchemaParts {
+  readonly entries?: Readonly<Record<string, unknown>>;
+  readonly value?: unknown;
+  readonly wrapped?: unknown;
+  readonly options?: readonly unknown[];
+}
+
+function unwrap(schema: unknown): SchemaParts | undefined {
+  const parts = schema as SchemaParts | undefined;
+  if (parts?.wrapped !== undefined) return unwrap(parts.wrapped);
+  const choice = parts?.options?.map(unwrap).find((option) => option?.entries !== undefined);
+  return choice ?? parts;
+}
+
+function short(text: string): string {
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+}
 
 /** @throws SecretsError Usage, naming file and line */
 export async function parseConfig(
-  text: string,
+  bytes: Uint8Array,
   path: string,
-  source: 'project' | 'user',
-  profile: string | undefined,
   providers: readonly ProviderDescriptor[],
 ): Promise<ParsedConfig> {
-  const counter = new LineCounter();
-  const document = parseDocument(text, { lineCounter: counter, uniqueKeys: true, prettyErrors: false });
-  const lineOf = (keys: readonly PropertyKey[]): number => lineAt(document, counter, keys);
-  const refuse = (keys: readonly PropertyKey[], message: string, hint?: string): never => {
-    throw new SecretsError('Usage', `${path}:${lineOf(keys)}: ${message}`, { hint });
-  };
-  const [wrong] = document.errors;
-  if (wrong !== undefined) {
-    // The parser's own message may quote the text, which may be a secret put there by mistake.
-    const { line } = counter.linePos(wrong.pos[0]);
-    throw new SecretsError('Usage', `${path}:${line}: not valid YAML (${wrong.code})`);
-  }
-  let value: unknown;
-  try {
-    value = document.toJS({ maxAliasCount: 50 }) ?? {};
-  } catch {
-    throw new SecretsError('Usage', `${path}: too many aliases, or one of an unknown anchor`);
-  }
-  const check = <S extends v.GenericSchema>(
-    schema: S,
-    input: unknown,
-    at: readonly string[],
-  ): v.InferOutput<S> => {
-    const result = v.safeParse(schema, input, { abortEarly: true });
-    if (result.success) return result.output;
-    const [issue] = result.issues;
-    const keys = [...at, ...(issue.path ?? []).map(({ key }) => String(key))];
-    if (issue.type !== 'strict_object' || issue.expected !== 'never')
-      return refuse(
-        keys,
-        `${keys.join('.') || 'the file'}: does not fit: expected ${issue.expected ?? 'another value'}`,
-      );
-    const known =
-      issue.path?.length === 1 && 'entries' in schema ? Object.keys(schema.entries as object) : [];
-    const near = nearest(keys.at(-1) ?? '', known);
-    return refuse(keys, `unknown key ${keys.join('.')}`, near && `did you mean ${near}?`);
-  };
-
-  const root = check(file, value, []);
-  const chosen = profile === undefined ? undefined : root.profiles?.[profile];
-  const lines: TrustLine[] = [];
-  const found = new Map<string, StoreConfig>();
-  for (const [name, { provider, ...rest }] of Object.entries(root.stores ?? {})) {
-    const kind = providers.find((descriptor) => descriptor.kind === provider);
-    const at = ['stores', name];
-    if (kind === undefined)
-      return refuse(
-        [...at, 'provider'],
-        `unknown provider of store ${name}`,
-        `known are ${providers.map((one) => one.kind).join(', ')}`,
-      );
-    const checked = check(await kind.schema(), rest, at) as StoreSettings;
-    for (const item of kind.trustItems(checked))
-      lines.push({ ...item, line: lineOf([...at, ...item.setting.split('.')]) });
-    found.set(name, { name, provider, settings: checked, source });
-  }
-  const isReference = (textValue: string): boolean => {
-    const scheme = /^([a-z][a-z0-9-]*):\/\//.exec(textValue)?.[1];
-    if (scheme !== undefined && (found.has(scheme) || providers.some(({ kind }) => kind === scheme)))
-      return true;
-    const bare = textValue.split('#', 1)[0] ?? '';
-    return providers.some(({ native }) => native?.(bare) !== undefined);
-  };
-  const variables = new Map<string, EnvEntry>();
-  const add = (at: readonly string[], map: v.InferOutput<typeof env> | undefined, active: boolean): void => {
-    for (const [name, given] of Object.entries(map ?? {})) {
-      const literal = typeof given === 'string' && !isReference(given);
-      if (literal && looksSecret(name, given))
-        refuse(
-          [...at, name],
-          `the value of ${name} looks like a secret`,
-          'put it in a store and write its reference here',
-        );
-      if (runsPrograms(name))
-        lines.push({
-          setting: name,
-          value: literal ? given : 'a secret',
-          effect: 'this variable changes what programs run or whom they believe',
-          line: lineOf([...at, name]),
-        });
-      if (!active) continue;
-      if (literal) variables.set(name, { kind: 'literal', value: given });
-      else if (typeof given === 'string')
-        variables.set(name, { kind: 'ref', ref: given, as: 'value', optional: false });
-      else
-        variables.set(name, {
-          kind: 'ref',
-          ref: given.ref,
-          as: given.as ?? 'value',
-          optional: given.optional ?? false,
-        });
-    }
-  };
-  add(['env'], root.env, true);
-  for (const [name, one] of Object.entries(root.profiles ?? {}))
-    add(['profiles', name, 'env'], one.env, one === chosen);
-  return { defaultStore: chosen?.default ?? root.default, stores: found, env: variables, trustLines: lines };
+  const yaml = readYaml(bytes, path);
+  refuseIssued(bytes, path);
+  const reading = new Reading(path, yaml, providers);
+  const root = reading.check(looseFileSchema, yaml.value ?? {}, []);
+  const profiles = new Map<string, ParsedPart>();
+  for (const [name, part] of Object.entries(root.profiles ?? {}))
+    profiles.set(name, await readPart(reading, part, ['profiles', name]));
+  return { path, ...(await readPart(reading, root, [])), profiles };
 }
 
-/** The line of a key, or of the nearest thing around it that is there. */
-function lineAt(document: Document, counter: LineCounter, keys: readonly PropertyKey[]): number {
-  let node: unknown = document.contents;
-  let offset = 0;
-  for (const key of keys) {
-    if (!isMap(node)) break;
-    const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === String(key));
-    if (pair === undefined) break;
-    offset = (isScalar(pair.key) ? pair.key.range?.[0] : undefined) ?? offset;
-    node = pair.value;
+/** Credentials have no place anywhere in the file, comments included. */
+function refuseIssued(bytes: Uint8Array, path: string): void {
+  for (const [index, line] of new TextDecoder().decode(bytes).split('\n').entries()) {
+    if (findIssued(line) === undefined) continue;
+    throw new SecretsError('Usage', `${path}:${index + 1}: looks like a secret`, {
+      hint: 'renew it, put it in a store, and write its reference here',
+    });
   }
-  return counter.linePos(offset).line;
 }
 
-function nearest(word: string, known: readonly string[]): string | undefined {
-  const scored = known.map((name) => ({ name, far: distance(word, name) })).sort((a, b) => a.far - b.far);
-  return scored[0] !== undefined && scored[0].far <= 3 ? scored[0].name : undefined;
+async function readPart(reading: Reading, part: PartDocument, at: readonly string[]): Promise<ParsedPart> {
+  const stores = new Map<string, ParsedStore>();
+  for (const [name, settings] of Object.entries(part.stores ?? {}))
+    stores.set(name, await readStore(reading, name, settings, [...at, 'stores', name]));
+  const env = new Map<string, ParsedVariable>();
+  for (const [name, given] of Object.entries(part.env ?? {}))
+    env.set(name, readVariable(reading, name, given, [...at, 'env', name]));
+  const { default: name } = part;
+  const defaultStore =
+    name === undefined ? undefined : { name, line: reading.yaml.lineOf([...at, 'default']) };
+  return { defaultStore, stores, env };
 }
 
-/** Levenshtein's distance. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i += 1) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j += 1)
-      next.push(
-        Math.min(
-          (row[j] ?? 0) + 1,
-          (next[j - 1] ?? 0) + 1,
-          (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1),
-        ),
+type Given<K extends 'stores' | 'env'> = NonNullable<PartDocument[K]>[string];
+
+async function readStore(
+  reading: Reading,
+  name: string,
+  { provider, ...rest }: Given<'stores'>,
+  at: readonly string[],
+): Promise<ParsedStore> {
+  const kinds = reading.providers.map(({ kind }) => kind);
+  const kind = reading.providers.find((descriptor) => descriptor.kind === provider);
+  if (kind === undefined) {
+    const near = nearest(provider, kinds);
+    const hint = near === undefined ? `known are ${kinds.join(', ')}` : `did you mean ${near}?`;
+    return reading.refuse([...at, 'provider'], `unknown provider of store ${short(name)}`, hint);
+  }
+  if (kinds.includes(name) && name !== provider)
+    return reading.refuse(at, `a store named ${name} must have the provider ${name}`, 'give it another name');
+  checkSettings(reading, rest, at);
+  const settings = reading.check(await kind.schema(), rest, at) as StoreSettings;
+  const lines = kind.trustItems(settings).map((item) => reading.trust(at, item));
+  return { provider, settings, lines, line: reading.yaml.lineOf(at) };
+}
+
+/** Longest text of a setting: more is no address, path or name, and could hide its end from who reads it. */
+const MAX_SETTING = 2048;
+
+function checkSettings(reading: Reading, value: unknown, at: readonly string[]): void {
+  if (typeof value === 'string') {
+    if (/[\u0000-\u001f\u007f-\u009f]/.test(value))
+      reading.refuse(at, `${at.join('.')} holds a control character`, 'write it on one line');
+    if (value.length > MAX_SETTING)
+      reading.refuse(at, `${short(at.join('.'))} is longer than ${MAX_SETTING} characters`);
+    if (settingLooksSecret(value))
+      reading.refuse(
+        at,
+        `the value of ${short(at.join('.'))} looks like a secret`,
+        'a secrets.yaml holds none: leave it to the environment, or to a file',
       );
-    row = next;
+  } else if (typeof value === 'object' && value !== null) {
+    for (const [key, inner] of Object.entries(value)) checkSettings(reading, inner, [...at, key]);
   }
-  return row[b.length] ?? 0;
+}
+
+function readVariable(
+  reading: Reading,
+  name: string,
+  given: Given<'env'>,
+  at: readonly string[],
+): ParsedVariable {
+  const line = reading.yaml.lineOf(at);
+  if (typeof given === 'string' && given.includes('\0'))
+    reading.refuse(at, `${short(name)} holds a NUL, which no variable can`);
+  const trust = runsPrograms(name)
+    ? reading.trust(at, {
+        setting: '',
+        value: typeof given === 'string' ? given : given.ref,
+        effect: 'this variable changes what programs run, or whom they believe',
+      })
+    : undefined;
+  return {
+    given:
+      typeof given === 'string'
+        ? given
+        : { ref: given.ref, as: given.as ?? 'value', optional: given.optional ?? false },
+    ...(trust !== undefined && { trust }),
+    line,
+  };
 }

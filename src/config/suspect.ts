@@ -1,18 +1,75 @@
-/** Rules about variables: which values look like secrets, and which names change what programs do. */
-const TOKEN =
-  /AKIA[0-9A-Z]{16}|ASIA[0-9A-Z]{16}|gh[pousr]_\w{20}|glpat-|xox[abp]-|sk_live_|sk-\w{16}|hvs\.|AIza\w{20}|eyJ[\w-]{10,}\.|-----BEGIN|:\/\/[^/@\s:]*:[^/@\s]+@/;
-const SECRET_NAME = /PASSW|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|(API|PRIVATE|ACCESS)_?KEY/i;
-const LOADERS =
-  /^(LD_.*|DYLD_.*|PATH|NODE_.*|BASH_ENV|ENV|IFS|PS4|SHELL|SHELLOPTS|PROMPT_COMMAND|PYTHON.*|PERL5.*|RUBY(OPT|LIB)|.*JAVA_(TOOL_)?OPTIONS|CLASSPATH|GIT_.*|(EDITOR|VISUAL|PAGER|BROWSER)|GCONV_PATH|SSL_CERT_(FILE|DIR)|.*_CA_BUNDLE|(HTTPS?|ALL|NO)_PROXY|HOME|XDG_.*|SECRETS_.*)$/i;
+/** Rules about texts: which look like secrets, and which variables change what programs do. */
+
+/** Marks of credentials that are issued with one, and of private keys. */
+const ISSUED = new RegExp(
+  [
+    String.raw`\b(?:AKIA|ASIA)[0-9A-Z]{16}\b`,
+    String.raw`\bgh[pousr]_\w{20}|\bgithub_pat_\w{20}|\bglpat-[\w-]{16}`,
+    String.raw`\bxox[abeprs]-[\w-]{8}`,
+    String.raw`\b[sr]k_(?:live|test)_\w{8}|\bsk-[\w-]{20}`,
+    String.raw`\bhv[sbr]\.\w{8}`,
+    String.raw`\bAIza[\w-]{20}|\bya29\.[\w-]{8}`,
+    String.raw`\beyJ[\w-]{10,}\.`,
+    String.raw`\bnpm_\w{30}|\bpypi-\w{20}|\bSG\.[\w-]{16}\.|\bdop_v1_\w{20}`,
+    'AGE-SECRET-KEY-1',
+    '-----BEGIN [A-Z ]*PRIVATE KEY',
+  ].join('|'),
+);
+/** A URL with a password in it. */
+const URL_PASSWORD = /:\/\/[^/@\s:]*:[^/@\s]+@/;
+const SECRET_NAME = /PASSW|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|(API|PRIVATE|ACCESS|SIGNING|ENCRYPTION)_?KEY/i;
+/** Names that speak of a secret and hold where it is, or how it is used. */
+const ABOUT_SECRET =
+  /[_-](FILE|PATH|DIR|URL|URI|ENDPOINT|HOST|NAME|ID|TTL|EXPIRY|TYPE|METHOD|LENGTH|HEADER|ISSUER|AUDIENCE)$/i;
+
+/** Where in a text a credential of a known form, or the start of a private key, stands. */
+export function findIssued(text: string): number | undefined {
+  return ISSUED.exec(text)?.index;
+}
 
 /** Whether a literal is, by its form or its variable's name, most likely a secret. */
 export function looksSecret(name: string, value: string): boolean {
-  if (TOKEN.test(value)) return true;
-  if (SECRET_NAME.test(name) && value.length >= 6 && !/^(true|false|\d+)$/.test(value)) return true;
-  return /^[\w+/=-]{24,}$/.test(value) && /\d/.test(value) && /[a-z]/.test(value) && /[A-Z]/.test(value);
+  if (findIssued(value) !== undefined || URL_PASSWORD.test(value) || looksRandom(value)) return true;
+  const named = SECRET_NAME.test(name) && !ABOUT_SECRET.test(name);
+  return named && value.length >= 6 && !/^(true|false|\d+[a-z]?)$/.test(value);
 }
+
+/** Whether a store's setting is, by its form, most likely a secret; its name says nothing, since schemas name it. */
+export function settingLooksSecret(value: string): boolean {
+  return findIssued(value) !== undefined || URL_PASSWORD.test(value) || looksRandom(value);
+}
+
+/** Letters of both cases and digits, as mixed as an encoding of random bytes is, and not a path. */
+function looksRandom(value: string): boolean {
+  if (!/^[\w+/=-]{24,}$/.test(value) || /^(\/|~\/|\.{1,2}\/)/.test(value)) return false;
+  const classes: readonly number[] = [...value].map((char) =>
+    /\d/.test(char) ? 0 : /[a-z]/.test(char) ? 1 : /[A-Z]/.test(char) ? 2 : 3,
+  );
+  if (![0, 1, 2].every((wanted) => classes.includes(wanted))) return false;
+  const changes = classes.filter((one, index) => index > 0 && one !== classes[index - 1]).length;
+  return changes * 3 >= value.length;
+}
+
+/** Variables by which a program loads code, runs another program, or is told whom to believe or to talk to. */
+const POWERFUL = [
+  // The dynamic linker, the C library, and where programs are found.
+  'LD_.*|DYLD_.*|PATH|GCONV_PATH|LOCPATH|NLSPATH|TERMINFO(_DIRS)?|HOSTALIASES|RES_OPTIONS',
+  // Shells.
+  'BASH_ENV|BASH_FUNC_.*|ENV|IFS|PS[0-4]|SHELL|SHELLOPTS|BASHOPTS|PROMPT_COMMAND|CDPATH|ZDOTDIR|FPATH|INPUTRC',
+  // Language runtimes and their package managers.
+  'NODE_.*|NPM_CONFIG_.*|PYTHON.*|PIP_.*|PERL.*|RUBY(OPT|LIB)|BUNDLE_.*|GEM_.*|LUA_(INIT|PATH|CPATH).*|PHPRC|PHP_INI_SCAN_DIR',
+  '.*JAVA_(TOOL_)?OPTIONS|JAVA_HOME|CLASSPATH|(MAVEN|GRADLE)_OPTS|DOTNET_.*|COR(ECLR)?_.*|GOFLAGS|GOPROXY|GOENV|CARGO_.*|RUSTC.*|ERL_.*|JULIA_.*|R_PROFILE.*|MAKEFLAGS',
+  // Programs that other programs start.
+  '(GIT|MAN)?_?(EDITOR|PAGER)|GIT_.*|VISUAL|BROWSER|LESS(OPEN|CLOSE)|VIMINIT|EXINIT|(SSH|SUDO)_ASKPASS|ANSIBLE_.*|TF_CLI_.*',
+  // Whom to believe and through whom to go.
+  'SSL_CERT_(FILE|DIR)|SSLKEYLOGFILE|OPENSSL_.*|.*_CA_BUNDLE|CURL_HOME|(HTTPS?|ALL|NO|FTP)_PROXY|WGETRC|SSH_AUTH_SOCK|GNUPGHOME|KUBECONFIG|DOCKER_(HOST|CONFIG)',
+  'AWS_(CONFIG_FILE|SHARED_CREDENTIALS_FILE|ENDPOINT_URL.*)|VAULT_(ADDR|AGENT_ADDR|CACERT|CAPATH|PROXY_ADDR|SKIP_VERIFY)|CLOUDSDK_.*|CONJUR_APPLIANCE_URL',
+  // Where everything else is looked for.
+  'HOME|USERPROFILE|TMPDIR|XDG_.*|SECRETS_.*',
+];
+const RUNS_PROGRAMS = new RegExp(`^(${POWERFUL.join('|')})$`, 'i');
 
 /** Whether a variable of this name can make a program run code, or believe or reach another server. */
 export function runsPrograms(name: string): boolean {
-  return LOADERS.test(name);
+  return RUNS_PROGRAMS.test(name);
 }

@@ -9,7 +9,8 @@ const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** @throws SecretsError Usage for a name no shell can export */
 export function checkVariableName(name: string): void {
-  if (!VARIABLE.test(name)) {
+  // An object of JavaScript can't hold a `__proto__` like any other name, and no program needs it.
+  if (!VARIABLE.test(name) || name === '__proto__') {
     throw new SecretsError('Usage', `${JSON.stringify(name.slice(0, 100))} is not a name for a variable`, {
       hint: 'letters, digits and _, not starting with a digit',
     });

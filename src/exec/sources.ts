@@ -137,6 +137,11 @@ async function makePlan(
     checkVariableName(name);
     base.delete(name);
     if (explicit.has(name)) continue;
+    if (entry.untrusted !== undefined) {
+      const { notTrusted } = await import('../config/trust.ts');
+      errors.push(notTrusted(`the variable ${name}`, config.file, [entry.untrusted]));
+      continue;
+    }
     if (entry.kind === 'literal') literals.set(name, entry.value);
     else base.set(name, { name, ref: entry.ref, as: entry.as, optional: entry.optional });
   }

@@ -2,22 +2,29 @@
 import type { CommonOptions } from '../commands/options.ts';
 import type { SecretsError } from '../core/errors.ts';
 import type { World } from '../world.ts';
-import { singleLine } from './sanitize.ts';
+import { jsonText, singleLine } from './sanitize.ts';
 
 /** The error on one line: for which reference, what failed, what to do next. */
 export function errorLine(error: SecretsError): string {
-  const where = error.reference === undefined ? '' : `${error.reference}: `;
-  const next = error.hint === undefined ? '' : `; ${error.hint}`;
-  return singleLine(`${where}${error.message}${next}`);
+  const where = error.reference === undefined ? '' : `${cut(error.reference)}: `;
+  const next = error.hint === undefined ? '' : `; ${cut(error.hint)}`;
+  return singleLine(`${where}${cut(error.message)}${next}`);
+}
+
+/** Longest part of an error: what a server or a file named can be of any length. */
+const MAX_PART = 2000;
+
+function cut(text: string): string {
+  return text.length > MAX_PART ? `${text.slice(0, MAX_PART)}… (${text.length} characters)` : text;
 }
 
 /** The error for programs; schemas/error.schema.json describes it. */
 export function errorJson(error: SecretsError): object {
   return {
     kind: error.kind,
-    message: singleLine(error.message),
-    ...(error.reference !== undefined && { reference: error.reference }),
-    ...(error.hint !== undefined && { hint: singleLine(error.hint) }),
+    message: singleLine(cut(error.message)),
+    ...(error.reference !== undefined && { reference: cut(error.reference) }),
+    ...(error.hint !== undefined && { hint: singleLine(cut(error.hint)) }),
     exitCode: error.exitCode,
     ...(error.errors.length > 0 && { errors: error.errors.map(errorJson) }),
   };
@@ -25,7 +32,7 @@ export function errorJson(error: SecretsError): object {
 
 export function reportError(world: World, error: SecretsError, options: CommonOptions): void {
   if (options.json === true) {
-    world.stderr.write(`${JSON.stringify({ error: errorJson(error) })}\n`);
+    world.stderr.write(`${jsonText({ error: errorJson(error) })}\n`);
   } else {
     world.stderr.write(`secrets: ${errorLine(error)}\n`);
     for (const single of error.errors) world.stderr.write(`secrets:   ${errorLine(single)}\n`);

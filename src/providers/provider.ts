@@ -307,6 +307,22 @@ export interface TrustItem {
   readonly effect: string;
 }
 
+/** What `secrets init` may look at: names and places, never what a credential holds. */
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The user's home folder. */
+  readonly home: string;
+  exists(path: string): boolean;
+}
+
+/** A store that could be used here. */
+export interface Detection {
+  /** What speaks for it, as a noun: "$VAULT_ADDR", "~/.aws/config". */
+  readonly evidence: string;
+  /** Settings worth writing down for the whole team; none that is a credential or one person's own. */
+  readonly settings: StoreSettings;
+}
+
 /** What a provider may know of the machine it runs on. */
 export interface ProviderContext {
   /** The store's name, for messages. */
@@ -338,6 +354,11 @@ export interface ProviderDescriptor {
   readonly native?: (text: string) => NativeReference | undefined;
   /** The lines of a store's settings that need trust when they come from a found secrets.yaml. */
   readonly trustItems: (settings: StoreSettings) => readonly TrustItem[];
+  /**
+   * Whether this machine is set up for this provider, for `secrets init`. Without it, a set credential variable
+   * speaks for the provider.
+   */
+  readonly detect?: (surroundings: Surroundings) => Detection | undefined;
   /** Loads the schema of the settings (a valibot object schema); only asked for when a config is read. */
   readonly schema: () => Promise<ProviderSettingsSchema>;
   /** Loads the adapter. */

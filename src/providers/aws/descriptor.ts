@@ -1,4 +1,5 @@
-import type { NativeReference, ProviderDescriptor, TrustItem } from '../provider.ts';
+import type { NativeReference, ProviderDescriptor } from '../provider.ts';
+import { trustItemsFor } from '../trust.ts';
 
 /** `arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME`, with or without the six random characters. */
 const ARN = /^arn:aws[a-z-]*:secretsmanager:([a-z0-9-]+):\d{12}:secret:[A-Za-z0-9/_+=.@-]+$/;
@@ -20,21 +21,23 @@ export const aws: ProviderDescriptor = {
     'AWS_CONTAINER_AUTHORIZATION_TOKEN',
   ],
   native,
-  trustItems: (settings) => {
-    const items: TrustItem[] = [];
-    for (const setting of ['endpoint', 'sts-endpoint']) {
-      const value = settings[setting];
-      if (typeof value === 'string')
-        items.push({ setting, value, effect: 'requests signed by you are sent to this server' });
-    }
-    const { 'assume-role': role } = settings;
-    if (typeof role === 'string')
-      items.push({
-        setting: 'assume-role',
-        value: role,
-        effect: 'your credential is used to become this role',
-      });
-    return items;
+  trustItems: trustItemsFor({
+    endpoint: 'requests signed by you are sent to this server',
+    'sts-endpoint': 'requests signed by you are sent to this server',
+    'assume-role': 'your credential is used to become this role',
+    'kms-key': 'whoever may use this key can keep you from, or read, what you put',
+  }),
+  detect({ env, home, exists }) {
+    const variable = ['AWS_PROFILE', 'AWS_ACCESS_KEY_ID', 'AWS_WEB_IDENTITY_TOKEN_FILE'].find(
+      (name) => env[name],
+    );
+    const file = ['.aws/config', '.aws/credentials'].find((name) => exists(`${home}/${name}`));
+    if (variable === undefined && file === undefined) return undefined;
+    const region = env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'];
+    return {
+      evidence: variable === undefined ? `~/${file ?? ''}` : `$${variable}`,
+      settings: region === undefined || region === '' ? {} : { region },
+    };
   },
   schema: async () => (await import('./settings.ts')).settingsSchema,
   load: () => import('./index.ts'),

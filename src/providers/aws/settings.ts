@@ -4,7 +4,13 @@ import * as v from 'valibot';
 const text = v.pipe(v.string(), v.nonEmpty());
 
 export const settingsSchema = v.strictObject({
-  region: v.pipe(v.optional(text), v.description('region; default $AWS_REGION or the profile’s')),
+  // The region becomes a part of a host's name: anything else in it could name another host.
+  region: v.pipe(
+    v.optional(
+      v.pipe(v.string(), v.regex(/^[a-z]{2,}(-[a-z0-9]+){1,5}$/, 'the name of a region, such as eu-west-1')),
+    ),
+    v.description('region; default $AWS_REGION or the profile’s'),
+  ),
   profile: v.pipe(v.optional(text), v.description('profile of ~/.aws/config; default $AWS_PROFILE')),
   'assume-role': v.pipe(v.optional(text), v.description('ARN of a role to assume')),
   'external-id': v.pipe(v.optional(text), v.description('external id that the role asks for')),

@@ -1,4 +1,5 @@
 import type { ProviderDescriptor } from '../provider.ts';
+import { trustItemsFor } from '../trust.ts';
 
 /** The embedded encrypted store: no account, no server. */
 export const local: ProviderDescriptor = {
@@ -10,12 +11,13 @@ export const local: ProviderDescriptor = {
     'SECRETS_NEW_PASSPHRASE',
     'SECRETS_AGE_IDENTITY',
   ],
-  // A key file or identity that a foreign file names is read, never sent anywhere; the folder it names could
-  // collect what is put, readable by whoever made the key.
-  trustItems: (settings) =>
-    typeof settings['path'] === 'string'
-      ? [{ setting: 'path', value: settings['path'], effect: 'secrets are kept in this folder' }]
-      : [],
+  // The folder could collect what is put; a key that somebody else knows, or a recipient, could read it.
+  trustItems: trustItemsFor({
+    path: 'secrets are kept in this folder',
+    'key.file': 'secrets are sealed under the key in this file',
+    'key.recipients': 'whoever holds these age keys can read the store',
+    'key.identity': 'this file is read to open the store',
+  }),
   schema: async () => (await import('./settings.ts')).settingsSchema,
   load: () => import('./index.ts'),
 };

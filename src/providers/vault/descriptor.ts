@@ -38,6 +38,15 @@ export const vault: ProviderDescriptor = {
     if (method === 'aws') add('auth.method', method, 'a proof of your AWS identity is sent to the server');
     return items;
   },
+  detect({ env, home, exists }) {
+    const variable = ['VAULT_ADDR', 'VAULT_TOKEN', 'VAULT_ROLE_ID'].find((name) => env[name]);
+    if (variable === undefined && !exists(`${home}/.vault-token`)) return undefined;
+    const address = env['VAULT_ADDR'];
+    return {
+      evidence: variable === undefined ? '~/.vault-token' : `$${variable}`,
+      settings: address === undefined || address === '' ? {} : { address },
+    };
+  },
   schema: async () => (await import('./settings.ts')).settingsSchema,
   load: () => import('./index.ts'),
 };

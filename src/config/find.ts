@@ -1,0 +1,169 @@
+/** Finds and reads the files of the configuration. Loads no library: most runs have no file. */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readSync,
+  realpathSync,
+  statSync,
+} from 'node:fs';
+import { dirname, join, sep } from 'node:path';
+import { SecretsError } from '../core/errors.ts';
+import { codeOf, fileError } from '../files.ts';
+import type { World } from '../world.ts';
+
+export const CONFIG_FILE = 'secrets.yaml';
+/** Two thousand lines. What is larger is no configuration, and a parser's time is better not spent on it. */
+const MAX_BYTES = 128 * 1024;
+
+export interface ReadFile {
+  readonly path: string;
+  readonly realPath: string;
+  readonly bytes: Buffer;
+}
+
+/** The nearest secrets.yaml, and a remark when one was passed over. */
+export interface Found {
+  readonly path: string | undefined;
+  readonly warning?: string;
+}
+
+/**
+ * Looks for a secrets.yaml from the working directory upward: not past the repository's root or HOME (each is
+ * looked at itself), not onto another file system, not into a folder of another user.
+ */
+export function findUpward(world: World): Found {
+  // Outside of the `try`: a working directory that is gone says so itself.
+  const { cwd } = world;
+  try {
+    const home = realHome(world.home);
+    let folder = realpathSync(cwd);
+    const device = statSync(folder).dev;
+    for (;;) {
+      const here = statSync(folder);
+      if (here.dev !== device) return { path: undefined };
+      const path = join(folder, CONFIG_FILE);
+      const found = lstatSync(path, { throwIfNoEntry: false });
+      const foreign = [here, ...(found === undefined ? [] : [found])].find(({ uid }) =>
+        isForeign(world, uid),
+      );
+      if (foreign !== undefined)
+        return { path: undefined, ...(found !== undefined && passedOver(path, foreign.uid)) };
+      if (found !== undefined) return { path };
+      if (folder === home || isRoot(folder)) return { path: undefined };
+      folder = dirname(folder);
+    }
+  } catch (thrown) {
+    // A folder above that may not be looked into, or one that is gone.
+    if (codeOf(thrown) === 'ENOENT' || codeOf(thrown) === 'EACCES') return { path: undefined };
+    throw fileError(thrown, 'cannot look for secrets.yaml', cwd);
+  }
+}
+
+function passedOver(path: string, uid: number): { readonly warning: string } {
+  return {
+    warning: `${path} is not read: it or its folder belongs to another user (uid ${uid}); name it with --config`,
+  };
+}
+
+function isForeign(world: World, uid: number): boolean {
+  return world.uid !== undefined && uid !== world.uid;
+}
+
+function realHome(home: string): string {
+  try {
+    return realpathSync(home);
+  } catch {
+    return home;
+  }
+}
+
+function isRoot(folder: string): boolean {
+  return (
+    dirname(folder) === folder || lstatSync(join(folder, '.git'), { throwIfNoEntry: false }) !== undefined
+  );
+}
+
+/**
+ * Reads a file that the search found. A link is followed within the repository (or the link's own folder, where
+ * there is none): a foreign repository must not borrow the file, and the trust, of another project.
+ * @throws SecretsError Policy, Usage
+ */
+export function readFound(world: World, path: string): ReadFile {
+  const file = readFile(path, (uid) => {
+    if (isForeign(world, uid))
+      throw new SecretsError('Policy', `${path} leads to a file of another user`, {
+        hint: 'name it with --config',
+      });
+  });
+  const root = rootOf(dirname(path), realHome(world.home));
+  if (file.realPath !== path && !file.realPath.startsWith(root.endsWith(sep) ? root : root + sep))
+    throw new SecretsError('Policy', `${path} is a link to a file outside of ${root}`, {
+      hint: 'name that file with --config, if it is the one you mean',
+    });
+  return file;
+}
+
+/** The repository's root around a folder, or the folder itself. */
+function rootOf(start: string, home: string): string {
+  for (let folder = start; folder !== home && dirname(folder) !== folder; folder = dirname(folder))
+    if (isRoot(folder)) return folder;
+  return start;
+}
+
+/** Reads a file that was named. @throws SecretsError Usage */
+export function readNamed(path: string): ReadFile {
+  return readFile(path, () => {});
+}
+
+/** Reads the user's own file. @throws SecretsError Policy for one that others can change */
+export function readUserFile(world: World, path: string): ReadFile | undefined {
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
+  return readFile(path, (uid, mode) => {
+    if (isForeign(world, uid) || (mode & 0o022) !== 0)
+      throw new SecretsError('Policy', `${path}: others can change it`, {
+        hint: `it must be yours: chmod go-w ${path}`,
+      });
+  });
+}
+
+/** One open, one look, one read: what was checked is what is parsed. */
+function readFile(path: string, check: (uid: number, mode: number) => void): ReadFile {
+  let fd: number | undefined;
+  try {
+    // Without O_NONBLOCK the opening of a pipe waits for somebody to write to it.
+    fd = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    const { uid, mode, size } = fstatSync(fd);
+    if ((mode & constants.S_IFMT) !== constants.S_IFREG)
+      throw new SecretsError('Usage', `${path} is not a file`);
+    check(uid, mode);
+    const bytes = size > MAX_BYTES ? undefined : readUpTo(fd, MAX_BYTES);
+    if (bytes === undefined)
+      throw new SecretsError('Usage', `${path} is larger than ${MAX_BYTES / 1024} KiB`, {
+        hint: 'a configuration is a short text; is this one?',
+      });
+    return { path, realPath: realpathSync(path), bytes };
+  } catch (thrown) {
+    if (codeOf(thrown) === 'ENOENT')
+      throw new SecretsError('Usage', `there is no ${path}`, {
+        hint: 'check its name, and where a link leads',
+      });
+    throw fileError(thrown, 'cannot read the configuration', path);
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** The whole content, or nothing when there is more than `max`. */
+function readUpTo(fd: number, max: number): Buffer | undefined {
+  const buffer = Buffer.alloc(max + 1);
+  let length = 0;
+  for (;;) {
+    const read = readSync(fd, buffer, length, buffer.length - length, null);
+    length += read;
+    if (length > max) return undefined;
+    if (read === 0) return buffer.subarray(0, length);
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * The keys of a secrets.yaml. scripts/config-schema.ts makes the published JSON Schema of it; src/config/parse.ts
+ * reads by it. A new section is one entry here and its reading there; until it is here its key is an error.
+ */
+import * as v from 'valibot';
+
+/** Names that JavaScript's objects keep for themselves are no names here; src/config/yaml.ts refuses them. */
+const FREE = '(?!(?:__proto__|prototype|constructor)$)';
+const named = (pattern: string, what: string) =>
+  v.pipe(v.string(), v.regex(new RegExp(`^${FREE}${pattern}$`), what));
+
+const storeName = named('[a-z][a-z0-9_-]{0,63}', 'a name of lower-case letters, digits, - or _');
+const variable = named('[A-Za-z_][A-Za-z0-9_]*', 'a name of letters, digits and _');
+const profileName = named('[A-Za-z0-9][A-Za-z0-9_.-]{0,63}', 'a name of letters, digits, _, . or -');
+
+const entry = v.union([
+  v.pipe(
+    v.string(),
+    v.description('a reference such as team://payments/db#url, or a text that is no secret'),
+  ),
+  v.strictObject({
+    ref: v.pipe(
+      v.string(),
+      v.nonEmpty(),
+      v.description('the reference; a bare one is looked up in the default store'),
+    ),
+    as: v.pipe(
+      v.optional(v.picklist(['value', 'file'])),
+      v.description('file: the variable holds the path of a private file with the value'),
+    ),
+    optional: v.pipe(
+      v.optional(v.boolean()),
+      v.description('a secret that does not exist leaves the variable unset instead of failing'),
+    ),
+  }),
+]);
+
+/** Settings beside `provider` are checked by the provider's own schema. */
+const anyStore = v.looseObject({ provider: v.string() });
+
+/** The schema, with one store's schema for all of them: the loader's own, or the one that the JSON Schema shows. */
+export function fileSchema<S extends v.GenericSchema>(store: S) {
+  const part = {
+    default: v.pipe(v.optional(storeName), v.description('store that bare names are looked up in')),
+    stores: v.pipe(v.nullish(v.record(storeName, store)), v.description('stores by name')),
+    env: v.pipe(
+      v.nullish(v.record(variable, entry)),
+      v.description('variables that secrets exec and secrets env provide'),
+    ),
+  };
+  return v.strictObject({
+    ...part,
+    profiles: v.pipe(
+      v.nullish(v.record(profileName, v.strictObject(part))),
+      v.description(
+        'what --profile NAME sets in place of the above, store by store and variable by variable',
+      ),
+    ),
+  });
+}
+
+export const looseFileSchema = fileSchema(anyStore);
+export type FileDocument = v.InferOutput<typeof looseFileSchema>;
+export type PartDocument = Pick<FileDocument, 'default' | 'stores' | 'env'>;

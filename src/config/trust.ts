@@ -1,0 +1,125 @@
+/**
+ * Which secrets.yaml the user has trusted: one small record a file in the XDG state folder, named by a hash of the
+ * file's real path, holding that path and the SHA-256 of the content that was shown and accepted.
+ */
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { SecretsError } from '../core/errors.ts';
+import {
+  checkFolder,
+  entriesOf,
+  makePrivateFolder,
+  readPrivateFile,
+  removeFile,
+  replacePrivateFile,
+  syncFolder,
+} from '../files.ts';
+import { type World, xdgFolder } from '../world.ts';
+import type { TrustLine } from './config.ts';
+
+/** A record of trust. */
+export interface Pin {
+  readonly path: string;
+  readonly sha256: string;
+  readonly trustedAt: string;
+  /** What was accepted, as `setting = value`, to show later what is new. */
+  readonly lines: readonly string[];
+}
+
+const WHAT = 'the record of trust';
+
+export function sha256(data: Uint8Array | string): string {
+  return createHash('sha256').update(data).digest('hex');
+}
+
+/** A trust line as a pin remembers it. */
+export function lineText({ setting, value }: TrustLine): string {
+  return `${setting} = ${value}`;
+}
+
+function folderOf(world: World): string {
+  return join(xdgFolder(world, 'state'), 'trust');
+}
+
+function fileOf(world: World, realPath: string): string {
+  return join(folderOf(world), `${sha256(realPath)}.json`);
+}
+
+/**
+ * The record for a file, whatever content it is for.
+ * @throws SecretsError Denied when others can write where records are kept: then none of them means anything
+ */
+export function findPin(world: World, realPath: string): Pin | undefined {
+  if (!checkFolder(folderOf(world), 'nothing')) return undefined;
+  const pin = readPin(fileOf(world, realPath));
+  return pin?.path === realPath ? pin : undefined;
+}
+
+/** Every record, by path. @throws SecretsError Denied */
+export function listPins(world: World): readonly Pin[] {
+  const folder = folderOf(world);
+  if (!checkFolder(folder, 'nothing')) return [];
+  return entriesOf(folder)
+    .filter((entry) => /^[0-9a-f]{64}\.json$/.test(entry))
+    .map((entry) => readPin(join(folder, entry)))
+    .filter((pin) => pin !== undefined)
+    .toSorted((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** Remembers that the user trusts this content at this place. */
+export function writePin(world: World, realPath: string, hash: string, lines: readonly TrustLine[]): void {
+  const folder = folderOf(world);
+  makePrivateFolder(folder);
+  checkFolder(folder, 'nothing');
+  const pin: Pin = {
+    path: realPath,
+    sha256: hash,
+    trustedAt: world.now().toISOString(),
+    lines: lines.map(lineText),
+  };
+  replacePrivateFile(fileOf(world, realPath), Buffer.from(`${JSON.stringify(pin)}\n`), WHAT);
+  syncFolder(folder);
+}
+
+/** Forgets a file. @returns whether it was remembered */
+export function removePin(world: World, realPath: string): boolean {
+  if (findPin(world, realPath) === undefined) return false;
+  removeFile(fileOf(world, realPath));
+  syncFolder(folderOf(world));
+  return true;
+}
+
+/** A record that can't be read as one counts as none: the user is asked again. */
+function readPin(path: string): Pin | undefined {
+  const bytes = readPrivateFile(path, WHAT, true);
+  if (bytes === undefined) return undefined;
+  try {
+    const pin = JSON.parse(bytes.toString()) as Partial<Pin> | null;
+    const { path: of, sha256: hash, trustedAt, lines } = pin ?? {};
+    if (typeof of !== 'string' || typeof hash !== 'string' || typeof trustedAt !== 'string') return undefined;
+    const texts = Array.isArray(lines)
+      ? lines.filter((line): line is string => typeof line === 'string')
+      : [];
+    return { path: of, sha256: hash, trustedAt, lines: texts };
+  } catch {
+    return undefined;
+  }
+}
+
+/** The refusal to act on lines that are not trusted. */
+export function notTrusted(
+  what: string,
+  file: string | undefined,
+  lines: readonly TrustLine[],
+): SecretsError {
+  const [first] = lines;
+  const more = lines.length > 1 ? ` and ${lines.length - 1} more` : '';
+  const where = first === undefined ? '' : ` (line ${first.line}: ${first.setting}: ${first.effect}${more})`;
+  return new SecretsError(
+    'Policy',
+    `${what} is not used, since ${file ?? 'secrets.yaml'} is not trusted${where}`,
+    {
+      hint: 'secrets trust shows what it wants and lets you accept it',
+    },
+  );
+}

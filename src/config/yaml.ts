@@ -1,0 +1,178 @@
+/**
+ * The YAML of a secrets.yaml: plain maps, lists and scalars, so that every line says all that it means. Anchors,
+ * aliases, merge keys, tags and directives are refused, with their line: they can make a short file huge, or put
+ * what a line does somewhere else than where it is read.
+ */
+import { CST, type Document, isMap, isScalar, isSeq, Lexer, LineCounter, parseDocument } from 'yaml';
+import { SecretsError } from '../core/errors.ts';
+
+export type Keys = readonly PropertyKey[];
+
+/** A document as plain values, and the lines where its parts stand. */
+export interface YamlFile {
+  readonly value: unknown;
+  /** The line of a key, or of the nearest thing around it that is there. From 1. */
+  lineOf(keys: Keys): number;
+}
+
+/** Far more than a configuration has; the library's own recursion ends the process at some thousands. */
+const MAX_DEPTH = 24;
+/** Keeps the reading of the worst text under a second. */
+const MAX_TOKENS = 50_000;
+/** Names that mean something to JavaScript's objects; schema libraries drop them without a word. */
+const RESERVED: ReadonlySet<string> = new Set(['__proto__', 'prototype', 'constructor']);
+/** What YAML 1.2 (§5.1) does not count as printable, and the bidirectional overrides (CVE-2021-42574). */
+const UNPRINTABLE =
+  /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084\u0086-\u009f\u202a-\u202e\u2066-\u2069\ufffe\uffff]/;
+
+type Refuse = (line: number, message: string, hint?: string) => never;
+
+/** @throws SecretsError Usage, naming path and line; never quotes the text, which may be a secret put there by mistake */
+export function readYaml(bytes: Uint8Array, path: string): YamlFile {
+  const refuse: Refuse = (line, message, hint) => {
+    throw new SecretsError('Usage', `${path}:${line}: ${message}`, { hint });
+  };
+  const text = decode(bytes, refuse);
+  checkTokens(text, refuse);
+  const counter = new LineCounter();
+  // The library's own check of keys compares each with each.
+  const document = parseDocument(text, { lineCounter: counter, uniqueKeys: false, prettyErrors: false });
+  const lineAt = (offset: number): number => Math.max(1, counter.linePos(offset).line);
+  const [wrong] = [...document.errors, ...document.warnings];
+  if (wrong !== undefined) refuse(lineAt(wrong.pos[0]), `not valid YAML (${wrong.code})`);
+  const value = plain(document.contents, (node, message, hint) =>
+    refuse(lineAt(offsetOf(node)), message, hint),
+  );
+  return { value, lineOf: (keys) => lineAt(offsetAt(document, keys)) };
+}
+
+function decode(bytes: Uint8Array, refuse: Refuse): string {
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return refuse(firstBadLine(bytes), 'not UTF-8 text', 'save it as UTF-8');
+  }
+  const bad = UNPRINTABLE.exec(text);
+  if (bad !== null) {
+    const code = bad[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, '0');
+    refuse(lineIn(text, bad.index), `a control character (U+${code})`, 'remove it');
+  }
+  return text;
+}
+
+function firstBadLine(bytes: Uint8Array): number {
+  let line = 0;
+  for (let start = 0; start <= bytes.length;) {
+    line += 1;
+    const end = bytes.indexOf(10, start);
+    const part = bytes.subarray(start, end === -1 ? bytes.length : end);
+    try {
+      new TextDecoder('utf-8', { fatal: true }).decode(part);
+    } catch {
+      return line;
+    }
+    if (end === -1) break;
+    start = end + 1;
+  }
+  return line;
+}
+
+function lineIn(text: string, index: number): number {
+  let line = 1;
+  for (let at = text.indexOf('\n'); at !== -1 && at < index; at = text.indexOf('\n', at + 1)) line += 1;
+  return line;
+}
+
+const NOT_HERE: Readonly<Record<string, string>> = {
+  anchor: 'anchors, aliases and merge keys are not used here',
+  alias: 'anchors, aliases and merge keys are not used here',
+  tag: 'tags are not used here',
+  'directive-line': 'directives are not used here',
+};
+
+/** Looks over the tokens before the parser does, which recurses and keeps an object for each. */
+function checkTokens(text: string, refuse: Refuse): void {
+  let line = 1;
+  let count = 0;
+  let flow = 0;
+  let marks = 0;
+  let lineStart = true;
+  let source = false;
+  let indents: number[] = [];
+  const deep = (): never => refuse(line, `nested more than ${MAX_DEPTH} levels deep`);
+  for (const token of new Lexer().lex(text)) {
+    count += 1;
+    if (count > MAX_TOKENS) refuse(line, 'too much for a configuration', 'split it');
+    const type: string | null = source ? 'source' : CST.tokenType(token);
+    source = type === 'scalar';
+    const refused = NOT_HERE[type ?? ''];
+    if (refused !== undefined) refuse(line, refused, 'write it out');
+    if (lineStart && flow === 0 && type !== 'newline' && type !== 'comment') {
+      const indent = type === 'space' ? token.length : 0;
+      indents = indents.filter((outer) => outer < indent);
+      if (indent > 0) indents.push(indent);
+    }
+    if (type === 'flow-seq-start' || type === 'flow-map-start') flow += 1;
+    else if (type === 'flow-seq-end' || type === 'flow-map-end') flow -= 1;
+    else if (
+      flow === 0 &&
+      (type === 'seq-item-ind' || type === 'explicit-key-ind' || type === 'map-value-ind')
+    )
+      marks += 1;
+    if (flow < 0 || type === 'flow-error-end') refuse(line, 'a bracket without its other half');
+    if (flow + marks + indents.length > MAX_DEPTH) deep();
+    const breaks = token.split('\n').length - 1;
+    line += breaks;
+    lineStart = breaks > 0 && token.endsWith('\n');
+    if (breaks > 0) marks = 0;
+  }
+}
+
+/** Maps without a prototype, lists, strings, numbers, booleans and nulls. */
+function plain(node: unknown, refuse: (node: unknown, message: string, hint?: string) => never): unknown {
+  if (node === null) return null;
+  if (isScalar(node)) return typeof node.value === 'string' ? text(node.value, node, refuse) : node.value;
+  if (isSeq(node)) return node.items.map((item) => plain(item, refuse));
+  if (!isMap(node)) return refuse(node, 'neither a map, a list nor a plain value');
+  const result = Object.create(null) as Record<string, unknown>;
+  for (const { key, value } of node.items) {
+    if (!isScalar(key)) return refuse(key ?? node, 'a key must be a plain word');
+    if (key.value === '<<') return refuse(key, NOT_HERE['anchor'] as string, 'write it out');
+    const name = text(String(key.value), key, refuse);
+    if (RESERVED.has(name)) return refuse(key, `${name} can’t be a name`);
+    if (Object.hasOwn(result, name)) return refuse(key, 'a key is there twice', 'remove one of them');
+    result[name] = plain(value, refuse);
+  }
+  return result;
+}
+
+function text(value: string, node: unknown, refuse: (node: unknown, message: string) => never): string {
+  return /\p{Surrogate}/u.test(value)
+    ? refuse(node, 'half of a surrogate pair, which is no character')
+    : value;
+}
+
+function offsetOf(node: unknown): number {
+  const range = typeof node === 'object' && node !== null && 'range' in node ? node.range : undefined;
+  return Array.isArray(range) && typeof range[0] === 'number' ? range[0] : 0;
+}
+
+function offsetAt(document: Document, keys: Keys): number {
+  let node: unknown = document.contents;
+  let offset = 0;
+  for (const key of keys) {
+    if (isSeq(node)) {
+      node = node.items[Number(key)];
+      if (node === undefined) break;
+      offset = offsetOf(node);
+      continue;
+    }
+    if (!isMap(node)) break;
+    const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === String(key));
+    if (pair === undefined) break;
+    offset = offsetOf(pair.key);
+    node = pair.value;
+  }
+  return offset;
+}
