@@ -1,0 +1,30 @@
+/** The JSON Schema of secrets.yaml, for editors and CI: made from the schemas that the loader checks by. */
+import { toJsonSchema } from '@valibot/to-json-schema';
+import * as v from 'valibot';
+import { fileSchema } from '../src/config/schema.ts';
+import type { ProviderDescriptor } from '../src/providers/provider.ts';
+
+export const SCHEMA_FILE = 'schemas/secrets.schema.json';
+
+export async function configSchema(providers: readonly ProviderDescriptor[]): Promise<object> {
+  const stores = await Promise.all(
+    providers.map(async ({ kind, title, schema }) => {
+      const { entries } = (await schema()) as v.StrictObjectSchema<v.ObjectEntries, undefined>;
+      const settings = v.strictObject({ provider: v.literal(kind), ...entries });
+      return v.pipe(settings, v.title(title));
+    }),
+  );
+  const store = v.union(stores as unknown as readonly v.GenericSchema[]);
+  const { $schema, ...schema } = toJsonSchema(fileSchema(store), {
+    target: 'draft-2020-12',
+    definitions: { store },
+    // A rule that JSON Schema has no word for is the loader's alone.
+    errorMode: 'ignore',
+  });
+  return {
+    $schema,
+    title: 'secrets.yaml',
+    description: 'Which secrets a project needs and where they are. docs/configuration.md explains it.',
+    ...schema,
+  };
+}
