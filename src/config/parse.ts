@@ -64,8 +64,18 @@ class Reading {
 
   check<S extends v.GenericSchema>(schema: S, input: unknown, at: readonly string[]): v.InferOutput<S> {
     const result = v.safeParse(schema, input, { abortEarly: true });
-    if (result.success) return result.output;
+    if (result.success) {
+      const list = listAsMap(input, result.output, []);
+      if (list !== undefined)
+        this.refuse([...at, ...list], `${short([...at, ...list].join('.')) || 'the file'} must be a map`);
+      return result.output;
+    }
     const issue = innermost(result.issues[0]);
+    const list = (issue.path ?? []).findIndex((item) => item.type !== 'array' && Array.isArray(item.input));
+    if (list !== -1) {
+      const keys = [...at, ...(issue.path ?? []).slice(0, list).map(({ key }) => String(key))];
+      this.refuse(keys, `${short(keys.join('.')) || 'the file'} must be a map`);
+    }
     const path = (issue.path ?? []).map(({ key }) => String(key));
     const keys = [...at, ...path];
     const shown = keys.join('.');
@@ -82,7 +92,7 @@ class Reading {
           : `did you mean ${near}?`,
       );
     }
-    if (issue.type === 'strict_object' && issue.received === 'undefined')
+    if (issue.type.endsWith('_object') && issue.received === 'undefined')
       return this.refuse(keys, `${short(shown)} is missing`);
     const what = issue.type === 'regex' ? issue.message : expectation(issue);
     const quote =
@@ -93,6 +103,17 @@ class Reading {
       quote ? 'put it in quotes' : undefined,
     );
   }
+}
+
+/** Where a list was taken for a map: to the schema library each list is one, with the keys 0, 1 and so on. */
+function listAsMap(input: unknown, output: unknown, at: readonly string[]): readonly string[] | undefined {
+  if (typeof input !== 'object' || input === null) return undefined;
+  if (Array.isArray(input) && !Array.isArray(output)) return at;
+  for (const [key, value] of Object.entries(input)) {
+    const found = listAsMap(value, (output as Readonly<Record<string, unknown>>)[key], [...at, key]);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 type Issue = v.BaseIssue<unknown>;

@@ -3,7 +3,19 @@
  * aliases, merge keys, tags and directives are refused, with their line: they can make a short file huge, or put
  * what a line does somewhere else than where it is read.
  */
-import { CST, type Document, isMap, isScalar, isSeq, Lexer, LineCounter, parseDocument } from 'yaml';
+import {
+  CST,
+  type Document,
+  isMap,
+  isScalar,
+  isSeq,
+  Lexer,
+  LineCounter,
+  type Pair,
+  parseDocument,
+  type Scalar,
+  type YAMLMap,
+} from 'yaml';
 import { SecretsError } from '../core/errors.ts';
 
 export type Keys = readonly PropertyKey[];
@@ -158,6 +170,19 @@ function offsetOf(node: unknown): number {
   return Array.isArray(range) && typeof range[0] === 'number' ? range[0] : 0;
 }
 
+/** The pairs of a map by their keys: made once for a map, since every variable's line is asked for. */
+const pairsOf = new WeakMap<YAMLMap, ReadonlyMap<string, Pair>>();
+
+function pairOf(map: YAMLMap, key: string): Pair | undefined {
+  let pairs = pairsOf.get(map);
+  if (pairs === undefined) {
+    const named = map.items.filter((item) => isScalar(item.key));
+    pairs = new Map(named.map((item) => [String((item.key as Scalar).value), item]));
+    pairsOf.set(map, pairs);
+  }
+  return pairs.get(key);
+}
+
 function offsetAt(document: Document, keys: Keys): number {
   let node: unknown = document.contents;
   let offset = 0;
@@ -169,7 +194,7 @@ function offsetAt(document: Document, keys: Keys): number {
       continue;
     }
     if (!isMap(node)) break;
-    const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === String(key));
+    const pair = pairOf(node, String(key));
     if (pair === undefined) break;
     offset = offsetOf(pair.key);
     node = pair.value;

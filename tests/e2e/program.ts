@@ -28,6 +28,8 @@ export interface Place {
   readonly env: Readonly<Record<string, string>>;
   /** Runs a line of bash there. */
   sh(script: string, env?: Readonly<Record<string, string>>): Promise<Outcome>;
+  /** The same, killed with all that it started after `LIMIT_MS`: for input that must not make the program hang. */
+  within(script: string, env?: Readonly<Record<string, string>>): Promise<Outcome>;
   remove(): Promise<void>;
 }
 
@@ -60,24 +62,73 @@ export async function makePlace(): Promise<Place> {
     tmp,
     env,
     sh: (script, more = {}) => run('bash', ['-c', script], { cwd, env: { ...env, ...more } }),
+    within: (script, more = {}) =>
+      run('bash', ['-c', script], { cwd, env: { ...env, ...more }, limit: LIMIT_MS }),
     remove: () => rm(root, { recursive: true, force: true }),
   };
 }
 
-/** Runs a program with an empty stdin to its end; kills it after a minute. */
+/** No input, however hostile, may keep a command for longer. */
+export const LIMIT_MS = 5000;
+
+/**
+ * What is wrong with how a program ended that was given hostile input: a stack, a control character for the
+ * terminal, a line that is not one of its own, more than a screenful. Empty when nothing is.
+ */
+export function problemsOf({ stderr, code }: Outcome): readonly string[] {
+  const problems: string[] = [];
+  if (/^\s+at .*[:)]/m.test(stderr)) problems.push('a stack');
+  if (/\b(TypeError|RangeError|ReferenceError|SyntaxError|FATAL ERROR|node:internal|Unhandled)/.test(stderr))
+    problems.push('an error of the language');
+  // Unicode's controls, and what turns the direction of the text around, but for the ends of lines.
+  if (/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/.test(stderr))
+    problems.push('a control character on stderr');
+  if (
+    stderr !== '' &&
+    !stderr
+      .split('\n')
+      .slice(0, -1)
+      .every((line) => /^(secrets: |\{"error":|\(try )/.test(line))
+  )
+    problems.push('a line that is not the program’s own');
+  if (stderr.length > 20_000) problems.push(`${stderr.length} characters on stderr`);
+  if (code > 130 || (code >= 10 && code < 125)) problems.push(`exit code ${code}`);
+  return problems;
+}
+
+/** Runs a program with an empty stdin to its end; kills it after a minute, or with its children after `limit` ms. */
 export function run(
   file: string,
   args: readonly string[],
-  { cwd, env }: { readonly cwd: string; readonly env: Readonly<Record<string, string>> },
+  {
+    cwd,
+    env,
+    limit,
+  }: { readonly cwd: string; readonly env: Readonly<Record<string, string>>; readonly limit?: number },
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn(file, [...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000 });
+    const child = spawn(file, [...args], {
+      cwd,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: 60_000,
+      // A group of its own, so that its end is the end of all of it.
+      detached: limit !== undefined,
+    });
+    const timer =
+      limit === undefined
+        ? undefined
+        : setTimeout(() => {
+            reject(new Error(`${args.join(' ').slice(0, 200)} ran for more than ${limit} ms`));
+            if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+          }, limit);
     const out: Buffer[] = [];
     const err: Buffer[] = [];
     child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
     child.once('error', reject);
     child.once('close', (code, signal) => {
+      clearTimeout(timer);
       if (code === null) reject(new Error(`${args.join(' ')} was ended by ${signal}`));
       else resolve({ stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString(), code });
     });
