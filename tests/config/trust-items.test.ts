@@ -1,0 +1,106 @@
+/** Every setting of every provider either needs trust, or stands here with the reason why it does not. */
+import * as v from 'valibot';
+import { providers } from '../../src/providers/registry.ts';
+import type { ProviderDescriptor, StoreSettings } from '../../src/providers/provider.ts';
+import { trustItemsFor } from '../../src/providers/trust.ts';
+
+const SAME_SERVER = 'chooses among what is on the server that the user chose';
+/**
+ * Settings that can't send a credential, or what the user writes, to a place that the user did not choose, nor use a
+ * credential for something else.
+ */
+const HARMLESS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  local: {
+    names: 'shows names of files',
+    'key.method': 'all methods keep the key with the user',
+  },
+  aws: {
+    region: 'its form admits AWS’s own regions alone',
+    profile: 'one of the user’s own',
+    prefix: SAME_SERVER,
+  },
+  vault: {
+    mount: SAME_SERVER,
+    'kv-version': SAME_SERVER,
+    namespace: SAME_SERVER,
+    'auth.method': SAME_SERVER,
+    'auth.mount': SAME_SERVER,
+    'auth.role': SAME_SERVER,
+    'auth.role-id': SAME_SERVER,
+    'auth.username': SAME_SERVER,
+    'auth.wrapped': 'a way to read the user’s own token',
+  },
+};
+
+/** The settings of a schema by their dotted names, each with a value of its kind. */
+function leavesOf(
+  schema: unknown,
+  at: readonly string[] = [],
+): readonly { readonly name: string; readonly settings: StoreSettings }[] {
+  const { entries, wrapped, type, options } = schema as {
+    readonly entries?: Readonly<Record<string, unknown>>;
+    readonly wrapped?: unknown;
+    readonly type: string;
+    readonly options?: readonly unknown[];
+  };
+  if (wrapped !== undefined) return leavesOf(wrapped, at);
+  if (entries !== undefined)
+    return Object.entries(entries).flatMap(([key, inner]) => leavesOf(inner, [...at, key]));
+  const objects = (options ?? []).filter((option) => typeof option === 'object');
+  if (objects.length > 0) return objects.flatMap((option) => leavesOf(option, at));
+  const value = type === 'array' ? ['x'] : type === 'boolean' ? true : type === 'number' ? 1 : 'x';
+  const settings = at.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as StoreSettings;
+  return [{ name: at.join('.'), settings }];
+}
+
+describe.each(providers.map((provider) => ({ kind: provider.kind, provider })))(
+  '$kind',
+  ({ kind, provider }) => {
+    test('every setting needs trust or is known to be harmless', async () => {
+      const leaves = leavesOf(await provider.schema());
+      expect(leaves.length).toBeGreaterThan(0);
+      const harmless = Object.keys(HARMLESS[kind] ?? {});
+      const open = leaves
+        .filter(({ settings }) => provider.trustItems(settings).length === 0)
+        .map(({ name }) => name);
+      expect(open.toSorted()).toEqual(harmless.toSorted());
+    });
+
+    test('a line that needs trust names its setting, its value and what it means', async () => {
+      for (const { name, settings } of leavesOf(await provider.schema())) {
+        for (const { setting, value, effect } of provider.trustItems(settings)) {
+          expect(setting).toBe(name);
+          expect(value).not.toBe('');
+          expect(effect).toMatch(/^[a-z].{15,}[^.]$/);
+        }
+      }
+    });
+  },
+);
+
+test('a new kind of provider says what needs trust in one place', () => {
+  const plugin = {
+    trustItems: trustItemsFor({
+      command: 'this program is run',
+      'env.names': 'these variables are given to it',
+    }),
+  } satisfies Partial<ProviderDescriptor>;
+  expect(plugin.trustItems({ command: 'x', env: { names: ['A'] }, other: 1 })).toEqual([
+    { setting: 'command', value: 'x', effect: 'this program is run' },
+    { setting: 'env.names', value: '["A"]', effect: 'these variables are given to it' },
+  ]);
+  expect(plugin.trustItems({ env: ['names'] })).toEqual([]);
+  expect(plugin.trustItems({ env: 'x' })).toEqual([]);
+});
+
+test('the walk over a schema finds what is in it', () => {
+  const schema = v.strictObject({
+    a: v.optional(v.pipe(v.string(), v.nonEmpty())),
+    b: v.optional(v.strictObject({ c: v.array(v.string()), d: v.boolean() })),
+  });
+  expect(leavesOf(schema)).toEqual([
+    { name: 'a', settings: { a: 'x' } },
+    { name: 'b.c', settings: { b: { c: ['x'] } } },
+    { name: 'b.d', settings: { b: { d: true } } },
+  ]);
+});
