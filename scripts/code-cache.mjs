@@ -4,7 +4,7 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -44,12 +44,17 @@ export async function makeCodeCache(root) {
     ['exec --no-redact -e A=a/b -- true'],
     ['exec --redact -e A=a/b -- true'],
     ['env -e A=a/b'],
+    ['env --config project.yaml'],
     ['--help'],
     ['--version'],
   ];
   try {
     await mkdir(cache, { recursive: true });
     await run(root, ['put', 'a/b'], 'value', env, work);
+    await writeFile(
+      join(work, 'project.yaml'),
+      'stores:\n  team: { provider: vault, mount: kv }\nenv:\n  A: local://a/b\n  B: { ref: a/b, as: file }\n  C: text\n',
+    );
     for (const [index, [words, input]] of runs.entries()) {
       const out = join(work, `run-${index}`);
       await mkdir(out);
