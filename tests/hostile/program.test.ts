@@ -1,0 +1,332 @@
+/** Hostile input to the built program as a whole process: five seconds at most, no stack, no control characters. */
+import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { makePlace, type Place, problemsOf } from '../e2e/program.ts';
+import { documents } from './documents.ts';
+import { type Listener, startListener } from './listener.ts';
+
+/** What a terminal obeys, or a reader is misled by; the ends of lines and tabs between columns aside. */
+const UNSAFE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
+
+let place: Place;
+beforeEach(async () => {
+  place = await makePlace();
+});
+afterEach(() => place.remove());
+
+describe('a secrets.yaml', () => {
+  test.each(documents)('$title', async ({ bytes, refused }) => {
+    await writeFile(join(place.cwd, 'secrets.yaml'), bytes);
+    for (const line of ['stores --json', 'exec -- sh -c "echo started"']) {
+      const outcome = await place.within(`secrets ${line}`);
+      expect(problemsOf(outcome)).toEqual([]);
+      const exec = line.startsWith('exec');
+      expect(outcome.code).toBe(refused === undefined ? 0 : exec ? 125 : 2);
+      if (refused !== undefined) expect(outcome.stderr.replace(/; .*$/m, '').trimEnd()).toMatch(refused);
+      if (exec) expect(outcome.stdout).toBe(refused === undefined ? 'started\n' : '');
+    }
+    expect(existsSync(join(place.cwd, 'ran'))).toBe(false);
+  });
+});
+
+describe('a command line', () => {
+  test.each<[string, number | RegExp, string]>([
+    ['a name with an escape sequence', 2, "get $'a\\e[31mb'"],
+    ['a name with an encoded one', 2, "get 'a%1b%5b31mb'"],
+    ['a name with a C1 control', 2, "get $'a\\u009b31mb'"],
+    ['a name with a NUL', 2, 'get a%00b'],
+    ['a name with half a surrogate pair', 2, 'get a%ed%a0%80'],
+    ['a name that is not UTF-8', 3, "get $'a\\xff\\xfe'"],
+    ['a name that climbs', 2, 'get local://../../etc/passwd'],
+    ['a name that climbs by its escapes', 2, 'get local://%2e%2e/%2e%2e/etc/passwd'],
+    ['a name with a file’s path', 2, 'get /etc/passwd'],
+    ['a name of 120 kB', 2, 'get "$(head -c 120000 /dev/zero | tr "\\0" a)"'],
+    ['a key of 120 kB', 2, 'get "a#$(head -c 120000 /dev/zero | tr "\\0" k)"'],
+    ['__proto__ as a name', 3, 'get __proto__'],
+    ['__proto__ as a store', 2, 'get __proto__://a'],
+    ['constructor as a store', 2, 'get constructor://a'],
+    ['__proto__ as --store', 2, 'get a --store __proto__'],
+    ['toString as --store', 2, 'get a --store toString'],
+    ['an escape sequence as --store', 2, "get a --store $'\\e[31m'"],
+    ['__proto__ as a profile', 2, 'get a --profile __proto__'],
+    ['an escape sequence as a profile', 2, "get a --profile $'\\e]0;x\\a'"],
+    ['an unknown option with an escape sequence', 2, "get a --$'\\e[31m'"],
+    ['an unknown command with an escape sequence', 2, "$'\\e[31mget' a"],
+    ['an unknown command of 120 kB', 2, '"$(head -c 120000 /dev/zero | tr "\\0" c)"'],
+    ['__proto__ as a command', 2, '__proto__'],
+    ['__proto__ as a shell', 2, 'completion __proto__'],
+    ['constructor as a format', 2, 'env --format constructor'],
+    ['__proto__ as a variable', 125, 'exec -e __proto__=a -- true'],
+    ['a variable with a line in it', 125, "exec -e $'A\\nB=a' -- true"],
+    ['a variable of 120 kB', 125, 'exec -e "$(head -c 120000 /dev/zero | tr "\\0" A)=a" -- true'],
+    ['a program with an escape sequence in its name', 127, "exec -- $'\\e[31m'"],
+    ['a timeout of no time', 2, 'get a --timeout -1s'],
+    ['a timeout without end', 2, 'get a --timeout 1e999h'],
+    ['a timeout of ages', /^[23]$/, 'get a --timeout 99999999999999h'],
+    ['a random value without end', 2, 'generate alnum:99999999999'],
+    ['a folder as the configuration', 2, 'get a --config .'],
+    ['a device as the configuration', 2, 'get a --config /dev/zero'],
+    ['another', 2, 'get a --config /dev/stdin'],
+    ['a configuration with an escape sequence', 2, "get a --config $'x\\e[31m.yaml'"],
+    ['a file of the kernel as the configuration', 2, 'get a --config /proc/self/environ'],
+    ['a file that must not be shown', 2, 'get a --config /etc/passwd'],
+    ['trust of a device', 2, 'trust /dev/zero'],
+    ['trust taken from nothing', 3, "trust --revoke $'\\e[31m'"],
+  ])('%s', async (_, code, line) => {
+    for (const json of ['', ' --json']) {
+      // Behind exec's -- it would be the program's.
+      const words = json === '' || line.startsWith('exec') ? line : `${line}${json}`;
+      const outcome = await place.within(`secrets ${words}`);
+      expect({ ...outcome, problems: problemsOf(outcome) }).toMatchObject({ problems: [], stdout: '' });
+      expect(String(outcome.code)).toMatch(typeof code === 'number' ? new RegExp(`^${code}$`) : code);
+      expect(outcome.stderr).not.toContain('root:');
+    }
+  });
+
+  test('a pipe as the configuration does not wait for a writer', async () => {
+    const outcome = await place.within('mkfifo secrets.yaml; secrets get a');
+    expect(problemsOf(outcome)).toEqual([]);
+    expect(outcome).toMatchObject({ code: 2, stderr: expect.stringContaining('is not a file') as string });
+  });
+
+  test('a folder with an escape sequence in its name does not get to the terminal', async () => {
+    const outcome = await place.within(
+      "mkdir $'e\\e[31m\\u202e'; cd $'e\\e[31m\\u202e'; echo 'x: 1' > secrets.yaml; secrets get a",
+    );
+    expect(problemsOf(outcome)).toEqual([]);
+    expect(outcome).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('e\\u001b[31m\\u202e/secrets.yaml:1:') as string,
+    });
+  });
+
+  test.each([
+    // The shell that starts the program complains as well.
+    [
+      'a working directory that is gone',
+      'mkdir gone; cd gone; rmdir ../gone; secrets list 2>&1 | grep -v getcwd >&2',
+    ],
+    ['no HOME', 'unset HOME; secrets stores'],
+    ['a HOME that is not there', 'HOME=/nonexistent/x secrets stores'],
+    ['a HOME that is a device', 'HOME=/dev/null secrets stores'],
+    ['a relative HOME', 'HOME=. secrets stores'],
+    ['settings in a device', 'XDG_CONFIG_HOME=/dev/null secrets stores'],
+    [
+      'trust in a device',
+      'echo "stores: {v: {provider: vault, address: \'https://x\'}}" > secrets.yaml; XDG_STATE_HOME=/dev/null secrets trust --yes',
+    ],
+    ['a profile of the environment', "SECRETS_PROFILE=$'\\e[31m' secrets stores"],
+    ['a hash of the environment', "SECRETS_TRUSTED=$'\\e[31m' secrets stores"],
+  ])('%s', async (_, script) => {
+    expect(problemsOf(await place.within(script))).toEqual([]);
+  });
+});
+
+describe('a JSON secret', () => {
+  const SECRET =
+    '{"__proto__":{"polluted":"yes"},"constructor":{"prototype":{"polluted":"yes"}},"plain":"v"}';
+
+  test('with __proto__ in it is kept, selected from, changed and given to programs as any other', async () => {
+    const read = (line: string) => place.within(`printf '%s' '${SECRET}' | secrets put --quiet j; ${line}`);
+    expect((await read('secrets get j')).stdout).toBe(SECRET);
+    expect((await read('secrets get j#__proto__')).stdout).toBe('{"polluted":"yes"}');
+    expect((await read('secrets get j#/__proto__/polluted')).stdout).toBe('yes');
+    expect((await read('secrets get j#polluted')).code).toBe(3);
+    expect((await read('secrets get j#/plain/length')).code).toBe(3);
+    expect((await read('secrets get j#toString')).code).toBe(3);
+    expect(
+      (await read('secrets exec --from j -- sh -c \'printf "%s %s" "$__PROTO__" "$PLAIN"\'')).stdout,
+    ).toBe('{"polluted":"yes"} v');
+    const changed = await read('printf new | secrets put --quiet j#__proto__; secrets get j');
+    expect(changed.stdout).toBe(SECRET.replace('{"polluted":"yes"},"c', '"new","c'));
+  });
+
+  test.each('dotenv shell fish powershell json yaml docker github gitlab kubernetes tfvars'.split(' '))(
+    'with __proto__ in it, as %s',
+    async (format) => {
+      const outcome = await place.within(
+        `printf '%s' '${SECRET}' | secrets put --quiet j; secrets env --from j --format ${format}`,
+      );
+      expect(problemsOf(outcome)).toEqual([]);
+      expect(outcome.code).toBe(0);
+      expect(outcome.stdout).toContain('__PROTO__');
+    },
+  );
+
+  test.each([
+    ['lists nested 400,000 deep', "head -c 400000 /dev/zero | tr '\\0' '['"],
+    [
+      'closed lists nested 200,000 deep',
+      "{ head -c 200000 /dev/zero | tr '\\0' '['; head -c 200000 /dev/zero | tr '\\0' ']'; }",
+    ],
+    ['a key of 500 kB', `{ printf '{"'; head -c 500000 /dev/zero | tr '\\0' 'k'; printf '":"v"}'; }`],
+    ['a key with an escape sequence', `printf '{"a\\\\u001b[31m":"v","\\\\u009b":"w","\\\\u202e":"x"}'`],
+    [
+      '50,000 keys',
+      `node -e 'process.stdout.write(JSON.stringify(Object.fromEntries(Array.from({ length: 50000 }, (_, i) => ["k" + i, i]))))'`,
+    ],
+    ['keys that become one variable', `printf '{"a-b":1,"a_b":2,"a.b":3}'`],
+  ])('with %s gets a value or a line', async (_, write) => {
+    const { code } = await place.within(`${write} | secrets put --quiet j`, {
+      PATH: `${place.env['PATH'] ?? ''}`,
+    });
+    expect([0, 2]).toContain(code);
+    for (const line of [
+      'get j#nope',
+      'get j#/0/0/0',
+      'exec --from j -- true',
+      'env --from j',
+      'put j#more <<< x',
+    ]) {
+      const outcome = await place.within(`secrets ${line}`);
+      expect({ line, problems: problemsOf(outcome) }).toEqual({ line, problems: [] });
+      expect(outcome.stdout).not.toMatch(UNSAFE);
+    }
+  });
+});
+
+/** What a Vault that means harm answers. */
+const ANSWERS: readonly { readonly title: string; readonly status?: number; readonly body: string }[] = [
+  {
+    title: 'an error with escape sequences',
+    status: 400,
+    body: JSON.stringify({ errors: ['\u001b[2J\u001b]0;owned\u0007 \u009b31m \u202e'] }),
+  },
+  { title: 'a warning with escape sequences', body: JSON.stringify({ warnings: ['\u001b[2J'], data: null }) },
+  { title: 'an error of 10 MB', status: 500, body: JSON.stringify({ errors: ['e'.repeat(10_000_000)] }) },
+  {
+    title: 'errors without end',
+    status: 400,
+    body: JSON.stringify({ errors: Array.from({ length: 100_000 }, () => 'no') }),
+  },
+  { title: 'no JSON', body: '<html>\u001b[31m' },
+  { title: 'no JSON as an error', status: 502, body: '<html>\u001b[31m' },
+  { title: 'nothing', body: '' },
+  { title: 'null', body: 'null' },
+  { title: 'a number', body: '1e999' },
+  { title: 'lists nested 1,000,000 deep', body: '['.repeat(1_000_000) },
+  {
+    title: 'closed lists nested 100,000 deep',
+    body: `{"data":${'['.repeat(100_000)}${']'.repeat(100_000)}}`,
+  },
+  {
+    title: 'data of the wrong types',
+    body: JSON.stringify({ data: { keys: { a: 1 }, data: ['x'], metadata: 'x', versions: [], options: 7 } }),
+  },
+  { title: 'keys of the wrong types', body: JSON.stringify({ data: { keys: [null, 1, {}, ['a'], true] } }) },
+  {
+    title: 'names with escape sequences',
+    body: JSON.stringify({
+      data: {
+        keys: ['a\u001b[31m', 'b\u009b2J', 'c\u202ed', 'e\nf', '../../etc/passwd', '__proto__', '\ud800'],
+      },
+    }),
+  },
+  { title: 'a name of 10 MB', body: JSON.stringify({ data: { keys: ['n'.repeat(10_000_000)] } }) },
+  { title: 'folders in folders without end', body: JSON.stringify({ data: { keys: ['deeper/'] } }) },
+  { title: 'the folder itself', body: JSON.stringify({ data: { keys: ['/', './', '../', ''] } }) },
+  {
+    title: 'a secret with __proto__ in it',
+    body: '{"data":{"data":{"__proto__":{"polluted":1},"value":"v"},"metadata":{"version":1,"__proto__":{"x":1},"custom_metadata":{"__proto__":"x","l\\u001b[31m":"\\u009b"}},"versions":{"__proto__":{},"1":{}},"keys":["__proto__"]}}',
+  },
+];
+
+describe('a server that answers with', () => {
+  let listener: Listener;
+  let answer: { readonly status: number; readonly body: string } = { status: 200, body: '' };
+  beforeAll(async () => {
+    listener = await startListener(() => answer);
+  });
+  afterAll(() => listener.stop());
+
+  test.each(ANSWERS)(
+    '$title',
+    async ({ status = 200, body }) => {
+      answer = { status, body };
+      const env = { VAULT_ADDR: listener.url, VAULT_TOKEN: 'canary-token' };
+      for (const line of [
+        'get vault://a',
+        'get vault://a --metadata',
+        'list vault://',
+        'list vault:// --long',
+        'history vault://a',
+        'put vault://a <<< v',
+        'doctor vault',
+        'stores --check',
+        'exec --from vault://a -- true',
+      ]) {
+        const before = listener.connections();
+        const outcome = await place.within(
+          `secrets ${line.replace(/( <<<| --from|$)/, ' --timeout 2s$1')}`,
+          env,
+        );
+        expect({ line, problems: problemsOf(outcome) }).toEqual({ line, problems: [] });
+        // `get` gives a value byte for byte, and JSON is tested with the rest of it.
+        if (!line.startsWith('get')) expect(outcome.stdout).not.toMatch(UNSAFE);
+        expect(outcome.stdout + outcome.stderr).not.toContain('canary-token');
+        if (!line.startsWith('stores')) expect(listener.connections()).toBeGreaterThan(before);
+      }
+    },
+    120_000,
+  );
+
+  test('names with escape sequences: --json is the same document without them', async () => {
+    answer = { status: 200, body: JSON.stringify({ data: { keys: ['b\u009b2J', 'c\u202ed'] } }) };
+    const { stdout } = await place.within('secrets list vault:// --json --timeout 2s', {
+      VAULT_ADDR: listener.url,
+      VAULT_TOKEN: 'canary-token',
+    });
+    expect(stdout).not.toMatch(UNSAFE);
+    const names = stdout
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => (JSON.parse(line) as { name: string }).name);
+    expect(names.every((name) => ['b\u009b2J', 'c\u202ed'].includes(name))).toBe(true);
+  });
+});
+
+describe('.env files, for init', () => {
+  test.each([
+    ['names with escape sequences', 'A\u001b[31m=x\nB=y\n'],
+    ['names that change what programs run', 'NODE_OPTIONS=-r ./x\nPATH=/x\nB=y\n'],
+    ['JavaScript’s own names', '__proto__=x\nconstructor=y\nprototype=z\nB=y\n'],
+    ['a name of 100 kB', `${'A'.repeat(100_000)}=x\nB=y\n`],
+    ['text for YAML', 'A: b\n"]: {=x\nB=y\n'],
+    ['no text', '\0\u0001\xff\nB=y\n'],
+    ['quotes without end', `${'A="'.repeat(20_000)}\n`],
+  ])('%s', async (_, content) => {
+    await writeFile(join(place.cwd, '.env'), content);
+    const outcome = await place.within('secrets init && cat secrets.yaml && secrets stores');
+    expect(problemsOf(outcome)).toEqual([]);
+    expect(outcome.code).toBe(0);
+    expect(outcome.stdout).not.toMatch(/NODE_OPTIONS:|PATH:|__proto__|: x|: y/);
+    expect(outcome.stdout).not.toMatch(UNSAFE);
+    // What it wrote is read without complaint.
+    expect((await place.within('secrets stores')).stderr).toBe('');
+  });
+
+  test.each([
+    ['a folder', 'mkdir .env'],
+    ['a device', 'ln -s /dev/zero .env'],
+    ['a pipe', 'mkfifo .env'],
+    ['10 MB', "head -c 10000000 /dev/zero | tr '\\0' A > .env"],
+    ['a link to nothing', 'ln -s nowhere .env'],
+  ])('that are %s are passed over', async (_, script) => {
+    const outcome = await place.within(`${script}; secrets init`);
+    expect(problemsOf(outcome)).toEqual([]);
+    expect(outcome).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/\.env is passed over/) as string,
+    });
+  });
+
+  test('in a folder whose name has an escape sequence', async () => {
+    await mkdir(join(place.cwd, 'x\u001b[31m: {"'));
+    await writeFile(join(place.cwd, 'x\u001b[31m: {"', '.env'), 'A=b\n');
+    const outcome = await place.within('cd x*; secrets init; cat secrets.yaml; secrets env');
+    expect(outcome.stdout).toContain('A: local://x-31m-env#A');
+    expect(outcome.stdout).not.toMatch(UNSAFE);
+    expect(problemsOf(outcome)).toEqual([]);
+  });
+});
