@@ -3,9 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { commands } from '../../src/commands/index.ts';
 import { EXIT_CODES } from '../../src/core/errors.ts';
-import { providers } from '../../src/providers/registry.ts';
 import { makePlace, type Place, ROOT } from '../e2e/program.ts';
 
 /** Every documented code, provoked through the built program on the local store. */
@@ -87,10 +85,6 @@ describe('exit codes', () => {
   });
 });
 
-/** 6 and 8 need a store that is elsewhere, and a file that is not trusted: they wait for those parts. */
-const testWithVault = providers.some(({ kind }) => kind === 'vault') ? test : test.skip;
-const testWithTrust = commands.some(({ name }) => name === 'trust') ? testWithVault : test.skip;
-
 describe('exit codes of stores elsewhere', () => {
   let place: Place;
   let server: Server;
@@ -107,7 +101,7 @@ describe('exit codes of stores elsewhere', () => {
   });
   const url = (): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
-  testWithVault('6: the backend is down, within --timeout', async () => {
+  test('6: the backend is down, within --timeout', async () => {
     const env = { VAULT_ADDR: url(), VAULT_TOKEN: 'none' };
     const { code, stderr } = await place.sh('secrets get vault://a --timeout 2s', env);
     expect({ code, stderr }).toEqual({
@@ -116,9 +110,44 @@ describe('exit codes of stores elsewhere', () => {
     });
   });
 
-  testWithTrust('8: a secrets.yaml that was not trusted', async () => {
+  test('8: a secrets.yaml that was not trusted', async () => {
     const yaml = `stores: { team: { provider: vault, address: "${url()}" } }`;
     const { code, stderr } = await place.sh(`echo '${yaml}' > secrets.yaml; secrets get team://a`);
-    expect({ code, stderr }).toEqual({ code: 8, stderr: expect.stringContaining('trust') as string });
+    expect({ code, stderr }).toEqual({
+      code: 8,
+      stderr: expect.stringMatching(
+        /^secrets: team:\/\/a: the store team is not used, .*; secrets trust/,
+      ) as string,
+    });
+    const trusted = await place.sh('secrets get team://a --trust --timeout 2s', { VAULT_TOKEN: 'none' });
+    expect(trusted.code).toBe(6);
+  });
+
+  test('8: a variable of it that changes what programs run; 125 for exec', async () => {
+    const env = { XDG_STATE_HOME: place.tmp };
+    await place.sh("echo 'env: { LD_PRELOAD: ./x.so }' > secrets.yaml");
+    expect((await place.sh('secrets env', env)).code).toBe(8);
+    expect((await place.sh('secrets exec -- true', env)).code).toBe(125);
+    expect((await place.sh('secrets env --trust', env)).code).toBe(0);
+  });
+
+  test('8 for several references into a store that is not trusted, 1 for a mixture', async () => {
+    await place.sh(`echo 'stores: { team: { provider: vault, address: "${url()}" } }' > secrets.yaml`);
+    const { code, stderr } = await place.sh('secrets get team://a team://b local://c');
+    expect(code).toBe(1);
+    expect(stderr.match(/the store team is not used/g)).toHaveLength(2);
+    expect((await place.sh('secrets get team://a team://b')).code).toBe(8);
+  });
+
+  test('2: a profile that does not exist, a configuration that is wrong or not there', async () => {
+    await place.sh("echo 'profiles: { prod: {} }' > secrets.yaml");
+    expect((await place.sh('secrets get a --profile prd')).code).toBe(2);
+    expect((await place.sh('secrets get a --config nope.yaml')).code).toBe(2);
+    await place.sh("echo 'envs: {}' > secrets.yaml");
+    expect((await place.sh('secrets get a')).code).toBe(2);
+  });
+
+  test('5: init where there is a secrets.yaml', async () => {
+    expect((await place.sh('echo > secrets.yaml; secrets init')).code).toBe(5);
   });
 });

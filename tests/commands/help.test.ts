@@ -103,7 +103,7 @@ describe('--help', () => {
 
 describe('the specs', () => {
   // These only change what a shell or a file of the user's own sees.
-  const WRITERS = ['put', 'delete', 'restore', 'purge', 'stores rekey'];
+  const WRITERS = ['put', 'delete', 'restore', 'purge', 'stores rekey', 'init', 'trust'];
   test.each(WRITERS)('%s has --dry-run', (title) => {
     const found = all.find((entry) => entry.title === title);
     expect(found?.spec.options?.map(({ flags }) => flags)).toContain('--dry-run');
