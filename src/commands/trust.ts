@@ -2,7 +2,16 @@ import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Config, ProjectFile, TrustLine } from '../config/config.ts';
 import { findUpward, readNamed } from '../config/find.ts';
-import { findPin, lineText, listPins, type Pin, removePin, sha256, writePin } from '../config/trust.ts';
+import {
+  covers,
+  findPin,
+  lineText,
+  listPins,
+  type Pin,
+  removePin,
+  sha256,
+  writePin,
+} from '../config/trust.ts';
 import { SecretsError } from '../core/errors.ts';
 import { tell } from '../output/outcome.ts';
 import { asciiText, singleLine } from '../output/sanitize.ts';
@@ -37,7 +46,7 @@ export async function run(session: Session, { args, options }: Invocation<TrustO
     );
   }
   const pin = findPin(session.world, project.realPath);
-  if (pin?.sha256 === project.sha256) {
+  if (covers(pin, project.sha256, project.lines)) {
     await show(session, project, pin, options);
     return report(session, project, 'trusted-already', `${project.path}: is trusted already`, options);
   }
@@ -73,9 +82,10 @@ async function show(
 ): Promise<void> {
   if (options.json === true) return;
   const known = new Set(pin?.lines);
-  const changed = pin !== undefined && pin.sha256 !== sha256;
+  const changed = pin !== undefined && !covers(pin, sha256, lines);
+  const how = pin?.sha256 === sha256 ? 'wants more than you trusted' : 'has changed since you trusted it';
   const text = [
-    `${singleLine(path)}${changed ? ' has changed since you trusted it' : ''}`,
+    `${singleLine(path)}${changed ? ` ${how}` : ''}`,
     ...lines.flatMap((line) => [
       `  line ${line.line}: ${asciiText(line.setting)}: ${asciiText(line.value)}${changed && !known.has(lineText(line)) ? '  (new)' : ''}`,
       `    ${line.effect}`,

@@ -120,7 +120,11 @@ export function readNamed(path: string): ReadFile {
 
 /** Reads the user's own file. @throws SecretsError Policy for one that others can change */
 export function readUserFile(world: World, path: string): ReadFile | undefined {
-  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
+  try {
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
+  } catch (thrown) {
+    throw fileError(thrown, 'cannot look for your settings', path);
+  }
   return readFile(path, (uid, mode) => {
     if (isForeign(world, uid) || (mode & 0o022) !== 0)
       throw new SecretsError('Policy', `${path}: others can change it`, {

@@ -51,7 +51,7 @@ export async function loadConfig(world: World, options: ConfigOptions): Promise<
     defaultStore: joinDefault(layers, stores),
     stores,
     env: layers.length === 0 ? new Map<string, EnvEntry>() : await joinVariables(world, layers, project),
-    warnings: found.warning === undefined ? [] : [found.warning],
+    warnings: [...(found.warning === undefined ? [] : [found.warning]), ...otherHash(world, project)],
   };
 }
 
@@ -97,13 +97,20 @@ async function judge(
     .toSorted((a, b) => a.line - b.line);
   // Few files need trust; the others need neither a hash nor the record.
   if (lines.length === 0) return { path, realPath, sha256: '', lines, trusted: true };
-  const { findPin, sha256 } = await import('./trust.ts');
+  const { covers, findPin, sha256 } = await import('./trust.ts');
   const hash = sha256(bytes);
   const trusted =
     trustFlag ||
     world.env['SECRETS_TRUSTED']?.trim().toLowerCase() === hash ||
-    findPin(world, realPath)?.sha256 === hash;
+    covers(findPin(world, realPath), hash, lines);
   return { path, realPath, sha256: hash, lines, trusted };
+}
+
+/** A hash of another content is most likely one that was not renewed. */
+function otherHash(world: World, project: ProjectFile | undefined): readonly string[] {
+  const given = world.env['SECRETS_TRUSTED'] ?? '';
+  if (given === '' || project === undefined || project.trusted) return [];
+  return [`SECRETS_TRUSTED is not the hash of ${project.path} as it is now`];
 }
 
 function linesOf(parsed: ParsedConfig, layers: readonly Layer[]): readonly TrustLine[] {

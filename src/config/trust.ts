@@ -55,6 +55,16 @@ export function findPin(world: World, realPath: string): Pin | undefined {
   return pin?.path === realPath ? pin : undefined;
 }
 
+/**
+ * Whether a record is for this content, and for all that it asks for by now: a newer version of this program, or a new
+ * store of the user's own, may know more lines of the same content that need trust.
+ */
+export function covers(pin: Pin | undefined, hash: string, lines: readonly TrustLine[]): boolean {
+  if (pin?.sha256 !== hash) return false;
+  const accepted = new Set(pin.lines);
+  return lines.every((line) => accepted.has(lineText(line)));
+}
+
 /** Every record, by path. @throws SecretsError Denied */
 export function listPins(world: World): readonly Pin[] {
   const folder = folderOf(world);

@@ -62,6 +62,24 @@ test('without a terminal it shows the lines and refuses; --yes accepts them', as
   expect((await place.sh('secrets trust')).stdout).toContain('has changed since you trusted it');
 });
 
+test('stores, doctor and list say what is not trusted, and go on with the rest', async () => {
+  await place.sh('printf v | secrets put --quiet own');
+  expect((await place.sh('secrets stores')).stdout).toMatch(/^team\tvault\tproject\tnot trusted$/m);
+  const check = await place.sh('secrets stores --check');
+  expect(check).toMatchObject({
+    code: 7,
+    stdout: expect.stringMatching(/^team\t.*the store team is not used/m) as string,
+  });
+  const doctor = await place.sh('secrets doctor local');
+  expect(doctor).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/warn trust .*2 settings.*stores\.team\.address in line 4/) as string,
+  });
+  await writeFile(file, `default: local\n${YAML}`);
+  const list = await place.sh('secrets list local://; secrets list --all-stores');
+  expect(list).toMatchObject({ code: 8, stdout: expect.stringMatching(/^own\n/) as string });
+});
+
 test('in CI, SECRETS_TRUSTED or --trust', async () => {
   const line = 'secrets exec -- sh -c \'printf %s "$NODE_OPTIONS"\'';
   expect((await place.sh(line)).code).toBe(125);

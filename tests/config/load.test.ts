@@ -64,6 +64,29 @@ describe('the search', () => {
     });
   });
 
+  (ROOT ? test : test.skip)(
+    'as another user, in a folder and with a HOME that are not theirs (needs root)',
+    () => {
+      machine.write('open/secrets.yaml', 'env: { A: mine }\n');
+      for (const folder of ['.', 'open']) chmodSync(join(machine.root, folder), 0o755);
+      const run = (home: string): { status: number | null; stdout: string; stderr: string } =>
+        spawnSync(process.execPath, [join(CHECKOUT, 'bin/secrets'), 'env', '--format', 'json'], {
+          cwd: join(machine.root, 'open'),
+          uid: 12_345,
+          env: { HOME: home },
+          encoding: 'utf8',
+        });
+      const elsewhere = run('/nonexistent');
+      expect(elsewhere.stdout.replaceAll(/\s/g, '')).toBe('{}');
+      expect(elsewhere.stderr).toMatch(/^secrets: warning: .*open\/secrets\.yaml is not read/);
+      chmodSync(machine.home, 0o700);
+      expect(run(machine.home)).toMatchObject({
+        status: 4,
+        stderr: message(/^secrets: cannot look for your settings: permission denied/),
+      });
+    },
+  );
+
   (ROOT ? test : test.skip)('does not take a file of another user (needs root)', async () => {
     chownSync(machine.write('home/p/q/secrets.yaml', 'env: { A: theirs }\n'), 12_345, 12_345);
     machine.write('home/p/secrets.yaml', 'env: { A: ours }\n');

@@ -94,6 +94,10 @@ test('SECRETS_TRUSTED does so for this content alone', async () => {
   expect(await isTrusted({ env: { SECRETS_TRUSTED: hash(YAML).toUpperCase() } })).toBe(true);
   for (const value of ['', '1', 'true', hash(YAML).slice(1), hash(`${YAML}\n`)])
     expect(await isTrusted({ env: { SECRETS_TRUSTED: value } })).toBe(false);
+  expect((await load({ env: { SECRETS_TRUSTED: 'other' } })).warnings).toEqual([
+    `SECRETS_TRUSTED is not the hash of ${path} as it is now`,
+  ]);
+  expect((await load({ env })).warnings).toEqual([]);
   machine.write('home/p/secrets.yaml', `${YAML}\n`);
   expect(await isTrusted({ env })).toBe(false);
 });
@@ -146,9 +150,22 @@ describe('a pin', () => {
   test('follows XDG_STATE_HOME, as the user’s own environment says it', async () => {
     const env = { XDG_STATE_HOME: join(machine.root, 'state') };
     const { project } = await load({ env });
-    writePin(machine.world('home/p', { env }), path, project?.sha256 ?? '', []);
+    writePin(machine.world('home/p', { env }), path, project?.sha256 ?? '', project?.lines ?? []);
     expect(await isTrusted({ env })).toBe(true);
     expect(await isTrusted()).toBe(false);
+  });
+
+  test('is for the lines that were shown: more of them in the same content ask again', async () => {
+    machine.write('home/p/secrets.yaml', `${YAML}  B: x\n`);
+    await pin();
+    expect(await isTrusted()).toBe(true);
+    // By now the user has a store of their own whose place the project's would take.
+    machine.write('home/.config/secrets/secrets.yaml', 'stores: { plain: { provider: aws } }\n');
+    const { stores, project } = await load();
+    expect(project?.trusted).toBe(false);
+    expect(stores.get('plain')?.untrusted).toMatchObject([{ setting: 'stores.plain', line: 3 }]);
+    await pin();
+    expect(await isTrusted()).toBe(true);
   });
 
   test('can be taken back', async () => {
