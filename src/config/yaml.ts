@@ -4,12 +4,10 @@
  * what a line does somewhere else than where it is read.
  */
 import {
-  CST,
   type Document,
   isMap,
   isScalar,
   isSeq,
-  Lexer,
   LineCounter,
   type Pair,
   parseDocument,
@@ -17,6 +15,7 @@ import {
   type YAMLMap,
 } from 'yaml';
 import { SecretsError } from '../core/errors.ts';
+import { checkTokens } from './yaml-tokens.ts';
 
 export type Keys = readonly PropertyKey[];
 
@@ -45,7 +44,15 @@ export function readYaml(bytes: Uint8Array, path: string): YamlFile {
     throw new SecretsError('Usage', `${path}:${line}: ${message}`, { hint });
   };
   const text = decode(bytes, refuse);
-  checkTokens(text, refuse);
+  checkTokens(text, {
+    maxDepth: MAX_DEPTH,
+    maxTokens: MAX_TOKENS,
+    refuse: (line, why) => refuse(line, why, undefined),
+    refuseType: (line, type) => {
+      const why = NOT_HERE[type];
+      if (why !== undefined) refuse(line, why, 'write it out');
+    },
+  });
   const counter = new LineCounter();
   // The library's own check of keys compares each with each.
   const document = parseDocument(text, { lineCounter: counter, uniqueKeys: false, prettyErrors: false });
@@ -102,44 +109,6 @@ const NOT_HERE: Readonly<Record<string, string>> = {
   tag: 'tags are not used here',
   'directive-line': 'directives are not used here',
 };
-
-/** Looks over the tokens before the parser does, which recurses and keeps an object for each. */
-function checkTokens(text: string, refuse: Refuse): void {
-  let line = 1;
-  let count = 0;
-  let flow = 0;
-  let marks = 0;
-  let lineStart = true;
-  let source = false;
-  let indents: number[] = [];
-  const deep = (): never => refuse(line, `nested more than ${MAX_DEPTH} levels deep`);
-  for (const token of new Lexer().lex(text)) {
-    count += 1;
-    if (count > MAX_TOKENS) refuse(line, 'too much for a configuration', 'split it');
-    const type: string | null = source ? 'source' : CST.tokenType(token);
-    source = type === 'scalar';
-    const refused = NOT_HERE[type ?? ''];
-    if (refused !== undefined) refuse(line, refused, 'write it out');
-    if (lineStart && flow === 0 && type !== 'newline' && type !== 'comment') {
-      const indent = type === 'space' ? token.length : 0;
-      indents = indents.filter((outer) => outer < indent);
-      if (indent > 0) indents.push(indent);
-    }
-    if (type === 'flow-seq-start' || type === 'flow-map-start') flow += 1;
-    else if (type === 'flow-seq-end' || type === 'flow-map-end') flow -= 1;
-    else if (
-      flow === 0 &&
-      (type === 'seq-item-ind' || type === 'explicit-key-ind' || type === 'map-value-ind')
-    )
-      marks += 1;
-    if (flow < 0 || type === 'flow-error-end') refuse(line, 'a bracket without its other half');
-    if (flow + marks + indents.length > MAX_DEPTH) deep();
-    const breaks = token.split('\n').length - 1;
-    line += breaks;
-    lineStart = breaks > 0 && token.endsWith('\n');
-    if (breaks > 0) marks = 0;
-  }
-}
 
 /** Maps without a prototype, lists, strings, numbers, booleans and nulls. */
 function plain(node: unknown, refuse: (node: unknown, message: string, hint?: string) => never): unknown {

@@ -65,13 +65,34 @@ function jsonOf(bytes: Uint8Array, file: string): JsonValue {
   }
 }
 
+/** Far more than values in names have, and no more than the parser can take. */
+const MAX_DEPTH = 64;
+const MAX_TOKENS = 1_000_000;
+
 async function yamlOf(text: string, file: string): Promise<readonly JsonValue[]> {
-  const { parseAllDocuments } = await import('yaml');
-  const documents = parseAllDocuments(text, { uniqueKeys: true, prettyErrors: false });
+  const [{ isScalar, parseAllDocuments, visit }, { checkTokens }] = await Promise.all([
+    import('yaml'),
+    import('../config/yaml-tokens.ts'),
+  ]);
+  checkTokens(text, {
+    maxDepth: MAX_DEPTH,
+    maxTokens: MAX_TOKENS,
+    refuse: (line, why) => {
+      throw invalid(file, `can’t be read: line ${line}: ${why}`);
+    },
+  });
+  // The library's own check of keys compares each with each.
+  const documents = parseAllDocuments(text, { uniqueKeys: false, prettyErrors: false });
   return [...documents].map((document) => {
     const [wrong] = document.errors;
     // The parser's own message may quote the text.
     if (wrong !== undefined) throw invalid(file, `is not valid YAML (${wrong.code})`);
+    visit(document, {
+      Map(_, { items }) {
+        const keys = items.map(({ key }) => (isScalar(key) ? key.value : key));
+        if (new Set(keys).size < keys.length) throw invalid(file, 'is not valid YAML (DUPLICATE_KEY)');
+      },
+    });
     try {
       return document.toJS({ maxAliasCount: 50 }) as JsonValue;
     } catch {

@@ -284,6 +284,48 @@ describe('a server that answers with', () => {
   });
 });
 
+describe('a file to import', () => {
+  const BOMB = Array.from(
+    { length: 9 },
+    (_, index) => `b${index + 1}: &a${index + 1} [${`*a${index},`.repeat(10)}]\n`,
+  ).join('');
+  test.each<[string, string, number, string]>([
+    ['flow lists nested 200,000 deep', 'f.yaml', 2, '['.repeat(200_000)],
+    ['closed lists nested 32,768 deep', 'f.yaml', 2, '['.repeat(32_768) + ']'.repeat(32_768)],
+    ['maps nested 50,000 deep', 'f.yaml', 2, '{a: '.repeat(50_000)],
+    ['lists on one line', 'f.yaml', 2, '- '.repeat(100_000)],
+    ['brackets that close nothing', 'f.yaml', 2, '}'.repeat(300_000)],
+    ['an alias bomb', 'f.yaml', 2, `a: &a0 x\n${BOMB}`],
+    ['a duplicate key', 'f.yaml', 2, 'a: x\na: y\n'],
+    ['a tag', 'f.yaml', 0, 'a: !!js/function "() => 1"\n'],
+    ['lists nested 1,000,000 deep', 'f.json', 2, '['.repeat(1_000_000)],
+    ['__proto__', 'f.json', 0, '{"__proto__":"x","constructor":"y"}'],
+    ['__proto__', 'f.yaml', 0, '__proto__: x\nconstructor: y\n'],
+    ['a name with an escape sequence', 'f.json', 2, '{"a\\u001b[31m":"x"}'],
+    ['a name that climbs', 'f.json', 2, '{"../../x":"y"}'],
+    ['a name of 1 MB', 'f.json', 2, `{"${'n'.repeat(1_000_000)}":"x"}`],
+    ['quotes without end', '.env', 0, 'A="'.repeat(100_000)],
+    ['a NUL', '.env', 0, 'A=\0\n'],
+    ['no UTF-8', 'f.json', 2, '\xff'],
+  ])('%s, in %s', async (_, name, code, content) => {
+    await writeFile(
+      join(place.cwd, name),
+      content,
+      name === 'f.json' && content === '\xff' ? 'latin1' : 'utf8',
+    );
+    const outcome = await place.within(`secrets import ${name} imported/ --dry-run`);
+    expect({ code: outcome.code, problems: problemsOf(outcome) }).toEqual({ code, problems: [] });
+    expect(outcome.stdout).not.toMatch(UNSAFE);
+  });
+
+  test('60,000 keys in one map', async () => {
+    const keys = Array.from({ length: 60_000 }, (_, index) => `k${index}: v\n`).join('');
+    await writeFile(join(place.cwd, 'f.yaml'), keys);
+    const outcome = await place.within('secrets import f.yaml imported --dry-run');
+    expect({ code: outcome.code, problems: problemsOf(outcome) }).toEqual({ code: 0, problems: [] });
+  });
+});
+
 describe('.env files, for init', () => {
   test.each([
     ['names with escape sequences', 'A\u001b[31m=x\nB=y\n'],

@@ -153,6 +153,9 @@ const LINES = (ref: string): readonly string[] => [
   `purge ${ref} --yes`,
   `list ${ref.includes('://') ? ref.replace(/a$/, '') : ''}`,
   'list --all-stores',
+  `copy local://own ${ref}`,
+  `diff local://own ${ref}`,
+  `import - ${ref} <<< A=b`,
   `exec -e X=${ref} -- node -e 0`,
   'exec -- bash -c true',
   'env',
@@ -220,6 +223,8 @@ describe.each([...SENDING, ...RUNNING])(
       if (proof !== 'run') {
         expect(exits.get(`get ${ref}`)).toBe(8);
         expect(exits.get(`put ${ref} <<< value`)).toBe(8);
+        expect(exits.get(`copy local://own ${ref}`)).toBe(8);
+        expect(exits.get(`import - ${ref} <<< A=b`)).toBe(8);
         expect(exits.get(`exec -e X=${ref} -- node -e 0`)).toBe(125);
       } else {
         expect(exits.get('exec -- bash -c true')).toBe(125);
