@@ -13,6 +13,8 @@ import type { CallOptions, Provider, ProviderContext } from './providers/provide
 import type { World } from './world.ts';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
+/** The most that a timer of Node takes. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export class Session {
   readonly world: World;
@@ -21,11 +23,15 @@ export class Session {
   readonly interrupt = new AbortController();
   readonly #providers = new Map<string, Promise<Provider>>();
   readonly #opened: Provider[] = [];
+  readonly #deadlines = new Set<AbortController>();
   #config: Promise<Config> | undefined;
 
   constructor(world: World, options: CommonOptions) {
     this.world = world;
     this.options = options;
+    this.interrupt.signal.addEventListener('abort', () => {
+      for (const deadline of this.#deadlines) deadline.abort(this.interrupt.signal.reason);
+    });
   }
 
   /** The configuration; read once, on first use. @throws SecretsError Usage, Policy */
@@ -52,7 +58,14 @@ export class Session {
   call(): CallOptions {
     const { timeout } = this.options;
     const ms = timeout === undefined ? DEFAULT_TIMEOUT_MS : parseDuration(timeout);
-    return { signal: AbortSignal.any([AbortSignal.timeout(ms), this.interrupt.signal]) };
+    const deadline = new AbortController();
+    // Not AbortSignal.any over AbortSignal.timeout: it holds them weakly, and in Node 20 one that is collected under a
+    // long command's load never fires.
+    this.#deadlines.add(deadline);
+    const end = (): void => deadline.abort(new DOMException('the time of --timeout is over', 'TimeoutError'));
+    setTimeout(end, Math.min(ms, LONGEST_TIMER_MS)).unref();
+    if (this.interrupt.signal.aborted) deadline.abort(this.interrupt.signal.reason);
+    return { signal: deadline.signal };
   }
 
   /**

@@ -48,7 +48,10 @@ export class VaultClient {
   async keys(path: string, signal: AbortSignal): Promise<readonly string[]> {
     const { body } = await this.#maybe(path, signal, (client) => client.list(path, { signal }));
     const keys = asMap(body['data'])['keys'];
-    return Array.isArray(keys) ? keys.filter((key) => typeof key === 'string') : [];
+    // A key that is no name of its folder would lead the walk elsewhere, or round in circles.
+    const isName = (key: unknown): key is string =>
+      typeof key === 'string' && /^[^/]+\/?$/.test(key) && !/^\.{1,2}\/?$/.test(key);
+    return Array.isArray(keys) ? keys.filter(isName) : [];
   }
 
   async write(path: string, data: Json, signal: AbortSignal): Promise<Json> {
