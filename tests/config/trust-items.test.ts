@@ -18,6 +18,15 @@ const HARMLESS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     region: 'its form admits AWS’s own regions alone',
     profile: 'one of the user’s own',
     prefix: SAME_SERVER,
+    'external-id': 'says something with a role, which needs trust',
+  },
+  conjur: {
+    account: SAME_SERVER,
+    policy: SAME_SERVER,
+    'auth.method': SAME_SERVER,
+    'auth.service-id': SAME_SERVER,
+    'auth.login': SAME_SERVER,
+    'auth.region': 'stands in what is signed for the server that the user chose',
   },
   vault: {
     mount: SAME_SERVER,

@@ -68,6 +68,9 @@ export async function makePlace(): Promise<Place> {
   };
 }
 
+/** What a terminal obeys, or a reader is misled by; the ends of lines and tabs between columns aside. */
+export const UNSAFE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
+
 /** No input, however hostile, may keep a command for longer. */
 export const LIMIT_MS = 5000;
 
