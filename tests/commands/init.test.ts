@@ -127,6 +127,18 @@ test('says that a file above no longer counts here', async () => {
   });
 });
 
+test('finds each kind of store by its own signs, and any other by its credential variables', async () => {
+  const found = async (prepare: string, env: Readonly<Record<string, string>>): Promise<unknown> =>
+    JSON.parse((await place.sh(`${prepare}; secrets init --dry-run --json | jq -c .stores`, env)).stdout);
+  expect(
+    await found(':', { CONJUR_APPLIANCE_URL: 'https://conjur.example.com', CONJUR_ACCOUNT: 'acme' }),
+  ).toEqual([{ name: 'conjur', provider: 'conjur', evidence: '$CONJUR_APPLIANCE_URL' }]);
+  expect(await found('mkdir ~/.aws; touch ~/.aws/config; touch ~/.vault-token', {})).toEqual([
+    { name: 'aws', provider: 'aws', evidence: '~/.aws/config' },
+    { name: 'vault', provider: 'vault', evidence: '~/.vault-token' },
+  ]);
+});
+
 test('leaves out what the environment holds that no secrets.yaml may', async () => {
   const { stdout } = await place.sh('secrets init --dry-run', {
     ...ENV,

@@ -56,6 +56,12 @@ const SENDING: readonly Case[] = [
     proof: 'request',
   },
   {
+    title: 'a URL that collects Conjur API keys',
+    yaml: (url) => `stores: { team: { provider: conjur, url: "${url}", account: acme } }`,
+    env: () => ({ CONJUR_AUTHN_LOGIN: 'someone', CONJUR_AUTHN_API_KEY: 'conjur-canary-key' }),
+    proof: 'request',
+  },
+  {
     title: 'a role to become',
     yaml: () => 'stores: { team: { provider: aws, assume-role: "arn:aws:iam::123456789012:role/x" } }',
     env: (url) => ({ AWS_ENDPOINT_URL: url }),

@@ -30,6 +30,17 @@ export const conjur: ProviderDescriptor = {
     add('auth.jwt-file', auth['jwt-file'], 'this file is sent to the server as a JWT');
     return items;
   },
+  detect({ env, home, exists }) {
+    const variable = ['CONJUR_APPLIANCE_URL', 'CONJUR_AUTHN_LOGIN', 'CONJUR_AUTHN_JWT_TOKEN'].find(
+      (name) => env[name],
+    );
+    if (variable === undefined && !exists(`${home}/.conjurrc`)) return undefined;
+    const { CONJUR_APPLIANCE_URL: url, CONJUR_ACCOUNT: account } = env;
+    return {
+      evidence: variable === undefined ? '~/.conjurrc' : `$${variable}`,
+      settings: { ...(url && { url }), ...(account && { account }) },
+    };
+  },
   schema: async () => (await import('./settings.ts')).settingsSchema,
   load: () => import('./index.ts'),
 };
