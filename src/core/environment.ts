@@ -9,8 +9,7 @@ const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** @throws SecretsError Usage for a name no shell can export */
 export function checkVariableName(name: string): void {
-  // An object of JavaScript can't hold a `__proto__` like any other name, and no program needs it.
-  if (!VARIABLE.test(name) || name === '__proto__') {
+  if (!VARIABLE.test(name)) {
     throw new SecretsError('Usage', `${JSON.stringify(name.slice(0, 100))} is not a name for a variable`, {
       hint: 'letters, digits and _, not starting with a digit',
     });

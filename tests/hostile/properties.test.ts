@@ -167,10 +167,6 @@ describe('NAME=REF', () => {
       RUNS,
     );
   });
-
-  test('__proto__ is no name for a variable', () => {
-    expect(attempt(() => checkVariableName('__proto__'))).toMatchObject({ kind: 'Usage' });
-  });
 });
 
 describe('the variable that a key becomes', () => {
