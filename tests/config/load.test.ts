@@ -84,7 +84,7 @@ describe('the search', () => {
           env: { HOME: home },
           encoding: 'utf8',
         });
-      const elsewhere = run('/nonexistent');
+      const elsewhere = run(join(machine.root, 'nowhere'));
       expect(elsewhere.stdout.replaceAll(/\s/g, '')).toBe('{}');
       expect(elsewhere.stderr).toMatch(/^secrets: warning: .*open\/secrets\.yaml is not read/);
       chmodSync(machine.home, 0o700);
@@ -320,6 +320,11 @@ describe('what is wrong in it', () => {
     [
       'stores: { a: { provider: aws, region: "evil.example/#" } }',
       /stores\.a\.region must be the name of a region/,
+      undefined,
+    ],
+    [
+      'stores: { v: { provider: vault, auth: { method: aws, region: "evil.example/#" } } }',
+      /stores\.v\.auth\.region must be the name of a region/,
       undefined,
     ],
     [

@@ -31,9 +31,9 @@ const HARMLESS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   vault: {
     mount: SAME_SERVER,
     'kv-version': SAME_SERVER,
-    namespace: SAME_SERVER,
-    'auth.method': SAME_SERVER,
-    'auth.mount': SAME_SERVER,
+    'auth.method': 'those that send what the machine holds need trust',
+    'auth.region': 'its form admits AWS’s own regions alone',
+    'auth.server-id': 'stands in what is signed for the server that the user chose',
     'auth.role': SAME_SERVER,
     'auth.role-id': SAME_SERVER,
     'auth.username': SAME_SERVER,

@@ -104,7 +104,7 @@ describe('a command line', () => {
       'mkdir gone; cd gone; rmdir ../gone; secrets list 2>&1 | grep -v getcwd >&2',
     ],
     ['no HOME', 'unset HOME; secrets stores'],
-    ['a HOME that is not there', 'HOME=/nonexistent/x secrets stores'],
+    ['a HOME that is not there', 'HOME=$PWD/no/where secrets stores'],
     ['a HOME that is a device', 'HOME=/dev/null secrets stores'],
     ['a relative HOME', 'HOME=. secrets stores'],
     ['settings in a device', 'XDG_CONFIG_HOME=/dev/null secrets stores'],

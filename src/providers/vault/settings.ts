@@ -28,7 +28,16 @@ export const settingsSchema = v.strictObject({
         v.optional(v.boolean()),
         v.description('the token, or for approle the secret id, is response-wrapped'),
       ),
-      region: said('for aws: region whose STS answers; default us-east-1'),
+      // The region becomes a part of a host's name: anything else in it could name another host.
+      region: v.pipe(
+        v.optional(
+          v.pipe(
+            v.string(),
+            v.regex(/^[a-z]{2,}(-[a-z0-9]+){1,5}$/, 'the name of a region, such as eu-west-1'),
+          ),
+        ),
+        v.description('for aws: region whose STS answers; default us-east-1'),
+      ),
       'server-id': said('for aws: what X-Vault-AWS-IAM-Server-ID must say'),
     }),
   ),
