@@ -122,9 +122,9 @@ export function notTrusted(
   file: string | undefined,
   lines: readonly TrustLine[],
 ): SecretsError {
-  const [first] = lines;
-  const more = lines.length > 1 ? ` and ${lines.length - 1} more` : '';
-  const where = first === undefined ? '' : ` (line ${first.line}: ${first.setting}: ${first.effect}${more})`;
+  const named = lines.slice(0, 5).map(({ line, setting, effect }) => `line ${line}: ${setting}: ${effect}`);
+  const more = lines.length > named.length ? [`and ${lines.length - named.length} more`] : [];
+  const where = lines.length === 0 ? '' : ` (${[...named, ...more].join('; ')})`;
   return new SecretsError(
     'Policy',
     `${what} is not used, since ${file ?? 'secrets.yaml'} is not trusted${where}`,
