@@ -283,7 +283,7 @@ describe('what masking costs', () => {
     expect(shown).toBe(`[${MASK}][${MASK}]`);
   });
 
-  test('a thousand values cost little more than one for each byte of output', () => {
+  test('a thousand values are looked for at once, in 5 MB of output', () => {
     const random = fc.sample(fc.stringMatching(/^[A-Za-z0-9]{32}$/), { seed: SEED, numRuns: 1000 });
     const masker = new Masker(random.map((value) => Buffer.from(value)));
     const line = '2026-11-24T08:00:00Z INFO request 4711 done in 12 ms, user 93fa00e1, code 200\n';
@@ -291,8 +291,6 @@ describe('what masking costs', () => {
     const stream = masker.stream();
     let out = 0;
     for (let index = 0; index < 80; index += 1) out += stream.write(chunk).length;
-    // 5 MB. It takes a tenth of a second; the bound is for a machine that is busy with other things.
-    expect(performance.now() - start).toBeLessThan(20_000);
     expect(out + stream.end().length).toBe(80 * (line.length * 800 + MASK.length));
   });
 
