@@ -132,8 +132,10 @@ describeWith('signing in to aws', scenarioFiles, () => {
     const refused = await get('aws://payments/db', env);
     expect(refused).toMatchObject({ code: 4, stdout: '' });
     expect(refused.stderr).not.toContain('mark-of-the-token');
-    const missing = await get('aws://payments/db', { ...env, AWS_WEB_IDENTITY_TOKEN_FILE: '/nonexistent' });
-    expect(missing).toMatchObject({ code: 4, stdout: '' });
+    for (const file of [join(place.home, 'missing'), place.home]) {
+      const missing = await get('aws://payments/db', { ...env, AWS_WEB_IDENTITY_TOKEN_FILE: file });
+      expect(missing).toMatchObject({ code: 4, stdout: '' });
+    }
   });
 
   test('credential_process of a profile', async () => {

@@ -1,6 +1,8 @@
 /** What AWS and its SDK throw, as the product's errors. */
 import { SecretsError } from '../../core/errors.ts';
 
+/** A file that a credential should come from can't be read. */
+const UNREADABLE = /^(ENOENT|EACCES|EISDIR|ENOTDIR|ELOOP)$/;
 const UNAUTHENTICATED =
   /^(UnrecognizedClientException|InvalidClientTokenId|InvalidSignatureException|SignatureDoesNotMatch|ExpiredToken(Exception)?|InvalidIdentityToken(Exception)?|IDPRejectedClaim(Exception)?|IncompleteSignature|MissingAuthenticationToken(Exception)?)$/;
 /** Name of the error of an answer that is longer than any of AWS. */
@@ -37,12 +39,7 @@ export function translate(thrown: unknown, source: string): SecretsError {
       `AWS does not accept the credential (${source})`,
       'sign in again, or set AWS_PROFILE',
     );
-  if (
-    name === 'CredentialsProviderError' ||
-    name === 'TokenProviderError' ||
-    code === 'ENOENT' ||
-    code === 'EACCES'
-  )
+  if (name === 'CredentialsProviderError' || name === 'TokenProviderError' || UNREADABLE.test(code ?? ''))
     return fail(
       'Unauthenticated',
       `no AWS credential (${source}): ${text}`,
