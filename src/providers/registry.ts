@@ -1,8 +1,9 @@
 /** Every provider, one line each. Importing a descriptor loads no SDK. */
 import { aws } from './aws/descriptor.ts';
+import { azure } from './azure/descriptor.ts';
 import { conjur } from './conjur/descriptor.ts';
 import { local } from './local/descriptor.ts';
 import type { ProviderDescriptor } from './provider.ts';
 import { vault } from './vault/descriptor.ts';
 
-export const providers: readonly ProviderDescriptor[] = [local, aws, conjur, vault];
+export const providers: readonly ProviderDescriptor[] = [local, aws, azure, conjur, vault];

@@ -1,0 +1,51 @@
+/** Azure's clouds: where their vaults and their sign-in live. Cheap to import. */
+
+export interface Cloud {
+  /** What follows a vault's name in its host name. */
+  readonly suffix: string;
+  /** Where Microsoft Entra ID gives tokens for it. */
+  readonly authorityHost: string;
+}
+
+/**
+ * Sources: https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#dns-suffixes-for-object-identifiers
+ * and https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud
+ */
+export const CLOUDS = {
+  public: { suffix: 'vault.azure.net', authorityHost: 'https://login.microsoftonline.com' },
+  china: { suffix: 'vault.azure.cn', authorityHost: 'https://login.chinacloudapi.cn' },
+  'us-government': {
+    suffix: 'vault.usgovcloudapi.net',
+    authorityHost: 'https://login.microsoftonline.us',
+  },
+} as const satisfies Record<string, Cloud>;
+
+export type CloudName = keyof typeof CLOUDS;
+
+const AUTHORITY_HOSTS: ReadonlySet<string> = new Set([
+  ...Object.values(CLOUDS).map(({ authorityHost }) => new URL(authorityHost).host),
+  'login.partner.microsoftonline.cn',
+]);
+
+/** 3 to 24 letters, digits and single hyphens. Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftkeyvault */
+export const VAULT_NAME = /^(?=.{3,24}$)[a-zA-Z](?:-?[a-zA-Z0-9])+$/;
+
+/** The cloud whose vaults have such a host name; `undefined` when Azure has none like it. */
+export function cloudOfHost(host: string): CloudName | undefined {
+  const dot = host.indexOf('.');
+  if (dot === -1 || !VAULT_NAME.test(host.slice(0, dot))) return undefined;
+  const suffix = host.slice(dot + 1).toLowerCase();
+  return (Object.keys(CLOUDS) as CloudName[]).find((name) => CLOUDS[name].suffix === suffix);
+}
+
+/** Whether this is a sign-in host that Microsoft runs. */
+export function isKnownAuthority(url: string): boolean {
+  return (
+    URL.canParse(url) && new URL(url).protocol === 'https:' && AUTHORITY_HOSTS.has(new URL(url).host)
+  );
+}
+
+/** Whether this is the host name suffix of one of Azure's clouds. */
+export function isKnownSuffix(suffix: string): boolean {
+  return Object.values(CLOUDS).some((cloud) => cloud.suffix === suffix);
+}

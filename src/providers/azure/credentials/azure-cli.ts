@@ -1,0 +1,2 @@
+// A module of its own, so that the bundle has a chunk with this class and little more.
+export { AzureCliCredential } from '@azure/identity';

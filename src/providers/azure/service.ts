@@ -1,0 +1,226 @@
+/** The SDK's client, made on the first call: address, sign-in, deadline; its errors as the product's own. */
+import { setMaxListeners } from 'node:events';
+import type { SecretClient } from '@azure/keyvault-secrets';
+import { SecretsError } from '../../core/errors.ts';
+import type { Identity, ProviderContext } from '../provider.ts';
+import { CLOUDS, cloudOfHost, VAULT_NAME } from './clouds.ts';
+import { translate } from './errors.ts';
+import type { SignIn } from './sign-in.ts';
+import { principalOf } from './sign-in.ts';
+import type { AzureSettings } from './settings.ts';
+import type { Transport } from './transport.ts';
+import { isUnsent, readAuthorities, runWithSignal, Transport as MakeTransport } from './transport.ts';
+
+/** `read` changes nothing; `repeat` may be done twice; a `write` whose answer is lost may or may not have been made. */
+export type Effect = 'read' | 'repeat' | 'write';
+
+export interface Opened {
+  readonly client: SecretClient;
+  readonly signIn: SignIn;
+  readonly transport: Transport;
+}
+
+export class AzureService {
+  /** The vault's address, without a slash at its end. */
+  readonly vaultUrl: string;
+  readonly #settings: AzureSettings;
+  readonly #context: ProviderContext;
+  readonly #authorityHost: string;
+  readonly #scope: string;
+  readonly #lifetime = new AbortController();
+  #opened: Promise<Opened> | undefined;
+
+  /** @throws SecretsError Usage */
+  constructor(settings: AzureSettings, context: ProviderContext) {
+    this.#settings = settings;
+    this.#context = context;
+    const cloud = CLOUDS[settings.cloud ?? 'public'];
+    const suffix = settings['dns-suffix'] ?? cloud.suffix;
+    this.vaultUrl = vaultUrlOf(settings, context.env, suffix);
+    this.#authorityHost = checkAuthority(
+      settings['authority-host'] ??
+        (settings.cloud === undefined ? context.env['AZURE_AUTHORITY_HOST'] || undefined : undefined) ??
+        cloud.authorityHost,
+    );
+    const own = cloudOfHost(new URL(this.vaultUrl).hostname);
+    this.#scope = `https://${own === undefined ? suffix : CLOUDS[own].suffix}/.default`;
+  }
+
+  get host(): string {
+    return new URL(this.vaultUrl).host;
+  }
+
+  /** Runs one request, or one page or poll; what it throws is a SecretsError. */
+  async call<T>(
+    signal: AbortSignal,
+    effect: Effect,
+    work: (client: SecretClient, options: { abortSignal: AbortSignal }) => Promise<T>,
+  ): Promise<T> {
+    checkSignal(signal);
+    const opened = await this.#open();
+    try {
+      return await this.#race(signal, () => work(opened.client, { abortSignal: signal }));
+    } catch (thrown) {
+      const error = signal.aborted ? outOfTime(thrown) : translate(thrown, who(opened.signIn), this.host, effect !== 'read');
+      const { failure } = opened.transport;
+      const sent = signal.aborted || failure === undefined || !isUnsent(failure.code);
+      throw effect !== 'read' && error.kind === 'Unavailable' && sent ? inDoubt(error) : error;
+    }
+  }
+
+  async identity(signal: AbortSignal): Promise<Identity> {
+    checkSignal(signal);
+    const { signIn } = await this.#open();
+    try {
+      if (signIn.claims === undefined) await this.#race(signal, () => signIn.getToken(this.#scope));
+    } catch (thrown) {
+      throw signal.aborted ? outOfTime(thrown) : translate(thrown, who(signIn), this.host, false);
+    }
+    const { tid, oid, appid, azp, exp, xms_mirid: resource } = signIn.claims ?? {};
+    const application = appid ?? azp;
+    return {
+      principal: principalOf(signIn.claims ?? {}),
+      source: signIn.source,
+      details: {
+        vault: this.vaultUrl,
+        ...(tid !== undefined && { tenant: tid }),
+        ...(oid !== undefined && { object: oid }),
+        ...(application !== undefined && { application }),
+        ...(resource !== undefined && { identity: resource }),
+        ...(exp !== undefined && { expires: new Date(exp * 1000).toISOString() }),
+      },
+    };
+  }
+
+  /** The vault's clock minus ours in its last answer, in milliseconds. */
+  async clockSkew(): Promise<number | undefined> {
+    return (await this.#opened)?.transport.clockSkew;
+  }
+
+  close(): Promise<void> {
+    this.#lifetime.abort();
+    return Promise.resolve();
+  }
+
+  /** Ends with the signal at once, whether or not the SDK notices it; its requests end with it too. */
+  async #race<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    // Many calls share the command's one signal; the warning about leaks would be wrong.
+    setMaxListeners(0, signal);
+    let stop: (() => void) | undefined;
+    const aborted = new Promise<never>((_resolve, reject) => {
+      stop = () => reject(signal.reason as Error);
+      signal.addEventListener('abort', stop, { once: true });
+    });
+    try {
+      return await Promise.race([runWithSignal(signal, work), aborted]);
+    } finally {
+      if (stop !== undefined) signal.removeEventListener('abort', stop);
+    }
+  }
+
+  #open(): Promise<Opened> {
+    this.#opened ??= this.#connect().catch((thrown: unknown) => {
+      this.#opened = undefined;
+      throw thrown;
+    });
+    return this.#opened;
+  }
+
+  async #connect(): Promise<Opened> {
+    const [{ SecretClient: Client }, { SignIn: MakeSignIn }] = await Promise.all([
+      import('@azure/keyvault-secrets'),
+      import('./sign-in.ts'),
+    ]);
+    const settings = this.#settings;
+    const ca = readAuthorities(settings.ca);
+    const { debug } = this.#context;
+    const shared = { ca, lifetime: this.#lifetime.signal, debug };
+    const transport = new MakeTransport({
+      ...shared,
+      origin: new URL(this.vaultUrl).origin,
+      isRepeatable: ({ method }) => method === 'GET' || method === 'PATCH',
+    });
+    const signIn = new MakeSignIn({
+      auth: settings.auth ?? {},
+      authorityHost: this.#authorityHost,
+      disableInstanceDiscovery: settings['disable-instance-discovery'] === true,
+      context: this.#context,
+      // Asking for a token twice is harmless. A managed identity's endpoint is there or is not.
+      transport: new MakeTransport({ ...shared, isRepeatable: ({ url }) => url.startsWith('https:') }),
+    });
+    const client = new Client(this.vaultUrl, signIn, {
+      httpClient: transport,
+      retryOptions: { maxRetries: 0 },
+      // A vault sends nobody elsewhere; a portal in between would.
+      redirectOptions: { maxRetries: 0 },
+      allowInsecureConnection: this.vaultUrl.startsWith('http:'),
+      ...(settings['disable-challenge-resource-verification'] === true && {
+        disableChallengeResourceVerification: true,
+      }),
+      ...(settings['service-version'] !== undefined && { serviceVersion: settings['service-version'] }),
+    } as ConstructorParameters<typeof Client>[2]);
+    return { client, signIn, transport };
+  }
+}
+
+function who(signIn: SignIn): string {
+  return signIn.claims === undefined ? signIn.source : `${signIn.source}: ${principalOf(signIn.claims)}`;
+}
+
+export function checkSignal(signal: AbortSignal): void {
+  if (signal.aborted)
+    throw new SecretsError('Unavailable', 'stopped before the call', { cause: signal.reason as unknown });
+}
+
+function outOfTime(cause: unknown): SecretsError {
+  return new SecretsError('Unavailable', 'no answer in time', {
+    hint: 'try again, or allow more with --timeout',
+    cause,
+  });
+}
+
+function inDoubt(error: SecretsError): SecretsError {
+  return new SecretsError('Unavailable', `${error.message}; the change may have been made`, {
+    hint: 'look with secrets history before you try again',
+    cause: error,
+  });
+}
+
+function vaultUrlOf(settings: AzureSettings, env: ProviderContext['env'], suffix: string): string {
+  const text =
+    settings.vault ??
+    (env['AZURE_KEYVAULT_URL'] || env['AZURE_KEYVAULT_NAME'] || env['KEY_VAULT_NAME'] || undefined);
+  if (text === undefined)
+    throw new SecretsError('Usage', 'no Azure key vault', {
+      hint: 'set AZURE_KEYVAULT_URL, AZURE_KEYVAULT_NAME or the store’s vault',
+    });
+  if (!text.includes(':') && !text.includes('/') && !text.includes('.')) {
+    if (VAULT_NAME.test(text)) return `https://${text}.${suffix}`;
+    throw new SecretsError('Usage', 'the vault’s name must have 3 to 24 letters, digits and single hyphens');
+  }
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined)
+    throw new SecretsError('Usage', 'the vault is neither a name nor a URL', {
+      hint: 'https://NAME.vault.azure.net',
+    });
+  const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname);
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback))
+    throw new SecretsError('Usage', `the vault’s URL must be https: ${url.host}`, {
+      hint: 'plain http is for loopback addresses only',
+    });
+  if (url.username !== '' || url.password !== '' || url.pathname !== '/' || url.search !== '')
+    throw new SecretsError('Usage', 'the vault’s URL must be an address alone', {
+      hint: 'https://NAME.vault.azure.net, without path, query, user name or password',
+    });
+  return url.origin;
+}
+
+function checkAuthority(text: string): string {
+  const withScheme = text.includes('://') ? text : `https://${text}`;
+  const url = URL.canParse(withScheme) ? new URL(withScheme) : undefined;
+  if (url === undefined || url.protocol !== 'https:')
+    throw new SecretsError('Usage', 'the authority-host must be an https URL', {
+      hint: 'https://login.microsoftonline.com',
+    });
+  return url.origin;
+}

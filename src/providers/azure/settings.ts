@@ -1,0 +1,112 @@
+/** Settings of an Azure store in secrets.yaml. */
+import * as v from 'valibot';
+import type { CloudName } from './clouds.ts';
+
+const text = v.pipe(v.string(), v.nonEmpty());
+const guid = v.pipe(v.string(), v.regex(/^[0-9a-zA-Z.-]+$/, 'letters, digits, . and -'));
+
+export const METHODS = [
+  'default',
+  'environment',
+  'client-secret',
+  'client-certificate',
+  'workload-identity',
+  'managed-identity',
+  'azure-cli',
+  'azure-powershell',
+  'azure-developer-cli',
+] as const;
+
+export type Method = (typeof METHODS)[number];
+
+export const settingsSchema = v.strictObject({
+  vault: v.pipe(
+    v.optional(text),
+    v.description('name or URL of the vault; default $AZURE_KEYVAULT_URL or $AZURE_KEYVAULT_NAME'),
+  ),
+  cloud: v.pipe(
+    v.optional(v.picklist(['public', 'china', 'us-government'])),
+    v.description('the cloud that the vault and its sign-in are in; default public'),
+  ),
+  'dns-suffix': v.pipe(
+    v.optional(v.pipe(v.string(), v.regex(/^[a-z0-9-]+(\.[a-z0-9-]+)+$/, 'a host name'))),
+    v.description('what follows the vault’s name in its host name; default the cloud’s'),
+  ),
+  'authority-host': v.pipe(
+    v.optional(text),
+    v.description('URL of the sign-in host; default $AZURE_AUTHORITY_HOST or the cloud’s'),
+  ),
+  names: v.pipe(
+    v.optional(v.picklist(['plain', 'mapped'])),
+    v.description('mapped: names with other characters than letters, digits and - are written in them'),
+  ),
+  ca: v.pipe(v.optional(text), v.description('PEM file of an authority to believe beside the system’s')),
+  'service-version': v.pipe(
+    v.optional(v.pipe(v.string(), v.regex(/^[0-9a-z.-]+$/, 'a version of the API'))),
+    v.description('version of the service’s API; default the SDK’s'),
+  ),
+  'disable-challenge-resource-verification': v.pipe(
+    v.optional(v.boolean()),
+    v.description('for servers other than Azure’s: send the token though it is for another host'),
+  ),
+  'disable-instance-discovery': v.pipe(
+    v.optional(v.boolean()),
+    v.description('for sign-in hosts that Microsoft does not know: do not ask it about them'),
+  ),
+  auth: v.optional(
+    v.strictObject({
+      method: v.pipe(v.optional(v.picklist(METHODS)), v.description('how to sign in; default in turn')),
+      'tenant-id': v.pipe(v.optional(guid), v.description('tenant; default $AZURE_TENANT_ID')),
+      'client-id': v.pipe(
+        v.optional(guid),
+        v.description('application or user-assigned identity; default $AZURE_CLIENT_ID'),
+      ),
+      'resource-id': v.pipe(v.optional(text), v.description('user-assigned identity, by resource id')),
+      'object-id': v.pipe(v.optional(guid), v.description('user-assigned identity, by object id')),
+      certificate: v.pipe(
+        v.optional(text),
+        v.description('PEM file with certificate and key; default $AZURE_CLIENT_CERTIFICATE_PATH'),
+      ),
+      'send-certificate-chain': v.pipe(
+        v.optional(v.boolean()),
+        v.description('for sign-in by subject name and issuer'),
+      ),
+      'token-file': v.pipe(
+        v.optional(text),
+        v.description('file with the federated token; default $AZURE_FEDERATED_TOKEN_FILE'),
+      ),
+      subscription: v.pipe(v.optional(text), v.description('subscription of the Azure CLI to sign in with')),
+      'additional-tenants': v.pipe(
+        v.optional(v.array(v.string())),
+        v.description('other tenants that a token may be asked of; "*" for any'),
+      ),
+    }),
+  ),
+});
+
+/** The settings after validation. */
+export interface AzureSettings {
+  readonly vault?: string;
+  readonly cloud?: CloudName;
+  readonly 'dns-suffix'?: string;
+  readonly 'authority-host'?: string;
+  readonly names?: 'plain' | 'mapped';
+  readonly ca?: string;
+  readonly 'service-version'?: string;
+  readonly 'disable-challenge-resource-verification'?: boolean;
+  readonly 'disable-instance-discovery'?: boolean;
+  readonly auth?: AuthSettings;
+}
+
+export interface AuthSettings {
+  readonly method?: Method;
+  readonly 'tenant-id'?: string;
+  readonly 'client-id'?: string;
+  readonly 'resource-id'?: string;
+  readonly 'object-id'?: string;
+  readonly certificate?: string;
+  readonly 'send-certificate-chain'?: boolean;
+  readonly 'token-file'?: string;
+  readonly subscription?: string;
+  readonly 'additional-tenants'?: readonly string[];
+}

@@ -1,0 +1,324 @@
+/**
+ * Sign-in: one way when the settings name it, else those of DefaultAzureCredential in its order. Each of the SDK's
+ * classes is loaded when its turn comes.
+ * Source: https://learn.microsoft.com/azure/developer/javascript/sdk/authentication/credential-chains
+ */
+import { SecretsError } from '../../core/errors.ts';
+import type { ProviderContext } from '../provider.ts';
+import type { AuthSettings, Method } from './settings.ts';
+import type { Transport } from './transport.ts';
+
+/** The part of `TokenCredential` that the SDK's client calls. */
+export interface Credential {
+  getToken(scopes: string | string[], options?: object): Promise<AccessToken | null>;
+}
+
+interface AccessToken {
+  readonly token: string;
+  readonly expiresOnTimestamp: number;
+}
+
+/** What a token says of whom it was given to. Source: https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference */
+export interface Claims {
+  readonly oid?: string;
+  readonly appid?: string;
+  readonly azp?: string;
+  readonly upn?: string;
+  readonly unique_name?: string;
+  readonly preferred_username?: string;
+  readonly tid?: string;
+  readonly xms_mirid?: string;
+  readonly exp?: number;
+}
+
+/** The ways that are tried in turn, as DefaultAzureCredential does. */
+const IN_TURN: readonly Method[] = [
+  'environment',
+  'workload-identity',
+  'managed-identity',
+  'azure-cli',
+  'azure-powershell',
+  'azure-developer-cli',
+];
+/** What AZURE_TOKEN_CREDENTIALS may say, in lower case. */
+const NAMED: Readonly<Record<string, readonly Method[]>> = {
+  prod: IN_TURN.slice(0, 3),
+  dev: IN_TURN.slice(3),
+  environmentcredential: ['environment'],
+  workloadidentitycredential: ['workload-identity'],
+  managedidentitycredential: ['managed-identity'],
+  azureclicredential: ['azure-cli'],
+  azurepowershellcredential: ['azure-powershell'],
+  azuredeveloperclicredential: ['azure-developer-cli'],
+};
+const TITLES: Readonly<Record<Method, string>> = {
+  default: 'the default credentials',
+  environment: 'environment variables',
+  'client-secret': 'client secret',
+  'client-certificate': 'client certificate',
+  'workload-identity': 'workload identity',
+  'managed-identity': 'managed identity',
+  'azure-cli': 'Azure CLI',
+  'azure-powershell': 'Azure PowerShell',
+  'azure-developer-cli': 'Azure Developer CLI',
+};
+/** Ways that, once their variables are there, are meant: their failure is not passed over. */
+const FINAL: ReadonlySet<Method> = new Set(['environment', 'workload-identity']);
+
+/** Not set up here: the next way is tried. */
+class NotSetUp extends Error {}
+
+export interface SignInOptions {
+  readonly auth: AuthSettings;
+  readonly authorityHost: string;
+  readonly disableInstanceDiscovery: boolean;
+  readonly context: ProviderContext;
+  readonly transport: Transport;
+}
+
+export class SignIn implements Credential {
+  /** Who the last token was given to. */
+  claims: Claims | undefined;
+  readonly #options: SignInOptions;
+  #chosen: { method: Method; credential: Credential } | undefined;
+
+  constructor(options: SignInOptions) {
+    this.#options = options;
+  }
+
+  /** Where the credential comes from, for people. */
+  get source(): string {
+    return TITLES[this.#chosen?.method ?? this.#options.auth.method ?? 'default'];
+  }
+
+  /** @throws SecretsError Unauthenticated, Unavailable, Throttled, Usage */
+  async getToken(scopes: string | string[], options?: object): Promise<AccessToken> {
+    const chosen = this.#chosen;
+    const token =
+      chosen === undefined
+        ? await this.#try(scopes, options)
+        : await this.#ask(chosen.method, chosen.credential, scopes, options);
+    this.claims = claimsOf(token.token);
+    return token;
+  }
+
+  async #try(scopes: string | string[], options: object | undefined): Promise<AccessToken> {
+    const { auth, context } = this.#options;
+    const methods = methodsFor(auth.method, context.env);
+    const reasons: string[] = [];
+    for (const method of methods) {
+      try {
+        const credential = await this.#make(method, methods.length > 1);
+        const token = await this.#ask(method, credential, scopes, options);
+        this.#chosen = { method, credential };
+        context.debug(`signed in with ${TITLES[method]}`);
+        return token;
+      } catch (thrown) {
+        const passOver = thrown instanceof NotSetUp || (isUnavailable(thrown) && !FINAL.has(method));
+        if (!passOver) throw thrown;
+        const { message } = thrown instanceof SecretsError ? thrown : (thrown as Error);
+        reasons.push(`${TITLES[method]}: ${message}`);
+        context.debug(reasons.at(-1) ?? '');
+      }
+    }
+    const [only] = reasons;
+    throw new SecretsError(
+      'Unauthenticated',
+      reasons.length === 1 ? `no Azure credential: ${only}` : 'no Azure credential: none of the ways to sign in is set up',
+      {
+        hint:
+          reasons.length === 1
+            ? 'set it up, or choose another auth.method for the store'
+            : 'az login, or AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET; --debug says why each was passed over',
+      },
+    );
+  }
+
+  async #ask(
+    method: Method,
+    credential: Credential,
+    scopes: string | string[],
+    options: object | undefined,
+  ): Promise<AccessToken> {
+    const { transport } = this.#options;
+    transport.failure = undefined;
+    try {
+      const token = await credential.getToken(scopes, options);
+      if (token === null) throw new SecretsError('Unauthenticated', `${TITLES[method]} gave no token`);
+      return token;
+    } catch (thrown) {
+      throw translateSignIn(thrown, method, transport);
+    }
+  }
+
+  async #make(method: Method, inTurn: boolean): Promise<Credential> {
+    const { auth, authorityHost, disableInstanceDiscovery, context, transport } = this.#options;
+    const { env } = context;
+    const tenantId = auth['tenant-id'] ?? (env['AZURE_TENANT_ID'] || undefined);
+    const clientId = auth['client-id'] ?? (env['AZURE_CLIENT_ID'] || undefined);
+    const shared = {
+      authorityHost,
+      disableInstanceDiscovery,
+      httpClient: transport,
+      retryOptions: { maxRetries: 0 },
+      ...(auth['additional-tenants'] !== undefined && {
+        additionallyAllowedTenants: [...auth['additional-tenants']],
+      }),
+    };
+    const application = (): readonly [string, string] => {
+      if (tenantId === undefined || clientId === undefined)
+        throw new NotSetUp(`${tenantId === undefined ? 'AZURE_TENANT_ID' : 'AZURE_CLIENT_ID'} is not set`);
+      return [tenantId, clientId];
+    };
+    switch (method) {
+      case 'environment': {
+        application();
+        if (env['AZURE_CLIENT_SECRET']) return this.#make('client-secret', inTurn);
+        if (env['AZURE_CLIENT_CERTIFICATE_PATH']) return this.#make('client-certificate', inTurn);
+        throw new NotSetUp('neither AZURE_CLIENT_SECRET nor AZURE_CLIENT_CERTIFICATE_PATH is set');
+      }
+      case 'client-secret': {
+        const [tenant, client] = application();
+        const secret = env['AZURE_CLIENT_SECRET'];
+        if (!secret) throw new NotSetUp('AZURE_CLIENT_SECRET is not set');
+        const { ClientSecretCredential } = await import('./credentials/client-secret.ts');
+        return new ClientSecretCredential(tenant, client, secret, shared);
+      }
+      case 'client-certificate': {
+        const [tenant, client] = application();
+        const certificatePath = auth.certificate ?? env['AZURE_CLIENT_CERTIFICATE_PATH'];
+        if (!certificatePath) throw new NotSetUp('AZURE_CLIENT_CERTIFICATE_PATH is not set');
+        const password = env['AZURE_CLIENT_CERTIFICATE_PASSWORD'];
+        const chain = auth['send-certificate-chain'] ?? /^(1|true)$/i.test(env['AZURE_CLIENT_SEND_CERTIFICATE_CHAIN'] ?? '');
+        const { ClientCertificateCredential } = await import('./credentials/client-certificate.ts');
+        return new ClientCertificateCredential(
+          tenant,
+          client,
+          { certificatePath, ...(password && { certificatePassword: password }) },
+          { ...shared, sendCertificateChain: chain },
+        );
+      }
+      case 'workload-identity': {
+        const tokenFilePath = auth['token-file'] ?? env['AZURE_FEDERATED_TOKEN_FILE'];
+        if (!tokenFilePath) throw new NotSetUp('AZURE_FEDERATED_TOKEN_FILE is not set');
+        const [tenant, client] = application();
+        const { WorkloadIdentityCredential } = await import('./credentials/workload-identity.ts');
+        return new WorkloadIdentityCredential({ ...shared, tenantId: tenant, clientId: client, tokenFilePath });
+      }
+      case 'managed-identity': {
+        const { 'resource-id': resourceId, 'object-id': objectId } = auth;
+        const { ManagedIdentityCredential } = await import('./credentials/managed-identity.ts');
+        // In turn, the endpoint is looked for with a request of a second at most; its waits are not ours to end.
+        const options = { ...shared, retryOptions: { maxRetries: 2 }, sendProbeRequest: inTurn };
+        if (resourceId !== undefined) return new ManagedIdentityCredential({ ...options, resourceId });
+        if (objectId !== undefined) return new ManagedIdentityCredential({ ...options, objectId });
+        return new ManagedIdentityCredential({ ...options, ...(clientId !== undefined && { clientId }) });
+      }
+      // A developer's own sign-in knows its tenant; AZURE_TENANT_ID belongs to an application.
+      case 'azure-cli': {
+        const { AzureCliCredential } = await import('./credentials/azure-cli.ts');
+        const { subscription } = auth;
+        return new AzureCliCredential({
+          ...this.#developer(shared.additionallyAllowedTenants),
+          ...(subscription !== undefined && { subscription }),
+        });
+      }
+      case 'azure-powershell': {
+        const { AzurePowerShellCredential } = await import('./credentials/azure-powershell.ts');
+        return new AzurePowerShellCredential(this.#developer(shared.additionallyAllowedTenants));
+      }
+      case 'azure-developer-cli': {
+        const { AzureDeveloperCliCredential } = await import('./credentials/azure-developer-cli.ts');
+        return new AzureDeveloperCliCredential(this.#developer(shared.additionallyAllowedTenants));
+      }
+      default:
+        throw new SecretsError('Usage', `unknown way to sign in to Azure: ${method}`);
+    }
+  }
+
+  #developer(additionallyAllowedTenants: string[] | undefined): {
+    tenantId?: string;
+    additionallyAllowedTenants?: string[];
+    processTimeoutInMs: number;
+  } {
+    const tenantId = this.#options.auth['tenant-id'];
+    return {
+      processTimeoutInMs: 20_000,
+      ...(tenantId !== undefined && { tenantId }),
+      ...(additionallyAllowedTenants !== undefined && { additionallyAllowedTenants }),
+    };
+  }
+}
+
+function methodsFor(method: Method | undefined, env: ProviderContext['env']): readonly Method[] {
+  if (method !== undefined && method !== 'default') return [method];
+  const named = env['AZURE_TOKEN_CREDENTIALS']?.trim().toLowerCase() ?? '';
+  if (named === '') return IN_TURN;
+  const methods = Object.hasOwn(NAMED, named) ? NAMED[named] : undefined;
+  if (methods !== undefined) return methods;
+  throw new SecretsError('Usage', 'AZURE_TOKEN_CREDENTIALS names no credential that is known here', {
+    hint: `prod, dev, or the store’s auth.method`,
+  });
+}
+
+function isUnavailable(thrown: unknown): boolean {
+  return thrown instanceof SecretsError && thrown.kind === 'Unauthenticated';
+}
+
+/** Errors of Microsoft Entra ID have a code. Source: https://learn.microsoft.com/entra/identity-platform/reference-error-codes */
+const ENTRA = /AADSTS\d+: [^.\r\n]{0,200}/;
+
+function translateSignIn(thrown: unknown, method: Method, transport: Transport): SecretsError {
+  if (thrown instanceof SecretsError) return thrown;
+  const { failure } = transport;
+  const { message = '', name = '' } = thrown as { message?: string; name?: string };
+  const title = TITLES[method];
+  const fail = (kind: SecretsError['kind'], line: string, hint: string): SecretsError =>
+    new SecretsError(kind, line, { hint, cause: thrown });
+  const refused = ENTRA.exec(message)?.[0];
+  if (refused !== undefined)
+    return fail('Unauthenticated', `Microsoft Entra ID refuses the ${title}: ${refused}`, 'check the tenant, the client id and the credential');
+  if (failure !== undefined) {
+    const why = failure.code ?? `status ${failure.status}`;
+    if (method === 'managed-identity' && failure.status === undefined)
+      return fail('Unauthenticated', `there is no managed identity here (${failure.host}: ${why})`, 'choose another auth.method');
+    if (failure.status === 429)
+      return fail('Throttled', `${failure.host} asks to slow down`, 'try again later');
+    return fail('Unavailable', `can’t sign in: ${failure.host} can’t be reached or failed (${why})`, 'check the network and the authority-host: secrets doctor');
+  }
+  if (/not configured to acquire tokens for tenant/.test(message))
+    return fail('Unauthenticated', `the vault is in another tenant than the ${title}`, 'name that tenant in auth.additional-tenants');
+  if (/az login/.test(message)) return fail('Unauthenticated', 'the Azure CLI is not signed in', 'az login');
+  if (/could not be found|not recognized|ENOENT/.test(message) && method.startsWith('azure-'))
+    return fail('Unauthenticated', `the ${title} is not installed`, 'choose another auth.method');
+  if (method === 'managed-identity')
+    return fail('Unauthenticated', 'there is no managed identity here', 'choose another auth.method');
+  const code = (thrown as { code?: string }).code;
+  if (code === 'ENOENT' || code === 'EACCES')
+    return fail('Unauthenticated', `cannot read the file of the ${title} (${code})`, 'check its path');
+  if (/PEM-encoded|ERR_OSSL|DECODER|bad decrypt|private key|passphrase/i.test(`${message} ${code ?? ''}`))
+    return fail('Unauthenticated', `the ${title} can’t be read as PEM with its key`, 'AZURE_CLIENT_CERTIFICATE_PASSWORD opens an encrypted one');
+  // Other messages may quote what a program printed, a token among it.
+  return fail('Unauthenticated', `the ${title} did not sign in (${name || 'unknown failure'})`, 'secrets doctor --debug says more');
+}
+
+/** The token's claims; none for a token that is no JWT. Nothing is believed because of them. */
+function claimsOf(token: string): Claims {
+  try {
+    const text = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8');
+    const claims: unknown = JSON.parse(text);
+    return typeof claims === 'object' && claims !== null ? (claims as Claims) : {};
+  } catch {
+    return {};
+  }
+}
+
+/** The principal as one would look it up in Microsoft Entra ID. */
+export function principalOf(claims: Claims): string {
+  const user = claims.upn ?? claims.unique_name ?? claims.preferred_username;
+  if (user !== undefined) return user;
+  const application = claims.appid ?? claims.azp;
+  const object = claims.oid === undefined ? '' : `object ${claims.oid}`;
+  if (application === undefined) return object || 'unknown (the token has no claims)';
+  return `application ${application}${object && `, ${object}`}`;
+}

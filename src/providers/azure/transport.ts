@@ -1,0 +1,192 @@
+/**
+ * How requests reach Azure: the SDK's own HTTP client, made to end with the call it belongs to, to repeat only what
+ * is harmless to repeat, and to give the SDK nothing that it stumbles over.
+ *
+ * The SDK's retries are off: they would send a write again whose answer was lost, and so write twice. Its errors for
+ * answers without a body, or with a page, are a TypeError: such an answer gets an empty JSON error here.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { readFileSync } from 'node:fs';
+import { rootCertificates } from 'node:tls';
+import {
+  createDefaultHttpClient,
+  type HttpClient,
+  type PipelineRequest,
+  type PipelineResponse,
+} from '@azure/core-rest-pipeline';
+import { SecretsError } from '../../core/errors.ts';
+import { sleep } from '../../core/waiting.ts';
+
+const ATTEMPTS = 4;
+/** Longest wait that a Retry-After may ask for, in milliseconds. */
+const LONGEST_WAIT = 20_000;
+/** Longest answer read, in bytes: a page has at most 25 entries of a few KB. */
+const MAX_ANSWER = 8 * 1024 * 1024;
+const AGAIN: ReadonlySet<number> = new Set([408, 500, 502, 503, 504]);
+
+/** Why the last request failed, where it did not get a proper answer. */
+export interface Failure {
+  readonly status?: number;
+  /** Code of a system or TLS error. */
+  readonly code?: string;
+  /** What was asked. */
+  readonly host: string;
+}
+
+export interface TransportOptions {
+  /** The only origin that may be asked; any where it is missing. */
+  readonly origin?: string;
+  /** Certificates of authorities to believe beside the system's, PEM. */
+  readonly ca: string | undefined;
+  /** Aborted when the store is closed. */
+  readonly lifetime: AbortSignal;
+  /** Whether sending this again can do no harm, even if it was carried out. */
+  readonly isRepeatable: (request: PipelineRequest) => boolean;
+  readonly debug: (message: string) => void;
+}
+
+/** The signal of the call that the code underneath runs for: msal and later pages pass none on. */
+const callSignal = new AsyncLocalStorage<AbortSignal>();
+
+/** Runs work whose requests, all of them, end with the signal. */
+export function runWithSignal<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  return callSignal.run(signal, work);
+}
+
+export class Transport implements HttpClient {
+  /** How the last request failed; `undefined` after one that did not. */
+  failure: Failure | undefined;
+  /** The server's clock minus ours in the last answer, in milliseconds. */
+  clockSkew: number | undefined;
+  readonly #options: TransportOptions;
+  readonly #inner = createDefaultHttpClient();
+
+  constructor(options: TransportOptions) {
+    this.#options = options;
+  }
+
+  async sendRequest(request: PipelineRequest): Promise<PipelineResponse> {
+    const { origin, ca, lifetime, isRepeatable } = this.#options;
+    const url = new URL(request.url);
+    // A page's link to the next one is the server's word; the token must not follow it elsewhere.
+    if (origin !== undefined && url.origin !== origin)
+      throw new SecretsError('Unavailable', `the vault sends us to another server: ${url.host}`);
+    const signal = AbortSignal.any(
+      [lifetime, callSignal.getStore(), request.abortSignal as AbortSignal | undefined].filter(
+        (one) => one !== undefined,
+      ),
+    );
+    // Answers are small, and the SDK's decompression hangs on one that is cut off.
+    request.headers.delete('Accept-Encoding');
+    if (ca !== undefined) request.requestOverrides = { ...request.requestOverrides, ca };
+    for (let attempt = 1; ; attempt += 1) {
+      let wait = 100 * 2 ** attempt * (0.5 + Math.random() / 2);
+      try {
+        const response = await this.#once(request, signal);
+        const { status } = response;
+        this.#options.debug(`${request.method} ${url.host}${url.pathname}: ${status}`);
+        const repeat = status === 429 || (AGAIN.has(status) && isRepeatable(request));
+        const asked = retryAfter(response);
+        this.failure = AGAIN.has(status) || status === 429 ? { status, host: url.host } : undefined;
+        if (!repeat || attempt === ATTEMPTS || (asked ?? 0) > LONGEST_WAIT) return this.#readable(response, url);
+        wait = Math.max(asked ?? 0, wait);
+      } catch (thrown) {
+        if (signal.aborted || thrown instanceof SecretsError) throw thrown;
+        const code = (thrown as { code?: string }).code ?? 'no answer';
+        this.#options.debug(`${request.method} ${url.host}${url.pathname}: ${code}`);
+        this.failure = { code, host: url.host };
+        if (attempt === ATTEMPTS || !isRepeatable(request) || isLasting(code)) throw thrown;
+      }
+      await sleep(wait, signal);
+      signal.throwIfAborted();
+    }
+  }
+
+  async #once(request: PipelineRequest, signal: AbortSignal): Promise<PipelineResponse> {
+    const given = request.abortSignal;
+    const tooLong = new AbortController();
+    request.abortSignal = AbortSignal.any([signal, tooLong.signal]);
+    request.streamResponseStatusCodes = new Set([Number.POSITIVE_INFINITY]);
+    try {
+      const response = await this.#inner.sendRequest(request);
+      const { readableStreamBody: stream } = response;
+      delete response.readableStreamBody;
+      const date = Date.parse(response.headers.get('date') ?? '');
+      if (!Number.isNaN(date)) this.clockSkew = date - Date.now();
+      const pieces: Buffer[] = [];
+      let length = 0;
+      for await (const piece of stream ?? []) {
+        length += piece.length;
+        if (length > MAX_ANSWER) {
+          tooLong.abort();
+          const { host } = new URL(request.url);
+          throw new SecretsError('Unavailable', `${host} gives an answer without end`);
+        }
+        pieces.push(piece as Buffer);
+      }
+      response.bodyAsText = Buffer.concat(pieces).toString('utf8');
+      return response;
+    } finally {
+      if (given === undefined) delete request.abortSignal;
+      else request.abortSignal = given;
+    }
+  }
+
+  /** The answer, if the SDK can read it; an error in the service's own form in place of an error without one. */
+  #readable(response: PipelineResponse, url: URL): PipelineResponse {
+    const { status } = response;
+    if (status === 204 || isJsonObject(response.bodyAsText ?? '')) return response;
+    if (status >= 400) {
+      response.bodyAsText = '{"error":{"code":"","message":""}}';
+      response.headers.set('content-type', 'application/json');
+      return response;
+    }
+    this.failure = { status, host: url.host };
+    throw new SecretsError('Unavailable', `${url.host} gives an answer that is not Azure’s`, {
+      hint: 'does a proxy or a portal stand in between?',
+    });
+  }
+}
+
+function isJsonObject(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
+
+/** Milliseconds that the answer asks us to wait. */
+function retryAfter({ headers }: PipelineResponse): number | undefined {
+  const exact = Number(headers.get('retry-after-ms') ?? headers.get('x-ms-retry-after-ms') ?? Number.NaN);
+  if (exact >= 0) return exact;
+  const text = headers.get('retry-after');
+  if (text === undefined) return undefined;
+  const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
+  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
+}
+
+/** Trouble that the next attempt meets too. */
+function isLasting(code: string): boolean {
+  return code === 'ENOTFOUND' || isCertificateError(code);
+}
+
+/** Whether the request certainly did not reach the server. */
+export function isUnsent(code: string | undefined): boolean {
+  return code === 'ECONNREFUSED' || code === 'EAI_AGAIN' || (code !== undefined && isLasting(code));
+}
+
+export function isCertificateError(code: string): boolean {
+  return /CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS_/.test(code);
+}
+
+/** The authorities to believe: the runtime's own and those of a file. @throws SecretsError Usage */
+export function readAuthorities(path: string | undefined): string | undefined {
+  if (path === undefined) return undefined;
+  try {
+    return [...rootCertificates, readFileSync(path, 'utf8')].join('\n');
+  } catch (thrown) {
+    throw new SecretsError('Usage', `cannot read the CA certificate: ${path}`, { cause: thrown });
+  }
+}

@@ -1,0 +1,103 @@
+/** Values, tags and dates: what the service keeps for what we are given, and back. */
+import type { SecretProperties } from '@azure/keyvault-secrets';
+import { SecretsError } from '../../core/errors.ts';
+import type { ProviderRules, SecretWrite, VersionInfo } from '../provider.ts';
+import { MAX_NAME } from './names.ts';
+
+/** Source: https://learn.microsoft.com/azure/key-vault/secrets/about-secrets and .../general/service-limits */
+export const RULES = {
+  maxNameLength: MAX_NAME,
+  maxValueBytes: 25_600,
+  emptyValue: true,
+} as const satisfies Partial<ProviderRules>;
+
+const MAX_TAGS = 15;
+const MAX_TAG = 256;
+const MAX_CONTENT_TYPE = 255;
+
+/** `az keyvault secret set --encoding base64` sets this tag, and `az keyvault secret download` reads it. */
+const ENCODING = 'file-encoding';
+/** On a sibling's version: whether it holds a pending value. */
+export const STATE = 'secrets-state';
+/** On a version that was pending: the sibling's version it came from. */
+export const PROMOTED = 'secrets-promoted';
+const OWN: ReadonlySet<string> = new Set([ENCODING, STATE, PROMOTED]);
+
+export type Tags = Record<string, string>;
+
+export interface Encoded {
+  readonly text: string;
+  readonly tags: Tags;
+}
+
+/** A value as the text that the vault keeps. @throws SecretsError Invalid when it is too long */
+export function encodeValue(value: Uint8Array): Encoded {
+  let encoded: Encoded;
+  try {
+    encoded = { text: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(value), tags: {} };
+  } catch {
+    encoded = { text: Buffer.from(value).toString('base64'), tags: { [ENCODING]: 'base64' } };
+  }
+  const length = Buffer.byteLength(encoded.text);
+  if (length > RULES.maxValueBytes)
+    throw new SecretsError(
+      'Invalid',
+      `the value has ${value.length} bytes${length === value.length ? '' : ` (${length} in base64)`}; azure takes ${RULES.maxValueBytes}`,
+    );
+  return encoded;
+}
+
+export function decodeValue(text: string, tags: Tags | undefined): Uint8Array {
+  return Buffer.from(text, tags?.[ENCODING] === 'base64' ? 'base64' : 'utf8');
+}
+
+/** The tags that are a user's. */
+export function labelsOf(tags: Tags | undefined): Tags {
+  return Object.fromEntries(Object.entries(tags ?? {}).filter(([name]) => !OWN.has(name)));
+}
+
+/** Labels after a write: those there were, changed as it says. @throws SecretsError Invalid */
+export function mergeLabels(before: Tags, changes: SecretWrite['labels']): Tags {
+  const labels = new Map(Object.entries(before));
+  for (const [name, value] of Object.entries(changes ?? {})) {
+    if (OWN.has(name)) throw new SecretsError('Invalid', `the label ${name} is for secrets’ own use`);
+    if (value === null) labels.delete(name);
+    else labels.set(name, value);
+    if (name === '' || name.length > MAX_TAG || (value ?? '').length > MAX_TAG)
+      throw new SecretsError('Invalid', `azure takes labels of 1 to ${MAX_TAG} characters, and values of as many`);
+  }
+  return Object.fromEntries(labels);
+}
+
+/** @throws SecretsError Invalid when there are too many */
+export function checkTags(tags: Tags): Tags {
+  const own = Object.keys(tags).filter((name) => OWN.has(name)).length;
+  const count = Object.keys(tags).length;
+  if (count > MAX_TAGS)
+    throw new SecretsError(
+      'Invalid',
+      `azure takes ${MAX_TAGS} labels on a secret${own > 0 ? `, ${own} of them for secrets’ own use` : ''}`,
+    );
+  return tags;
+}
+
+/** @throws SecretsError Invalid */
+export function checkDescription(text: string | undefined): void {
+  if (text !== undefined && text.length > MAX_CONTENT_TYPE)
+    throw new SecretsError('Invalid', `azure takes a description of ${MAX_CONTENT_TYPE} characters`);
+}
+
+/** What is known of one version. */
+export function infoOf(properties: SecretProperties, stages: readonly string[], now: Date): VersionInfo {
+  const { version, enabled, createdOn, expiresOn, notBefore } = properties;
+  return {
+    id: version ?? '',
+    state: enabled === false ? 'disabled' : 'enabled',
+    stages,
+    createdAt: createdOn,
+    ...(expiresOn !== undefined && { expiresAt: expiresOn }),
+    ...(notBefore !== undefined &&
+      notBefore > now && { note: `not to be used before ${notBefore.toISOString()}` }),
+    ...(expiresOn !== undefined && expiresOn < now && { note: 'expired; Azure still gives it' }),
+  };
+}

@@ -1,0 +1,180 @@
+/** The vault's secrets by Azure's own names: single requests and waits, with the service's refusals sorted out. */
+import type { KeyVaultSecret, SecretClient, SecretProperties, SetSecretOptions } from '@azure/keyvault-secrets';
+import { SecretsError } from '../../core/errors.ts';
+import { sleep } from '../../core/waiting.ts';
+import { isKind, isRefusal, purgeProtected } from './errors.ts';
+import type { AzureService } from './service.ts';
+
+/** Milliseconds between looks at a deletion or recovery under way. */
+const POLL = 500;
+/** How often a name that is on the move is tried again. */
+const MOVING_TRIES = 8;
+const PAGE = 25;
+
+type Deleted = Awaited<ReturnType<SecretClient['getDeletedSecret']>>;
+
+/** What the newest version is: with its value, or without where it is disabled. */
+export interface Newest {
+  readonly properties: SecretProperties;
+  readonly value?: string | undefined;
+}
+
+export class KeyVault {
+  readonly #service: AzureService;
+  readonly #debug: (message: string) => void;
+
+  constructor(service: AzureService, debug: (message: string) => void) {
+    this.#service = service;
+    this.#debug = debug;
+  }
+
+  /** One version, the newest without an id. @throws SecretsError NotFound, Invalid for a disabled one */
+  async get(name: string, version: string | undefined, signal: AbortSignal): Promise<KeyVaultSecret & { value: string }> {
+    const secret = await this.#service.call(signal, 'read', (client, options) =>
+      client.getSecret(name, { ...options, ...(version !== undefined && { version }) }),
+    );
+    const { value, properties } = secret;
+    if (typeof value !== 'string' || typeof properties.version !== 'string')
+      throw new SecretsError('Unavailable', 'the vault gives an answer without a value');
+    return { ...secret, value };
+  }
+
+  /** The newest version, disabled or not; `undefined` when there is no such secret. */
+  async newest(name: string, signal: AbortSignal): Promise<Newest | undefined> {
+    try {
+      return await this.get(name, undefined, signal);
+    } catch (thrown) {
+      if (isKind(thrown, 'NotFound')) return undefined;
+      if (!isRefusal(thrown, 'disabled')) throw thrown;
+      const [properties] = byAge(await this.versions(name, signal));
+      return properties === undefined ? undefined : { properties };
+    }
+  }
+
+  /** Writes a new version. */
+  set(name: string, value: string, more: SetSecretOptions, signal: AbortSignal): Promise<KeyVaultSecret> {
+    return this.#settled(signal, () =>
+      this.#service.call(signal, 'write', (client, options) =>
+        client.setSecret(name, value, { ...more, ...options }),
+      ),
+    );
+  }
+
+  /** Tries again for a while when an earlier deletion, recovery or purge of the name is still under way. */
+  async #settled<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    for (let left = MOVING_TRIES; ; left -= 1) {
+      try {
+        return await work();
+      } catch (thrown) {
+        if (left === 0 || !isRefusal(thrown, 'moving')) throw thrown;
+        await sleep(POLL * 2, signal);
+      }
+    }
+  }
+
+  /** Changes a version's attributes and tags; the same twice is the same. */
+  async update(
+    name: string,
+    version: string,
+    changes: { readonly enabled: boolean; readonly tags: Record<string, string> },
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#service.call(signal, 'repeat', (client, options) =>
+      client.updateSecretProperties(name, version, { ...changes, ...options }),
+    );
+  }
+
+  /** Every version, as the service lists them: none for a secret that is not there. */
+  async versions(name: string, signal: AbortSignal): Promise<SecretProperties[]> {
+    const found: SecretProperties[] = [];
+    try {
+      for await (const page of this.#pages(signal, (client, options) =>
+        client.listPropertiesOfSecretVersions(name, options),
+      ))
+        found.push(...page);
+    } catch (thrown) {
+      if (!isKind(thrown, 'NotFound')) throw thrown;
+    }
+    return found;
+  }
+
+  list(signal: AbortSignal): AsyncIterable<readonly SecretProperties[]> {
+    return this.#pages(signal, (client, options) => client.listPropertiesOfSecrets(options));
+  }
+
+  listDeleted(signal: AbortSignal): AsyncIterable<readonly Deleted[]> {
+    return this.#pages(signal, (client, options) => client.listDeletedSecrets(options));
+  }
+
+  async *#pages<T>(
+    signal: AbortSignal,
+    list: (
+      client: SecretClient,
+      options: { abortSignal: AbortSignal },
+    ) => { byPage(settings: { maxPageSize: number }): AsyncIterable<T[]> },
+  ): AsyncIterable<readonly T[]> {
+    let pages: AsyncIterator<T[]> | undefined;
+    for (;;) {
+      const step = await this.#service.call(signal, 'read', (client, options) => {
+        pages ??= list(client, options).byPage({ maxPageSize: PAGE })[Symbol.asyncIterator]();
+        return pages.next();
+      });
+      if (step.done === true) return;
+      yield step.value;
+    }
+  }
+
+  /** A secret in soft delete; `undefined` when there is none. */
+  async deleted(name: string, signal: AbortSignal): Promise<Deleted | undefined> {
+    try {
+      return await this.#service.call(signal, 'read', (client, options) => client.getDeletedSecret(name, options));
+    } catch (thrown) {
+      if (isKind(thrown, 'NotFound')) return undefined;
+      throw thrown;
+    }
+  }
+
+  /** Deletes softly and waits until the service has done so. @throws SecretsError NotFound */
+  delete(name: string, signal: AbortSignal): Promise<Deleted> {
+    return this.#service.call(signal, 'write', async (client, options) => {
+      const poller = await client.beginDeleteSecret(name, { ...options, intervalInMs: POLL });
+      poller.onProgress(() => this.#debug(`${name} is being deleted`));
+      return poller.pollUntilDone(options);
+    });
+  }
+
+  /** Undoes a deletion and waits until the service has done so. @throws SecretsError NotFound */
+  async recover(name: string, signal: AbortSignal): Promise<void> {
+    await this.#settled(signal, () =>
+      this.#service.call(signal, 'write', async (client, options) => {
+        const poller = await client.beginRecoverDeletedSecret(name, { ...options, intervalInMs: POLL });
+        poller.onProgress(() => this.#debug(`${name} is being restored`));
+        return poller.pollUntilDone(options);
+      }),
+    );
+  }
+
+  /**
+   * Removes a secret that is in soft delete for good, and waits until its name is free.
+   * @throws SecretsError NotFound, Denied under purge protection
+   */
+  async purge(deleted: Deleted, signal: AbortSignal): Promise<void> {
+    const { name } = deleted;
+    checkPurgeable(deleted.properties.recoveryLevel, deleted.scheduledPurgeDate);
+    await this.#service.call(signal, 'write', (client, options) => client.purgeDeletedSecret(name, options));
+    for (let wait = 50; (await this.deleted(name, signal)) !== undefined; wait = Math.min(wait * 2, 2000)) {
+      this.#debug(`${name} is being purged`);
+      await sleep(wait, signal);
+    }
+  }
+}
+
+/** @throws SecretsError Denied where the vault lets nobody purge */
+export function checkPurgeable(level: string | undefined, until?: Date): void {
+  if (level !== undefined && !level.includes('Purgeable')) throw purgeProtected(undefined, until);
+}
+
+/** Newest first, by the service's clock of whole seconds. */
+export function byAge(versions: readonly SecretProperties[]): SecretProperties[] {
+  return versions.toSorted((a, b) => (b.createdOn?.getTime() ?? 0) - (a.createdOn?.getTime() ?? 0));
+}
