@@ -40,9 +40,7 @@ export function cloudOfHost(host: string): CloudName | undefined {
 
 /** Whether this is a sign-in host that Microsoft runs. */
 export function isKnownAuthority(url: string): boolean {
-  return (
-    URL.canParse(url) && new URL(url).protocol === 'https:' && AUTHORITY_HOSTS.has(new URL(url).host)
-  );
+  return URL.canParse(url) && new URL(url).protocol === 'https:' && AUTHORITY_HOSTS.has(new URL(url).host);
 }
 
 /** Whether this is the host name suffix of one of Azure's clouds. */

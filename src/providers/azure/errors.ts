@@ -49,8 +49,12 @@ export function translate(thrown: unknown, who: string, host: string, writes: bo
   const { error } = details ?? {};
   const inner = error?.innerError?.code ?? '';
   const text = oneLine(error?.message);
-  const fail = (kind: SecretsError['kind'], line: string, hint?: string, reason: Reason = 'other'): SecretsError =>
-    new ServiceRefusal(reason, kind, line, { hint, cause: thrown });
+  const fail = (
+    kind: SecretsError['kind'],
+    line: string,
+    hint?: string,
+    reason: Reason = 'other',
+  ): SecretsError => new ServiceRefusal(reason, kind, line, { hint, cause: thrown });
   switch (status) {
     case 400:
     case 413:
@@ -71,10 +75,18 @@ export function translate(thrown: unknown, who: string, host: string, writes: bo
         );
       if (/purge protection/i.test(text)) return purgeProtected(thrown);
       if (inner === 'ForbiddenByFirewall' || /Client address is not authorized/.test(text))
-        return fail('Denied', 'the vault’s firewall refuses this machine', 'allow its address in the vault’s networking');
+        return fail(
+          'Denied',
+          'the vault’s firewall refuses this machine',
+          'allow its address in the vault’s networking',
+        );
       return fail('Denied', `not allowed (${who})${action(text)}`, roleHint(writes));
     case 404:
-      return fail('NotFound', 'is not there', 'secrets list shows the names, with --deleted the deleted ones');
+      return fail(
+        'NotFound',
+        'is not there',
+        'secrets list shows the names, with --deleted the deleted ones',
+      );
     case 409:
       if (inner === 'ObjectIsDeletedButRecoverable' || /deleted but recoverable/.test(text))
         return fail(
@@ -84,7 +96,12 @@ export function translate(thrown: unknown, who: string, host: string, writes: bo
           'in-the-way',
         );
       if (/^ObjectIsBeing/.test(inner) || /currently being/.test(text))
-        return fail('Conflict', 'is being deleted or restored at this moment', 'try again in a minute', 'moving');
+        return fail(
+          'Conflict',
+          'is being deleted or restored at this moment',
+          'try again in a minute',
+          'moving',
+        );
       return fail('Conflict', text || 'conflicts with its state in the vault');
     case 429:
       return fail('Throttled', 'the vault asks to slow down', 'try again later');

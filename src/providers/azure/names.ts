@@ -39,7 +39,8 @@ export const plainNames: Names = {
 export const mappedNames: Names = {
   rule: `1 to ${MAX_NAME} characters once mapped to letters, digits and -; no control characters`,
   toAzure: (name) => {
-    const mapped = name === '' || /[\u0000-\u001f\u007f-\u009f]|\p{Surrogate}/u.test(name) ? '' : encode(name);
+    const mapped =
+      name === '' || /[\u0000-\u001f\u007f-\u009f]|\p{Surrogate}/u.test(name) ? '' : encode(name);
     if (mapped === '' || mapped.length > MAX_NAME)
       throw new SecretsError('Invalid', `azure takes names of ${mappedNames.rule}`);
     return checkSuffix(mapped);

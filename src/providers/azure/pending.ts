@@ -10,7 +10,16 @@ import { SecretsError } from '../../core/errors.ts';
 import type { SecretWrite, VersionInfo } from '../provider.ts';
 import { isKind, isRefusal } from './errors.ts';
 import { siblingIfAny, siblingOf } from './names.ts';
-import { checkDescription, checkTags, encodeValue, infoOf, labelsOf, mergeLabels, PROMOTED, STATE } from './values.ts';
+import {
+  checkDescription,
+  checkTags,
+  encodeValue,
+  infoOf,
+  labelsOf,
+  mergeLabels,
+  PROMOTED,
+  STATE,
+} from './values.ts';
 import type { KeyVault } from './vault.ts';
 
 const PREFIX = 'pending:';
@@ -84,7 +93,11 @@ export class Pending {
     await this.#retire(siblingOf(name), found.properties, signal);
   }
 
-  async #retire(sibling: string, { version = '', tags }: SecretProperties, signal: AbortSignal): Promise<void> {
+  async #retire(
+    sibling: string,
+    { version = '', tags }: SecretProperties,
+    signal: AbortSignal,
+  ): Promise<void> {
     const changes = { enabled: false, tags: { ...tags, [STATE]: 'none' } };
     await this.#vault.update(sibling, version, changes, signal);
   }
@@ -94,7 +107,11 @@ export class Pending {
    * crash in between leaves a state that the next call recognises by that mark.
    * @throws SecretsError NotFound, Conflict
    */
-  async promote(name: string, id: string, signal: AbortSignal): Promise<{ properties: SecretProperties; current: boolean }> {
+  async promote(
+    name: string,
+    id: string,
+    signal: AbortSignal,
+  ): Promise<{ properties: SecretProperties; current: boolean }> {
     const before = await this.#vault.newest(name, signal);
     const found = await this.find(name, signal);
     const matches = found?.properties.version === id;

@@ -96,11 +96,14 @@ export class AzureProvider implements Provider {
     if (stage === 'pending' || pending !== undefined) {
       const found = await this.#pending.find(azureName, signal);
       if (found === undefined || (pending !== undefined && found.properties.version !== pending))
-        throw new SecretsError('NotFound', 'has no such pending version', { hint: 'secrets history shows it' });
+        throw new SecretsError('NotFound', 'has no such pending version', {
+          hint: 'secrets history shows it',
+        });
       const { properties, value } = found;
       return { name, ...pendingInfo(properties, this.#now()), value: decodeValue(value, properties.tags) };
     }
-    if (stage === 'previous') return this.#read(name, await this.#previousId(azureName, signal), [stage], signal);
+    if (stage === 'previous')
+      return this.#read(name, await this.#previousId(azureName, signal), [stage], signal);
     if (stage !== undefined && stage !== 'current')
       throw new SecretsError('NotFound', `has no stage ${stage}`, {
         hint: 'azure has current, previous and pending',
@@ -181,7 +184,9 @@ export class AzureProvider implements Provider {
       signal,
     );
     if (unread)
-      this.#context.warn('the labels of the version before could not be read; the new one has only those given');
+      this.#context.warn(
+        'the labels of the version before could not be read; the new one has only those given',
+      );
     return infoOf(properties, ['current'], this.#now());
   }
 
@@ -222,9 +227,13 @@ export class AzureProvider implements Provider {
     }
     const days = newest.properties.recoverableDays;
     if (windowDays !== undefined && windowDays !== days)
-      throw new SecretsError('Invalid', `the vault keeps deleted secrets for ${days ?? 'a fixed number of'} days`, {
-        hint: 'leave --window away; its retention is a setting of the vault',
-      });
+      throw new SecretsError(
+        'Invalid',
+        `the vault keeps deleted secrets for ${days ?? 'a fixed number of'} days`,
+        {
+          hint: 'leave --window away; its retention is a setting of the vault',
+        },
+      );
     return this.#delete(azureName, signal);
   }
 
@@ -282,7 +291,8 @@ export class AzureProvider implements Provider {
       }
     } catch (thrown) {
       // One that is disabled or not to be read says nothing of the one before it.
-      if (!isRefusal(thrown, 'disabled') && !isKind(thrown, 'Denied') && !isKind(thrown, 'NotFound')) throw thrown;
+      if (!isRefusal(thrown, 'disabled') && !isKind(thrown, 'Denied') && !isKind(thrown, 'NotFound'))
+        throw thrown;
     }
     return [...ordered, ...rest];
   }
@@ -309,7 +319,8 @@ export class AzureProvider implements Provider {
     try {
       await this.#vault.recover(azureName, signal);
     } catch (thrown) {
-      if (isKind(thrown, 'NotFound')) throw new SecretsError('NotFound', 'has nothing to restore', { cause: thrown });
+      if (isKind(thrown, 'NotFound'))
+        throw new SecretsError('NotFound', 'has nothing to restore', { cause: thrown });
       throw thrown;
     }
     await this.#pending.restore(azureName, signal);
@@ -378,7 +389,9 @@ export class AzureProvider implements Provider {
       });
     const { recoveryLevel, recoverableDays } = first ?? {};
     if (recoveryLevel !== undefined) {
-      const purge = recoveryLevel.includes('Purgeable') ? 'can be purged' : 'can’t be purged (purge protection)';
+      const purge = recoveryLevel.includes('Purgeable')
+        ? 'can be purged'
+        : 'can’t be purged (purge protection)';
       const kept = recoverableDays ? `are kept for ${recoverableDays} days and ` : '';
       findings.push({ check: 'soft delete', status: 'ok', detail: `deleted secrets ${kept}${purge}` });
     }

@@ -61,7 +61,9 @@ export class AzureService {
     try {
       return await this.#race(signal, () => work(opened.client, { abortSignal: signal }));
     } catch (thrown) {
-      const error = signal.aborted ? outOfTime(thrown) : translate(thrown, who(opened.signIn), this.host, effect !== 'read');
+      const error = signal.aborted
+        ? outOfTime(thrown)
+        : translate(thrown, who(opened.signIn), this.host, effect !== 'read');
       const { failure } = opened.transport;
       const sent = signal.aborted || failure === undefined || !isUnsent(failure.code);
       throw effect !== 'read' && error.kind === 'Unavailable' && sent ? inDoubt(error) : error;

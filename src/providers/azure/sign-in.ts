@@ -124,7 +124,9 @@ export class SignIn implements Credential {
     const [only] = reasons;
     throw new SecretsError(
       'Unauthenticated',
-      reasons.length === 1 ? `no Azure credential: ${only}` : 'no Azure credential: none of the ways to sign in is set up',
+      reasons.length === 1
+        ? `no Azure credential: ${only}`
+        : 'no Azure credential: none of the ways to sign in is set up',
       {
         hint:
           reasons.length === 1
@@ -189,7 +191,9 @@ export class SignIn implements Credential {
         const certificatePath = auth.certificate ?? env['AZURE_CLIENT_CERTIFICATE_PATH'];
         if (!certificatePath) throw new NotSetUp('AZURE_CLIENT_CERTIFICATE_PATH is not set');
         const password = env['AZURE_CLIENT_CERTIFICATE_PASSWORD'];
-        const chain = auth['send-certificate-chain'] ?? /^(1|true)$/i.test(env['AZURE_CLIENT_SEND_CERTIFICATE_CHAIN'] ?? '');
+        const chain =
+          auth['send-certificate-chain'] ??
+          /^(1|true)$/i.test(env['AZURE_CLIENT_SEND_CERTIFICATE_CHAIN'] ?? '');
         const { ClientCertificateCredential } = await import('./credentials/client-certificate.ts');
         return new ClientCertificateCredential(
           tenant,
@@ -203,7 +207,12 @@ export class SignIn implements Credential {
         if (!tokenFilePath) throw new NotSetUp('AZURE_FEDERATED_TOKEN_FILE is not set');
         const [tenant, client] = application();
         const { WorkloadIdentityCredential } = await import('./credentials/workload-identity.ts');
-        return new WorkloadIdentityCredential({ ...shared, tenantId: tenant, clientId: client, tokenFilePath });
+        return new WorkloadIdentityCredential({
+          ...shared,
+          tenantId: tenant,
+          clientId: client,
+          tokenFilePath,
+        });
       }
       case 'managed-identity': {
         const { 'resource-id': resourceId, 'object-id': objectId } = auth;
@@ -277,17 +286,33 @@ function translateSignIn(thrown: unknown, method: Method, transport: Transport):
     new SecretsError(kind, line, { hint, cause: thrown });
   const refused = ENTRA.exec(message)?.[0];
   if (refused !== undefined)
-    return fail('Unauthenticated', `Microsoft Entra ID refuses the ${title}: ${refused}`, 'check the tenant, the client id and the credential');
+    return fail(
+      'Unauthenticated',
+      `Microsoft Entra ID refuses the ${title}: ${refused}`,
+      'check the tenant, the client id and the credential',
+    );
   if (failure !== undefined) {
     const why = failure.code ?? `status ${failure.status}`;
     if (method === 'managed-identity' && failure.status === undefined)
-      return fail('Unauthenticated', `there is no managed identity here (${failure.host}: ${why})`, 'choose another auth.method');
+      return fail(
+        'Unauthenticated',
+        `there is no managed identity here (${failure.host}: ${why})`,
+        'choose another auth.method',
+      );
     if (failure.status === 429)
       return fail('Throttled', `${failure.host} asks to slow down`, 'try again later');
-    return fail('Unavailable', `can’t sign in: ${failure.host} can’t be reached or failed (${why})`, 'check the network and the authority-host: secrets doctor');
+    return fail(
+      'Unavailable',
+      `can’t sign in: ${failure.host} can’t be reached or failed (${why})`,
+      'check the network and the authority-host: secrets doctor',
+    );
   }
   if (/not configured to acquire tokens for tenant/.test(message))
-    return fail('Unauthenticated', `the vault is in another tenant than the ${title}`, 'name that tenant in auth.additional-tenants');
+    return fail(
+      'Unauthenticated',
+      `the vault is in another tenant than the ${title}`,
+      'name that tenant in auth.additional-tenants',
+    );
   if (/az login/.test(message)) return fail('Unauthenticated', 'the Azure CLI is not signed in', 'az login');
   if (/could not be found|not recognized|ENOENT/.test(message) && method.startsWith('azure-'))
     return fail('Unauthenticated', `the ${title} is not installed`, 'choose another auth.method');
@@ -297,9 +322,17 @@ function translateSignIn(thrown: unknown, method: Method, transport: Transport):
   if (code === 'ENOENT' || code === 'EACCES')
     return fail('Unauthenticated', `cannot read the file of the ${title} (${code})`, 'check its path');
   if (/PEM-encoded|ERR_OSSL|DECODER|bad decrypt|private key|passphrase/i.test(`${message} ${code ?? ''}`))
-    return fail('Unauthenticated', `the ${title} can’t be read as PEM with its key`, 'AZURE_CLIENT_CERTIFICATE_PASSWORD opens an encrypted one');
+    return fail(
+      'Unauthenticated',
+      `the ${title} can’t be read as PEM with its key`,
+      'AZURE_CLIENT_CERTIFICATE_PASSWORD opens an encrypted one',
+    );
   // Other messages may quote what a program printed, a token among it.
-  return fail('Unauthenticated', `the ${title} did not sign in (${name || 'unknown failure'})`, 'secrets doctor --debug says more');
+  return fail(
+    'Unauthenticated',
+    `the ${title} did not sign in (${name || 'unknown failure'})`,
+    'secrets doctor --debug says more',
+  );
 }
 
 /** The token's claims; none for a token that is no JWT. Nothing is believed because of them. */

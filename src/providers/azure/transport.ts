@@ -88,7 +88,8 @@ export class Transport implements HttpClient {
         const repeat = status === 429 || (AGAIN.has(status) && isRepeatable(request));
         const asked = retryAfter(response);
         this.failure = AGAIN.has(status) || status === 429 ? { status, host: url.host } : undefined;
-        if (!repeat || attempt === ATTEMPTS || (asked ?? 0) > LONGEST_WAIT) return this.#readable(response, url);
+        if (!repeat || attempt === ATTEMPTS || (asked ?? 0) > LONGEST_WAIT)
+          return this.#readable(response, url);
         wait = Math.max(asked ?? 0, wait);
       } catch (thrown) {
         if (signal.aborted || thrown instanceof SecretsError) throw thrown;

@@ -64,7 +64,10 @@ export function mergeLabels(before: Tags, changes: SecretWrite['labels']): Tags 
     if (value === null) labels.delete(name);
     else labels.set(name, value);
     if (name === '' || name.length > MAX_TAG || (value ?? '').length > MAX_TAG)
-      throw new SecretsError('Invalid', `azure takes labels of 1 to ${MAX_TAG} characters, and values of as many`);
+      throw new SecretsError(
+        'Invalid',
+        `azure takes labels of 1 to ${MAX_TAG} characters, and values of as many`,
+      );
   }
   return Object.fromEntries(labels);
 }

@@ -1,5 +1,10 @@
 /** The vault's secrets by Azure's own names: single requests and waits, with the service's refusals sorted out. */
-import type { KeyVaultSecret, SecretClient, SecretProperties, SetSecretOptions } from '@azure/keyvault-secrets';
+import type {
+  KeyVaultSecret,
+  SecretClient,
+  SecretProperties,
+  SetSecretOptions,
+} from '@azure/keyvault-secrets';
 import { SecretsError } from '../../core/errors.ts';
 import { sleep } from '../../core/waiting.ts';
 import { isKind, isRefusal, purgeProtected } from './errors.ts';
@@ -29,7 +34,11 @@ export class KeyVault {
   }
 
   /** One version, the newest without an id. @throws SecretsError NotFound, Invalid for a disabled one */
-  async get(name: string, version: string | undefined, signal: AbortSignal): Promise<KeyVaultSecret & { value: string }> {
+  async get(
+    name: string,
+    version: string | undefined,
+    signal: AbortSignal,
+  ): Promise<KeyVaultSecret & { value: string }> {
     const secret = await this.#service.call(signal, 'read', (client, options) =>
       client.getSecret(name, { ...options, ...(version !== undefined && { version }) }),
     );
@@ -127,7 +136,9 @@ export class KeyVault {
   /** A secret in soft delete; `undefined` when there is none. */
   async deleted(name: string, signal: AbortSignal): Promise<Deleted | undefined> {
     try {
-      return await this.#service.call(signal, 'read', (client, options) => client.getDeletedSecret(name, options));
+      return await this.#service.call(signal, 'read', (client, options) =>
+        client.getDeletedSecret(name, options),
+      );
     } catch (thrown) {
       if (isKind(thrown, 'NotFound')) return undefined;
       throw thrown;
