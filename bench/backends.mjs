@@ -4,7 +4,8 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { rolldown } from 'rolldown';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const work = process.env.SECRETS_BACKENDS_DIR ?? join(root, '.work');
@@ -105,4 +106,20 @@ export async function startConjur() {
     rmSync(folder, { recursive: true, force: true });
   };
   return { store: 'conjur', env, stop };
+}
+
+/** The test double of Azure Key Vault, bundled since Node 20 runs no TypeScript; nothing without openssl. */
+export async function startAzure() {
+  const dir = join(root, 'bench/.built/azure-server');
+  const bundle = await rolldown({
+    input: join(root, 'tests/backends/azure.ts'),
+    platform: 'node',
+    logLevel: 'silent',
+  });
+  await bundle.write({ dir, format: 'esm', entryFileNames: 'server.mjs' });
+  await bundle.close();
+  const { startForBench, scenarioFiles } = await import(pathToFileURL(join(dir, 'server.mjs')).href);
+  if (!scenarioFiles.every((path) => existsSync(path))) return undefined;
+  const { env, stop } = await startForBench();
+  return { store: 'azure', env, stop };
 }

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { rolldown } from 'rolldown';
-import { startAws, startConjur, startVault } from './backends.mjs';
+import { startAws, startAzure, startConjur, startVault } from './backends.mjs';
 
 const { values: flags } = parseArgs({
   options: { runs: { type: 'string', default: '25' }, json: { type: 'boolean' } },
@@ -115,6 +115,15 @@ signIn.then((answer) => answer.text()).then(async (token) => {
   process.stdout.write(await answer.text());
 });
 `;
+const azureScript = `
+import { ClientSecretCredential } from '@azure/identity';
+import { SecretClient } from '@azure/keyvault-secrets';
+const { AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET, AZURE_KEYVAULT_URL } = process.env;
+const credential = new ClientSecretCredential(AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET);
+new SecretClient(AZURE_KEYVAULT_URL, credential).getSecret('bench-value').then((secret) => {
+  process.stdout.write(secret.value);
+});
+`;
 
 const closing = [];
 try {
@@ -128,11 +137,13 @@ try {
     { name: 'secrets get', args: [program, 'get', 'bench/value'], expect: 'the-value' },
   ]);
 
-  for (const { title, start, source, own = "the SDK's ten-line script" } of [
+  const backends = [
     { title: 'get on aws', start: startAws, source: awsScript },
+    { title: 'get on azure', start: startAzure, source: azureScript, name: 'bench-value' },
     { title: 'get on vault', start: startVault, source: vaultScript },
     { title: 'get on conjur', start: startConjur, source: conjurScript, own: 'a ten-line script with fetch' },
-  ]) {
+  ];
+  for (const { title, start, source, own = "the SDK's ten-line script", name = 'bench/value' } of backends) {
     const backend = await start();
     if (backend === undefined) {
       results.push({ title, name: 'not measured: run `npm run backends` first' });
@@ -140,14 +151,14 @@ try {
     }
     closing.push(backend.stop);
     const env = { ...baseEnv, ...backend.env };
-    const written = await run([program, 'put', `${backend.store}://bench/value`], env, 'the-value');
+    const written = await run([program, 'put', `${backend.store}://${name}`], env, 'the-value');
     if (written.code !== 0) throw new Error(`put on ${backend.store} failed: ${written.stderr}`);
     const script = await bundleScript(backend.store, source);
     await compare(title, 1.15, [
       { name: `${own}, bundled`, args: [script], env, expect: 'the-value' },
       {
         name: 'secrets get',
-        args: [program, 'get', `${backend.store}://bench/value`],
+        args: [program, 'get', `${backend.store}://${name}`],
         env,
         expect: 'the-value',
       },

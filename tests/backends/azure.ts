@@ -1,7 +1,7 @@
 /** Starts the test double of Azure Key Vault and Microsoft Entra ID, with the vaults and principals of the tests. */
 import { execFileSync } from 'node:child_process';
 import { createSign, generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { type Application, Entra, type Principal } from './azure/entra.ts';
@@ -203,6 +203,20 @@ function federatedToken(key: KeyObject): string {
 
 /** The environment in which the store `azure` is the test vault, with names mapped as the scenarios' names need. */
 export async function startForScenarios(): Promise<{ env: Env; stop(): Promise<void> }> {
+  const azure = await startAzure();
+  // The user's own configuration is trusted, as a project's would have to be.
+  const config = join(azure.folder, 'config');
+  mkdirSync(join(config, 'secrets'), { recursive: true, mode: 0o700 });
+  writeFileSync(
+    join(config, 'secrets', 'secrets.yaml'),
+    'stores:\n  azure: { provider: azure, names: mapped }\n',
+    { mode: 0o600 },
+  );
+  return { env: { ...azure.env('officer'), XDG_CONFIG_HOME: config }, stop: azure.stop };
+}
+
+/** As for the scenarios, without any file of settings: plain names. */
+export async function startForBench(): Promise<{ env: Env; stop(): Promise<void> }> {
   const azure = await startAzure();
   return { env: azure.env('officer'), stop: azure.stop };
 }

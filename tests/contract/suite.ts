@@ -73,7 +73,7 @@ export function itKeepsTheContract(contract: Contract): void {
   });
 
   test('takes the longest name and refuses a longer one', async () => {
-    const name = `${fresh()}-`.padEnd(provider.rules.maxNameLength, 'n');
+    const name = `${fresh().replaceAll('/', '-')}-`.padEnd(provider.rules.maxNameLength, 'n');
     await provider.put(name, { value: bytes('long') }, now());
     expect(await textOf(provider, { name })).toBe('long');
     expect(await kindOf(provider.put(`${name}n`, { value: bytes('longer') }, now()))).toBe('Invalid');

@@ -5,11 +5,9 @@ import { SecretsError } from '../../core/errors.ts';
 import type { Identity, ProviderContext } from '../provider.ts';
 import { CLOUDS, cloudOfHost, VAULT_NAME } from './clouds.ts';
 import { translate } from './errors.ts';
-import type { SignIn } from './sign-in.ts';
-import { principalOf } from './sign-in.ts';
 import type { AzureSettings } from './settings.ts';
-import type { Transport } from './transport.ts';
-import { isUnsent, readAuthorities, runWithSignal, Transport as MakeTransport } from './transport.ts';
+import { principalOf, SignIn } from './sign-in.ts';
+import { Activity, isUnsent, makePipeline, readAuthorities, Transport } from './transport.ts';
 
 /** `read` changes nothing; `repeat` may be done twice; a `write` whose answer is lost may or may not have been made. */
 export type Effect = 'read' | 'repeat' | 'write';
@@ -27,7 +25,9 @@ export class AzureService {
   readonly #context: ProviderContext;
   readonly #authorityHost: string;
   readonly #scope: string;
-  readonly #lifetime = new AbortController();
+  /** Whether the vault is one of Azure's own. */
+  readonly #isAzure: boolean;
+  readonly #activity = new Activity();
   #opened: Promise<Opened> | undefined;
 
   /** @throws SecretsError Usage */
@@ -43,6 +43,7 @@ export class AzureService {
         cloud.authorityHost,
     );
     const own = cloudOfHost(new URL(this.vaultUrl).hostname);
+    this.#isAzure = own !== undefined;
     this.#scope = `https://${own === undefined ? suffix : CLOUDS[own].suffix}/.default`;
   }
 
@@ -59,7 +60,11 @@ export class AzureService {
     checkSignal(signal);
     const opened = await this.#open();
     try {
-      return await this.#race(signal, () => work(opened.client, { abortSignal: signal }));
+      return await this.#race(signal, () => {
+        const answer = work(opened.client, { abortSignal: signal });
+        if (this.#isAzure) opened.signIn.getAhead(this.#scope);
+        return answer;
+      });
     } catch (thrown) {
       const error = signal.aborted
         ? outOfTime(thrown)
@@ -100,7 +105,7 @@ export class AzureService {
   }
 
   close(): Promise<void> {
-    this.#lifetime.abort();
+    // Nothing is under way when no call is; idle connections hold no process.
     return Promise.resolve();
   }
 
@@ -114,7 +119,7 @@ export class AzureService {
       signal.addEventListener('abort', stop, { once: true });
     });
     try {
-      return await Promise.race([runWithSignal(signal, work), aborted]);
+      return await this.#activity.during(() => Promise.race([work(), aborted]));
     } finally {
       if (stop !== undefined) signal.removeEventListener('abort', stop);
     }
@@ -129,32 +134,29 @@ export class AzureService {
   }
 
   async #connect(): Promise<Opened> {
-    const [{ SecretClient: Client }, { SignIn: MakeSignIn }] = await Promise.all([
-      import('@azure/keyvault-secrets'),
-      import('./sign-in.ts'),
-    ]);
     const settings = this.#settings;
-    const ca = readAuthorities(settings.ca);
-    const { debug } = this.#context;
-    const shared = { ca, lifetime: this.#lifetime.signal, debug };
-    const transport = new MakeTransport({
+    const shared = {
+      ca: readAuthorities(settings.ca),
+      activity: this.#activity,
+      debug: this.#context.debug,
+    };
+    const transport = new Transport({
       ...shared,
       origin: new URL(this.vaultUrl).origin,
       isRepeatable: ({ method }) => method === 'GET' || method === 'PATCH',
     });
-    const signIn = new MakeSignIn({
+    const signIn = new SignIn({
       auth: settings.auth ?? {},
       authorityHost: this.#authorityHost,
       disableInstanceDiscovery: settings['disable-instance-discovery'] === true,
       context: this.#context,
       // Asking for a token twice is harmless. A managed identity's endpoint is there or is not.
-      transport: new MakeTransport({ ...shared, isRepeatable: ({ url }) => url.startsWith('https:') }),
+      transport: new Transport({ ...shared, isRepeatable: ({ url }) => url.startsWith('https:') }),
     });
+    const { SecretClient: Client } = await import('@azure/keyvault-secrets');
     const client = new Client(this.vaultUrl, signIn, {
       httpClient: transport,
-      retryOptions: { maxRetries: 0 },
-      // A vault sends nobody elsewhere; a portal in between would.
-      redirectOptions: { maxRetries: 0 },
+      pipeline: makePipeline(),
       allowInsecureConnection: this.vaultUrl.startsWith('http:'),
       ...(settings['disable-challenge-resource-verification'] === true && {
         disableChallengeResourceVerification: true,

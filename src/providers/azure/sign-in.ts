@@ -6,7 +6,7 @@
 import { SecretsError } from '../../core/errors.ts';
 import type { ProviderContext } from '../provider.ts';
 import type { AuthSettings, Method } from './settings.ts';
-import type { Transport } from './transport.ts';
+import { makePipeline, type Transport } from './transport.ts';
 
 /** The part of `TokenCredential` that the SDK's client calls. */
 export interface Credential {
@@ -81,6 +81,7 @@ export class SignIn implements Credential {
   claims: Claims | undefined;
   readonly #options: SignInOptions;
   #chosen: { method: Method; credential: Credential } | undefined;
+  #ahead: { readonly scope: string; readonly token: Promise<AccessToken> } | undefined;
 
   constructor(options: SignInOptions) {
     this.#options = options;
@@ -91,8 +92,32 @@ export class SignIn implements Credential {
     return TITLES[this.#chosen?.method ?? this.#options.auth.method ?? 'default'];
   }
 
+  /**
+   * Asks for the token that the vault will most likely want, while the vault is still being asked which it wants.
+   * It is used only if that turns out to be the one.
+   */
+  getAhead(scope: string): void {
+    if (this.#ahead !== undefined || this.claims !== undefined) return;
+    const token = this.#get([scope], { enableCae: true });
+    token.catch(() => undefined);
+    this.#ahead = { scope, token };
+  }
+
   /** @throws SecretsError Unauthenticated, Unavailable, Throttled, Usage */
-  async getToken(scopes: string | string[], options?: object): Promise<AccessToken> {
+  async getToken(
+    scopes: string | string[],
+    options: { readonly tenantId?: string; readonly claims?: string } = {},
+  ): Promise<AccessToken> {
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    if (ahead !== undefined && options.claims === undefined && [scopes].flat().join(' ') === ahead.scope) {
+      const token = await ahead.token;
+      if (options.tenantId === undefined || options.tenantId === this.claims?.tid) return token;
+    }
+    return this.#get(scopes, options);
+  }
+
+  async #get(scopes: string | string[], options: object): Promise<AccessToken> {
     const chosen = this.#chosen;
     const token =
       chosen === undefined
@@ -102,7 +127,7 @@ export class SignIn implements Credential {
     return token;
   }
 
-  async #try(scopes: string | string[], options: object | undefined): Promise<AccessToken> {
+  async #try(scopes: string | string[], options: object): Promise<AccessToken> {
     const { auth, context } = this.#options;
     const methods = methodsFor(auth.method, context.env);
     const reasons: string[] = [];
@@ -140,7 +165,7 @@ export class SignIn implements Credential {
     method: Method,
     credential: Credential,
     scopes: string | string[],
-    options: object | undefined,
+    options: object,
   ): Promise<AccessToken> {
     const { transport } = this.#options;
     transport.failure = undefined;
@@ -162,7 +187,7 @@ export class SignIn implements Credential {
       authorityHost,
       disableInstanceDiscovery,
       httpClient: transport,
-      retryOptions: { maxRetries: 0 },
+      pipeline: makePipeline(),
       ...(auth['additional-tenants'] !== undefined && {
         additionallyAllowedTenants: [...auth['additional-tenants']],
       }),
@@ -218,7 +243,9 @@ export class SignIn implements Credential {
         const { 'resource-id': resourceId, 'object-id': objectId } = auth;
         const { ManagedIdentityCredential } = await import('./credentials/managed-identity.ts');
         // In turn, the endpoint is looked for with a request of a second at most; its waits are not ours to end.
-        const options = { ...shared, retryOptions: { maxRetries: 2 }, sendProbeRequest: inTurn };
+        // It has two clients, with policies of their own: they can't share a pipeline.
+        const { pipeline: _pipeline, ...rest } = shared;
+        const options = { ...rest, retryOptions: { maxRetries: 2 }, sendProbeRequest: inTurn };
         if (resourceId !== undefined) return new ManagedIdentityCredential({ ...options, resourceId });
         if (objectId !== undefined) return new ManagedIdentityCredential({ ...options, objectId });
         return new ManagedIdentityCredential({ ...options, ...(clientId !== undefined && { clientId }) });

@@ -2,20 +2,25 @@
  * How requests reach Azure: the SDK's own HTTP client, made to end with the call it belongs to, to repeat only what
  * is harmless to repeat, and to give the SDK nothing that it stumbles over.
  *
- * The SDK's retries are off: they would send a write again whose answer was lost, and so write twice. Its errors for
- * answers without a body, or with a page, are a TypeError: such an answer gets an empty JSON error here.
+ * The SDK's own retries would send a write again whose answer was lost, and so write twice. Its errors for answers
+ * without a body, or with a page, are a TypeError: such an answer gets an empty JSON error here.
  */
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { readFileSync } from 'node:fs';
 import { rootCertificates } from 'node:tls';
 import {
   createDefaultHttpClient,
+  createEmptyPipeline,
   type HttpClient,
+  type Pipeline,
   type PipelineRequest,
   type PipelineResponse,
+  proxyPolicy,
+  setClientRequestIdPolicy,
+  userAgentPolicy,
 } from '@azure/core-rest-pipeline';
 import { SecretsError } from '../../core/errors.ts';
 import { sleep } from '../../core/waiting.ts';
+import { version } from '../../version.ts';
 
 const ATTEMPTS = 4;
 /** Longest wait that a Retry-After may ask for, in milliseconds. */
@@ -38,19 +43,37 @@ export interface TransportOptions {
   readonly origin?: string;
   /** Certificates of authorities to believe beside the system's, PEM. */
   readonly ca: string | undefined;
-  /** Aborted when the store is closed. */
-  readonly lifetime: AbortSignal;
+  readonly activity: Activity;
   /** Whether sending this again can do no harm, even if it was carried out. */
   readonly isRepeatable: (request: PipelineRequest) => boolean;
   readonly debug: (message: string) => void;
 }
 
-/** The signal of the call that the code underneath runs for: msal and later pages pass none on. */
-const callSignal = new AsyncLocalStorage<AbortSignal>();
+/**
+ * Whether any call waits for an answer. msal, and the SDK from the second page on, pass no signal to their requests;
+ * those end when the last call has.
+ */
+export class Activity {
+  #calls = 0;
+  #controller = new AbortController();
 
-/** Runs work whose requests, all of them, end with the signal. */
-export function runWithSignal<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-  return callSignal.run(signal, work);
+  /** Aborted when nobody waits any more. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    this.#calls += 1;
+    try {
+      return await work();
+    } finally {
+      this.#calls -= 1;
+      if (this.#calls === 0) {
+        this.#controller.abort();
+        this.#controller = new AbortController();
+      }
+    }
+  }
 }
 
 export class Transport implements HttpClient {
@@ -66,18 +89,13 @@ export class Transport implements HttpClient {
   }
 
   async sendRequest(request: PipelineRequest): Promise<PipelineResponse> {
-    const { origin, ca, lifetime, isRepeatable } = this.#options;
+    const { origin, ca, activity, isRepeatable } = this.#options;
     const url = new URL(request.url);
     // A page's link to the next one is the server's word; the token must not follow it elsewhere.
     if (origin !== undefined && url.origin !== origin)
       throw new SecretsError('Unavailable', `the vault sends us to another server: ${url.host}`);
-    const signal = AbortSignal.any(
-      [lifetime, callSignal.getStore(), request.abortSignal as AbortSignal | undefined].filter(
-        (one) => one !== undefined,
-      ),
-    );
-    // Answers are small, and the SDK's decompression hangs on one that is cut off.
-    request.headers.delete('Accept-Encoding');
+    const given = request.abortSignal as AbortSignal | undefined;
+    const signal = AbortSignal.any(given === undefined ? [activity.signal] : [activity.signal, given]);
     if (ca !== undefined) request.requestOverrides = { ...request.requestOverrides, ca };
     for (let attempt = 1; ; attempt += 1) {
       let wait = 100 * 2 ** attempt * (0.5 + Math.random() / 2);
@@ -147,6 +165,18 @@ export class Transport implements HttpClient {
       hint: 'does a proxy or a portal stand in between?',
     });
   }
+}
+
+/**
+ * What a request passes before it comes here. The SDK's default is longer: retries and redirects, which are not
+ * wanted; decompression; and a check for forms that makes Node load all of `fetch`, a tenth of a start.
+ */
+export function makePipeline(): Pipeline {
+  const pipeline = createEmptyPipeline();
+  pipeline.addPolicy(proxyPolicy());
+  pipeline.addPolicy(setClientRequestIdPolicy());
+  pipeline.addPolicy(userAgentPolicy({ userAgentPrefix: `secrets/${version}` }));
+  return pipeline;
 }
 
 function isJsonObject(text: string): boolean {
