@@ -25,14 +25,30 @@ describeWith('azure', scenarioFiles, () => {
     expect(azure.server.problems).toEqual([]);
   });
 
-  describe('with mapped names', () => {
-    const mapped = { names: 'mapped' };
+  /** Straight to the server, past the proxy: as 127.0.0.1 it is no vault of Azure's. */
+  const direct = (url: string): StoreSettings => ({
+    vault: url,
+    'disable-challenge-resource-verification': true,
+  });
+
+  describe.each([
+    ['mapped', undefined],
+    ['plain', '-'],
+  ] as const)('with %s names', (names, separator) => {
+    const settings = (): StoreSettings => ({ names, ...direct(azure.server.url) });
     itKeepsTheContract({
-      open: () => start(azure.env('officer'), mapped),
-      openStranger: () => start({ ...azure.env('officer'), AZURE_CLIENT_SECRET: 'wrong' }, mapped),
-      openDenied: () => start(azure.env('nobody'), mapped),
+      ...(separator !== undefined && { separator }),
+      open: () => start(azure.env('officer'), settings()),
+      openStranger: () => start({ ...azure.env('officer'), AZURE_CLIENT_SECRET: 'wrong' }, settings()),
+      openDenied: () => start(azure.env('nobody'), settings()),
       openUnreachable: async () =>
-        start(azure.env('officer'), { ...mapped, vault: `https://127.0.0.1:${await freePort()}` }),
+        start(azure.env('officer'), { names, ...direct(`https://127.0.0.1:${await freePort()}`) }),
+      // Faults are the same whatever a name is.
+      ...(names === 'plain' && {
+        upstream: () => ({ url: azure.server.url, ca: azure.tls.cert, tls: azure.tls }),
+        openThrough: (url: string) => start(azure.env('officer'), { names, ...direct(url) }),
+        credentials: () => azure.secrets,
+      }),
     });
   });
 });

@@ -7,7 +7,7 @@ import { CLOUDS, cloudOfHost, VAULT_NAME } from './clouds.ts';
 import { translate } from './errors.ts';
 import type { AzureSettings } from './settings.ts';
 import { principalOf, SignIn } from './sign-in.ts';
-import { Activity, isUnsent, makePipeline, readAuthorities, Transport } from './transport.ts';
+import { Activity, isVaultAnswer, makePipeline, readAuthorities, Transport } from './transport.ts';
 
 /** `read` changes nothing; `repeat` may be done twice; a `write` whose answer is lost may or may not have been made. */
 export type Effect = 'read' | 'repeat' | 'write';
@@ -59,6 +59,7 @@ export class AzureService {
   ): Promise<T> {
     checkSignal(signal);
     const opened = await this.#open();
+    const { changes } = opened.transport;
     try {
       return await this.#race(signal, () => {
         const answer = work(opened.client, { abortSignal: signal });
@@ -69,8 +70,7 @@ export class AzureService {
       const error = signal.aborted
         ? outOfTime(thrown)
         : translate(thrown, who(opened.signIn), this.host, effect !== 'read');
-      const { failure } = opened.transport;
-      const sent = signal.aborted || failure === undefined || !isUnsent(failure.code);
+      const sent = opened.transport.changes > changes;
       throw effect !== 'read' && error.kind === 'Unavailable' && sent ? inDoubt(error) : error;
     }
   }
@@ -143,6 +143,7 @@ export class AzureService {
     const transport = new Transport({
       ...shared,
       origin: new URL(this.vaultUrl).origin,
+      isAnswer: isVaultAnswer,
       isRepeatable: ({ method }) => method === 'GET' || method === 'PATCH',
     });
     const signIn = new SignIn({

@@ -38,12 +38,16 @@ export interface Failure {
   readonly host: string;
 }
 
+type JsonObject = Readonly<Record<string, unknown>>;
+
 export interface TransportOptions {
   /** The only origin that may be asked; any where it is missing. */
   readonly origin?: string;
   /** Certificates of authorities to believe beside the system's, PEM. */
   readonly ca: string | undefined;
   readonly activity: Activity;
+  /** Whether a good answer to this has the service's form; any JSON object is taken where it is missing. */
+  readonly isAnswer?: (request: PipelineRequest, path: string, body: JsonObject) => boolean;
   /** Whether sending this again can do no harm, even if it was carried out. */
   readonly isRepeatable: (request: PipelineRequest) => boolean;
   readonly debug: (message: string) => void;
@@ -79,6 +83,8 @@ export class Activity {
 export class Transport implements HttpClient {
   /** How the last request failed; `undefined` after one that did not. */
   failure: Failure | undefined;
+  /** Requests to change something that may have reached the server. */
+  changes = 0;
   /** The server's clock minus ours in the last answer, in milliseconds. */
   clockSkew: number | undefined;
   readonly #options: TransportOptions;
@@ -97,7 +103,9 @@ export class Transport implements HttpClient {
     const given = request.abortSignal as AbortSignal | undefined;
     const signal = AbortSignal.any(given === undefined ? [activity.signal] : [activity.signal, given]);
     if (ca !== undefined) request.requestOverrides = { ...request.requestOverrides, ca };
+    const changes = request.method !== 'GET' && request.headers.has('authorization');
     for (let attempt = 1; ; attempt += 1) {
+      if (changes) this.changes += 1;
       let wait = 100 * 2 ** attempt * (0.5 + Math.random() / 2);
       try {
         const response = await this.#once(request, signal);
@@ -107,13 +115,14 @@ export class Transport implements HttpClient {
         const asked = retryAfter(response);
         this.failure = AGAIN.has(status) || status === 429 ? { status, host: url.host } : undefined;
         if (!repeat || attempt === ATTEMPTS || (asked ?? 0) > LONGEST_WAIT)
-          return this.#readable(response, url);
+          return this.#readable(request, response, url);
         wait = Math.max(asked ?? 0, wait);
       } catch (thrown) {
         if (signal.aborted || thrown instanceof SecretsError) throw thrown;
         const code = (thrown as { code?: string }).code ?? 'no answer';
         this.#options.debug(`${request.method} ${url.host}${url.pathname}: ${code}`);
         this.failure = { code, host: url.host };
+        if (changes && isUnsent(code)) this.changes -= 1;
         if (attempt === ATTEMPTS || !isRepeatable(request) || isLasting(code)) throw thrown;
       }
       await sleep(wait, signal);
@@ -151,19 +160,32 @@ export class Transport implements HttpClient {
     }
   }
 
-  /** The answer, if the SDK can read it; an error in the service's own form in place of an error without one. */
-  #readable(response: PipelineResponse, url: URL): PipelineResponse {
+  /** The answer, if the SDK can read it; an error in the service's own form in place of one without any. */
+  #readable(request: PipelineRequest, response: PipelineResponse, url: URL): PipelineResponse {
+    const { isAnswer } = this.#options;
     const { status } = response;
-    if (status === 204 || isJsonObject(response.bodyAsText ?? '')) return response;
+    const body = parseObject(response.bodyAsText ?? '');
+    if (status === 204) return response;
     if (status >= 400) {
-      response.bodyAsText = '{"error":{"code":"","message":""}}';
-      response.headers.set('content-type', 'application/json');
+      if (body !== undefined && (isAnswer === undefined || isServiceError(body))) return response;
+      // A 404 without the service's word for it may be anybody's.
+      if (isAnswer === undefined || status === 401 || status === 403 || status === 429 || status >= 500) {
+        if (isAnswer === undefined) this.failure = { status, host: url.host };
+        response.bodyAsText = '{"error":{"code":"","message":""}}';
+        response.headers.set('content-type', 'application/json');
+        return response;
+      }
+    } else if (body !== undefined && isAnswer?.(request, url.pathname, body) !== false) {
       return response;
     }
     this.failure = { status, host: url.host };
-    throw new SecretsError('Unavailable', `${url.host} gives an answer that is not Azure’s`, {
-      hint: 'does a proxy or a portal stand in between?',
-    });
+    throw new SecretsError(
+      'Unavailable',
+      `${url.host} gives an answer that is not Azure’s (status ${status})`,
+      {
+        hint: 'does a proxy or a portal stand in between?',
+      },
+    );
   }
 }
 
@@ -179,13 +201,30 @@ export function makePipeline(): Pipeline {
   return pipeline;
 }
 
-function isJsonObject(text: string): boolean {
+function parseObject(text: string): JsonObject | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value);
+    return isObject(value) ? value : undefined;
   } catch {
-    return false;
+    return undefined;
   }
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isServiceError({ error }: JsonObject): boolean {
+  return isObject(error) && typeof error['code'] === 'string';
+}
+
+/** Whether a good answer of a vault has the form of its operation's. */
+export function isVaultAnswer({ method }: PipelineRequest, path: string, body: JsonObject): boolean {
+  const isItem = (item: unknown): boolean => isObject(item) && typeof item['id'] === 'string';
+  if (method === 'GET' && /^\/(deleted)?secrets\/?$|\/versions$/.test(path))
+    return Array.isArray(body['value']) && body['value'].every(isItem);
+  const withValue = method === 'GET' && path.startsWith('/secrets/');
+  return isItem(body) && (!withValue || typeof body['value'] === 'string');
 }
 
 /** Milliseconds that the answer asks us to wait. */
