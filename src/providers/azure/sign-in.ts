@@ -81,6 +81,8 @@ export class SignIn implements Credential {
   claims: Claims | undefined;
   readonly #options: SignInOptions;
   #chosen: { method: Method; credential: Credential } | undefined;
+  /** Why it was refused: asking again with the same credential, once a secret, changes nothing. */
+  #refused: SecretsError | undefined;
   #ahead: { readonly scope: string; readonly token: Promise<AccessToken> } | undefined;
 
   constructor(options: SignInOptions) {
@@ -118,13 +120,19 @@ export class SignIn implements Credential {
   }
 
   async #get(scopes: string | string[], options: object): Promise<AccessToken> {
+    if (this.#refused !== undefined) throw this.#refused;
     const chosen = this.#chosen;
-    const token =
-      chosen === undefined
-        ? await this.#try(scopes, options)
-        : await this.#ask(chosen.method, chosen.credential, scopes, options);
-    this.claims = claimsOf(token.token);
-    return token;
+    try {
+      const token =
+        chosen === undefined
+          ? await this.#try(scopes, options)
+          : await this.#ask(chosen.method, chosen.credential, scopes, options);
+      this.claims = claimsOf(token.token);
+      return token;
+    } catch (thrown) {
+      if (isUnavailable(thrown)) this.#refused = thrown;
+      throw thrown;
+    }
   }
 
   async #try(scopes: string | string[], options: object): Promise<AccessToken> {
@@ -297,7 +305,7 @@ function methodsFor(method: Method | undefined, env: ProviderContext['env']): re
   });
 }
 
-function isUnavailable(thrown: unknown): boolean {
+function isUnavailable(thrown: unknown): thrown is SecretsError {
   return thrown instanceof SecretsError && thrown.kind === 'Unauthenticated';
 }
 
