@@ -48,7 +48,8 @@ export function translate(thrown: unknown, who: string, host: string, writes: bo
   const { statusCode: status, code, details, message } = thrown as Thrown;
   const { error } = details ?? {};
   const inner = error?.innerError?.code ?? '';
-  const text = oneLine(error?.message);
+  const whole = error?.message?.slice(0, 4000) ?? '';
+  const text = whole.replaceAll(/\s+/g, ' ').trim().slice(0, 300);
   const fail = (
     kind: SecretsError['kind'],
     line: string,
@@ -80,7 +81,7 @@ export function translate(thrown: unknown, who: string, host: string, writes: bo
           'the vault’s firewall refuses this machine',
           'allow its address in the vault’s networking',
         );
-      return fail('Denied', `not allowed (${who})${action(text)}`, roleHint(writes));
+      return fail('Denied', `not allowed (${who})${action(whole)}`, roleHint(writes));
     case 404:
       return fail(
         'NotFound',
@@ -136,10 +137,6 @@ export function purgeProtected(cause?: unknown, until?: Date): SecretsError {
     hint: `Azure itself removes a deleted secret ${when}; until then secrets restore brings it back`,
     cause,
   });
-}
-
-function oneLine(text: string | undefined): string {
-  return (text ?? '').replaceAll(/\s+/g, ' ').trim().slice(0, 300);
 }
 
 /** The action that was refused, as role definitions name it. */

@@ -1,6 +1,8 @@
 /** The vault's secrets by Azure's own names: single requests and waits, with the service's refusals sorted out. */
 import type {
   KeyVaultSecret,
+  PollerLike,
+  PollOperationState,
   SecretClient,
   SecretProperties,
   SetSecretOptions,
@@ -148,19 +150,32 @@ export class KeyVault {
   /** Deletes softly and waits until the service has done so. @throws SecretsError NotFound */
   delete(name: string, signal: AbortSignal): Promise<Deleted> {
     return this.#service.call(signal, 'write', async (client, options) => {
-      const poller = await client.beginDeleteSecret(name, { ...options, intervalInMs: POLL });
-      poller.onProgress(() => this.#debug(`${name} is being deleted`));
-      return poller.pollUntilDone(options);
+      const poller = await client.beginDeleteSecret(name, options);
+      return this.#wait(poller, `${name} is being deleted`, signal);
     });
+  }
+
+  /** Polls to the end, saying so. The SDK's own wait can't be ended, and its pollers report no progress. */
+  async #wait<T>(
+    poller: PollerLike<PollOperationState<T>, T>,
+    progress: string,
+    signal: AbortSignal,
+  ): Promise<T> {
+    while (!poller.isDone()) {
+      this.#debug(progress);
+      await sleep(POLL, signal);
+      signal.throwIfAborted();
+      await poller.poll({ abortSignal: signal });
+    }
+    return poller.getResult() as T;
   }
 
   /** Undoes a deletion and waits until the service has done so. @throws SecretsError NotFound */
   async recover(name: string, signal: AbortSignal): Promise<void> {
     await this.#settled(signal, () =>
       this.#service.call(signal, 'write', async (client, options) => {
-        const poller = await client.beginRecoverDeletedSecret(name, { ...options, intervalInMs: POLL });
-        poller.onProgress(() => this.#debug(`${name} is being restored`));
-        return poller.pollUntilDone(options);
+        const poller = await client.beginRecoverDeletedSecret(name, options);
+        await this.#wait(poller, `${name} is being restored`, signal);
       }),
     );
   }

@@ -1,0 +1,472 @@
+/** What is Azure's alone: its states, its soft delete, its siblings, its words for a denial. */
+import { open } from '../../src/providers/azure/index.ts';
+import type { Provider, ProviderContext, StoreSettings } from '../../src/providers/provider.ts';
+import { type Azure, type Env, scenarioFiles, startAzure } from '../backends/azure.ts';
+import type { Vault } from '../backends/azure/vault.ts';
+import { describeWith } from '../backends/server.ts';
+import { startFaultProxy } from '../contract/fault-proxy.ts';
+import { all, bytes, contextFor, errorOf, freshName, kindOf, now, readOne, textOf } from '../contract/kit.ts';
+
+describeWith('azure’s own rules', scenarioFiles, () => {
+  let azure: Azure;
+  const opened: Provider[] = [];
+  const said: string[] = [];
+  const start = (env: Env, settings: StoreSettings = {}): Provider => {
+    const context: ProviderContext = {
+      ...contextFor(env, '/nonexistent'),
+      warn: (message) => said.push(message),
+      debug: (message) => said.push(message),
+    };
+    const provider = open({ ca: azure.caFile, ...settings }, context);
+    opened.push(provider);
+    return provider;
+  };
+  const direct = (url: string): StoreSettings => ({
+    vault: url,
+    'disable-challenge-resource-verification': true,
+  });
+  /** Past the proxy, with a role. */
+  const as = (role: Parameters<Azure['env']>[0], settings: StoreSettings = {}): Provider =>
+    start(azure.env(role), { ...direct(azure.server.url), ...settings });
+  const fresh = (): string => freshName({ open: () => store, separator: '-' });
+  /** A second client, as another program would use the vault. */
+  const raw = (): Vault => azure.vault;
+  const put = (text: string, name: string, more = {}): ReturnType<Provider['put']> =>
+    store.put(name, { value: bytes(text), ...more }, now());
+  const sibling = (name: string): string => `${name}--secrets-pending`;
+  const history = (name: string): ReturnType<typeof all<unknown>> =>
+    all((store.history as NonNullable<Provider['history']>)(name, now()));
+  let store: Provider;
+
+  beforeAll(async () => {
+    azure = await startAzure();
+    Object.assign(process.env, azure.network);
+    store = as('officer');
+  });
+  beforeEach(() => {
+    said.length = 0;
+    azure.vault.slowness = 0;
+  });
+  afterAll(async () => {
+    await Promise.all(opened.map((provider) => provider.close()));
+    await azure.stop();
+    expect(azure.server.problems).toEqual([]);
+  });
+
+  describe('values, tags and states', () => {
+    test('bytes that are no text are base64, with the tag that the Azure CLI uses', async () => {
+      const name = fresh();
+      await store.put(name, { value: Uint8Array.from([0, 255, 1]) }, now());
+      expect(raw().get(name, '')).toMatchObject({ value: 'AP8B', tags: { 'file-encoding': 'base64' } });
+      expect((await store.describe(name, now())).labels).toEqual({});
+      await put('text', name);
+      expect(raw().get(name, '')).toMatchObject({ value: 'text', tags: {} });
+    });
+
+    test('25,600 bytes are the limit of what is sent, so of base64 too', async () => {
+      const value = Buffer.alloc(19_201, 0xff);
+      expect(await errorOf(store.put(fresh(), { value }, now()))).toMatchObject({
+        kind: 'Invalid',
+        message: expect.stringContaining('19201 bytes (25604 in base64); azure takes 25600'),
+      });
+      const name = fresh();
+      await store.put(name, { value: value.subarray(1) }, now());
+      expect((await readOne(store, { name })).value).toHaveLength(19_200);
+    });
+
+    test('a description is the content type, and stays like the labels; the date of expiry does not', async () => {
+      const name = fresh();
+      const expiresAt = new Date('2030-01-02T03:04:05Z');
+      await put('one', name, { description: 'text/plain', labels: { team: 'pay' }, expiresAt });
+      expect(await store.describe(name, now())).toMatchObject({
+        description: 'text/plain',
+        labels: { team: 'pay' },
+        expiresAt,
+        nativeId: `${azure.server.url}/secrets/${name}`,
+      });
+      await put('two', name);
+      const after = await store.describe(name, now());
+      expect(after).toMatchObject({ description: 'text/plain', labels: { team: 'pay' } });
+      expect(after.expiresAt).toBeUndefined();
+    });
+
+    test.each([
+      ['16 labels', { labels: Object.fromEntries(Array.from({ length: 16 }, (_, n) => [`l${n}`, ''])) }],
+      ['a label of 257 characters', { labels: { [`l${'x'.repeat(256)}`]: '' } }],
+      ['a label’s value of 257 characters', { labels: { l: 'x'.repeat(257) } }],
+      ['a label of our own', { labels: { 'secrets-state': 'pending' } }],
+      ['a description of 256 characters', { description: 'x'.repeat(256) }],
+    ])('refuses %s before any call that writes', async (_title, more) => {
+      const name = fresh();
+      expect(await kindOf(put('x', name, more))).toBe('Invalid');
+      expect(await kindOf(readOne(store, { name }))).toBe('NotFound');
+    });
+
+    test('a disabled version says so, and the labels of one survive the next write', async () => {
+      const name = fresh();
+      const { id } = await put('off', name, { labels: { team: 'pay' } });
+      raw().update(name, id, { attributes: { enabled: false } });
+      for (const request of [{ name }, { name, version: id }])
+        expect(await errorOf(readOne(store, request))).toMatchObject({
+          kind: 'Invalid',
+          message: 'is disabled',
+          hint: expect.stringContaining('--enabled true'),
+        });
+      expect(await history(name)).toMatchObject([{ id, state: 'disabled', stages: ['current'] }]);
+      await put('on', name);
+      expect((await store.describe(name, now())).labels).toEqual({ team: 'pay' });
+      expect(await kindOf(readOne(store, { name, stage: 'previous' }))).toBe('Invalid');
+      expect(await kindOf((store.makeCurrent as NonNullable<Provider['makeCurrent']>)(name, id, now()))).toBe(
+        'Invalid',
+      );
+    });
+
+    test('dates of validity are shown, and stop no reader, as Azure has it', async () => {
+      const name = fresh();
+      raw().set(name, { value: 'x', attributes: { nbf: 4_000_000_000, exp: 4_000_000_100 } });
+      const late = await readOne(store, { name });
+      expect(late).toMatchObject({ note: expect.stringContaining('not to be used before 2096-') });
+      raw().set(name, { value: 'y', attributes: { exp: 1_000_000_000 } });
+      expect(await readOne(store, { name })).toMatchObject({ note: expect.stringContaining('expired') });
+    });
+
+    test('a certificate’s secret is read and not written', async () => {
+      const name = fresh();
+      raw().addCertificateSecret(name);
+      expect(await textOf(store, { name })).toBe('certificate');
+      expect(await errorOf(put('x', name))).toMatchObject({
+        kind: 'Invalid',
+        message: expect.stringContaining('belongs to a certificate'),
+      });
+    });
+
+    test('names in another case are the same secret', async () => {
+      const name = fresh();
+      await put('one', name);
+      expect(await textOf(store, { name: name.toUpperCase() })).toBe('one');
+    });
+
+    test('the order of versions of the same second, or of old ones that name none before them, is right', async () => {
+      const name = fresh();
+      const ids: string[] = [];
+      for (const text of ['1', '2', '3', '4', '5']) ids.push((await put(text, name)).id);
+      expect(await history(name)).toMatchObject(ids.toReversed().map((id) => ({ id })));
+      raw().age(name, [5000, 4000, 3000, 2000, 1000]);
+      expect(await history(name)).toMatchObject(ids.toReversed().map((id) => ({ id })));
+      expect(await textOf(store, { name, stage: 'previous' })).toBe('4');
+    });
+  });
+
+  describe('soft delete', () => {
+    test('waits for a slow vault, with progress, and its window is the vault’s', async () => {
+      azure.vault.slowness = 700;
+      const name = fresh();
+      await put('kept', name);
+      expect(await errorOf(store.delete(name, { windowDays: 7 }, now()))).toMatchObject({
+        kind: 'Invalid',
+        message: 'the vault keeps deleted secrets for 90 days',
+      });
+      const { recoverableUntil } = await store.delete(name, { windowDays: 90 }, now());
+      expect((recoverableUntil?.getTime() ?? 0) / 86_400_000 - Date.now() / 86_400_000).toBeCloseTo(90, 1);
+      expect(said).toContain(`${name} is being deleted`);
+      await store.restore?.(name, now());
+      expect(said).toContain(`${name} is being restored`);
+      expect(await textOf(store, { name })).toBe('kept');
+      await store.purge?.(name, undefined, now());
+      // The name is not free for a moment yet.
+      await put('anew', name);
+      expect(await textOf(store, { name })).toBe('anew');
+    });
+
+    test('a deleted secret in the way is a Conflict that says what to do', async () => {
+      const name = fresh();
+      await put('x', name);
+      await store.delete(name, {}, now());
+      expect(await errorOf(put('y', name))).toMatchObject({
+        kind: 'Conflict',
+        message: 'a deleted secret of this name is in the way',
+        hint: expect.stringMatching(/restore.*purge/),
+      });
+      expect(await errorOf(store.delete(name, {}, now()))).toMatchObject({ message: 'is deleted already' });
+    });
+
+    test('purge protection is explained, before anything is deleted and after', async () => {
+      const guarded = start(azure.env('officer'), { vault: 'guarded' });
+      const name = fresh();
+      await guarded.put(name, { value: bytes('kept') }, now());
+      const refused = {
+        kind: 'Denied',
+        message: 'the vault has purge protection: nobody can purge',
+        hint: expect.stringContaining('secrets restore brings it back'),
+      };
+      expect(await errorOf(guarded.purge?.(name, undefined, now()) as Promise<void>)).toMatchObject(refused);
+      expect(await textOf(guarded, { name })).toBe('kept');
+      await guarded.delete(name, {}, now());
+      expect(await errorOf(guarded.purge?.(name, undefined, now()) as Promise<void>)).toMatchObject(refused);
+      const findings = await guarded.diagnose(now());
+      expect(findings.map(({ check, status }) => `${check} ${status}`)).toEqual([
+        'credential ok',
+        'vault ok',
+      ]);
+    });
+
+    test('a single version can’t be purged', async () => {
+      const name = fresh();
+      const { id } = await put('x', name);
+      expect(await kindOf(store.purge?.(name, id, now()) as Promise<void>)).toBe('Unsupported');
+    });
+  });
+
+  describe('pending versions in a sibling', () => {
+    const stage = (text: string, name: string, more = {}): ReturnType<Provider['put']> =>
+      put(text, name, { stage: 'pending', ...more });
+
+    test('have a legal sibling, which no list shows and no name may have', async () => {
+      const name = fresh();
+      await put('now', name);
+      const { id } = await stage('next', name);
+      const { id: native } = raw().get(sibling(name), '') as { id: string };
+      expect(id).toBe(`pending:${native.split('/').at(-1)}`);
+      expect((await all(store.list({ prefix: name }, now()))).map((info) => info.name)).toEqual([name]);
+      expect(await kindOf(readOne(store, { name: sibling(name) }))).toBe('Invalid');
+      expect(await kindOf(put('x', sibling(name)))).toBe('Invalid');
+    });
+
+    test('leave no readable value behind, and no name that is blocked', async () => {
+      const name = fresh();
+      await put('now', name);
+      for (const round of ['a', 'b', 'c']) {
+        await stage(`older ${round}`, name);
+        const { id } = await stage(`next ${round}`, name);
+        if (round === 'b') await store.purge?.(name, id, now());
+        else await store.makeCurrent?.(name, id, now());
+        const { value } = raw().versions(sibling(name), '', 25) as unknown as {
+          value: { attributes: { enabled: boolean } }[];
+        };
+        expect(value.map(({ attributes }) => attributes.enabled)).not.toContain(true);
+      }
+      expect(await textOf(store, { name })).toBe('next c');
+      expect(await history(name)).toHaveLength(3);
+    });
+
+    test('keep their labels, description and date for the version they become', async () => {
+      const name = fresh();
+      await put('now', name, { labels: { team: 'pay', tier: 'gold' }, description: 'old' });
+      const expiresAt = new Date('2030-01-02T03:04:05Z');
+      const { id } = await stage('next', name, { labels: { tier: 'silver' }, description: 'new', expiresAt });
+      await store.makeCurrent?.(name, id, now());
+      expect(await store.describe(name, now())).toMatchObject({
+        labels: { team: 'pay', tier: 'silver' },
+        description: 'new',
+        expiresAt,
+      });
+      expect(await kindOf(stage('x', name, { labels: { tier: null } }))).toBe('Unsupported');
+    });
+
+    test.each(['lost', 'reset'] as const)(
+      'a promotion that is broken off (%s) at any request is finished by the next, with one version',
+      async (fault) => {
+        const proxy = await startFaultProxy({ url: azure.server.url, ca: azure.tls.cert, tls: azure.tls });
+        try {
+          for (let skip = 0, broken = true; broken; skip += 1) {
+            const name = fresh();
+            await put('now', name);
+            const { id } = await stage('next', name);
+            const through = start(azure.env('officer'), direct(proxy.url));
+            proxy.heal();
+            proxy.fault(fault, { skip });
+            broken =
+              (await errorOf(through.makeCurrent?.(name, id, now()) as Promise<unknown>)) !== undefined;
+            proxy.heal();
+            expect(['now', 'next']).toContain(await textOf(store, { name }));
+            expect((await store.makeCurrent?.(name, id, now()))?.stages).toEqual(['current']);
+            expect(await textOf(store, { name })).toBe('next');
+            expect(await history(name)).toHaveLength(2);
+            expect(await kindOf(readOne(store, { name, stage: 'pending' }))).toBe('NotFound');
+            expect(skip).toBeLessThan(20);
+          }
+        } finally {
+          await proxy.stop();
+        }
+      },
+    );
+
+    test('a promotion asked for again after a later write gives the version it became', async () => {
+      const name = fresh();
+      await put('now', name);
+      const { id } = await stage('next', name);
+      const promoted = await store.makeCurrent?.(name, id, now());
+      await put('later', name);
+      expect(await store.makeCurrent?.(name, id, now())).toMatchObject({ id: promoted?.id, stages: [] });
+      expect(await textOf(store, { name })).toBe('later');
+    });
+
+    test('need no right to purge, nor a vault that lets anybody', async () => {
+      for (const provider of [
+        as('officer-without-purge'),
+        start(azure.env('officer'), { vault: 'guarded' }),
+      ]) {
+        const name = fresh();
+        const write = (text: string, more = {}): ReturnType<Provider['put']> =>
+          provider.put(name, { value: bytes(text), ...more }, now());
+        await write('now');
+        await write('never', { stage: 'pending' });
+        await provider.purge?.(name, (await readOne(provider, { name, stage: 'pending' })).id, now());
+        const { id } = await write('next', { stage: 'pending' });
+        await provider.makeCurrent?.(name, id, now());
+        await write('unused', { stage: 'pending' });
+        await provider.delete(name, {}, now());
+        expect(await kindOf(write('x', { stage: 'pending' }))).toBe('Conflict');
+        await provider.restore?.(name, now());
+        expect(await textOf(provider, { name })).toBe('next');
+        expect(await textOf(provider, { name, stage: 'pending' })).toBe('unused');
+        await write('again', { stage: 'pending' });
+        expect(await textOf(provider, { name, stage: 'pending' })).toBe('again');
+      }
+    });
+
+    test('go for good with the secret, also when others deleted it', async () => {
+      const name = fresh();
+      await put('now', name);
+      await stage('next', name);
+      raw().delete(name);
+      await store.purge?.(name, undefined, now());
+      for (const gone of [name, sibling(name)]) {
+        expect(() => raw().get(gone, '')).toThrow(/not found/);
+        expect(() => raw().getDeleted(gone)).toThrow(/not found/i);
+      }
+    });
+
+    test('a name too long for a sibling says so', async () => {
+      const name = 'x'.repeat(111);
+      await put('now', name);
+      expect(await errorOf(stage('next', name))).toMatchObject({
+        kind: 'Invalid',
+        message: expect.stringContaining('at most 110 characters'),
+      });
+      await store.delete(name, {}, now());
+    });
+  });
+
+  describe('denials and faults', () => {
+    test('name the principal, the action and the role that allows it', async () => {
+      const name = fresh();
+      await put('x', name);
+      const who = `environment variables: application ${azure.clientId('nobody')}, object `;
+      expect(await errorOf(readOne(as('nobody'), { name }))).toMatchObject({
+        kind: 'Denied',
+        message: expect.stringMatching(
+          new RegExp(
+            `^not allowed \\(${who}[-0-9a-f]+\\): it lacks Microsoft.KeyVault/vaults/secrets/getSecret/action$`,
+          ),
+        ),
+        hint: expect.stringContaining('Key Vault Secrets User'),
+      });
+      expect(await errorOf(as('user').put(name, { value: bytes('y') }, now()))).toMatchObject({
+        kind: 'Denied',
+        message: expect.stringContaining('secrets/setSecret/action'),
+        hint: expect.stringContaining('Key Vault Secrets Officer'),
+      });
+      expect(await textOf(as('user'), { name })).toBe('x');
+    });
+
+    test('who may list and not read can list', async () => {
+      const name = fresh();
+      await put('x', name);
+      const reader = as('reader');
+      expect((await all(reader.list({ prefix: name }, now()))).map((info) => info.name)).toEqual([name]);
+      expect(await kindOf(readOne(reader, { name }))).toBe('Denied');
+      expect((await reader.diagnose(now())).map(({ status }) => status)).not.toContain('fail');
+    });
+
+    test.each([
+      [401, 'Unauthenticated'],
+      [403, 'Denied'],
+      [404, 'Unavailable'],
+      [409, 'Unavailable'],
+      [500, 'Unavailable'],
+    ])('a %s without a body is %s, in one line', async (status, kind) => {
+      const name = fresh();
+      const proxy = await startFaultProxy({ url: azure.server.url, ca: azure.tls.cert, tls: azure.tls });
+      try {
+        const through = start(azure.env('officer'), direct(proxy.url));
+        await through.put(name, { value: bytes('x') }, now());
+        proxy.fault({ answer: { status } });
+        for (const work of [
+          readOne(through, { name }),
+          through.put(name, { value: bytes('y') }, now()),
+          all(through.list({}, now())),
+          through.delete(name, {}, now()),
+        ]) {
+          const error = await errorOf(work);
+          expect(error?.kind).toBe(kind);
+          expect(error?.message).not.toMatch(/undefined|TypeError/);
+        }
+      } finally {
+        await proxy.stop();
+      }
+    });
+
+    test('a page’s link to another server is not followed', async () => {
+      const proxy = await startFaultProxy({ url: azure.server.url, ca: azure.tls.cert, tls: azure.tls });
+      try {
+        const through = start(azure.env('officer'), direct(proxy.url));
+        await through.diagnose(now());
+        const body = JSON.stringify({ value: [], nextLink: `${azure.server.url}/secrets?api-version=7.4` });
+        proxy.fault({ answer: { status: 200, headers: { 'content-type': 'application/json' }, body } });
+        const before = azure.server.log.length;
+        expect(await errorOf(all(through.list({}, now())))).toMatchObject({
+          kind: 'Unavailable',
+          message: expect.stringContaining('sends us to another server'),
+        });
+        expect(azure.server.log.length).toBe(before);
+      } finally {
+        await proxy.stop();
+      }
+    });
+
+    test('a certificate of an unknown authority is refused, with the setting to use', async () => {
+      const { ca: _ca, ...rest } = { ca: '', ...direct(azure.server.url) };
+      const provider = open(rest, contextFor(azure.env('officer'), '/nonexistent'));
+      expect(await errorOf(readOne(provider, { name: 'x' }))).toMatchObject({
+        kind: 'Unavailable',
+        message: expect.stringContaining('is not to be trusted'),
+        hint: expect.stringContaining('ca'),
+      });
+    });
+
+    test('a server that wants a token for another service gets none, unless that is asked for', async () => {
+      const provider = start(azure.env('officer'), { vault: azure.server.url });
+      expect(await errorOf(readOne(provider, { name: 'x' }))).toMatchObject({
+        kind: 'Unauthenticated',
+        message: expect.stringContaining('wants a token for another service'),
+      });
+    });
+  });
+
+  test('in a list of mapped names, those that nothing maps to are counted, and their URL reads them', async () => {
+    const name = `${fresh()}---odd`;
+    raw().set(name, { value: 'odd' });
+    raw().set(`${name.slice(0, -6)}--even`, { value: 'even' });
+    const mapped = as('officer', { names: 'mapped' });
+    const prefix = name.slice(0, -6);
+    expect((await all(mapped.list({ prefix }, now()))).map((info) => info.name)).toEqual([`${prefix}/even`]);
+    expect(said).toContain(
+      '1 names in the vault are none that the mapping makes; name those secrets by their URL',
+    );
+    expect(await textOf(as('officer', { names: 'plain' }), { name })).toBe('odd');
+  });
+
+  test.each([
+    [{ vault: 'http://pay.vault.azure.net' }, /must be https/],
+    [{ vault: 'https://u:p@pay.vault.azure.net' }, /address alone/],
+    [{ vault: 'https://pay.vault.azure.net/secrets' }, /address alone/],
+    [{ vault: 'a' }, /3 to 24 letters/],
+    [{ vault: 'a--b' }, /3 to 24 letters/],
+    [{ vault: 'nowhere.example' }, /neither a name nor a URL/],
+    [{}, /no Azure key vault/],
+    [{ vault: 'pay', 'authority-host': 'http://login.example' }, /https URL/],
+  ])('the settings %j are refused', (settings, message) => {
+    expect(() => open(settings, contextFor({}, '/nonexistent'))).toThrow(message);
+  });
+});
