@@ -1,56 +1,27 @@
-/** What is Azure's alone: its states, its soft delete, its siblings, its words for a denial. */
+/** What is Azure's alone: its states, its soft delete, its words for a denial. */
 import { open } from '../../src/providers/azure/index.ts';
-import type { Provider, ProviderContext, StoreSettings } from '../../src/providers/provider.ts';
-import { type Azure, type Env, scenarioFiles, startAzure } from '../backends/azure.ts';
+import type { Provider } from '../../src/providers/provider.ts';
+import { scenarioFiles } from '../backends/azure.ts';
 import type { Vault } from '../backends/azure/vault.ts';
 import { describeWith } from '../backends/server.ts';
 import { startFaultProxy } from '../contract/fault-proxy.ts';
 import { all, bytes, contextFor, errorOf, freshName, kindOf, now, readOne, textOf } from '../contract/kit.ts';
+import { direct, useAzure } from './azure-kit.ts';
 
 describeWith('azure’s own rules', scenarioFiles, () => {
-  let azure: Azure;
-  const opened: Provider[] = [];
-  const said: string[] = [];
-  const start = (env: Env, settings: StoreSettings = {}): Provider => {
-    const context: ProviderContext = {
-      ...contextFor(env, '/nonexistent'),
-      warn: (message) => said.push(message),
-      debug: (message) => said.push(message),
-    };
-    const provider = open({ ca: azure.caFile, ...settings }, context);
-    opened.push(provider);
-    return provider;
-  };
-  const direct = (url: string): StoreSettings => ({
-    vault: url,
-    'disable-challenge-resource-verification': true,
-  });
-  /** Past the proxy, with a role. */
-  const as = (role: Parameters<Azure['env']>[0], settings: StoreSettings = {}): Provider =>
-    start(azure.env(role), { ...direct(azure.server.url), ...settings });
+  const stores = useAzure();
+  const { said, start, as } = stores;
+  let store: Provider;
   const fresh = (): string => freshName({ open: () => store, separator: '-' });
-  /** A second client, as another program would use the vault. */
-  const raw = (): Vault => azure.vault;
+  /** The vault itself, as another program would use it. */
+  const raw = (): Vault => stores.azure.vault;
   const put = (text: string, name: string, more = {}): ReturnType<Provider['put']> =>
     store.put(name, { value: bytes(text), ...more }, now());
-  const sibling = (name: string): string => `${name}--secrets-pending`;
   const history = (name: string): ReturnType<typeof all<unknown>> =>
     all((store.history as NonNullable<Provider['history']>)(name, now()));
-  let store: Provider;
 
-  beforeAll(async () => {
-    azure = await startAzure();
-    Object.assign(process.env, azure.network);
+  beforeAll(() => {
     store = as('officer');
-  });
-  beforeEach(() => {
-    said.length = 0;
-    azure.vault.slowness = 0;
-  });
-  afterAll(async () => {
-    await Promise.all(opened.map((provider) => provider.close()));
-    await azure.stop();
-    expect(azure.server.problems).toEqual([]);
   });
 
   describe('values, tags and states', () => {
@@ -82,7 +53,7 @@ describeWith('azure’s own rules', scenarioFiles, () => {
         description: 'text/plain',
         labels: { team: 'pay' },
         expiresAt,
-        nativeId: `${azure.server.url}/secrets/${name}`,
+        nativeId: `${stores.azure.server.url}/secrets/${name}`,
       });
       await put('two', name);
       const after = await store.describe(name, now());
@@ -159,7 +130,7 @@ describeWith('azure’s own rules', scenarioFiles, () => {
 
   describe('soft delete', () => {
     test('waits for a slow vault, with progress, and its window is the vault’s', async () => {
-      azure.vault.slowness = 700;
+      stores.azure.vault.slowness = 700;
       const name = fresh();
       await put('kept', name);
       expect(await errorOf(store.delete(name, { windowDays: 7 }, now()))).toMatchObject({
@@ -191,7 +162,7 @@ describeWith('azure’s own rules', scenarioFiles, () => {
     });
 
     test('purge protection is explained, before anything is deleted and after', async () => {
-      const guarded = start(azure.env('officer'), { vault: 'guarded' });
+      const guarded = start(stores.azure.env('officer'), { vault: 'guarded' });
       const name = fresh();
       await guarded.put(name, { value: bytes('kept') }, now());
       const refused = {
@@ -217,142 +188,11 @@ describeWith('azure’s own rules', scenarioFiles, () => {
     });
   });
 
-  describe('pending versions in a sibling', () => {
-    const stage = (text: string, name: string, more = {}): ReturnType<Provider['put']> =>
-      put(text, name, { stage: 'pending', ...more });
-
-    test('have a legal sibling, which no list shows and no name may have', async () => {
-      const name = fresh();
-      await put('now', name);
-      const { id } = await stage('next', name);
-      const { id: native } = raw().get(sibling(name), '') as { id: string };
-      expect(id).toBe(`pending:${native.split('/').at(-1)}`);
-      expect((await all(store.list({ prefix: name }, now()))).map((info) => info.name)).toEqual([name]);
-      expect(await kindOf(readOne(store, { name: sibling(name) }))).toBe('Invalid');
-      expect(await kindOf(put('x', sibling(name)))).toBe('Invalid');
-    });
-
-    test('leave no readable value behind, and no name that is blocked', async () => {
-      const name = fresh();
-      await put('now', name);
-      for (const round of ['a', 'b', 'c']) {
-        await stage(`older ${round}`, name);
-        const { id } = await stage(`next ${round}`, name);
-        if (round === 'b') await store.purge?.(name, id, now());
-        else await store.makeCurrent?.(name, id, now());
-        const { value } = raw().versions(sibling(name), '', 25) as unknown as {
-          value: { attributes: { enabled: boolean } }[];
-        };
-        expect(value.map(({ attributes }) => attributes.enabled)).not.toContain(true);
-      }
-      expect(await textOf(store, { name })).toBe('next c');
-      expect(await history(name)).toHaveLength(3);
-    });
-
-    test('keep their labels, description and date for the version they become', async () => {
-      const name = fresh();
-      await put('now', name, { labels: { team: 'pay', tier: 'gold' }, description: 'old' });
-      const expiresAt = new Date('2030-01-02T03:04:05Z');
-      const { id } = await stage('next', name, { labels: { tier: 'silver' }, description: 'new', expiresAt });
-      await store.makeCurrent?.(name, id, now());
-      expect(await store.describe(name, now())).toMatchObject({
-        labels: { team: 'pay', tier: 'silver' },
-        description: 'new',
-        expiresAt,
-      });
-      expect(await kindOf(stage('x', name, { labels: { tier: null } }))).toBe('Unsupported');
-    });
-
-    test.each(['lost', 'reset'] as const)(
-      'a promotion that is broken off (%s) at any request is finished by the next, with one version',
-      async (fault) => {
-        const proxy = await startFaultProxy({ url: azure.server.url, ca: azure.tls.cert, tls: azure.tls });
-        try {
-          for (let skip = 0, broken = true; broken; skip += 1) {
-            const name = fresh();
-            await put('now', name);
-            const { id } = await stage('next', name);
-            const through = start(azure.env('officer'), direct(proxy.url));
-            proxy.heal();
-            proxy.fault(fault, { skip });
-            broken =
-              (await errorOf(through.makeCurrent?.(name, id, now()) as Promise<unknown>)) !== undefined;
-            proxy.heal();
-            expect(['now', 'next']).toContain(await textOf(store, { name }));
-            expect((await store.makeCurrent?.(name, id, now()))?.stages).toEqual(['current']);
-            expect(await textOf(store, { name })).toBe('next');
-            expect(await history(name)).toHaveLength(2);
-            expect(await kindOf(readOne(store, { name, stage: 'pending' }))).toBe('NotFound');
-            expect(skip).toBeLessThan(20);
-          }
-        } finally {
-          await proxy.stop();
-        }
-      },
-    );
-
-    test('a promotion asked for again after a later write gives the version it became', async () => {
-      const name = fresh();
-      await put('now', name);
-      const { id } = await stage('next', name);
-      const promoted = await store.makeCurrent?.(name, id, now());
-      await put('later', name);
-      expect(await store.makeCurrent?.(name, id, now())).toMatchObject({ id: promoted?.id, stages: [] });
-      expect(await textOf(store, { name })).toBe('later');
-    });
-
-    test('need no right to purge, nor a vault that lets anybody', async () => {
-      for (const provider of [
-        as('officer-without-purge'),
-        start(azure.env('officer'), { vault: 'guarded' }),
-      ]) {
-        const name = fresh();
-        const write = (text: string, more = {}): ReturnType<Provider['put']> =>
-          provider.put(name, { value: bytes(text), ...more }, now());
-        await write('now');
-        await write('never', { stage: 'pending' });
-        await provider.purge?.(name, (await readOne(provider, { name, stage: 'pending' })).id, now());
-        const { id } = await write('next', { stage: 'pending' });
-        await provider.makeCurrent?.(name, id, now());
-        await write('unused', { stage: 'pending' });
-        await provider.delete(name, {}, now());
-        expect(await kindOf(write('x', { stage: 'pending' }))).toBe('Conflict');
-        await provider.restore?.(name, now());
-        expect(await textOf(provider, { name })).toBe('next');
-        expect(await textOf(provider, { name, stage: 'pending' })).toBe('unused');
-        await write('again', { stage: 'pending' });
-        expect(await textOf(provider, { name, stage: 'pending' })).toBe('again');
-      }
-    });
-
-    test('go for good with the secret, also when others deleted it', async () => {
-      const name = fresh();
-      await put('now', name);
-      await stage('next', name);
-      raw().delete(name);
-      await store.purge?.(name, undefined, now());
-      for (const gone of [name, sibling(name)]) {
-        expect(() => raw().get(gone, '')).toThrow(/not found/);
-        expect(() => raw().getDeleted(gone)).toThrow(/not found/i);
-      }
-    });
-
-    test('a name too long for a sibling says so', async () => {
-      const name = 'x'.repeat(111);
-      await put('now', name);
-      expect(await errorOf(stage('next', name))).toMatchObject({
-        kind: 'Invalid',
-        message: expect.stringContaining('at most 110 characters'),
-      });
-      await store.delete(name, {}, now());
-    });
-  });
-
   describe('denials and faults', () => {
     test('name the principal, the action and the role that allows it', async () => {
       const name = fresh();
       await put('x', name);
-      const who = `environment variables: application ${azure.clientId('nobody')}, object `;
+      const who = `environment variables: application ${stores.azure.clientId('nobody')}, object `;
       expect(await errorOf(readOne(as('nobody'), { name }))).toMatchObject({
         kind: 'Denied',
         message: expect.stringMatching(
@@ -387,18 +227,22 @@ describeWith('azure’s own rules', scenarioFiles, () => {
       [500, 'Unavailable'],
     ])('a %s without a body is %s, in one line', async (status, kind) => {
       const name = fresh();
-      const proxy = await startFaultProxy({ url: azure.server.url, ca: azure.tls.cert, tls: azure.tls });
+      const proxy = await startFaultProxy({
+        url: stores.azure.server.url,
+        ca: stores.azure.tls.cert,
+        tls: stores.azure.tls,
+      });
       try {
-        const through = start(azure.env('officer'), direct(proxy.url));
+        const through = start(stores.azure.env('officer'), direct(proxy.url));
         await through.put(name, { value: bytes('x') }, now());
         proxy.fault({ answer: { status } });
         for (const work of [
-          readOne(through, { name }),
-          through.put(name, { value: bytes('y') }, now()),
-          all(through.list({}, now())),
-          through.delete(name, {}, now()),
+          () => readOne(through, { name }),
+          () => through.put(name, { value: bytes('y') }, now()),
+          () => all(through.list({}, now())),
+          () => through.delete(name, {}, now()),
         ]) {
-          const error = await errorOf(work);
+          const error = await errorOf(work());
           expect(error?.kind).toBe(kind);
           expect(error?.message).not.toMatch(/undefined|TypeError/);
         }
@@ -408,26 +252,33 @@ describeWith('azure’s own rules', scenarioFiles, () => {
     });
 
     test('a page’s link to another server is not followed', async () => {
-      const proxy = await startFaultProxy({ url: azure.server.url, ca: azure.tls.cert, tls: azure.tls });
+      const proxy = await startFaultProxy({
+        url: stores.azure.server.url,
+        ca: stores.azure.tls.cert,
+        tls: stores.azure.tls,
+      });
       try {
-        const through = start(azure.env('officer'), direct(proxy.url));
+        const through = start(stores.azure.env('officer'), direct(proxy.url));
         await through.diagnose(now());
-        const body = JSON.stringify({ value: [], nextLink: `${azure.server.url}/secrets?api-version=7.4` });
+        const body = JSON.stringify({
+          value: [],
+          nextLink: `${stores.azure.server.url}/secrets?api-version=7.4`,
+        });
         proxy.fault({ answer: { status: 200, headers: { 'content-type': 'application/json' }, body } });
-        const before = azure.server.log.length;
+        const before = stores.azure.server.log.length;
         expect(await errorOf(all(through.list({}, now())))).toMatchObject({
           kind: 'Unavailable',
           message: expect.stringContaining('sends us to another server'),
         });
-        expect(azure.server.log.length).toBe(before);
+        expect(stores.azure.server.log.length).toBe(before);
       } finally {
         await proxy.stop();
       }
     });
 
     test('a certificate of an unknown authority is refused, with the setting to use', async () => {
-      const { ca: _ca, ...rest } = { ca: '', ...direct(azure.server.url) };
-      const provider = open(rest, contextFor(azure.env('officer'), '/nonexistent'));
+      const { ca: _ca, ...rest } = { ca: '', ...direct(stores.azure.server.url) };
+      const provider = open(rest, contextFor(stores.azure.env('officer'), '/nonexistent'));
       expect(await errorOf(readOne(provider, { name: 'x' }))).toMatchObject({
         kind: 'Unavailable',
         message: expect.stringContaining('is not to be trusted'),
@@ -436,7 +287,7 @@ describeWith('azure’s own rules', scenarioFiles, () => {
     });
 
     test('a server that wants a token for another service gets none, unless that is asked for', async () => {
-      const provider = start(azure.env('officer'), { vault: azure.server.url });
+      const provider = start(stores.azure.env('officer'), { vault: stores.azure.server.url });
       expect(await errorOf(readOne(provider, { name: 'x' }))).toMatchObject({
         kind: 'Unauthenticated',
         message: expect.stringContaining('wants a token for another service'),

@@ -254,20 +254,20 @@ export async function startServer(options: ServerOptions): Promise<AzureServer> 
 }
 
 function listener(respond: (request: http.IncomingMessage) => Promise<Answer>): http.RequestListener {
+  const serve = async (request: http.IncomingMessage, response: http.ServerResponse): Promise<void> => {
+    let answer: Answer;
+    try {
+      answer = await respond(request);
+    } catch (thrown) {
+      answer = { status: 500, body: { error: { code: 'InternalServerError', message: String(thrown) } } };
+    }
+    const { status, headers = {}, body } = answer;
+    const text = body === undefined ? '' : JSON.stringify(body);
+    const type = body === undefined ? {} : { 'content-type': 'application/json; charset=utf-8' };
+    response.writeHead(status, { ...type, 'content-length': Buffer.byteLength(text), ...headers }).end(text);
+  };
   return (request, response) => {
-    respond(request)
-      .catch((thrown: unknown): Answer => ({
-        status: 500,
-        body: { error: { code: 'InternalServerError', message: String(thrown) } },
-      }))
-      .then(({ status, headers = {}, body }) => {
-        const text = body === undefined ? '' : JSON.stringify(body);
-        const type = body === undefined ? {} : { 'content-type': 'application/json; charset=utf-8' };
-        response
-          .writeHead(status, { ...type, 'content-length': Buffer.byteLength(text), ...headers })
-          .end(text);
-      })
-      .catch(() => request.socket.destroy());
+    serve(request, response).catch(() => request.socket.destroy());
   };
 }
 
