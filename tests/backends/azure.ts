@@ -65,7 +65,8 @@ export async function startAzure(): Promise<Azure> {
     'vault.usgovcloudapi.net': 'login.microsoftonline.us',
     'vault.example.test': 'login.example.test',
   };
-  const otherAuthorities = ['login.microsoft.com'];
+  // Where msal itself goes in China.
+  const otherAuthorities = ['login.partner.microsoftonline.cn'];
   const tls = makeServerCertificate(
     ...Object.keys(suffixes).map((suffix) => `*.${suffix}`),
     ...Object.values(suffixes),

@@ -177,7 +177,7 @@ export function checkSignal(signal: AbortSignal): void {
     throw new SecretsError('Unavailable', 'stopped before the call', { cause: signal.reason as unknown });
 }
 
-function outOfTime(cause: unknown): SecretsError {
+export function outOfTime(cause: unknown): SecretsError {
   return new SecretsError('Unavailable', 'no answer in time', {
     hint: 'try again, or allow more with --timeout',
     cause,

@@ -65,6 +65,13 @@ const TITLES: Readonly<Record<Method, string>> = {
 /** Ways that, once their variables are there, are meant: their failure is not passed over. */
 const FINAL: ReadonlySet<Method> = new Set(['environment', 'workload-identity']);
 
+/** How a developer signs in. */
+const LOGIN: Partial<Record<Method, string>> = {
+  'azure-cli': 'az login',
+  'azure-powershell': 'Connect-AzAccount',
+  'azure-developer-cli': 'azd auth login',
+};
+
 /** Not set up here: the next way is tried. */
 class NotSetUp extends Error {}
 
@@ -179,11 +186,19 @@ export class SignIn implements Credential {
     transport.failure = undefined;
     try {
       const token = await credential.getToken(scopes, options);
-      if (token === null) throw new SecretsError('Unauthenticated', `${TITLES[method]} gave no token`);
+      if (token === null)
+        throw new SecretsError('Unauthenticated', `the ${this.#title(method)} gave no token`);
       return token;
     } catch (thrown) {
-      throw translateSignIn(thrown, method, transport);
+      throw translateSignIn(thrown, method, this.#title(method), transport);
     }
+  }
+
+  /** The way as messages name it. */
+  #title(method: Method): string {
+    if (method !== 'environment') return TITLES[method];
+    const kind = this.#options.context.env['AZURE_CLIENT_SECRET'] ? 'secret' : 'certificate';
+    return `client ${kind} of the environment`;
   }
 
   async #make(method: Method, inTurn: boolean): Promise<Credential> {
@@ -312,30 +327,29 @@ function isUnavailable(thrown: unknown): thrown is SecretsError {
 /** Errors of Microsoft Entra ID have a code. Source: https://learn.microsoft.com/entra/identity-platform/reference-error-codes */
 const ENTRA = /AADSTS\d+: [^.\r\n]{0,200}/;
 
-function translateSignIn(thrown: unknown, method: Method, transport: Transport): SecretsError {
+function translateSignIn(
+  thrown: unknown,
+  method: Method,
+  title: string,
+  { failure }: Transport,
+): SecretsError {
   if (thrown instanceof SecretsError) return thrown;
-  const { failure } = transport;
-  const { message = '', name = '' } = thrown as { message?: string; name?: string };
-  const title = TITLES[method];
+  const { message = '', name = '', code } = thrown as { message?: string; name?: string; code?: string };
   const fail = (kind: SecretsError['kind'], line: string, hint: string): SecretsError =>
     new SecretsError(kind, line, { hint, cause: thrown });
+  const refuse = (line: string, hint: string): SecretsError => fail('Unauthenticated', line, hint);
+  const another = 'choose another auth.method';
   const refused = ENTRA.exec(message)?.[0];
   if (refused !== undefined)
-    return fail(
-      'Unauthenticated',
+    return refuse(
       `Microsoft Entra ID refuses the ${title}: ${refused}`,
       'check the tenant, the client id and the credential',
     );
+  if (failure?.status === 429)
+    return fail('Throttled', `${failure.host} asks to slow down`, 'try again later');
+  if (method === 'managed-identity') return refuse('there is no managed identity here', another);
   if (failure !== undefined) {
     const why = failure.code ?? `status ${failure.status}`;
-    if (method === 'managed-identity' && failure.status === undefined)
-      return fail(
-        'Unauthenticated',
-        `there is no managed identity here (${failure.host}: ${why})`,
-        'choose another auth.method',
-      );
-    if (failure.status === 429)
-      return fail('Throttled', `${failure.host} asks to slow down`, 'try again later');
     return fail(
       'Unavailable',
       `can’t sign in: ${failure.host} can’t be reached or failed (${why})`,
@@ -343,28 +357,25 @@ function translateSignIn(thrown: unknown, method: Method, transport: Transport):
     );
   }
   if (/not configured to acquire tokens for tenant/.test(message))
-    return fail(
-      'Unauthenticated',
+    return refuse(
       `the vault is in another tenant than the ${title}`,
       'name that tenant in auth.additional-tenants',
     );
-  if (/az login/.test(message)) return fail('Unauthenticated', 'the Azure CLI is not signed in', 'az login');
-  if (/could not be found|not recognized|ENOENT/.test(message) && method.startsWith('azure-'))
-    return fail('Unauthenticated', `the ${title} is not installed`, 'choose another auth.method');
-  if (method === 'managed-identity')
-    return fail('Unauthenticated', 'there is no managed identity here', 'choose another auth.method');
-  const code = (thrown as { code?: string }).code;
+  if (method.startsWith('azure-')) {
+    if (/could(n't| not) be found|not recognized|Unable to execute|ENOENT/.test(message))
+      return refuse(`the ${title} is not installed`, another);
+    if (/\baz login\b|Connect-AzAccount|auth login/.test(message))
+      return refuse(`the ${title} is not signed in`, LOGIN[method] ?? another);
+  }
   if (code === 'ENOENT' || code === 'EACCES')
-    return fail('Unauthenticated', `cannot read the file of the ${title} (${code})`, 'check its path');
-  if (/PEM-encoded|ERR_OSSL|DECODER|bad decrypt|private key|passphrase/i.test(`${message} ${code ?? ''}`))
-    return fail(
-      'Unauthenticated',
+    return refuse(`cannot read the file of the ${title} (${code})`, 'check its path');
+  if (title.includes('certificate'))
+    return refuse(
       `the ${title} can’t be read as PEM with its key`,
       'AZURE_CLIENT_CERTIFICATE_PASSWORD opens an encrypted one',
     );
   // Other messages may quote what a program printed, a token among it.
-  return fail(
-    'Unauthenticated',
+  return refuse(
     `the ${title} did not sign in (${name || 'unknown failure'})`,
     'secrets doctor --debug says more',
   );

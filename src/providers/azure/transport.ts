@@ -6,6 +6,7 @@
  * without a body, or with a page, are a TypeError: such an answer gets an empty JSON error here.
  */
 import { readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import { rootCertificates } from 'node:tls';
 import {
   createDefaultHttpClient,
@@ -19,7 +20,6 @@ import {
   userAgentPolicy,
 } from '@azure/core-rest-pipeline';
 import { SecretsError } from '../../core/errors.ts';
-import { sleep } from '../../core/waiting.ts';
 import { version } from '../../version.ts';
 
 const ATTEMPTS = 4;
@@ -125,8 +125,7 @@ export class Transport implements HttpClient {
         if (changes && isUnsent(code)) this.changes -= 1;
         if (attempt === ATTEMPTS || !isRepeatable(request) || isLasting(code)) throw thrown;
       }
-      await sleep(wait, signal);
-      signal.throwIfAborted();
+      await pause(wait, undefined, { signal });
     }
   }
 

@@ -7,10 +7,10 @@ import type {
   SecretProperties,
   SetSecretOptions,
 } from '@azure/keyvault-secrets';
+import { setTimeout as pause } from 'node:timers/promises';
 import { SecretsError } from '../../core/errors.ts';
-import { sleep } from '../../core/waiting.ts';
 import { isKind, isRefusal, purgeProtected } from './errors.ts';
-import type { AzureService } from './service.ts';
+import { type AzureService, outOfTime } from './service.ts';
 
 /** Milliseconds between looks at a deletion or recovery under way. */
 const POLL = 500;
@@ -78,7 +78,7 @@ export class KeyVault {
         return await work();
       } catch (thrown) {
         if (left === 0 || !isRefusal(thrown, 'moving')) throw thrown;
-        await sleep(POLL * 2, signal);
+        await wait(POLL * 2, signal);
       }
     }
   }
@@ -163,8 +163,7 @@ export class KeyVault {
   ): Promise<T> {
     while (!poller.isDone()) {
       this.#debug(progress);
-      await sleep(POLL, signal);
-      signal.throwIfAborted();
+      await pause(POLL, undefined, { signal });
       await poller.poll({ abortSignal: signal });
     }
     return poller.getResult() as T;
@@ -188,10 +187,19 @@ export class KeyVault {
     const { name } = deleted;
     checkPurgeable(deleted.properties.recoveryLevel, deleted.scheduledPurgeDate);
     await this.#service.call(signal, 'write', (client, options) => client.purgeDeletedSecret(name, options));
-    for (let wait = 50; (await this.deleted(name, signal)) !== undefined; wait = Math.min(wait * 2, 2000)) {
+    for (let ms = 50; (await this.deleted(name, signal)) !== undefined; ms = Math.min(ms * 2, 2000)) {
       this.#debug(`${name} is being purged`);
-      await sleep(wait, signal);
+      await wait(ms, signal);
     }
+  }
+}
+
+/** Waits, and holds the process meanwhile. @throws SecretsError Unavailable when the signal aborts */
+async function wait(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await pause(ms, undefined, { signal });
+  } catch (thrown) {
+    throw outOfTime(thrown);
   }
 }
 

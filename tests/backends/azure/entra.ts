@@ -194,8 +194,9 @@ export class Entra {
       status: 400,
       body: { error: 'invalid_request', error_description: text },
     });
-    const appService = url.pathname === '/msi/token';
-    if (!appService && url.pathname !== '/metadata/identity/oauth2/token') return { status: 404, body: {} };
+    const path = url.pathname.replace(/\/$/, '');
+    const appService = path === '/msi/token';
+    if (!appService && path !== '/metadata/identity/oauth2/token') return { status: 404, body: {} };
     if (appService && headers['x-identity-header'] !== this.identityHeader)
       return { status: 401, body: { statusCode: 401, message: 'The X-IDENTITY-HEADER does not match.' } };
     if (!appService && headers['metadata'] !== 'true') return bad('Required metadata header not specified');

@@ -215,7 +215,9 @@ export async function startServer(options: ServerOptions): Promise<AzureServer> 
   const local = http.createServer(
     listener((request) => {
       request.resume();
-      const url = new URL(request.url ?? '/', 'http://127.0.0.1');
+      // A plain request to another host, sent to us as its proxy, such as the look for IMDS where there is none.
+      if (request.url?.startsWith('/') !== true) return Promise.resolve({ status: 502 });
+      const url = new URL(request.url, 'http://127.0.0.1');
       return Promise.resolve(entra.handleLocal(url, request.headers));
     }),
   );
