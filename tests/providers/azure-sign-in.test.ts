@@ -190,6 +190,16 @@ describeWith('signing in to azure', scenarioFiles, () => {
     });
   });
 
+  test('TLS is verified, whatever the environment says', async () => {
+    const env = { ...azure.env('user'), NODE_EXTRA_CA_CERTS: '', NODE_TLS_REJECT_UNAUTHORIZED: '0' };
+    const before = azure.server.log.length;
+    expect(await get(env)).toMatchObject({
+      code: 6,
+      stderr: expect.stringMatching(/is not to be trusted|can’t sign in/),
+    });
+    expect(azure.server.log.length).toBe(before);
+  });
+
   test('a vault in another tenant needs that tenant named', async () => {
     const env = { ...azure.env('user'), AZURE_KEYVAULT_URL: '', AZURE_KEYVAULT_NAME: 'foreign' };
     expect(await get(env)).toMatchObject({

@@ -102,7 +102,9 @@ export class Transport implements HttpClient {
       throw new SecretsError('Unavailable', `the vault sends us to another server: ${url.host}`);
     const given = request.abortSignal as AbortSignal | undefined;
     const signal = AbortSignal.any(given === undefined ? [activity.signal] : [activity.signal, given]);
-    if (ca !== undefined) request.requestOverrides = { ...request.requestOverrides, ca };
+    // Said outright: NODE_TLS_REJECT_UNAUTHORIZED=0 would turn verification off.
+    const tls = { rejectUnauthorized: true, ...(ca !== undefined && { ca }) };
+    request.requestOverrides = { ...request.requestOverrides, ...tls };
     const changes = request.method !== 'GET' && request.headers.has('authorization');
     for (let attempt = 1; ; attempt += 1) {
       if (changes) this.changes += 1;
