@@ -85,7 +85,7 @@ export async function startAzure(): Promise<Azure> {
   entra.resources.push(...Object.keys(suffixes).map((suffix) => `https://${suffix}`));
   const roles = new Map<string, Role>();
   const applications = new Map<string, Application>();
-  for (const role of ['officer', 'user', 'reader', 'officer-without-purge', 'nobody'] as const) {
+  for (const role of ['officer', 'user', 'reader', 'writer', 'officer-without-purge', 'nobody'] as const) {
     const application: Application = {
       objectId: randomUUID(),
       clientId: randomUUID(),

@@ -5,7 +5,18 @@ import { scenarioFiles } from '../backends/azure.ts';
 import type { Vault } from '../backends/azure/vault.ts';
 import { describeWith } from '../backends/server.ts';
 import { startFaultProxy } from '../contract/fault-proxy.ts';
-import { all, bytes, contextFor, errorOf, freshName, kindOf, now, readOne, textOf } from '../contract/kit.ts';
+import {
+  all,
+  bytes,
+  contextFor,
+  errorOf,
+  freshName,
+  kindOf,
+  now,
+  readOne,
+  textOf,
+  within,
+} from '../contract/kit.ts';
 import { direct, useAzure } from './azure-kit.ts';
 
 describeWith('azure’s own rules', scenarioFiles, () => {
@@ -274,6 +285,35 @@ describeWith('azure’s own rules', scenarioFiles, () => {
       } finally {
         await proxy.stop();
       }
+    });
+
+    test('a sign-in that was cut short is begun again by the next call', async () => {
+      const name = fresh();
+      await put('x', name);
+      const provider = start(stores.azure.env('user'));
+      for (const ms of [1, 5, 20, 40]) {
+        const error = await errorOf(readOne(provider, { name }, within(ms)));
+        expect(error?.kind ?? 'Unavailable').toBe('Unavailable');
+      }
+      expect(await textOf(provider, { name })).toBe('x');
+    });
+
+    test('who may set and not get can write, and is told what is lost', async () => {
+      const name = fresh();
+      await put('x', name, { labels: { team: 'pay' } });
+      const writer = as('writer');
+      await writer.put(name, { value: bytes('y') }, now());
+      expect(said).toContainEqual(expect.stringContaining('labels of the version before could not be read'));
+      expect(await textOf(store, { name })).toBe('y');
+    });
+
+    test('a credential that is refused is asked of Entra once, not once a secret', async () => {
+      const provider = start({ ...stores.azure.env('user'), AZURE_CLIENT_SECRET: 'wrong' });
+      const names = Array.from({ length: 20 }, () => ({ name: fresh() }));
+      const results = await provider.get(names, now());
+      const kinds = results.map((result) => (result.ok ? 'found' : result.error.kind));
+      expect(new Set(kinds)).toEqual(new Set(['Unauthenticated']));
+      expect(said.filter((line) => line.startsWith('POST login.'))).toHaveLength(1);
     });
 
     test('a certificate of an unknown authority is refused, with the setting to use', async () => {

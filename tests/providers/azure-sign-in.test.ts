@@ -36,7 +36,7 @@ describeWith('signing in to azure', scenarioFiles, () => {
   const expectSignIn = async (env: Env, source: string, principal: string): Promise<void> => {
     expect(await get(env)).toEqual({ stdout: VALUE, stderr: '', code: 0 });
     const { stdout } = await place.sh('secrets doctor azure', { ...azure.network, ...env });
-    expect(stdout).toContain(`${principal}`);
+    expect(stdout).toContain(principal);
     expect(stdout).toContain(`from ${source}`);
   };
   const application = (): Env => {

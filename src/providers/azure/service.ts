@@ -6,7 +6,8 @@ import type { Identity, ProviderContext } from '../provider.ts';
 import { CLOUDS, cloudOfHost, VAULT_NAME } from './clouds.ts';
 import { translate } from './errors.ts';
 import type { AzureSettings } from './settings.ts';
-import { principalOf, SignIn } from './sign-in.ts';
+import { principalOf } from './claims.ts';
+import { SignIn } from './sign-in.ts';
 import { Activity, isVaultAnswer, makePipeline, readAuthorities, Transport } from './transport.ts';
 
 /** `read` changes nothing; `repeat` may be done twice; a `write` whose answer is lost may or may not have been made. */

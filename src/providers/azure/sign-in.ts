@@ -6,6 +6,8 @@
 import { SecretsError } from '../../core/errors.ts';
 import type { ProviderContext } from '../provider.ts';
 import type { AuthSettings, Method } from './settings.ts';
+import { translateSignIn } from './sign-in-errors.ts';
+import { type Claims, claimsOf } from './claims.ts';
 import { makePipeline, type Transport } from './transport.ts';
 
 /** The part of `TokenCredential` that the SDK's client calls. */
@@ -16,19 +18,6 @@ export interface Credential {
 interface AccessToken {
   readonly token: string;
   readonly expiresOnTimestamp: number;
-}
-
-/** What a token says of whom it was given to. Source: https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference */
-export interface Claims {
-  readonly oid?: string;
-  readonly appid?: string;
-  readonly azp?: string;
-  readonly upn?: string;
-  readonly unique_name?: string;
-  readonly preferred_username?: string;
-  readonly tid?: string;
-  readonly xms_mirid?: string;
-  readonly exp?: number;
 }
 
 /** The ways that are tried in turn, as DefaultAzureCredential does. */
@@ -64,13 +53,6 @@ const TITLES: Readonly<Record<Method, string>> = {
 };
 /** Ways that, once their variables are there, are meant: their failure is not passed over. */
 const FINAL: ReadonlySet<Method> = new Set(['environment', 'workload-identity']);
-
-/** How a developer signs in. */
-const LOGIN: Partial<Record<Method, string>> = {
-  'azure-cli': 'az login',
-  'azure-powershell': 'Connect-AzAccount',
-  'azure-developer-cli': 'azd auth login',
-};
 
 /** Not set up here: the next way is tried. */
 class NotSetUp extends Error {}
@@ -120,8 +102,13 @@ export class SignIn implements Credential {
     const ahead = this.#ahead;
     this.#ahead = undefined;
     if (ahead !== undefined && options.claims === undefined && [scopes].flat().join(' ') === ahead.scope) {
-      const token = await ahead.token;
-      if (options.tenantId === undefined || options.tenantId === this.claims?.tid) return token;
+      try {
+        const token = await ahead.token;
+        if (options.tenantId === undefined || options.tenantId === this.claims?.tid) return token;
+      } catch (thrown) {
+        // It may have been stopped with the call before.
+        if (isUnavailable(thrown)) throw thrown;
+      }
     }
     return this.#get(scopes, options);
   }
@@ -322,82 +309,4 @@ function methodsFor(method: Method | undefined, env: ProviderContext['env']): re
 
 function isUnavailable(thrown: unknown): thrown is SecretsError {
   return thrown instanceof SecretsError && thrown.kind === 'Unauthenticated';
-}
-
-/** Errors of Microsoft Entra ID have a code. Source: https://learn.microsoft.com/entra/identity-platform/reference-error-codes */
-const ENTRA = /AADSTS\d+: [^.\r\n]{0,200}/;
-
-function translateSignIn(
-  thrown: unknown,
-  method: Method,
-  title: string,
-  { failure }: Transport,
-): SecretsError {
-  if (thrown instanceof SecretsError) return thrown;
-  const { message = '', name = '', code } = thrown as { message?: string; name?: string; code?: string };
-  const fail = (kind: SecretsError['kind'], line: string, hint: string): SecretsError =>
-    new SecretsError(kind, line, { hint, cause: thrown });
-  const refuse = (line: string, hint: string): SecretsError => fail('Unauthenticated', line, hint);
-  const another = 'choose another auth.method';
-  const refused = ENTRA.exec(message)?.[0];
-  if (refused !== undefined)
-    return refuse(
-      `Microsoft Entra ID refuses the ${title}: ${refused}`,
-      'check the tenant, the client id and the credential',
-    );
-  if (failure?.status === 429)
-    return fail('Throttled', `${failure.host} asks to slow down`, 'try again later');
-  if (method === 'managed-identity') return refuse('there is no managed identity here', another);
-  if (failure !== undefined) {
-    const why = failure.code ?? `status ${failure.status}`;
-    return fail(
-      'Unavailable',
-      `can’t sign in: ${failure.host} can’t be reached or failed (${why})`,
-      'check the network and the authority-host: secrets doctor',
-    );
-  }
-  if (/not configured to acquire tokens for tenant/.test(message))
-    return refuse(
-      `the vault is in another tenant than the ${title}`,
-      'name that tenant in auth.additional-tenants',
-    );
-  if (method.startsWith('azure-')) {
-    if (/could(n't| not) be found|not recognized|Unable to execute|ENOENT/.test(message))
-      return refuse(`the ${title} is not installed`, another);
-    if (/\baz login\b|Connect-AzAccount|auth login/.test(message))
-      return refuse(`the ${title} is not signed in`, LOGIN[method] ?? another);
-  }
-  if (code === 'ENOENT' || code === 'EACCES')
-    return refuse(`cannot read the file of the ${title} (${code})`, 'check its path');
-  if (title.includes('certificate'))
-    return refuse(
-      `the ${title} can’t be read as PEM with its key`,
-      'AZURE_CLIENT_CERTIFICATE_PASSWORD opens an encrypted one',
-    );
-  // Other messages may quote what a program printed, a token among it.
-  return refuse(
-    `the ${title} did not sign in (${name || 'unknown failure'})`,
-    'secrets doctor --debug says more',
-  );
-}
-
-/** The token's claims; none for a token that is no JWT. Nothing is believed because of them. */
-function claimsOf(token: string): Claims {
-  try {
-    const text = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8');
-    const claims: unknown = JSON.parse(text);
-    return typeof claims === 'object' && claims !== null ? (claims as Claims) : {};
-  } catch {
-    return {};
-  }
-}
-
-/** The principal as one would look it up in Microsoft Entra ID. */
-export function principalOf(claims: Claims): string {
-  const user = claims.upn ?? claims.unique_name ?? claims.preferred_username;
-  if (user !== undefined) return user;
-  const application = claims.appid ?? claims.azp;
-  const object = claims.oid === undefined ? '' : `object ${claims.oid}`;
-  if (application === undefined) return object || 'unknown (the token has no claims)';
-  return `application ${application}${object && `, ${object}`}`;
 }

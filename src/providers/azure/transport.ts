@@ -29,6 +29,9 @@ const LONGEST_WAIT = 20_000;
 const MAX_ANSWER = 8 * 1024 * 1024;
 const AGAIN: ReadonlySet<number> = new Set([408, 500, 502, 503, 504]);
 
+/** The code of a request that was given up since nobody waits for it any more. */
+export const STOPPED = 'ABORT_ERR';
+
 /** Why the last request failed, where it did not get a proper answer. */
 export interface Failure {
   readonly status?: number;
@@ -120,6 +123,7 @@ export class Transport implements HttpClient {
           return this.#readable(request, response, url);
         wait = Math.max(asked ?? 0, wait);
       } catch (thrown) {
+        if (signal.aborted) this.failure = { code: STOPPED, host: url.host };
         if (signal.aborted || thrown instanceof SecretsError) throw thrown;
         const code = (thrown as { code?: string }).code ?? 'no answer';
         this.#options.debug(`${request.method} ${url.host}${url.pathname}: ${code}`);

@@ -26,7 +26,7 @@ const ACTIONS: Readonly<Record<string, string>> = {
   PurgeDeletedSecret: 'purge/action',
 };
 
-/** What the roles allow; the last one is a custom role. */
+/** What the roles allow; the last two are custom roles. */
 export const ROLES = {
   officer: [
     'readMetadata/action',
@@ -39,6 +39,7 @@ export const ROLES = {
   ],
   user: ['readMetadata/action', 'getSecret/action'],
   reader: ['readMetadata/action'],
+  writer: ['setSecret/action'],
   'officer-without-purge': [
     'readMetadata/action',
     'getSecret/action',
