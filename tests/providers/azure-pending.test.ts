@@ -52,6 +52,8 @@ describeWith('azure’s pending versions', scenarioFiles, () => {
       };
       expect(value.map(({ attributes }) => attributes.enabled)).not.toContain(true);
     }
+    // However many there have been, none of them is looked at again.
+    expect(stores.azure.server.log).not.toContain(`GetSecretVersions tests/${sibling(name)}`);
     expect(await textOf(store, { name })).toBe('next c');
     expect(await history(name)).toHaveLength(3);
   });

@@ -65,7 +65,7 @@ export class Pending {
     const { text, tags } = encodeValue(write.value);
     checkDescription(write.description);
     const all = checkTags({ ...mergeLabels({}, write.labels), ...tags, [STATE]: 'pending' });
-    const older = await this.#vault.newest(sibling, signal);
+    const older = await this.find(name, signal);
     const options = {
       tags: all,
       ...(write.description !== undefined && { contentType: write.description }),
@@ -81,8 +81,7 @@ export class Pending {
       await this.#vault.recover(sibling, signal);
       written = await this.#vault.set(sibling, text, options, signal);
     }
-    if (older !== undefined && older.properties.enabled !== false)
-      await this.#retire(sibling, older.properties, signal).catch(() => undefined);
+    if (older !== undefined) await this.#retire(sibling, older.properties, signal).catch(() => undefined);
     return written.properties;
   }
 

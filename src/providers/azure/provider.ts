@@ -346,7 +346,15 @@ export class AzureProvider implements Provider {
     const deleted = await this.#vault.deleted(azureName, signal);
     if (deleted === undefined) throw notThere();
     if (newest === undefined) await this.#pending.delete(azureName, signal);
-    await this.#vault.purge(deleted, signal);
+    try {
+      await this.#vault.purge(deleted, signal);
+    } catch (thrown) {
+      if (newest === undefined || !(thrown instanceof SecretsError)) throw thrown;
+      throw new SecretsError(thrown.kind, `is deleted and not purged: ${thrown.message}`, {
+        hint: 'secrets restore brings it back',
+        cause: thrown,
+      });
+    }
     await this.#pending.purge(azureName, signal);
   }
 

@@ -47,8 +47,11 @@ export function encodeValue(value: Uint8Array): Encoded {
   return encoded;
 }
 
+/** The value's bytes; those of the text where its tag says base64 and it is none, as after a write by others. */
 export function decodeValue(text: string, tags: Tags | undefined): Uint8Array {
-  return Buffer.from(text, tags?.[ENCODING] === 'base64' ? 'base64' : 'utf8');
+  const bytes = Buffer.from(text, 'base64');
+  const isBase64 = tags?.[ENCODING] === 'base64' && bytes.toString('base64') === text;
+  return isBase64 ? bytes : Buffer.from(text, 'utf8');
 }
 
 /** The tags that are a user's. */
