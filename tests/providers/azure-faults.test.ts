@@ -30,7 +30,7 @@ describeWith('azure’s denials and faults', scenarioFiles, () => {
     store = as('officer');
   });
 
-  test('name the principal, the action and the role that allows it', async () => {
+  test('a denial names the principal, the action and the role that allows it', async () => {
     const name = fresh();
     await put('x', name);
     const who = `environment variables: application ${stores.azure.clientId('nobody')}, object `;
@@ -116,6 +116,30 @@ describeWith('azure’s denials and faults', scenarioFiles, () => {
       await proxy.stop();
     }
   });
+
+  test.each(['{}', '{"value":null}', '{"value":[{}]}', '{"value":[{"id":7}]}'])(
+    'the page %s is no empty list, and no secret',
+    async (body) => {
+      const { server, tls } = stores.azure;
+      const proxy = await startFaultProxy({ url: server.url, ca: tls.cert, tls });
+      try {
+        const through = start(stores.azure.env('officer'), direct(proxy.url));
+        await through.diagnose(now());
+        proxy.fault({ answer: { status: 200, headers: { 'content-type': 'application/json' }, body } });
+        for (const work of [
+          () => all(through.list({}, now())),
+          () => readOne(through, { name: 'x' }),
+          () => through.describe('x', now()),
+        ])
+          expect(await errorOf(work())).toMatchObject({
+            kind: 'Unavailable',
+            message: expect.stringContaining('an answer that is not Azure’s'),
+          });
+      } finally {
+        await proxy.stop();
+      }
+    },
+  );
 
   test('a page’s link to another server is not followed', async () => {
     const proxy = await startFaultProxy({
