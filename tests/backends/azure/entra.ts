@@ -262,7 +262,8 @@ function checkAssertion(application: Application, authority: string, assertion: 
       .map((pem) => new X509Certificate(pem))
       .find(
         (one) =>
-          thumbprint(one.fingerprint256) === head['x5t#S256'] || thumbprint(one.fingerprint) === head['x5t'],
+          thumbprint(one.fingerprint256) === unpadded(head['x5t#S256']) ||
+          thumbprint(one.fingerprint) === unpadded(head['x5t']),
       );
     if (certificate === undefined)
       return bad('The certificate with identifier used to sign the client assertion is not registered.');
@@ -285,6 +286,9 @@ function checkAssertion(application: Application, authority: string, assertion: 
     );
   return isSigned(record.key) ? undefined : bad('Client assertion contains an invalid signature.');
 }
+
+/** Some clients pad their base64url. */
+const unpadded = (text: string | undefined): string | undefined => text?.replace(/=+$/, '');
 
 function thumbprint(fingerprint: string): string {
   return Buffer.from(fingerprint.replaceAll(':', ''), 'hex').toString('base64url');
