@@ -178,7 +178,7 @@ export function checkSignal(signal: AbortSignal): void {
     throw new SecretsError('Unavailable', 'stopped before the call', { cause: signal.reason as unknown });
 }
 
-export function outOfTime(cause: unknown): SecretsError {
+function outOfTime(cause: unknown): SecretsError {
   return new SecretsError('Unavailable', 'no answer in time', {
     hint: 'try again, or allow more with --timeout',
     cause,

@@ -6,7 +6,6 @@
  * without a body, or with a page, are a TypeError: such an answer gets an empty JSON error here.
  */
 import { readFileSync } from 'node:fs';
-import { setTimeout as pause } from 'node:timers/promises';
 import { rootCertificates } from 'node:tls';
 import {
   createDefaultHttpClient,
@@ -20,6 +19,7 @@ import {
   userAgentPolicy,
 } from '@azure/core-rest-pipeline';
 import { SecretsError } from '../../core/errors.ts';
+import { sleep } from '../../core/waiting.ts';
 import { version } from '../../version.ts';
 
 const ATTEMPTS = 4;
@@ -131,7 +131,9 @@ export class Transport implements HttpClient {
         if (changes && isUnsent(code)) this.changes -= 1;
         if (attempt === ATTEMPTS || !isRepeatable(request) || isLasting(code)) throw thrown;
       }
-      await pause(wait, undefined, { signal });
+      signal.throwIfAborted();
+      await sleep(wait, signal, true);
+      signal.throwIfAborted();
     }
   }
 

@@ -7,10 +7,10 @@ import type {
   SecretProperties,
   SetSecretOptions,
 } from '@azure/keyvault-secrets';
-import { setTimeout as pause } from 'node:timers/promises';
 import { SecretsError } from '../../core/errors.ts';
+import { sleep } from '../../core/waiting.ts';
 import { isKind, isRefusal, purgeProtected } from './errors.ts';
-import { type AzureService, outOfTime } from './service.ts';
+import type { AzureService } from './service.ts';
 
 /** Milliseconds between looks at a deletion or recovery under way. */
 const POLL = 500;
@@ -78,7 +78,7 @@ export class KeyVault {
         return await work();
       } catch (thrown) {
         if (left === 0 || !isRefusal(thrown, 'moving')) throw thrown;
-        await wait(POLL * 2, signal);
+        await sleep(POLL * 2, signal, true);
       }
     }
   }
@@ -163,7 +163,8 @@ export class KeyVault {
   ): Promise<T> {
     while (!poller.isDone()) {
       this.#debug(progress);
-      await pause(POLL, undefined, { signal });
+      await sleep(POLL, signal, true);
+      signal.throwIfAborted();
       await poller.poll({ abortSignal: signal });
     }
     return poller.getResult() as T;
@@ -189,17 +190,8 @@ export class KeyVault {
     await this.#service.call(signal, 'write', (client, options) => client.purgeDeletedSecret(name, options));
     for (let ms = 50; (await this.deleted(name, signal)) !== undefined; ms = Math.min(ms * 2, 2000)) {
       this.#debug(`${name} is being purged`);
-      await wait(ms, signal);
+      await sleep(ms, signal, true);
     }
-  }
-}
-
-/** Waits, and holds the process meanwhile. @throws SecretsError Unavailable when the signal aborts */
-async function wait(ms: number, signal: AbortSignal): Promise<void> {
-  try {
-    await pause(ms, undefined, { signal });
-  } catch (thrown) {
-    throw outOfTime(thrown);
   }
 }
 
