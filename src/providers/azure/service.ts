@@ -152,6 +152,7 @@ export class AzureService {
       authorityHost: this.#authorityHost,
       disableInstanceDiscovery: settings['disable-instance-discovery'] === true,
       context: this.#context,
+      activity: this.#activity,
       // Asking for a token twice is harmless. A managed identity's endpoint is there or is not.
       transport: new Transport({ ...shared, isRepeatable: ({ url }) => url.startsWith('https:') }),
     });

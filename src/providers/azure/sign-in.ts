@@ -8,7 +8,8 @@ import type { ProviderContext } from '../provider.ts';
 import type { AuthSettings, Method } from './settings.ts';
 import { translateSignIn } from './sign-in-errors.ts';
 import { type Claims, claimsOf } from './claims.ts';
-import { makePipeline, type Transport } from './transport.ts';
+import { endWith } from './programs.ts';
+import { type Activity, makePipeline, type Transport } from './transport.ts';
 
 /** The part of `TokenCredential` that the SDK's client calls. */
 export interface Credential {
@@ -63,6 +64,7 @@ export interface SignInOptions {
   readonly disableInstanceDiscovery: boolean;
   readonly context: ProviderContext;
   readonly transport: Transport;
+  readonly activity: Activity;
 }
 
 export class SignIn implements Credential {
@@ -172,7 +174,9 @@ export class SignIn implements Credential {
     const { transport } = this.#options;
     transport.failure = undefined;
     try {
-      const token = await credential.getToken(scopes, options);
+      const ask = (): Promise<AccessToken | null> => credential.getToken(scopes, options);
+      const { signal } = this.#options.activity;
+      const token = await (method.startsWith('azure-') ? endWith(signal, ask) : ask());
       if (token === null)
         throw new SecretsError('Unauthenticated', `the ${this.#title(method)} gave no token`);
       return token;
