@@ -133,8 +133,13 @@ test('finds each kind of store by its own signs, and any other by its credential
   expect(
     await found(':', { CONJUR_APPLIANCE_URL: 'https://conjur.example.com', CONJUR_ACCOUNT: 'acme' }),
   ).toEqual([{ name: 'conjur', provider: 'conjur', evidence: '$CONJUR_APPLIANCE_URL' }]);
-  expect(await found('mkdir ~/.aws; touch ~/.aws/config; touch ~/.vault-token', {})).toEqual([
+  expect(await found(':', { AZURE_KEYVAULT_NAME: 'payments-prod' })).toEqual([
+    { name: 'azure', provider: 'azure', evidence: '$AZURE_KEYVAULT_NAME' },
+  ]);
+  const files = '~/.aws/config ~/.azure/azureProfile.json ~/.vault-token';
+  expect(await found(`mkdir ~/.aws ~/.azure; touch ${files}`, {})).toEqual([
     { name: 'aws', provider: 'aws', evidence: '~/.aws/config' },
+    { name: 'azure', provider: 'azure', evidence: '~/.azure/azureProfile.json' },
     { name: 'vault', provider: 'vault', evidence: '~/.vault-token' },
   ]);
 });

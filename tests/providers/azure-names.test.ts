@@ -171,7 +171,28 @@ describe('what needs trust in a found secrets.yaml', () => {
     [{ 'disable-instance-discovery': true }, 'disable-instance-discovery'],
     [{ auth: { certificate: '/etc/key.pem' } }, 'auth.certificate'],
     [{ auth: { 'token-file': '/etc/token' } }, 'auth.token-file'],
+    [{ auth: { 'additional-tenants': ['*'] } }, 'auth.additional-tenants'],
+    [{ vault: 'https://u:p@pay.vault.azure.net' }, 'vault'],
   ])('%j does', (settings, setting) => {
     expect(settingsOf(settings as never)).toEqual([setting]);
+  });
+});
+
+describe('what speaks for Azure on a machine', () => {
+  const detect = (env: Readonly<Record<string, string>>): unknown =>
+    descriptor.detect?.({ env, home: '/home/ada', exists: () => false });
+
+  test.each([
+    [{ AZURE_KEYVAULT_NAME: 'pay' }, { vault: 'pay' }],
+    [{ AZURE_KEYVAULT_URL: 'https://pay.vault.azure.net/' }, { vault: 'https://pay.vault.azure.net/' }],
+    [{ AZURE_KEYVAULT_URL: 'https://me:hunter2@pay.vault.azure.net' }, {}],
+    [{ AZURE_KEYVAULT_URL: 'https://elsewhere.example' }, {}],
+  ])('%j gives the settings %j', (env, settings) => {
+    expect(detect(env)).toMatchObject({ settings });
+    expect((detect(env) as { settings: object }).settings).toEqual(settings);
+  });
+
+  test('nothing, where nothing is', () => {
+    expect(detect({})).toBeUndefined();
   });
 });

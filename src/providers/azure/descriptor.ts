@@ -1,5 +1,12 @@
-import type { NativeReference, ProviderDescriptor, StoreSettings, TrustItem } from '../provider.ts';
-import { cloudOfHost, isKnownAuthority, isKnownSuffix } from './clouds.ts';
+import type {
+  Detection,
+  NativeReference,
+  ProviderDescriptor,
+  StoreSettings,
+  Surroundings,
+  TrustItem,
+} from '../provider.ts';
+import { cloudOfHost, isKnownAuthority, isKnownSuffix, VAULT_NAME } from './clouds.ts';
 
 /** `https://NAME.vault.azure.net/secrets/S[/V]`, as Azure writes a secret's identifier. */
 const IDENTIFIER =
@@ -40,18 +47,42 @@ function trustItems(settings: StoreSettings): readonly TrustItem[] {
   add(
     'disable-instance-discovery',
     settings['disable-instance-discovery'],
-    'Microsoft is not asked whether the sign-in host is genuine',
+    'nobody is asked whether the sign-in host is genuine',
   );
-  const { certificate, 'token-file': tokenFile } = (auth ?? {}) as Record<string, unknown>;
+  const {
+    certificate,
+    'token-file': tokenFile,
+    'additional-tenants': tenants,
+  } = (auth ?? {}) as Record<string, unknown>;
   add('auth.certificate', certificate, 'this file signs you in to Azure');
   add('auth.token-file', tokenFile, 'the token in this file is sent to Azure to sign you in');
+  if (Array.isArray(tenants))
+    add(
+      'auth.additional-tenants',
+      JSON.stringify(tenants),
+      'tokens for vaults of these tenants are asked for',
+    );
   return items;
+}
+
+/** A vault's name or address, or a session of the Azure CLI. */
+function detect({ env, home, exists }: Surroundings): Detection | undefined {
+  const variable = ['AZURE_KEYVAULT_URL', 'AZURE_KEYVAULT_NAME', 'KEY_VAULT_NAME'].find((name) => env[name]);
+  if (variable !== undefined) {
+    const vault = env[variable] ?? '';
+    const isShared = VAULT_NAME.test(vault) || isAzureVault(vault);
+    return { evidence: `$${variable}`, settings: isShared ? { vault } : {} };
+  }
+  return exists(`${home}/.azure/azureProfile.json`)
+    ? { evidence: '~/.azure/azureProfile.json', settings: {} }
+    : undefined;
 }
 
 function isAzureVault(text: string): boolean {
   if (!URL.canParse(text)) return false;
-  const { protocol, hostname, port } = new URL(text);
-  return protocol === 'https:' && port === '' && cloudOfHost(hostname) !== undefined;
+  const { protocol, hostname, port, username, password, pathname, search, hash } = new URL(text);
+  const isAddress = username + password + port + search + hash === '' && pathname === '/';
+  return protocol === 'https:' && isAddress && cloudOfHost(hostname) !== undefined;
 }
 
 /** Azure Key Vault. */
@@ -71,6 +102,7 @@ export const azure: ProviderDescriptor = {
   ],
   native,
   trustItems,
+  detect,
   schema: async () => (await import('./settings.ts')).settingsSchema,
   load: () => import('./index.ts'),
 };
