@@ -13,7 +13,7 @@ export function processWorld(providers: World['providers']): World {
   let stdout: OutputStream | undefined;
   return {
     argv: process.argv.slice(2),
-    env: process.env,
+    env: environment(),
     get cwd() {
       try {
         return process.cwd();
@@ -41,6 +41,17 @@ export function processWorld(providers: World['providers']): World {
       return () => process.off(signal, listener);
     },
   };
+}
+
+/**
+ * The environment, to be handed on as it is. This process itself never believes a server without looking:
+ * Node asks its own environment about that at each connection.
+ */
+function environment(): World['env'] {
+  if (process.env['NODE_TLS_REJECT_UNAUTHORIZED'] === undefined) return process.env;
+  const env = { ...process.env };
+  delete process.env['NODE_TLS_REJECT_UNAUTHORIZED'];
+  return env;
 }
 
 function quiet<S extends OutputStream>(stream: S): S {

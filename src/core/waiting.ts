@@ -21,6 +21,7 @@ export function pool(size: number): <T>(work: () => Promise<T>) => Promise<T> {
  * @param holdsProcess whether Node waits for it when nothing else is under way
  */
 export function sleep(ms: number, signal: AbortSignal, holdsProcess = false): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {
     const done = (): void => {
       clearTimeout(timer);

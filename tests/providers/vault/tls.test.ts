@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { makeAuthority, makeCertificate, OPENSSL, type Pair } from '../../backends/certificates.ts';
 import { describeWith } from '../../backends/server.ts';
 import { scenarioFiles } from '../../backends/vault.ts';
+import { makePlace } from '../../e2e/program.ts';
 import { kindOf } from '../../contract/suite.ts';
 import type { SecretsError } from '../../../src/core/errors.ts';
 import type { Provider } from '../../../src/providers/provider.ts';
@@ -54,6 +55,20 @@ describeWith('vault: TLS', [...scenarioFiles, OPENSSL], () => {
       web.closeAllConnections();
     }
   };
+
+  test('NODE_TLS_REJECT_UNAUTHORIZED turns nothing off here, and the child of exec has it', async () => {
+    const place = await makePlace();
+    const env = { VAULT_ADDR: address, VAULT_TOKEN: kit.vault.token, NODE_TLS_REJECT_UNAUTHORIZED: '0' };
+    try {
+      const refused = await place.sh('secrets get vault://a', env);
+      expect(refused).toMatchObject({ code: 6, stdout: '' });
+      expect(refused.stderr).toMatch(/certificate/);
+      const child = await place.sh("secrets exec -- sh -c 'echo $NODE_TLS_REJECT_UNAUTHORIZED'", env);
+      expect(child).toMatchObject({ code: 0, stdout: '0\n' });
+    } finally {
+      await place.remove();
+    }
+  });
 
   test('the authority comes from the setting and from each of Vault’s variables', async () => {
     const pem = readFileSync(authority.cert, 'utf8');
