@@ -125,17 +125,17 @@ describeWith('a copy to Vault', scenarioFiles, () => {
   });
 });
 
-test('a copy of 1,000 secrets of 48 KiB holds some of them at a time', async () => {
+test('a copy of 1,000 secrets of 192 KiB holds some of them at a time', async () => {
   const place = await makePlace();
   const local = openLocal({}, contextFor(KEY, place.home));
   try {
-    await fill(local, 'few/', 20, (index) => `${index}`.padEnd(49_152, 'x'));
-    await fill(local, 'many/', 1000, (index) => `${index}`.padEnd(49_152, 'x'));
+    await fill(local, 'few/', 20, (index) => `${index}`.padEnd(196_608, 'x'));
+    await fill(local, 'many/', 1000, (index) => `${index}`.padEnd(196_608, 'x'));
     const few = await peakOf(place, ['copy', 'few/', 'few-copied/', '--json']);
     const many = await peakOf(place, ['copy', 'many/', 'many-copied/', '--json']);
     expect((await all(local.list({ prefix: 'many-copied/' }, now()))).length).toBe(1000);
-    // All values together are 48 MiB, and a copy that held them would hold them at least once.
-    expect(many - few).toBeLessThan(40 * 1024);
+    // All values together are 192 MiB. Node frees buffers late, by the tens of megabytes.
+    expect(many - few).toBeLessThan(100 * 1024);
   } finally {
     await local.close();
     await place.remove();
