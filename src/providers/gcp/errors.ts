@@ -1,0 +1,235 @@
+/** What goes wrong on either transport in one form, and that as the product's own errors. */
+import { SecretsError, type ErrorKind } from '../../core/errors.ts';
+
+/** google.rpc.Code: https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto */
+export const CODE = {
+  CANCELLED: 1,
+  UNKNOWN: 2,
+  INVALID_ARGUMENT: 3,
+  DEADLINE_EXCEEDED: 4,
+  NOT_FOUND: 5,
+  ALREADY_EXISTS: 6,
+  PERMISSION_DENIED: 7,
+  RESOURCE_EXHAUSTED: 8,
+  FAILED_PRECONDITION: 9,
+  ABORTED: 10,
+  OUT_OF_RANGE: 11,
+  UNIMPLEMENTED: 12,
+  INTERNAL: 13,
+  UNAVAILABLE: 14,
+  DATA_LOSS: 15,
+  UNAUTHENTICATED: 16,
+} as const;
+
+/** The code of an HTTP status whose body names none: https://cloud.google.com/apis/design/errors#handling_errors */
+function codeOfStatus(status: number): number {
+  const known: Readonly<Record<number, number>> = {
+    400: CODE.INVALID_ARGUMENT,
+    401: CODE.UNAUTHENTICATED,
+    403: CODE.PERMISSION_DENIED,
+    404: CODE.NOT_FOUND,
+    409: CODE.ABORTED,
+    429: CODE.RESOURCE_EXHAUSTED,
+    500: CODE.INTERNAL,
+    501: CODE.UNIMPLEMENTED,
+  };
+  return known[status] ?? (status >= 500 ? CODE.UNAVAILABLE : CODE.UNKNOWN);
+}
+
+interface FaultDetails {
+  /** google.rpc.Code of the service's answer; missing when there was none. */
+  readonly code?: number | undefined;
+  /** The service's words, on one line. */
+  readonly text?: string | undefined;
+  /** `reason` of google.rpc.ErrorInfo, such as SERVICE_DISABLED. */
+  readonly reason?: string | undefined;
+  /** The system's code, or a word, for a call that got no answer of the service. */
+  readonly system?: string | undefined;
+  /** Asking again can't help. */
+  readonly permanent?: boolean | undefined;
+  readonly retryAfterMs?: number | undefined;
+  readonly cause?: unknown;
+}
+
+/** A failed call, whatever the transport. */
+export class Fault extends Error {
+  override readonly name = 'Fault';
+  readonly code: number | undefined;
+  readonly text: string;
+  readonly reason: string | undefined;
+  readonly system: string | undefined;
+  readonly permanent: boolean;
+  readonly retryAfterMs: number | undefined;
+
+  constructor({ code, text = '', reason, system, permanent = false, retryAfterMs, cause }: FaultDetails) {
+    super(text || system || `code ${code}`, cause === undefined ? undefined : { cause });
+    this.code = code;
+    this.text = oneLine(text);
+    this.reason = reason;
+    this.system = system;
+    this.permanent = permanent || (system !== undefined && PERMANENT.test(system));
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** Trust and name failures don't go away by asking again. */
+const PERMANENT = /CERT|SIGNED|ISSUER|ALTNAME|ENOTFOUND|ERR_TLS|ERR_SSL|EPROTO|ERR_INVALID/;
+
+function oneLine(text: string): string {
+  return text.replaceAll(/[\s\p{Cc}]+/gu, ' ').trim().slice(0, 300);
+}
+
+function asMap(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+const asText = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+
+/** A REST answer that is no success. Source of the body's form: https://google.aip.dev/193#http11json-representation */
+export function faultOfAnswer(status: number, body: string, retryAfter: string | null): Fault {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(body);
+  } catch {
+    // A proxy's page: only its status is of use.
+  }
+  const error = asMap(asMap(Array.isArray(parsed) ? parsed[0] : parsed)['error']);
+  const named = CODE[asText(error['status']) as keyof typeof CODE] as number | undefined;
+  const details: unknown[] = Array.isArray(error['details']) ? error['details'] : [];
+  const reason = details.map((detail) => asText(asMap(detail)['reason'])).find((one) => one !== undefined);
+  const seconds = Number(retryAfter ?? Number.NaN);
+  // "Not found" in somebody else's words is about the address, not about a secret.
+  const foreign = status >= 300 && status < 500 && status !== 429 && parsed === undefined;
+  return new Fault({
+    code: foreign ? undefined : (named ?? codeOfStatus(status)),
+    text: asText(error['message']),
+    reason,
+    ...(foreign && { system: `status ${status} without Google’s words`, permanent: true }),
+    ...(seconds >= 0 && { retryAfterMs: seconds * 1000 }),
+  });
+}
+
+/** What the client library rejects with. gRPC's errors have a code; anything else is an answer it can't read. */
+export function faultOfThrown(thrown: unknown): Fault | SecretsError {
+  if (thrown instanceof Fault || thrown instanceof SecretsError) return thrown;
+  const { code, details, message, reason, cause } = asMap(thrown);
+  if (cause instanceof Fault || cause instanceof SecretsError) return cause;
+  if (typeof code === 'number' && code > 0 && code <= CODE.UNAUTHENTICATED) {
+    const text = asText(details) ?? asText(message) ?? '';
+    // grpc-js says so of a connection that could not be made at all.
+    const [system] = /ECONNREFUSED|ENOTFOUND|ECONNRESET|[A-Z_]*(?:CERT|SIGNED|ALTNAME)[A-Z_]*/.exec(text) ?? [];
+    const none = code === CODE.UNAVAILABLE && system !== undefined;
+    return new Fault({ ...(none ? { system } : { code }), text, reason: asText(reason), cause: thrown });
+  }
+  // Its own message may quote the answer, which may be a secret.
+  return new Fault({ system: 'the answer can’t be read', permanent: true, cause: thrown });
+}
+
+/** What a call was for, for the words of its error. */
+export interface CallFacts {
+  readonly method: string;
+  /** Whether it changes something. */
+  readonly writes: boolean;
+  readonly principal: string;
+  readonly source: string;
+  readonly project: string;
+}
+
+/** The least role that may call a method: https://cloud.google.com/secret-manager/docs/access-control */
+export function roleFor(method: string): string {
+  switch (method) {
+    case 'accessSecretVersion':
+      return 'roles/secretmanager.secretAccessor';
+    case 'addSecretVersion':
+      return 'roles/secretmanager.secretVersionAdder';
+    case 'disableSecretVersion':
+    case 'enableSecretVersion':
+    case 'destroySecretVersion':
+      return 'roles/secretmanager.secretVersionManager';
+    case 'getSecret':
+    case 'getSecretVersion':
+    case 'listSecrets':
+    case 'listSecretVersions':
+      return 'roles/secretmanager.viewer';
+    default:
+      return 'roles/secretmanager.admin';
+  }
+}
+
+export function translate(fault: Fault | SecretsError, call: CallFacts): SecretsError {
+  if (fault instanceof SecretsError) return fault;
+  const fail = (kind: ErrorKind, message: string, hint?: string): SecretsError =>
+    new SecretsError(kind, message, { hint, cause: fault });
+  switch (fault.code) {
+    case undefined:
+      return unanswered(fault, call);
+    case CODE.INVALID_ARGUMENT:
+    case CODE.FAILED_PRECONDITION:
+    case CODE.OUT_OF_RANGE:
+      return fail('Invalid', fault.text || 'Google refuses the request');
+    case CODE.NOT_FOUND:
+      return fail('NotFound', 'is not there', 'secrets list shows the names');
+    case CODE.ALREADY_EXISTS:
+      return fail('Conflict', 'exists already');
+    case CODE.ABORTED:
+      return fail('Conflict', 'somebody else changed it', 'read it again and retry');
+    case CODE.PERMISSION_DENIED:
+      return denied(fault, call);
+    case CODE.UNAUTHENTICATED:
+      return fail(
+        'Unauthenticated',
+        `Google does not accept the credential of ${call.principal} (${call.source})`,
+        'sign in again: gcloud auth application-default login; or check the key and this machine’s clock',
+      );
+    case CODE.RESOURCE_EXHAUSTED:
+      return fail('Throttled', 'Google’s quota is used up or it asks to slow down', 'try again later');
+    case CODE.UNIMPLEMENTED:
+      return fail('Unsupported', `the endpoint does not serve ${call.method}`, 'check the endpoint setting');
+    default: {
+      const unknown = call.writes ? '; the change may have been made' : '';
+      return fail('Unavailable', `Google failed (code ${fault.code})${unknown}`, 'try again');
+    }
+  }
+}
+
+function denied(fault: Fault, { method, principal, source, project }: CallFacts): SecretsError {
+  const fail = (message: string, hint: string): SecretsError =>
+    new SecretsError('Denied', message, { hint, cause: fault });
+  if (fault.reason === 'SERVICE_DISABLED' || /has not been used in project|is disabled/.test(fault.text))
+    return fail(
+      `the Secret Manager API is not enabled in project ${project}`,
+      `gcloud services enable secretmanager.googleapis.com --project ${project}`,
+    );
+  if (fault.reason === 'CONSUMER_INVALID' || /on resource project/i.test(fault.text))
+    return fail(
+      `${principal} (${source}) may not use project ${project}, or there is none of that name`,
+      'check the project setting or GOOGLE_CLOUD_PROJECT',
+    );
+  return fail(
+    `${principal} (${source}) is not allowed to do this, or it does not exist`,
+    `grant ${roleFor(method)} on the secret or the project`,
+  );
+}
+
+function unanswered(fault: Fault, { writes }: CallFacts): SecretsError {
+  const why = fault.system ?? 'no answer';
+  const fail = (message: string, hint: string): SecretsError =>
+    new SecretsError('Unavailable', message, { hint, cause: fault });
+  if (/CERT|SIGNED|ISSUER|ALTNAME/.test(why))
+    return fail(
+      `the server’s certificate is not trusted (${why})`,
+      'name its authority in the store’s ca setting or NODE_EXTRA_CA_CERTS',
+    );
+  const unsent = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ENETUNREACH/.test(why);
+  const unknown = writes && !unsent ? '; the change may have been made' : '';
+  return fail(
+    `cannot reach Google Secret Manager (${why})${unknown}`,
+    'check the network and the endpoint: secrets doctor',
+  );
+}
+
+/** The code under a translated error, `undefined` for one that is not the service's. */
+export function codeUnder(error: unknown): number | undefined {
+  const { cause } = asMap(error);
+  return cause instanceof Fault ? cause.code : undefined;
+}

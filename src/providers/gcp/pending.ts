@@ -1,0 +1,242 @@
+/**
+ * Pending values. Google has no stages: `latest` is always the newest version, so a value that nobody may use yet
+ * must not be a version of the secret. It is kept in a sibling secret, named with PENDING_SUFFIX, until it is promoted
+ * (its value becomes a version of the secret, then the sibling goes) or discarded (the sibling goes).
+ *
+ * A pending version's id is `pending:GENERATION-NUMBER`: siblings come and go under one name, and an id must not mean
+ * another one's value.
+ */
+import { randomBytes } from 'node:crypto';
+import { SecretsError, toSecretsError } from '../../core/errors.ts';
+import type { SecretVersion, SecretWrite, VersionInfo } from '../provider.ts';
+import { lastPart, siblingOf } from './names.ts';
+import { applyWrite, type Change, dateOf, NOTE, type RawSecret, type RawVersion, versionOf } from './resources.ts';
+import type { GcpStore } from './store.ts';
+
+const PENDING = 'pending:';
+const PENDING_ID = /^pending:([0-9a-f]{8})-([1-9]\d{0,9})$/;
+
+export function isPendingId(version: string): boolean {
+  return version.startsWith(PENDING);
+}
+
+/** A pending value, with the sibling as it was read. */
+interface Held {
+  readonly sibling: RawSecret;
+  readonly id: string;
+  readonly value: Uint8Array;
+}
+
+export class PendingVersions {
+  readonly #store: GcpStore;
+
+  constructor(store: GcpStore) {
+    this.#store = store;
+  }
+
+  /** @throws SecretsError NotFound for an id that is not, or no longer, pending */
+  async get(id: string, version: string | undefined, signal: AbortSignal): Promise<Omit<SecretVersion, 'name'>> {
+    const held = await this.#read(id, version, signal);
+    return { id: held.id, state: 'enabled', stages: ['pending'], value: held.value };
+  }
+
+  /** The pending version, without its value; `undefined` when there is none, or it may not be seen. */
+  async find(id: string, signal: AbortSignal): Promise<VersionInfo | undefined> {
+    try {
+      const siblingId = siblingOf(id);
+      const [sibling, version] = await Promise.all([
+        this.#store.find(siblingId, signal),
+        this.#store.version(siblingId, 'latest', signal),
+      ]);
+      return sibling === undefined ? undefined : pendingInfo(sibling, version);
+    } catch (thrown) {
+      const { kind } = toSecretsError(thrown);
+      if (kind === 'NotFound' || kind === 'Denied' || kind === 'Invalid') return undefined;
+      throw thrown;
+    }
+  }
+
+  /**
+   * Keeps a value as pending. With `ifAbsent` it is the claim to be the one who rotates: creating the sibling, which
+   * only one can. Without it an older pending value is replaced.
+   * @throws SecretsError Conflict
+   */
+  async put(id: string, write: SecretWrite, signal: AbortSignal): Promise<VersionInfo> {
+    const siblingId = siblingOf(id);
+    const change: Change = (before) => {
+      const after = applyWrite(before, write);
+      const generation = before.annotations?.[NOTE.generation] ?? randomBytes(4).toString('hex');
+      return { ...after, annotations: { ...after.annotations, [NOTE.generation]: generation } };
+    };
+    if (write.ifVersion !== undefined && `${await this.#store.newest(id, signal)}` !== write.ifVersion)
+      throw new SecretsError('Conflict', 'somebody else changed it', { hint: 'read it again and retry' });
+    for (;;) {
+      const before = write.ifAbsent === true ? 0 : await this.#newest(siblingId, signal);
+      try {
+        const { version, secret } = await this.#store.replace(siblingId, before, write.value, change, signal);
+        if (before > 0) await this.#discardOlder(siblingId, Number(lastPart(version.name)), signal);
+        return pendingInfo(secret, version);
+      } catch (thrown) {
+        const error = toSecretsError(thrown);
+        if (error.kind !== 'Conflict') throw error;
+        if (write.ifAbsent === true)
+          throw new SecretsError('Conflict', 'a pending version is there already: a rotation is under way', {
+            hint: 'secrets history shows it',
+            cause: error,
+          });
+      }
+    }
+  }
+
+  /**
+   * Makes a pending value current. Repeating it, after a crash at any point, never makes a second version: the secret
+   * notes which pending value it was given, and after which version, before it is given it.
+   */
+  async promote(id: string, version: string, signal: AbortSignal): Promise<VersionInfo> {
+    for (;;) {
+      const held = await this.#read(id, version, signal).catch((thrown: unknown) => {
+        if (toSecretsError(thrown).kind !== 'NotFound') throw thrown;
+        return undefined;
+      });
+      const main = await this.#store.find(id, signal);
+      const newest = main === undefined ? 0 : await this.#store.newest(id, signal);
+      const [noted, after] = (main?.annotations?.[NOTE.promoted] ?? '').split('@');
+      const begun = noted === version ? Number(after) : undefined;
+      if (held === undefined) {
+        if (begun === undefined || newest <= begun) throw noPending(version);
+        // The sibling goes last: the value has become a version, the first after the one that was noted.
+        return { id: String(begun + 1), state: 'enabled', stages: begun + 1 === newest ? ['current'] : [] };
+      }
+      const done = begun === undefined ? undefined : await this.#holding(id, held.value, begun, newest, signal);
+      if (done !== undefined) {
+        await this.#removeSibling(id, held.sibling, signal);
+        return { id: String(done), state: 'enabled', stages: done === newest ? ['current'] : [] };
+      }
+      try {
+        const change = promotion(held.sibling, `${version}@${newest}`);
+        const written = await this.#store.replace(id, newest, held.value, change, signal);
+        await this.#removeSibling(id, held.sibling, signal);
+        return { ...versionOf(written.version, ['current']), state: 'enabled' };
+      } catch (thrown) {
+        const error = toSecretsError(thrown);
+        // Another writer, or another promotion of the same value: look again.
+        if (error.kind !== 'Conflict' || main?.annotations?.[NOTE.deleted] !== undefined) throw error;
+      }
+    }
+  }
+
+  /** @throws SecretsError NotFound when it is not this value that is pending */
+  async discard(id: string, version: string, signal: AbortSignal): Promise<void> {
+    const siblingId = siblingOf(id);
+    const sibling = await this.#store.find(siblingId, signal);
+    if (sibling === undefined) throw noPending(version);
+    if (pendingInfo(sibling, await this.#store.version(siblingId, 'latest', signal)).id !== version)
+      throw noPending(version);
+    await this.#store.remove(siblingId, sibling.etag, signal);
+  }
+
+  /** Removes whatever is pending. @returns whether something was */
+  async clear(id: string, signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#store.remove(siblingOf(id), undefined, signal);
+      return true;
+    } catch (thrown) {
+      const { kind } = toSecretsError(thrown);
+      // A name too long for a sibling has none. Rights on the one secret alone don't reach a sibling that is not there.
+      if (kind !== 'NotFound' && kind !== 'Invalid' && kind !== 'Denied') throw thrown;
+      return false;
+    }
+  }
+
+  async #read(id: string, version: string | undefined, signal: AbortSignal): Promise<Held> {
+    const siblingId = siblingOf(id);
+    const [, generation, number = 'latest'] = version === undefined ? [] : (PENDING_ID.exec(version) ?? []);
+    if (version !== undefined && generation === undefined) throw noPending(version);
+    const missing = (thrown: unknown): never => {
+      const error = toSecretsError(thrown);
+      // An older pending value is destroyed when a newer one replaces it.
+      throw error.kind === 'NotFound' || error.kind === 'Invalid' ? noPending(version) : error;
+    };
+    const [sibling, accessed] = await Promise.all([
+      this.#store.secret(siblingId, signal).catch(missing),
+      this.#store.access(siblingId, number, signal).catch(missing),
+    ]);
+    const found = pendingId(sibling, accessed.number);
+    if (version !== undefined && found !== version) throw noPending(version);
+    return { sibling, id: found, value: accessed.value };
+  }
+
+  async #newest(siblingId: string, signal: AbortSignal): Promise<number> {
+    return (await this.#store.find(siblingId, signal)) === undefined ? 0 : this.#store.newest(siblingId, signal);
+  }
+
+  /** Number of the version after `after` that holds this value. */
+  async #holding(
+    id: string,
+    value: Uint8Array,
+    after: number,
+    newest: number,
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
+    for (let number = after + 1; number <= newest; number += 1) {
+      try {
+        const found = await this.#store.access(id, String(number), signal);
+        if (Buffer.from(found.value).equals(value)) return number;
+      } catch (thrown) {
+        const { kind } = toSecretsError(thrown);
+        if (kind !== 'NotFound' && kind !== 'Invalid') throw thrown;
+      }
+    }
+    return undefined;
+  }
+
+  async #discardOlder(siblingId: string, than: number, signal: AbortSignal): Promise<void> {
+    for await (const { name, state } of this.#store.versions(siblingId, signal)) {
+      const number = lastPart(name);
+      if (Number(number) < than && state !== 'DESTROYED')
+        await this.#store.setState(siblingId, number, 'destroy', signal);
+    }
+  }
+
+  /** Removes the sibling as it was read; one that holds a newer pending value stays. */
+  async #removeSibling(id: string, sibling: RawSecret, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#store.remove(siblingOf(id), sibling.etag, signal);
+    } catch (thrown) {
+      const { kind } = toSecretsError(thrown);
+      if (kind !== 'NotFound' && kind !== 'Conflict') throw thrown;
+    }
+  }
+}
+
+/** What promoting changes of the secret: the note, and the labels that were given with the pending value. */
+function promotion(sibling: RawSecret, note: string): Change {
+  const own: string[] = [NOTE.write, NOTE.generation];
+  const given = Object.entries(sibling.annotations ?? {}).filter(([key]) => !own.includes(key));
+  return (before) => {
+    const { [NOTE.expires]: _, ...annotations } = before.annotations ?? {};
+    return {
+      labels: { ...before.labels, ...sibling.labels },
+      annotations: { ...annotations, ...Object.fromEntries(given), [NOTE.promoted]: note },
+    };
+  };
+}
+
+function pendingId(sibling: RawSecret, number: string): string {
+  return `${PENDING}${sibling.annotations?.[NOTE.generation] ?? '00000000'}-${number}`;
+}
+
+function pendingInfo(sibling: RawSecret, version: RawVersion): VersionInfo {
+  return {
+    id: pendingId(sibling, lastPart(version.name)),
+    state: 'enabled',
+    stages: ['pending'],
+    createdAt: dateOf(version.createTime),
+  };
+}
+
+function noPending(version: string | undefined): SecretsError {
+  return new SecretsError('NotFound', version === undefined ? 'has no pending version' : `has no version ${version}`, {
+    hint: 'secrets history shows what there is',
+  });
+}

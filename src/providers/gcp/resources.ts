@@ -1,0 +1,180 @@
+/** Secrets and versions as the service gives them, the annotations kept on them, and both as the product's own. */
+import { SecretsError } from '../../core/errors.ts';
+import type { SecretInfo, SecretWrite, VersionInfo, VersionState } from '../provider.ts';
+import { lastPart } from './names.ts';
+
+/** google.protobuf.Timestamp, as the client gives it. */
+interface Timestamp {
+  readonly seconds?: string | number | null;
+  readonly nanos?: number | null;
+}
+
+type Texts = Readonly<Record<string, string>>;
+
+/** google.cloud.secretmanager.v1.Secret, as far as it is used. */
+export interface RawSecret {
+  readonly name?: string;
+  readonly etag?: string;
+  readonly labels?: Texts | null;
+  readonly annotations?: Texts | null;
+  readonly createTime?: Timestamp | null;
+  readonly expireTime?: Timestamp | null;
+  readonly versionAliases?: Readonly<Record<string, string | number>> | null;
+}
+
+/** google.cloud.secretmanager.v1.SecretVersion, as far as it is used. */
+export interface RawVersion {
+  readonly name?: string;
+  readonly state?: string;
+  readonly createTime?: Timestamp | null;
+  readonly scheduledDestroyTime?: Timestamp | null;
+}
+
+/** Annotations of our own; each is explained where it is written. docs/gcp.md lists them. */
+export const NOTE = {
+  /** `AFTER:NONCE`: whoever wrote it adds the version after number AFTER. */
+  write: 'secrets-write',
+  /** `PENDING-ID@AFTER`: the pending value that was made current, as a version after number AFTER. */
+  promoted: 'secrets-promoted',
+  /** Set while the secret is deleted softly. */
+  deleted: 'secrets-deleted',
+  /** Tells one pending value's sibling from the next one of the same name. */
+  generation: 'secrets-generation',
+  description: 'description',
+  expires: 'expires',
+} as const;
+
+const isOwn = (key: string): boolean =>
+  key.startsWith('secrets-') || key === NOTE.description || key === NOTE.expires;
+
+export function dateOf(time: Timestamp | null | undefined): Date | undefined {
+  const seconds = Number(time?.seconds ?? 0);
+  return seconds > 0 ? new Date(seconds * 1000 + Math.floor((time?.nanos ?? 0) / 1e6)) : undefined;
+}
+
+export function timestamp(date: Date): Timestamp {
+  const ms = date.getTime();
+  return { seconds: Math.floor(ms / 1000), nanos: (ms % 1000) * 1e6 };
+}
+
+export function infoOf(name: string, raw: RawSecret): SecretInfo {
+  const annotations = raw.annotations ?? {};
+  const labels: Record<string, string> = { ...raw.labels };
+  for (const [key, value] of Object.entries(annotations)) if (!isOwn(key)) labels[key] ??= value;
+  const { [NOTE.description]: description, [NOTE.expires]: expires } = annotations;
+  const noted = expires === undefined ? undefined : new Date(expires);
+  const deletion = parseDeletion(annotations[NOTE.deleted]);
+  const end = dateOf(raw.expireTime);
+  return {
+    name,
+    nativeId: raw.name,
+    ...(description !== undefined && { description }),
+    labels,
+    createdAt: dateOf(raw.createTime),
+    expiresAt:
+      noted !== undefined && !Number.isNaN(noted.getTime()) ? noted : deletion === undefined ? end : undefined,
+    deletedAt: deletion?.at,
+    purgeAt: deletion === undefined ? undefined : end,
+  };
+}
+
+/** https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets.versions#State */
+const STATES: Readonly<Record<string, VersionState>> = {
+  ENABLED: 'enabled',
+  DISABLED: 'disabled',
+  DESTROYED: 'destroyed',
+};
+
+export function versionOf(raw: RawVersion, stages: readonly string[]): VersionInfo {
+  const end = dateOf(raw.scheduledDestroyTime);
+  return {
+    id: lastPart(raw.name),
+    state: STATES[raw.state ?? ''] ?? 'disabled',
+    stages,
+    createdAt: dateOf(raw.createTime),
+    ...(end !== undefined && { note: `will be destroyed at ${end.toISOString()}` }),
+  };
+}
+
+/** What a write changes of a secret beside its value; `undefined` when nothing. */
+export type Change = (secret: RawSecret) => { readonly labels: Texts; readonly annotations: Texts };
+
+/** https://cloud.google.com/resource-manager/docs/labels-overview#requirements */
+const LABEL = /^[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}$/u;
+const LABEL_VALUE = /^[\p{Ll}\p{Lo}\p{N}_-]{0,63}$/u;
+/** The key's form as the reference's description of `annotations` gives it. */
+const ANNOTATION = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/;
+
+/**
+ * A write's labels, description and expiry over those that are there. A label that Google's labels can't hold, such
+ * as one with capitals or spaces, is kept as an annotation. The expiry belongs to the version: a write without one
+ * takes the old one away.
+ * @throws SecretsError Invalid for a name that neither can hold
+ */
+export function applyWrite(secret: RawSecret, write: Omit<SecretWrite, 'value'>): ReturnType<Change> {
+  const labels: Record<string, string> = { ...secret.labels };
+  const annotations: Record<string, string> = { ...secret.annotations };
+  for (const [key, value] of Object.entries(write.labels ?? {})) {
+    if (isOwn(key) || !(LABEL.test(key) || ANNOTATION.test(key)))
+      throw new SecretsError('Invalid', `gcp can’t keep a label of this name: ${JSON.stringify(key)}`, {
+        hint: 'use 1 to 63 letters, digits, _ . and -; not description, expires or secrets-…',
+      });
+    delete labels[key];
+    delete annotations[key];
+    if (value === null) continue;
+    if (LABEL.test(key) && LABEL_VALUE.test(value)) labels[key] = value;
+    else if (ANNOTATION.test(key)) annotations[key] = value;
+    else throw new SecretsError('Invalid', `gcp can’t keep this value in a label named ${JSON.stringify(key)}`);
+  }
+  if (write.description !== undefined) annotations[NOTE.description] = write.description;
+  if (write.expiresAt === undefined) delete annotations[NOTE.expires];
+  else annotations[NOTE.expires] = write.expiresAt.toISOString();
+  return { labels, annotations };
+}
+
+export function changes(secret: RawSecret, after: ReturnType<Change>): boolean {
+  const text = (map: Texts | null | undefined): string => JSON.stringify(Object.entries(map ?? {}).toSorted());
+  return text(secret.labels) !== text(after.labels) || text(secret.annotations) !== text(after.annotations);
+}
+
+/** What a soft deletion has to remember to be undone. */
+export interface SoftDeletion {
+  readonly at: Date;
+  /** Versions that were disabled before. */
+  readonly disabled: readonly number[];
+  /** When the secret would have expired by itself, `never` for not at all; missing when that was left as it is. */
+  readonly expires?: Date | 'never' | undefined;
+}
+
+export function formatDeletion({ at, disabled, expires }: SoftDeletion): string {
+  const end = expires instanceof Date ? expires.toISOString() : (expires ?? '');
+  return [at.toISOString(), ranges(disabled), end].join(';');
+}
+
+export function parseDeletion(text: string | undefined): SoftDeletion | undefined {
+  if (text === undefined) return undefined;
+  const [at = '', disabled = '', expires = ''] = text.split(';');
+  const numbers = disabled.split(',').flatMap((range) => {
+    const [, first, last = first] = /^(\d{1,9})(?:-(\d{1,9}))?$/.exec(range) ?? [];
+    if (first === undefined) return [];
+    const length = Math.min(Math.max(Number(last) - Number(first) + 1, 0), 100_000);
+    return Array.from({ length }, (_, index) => Number(first) + index);
+  });
+  const time = new Date(at);
+  return {
+    at: Number.isNaN(time.getTime()) ? new Date(0) : time,
+    disabled: numbers,
+    ...(expires !== '' && { expires: expires === 'never' ? expires : new Date(expires) }),
+  };
+}
+
+/** `1-3,7`: annotations hold 16 KiB in all. */
+function ranges(numbers: readonly number[]): string {
+  const found: [number, number][] = [];
+  for (const number of numbers.toSorted((a, b) => a - b)) {
+    const last = found.at(-1);
+    if (last !== undefined && last[1] + 1 === number) last[1] = number;
+    else found.push([number, number]);
+  }
+  return found.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(',');
+}

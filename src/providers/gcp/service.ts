@@ -1,0 +1,268 @@
+/**
+ * One client of @google-cloud/secret-manager, over REST or gRPC, and its calls: signed in, with a deadline, repeated
+ * where that is harmless, with errors of one kind.
+ *
+ * The client's wrapped methods are not used but what they wrap (`innerApiCalls`): those can be cancelled, and don't
+ * offer requests and answers, which are secrets, to the library's logging.
+ */
+import { readFileSync } from 'node:fs';
+import { SecretsError } from '../../core/errors.ts';
+import type { Identity, ProviderContext } from '../provider.ts';
+import { CODE, Fault, faultOfAnswer, faultOfThrown, translate } from './errors.ts';
+import { checkUrl, Http, isLoopback, withDeadline } from './http.ts';
+import type { GcpSettings } from './settings.ts';
+import { GOOGLE, signIn, type SignedIn } from './sign-in.ts';
+
+const ATTEMPTS = 4;
+/** Longest Retry-After that is waited for. */
+const LONGEST_WAIT_MS = 10_000;
+
+/** What is used of the generated client; it is the same class for both transports. */
+export interface RpcClient {
+  initialize(): Promise<unknown>;
+  readonly innerApiCalls: Readonly<Record<string, Rpc | undefined>>;
+  close(): Promise<void>;
+}
+
+type Rpc = (request: object, options: object) => Promise<readonly unknown[]> & { cancel(): void };
+
+/** Methods that change nothing, so that they may be repeated whatever became of them. */
+const READS = new Set(['accessSecretVersion', 'getSecret', 'getSecretVersion', 'listSecrets', 'listSecretVersions']);
+
+interface Opened {
+  readonly client: RpcClient;
+  readonly signedIn: SignedIn;
+}
+
+export class GcpService {
+  readonly #settings: GcpSettings;
+  readonly #context: ProviderContext;
+  readonly #universe: string;
+  readonly #endpoint: URL;
+  readonly #http: Http;
+  readonly #ca: string | undefined;
+  #opened: Promise<Opened> | undefined;
+
+  constructor(settings: GcpSettings, context: ProviderContext) {
+    const { env } = context;
+    this.#settings = settings;
+    this.#context = context;
+    this.#universe = settings['universe-domain'] ?? (env['GOOGLE_CLOUD_UNIVERSE_DOMAIN'] || GOOGLE);
+    if (!/^[a-z0-9-]+(\.[a-z0-9-]+)+$/.test(this.#universe))
+      throw new SecretsError('Usage', 'universe-domain is not a domain');
+    const { location } = settings;
+    const own = settings.endpoint ?? (env['CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER'] || undefined);
+    // Source: https://cloud.google.com/secret-manager/docs/locations
+    const usual = location
+      ? `secretmanager.${location}.rep.${this.#universe}`
+      : `secretmanager.${this.#universe}`;
+    this.#endpoint = checkUrl(own ?? `https://${usual}`, 'the endpoint');
+    if (settings.transport === 'grpc' && this.#endpoint.protocol !== 'https:')
+      throw new SecretsError('Usage', 'transport grpc needs an https endpoint');
+    this.#ca = settings.ca === undefined ? undefined : readCa(settings.ca);
+    this.#http = new Http(this.#ca);
+  }
+
+  get endpoint(): string {
+    return this.#endpoint.origin;
+  }
+
+  /** `projects/P` or `projects/P/locations/L`: what secrets' names begin with. */
+  async parent(signal: AbortSignal): Promise<string> {
+    const { signedIn } = await this.#open(signal);
+    const { location } = this.#settings;
+    return `projects/${signedIn.project}${location ? `/locations/${location}` : ''}`;
+  }
+
+  async identity(signal: AbortSignal): Promise<Identity> {
+    const { signedIn } = await this.#open(signal);
+    return { ...signedIn.identity, details: { project: signedIn.project } };
+  }
+
+  /** One call by its name in the client. @throws SecretsError */
+  async call<T>(method: string, request: object, signal: AbortSignal): Promise<T> {
+    const [answer] = await this.#call(method, request, signal);
+    return answer as T;
+  }
+
+  /** One page of a list. @throws SecretsError */
+  async page<T>(method: string, request: object, signal: AbortSignal): Promise<T> {
+    const [, , whole] = await this.#call(method, request, signal);
+    return whole as T;
+  }
+
+  async #call(method: string, request: object, signal: AbortSignal): Promise<readonly unknown[]> {
+    const { client, signedIn } = await this.#open(signal);
+    const writes = !READS.has(method);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#once(client, method, request, signal);
+      } catch (thrown) {
+        if (signal.aborted) throw outOfTime(signal, writes);
+        const fault = faultOfThrown(thrown);
+        const wait = fault instanceof Fault && attempt < ATTEMPTS ? pauseBefore(fault, attempt, writes) : undefined;
+        if (wait === undefined)
+          throw translate(fault, {
+            method,
+            writes,
+            ...signedIn.identity,
+            project: signedIn.project,
+          });
+        await pause(wait, signal);
+      }
+    }
+  }
+
+  /** A single attempt, which ends with the signal at the latest. */
+  #once(client: RpcClient, method: string, request: object, signal: AbortSignal): Promise<readonly unknown[]> {
+    return withDeadline(signal, () => {
+      const rpc = client.innerApiCalls[method];
+      if (rpc === undefined) throw new SecretsError('Unsupported', `the client has no ${method}`);
+      const running = rpc(request, {
+        // Retries are here, where Retry-After is known; pages are asked for one at a time.
+        retry: { retryCodes: [] },
+        autoPaginate: false,
+        otherArgs: { headers: { 'x-goog-request-params': routing(request) } },
+      });
+      const stopped = deferred<never>();
+      const stop = (): void => {
+        running.cancel();
+        stopped.reject(signal.reason);
+      };
+      signal.addEventListener('abort', stop, { once: true });
+      return Promise.race([running, stopped.promise]).finally(() => signal.removeEventListener('abort', stop));
+    });
+  }
+
+  #open(signal: AbortSignal): Promise<Opened> {
+    if (signal.aborted)
+      return Promise.reject(
+        new SecretsError('Unavailable', 'stopped before the call', { cause: signal.reason as unknown }),
+      );
+    this.#opened ??= withDeadline(signal, () => this.#connect()).catch((thrown: unknown) => {
+      this.#opened = undefined;
+      throw thrown;
+    });
+    const { promise, reject } = deferred<never>();
+    const stop = (): void => reject(outOfTime(signal, false));
+    signal.addEventListener('abort', stop, { once: true });
+    return Promise.race([this.#opened, promise]).finally(() => signal.removeEventListener('abort', stop));
+  }
+
+  async #connect(): Promise<Opened> {
+    const signedIn = await signIn(this.#settings, this.#context, this.#universe, this.#http.fetch);
+    const { hostname, port, protocol } = this.#endpoint;
+    const options = {
+      apiEndpoint: hostname,
+      port: Number(port) || (protocol === 'http:' ? 80 : 443),
+      universeDomain: this.#universe,
+    };
+    const { SecretManagerServiceClient } =
+      await import('@google-cloud/secret-manager/build/src/v1/secret_manager_service_client.js');
+    let client: RpcClient;
+    if (this.#settings.transport === 'grpc') {
+      const { grpcOptions } = await import('./grpc.ts');
+      const { gax, ...more } = await grpcOptions(signedIn, this.#ca);
+      client = new SecretManagerServiceClient({ ...options, ...more }, gax as never) as never;
+    } else {
+      // The part of google-gax without gRPC, as the client's own documentation gives it.
+      const fallback = await import('google-gax/fallback');
+      const rest = { ...options, fallback: true, protocol: protocol.slice(0, -1), auth: this.#restAuth(signedIn) };
+      client = new SecretManagerServiceClient(rest as never, { fallback } as never) as never;
+    }
+    await client.initialize();
+    return { client, signedIn };
+  }
+
+  /** What google-gax asks for signed requests: ours, so that a refusal keeps its status and Retry-After. */
+  #restAuth(signedIn: SignedIn): object {
+    const getRequestHeaders = (): Promise<Headers> => signedIn.headers();
+    return {
+      getRequestHeaders,
+      fetch: async (url: string, init: RequestInit): Promise<Response> => {
+        const headers = new Headers(init.headers);
+        for (const [name, value] of await signedIn.headers()) headers.set(name, value);
+        const answer = await this.#http.fetch(url, { ...init, headers });
+        if (answer.ok) return answer;
+        throw faultOfAnswer(answer.status, await answer.text(), answer.headers.get('retry-after'));
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    const opened = await this.#opened?.catch(() => undefined);
+    await opened?.client.close().catch(() => undefined);
+    this.#http.close();
+  }
+
+  /** Whether the endpoint is this machine, so that nothing was found out about Google. */
+  get local(): boolean {
+    return isLoopback(this.#endpoint);
+  }
+}
+
+/**
+ * Milliseconds to wait before another attempt; `undefined` for none. A call that was refused for its rate did
+ * nothing, so anything may be sent again; after other faults only reads.
+ */
+function pauseBefore(fault: Fault, attempt: number, writes: boolean): number | undefined {
+  if (fault.permanent) return undefined;
+  const throttled = fault.code === CODE.RESOURCE_EXHAUSTED;
+  const passing =
+    fault.code === undefined ||
+    fault.code === CODE.INTERNAL ||
+    fault.code === CODE.UNAVAILABLE ||
+    fault.code === CODE.UNKNOWN;
+  if (!throttled && (writes || !passing)) return undefined;
+  // A wait that long is the user's to decide.
+  if (fault.retryAfterMs !== undefined && fault.retryAfterMs > LONGEST_WAIT_MS) return undefined;
+  return fault.retryAfterMs ?? 100 * 2 ** attempt * (0.5 + Math.random() / 2);
+}
+
+/** The header by which Google's front ends route: https://google.aip.dev/client-libraries/4222 */
+function routing(request: object): string {
+  const { name, parent, secret } = request as { name?: string; parent?: string; secret?: { name?: string } };
+  if (name !== undefined) return `name=${encodeURIComponent(name)}`;
+  if (parent !== undefined) return `parent=${encodeURIComponent(parent)}`;
+  return `secret.name=${encodeURIComponent(secret?.name ?? '')}`;
+}
+
+function outOfTime(signal: AbortSignal, writes: boolean): SecretsError {
+  return new SecretsError('Unavailable', `no answer in time${writes ? '; the change may have been made' : ''}`, {
+    hint: 'try again, or allow more with --timeout',
+    cause: signal.reason as unknown,
+  });
+}
+
+/** Waits, holding the process open, which nothing else may do meanwhile. @throws SecretsError when time is up */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    if (signal.aborted) done();
+    else signal.addEventListener('abort', done, { once: true });
+  });
+  if (signal.aborted) throw outOfTime(signal, false);
+}
+
+function deferred<T>(): { promise: Promise<T>; reject(reason: unknown): void } {
+  let reject: (reason: unknown) => void = () => undefined;
+  const promise = new Promise<T>((_, refuse) => {
+    reject = refuse;
+  });
+  // Its rejection is for whoever races with it; nobody may.
+  promise.catch(() => undefined);
+  return { promise, reject };
+}
+
+function readCa(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (thrown) {
+    throw new SecretsError('Usage', `cannot read the CA certificate: ${path}`, { cause: thrown });
+  }
+}

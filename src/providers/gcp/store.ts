@@ -1,0 +1,276 @@
+/** The calls of the API that the provider is made of, with secrets by their short ids, and the conditional write. */
+import { randomUUID } from 'node:crypto';
+import { SecretsError, toSecretsError } from '../../core/errors.ts';
+import { crc32c } from './crc32c.ts';
+import { CODE, codeUnder } from './errors.ts';
+import { lastPart } from './names.ts';
+import { type Change, dateOf, NOTE, type RawSecret, type RawVersion, timestamp } from './resources.ts';
+import { type GcpService, pause } from './service.ts';
+import type { GcpSettings } from './settings.ts';
+
+/** Versions and secrets a page. */
+const PAGE = 250;
+/** A claim whose version has not come after this long is its writer's no more. Measured by whoever waits. */
+const CLAIM_MS = 8000;
+/** A writer whose claim took longer than this must not use it: far enough from CLAIM_MS to be in time. */
+const CLAIM_USE_MS = 3000;
+
+export interface Accessed {
+  readonly number: string;
+  readonly value: Uint8Array;
+}
+
+export class GcpStore {
+  readonly service: GcpService;
+  readonly #settings: GcpSettings;
+
+  constructor(service: GcpService, settings: GcpSettings) {
+    this.service = service;
+    this.#settings = settings;
+  }
+
+  async name(id: string, signal: AbortSignal): Promise<string> {
+    return `${await this.service.parent(signal)}/secrets/${id}`;
+  }
+
+  /** The value of a version by number, alias or `latest`. @throws SecretsError Integrity for a corrupted answer */
+  async access(id: string, version: string, signal: AbortSignal): Promise<Accessed> {
+    const name = `${await this.name(id, signal)}/versions/${version}`;
+    const answer = await this.service.call<{
+      readonly name?: string;
+      readonly payload?: { readonly data?: Uint8Array | string; readonly dataCrc32c?: string | number | null };
+    }>('accessSecretVersion', { name }, signal);
+    const { data, dataCrc32c } = answer.payload ?? {};
+    if (!answer.name || !(data instanceof Uint8Array) || data.length === 0)
+      throw new SecretsError('Unavailable', 'the answer is not one of Secret Manager', {
+        hint: 'check the endpoint: secrets doctor',
+      });
+    const expected = Number(dataCrc32c ?? 0);
+    // Zero stands for a missing checksum in proto3, and for itself: then there is nothing to hold against it.
+    if (expected !== 0 && expected !== crc32c(data))
+      throw new SecretsError('Integrity', 'its value was changed on the way: the checksum does not match', {
+        hint: 'read it again; if that does not help, the stored value is damaged',
+      });
+    return { number: lastPart(answer.name), value: Buffer.from(data) };
+  }
+
+  async secret(id: string, signal: AbortSignal): Promise<RawSecret> {
+    return this.service.call('getSecret', { name: await this.name(id, signal) }, signal);
+  }
+
+  /** As `secret`; `undefined` when there is none. */
+  async find(id: string, signal: AbortSignal): Promise<RawSecret | undefined> {
+    try {
+      return await this.secret(id, signal);
+    } catch (thrown) {
+      if (toSecretsError(thrown).kind !== 'NotFound') throw thrown;
+      return undefined;
+    }
+  }
+
+  async version(id: string, version: string, signal: AbortSignal): Promise<RawVersion> {
+    const name = `${await this.name(id, signal)}/versions/${version}`;
+    return this.service.call('getSecretVersion', { name }, signal);
+  }
+
+  /** Number of the newest version, whatever its state; 0 for a secret without versions. */
+  async newest(id: string, signal: AbortSignal): Promise<number> {
+    try {
+      return Number(lastPart((await this.version(id, 'latest', signal)).name));
+    } catch (thrown) {
+      if (toSecretsError(thrown).kind !== 'NotFound') throw thrown;
+      return 0;
+    }
+  }
+
+  /** Every version, newest first. */
+  async *versions(id: string, signal: AbortSignal): AsyncIterable<RawVersion> {
+    const parent = await this.name(id, signal);
+    yield* this.#pages<RawVersion>('listSecretVersions', 'versions', { parent }, signal);
+  }
+
+  async *secrets(prefix: string, signal: AbortSignal): AsyncIterable<RawSecret> {
+    const parent = await this.service.parent(signal);
+    // The filter looks anywhere in the name; it only makes the pages shorter.
+    const filter = prefix === '' ? {} : { filter: `name:${prefix}` };
+    yield* this.#pages<RawSecret>('listSecrets', 'secrets', { parent, ...filter }, signal);
+  }
+
+  async *#pages<T>(method: string, key: string, request: object, signal: AbortSignal): AsyncIterable<T> {
+    let pageToken = '';
+    do {
+      const page = await this.service.page<{ nextPageToken?: string } & Readonly<Record<string, unknown>>>(
+        method,
+        { ...request, pageSize: PAGE, pageToken },
+        signal,
+      );
+      const items = page[key];
+      if (Array.isArray(items)) yield* items as T[];
+      pageToken = page.nextPageToken ?? '';
+    } while (pageToken !== '');
+  }
+
+  /** Makes a secret without versions. @throws SecretsError Conflict when it is there already */
+  async create(id: string, content: Partial<ReturnType<Change>>, signal: AbortSignal): Promise<RawSecret> {
+    const { replication = {}, location, 'version-destroy-days': days } = this.#settings;
+    const { locations, 'kms-key': key } = replication;
+    const encryption = key === undefined ? {} : { customerManagedEncryption: { kmsKeyName: key } };
+    const policy =
+      locations === undefined
+        ? { automatic: encryption }
+        : { userManaged: { replicas: locations.map((one) => ({ location: one, ...encryption })) } };
+    const ttl = days !== undefined && { versionDestroyTtl: { seconds: days * 86_400 } };
+    return this.service.call(
+      'createSecret',
+      {
+        parent: await this.service.parent(signal),
+        secretId: id,
+        // A regional secret lies where it lies: it has no replication.
+        secret: { ...content, ...ttl, ...(location ? encryption : { replication: policy }) },
+      },
+      signal,
+    );
+  }
+
+  /** Adds a version, whatever is there. */
+  async add(id: string, value: Uint8Array, signal: AbortSignal): Promise<RawVersion> {
+    const payload = { data: value, dataCrc32c: crc32c(value) };
+    const version = await this.service.call<RawVersion>(
+      'addSecretVersion',
+      { parent: await this.name(id, signal), payload },
+      signal,
+    );
+    if (!version.name)
+      throw new SecretsError('Unavailable', 'the answer is not one of Secret Manager; the change may have been made');
+    return version;
+  }
+
+  /**
+   * Changes labels, annotations and expiry of the secret as it was read.
+   * @throws SecretsError Conflict when it is not as it was read any more
+   */
+  async update(
+    secret: RawSecret,
+    change: ReturnType<Change> & { readonly expireTime?: Date | null },
+    signal: AbortSignal,
+  ): Promise<RawSecret> {
+    const { labels, annotations, expireTime } = change;
+    const paths = ['labels', 'annotations', ...(expireTime === undefined ? [] : ['expire_time'])];
+    // The name in an answer has the project's number; both are taken.
+    const { name, etag } = secret;
+    const fresh = { name, etag, labels, annotations, ...(expireTime && { expireTime: timestamp(expireTime) }) };
+    return conflicting(
+      this.service.call('updateSecret', { secret: fresh, updateMask: { paths } }, signal),
+    );
+  }
+
+  async remove(id: string, etag: string | undefined, signal: AbortSignal): Promise<void> {
+    const name = await this.name(id, signal);
+    await conflicting(this.service.call('deleteSecret', { name, ...(etag !== undefined && { etag }) }, signal));
+  }
+
+  async setState(
+    id: string,
+    version: string,
+    verb: 'enable' | 'disable' | 'destroy',
+    signal: AbortSignal,
+  ): Promise<RawVersion> {
+    const name = `${await this.name(id, signal)}/versions/${version}`;
+    return this.service.call(`${verb}SecretVersion`, { name }, signal);
+  }
+
+  /**
+   * Compare-and-set. Adding a version takes no condition, changing the secret does: so the writer first claims the
+   * next version in an annotation, under the secret's etag, and adds it then. A second writer finds the claim and
+   * waits until its version has come, or for a claim that was left behind, until it is old.
+   *
+   * A writer that knows nothing of claims can still add a version between the two steps. Version numbers are
+   * consecutive, so that is seen, and said.
+   * @param expected number of the newest version; 0 for none, also when there is no secret
+   * @returns the version, and the secret as the claim left it
+   * @throws SecretsError Conflict
+   */
+  async replace(
+    id: string,
+    expected: number,
+    value: Uint8Array,
+    change: Change,
+    signal: AbortSignal,
+  ): Promise<{ version: RawVersion; secret: RawSecret }> {
+    const nonce = randomUUID();
+    let seen: { claim: string; since: number } | undefined;
+    for (;;) {
+      const before = await this.find(id, signal);
+      if (before === undefined && expected !== 0) throw changed('is not there');
+      if (before?.annotations?.[NOTE.deleted] !== undefined) throw inTheWay();
+      const newest = before === undefined ? 0 : await this.newest(id, signal);
+      if (newest !== expected)
+        throw expected === 0 ? new SecretsError('Conflict', 'exists already') : changed('somebody else changed it');
+      const claim = before?.annotations?.[NOTE.write];
+      if (claim?.startsWith(`${newest}:`) === true) {
+        if (seen?.claim !== claim) seen = { claim, since: performance.now() };
+        if (performance.now() - seen.since < CLAIM_MS) {
+          await pause(50 + Math.random() * 150, signal);
+          continue;
+        }
+      }
+      const started = performance.now();
+      const secret = await this.#claim(id, before, `${newest}:${nonce}`, change, signal);
+      if (secret === undefined || performance.now() - started > CLAIM_USE_MS) continue;
+      const version = await this.add(id, value, signal);
+      const number = Number(lastPart(version.name));
+      if (number !== expected + 1)
+        throw new SecretsError('Conflict', `written as version ${number}, but somebody else wrote version ${number - 1} meanwhile`, {
+          hint: 'secrets history shows both; read it again and repeat the change if it is still right',
+        });
+      return { version, secret };
+    }
+  }
+
+  /** Makes or changes the secret so that it holds the claim; `undefined` when somebody else was faster. */
+  async #claim(
+    id: string,
+    before: RawSecret | undefined,
+    claim: string,
+    change: Change,
+    signal: AbortSignal,
+  ): Promise<RawSecret | undefined> {
+    const { labels, annotations } = change(before ?? {});
+    const content = { labels, annotations: { ...annotations, [NOTE.write]: claim } };
+    try {
+      return before === undefined
+        ? await this.create(id, content, signal)
+        : await this.update(before, content, signal);
+    } catch (thrown) {
+      const { kind } = toSecretsError(thrown);
+      if (kind === 'Conflict' || (kind === 'NotFound' && before !== undefined)) return undefined;
+      throw thrown;
+    }
+  }
+}
+
+/** A refused etag is ABORTED (https://google.aip.dev/154); older answers of the service were FAILED_PRECONDITION. */
+async function conflicting<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (thrown) {
+    const error = toSecretsError(thrown);
+    if (codeUnder(error) === CODE.FAILED_PRECONDITION && /etag/i.test(error.message))
+      throw changed('somebody else changed it');
+    throw error;
+  }
+}
+
+function changed(message: string): SecretsError {
+  return new SecretsError('Conflict', message, { hint: 'read it again and retry' });
+}
+
+export function inTheWay(): SecretsError {
+  return new SecretsError('Conflict', 'a deleted secret of this name is in the way', {
+    hint: 'secrets restore brings it back, secrets purge removes it for good',
+  });
+}
+
+export function expiryOf(secret: RawSecret): Date | undefined {
+  return dateOf(secret.expireTime);
+}

@@ -1,0 +1,118 @@
+/** Starts the double of Google Secret Manager in tests/backends/gcp, behind TLS of its own authority. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startServer } from './server.ts';
+import { makeTestCa, type TestCa } from './tls.ts';
+
+const SCRIPT = fileURLToPath(new URL('gcp/server.mjs', import.meta.url));
+/** It comes with the packages that are installed anyway. */
+export const scenarioFiles: readonly string[] = [];
+
+export type Env = Readonly<Record<string, string>>;
+
+/** A service account and its key. */
+export interface Account {
+  readonly email: string;
+  /** The key as a file. */
+  readonly file: string;
+  readonly key: Readonly<Record<string, string>>;
+}
+
+export interface Gcp {
+  readonly project: string;
+  /** The region that has an endpoint of its own. */
+  readonly location: string;
+  readonly ca: TestCa;
+  /** https://127.0.0.1:PORT of the global endpoint and of the token endpoints. */
+  readonly url: string;
+  readonly regionalUrl: string;
+  readonly grpcUrl: string;
+  /** host:port of the metadata server. */
+  readonly metadata: string;
+  /** A folder that goes when the server stops. */
+  readonly folder: string;
+  /** A new service account with these roles in the project; `tokenUri` is where its key asks for tokens. */
+  account(name: string, roles: readonly string[], tokenUri?: string): Promise<Account>;
+  /** One of the doors under /_test of server.mjs. */
+  door<T = Readonly<Record<string, string>>>(name: string, body?: object): Promise<T>;
+  /** Writes a JSON file into the folder. @returns its path */
+  file(name: string, content: object): string;
+  /** The environment in which an account reaches the global endpoint over REST. */
+  env(account: Account): Env;
+  output(): string;
+  stop(): Promise<void>;
+}
+
+/** Where Google's own key files ask for tokens; a key with this one signs its tokens itself. */
+export const GOOGLE_TOKEN_URI = 'https://oauth2.googleapis.com/token';
+
+export const ADMIN = ['roles/secretmanager.admin'];
+
+export function hasOpenssl(): boolean {
+  try {
+    execFileSync('openssl', ['version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export async function startGcp(): Promise<Gcp> {
+  const folder = mkdtempSync(join(tmpdir(), 'secrets-gcp-'));
+  const ca = makeTestCa(folder);
+  const server = await startServer({
+    command: process.execPath,
+    args: (port) => [SCRIPT, '--folder', folder, '--port', String(port)],
+    ready: /^ready \{.*\}$/m,
+  });
+  const told = JSON.parse(/^ready (\{.*\})$/m.exec(server.output())?.[1] ?? '') as Record<string, string>;
+  const door: Gcp['door'] = async (name, body = {}) => {
+    const response = await fetch(`http://127.0.0.1:${told['plain']}/_test/${name}`, {
+      method: 'POST',
+      body: JSON.stringify(body),
+    });
+    if (!response.ok) throw new Error(`${name}: ${response.status} ${server.output()}`);
+    return (await response.json()) as never;
+  };
+  const url = `https://127.0.0.1:${told['rest']}`;
+  const file: Gcp['file'] = (name, content) => {
+    const path = join(folder, name);
+    writeFileSync(path, JSON.stringify(content), { mode: 0o600 });
+    return path;
+  };
+  return {
+    project: told['project'] ?? '',
+    location: told['location'] ?? '',
+    ca,
+    url,
+    regionalUrl: `https://127.0.0.1:${told['regional']}`,
+    grpcUrl: `https://localhost:${told['grpc']}`,
+    metadata: `127.0.0.1:${told['plain']}`,
+    folder,
+    door,
+    output: server.output,
+    file,
+    account: async (name, roles, tokenUri = GOOGLE_TOKEN_URI) => {
+      const email = `${name}@${told['project']}.iam.gserviceaccount.com`;
+      const key = await door<Account['key']>('account', { email, roles, tokenUri });
+      return { email, key, file: file(`${name}.json`, key) };
+    },
+    env: ({ file: path }) => ({
+      GOOGLE_APPLICATION_CREDENTIALS: path,
+      CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER: url,
+      NODE_EXTRA_CA_CERTS: ca.caFile,
+    }),
+    stop: async () => {
+      await server.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export async function startForScenarios(): Promise<{ readonly env: Env; stop(): Promise<void> }> {
+  const gcp = await startGcp();
+  return { env: gcp.env(await gcp.account('scenarios', ADMIN)), stop: () => gcp.stop() };
+}
