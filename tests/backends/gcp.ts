@@ -42,7 +42,6 @@ export interface Gcp {
   file(name: string, content: object): string;
   /** The environment in which an account reaches the global endpoint over REST. */
   env(account: Account): Env;
-  output(): string;
   stop(): Promise<void>;
 }
 
@@ -93,7 +92,6 @@ export async function startGcp(): Promise<Gcp> {
     metadata: `127.0.0.1:${told['plain']}`,
     folder,
     door,
-    output: server.output,
     file,
     account: async (name, roles, tokenUri = GOOGLE_TOKEN_URI) => {
       const email = `${name}@${told['project']}.iam.gserviceaccount.com`;

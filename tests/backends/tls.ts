@@ -36,6 +36,8 @@ export function makeCertificate(...names: readonly string[]): KeyPair {
 export interface TestCa {
   /** PEM file of the authority, for `ca` settings and NODE_EXTRA_CA_CERTS. */
   readonly caFile: string;
+  /** PEM of the authority itself. */
+  readonly ca: string;
   /** PEM of the server's certificate and key; also in the folder as cert.pem and key.pem. */
   readonly cert: string;
   readonly key: string;
@@ -60,6 +62,7 @@ export function makeTestCa(folder: string): TestCa {
   );
   return {
     caFile: path('ca.pem'),
+    ca: readFileSync(path('ca.pem'), 'utf8'),
     cert: readFileSync(path('cert.pem'), 'utf8'),
     key: readFileSync(path('key.pem'), 'utf8'),
   };

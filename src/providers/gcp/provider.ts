@@ -214,7 +214,7 @@ export class GcpProvider implements Provider {
       await this.#setDetails(id, before, write, signal);
     } catch (thrown) {
       const { kind, message, hint } = toSecretsError(thrown);
-      const text = `version ${version.id} is written, its labels are not: ${message}`;
+      const text = `version ${version.id} is written, its labels may not be: ${message}`;
       throw new SecretsError(kind === 'NotFound' ? 'Failed' : kind, text, { hint, cause: thrown });
     }
     return version;

@@ -4,7 +4,7 @@ import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { crc32c } from './crc32c.ts';
 import { CODE, codeUnder } from './errors.ts';
 import { lastPart } from './names.ts';
-import { type Change, dateOf, NOTE, type RawSecret, type RawVersion, timestamp } from './resources.ts';
+import { type Change, changes, dateOf, NOTE, type RawSecret, type RawVersion, timestamp } from './resources.ts';
 import { type GcpService, pause } from './service.ts';
 import type { GcpSettings } from './settings.ts';
 
@@ -120,16 +120,38 @@ export class GcpStore {
         ? { automatic: encryption }
         : { userManaged: { replicas: locations.map((one) => ({ location: one, ...encryption })) } };
     const ttl = days !== undefined && { versionDestroyTtl: { seconds: days * 86_400 } };
-    return this.service.call(
-      'createSecret',
-      {
-        parent: await this.service.parent(signal),
-        secretId: id,
-        // A regional secret lies where it lies: it has no replication.
-        secret: { ...content, ...ttl, ...(location ? encryption : { replication: policy }) },
-      },
+    const parent = await this.service.parent(signal);
+    // A regional secret lies where it lies: it has no replication.
+    const secret = { ...content, ...ttl, ...(location ? encryption : { replication: policy }) };
+    return this.#recognised(
+      id,
+      content,
+      this.service.call('createSecret', { parent, secretId: id, secret }, signal),
       signal,
     );
+  }
+
+  /**
+   * A change of a secret whose answer was lost is looked at before it is given up: what was written is recognised,
+   * by the nonce of a claim among other things.
+   */
+  async #recognised(
+    id: string,
+    wanted: Partial<ReturnType<Change>>,
+    work: Promise<RawSecret>,
+    signal: AbortSignal,
+  ): Promise<RawSecret> {
+    try {
+      const secret = await work;
+      if (!secret.name) throw strange();
+      return secret;
+    } catch (thrown) {
+      if (toSecretsError(thrown).kind !== 'Unavailable' || signal.aborted) throw thrown;
+      const found = await this.find(id, signal).catch(() => undefined);
+      const { labels = {}, annotations = {} } = wanted;
+      if (found?.name && !changes(found, { labels, annotations })) return found;
+      throw thrown;
+    }
   }
 
   /** Adds a version, whatever is there. */
@@ -140,9 +162,24 @@ export class GcpStore {
       { parent: await this.name(id, signal), payload },
       signal,
     );
-    if (!version.name)
-      throw new SecretsError('Unavailable', 'the answer is not one of Secret Manager; the change may have been made');
+    if (!version.name) throw strange();
     return version;
+  }
+
+  /** As `add`, for who holds the claim on this number: a lost answer is read back. */
+  async #addClaimed(id: string, number: number, value: Uint8Array, signal: AbortSignal): Promise<RawVersion> {
+    try {
+      return await this.add(id, value, signal);
+    } catch (thrown) {
+      if (toSecretsError(thrown).kind !== 'Unavailable' || signal.aborted) throw thrown;
+      try {
+        const found = await this.access(id, String(number), signal);
+        if (Buffer.from(found.value).equals(value)) return await this.version(id, String(number), signal);
+      } catch {
+        // Then it stays unknown, as the first error says.
+      }
+      throw thrown;
+    }
   }
 
   /**
@@ -159,9 +196,8 @@ export class GcpStore {
     // The name in an answer has the project's number; both are taken.
     const { name, etag } = secret;
     const fresh = { name, etag, labels, annotations, ...(expireTime && { expireTime: timestamp(expireTime) }) };
-    return conflicting(
-      this.service.call('updateSecret', { secret: fresh, updateMask: { paths } }, signal),
-    );
+    const work = this.service.call<RawSecret>('updateSecret', { secret: fresh, updateMask: { paths } }, signal);
+    return conflicting(this.#recognised(lastPart(name), { labels, annotations }, work, signal));
   }
 
   async remove(id: string, etag: string | undefined, signal: AbortSignal): Promise<void> {
@@ -217,7 +253,7 @@ export class GcpStore {
       const started = performance.now();
       const secret = await this.#claim(id, before, `${newest}:${nonce}`, change, signal);
       if (secret === undefined || performance.now() - started > CLAIM_USE_MS) continue;
-      const version = await this.add(id, value, signal);
+      const version = await this.#addClaimed(id, expected + 1, value, signal);
       const number = Number(lastPart(version.name));
       if (number !== expected + 1)
         throw new SecretsError('Conflict', `written as version ${number}, but somebody else wrote version ${number - 1} meanwhile`, {
@@ -259,6 +295,12 @@ async function conflicting<T>(work: Promise<T>): Promise<T> {
       throw changed('somebody else changed it');
     throw error;
   }
+}
+
+function strange(): SecretsError {
+  return new SecretsError('Unavailable', 'the answer is not one of Secret Manager; the change may have been made', {
+    hint: 'check the endpoint: secrets doctor',
+  });
 }
 
 function changed(message: string): SecretsError {
