@@ -1,6 +1,6 @@
 // The servers that `npm run bench` measures against, as `npm run backends` installed them.
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -75,19 +75,25 @@ export async function startAws() {
   return { store: 'aws', env, stop: server.stop };
 }
 
-/** The Conjur server of the tests, in TLS under an authority of its own; it needs no installation. */
-export async function startConjur() {
-  const folder = mkdtempSync(join(tmpdir(), 'secrets-bench-conjur-'));
+/** A folder with a certificate for this machine, which is its own authority, and its key. */
+function makeCertificate() {
+  const folder = mkdtempSync(join(tmpdir(), 'secrets-bench-server-'));
   const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
   const files = ['-keyout', key, '-out', cert, '-days', '2', '-subj', '/CN=secrets bench'];
   execFileSync(
     'openssl',
     [
       ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'],
-      ...[...files, '-addext', 'subjectAltName=IP:127.0.0.1'],
+      ...[...files, '-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost'],
     ],
     { stdio: 'pipe' },
   );
+  return { folder, cert, key };
+}
+
+/** The Conjur server of the tests, in TLS under an authority of its own; it needs no installation. */
+export async function startConjur() {
+  const { folder, cert, key } = makeCertificate();
   const port = await freePort();
   const script = join(root, 'tests/backends/conjur/server.mjs');
   const args = [script, '--port', String(port), '--account', 'bench', '--cert', cert, '--key', key];
@@ -121,5 +127,39 @@ export async function startAzure() {
   const { startForBench, scenarioFiles } = await import(pathToFileURL(join(dir, 'server.mjs')).href);
   if (!scenarioFiles.every((path) => existsSync(path))) return undefined;
   const { env, stop } = await startForBench();
-  return { store: 'azure', env, stop };
+  return { store: 'azure', name: 'bench-value', env, stop };
+}
+
+/** The double of Google Secret Manager, over TLS as the service is; it comes with the packages. */
+export async function startGcp() {
+  const { folder, cert } = makeCertificate();
+  const script = join(root, 'tests/backends/gcp/server.mjs');
+  const server = await start(process.execPath, [script, '--folder', folder, '--port', '0'], (output) =>
+    /^ready .*$/m.test(output),
+  );
+  const ports = JSON.parse(/^ready (.*)$/m.exec(server.output())[1]);
+  const account = {
+    email: 'bench@tests.iam.gserviceaccount.com',
+    roles: ['roles/secretmanager.admin'],
+    tokenUri: 'https://oauth2.googleapis.com/token',
+  };
+  const door = `http://127.0.0.1:${ports.plain}/_test/account`;
+  const made = await fetch(door, { method: 'POST', body: JSON.stringify(account) });
+  const file = join(folder, 'account.json');
+  writeFileSync(file, await made.text());
+  const env = {
+    GOOGLE_APPLICATION_CREDENTIALS: file,
+    GOOGLE_CLOUD_PROJECT: ports.project,
+    CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER: `https://localhost:${ports.rest}`,
+    NODE_EXTRA_CA_CERTS: cert,
+    // What the script over gRPC needs for the same.
+    GRPC_DEFAULT_SSL_ROOTS_FILE_PATH: cert,
+    GRPC_PORT: String(ports.grpc),
+    REST_PORT: String(ports.rest),
+  };
+  const stop = () => {
+    server.stop();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { store: 'gcp', name: 'bench-value', env, stop };
 }

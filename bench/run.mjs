@@ -9,10 +9,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { rolldown } from 'rolldown';
-import { startAws, startAzure, startConjur, startVault } from './backends.mjs';
+import { startAws, startAzure, startConjur, startGcp, startVault } from './backends.mjs';
 
 const { values: flags } = parseArgs({
-  options: { runs: { type: 'string', default: '25' }, json: { type: 'boolean' } },
+  options: {
+    runs: { type: 'string', default: '25' },
+    json: { type: 'boolean' },
+    // Beginning of the titles of the clouds that are measured: `--only 'get on gcp'`.
+    only: { type: 'string' },
+  },
 });
 const runs = Number(flags.runs);
 const root = new URL('..', import.meta.url).pathname;
@@ -124,6 +129,20 @@ new SecretClient(AZURE_KEYVAULT_URL, credential).getSecret('bench-value').then((
   process.stdout.write(secret.value);
 });
 `;
+// The client as its documentation starts it, over gRPC, and the same over REST.
+const gcpScript = (options) => `
+import { SecretManagerServiceClient } from '@google-cloud/secret-manager';
+const client = new SecretManagerServiceClient({ apiEndpoint: 'localhost', ${options} });
+const name = 'projects/' + process.env.GOOGLE_CLOUD_PROJECT + '/secrets/bench-value/versions/latest';
+client.accessSecretVersion({ name }).then(([answer]) => {
+  process.stdout.write(answer.payload.data);
+  return client.close();
+});
+`;
+const gcpScripts = {
+  'over gRPC': gcpScript('port: Number(process.env.GRPC_PORT)'),
+  'over REST': gcpScript('port: Number(process.env.REST_PORT), fallback: true'),
+};
 
 const closing = [];
 try {
@@ -137,13 +156,15 @@ try {
     { name: 'secrets get', args: [program, 'get', 'bench/value'], expect: 'the-value' },
   ]);
 
-  const backends = [
+  for (const { title, start, source, own = "the SDK's ten-line script" } of [
     { title: 'get on aws', start: startAws, source: awsScript },
-    { title: 'get on azure', start: startAzure, source: azureScript, name: 'bench-value' },
+    { title: 'get on azure', start: startAzure, source: azureScript },
     { title: 'get on vault', start: startVault, source: vaultScript },
     { title: 'get on conjur', start: startConjur, source: conjurScript, own: 'a ten-line script with fetch' },
-  ];
-  for (const { title, start, source, own = "the SDK's ten-line script", name = 'bench/value' } of backends) {
+    { title: 'get on gcp, to gRPC', start: startGcp, source: gcpScripts['over gRPC'] },
+    { title: 'get on gcp, to REST', start: startGcp, source: gcpScripts['over REST'] },
+  ]) {
+    if (flags.only !== undefined && !title.startsWith(flags.only)) continue;
     const backend = await start();
     if (backend === undefined) {
       results.push({ title, name: 'not measured: run `npm run backends` first' });
@@ -151,14 +172,15 @@ try {
     }
     closing.push(backend.stop);
     const env = { ...baseEnv, ...backend.env };
-    const written = await run([program, 'put', `${backend.store}://${name}`], env, 'the-value');
+    const reference = `${backend.store}://${backend.name ?? 'bench/value'}`;
+    const written = await run([program, 'put', reference], env, 'the-value');
     if (written.code !== 0) throw new Error(`put on ${backend.store} failed: ${written.stderr}`);
     const script = await bundleScript(backend.store, source);
     await compare(title, 1.15, [
       { name: `${own}, bundled`, args: [script], env, expect: 'the-value' },
       {
         name: 'secrets get',
-        args: [program, 'get', `${backend.store}://${name}`],
+        args: [program, 'get', reference],
         env,
         expect: 'the-value',
       },

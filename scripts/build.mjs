@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 import { rolldown } from 'rolldown';
 import { makeCodeCache } from './code-cache.mjs';
+import { leanGoogle } from './lean-google.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const outDir = join(root, 'dist');
@@ -21,7 +22,7 @@ const bundle = await rolldown({
   external: Object.keys(pkg.optionalDependencies),
   resolve: { mainFields: ['module', 'main'] },
   transform: { define: { SECRETS_VERSION: JSON.stringify(pkg.version) } },
-  plugins: [lazyChildProcess(), forLauncher()],
+  plugins: [lazyChildProcess(), forLauncher(), leanGoogle],
 });
 const { output } = await bundle.write({
   dir: outDir,
