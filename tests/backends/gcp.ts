@@ -1,5 +1,4 @@
 /** Starts the double of Google Secret Manager in tests/backends/gcp, behind TLS of its own authority. */
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -49,15 +48,6 @@ export interface Gcp {
 export const GOOGLE_TOKEN_URI = 'https://oauth2.googleapis.com/token';
 
 export const ADMIN = ['roles/secretmanager.admin'];
-
-export function hasOpenssl(): boolean {
-  try {
-    execFileSync('openssl', ['version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 export async function startGcp(): Promise<Gcp> {
   const folder = mkdtempSync(join(tmpdir(), 'secrets-gcp-'));

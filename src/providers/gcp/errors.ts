@@ -73,7 +73,8 @@ export class Fault extends Error {
 }
 
 /** Trust and name failures don't go away by asking again. */
-const PERMANENT = /CERT|SIGNED|ISSUER|ALTNAME|ENOTFOUND|ERR_TLS|ERR_SSL|EPROTO|ERR_INVALID/;
+const PERMANENT = /certificate|CERT|SIGNED|ISSUER|ALTNAME|VERIFY|ENOTFOUND|ERR_TLS|ERR_SSL|EPROTO|ERR_INVALID/;
+const UNTRUSTED = /certificate|CERT|SIGNED|ISSUER|ALTNAME|VERIFY/;
 
 function oneLine(text: string): string {
   return text.replaceAll(/[\s\p{Cc}]+/gu, ' ').trim().slice(0, 300);
@@ -117,7 +118,7 @@ export function faultOfThrown(thrown: unknown): Fault | SecretsError {
   if (typeof code === 'number' && code > 0 && code <= CODE.UNAUTHENTICATED) {
     const text = asText(details) ?? asText(message) ?? '';
     // grpc-js says so of a connection that could not be made at all.
-    const [system] = /ECONNREFUSED|ENOTFOUND|ECONNRESET|[A-Z_]*(?:CERT|SIGNED|ALTNAME)[A-Z_]*/.exec(text) ?? [];
+    const [system] = /ECONNREFUSED|ENOTFOUND|ECONNRESET|[a-z-]* ?certificate/.exec(text) ?? [];
     const none = code === CODE.UNAVAILABLE && system !== undefined;
     return new Fault({ ...(none ? { system } : { code }), text, reason: asText(reason), cause: thrown });
   }
@@ -215,7 +216,7 @@ function unanswered(fault: Fault, { writes }: CallFacts): SecretsError {
   const why = fault.system ?? 'no answer';
   const fail = (message: string, hint: string): SecretsError =>
     new SecretsError('Unavailable', message, { hint, cause: fault });
-  if (/CERT|SIGNED|ISSUER|ALTNAME/.test(why))
+  if (UNTRUSTED.test(why))
     return fail(
       `the server’s certificate is not trusted (${why})`,
       'name its authority in the store’s ca setting or NODE_EXTRA_CA_CERTS',

@@ -1,0 +1,28 @@
+import { ADMIN, type Account } from '../../backends/gcp.ts';
+import { freePort } from '../../backends/server.ts';
+import { itKeepsTheContract } from '../../contract/suite.ts';
+import { type Bench, startBench } from './setup.ts';
+
+describe.each(['rest', 'grpc'] as const)('gcp over %s', (transport) => {
+  let bench: Bench;
+  let admin: Account;
+  let nobody: Account;
+
+  beforeAll(async () => {
+    bench = await startBench(transport);
+    admin = await bench.gcp.account('admin', ADMIN);
+    nobody = await bench.gcp.account('nobody', []);
+  });
+  afterAll(() => bench.stop());
+
+  itKeepsTheContract({
+    separator: '-',
+    open: () => bench.store(admin),
+    openStranger: () => {
+      const file = bench.gcp.file('stranger.json', { ...admin.key, client_email: 'who@else.example' });
+      return bench.store({ ...admin, file });
+    },
+    openDenied: () => bench.store(nobody),
+    openUnreachable: async () => bench.store(admin, { endpoint: `https://localhost:${await freePort()}` }),
+  });
+});
