@@ -43,8 +43,8 @@ export function serveGrpc({ handle, key, cert }) {
       method,
       (call, answer) => {
         try {
-          const [authorization] = call.metadata.get('authorization');
-          answer(null, handle(method, call.request, authorization));
+          const headers = call.metadata.getMap();
+          answer(null, handle(method, call.request, headers));
         } catch (thrown) {
           const refusal = refusalOf(thrown);
           answer({
@@ -148,7 +148,7 @@ export function makeRest(handle) {
         throw new Refusal('INVALID_ARGUMENT', `Invalid JSON payload received: ${thrown.message}`);
       }
       const plain = method.resolvedRequestType.toObject(message, PLAIN);
-      const answer = handle(method.name, plain, headers.authorization);
+      const answer = handle(method.name, plain, headers);
       const numericEnums = url.searchParams.get('$alt') === 'json;enum-encoding=int';
       const type = method.resolvedResponseType;
       return { status: 200, body: json3.toProto3JSON(type.fromObject(answer), { numericEnums }) ?? {} };

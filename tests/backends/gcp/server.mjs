@@ -26,8 +26,13 @@ const manager = new SecretManager();
 const signIn = new SignIn();
 manager.grant(PROJECT, 'nobody', []);
 
-const handle = (method, request, authorization) =>
-  manager.call(method, request, signIn.principal(authorization));
+/** Projects that calls asked to be counted for. */
+const quota = [];
+
+function handle(method, request, headers) {
+  if (headers['x-goog-user-project'] !== undefined) quota.push(headers['x-goog-user-project']);
+  return manager.call(method, request, signIn.principal(headers.authorization));
+}
 
 /** Global secrets are served at the global endpoint and regional ones at their region's, as by the service. */
 function checkPlace(path, location) {
@@ -84,6 +89,7 @@ const doors = {
   subject: ({ subject }) => ({ token: signIn.subjectToken(subject), audience: signIn.audience }),
   machine: ({ email }) => void (signIn.machine = email),
   corrupt: ({ name }) => void manager.corrupt(name),
+  quota: () => ({ quota: quota.splice(0) }),
   calls: () => ({ calls: manager.calls.splice(0), given: signIn.given }),
 };
 

@@ -131,8 +131,12 @@ export class SignIn {
 
   #verified(text) {
     const jwt = parseJwt(text);
-    const key = this.#accounts.get(jwt?.claims.iss)?.get(jwt?.header.kid);
-    if (jwt === undefined || key === undefined || !verifies(jwt, key)) return undefined;
+    const keys = this.#accounts.get(jwt?.claims.iss);
+    if (jwt === undefined || keys === undefined) return undefined;
+    // The key's id is optional; without it any key of the account will do.
+    const { kid } = jwt.header;
+    const tried = kid === undefined ? [...keys.values()] : keys.has(kid) ? [keys.get(kid)] : [];
+    if (!tried.some((key) => verifies(jwt, key))) return undefined;
     const { iat, exp } = jwt.claims;
     const now = seconds();
     return exp > now && iat <= now + 60 && exp - iat <= HOUR + 60 ? jwt.claims : undefined;

@@ -1,0 +1,309 @@
+/** Every way to sign in, against token endpoints that check what they are given. */
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Provider, StoreSettings } from '../../../src/providers/provider.ts';
+import { ADMIN, type Account, type Env } from '../../backends/gcp.ts';
+import { type Bench, bytes, failure, now, readText, startBench } from './setup.ts';
+
+let bench: Bench;
+let admin: Account;
+/** As `admin`, with a key that asks for tokens at the double's endpoint. */
+let granted: Account;
+/** A service account with rights and without a key. */
+let target: string;
+
+interface Given {
+  readonly jwt: number;
+  readonly refresh: number;
+  readonly exchange: number;
+  readonly impersonation: number;
+  readonly metadata: number;
+}
+const given = async (): Promise<Given> => (await bench.gcp.door<{ given: Given }>('calls')).given;
+/** What a call needs of the token endpoints. */
+const spent = async (work: () => Promise<unknown>): Promise<Partial<Given>> => {
+  const before = await given();
+  await work();
+  const after = await given();
+  const kinds = Object.keys(after) as (keyof Given)[];
+  return Object.fromEntries(
+    kinds.filter((kind) => after[kind] > before[kind]).map((kind) => [kind, after[kind] - before[kind]]),
+  );
+};
+const reads = async (store: Provider): Promise<void> => {
+  expect(await readText(store, 'known')).toBe('v');
+  expect(await readText(store, 'known')).toBe('v');
+};
+const withFile = (content: object, settings: StoreSettings = {}): Provider =>
+  bench.found({ GOOGLE_APPLICATION_CREDENTIALS: bench.gcp.file(`${Math.random()}.json`, content) }, undefined, {
+    project: bench.gcp.project,
+    ...settings,
+  });
+const impersonationUrl = (email: string): string =>
+  `${bench.gcp.url}/v1/projects/-/serviceAccounts/${email}:generateAccessToken`;
+/** A credential file of workload identity federation whose subject token lies in a file. */
+const federation = async (subject: string, more: object = {}): Promise<Record<string, unknown>> => {
+  const { token, audience } = await bench.gcp.door('subject', { subject });
+  const file = join(bench.gcp.folder, `${subject}.jwt`);
+  writeFileSync(file, token ?? '');
+  return {
+    type: 'external_account',
+    audience,
+    subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+    token_url: `${bench.gcp.url}/v1/token`,
+    credential_source: { file },
+    ...more,
+  };
+};
+const POOL = 'principal://iam.googleapis.com/projects/1234/locations/global/workloadIdentityPools/ci/subject';
+
+beforeAll(async () => {
+  bench = await startBench();
+  admin = await bench.gcp.account('admin', ADMIN);
+  granted = await bench.gcp.account('granted', ADMIN, `${bench.gcp.url}/token`);
+  target = (await bench.gcp.account('target', ADMIN)).email;
+  await bench.store(admin).put('known', { value: bytes('v') }, now());
+});
+afterAll(() => bench.stop());
+
+describe('a service account’s key', () => {
+  test('signs its own tokens: no call but those for secrets', async () => {
+    const store = bench.found({ GOOGLE_APPLICATION_CREDENTIALS: admin.file });
+    expect(await spent(() => reads(store))).toEqual({});
+    expect(await store.identity(now())).toMatchObject({ principal: admin.email, source: admin.file });
+  });
+
+  test('with a token endpoint of its own gets one token there for all calls', async () => {
+    const store = bench.found({ GOOGLE_APPLICATION_CREDENTIALS: granted.file });
+    expect(await spent(() => reads(store))).toEqual({ jwt: 1 });
+  });
+
+  test('is found in the settings, in GOOGLE_CREDENTIALS, and in gcloud’s folder', async () => {
+    await reads(bench.found({}, undefined, { credentials: admin.file }));
+    await reads(bench.found({ GOOGLE_CREDENTIALS: JSON.stringify(admin.key) }));
+    await reads(bench.found({ GOOGLE_CREDENTIALS: admin.file }));
+    await reads(bench.found({ CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE: admin.file }));
+    const home = join(bench.gcp.folder, 'home');
+    const folder = join(home, '.config', 'gcloud');
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'application_default_credentials.json'), JSON.stringify(admin.key));
+    const store = bench.found({}, home);
+    await reads(store);
+    expect((await store.identity(now())).source).toBe('gcloud’s application default credentials');
+    await reads(bench.found({ CLOUDSDK_CONFIG: folder }));
+  });
+
+  test('that is revoked is Unauthenticated, by name, whether it signs tokens or gets them', async () => {
+    for (const [key, other] of [[admin.key, granted.key], [granted.key, admin.key]] as const) {
+      const store = withFile({ ...key, private_key_id: 'revoked', private_key: other['private_key'] });
+      expect(await failure(readText(store, 'known'))).toMatch(
+        new RegExp(`^Unauthenticated: .*${key['client_email']}.*gcloud auth application-default login`),
+      );
+    }
+  });
+});
+
+test('a user’s refresh token gets access tokens', async () => {
+  const { token } = await bench.gcp.door('refresh', { email: 'jane@example.com' });
+  await bench.gcp.door('grant', { principal: 'user:jane@example.com', roles: ADMIN });
+  const user = {
+    type: 'authorized_user',
+    client_id: 'id',
+    client_secret: 'client-hush',
+    refresh_token: token,
+    token_uri: `${bench.gcp.url}/token`,
+  };
+  expect(await spent(() => reads(withFile(user)))).toEqual({ refresh: 1 });
+  expect(await failure(readText(withFile({ ...user, refresh_token: 'stale' }), 'known'))).toMatch(
+    /^Unauthenticated: sign-in of .* failed \(invalid_grant\)/,
+  );
+});
+
+test.each(['CLOUDSDK_AUTH_ACCESS_TOKEN', 'GOOGLE_OAUTH_ACCESS_TOKEN'])('%s is used as it is', async (name) => {
+  const { token = '' } = await bench.gcp.door('token', { principal: `serviceAccount:${admin.email}` });
+  const store = bench.found({ [name]: token, GOOGLE_CLOUD_PROJECT: bench.gcp.project });
+  await reads(store);
+  expect((await store.identity(now())).principal).toContain(name);
+  const stale = bench.found({ [name]: 'ya29.stale', GOOGLE_CLOUD_PROJECT: bench.gcp.project });
+  expect(await failure(readText(stale, 'known'))).toMatch(new RegExp(`^Unauthenticated: .*${name}`));
+  const file = join(bench.gcp.folder, 'token');
+  writeFileSync(file, `${token}\n`);
+  await reads(bench.found({ CLOUDSDK_AUTH_ACCESS_TOKEN_FILE: file, GOOGLE_CLOUD_PROJECT: bench.gcp.project }));
+});
+
+describe('workload identity federation', () => {
+  test('exchanges a subject token, and reads as the federated identity', async () => {
+    await bench.gcp.door('grant', { principal: `${POOL}/job-1`, roles: ADMIN });
+    const store = withFile(await federation('job-1'));
+    expect(await spent(() => reads(store))).toEqual({ exchange: 1 });
+    expect((await store.identity(now())).principal).toMatch(/federated identity of .*workloadIdentityPools\/ci/);
+    expect(await failure(readText(withFile(await federation('job-2')), 'known'))).toMatch(/^Denied/);
+  });
+
+  test('becomes the service account that its file names', async () => {
+    await bench.gcp.door('creator', { target, principal: `${POOL}/job-3` });
+    const file = await federation('job-3', { service_account_impersonation_url: impersonationUrl(target) });
+    const store = withFile(file);
+    expect(await spent(() => reads(store))).toEqual({ exchange: 1, impersonation: 1 });
+    expect((await store.identity(now())).principal).toBe(target);
+    const other = await federation('job-4', { service_account_impersonation_url: impersonationUrl(target) });
+    expect(await failure(readText(withFile(other), 'known'))).toMatch(
+      /^Denied: may not become target@.*roles\/iam\.serviceAccountTokenCreator/,
+    );
+  });
+
+  test('with a subject token that the pool refuses is Unauthenticated', async () => {
+    const file = await federation('job-5');
+    writeFileSync((file['credential_source'] as { file: string }).file, 'not.a.token');
+    expect(await failure(readText(withFile(file), 'known'))).toMatch(/^Unauthenticated: .*\(invalid_grant\)/);
+    const missing = { ...file, credential_source: { file: '/nonexistent/token' } };
+    expect(await failure(readText(withFile(missing), 'known'))).toMatch(/^Unauthenticated/);
+  });
+});
+
+describe('impersonation', () => {
+  test('by setting, by gcloud’s variable, and by a credentials file', async () => {
+    await bench.gcp.door('creator', { target, principal: `serviceAccount:${granted.email}` });
+    const endpoint = { CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS: bench.gcp.url };
+    const base: Env = { GOOGLE_APPLICATION_CREDENTIALS: granted.file, ...endpoint };
+    const stores = [
+      bench.found(base, undefined, { impersonate: target }),
+      bench.found({ ...base, CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT: target }),
+      withFile({
+        type: 'impersonated_service_account',
+        service_account_impersonation_url: impersonationUrl(target),
+        source_credentials: granted.key,
+      }),
+    ];
+    for (const store of stores) {
+      expect(await spent(() => reads(store))).toMatchObject({ jwt: 1, impersonation: 1 });
+      expect((await store.identity(now())).principal).toBe(target);
+    }
+    const { token = '' } = await bench.gcp.door('token', { principal: `serviceAccount:${granted.email}` });
+    const env = { CLOUDSDK_AUTH_ACCESS_TOKEN: token, GOOGLE_CLOUD_PROJECT: bench.gcp.project, ...endpoint };
+    expect(await spent(() => reads(bench.found(env, undefined, { impersonate: target })))).toEqual({
+      impersonation: 1,
+    });
+  });
+
+  test('of an account that may not be become is Denied; of what is no account, Usage', async () => {
+    const env = {
+      GOOGLE_APPLICATION_CREDENTIALS: granted.file,
+      CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS: bench.gcp.url,
+    };
+    expect(await failure(readText(bench.found(env, undefined, { impersonate: admin.email }), 'known'))).toMatch(
+      /^Denied: may not become admin@.*granted\.json, impersonating/,
+    );
+    for (const impersonate of ['nobody', 'a@b/../../x', 'a@b,', 'x:generateAccessToken?@y'])
+      expect(await failure(readText(bench.found(env, undefined, { impersonate }), 'known'))).toMatch(/^Usage/);
+  });
+});
+
+test('a machine’s own service account signs in by the metadata server', async () => {
+  const home = join(bench.gcp.folder, 'empty-home');
+  process.env['GCE_METADATA_HOST'] = bench.gcp.metadata;
+  process.env['METADATA_SERVER_DETECTION'] = 'assume-present';
+  try {
+    await bench.gcp.door('machine', { email: admin.email });
+    const store = bench.found({}, home);
+    expect(await spent(() => reads(store))).toEqual({ metadata: 1 });
+    expect(await store.identity(now())).toEqual({
+      principal: admin.email,
+      source: 'the metadata server',
+      details: { project: bench.gcp.project },
+    });
+    process.env['METADATA_SERVER_DETECTION'] = 'none';
+    expect(await failure(readText(bench.found({}, home), 'known'))).toMatch(
+      /^Unauthenticated: no Google credential; sign in with `gcloud auth application-default login`/,
+    );
+  } finally {
+    delete process.env['GCE_METADATA_HOST'];
+    delete process.env['METADATA_SERVER_DETECTION'];
+  }
+});
+
+describe('the project', () => {
+  test('comes from the settings, the variables, the key, or gcloud’s active configuration, in this order', async () => {
+    const config = join(bench.gcp.folder, 'gcloud');
+    mkdirSync(join(config, 'configurations'), { recursive: true });
+    const write = (name: string, project: string): void =>
+      writeFileSync(
+        join(config, 'configurations', `config_${name}`),
+        `[auth]\nproject = wrong\n[core]\naccount = a@b\nproject = ${project}\n[compute]\nproject = wrong\n`,
+      );
+    write('default', 'of-default');
+    write('work', 'of-work');
+    const { token = '' } = await bench.gcp.door('token', { principal: 'user:x' });
+    const project = async (env: Env, settings: StoreSettings = {}): Promise<string | undefined> =>
+      (await bench.found({ CLOUDSDK_CONFIG: config, ...env }, undefined, settings).identity(now())).details?.[
+        'project'
+      ];
+    const key = { GOOGLE_APPLICATION_CREDENTIALS: admin.file };
+    const bare = { CLOUDSDK_AUTH_ACCESS_TOKEN: token };
+    expect(await project({ ...key, GOOGLE_CLOUD_PROJECT: 'of-env' }, { project: 'of-settings' })).toBe('of-settings');
+    expect(await project({ ...key, GOOGLE_CLOUD_PROJECT: 'of-env' })).toBe('of-env');
+    expect(await project({ ...key, CLOUDSDK_CORE_PROJECT: 'of-gcloud-env' })).toBe('of-gcloud-env');
+    expect(await project(key)).toBe(bench.gcp.project);
+    expect(await project(bare)).toBe('of-default');
+    expect(await project({ ...bare, CLOUDSDK_ACTIVE_CONFIG_NAME: 'work' })).toBe('of-work');
+    writeFileSync(join(config, 'active_config'), 'work');
+    expect(await project(bare)).toBe('of-work');
+  });
+
+  test('that is nowhere to be found is asked for', async () => {
+    const store = bench.found({ CLOUDSDK_AUTH_ACCESS_TOKEN: 'x' });
+    expect(await failure(readText(store, 'known'))).toMatch(/^Usage: no Google Cloud project; .*GOOGLE_CLOUD_PROJECT/);
+  });
+});
+
+describe('a credential that can’t be used', () => {
+  test.each([
+    ['is missing', { credentials: '/nonexistent/key.json' }, /^Unauthenticated: cannot read .*\(ENOENT\)/],
+    ['is of another type', { type: 'magic' }, /^Unauthenticated: .* type that is not supported/],
+    ['has no key', { type: 'service_account', client_email: 'a@b' }, /^Unauthenticated: .*not a usable credential/],
+    ['is a user’s and half', { type: 'authorized_user', client_id: 'x' }, /^Unauthenticated: .*not a usable/],
+    ['has no source', { type: 'external_account', audience: 'x' }, /^Unauthenticated: .*not a usable/],
+    ['impersonates nobody', { type: 'impersonated_service_account' }, /^Unauthenticated: .*not a usable/],
+    ['asks in the clear', { type: 'service_account', token_uri: 'http://example.com' }, /^Usage: token_uri .*https/],
+    ['exchanges in the clear', { type: 'external_account', token_url: 'http://x.example' }, /^Usage: token_url/],
+    ['is of another universe', { type: 'service_account', universe_domain: 'other.example' }, /^Usage: .* is for other\.example/],
+  ])('because it %s says so', async (_title, content, expected) => {
+    const store = 'credentials' in content ? bench.found({}, undefined, content) : withFile(content);
+    expect(await failure(readText(store, 'known'))).toMatch(expected);
+  });
+
+  test('is never quoted', async () => {
+    const path = join(bench.gcp.folder, 'broken.json');
+    writeFileSync(path, '{"private_key": "hush-hush');
+    const broken = bench.found({ GOOGLE_APPLICATION_CREDENTIALS: path });
+    const forged = withFile({ ...granted.key, private_key: '-----BEGIN PRIVATE KEY-----\nhush-hush\n-----END PRIVATE KEY-----\n' });
+    for (const store of [broken, forged]) {
+      const text = await failure(readText(store, 'known'));
+      expect(text).toMatch(/^Unauthenticated/);
+      expect(text).not.toMatch(/hush/);
+    }
+  });
+});
+
+test('a token endpoint that hangs or can’t be reached ends in time', async () => {
+  const silent = createServer((socket) => socket.on('error', () => undefined).resume());
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  const { port } = silent.address() as AddressInfo;
+  const slow = withFile({ ...admin.key, token_uri: `http://127.0.0.1:${port}/token` });
+  const started = performance.now();
+  const [result] = await slow.get([{ name: 'known' }], { signal: AbortSignal.timeout(500) });
+  expect(result?.ok === false && result.error.kind).toBe('Unavailable');
+  expect(performance.now() - started).toBeLessThan(3000);
+  await slow.close();
+  await new Promise((resolve) => silent.close(resolve));
+  const nobody = withFile({ ...admin.key, token_uri: `http://127.0.0.1:${port}/token` });
+  expect(await failure(readText(nobody, 'known'))).toMatch(/^Unavailable: cannot sign in with .*ECONNREFUSED/);
+});
+
+test('calls are counted for the quota project, over both transports', async () => {
+  for (const [transport, endpoint] of [['rest', bench.gcp.url], ['grpc', bench.gcp.grpcUrl]] as const)
+    await reads(bench.store(admin, { transport, endpoint, 'quota-project': 'payer' }));
+  expect((await bench.gcp.door<{ quota: string[] }>('quota')).quota).toEqual(['payer', 'payer', 'payer', 'payer']);
+});
