@@ -1,5 +1,5 @@
 // Installs the servers that the tests talk to, into .work (or $SECRETS_BACKENDS_DIR). What is there already and
-// was made from the same sources is kept. Needs Go for Vault and Python 3 for moto.
+// was made from the same sources is kept. Needs Go for Vault and Python 3 for moto and drongo.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
@@ -36,5 +36,20 @@ function moto() {
   writeFileSync(stamp, '');
 }
 
+/** An emulator of Google's services by others; the double in tests/backends/gcp needs nothing. */
+function drongo() {
+  const venv = join(work, 'drongo-venv');
+  const version = '0.8.0';
+  const stamp = join(venv, `drongo-${version}`);
+  if (existsSync(stamp)) return;
+  run('python3', ['-m', 'venv', venv]);
+  run(join(venv, 'bin', 'python'), [
+    ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'],
+    `drongo==${version}`,
+  ]);
+  writeFileSync(stamp, '');
+}
+
+drongo();
 vault();
 if (existsSync(join(here, 'moto'))) moto();

@@ -191,7 +191,7 @@ export class PendingVersions {
   }
 
   async #discardOlder(siblingId: string, than: number, signal: AbortSignal): Promise<void> {
-    for await (const { name, state } of this.#store.versions(siblingId, signal)) {
+    for (const { name, state } of await this.#store.versions(siblingId, signal)) {
       const number = lastPart(name);
       if (Number(number) < than && state !== 'DESTROYED')
         await this.#store.setState(siblingId, number, 'destroy', signal);

@@ -173,7 +173,7 @@ export class GcpProvider implements Provider {
   }
 
   async #enabledBefore(id: string, before: number, signal: AbortSignal): Promise<number> {
-    for await (const { name, state } of this.#store.versions(id, signal))
+    for (const { name, state } of await this.#store.versions(id, signal))
       if (state === 'ENABLED' && Number(lastPart(name)) < before) return Number(lastPart(name));
     return 0;
   }
@@ -294,7 +294,7 @@ export class GcpProvider implements Provider {
       aliases.set(String(number), [...(aliases.get(String(number)) ?? []), alias]);
     let newest: string | undefined;
     let previous: string | undefined;
-    for await (const raw of this.#store.versions(id, signal)) {
+    for (const raw of await this.#store.versions(id, signal)) {
       const number = lastPart(raw.name);
       newest ??= number;
       const isPrevious = number !== newest && previous === undefined && raw.state === 'ENABLED';
@@ -325,7 +325,7 @@ export class GcpProvider implements Provider {
     let secret = await this.#store.secret(id, signal);
     const enabled: string[] = [];
     const disabled: number[] = [];
-    for await (const { name: full, state } of this.#store.versions(id, signal)) {
+    for (const { name: full, state } of await this.#store.versions(id, signal)) {
       if (state === 'ENABLED') enabled.push(lastPart(full));
       if (state === 'DISABLED') disabled.push(Number(lastPart(full)));
     }
@@ -369,7 +369,7 @@ export class GcpProvider implements Provider {
           );
     const limit = pool(PARALLEL);
     const work: Promise<unknown>[] = [];
-    for await (const { name: full, state } of this.#store.versions(id, signal)) {
+    for (const { name: full, state } of await this.#store.versions(id, signal)) {
       const version = lastPart(full);
       if (state === 'DISABLED' && !deletion.disabled.includes(Number(version)))
         work.push(limit(() => this.#store.setState(id, version, 'enable', signal)));

@@ -83,10 +83,13 @@ export class GcpStore {
     }
   }
 
-  /** Every version, newest first. */
-  async *versions(id: string, signal: AbortSignal): AsyncIterable<RawVersion> {
+  /** Every version, newest first: the service does not promise an order. */
+  async versions(id: string, signal: AbortSignal): Promise<readonly RawVersion[]> {
     const parent = await this.name(id, signal);
-    yield* this.#pages<RawVersion>('listSecretVersions', 'versions', { parent }, signal);
+    const found: RawVersion[] = [];
+    for await (const one of this.#pages<RawVersion>('listSecretVersions', 'versions', { parent }, signal))
+      found.push(one);
+    return found.sort((a, b) => Number(lastPart(b.name)) - Number(lastPart(a.name)));
   }
 
   async *secrets(prefix: string, signal: AbortSignal): AsyncIterable<RawSecret> {
