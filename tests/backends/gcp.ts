@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startServer } from './server.ts';
-import { makeTestCa, type TestCa } from './tls.ts';
+import { type KeyPair, makeCertificate } from './tls.ts';
 
 const SCRIPT = fileURLToPath(new URL('gcp/server.mjs', import.meta.url));
 /** It comes with the packages that are installed anyway. */
@@ -24,7 +24,10 @@ export interface Gcp {
   readonly project: string;
   /** The region that has an endpoint of its own. */
   readonly location: string;
-  readonly ca: TestCa;
+  /** The server's certificate, which is its own authority, and the key. */
+  readonly tls: KeyPair;
+  /** The certificate as a file, for `ca` settings and NODE_EXTRA_CA_CERTS. */
+  readonly caFile: string;
   /** https://127.0.0.1:PORT of the global endpoint and of the token endpoints. */
   readonly url: string;
   readonly regionalUrl: string;
@@ -51,7 +54,10 @@ export const ADMIN = ['roles/secretmanager.admin'];
 
 export async function startGcp(): Promise<Gcp> {
   const folder = mkdtempSync(join(tmpdir(), 'secrets-gcp-'));
-  const ca = makeTestCa(folder);
+  const tls = makeCertificate();
+  const caFile = join(folder, 'cert.pem');
+  writeFileSync(caFile, tls.cert);
+  writeFileSync(join(folder, 'key.pem'), tls.key, { mode: 0o600 });
   const server = await startServer({
     command: process.execPath,
     args: (port) => [SCRIPT, '--folder', folder, '--port', String(port)],
@@ -75,7 +81,8 @@ export async function startGcp(): Promise<Gcp> {
   return {
     project: told['project'] ?? '',
     location: told['location'] ?? '',
-    ca,
+    tls,
+    caFile,
     url,
     regionalUrl: `https://127.0.0.1:${told['regional']}`,
     grpcUrl: `https://localhost:${told['grpc']}`,
@@ -91,7 +98,7 @@ export async function startGcp(): Promise<Gcp> {
     env: ({ file: path }) => ({
       GOOGLE_APPLICATION_CREDENTIALS: path,
       CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER: url,
-      NODE_EXTRA_CA_CERTS: ca.caFile,
+      NODE_EXTRA_CA_CERTS: caFile,
     }),
     stop: async () => {
       await server.stop();

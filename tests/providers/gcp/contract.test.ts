@@ -24,5 +24,12 @@ describe.each(['rest', 'grpc'] as const)('gcp over %s', (transport) => {
     },
     openDenied: () => bench.store(nobody),
     openUnreachable: async () => bench.store(admin, { endpoint: `https://localhost:${await freePort()}` }),
+    credentials: () => [admin.key['private_key'] ?? ''],
+    // The proxy speaks HTTP/1.1 alone.
+    ...(transport === 'rest' && {
+      upstream: () => ({ url: bench.gcp.url, ca: bench.gcp.tls.cert, tls: bench.gcp.tls }),
+      openThrough: (endpoint: string) => bench.store(admin, { endpoint }),
+      lenientList: 'in proto3’s JSON an empty object is an empty page',
+    }),
   });
 });

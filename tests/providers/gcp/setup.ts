@@ -61,11 +61,11 @@ export async function startBench(transport: 'rest' | 'grpc' = 'rest'): Promise<B
   return {
     gcp,
     store: (account, settings = {}, more = {}) => {
-      const base = { transport, endpoint, ca: gcp.ca.caFile, credentials: account.file };
+      const base = { transport, endpoint, ca: gcp.caFile, credentials: account.file };
       return keep(open({ ...base, ...settings }, { ...contextFor({}, '/nonexistent'), ...more }));
     },
     found: (env, home = '/nonexistent', settings = {}) =>
-      keep(open({ transport, endpoint, ca: gcp.ca.caFile, ...settings }, contextFor(env, home))),
+      keep(open({ transport, endpoint, ca: gcp.caFile, ...settings }, contextFor(env, home))),
     native: (account) => {
       const { credentials } = gax.grpc;
       const perCall = credentials.createFromMetadataGenerator((_, done) => {
@@ -78,7 +78,7 @@ export async function startBench(transport: 'rest' | 'grpc' = 'rest'): Promise<B
           (error: Error) => done(error),
         );
       });
-      const channel = credentials.createSsl(Buffer.from(gcp.ca.ca));
+      const channel = credentials.createSsl(Buffer.from(gcp.tls.cert));
       const client = new v1.SecretManagerServiceClient({
         apiEndpoint: 'localhost',
         port: Number(new URL(gcp.grpcUrl).port),
@@ -111,8 +111,8 @@ export async function startMiddleman(
   before: (request: string, index: number) => Promise<'cut' | 'lose' | undefined> | 'cut' | 'lose' | undefined,
 ): Promise<Middleman> {
   const seen: string[] = [];
-  const agent = new https.Agent({ ca: gcp.ca.ca, keepAlive: false });
-  const server = https.createServer({ key: gcp.ca.key, cert: gcp.ca.cert }, (request, response) => {
+  const agent = new https.Agent({ ca: gcp.tls.cert, keepAlive: false });
+  const server = https.createServer({ key: gcp.tls.key, cert: gcp.tls.cert }, (request, response) => {
     const pieces: Buffer[] = [];
     request.on('data', (piece: Buffer) => pieces.push(piece));
     request.on('end', async () => {
