@@ -92,7 +92,7 @@ export async function startGcp(): Promise<Gcp> {
     file,
     account: async (name, roles, tokenUri = GOOGLE_TOKEN_URI) => {
       const email = `${name}@${told['project']}.iam.gserviceaccount.com`;
-      const key = await door<Account['key']>('account', { email, roles, tokenUri });
+      const key = await door('account', { email, roles, tokenUri });
       return { email, key, file: file(`${name}.json`, key) };
     },
     env: ({ file: path }) => ({

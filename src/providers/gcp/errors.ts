@@ -73,11 +73,15 @@ export class Fault extends Error {
 }
 
 /** Trust and name failures don't go away by asking again. */
-const PERMANENT = /certificate|CERT|SIGNED|ISSUER|ALTNAME|VERIFY|ENOTFOUND|ERR_TLS|ERR_SSL|EPROTO|ERR_INVALID/;
+const PERMANENT =
+  /certificate|CERT|SIGNED|ISSUER|ALTNAME|VERIFY|ENOTFOUND|ERR_TLS|ERR_SSL|EPROTO|ERR_INVALID/;
 const UNTRUSTED = /certificate|CERT|SIGNED|ISSUER|ALTNAME|VERIFY/;
 
 function oneLine(text: string): string {
-  return text.replaceAll(/[\s\p{Cc}]+/gu, ' ').trim().slice(0, 300);
+  return text
+    .replaceAll(/[\s\p{Cc}]+/gu, ' ')
+    .trim()
+    .slice(0, 300);
 }
 
 function asMap(value: unknown): Readonly<Record<string, unknown>> {

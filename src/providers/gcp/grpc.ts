@@ -1,19 +1,19 @@
 /** The client's options for gRPC; loaded, with grpc-js, only for a store that asks for it. */
+import { callbackify } from 'node:util';
 import type { SignedIn } from './sign-in.ts';
 
-export async function grpcOptions(signedIn: SignedIn, ca: string | undefined): Promise<{ readonly gax: unknown; readonly [option: string]: unknown }> {
+export async function grpcOptions(
+  signedIn: SignedIn,
+  ca: string | undefined,
+): Promise<{ readonly gax: unknown; readonly [option: string]: unknown }> {
   const gax = await import('google-gax');
   const { credentials, Metadata } = gax.grpc;
-  const perCall = credentials.createFromMetadataGenerator((_, done) => {
-    signedIn.headers().then(
-      (headers) => {
-        const metadata = new Metadata();
-        for (const [name, value] of headers) metadata.set(name, value);
-        done(null, metadata);
-      },
-      (error: Error) => done(error),
-    );
+  const signed = callbackify(async () => {
+    const metadata = new Metadata();
+    for (const [name, value] of await signedIn.headers()) metadata.set(name, value);
+    return metadata;
   });
+  const perCall = credentials.createFromMetadataGenerator((_, done) => signed(done));
   const channel = credentials.createSsl(ca === undefined ? null : Buffer.from(ca));
   return {
     gax,

@@ -74,7 +74,11 @@ export class Http {
     return new Promise((resolve, reject) => {
       const fail = (thrown: unknown): void => {
         const code = codeOf(thrown);
-        reject(thrown instanceof Fault ? thrown : new Fault({ system: code ?? 'broken connection', cause: thrown }));
+        reject(
+          thrown instanceof Fault
+            ? thrown
+            : new Fault({ system: code ?? 'broken connection', cause: thrown }),
+        );
       };
       const sent = request(
         url,

@@ -26,7 +26,9 @@ export function parseNative(text: string): NativeReference | undefined {
   const [, project = '', location, name = '', version] = match;
   return {
     name,
-    ...(version !== undefined && version !== 'latest' && (isNumber(version) ? { version } : { stage: version })),
+    ...(version !== undefined &&
+      version !== 'latest' &&
+      (isNumber(version) ? { version } : { stage: version })),
     // A prefix and a location of the store's own don't belong to an identifier that is complete.
     settings: { project, location: location ?? null, prefix: null },
   };
@@ -56,6 +58,9 @@ export function checkId(id: string): void {
 export function siblingOf(id: string): string {
   const longest = RULES.maxNameLength - PENDING_SUFFIX.length;
   if (id.length > longest)
-    throw new SecretsError('Invalid', `a secret with a pending version has a name of at most ${longest} characters`);
+    throw new SecretsError(
+      'Invalid',
+      `a secret with a pending version has a name of at most ${longest} characters`,
+    );
   return id + PENDING_SUFFIX;
 }

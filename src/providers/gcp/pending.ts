@@ -10,7 +10,15 @@ import { randomBytes } from 'node:crypto';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type { SecretVersion, SecretWrite, VersionInfo } from '../provider.ts';
 import { lastPart, siblingOf } from './names.ts';
-import { applyWrite, type Change, dateOf, NOTE, type RawSecret, type RawVersion, versionOf } from './resources.ts';
+import {
+  applyWrite,
+  type Change,
+  dateOf,
+  NOTE,
+  type RawSecret,
+  type RawVersion,
+  versionOf,
+} from './resources.ts';
 import type { GcpStore } from './store.ts';
 
 const PENDING = 'pending:';
@@ -35,7 +43,11 @@ export class PendingVersions {
   }
 
   /** @throws SecretsError NotFound for an id that is not, or no longer, pending */
-  async get(id: string, version: string | undefined, signal: AbortSignal): Promise<Omit<SecretVersion, 'name'>> {
+  async get(
+    id: string,
+    version: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Omit<SecretVersion, 'name'>> {
     const held = await this.#read(id, version, signal);
     return { id: held.id, state: 'enabled', stages: ['pending'], value: held.value };
   }
@@ -107,7 +119,8 @@ export class PendingVersions {
         // The sibling goes last: the value has become a version, the first after the one that was noted.
         return { id: String(begun + 1), state: 'enabled', stages: begun + 1 === newest ? ['current'] : [] };
       }
-      const done = begun === undefined ? undefined : await this.#holding(id, held.value, begun, newest, signal);
+      const done =
+        begun === undefined ? undefined : await this.#holding(id, held.value, begun, newest, signal);
       if (done !== undefined) {
         await this.#removeSibling(id, held.sibling, signal);
         return { id: String(done), state: 'enabled', stages: done === newest ? ['current'] : [] };
@@ -167,7 +180,9 @@ export class PendingVersions {
   }
 
   async #newest(siblingId: string, signal: AbortSignal): Promise<number> {
-    return (await this.#store.find(siblingId, signal)) === undefined ? 0 : this.#store.newest(siblingId, signal);
+    return (await this.#store.find(siblingId, signal)) === undefined
+      ? 0
+      : this.#store.newest(siblingId, signal);
   }
 
   /** Number of the version after `after` that holds this value. */
@@ -236,7 +251,11 @@ function pendingInfo(sibling: RawSecret, version: RawVersion): VersionInfo {
 }
 
 function noPending(version: string | undefined): SecretsError {
-  return new SecretsError('NotFound', version === undefined ? 'has no pending version' : `has no version ${version}`, {
-    hint: 'secrets history shows what there is',
-  });
+  return new SecretsError(
+    'NotFound',
+    version === undefined ? 'has no pending version' : `has no version ${version}`,
+    {
+      hint: 'secrets history shows what there is',
+    },
+  );
 }

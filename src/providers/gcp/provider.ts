@@ -98,7 +98,8 @@ export class GcpProvider implements Provider {
     if (stage === 'pending' || (version !== undefined && isPendingId(version)))
       return { name, ...(await this.#pending.get(id, version, signal)) };
     if (stage === 'previous') return { name, ...(await this.#previous(id, signal)) };
-    const current = version === undefined && (stage === undefined || stage === 'current' || stage === 'latest');
+    const current =
+      version === undefined && (stage === undefined || stage === 'current' || stage === 'latest');
     if (version !== undefined ? !isNumber(version) : !current && !isAlias(stage ?? ''))
       throw new SecretsError('NotFound', `has no version ${version ?? stage}`, {
         hint: 'versions are numbers: secrets history',
@@ -113,7 +114,8 @@ export class GcpProvider implements Provider {
       return await this.#store.access(id, version, signal);
     } catch (thrown) {
       const error = toSecretsError(thrown);
-      if (codeUnder(error) === CODE.FAILED_PRECONDITION) throw await this.#explain(id, version, error, signal);
+      if (codeUnder(error) === CODE.FAILED_PRECONDITION)
+        throw await this.#explain(id, version, error, signal);
       if (error.kind === 'NotFound' && version !== 'latest')
         throw new SecretsError('NotFound', `is not there, or has no version ${version}`, {
           hint: 'secrets history shows its versions',
@@ -127,16 +129,26 @@ export class GcpProvider implements Provider {
    * FAILED_PRECONDITION in words: the secret is deleted softly, or the version is disabled or destroyed. `latest`
    * never moves back to an older version by itself.
    */
-  async #explain(id: string, version: string, error: SecretsError, signal: AbortSignal): Promise<SecretsError> {
+  async #explain(
+    id: string,
+    version: string,
+    error: SecretsError,
+    signal: AbortSignal,
+  ): Promise<SecretsError> {
     const secret = await this.#store.find(id, signal).catch(() => undefined);
     if (secret?.annotations?.[NOTE.deleted] !== undefined)
-      return new SecretsError('NotFound', 'is deleted', { hint: 'secrets restore brings it back', cause: error });
+      return new SecretsError('NotFound', 'is deleted', {
+        hint: 'secrets restore brings it back',
+        cause: error,
+      });
     const destroyed = /DESTROYED/.test(error.message);
     const state = destroyed ? 'destroyed' : 'disabled';
     const [, number = version] = /versions\/(\d+)\]/.exec(error.message) ?? [];
     if (version !== 'latest')
       return new SecretsError(destroyed ? 'NotFound' : 'Invalid', `version ${number} is ${state}`, {
-        hint: destroyed ? 'secrets history shows what is left' : `gcloud secrets versions enable ${number} enables it`,
+        hint: destroyed
+          ? 'secrets history shows what is left'
+          : `gcloud secrets versions enable ${number} enables it`,
         cause: error,
       });
     return new SecretsError(
@@ -182,7 +194,10 @@ export class GcpProvider implements Provider {
     const id = this.#id(name);
     const { length } = write.value;
     if (length > RULES.maxValueBytes || length === 0)
-      throw new SecretsError('Invalid', `the value has ${length} bytes; gcp takes 1 to ${RULES.maxValueBytes}`);
+      throw new SecretsError(
+        'Invalid',
+        `the value has ${length} bytes; gcp takes 1 to ${RULES.maxValueBytes}`,
+      );
     checkSignal(signal);
     applyWrite({}, write);
     if (write.stage === 'pending') return this.#pending.put(id, write, signal);
@@ -239,7 +254,8 @@ export class GcpProvider implements Provider {
   ): Promise<void> {
     let secret = read;
     if (secret === 'hidden') {
-      if (write.labels === undefined && write.description === undefined && write.expiresAt === undefined) return;
+      if (write.labels === undefined && write.description === undefined && write.expiresAt === undefined)
+        return;
       secret = await this.#store.secret(id, signal);
     }
     for (;;) {
@@ -299,7 +315,8 @@ export class GcpProvider implements Provider {
       newest ??= number;
       const isPrevious = number !== newest && previous === undefined && raw.state === 'ENABLED';
       if (isPrevious) previous = number;
-      const stages = number === newest ? (raw.state === 'ENABLED' ? ['current'] : []) : isPrevious ? ['previous'] : [];
+      const stages =
+        number === newest ? (raw.state === 'ENABLED' ? ['current'] : []) : isPrevious ? ['previous'] : [];
       const version = versionOf(raw, [...stages, ...(aliases.get(number) ?? [])]);
       yield deleted && version.state === 'disabled' ? { ...version, state: 'deleted' } : version;
     }
@@ -336,13 +353,19 @@ export class GcpProvider implements Provider {
       const own = expiryOf(secret);
       const wanted = windowDays === undefined ? undefined : new Date(Date.now() + windowDays * DAY_MS);
       const sooner = wanted !== undefined && (own === undefined || wanted < own);
-      const note = formatDeletion({ at: new Date(), disabled, expires: sooner ? (own ?? 'never') : undefined });
+      const note = formatDeletion({
+        at: new Date(),
+        disabled,
+        expires: sooner ? (own ?? 'never') : undefined,
+      });
       const annotations = { ...secret.annotations, [NOTE.deleted]: note };
       const change = { labels: secret.labels ?? {}, annotations, ...(sooner && { expireTime: wanted }) };
       secret = await this.#store.update(secret, change, signal);
     }
     const limit = pool(PARALLEL);
-    await Promise.all(enabled.map((version) => limit(() => this.#store.setState(id, version, 'disable', signal))));
+    await Promise.all(
+      enabled.map((version) => limit(() => this.#store.setState(id, version, 'disable', signal))),
+    );
     await this.#pending.clear(id, signal);
     const until = expiryOf(secret);
     return until === undefined ? {} : { recoverableUntil: until };
@@ -352,7 +375,8 @@ export class GcpProvider implements Provider {
     const id = this.#id(name);
     const secret = await this.#store.secret(id, signal);
     const deletion = parseDeletion(secret.annotations?.[NOTE.deleted]);
-    if (deletion === undefined) throw new SecretsError('NotFound', 'is not deleted, so there is nothing to restore');
+    if (deletion === undefined)
+      throw new SecretsError('NotFound', 'is not deleted, so there is nothing to restore');
     // The removal that is due is called off first; the note goes last, so that a restore can be repeated.
     const { expires } = deletion;
     const calledOff =
@@ -410,7 +434,9 @@ export class GcpProvider implements Provider {
     }
     const end = dateOf(destroyed.scheduledDestroyTime);
     if (destroyed.state !== 'DESTROYED' && end !== undefined)
-      this.#warn(`version ${version} is disabled now and will be destroyed at ${end.toISOString()}, as its secret asks`);
+      this.#warn(
+        `version ${version} is disabled now and will be destroyed at ${end.toISOString()}, as its secret asks`,
+      );
   }
 
   identity({ signal }: CallOptions): Promise<Identity> {
@@ -427,7 +453,11 @@ export class GcpProvider implements Provider {
         return toSecretsError(thrown);
       }
     };
-    const failed = (check: string, { message, hint }: SecretsError, status: 'warn' | 'fail' = 'fail'): void => {
+    const failed = (
+      check: string,
+      { message, hint }: SecretsError,
+      status: 'warn' | 'fail' = 'fail',
+    ): void => {
       findings.push({ check, status, detail: message, hint });
     };
     const unknown = await look('credential', async () => {

@@ -72,7 +72,11 @@ export function infoOf(name: string, raw: RawSecret): SecretInfo {
     labels,
     createdAt: dateOf(raw.createTime),
     expiresAt:
-      noted !== undefined && !Number.isNaN(noted.getTime()) ? noted : deletion === undefined ? end : undefined,
+      noted !== undefined && !Number.isNaN(noted.getTime())
+        ? noted
+        : deletion === undefined
+          ? end
+          : undefined,
     deletedAt: deletion?.at,
     purgeAt: deletion === undefined ? undefined : end,
   };
@@ -124,7 +128,8 @@ export function applyWrite(secret: RawSecret, write: Omit<SecretWrite, 'value'>)
     if (value === null) continue;
     if (LABEL.test(key) && LABEL_VALUE.test(value)) labels[key] = value;
     else if (ANNOTATION.test(key)) annotations[key] = value;
-    else throw new SecretsError('Invalid', `gcp can’t keep this value in a label named ${JSON.stringify(key)}`);
+    else
+      throw new SecretsError('Invalid', `gcp can’t keep this value in a label named ${JSON.stringify(key)}`);
   }
   if (write.description !== undefined) annotations[NOTE.description] = write.description;
   if (write.expiresAt === undefined) delete annotations[NOTE.expires];
@@ -133,7 +138,8 @@ export function applyWrite(secret: RawSecret, write: Omit<SecretWrite, 'value'>)
 }
 
 export function changes(secret: RawSecret, after: ReturnType<Change>): boolean {
-  const text = (map: Texts | null | undefined): string => JSON.stringify(Object.entries(map ?? {}).toSorted());
+  const text = (map: Texts | null | undefined): string =>
+    JSON.stringify(Object.entries(map ?? {}).toSorted());
   return text(secret.labels) !== text(after.labels) || text(secret.annotations) !== text(after.annotations);
 }
 

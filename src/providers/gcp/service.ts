@@ -27,7 +27,13 @@ export interface RpcClient {
 type Rpc = (request: object, options: object) => Promise<readonly unknown[]> & { cancel(): void };
 
 /** Methods that change nothing, so that they may be repeated whatever became of them. */
-const READS = new Set(['accessSecretVersion', 'getSecret', 'getSecretVersion', 'listSecrets', 'listSecretVersions']);
+const READS = new Set([
+  'accessSecretVersion',
+  'getSecret',
+  'getSecretVersion',
+  'listSecrets',
+  'listSecretVersions',
+]);
 
 interface Opened {
   readonly client: RpcClient;
@@ -100,7 +106,8 @@ export class GcpService {
       } catch (thrown) {
         if (signal.aborted) throw outOfTime(signal, writes);
         const fault = faultOfThrown(thrown);
-        const wait = fault instanceof Fault && attempt < ATTEMPTS ? pauseBefore(fault, attempt, writes) : undefined;
+        const wait =
+          fault instanceof Fault && attempt < ATTEMPTS ? pauseBefore(fault, attempt, writes) : undefined;
         if (wait === undefined)
           throw translate(fault, {
             method,
@@ -114,7 +121,12 @@ export class GcpService {
   }
 
   /** A single attempt, which ends with the signal at the latest. */
-  #once(client: RpcClient, method: string, request: object, signal: AbortSignal): Promise<readonly unknown[]> {
+  #once(
+    client: RpcClient,
+    method: string,
+    request: object,
+    signal: AbortSignal,
+  ): Promise<readonly unknown[]> {
     return withDeadline(signal, () => {
       const rpc = client.innerApiCalls[method];
       if (rpc === undefined) throw new SecretsError('Unsupported', `the client has no ${method}`);
@@ -130,7 +142,9 @@ export class GcpService {
         stopped.reject(signal.reason);
       };
       signal.addEventListener('abort', stop, { once: true });
-      return Promise.race([running, stopped.promise]).finally(() => signal.removeEventListener('abort', stop));
+      return Promise.race([running, stopped.promise]).finally(() =>
+        signal.removeEventListener('abort', stop),
+      );
     });
   }
 
@@ -167,7 +181,12 @@ export class GcpService {
     } else {
       // The part of google-gax without gRPC, as the client's own documentation gives it.
       const fallback = await import('google-gax/fallback');
-      const rest = { ...options, fallback: true, protocol: protocol.slice(0, -1), auth: this.#restAuth(signedIn) };
+      const rest = {
+        ...options,
+        fallback: true,
+        protocol: protocol.slice(0, -1),
+        auth: this.#restAuth(signedIn),
+      };
       client = new SecretManagerServiceClient(rest as never, { fallback } as never) as never;
     }
     await client.initialize();
@@ -228,10 +247,14 @@ function routing(request: object): string {
 }
 
 function outOfTime(signal: AbortSignal, writes: boolean): SecretsError {
-  return new SecretsError('Unavailable', `no answer in time${writes ? '; the change may have been made' : ''}`, {
-    hint: 'try again, or allow more with --timeout',
-    cause: signal.reason as unknown,
-  });
+  return new SecretsError(
+    'Unavailable',
+    `no answer in time${writes ? '; the change may have been made' : ''}`,
+    {
+      hint: 'try again, or allow more with --timeout',
+      cause: signal.reason as unknown,
+    },
+  );
 }
 
 /** Waits, holding the process open, which nothing else may do meanwhile. @throws SecretsError when time is up */

@@ -11,7 +11,10 @@ import type { GcpSettings } from './settings.ts';
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
 export const GOOGLE = 'googleapis.com';
 /** Where the library sends its own grants, whatever a key file says. */
-const GOOGLE_TOKEN_URLS = ['https://oauth2.googleapis.com/token', 'https://accounts.google.com/o/oauth2/token'];
+const GOOGLE_TOKEN_URLS = [
+  'https://oauth2.googleapis.com/token',
+  'https://accounts.google.com/o/oauth2/token',
+];
 
 export interface SignedIn {
   /** The headers that say who asks. @throws SecretsError Unauthenticated, Denied, Unavailable */
@@ -43,7 +46,9 @@ export async function signIn(
   const found = findCredential(settings, context);
   const impersonate =
     settings.impersonate ??
-    (env['CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT'] || env['GOOGLE_IMPERSONATE_SERVICE_ACCOUNT'] || undefined);
+    (env['CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT'] ||
+      env['GOOGLE_IMPERSONATE_SERVICE_ACCOUNT'] ||
+      undefined);
   const options = (via: Fetch = fetch): ClientOptions => ({
     scopes: [SCOPE],
     universeDomain: universe,
@@ -146,7 +151,9 @@ async function fileClient(
       const inner = json['source_credentials'];
       const url = text(json['service_account_impersonation_url']) ?? '';
       const [, endpoint, target] =
-        /^(https?:\/\/[^/]+)\/v1\/projects\/-\/serviceAccounts\/([^/:]{1,256}):generateAccessToken$/.exec(url) ?? [];
+        /^(https?:\/\/[^/]+)\/v1\/projects\/-\/serviceAccounts\/([^/:]{1,256}):generateAccessToken$/.exec(
+          url,
+        ) ?? [];
       if (typeof inner !== 'object' || inner === null || target === undefined)
         throw new Error('malformed impersonation');
       const source = await fileClient(inner as KeyFile, shown, options, fetch, true);
@@ -267,15 +274,23 @@ function signInError(thrown: unknown, principal: string, source: string): Secret
   const refused = response?.data?.error;
   const code = isText(refused) && /^[a-z_]{1,40}$/.test(refused) ? ` (${refused})` : '';
   if (status === 403)
-    return new SecretsError('Denied', `may not become ${principal} with ${source}, or there is no such account`, {
-      hint: 'grant roles/iam.serviceAccountTokenCreator on that service account',
-      cause: thrown,
-    });
+    return new SecretsError(
+      'Denied',
+      `may not become ${principal} with ${source}, or there is no such account`,
+      {
+        hint: 'grant roles/iam.serviceAccountTokenCreator on that service account',
+        cause: thrown,
+      },
+    );
   if (status === 429 || (status !== undefined && status >= 500) || known !== undefined)
-    return new SecretsError('Unavailable', `cannot sign in with ${source}: ${known?.system ?? `status ${status}`}`, {
-      hint: 'check the network, and try again',
-      cause: thrown,
-    });
+    return new SecretsError(
+      'Unavailable',
+      `cannot sign in with ${source}: ${known?.system ?? `status ${status}`}`,
+      {
+        hint: 'check the network, and try again',
+        cause: thrown,
+      },
+    );
   return new SecretsError('Unauthenticated', `sign-in of ${principal} with ${source} failed${code}`, {
     hint: 'sign in again: gcloud auth application-default login; or check the key and this machine’s clock',
     cause: thrown,

@@ -4,7 +4,15 @@ import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { crc32c } from './crc32c.ts';
 import { CODE, codeUnder } from './errors.ts';
 import { lastPart } from './names.ts';
-import { type Change, changes, dateOf, NOTE, type RawSecret, type RawVersion, timestamp } from './resources.ts';
+import {
+  type Change,
+  changes,
+  dateOf,
+  NOTE,
+  type RawSecret,
+  type RawVersion,
+  timestamp,
+} from './resources.ts';
 import { type GcpService, pause } from './service.ts';
 import type { GcpSettings } from './settings.ts';
 
@@ -38,7 +46,10 @@ export class GcpStore {
     const name = `${await this.name(id, signal)}/versions/${version}`;
     const answer = await this.service.call<{
       readonly name?: string;
-      readonly payload?: { readonly data?: Uint8Array | string; readonly dataCrc32c?: string | number | null };
+      readonly payload?: {
+        readonly data?: Uint8Array | string;
+        readonly dataCrc32c?: string | number | null;
+      };
     }>('accessSecretVersion', { name }, signal);
     const { data, dataCrc32c } = answer.payload ?? {};
     if (!answer.name || !(data instanceof Uint8Array) || data.length === 0)
@@ -198,14 +209,26 @@ export class GcpStore {
     const paths = ['labels', 'annotations', ...(expireTime === undefined ? [] : ['expire_time'])];
     // The name in an answer has the project's number; both are taken.
     const { name, etag } = secret;
-    const fresh = { name, etag, labels, annotations, ...(expireTime && { expireTime: timestamp(expireTime) }) };
-    const work = this.service.call<RawSecret>('updateSecret', { secret: fresh, updateMask: { paths } }, signal);
+    const fresh = {
+      name,
+      etag,
+      labels,
+      annotations,
+      ...(expireTime && { expireTime: timestamp(expireTime) }),
+    };
+    const work = this.service.call<RawSecret>(
+      'updateSecret',
+      { secret: fresh, updateMask: { paths } },
+      signal,
+    );
     return conflicting(this.#recognised(lastPart(name), { labels, annotations }, work, signal));
   }
 
   async remove(id: string, etag: string | undefined, signal: AbortSignal): Promise<void> {
     const name = await this.name(id, signal);
-    await conflicting(this.service.call('deleteSecret', { name, ...(etag !== undefined && { etag }) }, signal));
+    await conflicting(
+      this.service.call('deleteSecret', { name, ...(etag !== undefined && { etag }) }, signal),
+    );
   }
 
   async setState(
@@ -244,7 +267,9 @@ export class GcpStore {
       if (before?.annotations?.[NOTE.deleted] !== undefined) throw inTheWay();
       const newest = before === undefined ? 0 : await this.newest(id, signal);
       if (newest !== expected)
-        throw expected === 0 ? new SecretsError('Conflict', 'exists already') : changed('somebody else changed it');
+        throw expected === 0
+          ? new SecretsError('Conflict', 'exists already')
+          : changed('somebody else changed it');
       const claim = before?.annotations?.[NOTE.write];
       if (claim?.startsWith(`${newest}:`) === true) {
         if (seen?.claim !== claim) seen = { claim, since: performance.now() };
@@ -259,9 +284,13 @@ export class GcpStore {
       const version = await this.#addClaimed(id, expected + 1, value, signal);
       const number = Number(lastPart(version.name));
       if (number !== expected + 1)
-        throw new SecretsError('Conflict', `written as version ${number}, but somebody else wrote version ${number - 1} meanwhile`, {
-          hint: 'secrets history shows both; read it again and repeat the change if it is still right',
-        });
+        throw new SecretsError(
+          'Conflict',
+          `written as version ${number}, but somebody else wrote version ${number - 1} meanwhile`,
+          {
+            hint: 'secrets history shows both; read it again and repeat the change if it is still right',
+          },
+        );
       return { version, secret };
     }
   }
@@ -301,9 +330,13 @@ async function conflicting<T>(work: Promise<T>): Promise<T> {
 }
 
 function strange(): SecretsError {
-  return new SecretsError('Unavailable', 'the answer is not one of Secret Manager; the change may have been made', {
-    hint: 'check the endpoint: secrets doctor',
-  });
+  return new SecretsError(
+    'Unavailable',
+    'the answer is not one of Secret Manager; the change may have been made',
+    {
+      hint: 'check the endpoint: secrets doctor',
+    },
+  );
 }
 
 function changed(message: string): SecretsError {

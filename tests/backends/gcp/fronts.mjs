@@ -37,7 +37,8 @@ function statusDetails({ status, message, info }) {
 /** Listens with TLS. @returns the port */
 export function serveGrpc({ handle, key, cert }) {
   const definition = fromJSON(protos, { ...PLAIN, oneofs: true });
-  const { service } = grpc.loadPackageDefinition(definition).google.cloud.secretmanager.v1.SecretManagerService;
+  const { service } =
+    grpc.loadPackageDefinition(definition).google.cloud.secretmanager.v1.SecretManagerService;
   const implementation = Object.fromEntries(
     Object.keys(service).map((method) => [
       method,
@@ -122,7 +123,8 @@ export function makeRest(handle) {
     try {
       const path = decodeURIComponent(url.pathname);
       const route = routes.find((one) => one.verb === verb && one.path.test(path));
-      if (route === undefined) throw new Refusal('NOT_FOUND', 'The requested URL was not found on this server.');
+      if (route === undefined)
+        throw new Refusal('NOT_FOUND', 'The requested URL was not found on this server.');
       const { method, fields, body } = route;
       const request = {};
       if (body !== undefined) {

@@ -259,7 +259,14 @@ export class SecretManager {
     const matches = this.#filter(request.filter, (info, key) =>
       key === 'state' ? info.state : key === 'name' ? info.name : undefined,
     );
-    return this.#page(versions.map(({ info }) => info).filter(matches).toReversed(), request, 'versions');
+    return this.#page(
+      versions
+        .map(({ info }) => info)
+        .filter(matches)
+        .toReversed(),
+      request,
+      'versions',
+    );
   }
 
   #setState({ name, etag }, state) {

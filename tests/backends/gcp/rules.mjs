@@ -71,7 +71,8 @@ export function checkLabels(labels = {}) {
   const entries = Object.entries(labels);
   if (entries.length > 64) invalid('A resource may have at most 64 labels.');
   for (const [key, value] of entries) {
-    if (!/^[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}$/u.test(key)) invalid(`Label key [${key}] is not valid.`);
+    if (!/^[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}$/u.test(key))
+      invalid(`Label key [${key}] is not valid.`);
     if (!/^[\p{Ll}\p{Lo}\p{N}_-]{0,63}$/u.test(value)) invalid(`Label value of [${key}] is not valid.`);
   }
 }

@@ -62,7 +62,7 @@ function send(response, { status, body }) {
 
 function rest(location) {
   const answer = makeRest(handle);
-  return https.createServer({ key, cert }, async (request, response) => {
+  const serve = async (request, response) => {
     const url = new URL(request.url, 'https://localhost');
     try {
       const body = await read(request);
@@ -73,7 +73,8 @@ function rest(location) {
     } catch (thrown) {
       send(response, answerRefusal(thrown));
     }
-  });
+  };
+  return https.createServer({ key, cert }, (request, response) => void serve(request, response));
 }
 
 const doors = {
@@ -82,18 +83,20 @@ const doors = {
     manager.grant(PROJECT, `serviceAccount:${email}`, roles);
     return signIn.account(email, PROJECT, tokenUri);
   },
-  grant: ({ principal, roles }) => void manager.grant(PROJECT, principal, roles),
-  creator: ({ target, principal }) => void signIn.creator(target, principal),
+  grant: ({ principal, roles }) => manager.grant(PROJECT, principal, roles),
+  creator: ({ target, principal }) => signIn.creator(target, principal),
   token: ({ principal }) => ({ token: signIn.accessToken(principal) }),
   refresh: ({ email }) => ({ token: signIn.refreshToken(email) }),
   subject: ({ subject }) => ({ token: signIn.subjectToken(subject), audience: signIn.audience }),
-  machine: ({ email }) => void (signIn.machine = email),
-  corrupt: ({ name }) => void manager.corrupt(name),
+  machine: ({ email }) => {
+    signIn.machine = email;
+  },
+  corrupt: ({ name }) => manager.corrupt(name),
   quota: () => ({ quota: quota.splice(0) }),
   calls: () => ({ calls: manager.calls.splice(0), given: signIn.given }),
 };
 
-const plain = http.createServer(async (request, response) => {
+async function servePlain(request, response) {
   const { pathname } = new URL(request.url, 'http://localhost');
   const body = await read(request);
   const door = doors[/^\/_test\/(\w+)$/.exec(pathname)?.[1]];
@@ -104,7 +107,8 @@ const plain = http.createServer(async (request, response) => {
   const found =
     request.headers['metadata-flavor'] === 'Google' ? signIn.metadata(pathname, PROJECT) : undefined;
   send(response, found === undefined ? { status: 404, body: 'not found' } : { status: 200, body: found });
-});
+}
+const plain = http.createServer((request, response) => void servePlain(request, response));
 
 const listen = (server, port) =>
   new Promise((resolve) => {

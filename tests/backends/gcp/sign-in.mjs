@@ -49,8 +49,8 @@ export class SignIn {
   base = '';
   /** Number of tokens given, by the way they were asked for. */
   given = { jwt: 0, refresh: 0, exchange: 0, impersonation: 0, metadata: 0 };
-  /** Principal that the metadata server speaks for; undefined when there is none. */
-  machine = undefined;
+  /** Principal that the metadata server speaks for; empty when there is none. */
+  machine = '';
   #accounts = new Map();
   #tokens = new Map();
   #refreshTokens = new Map();
@@ -158,8 +158,7 @@ export class SignIn {
       if (!(thrown instanceof OAuthError)) throw thrown;
       return { status: thrown.status, body: thrown.body };
     }
-    const [, target] =
-      /^\/v1\/projects\/-\/serviceAccounts\/([^/:]+):generateAccessToken$/.exec(path) ?? [];
+    const [, target] = /^\/v1\/projects\/-\/serviceAccounts\/([^/:]+):generateAccessToken$/.exec(path) ?? [];
     if (target === undefined) return undefined;
     const principal = this.principal(headers.authorization);
     const { scope = [] } = JSON.parse(body || '{}');
@@ -216,7 +215,10 @@ export class SignIn {
     if (jwt === undefined || !verifies(jwt, this.#pool.publicKey) || jwt.claims.exp <= seconds())
       throw new OAuthError('invalid_grant', 'The subject token is not valid.');
     if (jwt.claims.iss !== this.#pool.issuer || jwt.claims.aud !== `https:${this.audience}`)
-      throw new OAuthError('invalid_grant', 'The issuer or the audience of the subject token is not the pool’s.');
+      throw new OAuthError(
+        'invalid_grant',
+        'The issuer or the audience of the subject token is not the pool’s.',
+      );
     this.given.exchange += 1;
     const pool = this.audience.replace(/^\/\/iam\.googleapis\.com\//, '').replace(/\/providers\/.*$/, '');
     return {
@@ -229,7 +231,7 @@ export class SignIn {
 
   /** The metadata server's answer to a GET, as text or JSON; `undefined` for a path it has not. */
   metadata(path, project) {
-    if (this.machine === undefined) return undefined;
+    if (this.machine === '') return undefined;
     const account = '/computeMetadata/v1/instance/service-accounts/default/';
     if (path === '/' || path === '/computeMetadata/v1/instance') return 'ok';
     if (path === '/computeMetadata/v1/project/project-id') return project;

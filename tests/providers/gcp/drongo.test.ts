@@ -46,7 +46,9 @@ describeWith('gcp on drongo', [DRONGO], () => {
     expect(await failure(readText(store, 'nowhere'))).toMatch(/^NotFound/);
     expect(await failure(store.describe('nowhere', now()))).toMatch(/^NotFound/);
     expect(await failure(all(store.history?.('nowhere', now())))).toMatch(/^NotFound/);
-    expect(await failure(store.purge?.('nowhere', undefined, now()) ?? Promise.resolve())).toMatch(/^NotFound/);
+    expect(await failure(store.purge?.('nowhere', undefined, now()) ?? Promise.resolve())).toMatch(
+      /^NotFound/,
+    );
     await put('somewhere', 'x');
     expect(await failure(readText(store, 'somewhere', { version: '2' }))).toMatch(/^NotFound/);
   });
@@ -54,13 +56,19 @@ describeWith('gcp on drongo', [DRONGO], () => {
   test('keeps versions, newest first, and brings an old one back', async () => {
     for (const text of ['one', 'two', 'three']) await put('versions', text);
     const history = await all(store.history?.('versions', now()));
-    expect(history.map(({ id, stages }) => [id, ...stages])).toEqual([['3', 'current'], ['2', 'previous'], ['1']]);
+    expect(history.map(({ id, stages }) => [id, ...stages])).toEqual([
+      ['3', 'current'],
+      ['2', 'previous'],
+      ['1'],
+    ]);
     expect(await readText(store, 'versions', { version: '1' })).toBe('one');
     expect(await readText(store, 'versions', { stage: 'previous' })).toBe('two');
     expect((await store.makeCurrent?.('versions', '1', now()))?.id).toBe('4');
     expect(await readText(store, 'versions')).toBe('one');
     await store.purge?.('versions', '2', now());
-    expect(await failure(readText(store, 'versions', { version: '2' }))).toMatch(/^NotFound: version 2 is destroyed/);
+    expect(await failure(readText(store, 'versions', { version: '2' }))).toMatch(
+      /^NotFound: version 2 is destroyed/,
+    );
   });
 
   test('writes a new secret only once under ifAbsent, one after the other', async () => {

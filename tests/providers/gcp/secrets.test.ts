@@ -47,11 +47,17 @@ describe.each(['rest', 'grpc'] as const)('gcp over %s', (transport) => {
     expect(await failure(readText(store, 'states'))).toMatch(
       /^Invalid: its newest version \(3\) is disabled, .*secrets restore --version/,
     );
-    expect(await failure(readText(store, 'states', { version: '3' }))).toMatch(/^Invalid: version 3 is disabled/);
+    expect(await failure(readText(store, 'states', { version: '3' }))).toMatch(
+      /^Invalid: version 3 is disabled/,
+    );
     expect(await readText(store, 'states', { stage: 'previous' })).toBe('two');
     await native.destroySecretVersion({ name: `${full('states')}/versions/3` });
-    expect(await failure(readText(store, 'states'))).toMatch(/^NotFound: its newest version \(3\) is destroyed/);
-    expect(await failure(readText(store, 'states', { version: '3' }))).toMatch(/^NotFound: version 3 is destroyed/);
+    expect(await failure(readText(store, 'states'))).toMatch(
+      /^NotFound: its newest version \(3\) is destroyed/,
+    );
+    expect(await failure(readText(store, 'states', { version: '3' }))).toMatch(
+      /^NotFound: version 3 is destroyed/,
+    );
     expect((await all(store.history?.('states', now()))).map(({ id, state }) => [id, state])).toEqual([
       ['3', 'destroyed'],
       ['2', 'enabled'],
@@ -66,7 +72,9 @@ describe.each(['rest', 'grpc'] as const)('gcp over %s', (transport) => {
     for (let number = 2; number <= 13; number += 1) await store.purge?.('sparse', String(number), now());
     expect(await readText(store, 'sparse', { stage: 'previous' })).toBe('v1');
     await store.purge?.('sparse', '1', now());
-    expect(await failure(readText(store, 'sparse', { stage: 'previous' }))).toMatch(/^NotFound: has no previous/);
+    expect(await failure(readText(store, 'sparse', { stage: 'previous' }))).toMatch(
+      /^NotFound: has no previous/,
+    );
   });
 
   test('reads version aliases by stage and shows them in the history', async () => {
@@ -120,10 +128,16 @@ describe.each(['rest', 'grpc'] as const)('gcp over %s', (transport) => {
     for (const text of ['one', 'two', 'three']) await put('gone', text);
     await native.disableSecretVersion({ name: `${full('gone')}/versions/1` });
     expect(await store.delete('gone', {}, now())).toEqual({});
-    await expect(native.accessSecretVersion({ name: `${full('gone')}/versions/2` })).rejects.toThrow(/DISABLED/);
-    expect(await failure(readText(store, 'gone', { version: '2' }))).toMatch(/^NotFound: is deleted; secrets restore/);
+    await expect(native.accessSecretVersion({ name: `${full('gone')}/versions/2` })).rejects.toThrow(
+      /DISABLED/,
+    );
+    expect(await failure(readText(store, 'gone', { version: '2' }))).toMatch(
+      /^NotFound: is deleted; secrets restore/,
+    );
     for (const more of [{}, { ifAbsent: true }, { ifVersion: '3' }])
-      expect(await failure(put('gone', 'x', more))).toMatch(/^Conflict: a deleted secret of this name is in the way/);
+      expect(await failure(put('gone', 'x', more))).toMatch(
+        /^Conflict: a deleted secret of this name is in the way/,
+      );
     await store.restore?.('gone', now());
     expect(await readText(store, 'gone')).toBe('three');
     const states = (await all(store.history?.('gone', now()))).map(({ state }) => state);
@@ -149,7 +163,10 @@ describe.each(['rest', 'grpc'] as const)('gcp over %s', (transport) => {
   test('an expiry of the secret’s own survives deletion and restoring', async () => {
     await put('ending', 'x');
     const seconds = Math.floor(Date.now() / 1000) + 30 * 86_400;
-    const own = { secret: { name: full('ending'), expireTime: { seconds } }, updateMask: { paths: ['expire_time'] } };
+    const own = {
+      secret: { name: full('ending'), expireTime: { seconds } },
+      updateMask: { paths: ['expire_time'] },
+    };
     await native.updateSecret(own);
     for (const query of [{}, { windowDays: 2 }, { windowDays: 90 }]) {
       await store.delete('ending', query, now());
@@ -164,21 +181,31 @@ describe.each(['rest', 'grpc'] as const)('gcp over %s', (transport) => {
     await put('shredded', 'two');
     await store.purge?.('shredded', '1', now());
     for (const version of ['1', '9', 'x'])
-      expect(await failure(store.purge?.('shredded', version, now()) ?? Promise.resolve())).toMatch(/^NotFound/);
+      expect(await failure(store.purge?.('shredded', version, now()) ?? Promise.resolve())).toMatch(
+        /^NotFound/,
+      );
     const warnings: string[] = [];
     const slow = bench.store(admin, { 'version-destroy-days': 3 }, { warn: (line) => warnings.push(line) });
     await slow.put('delayed', { value: bytes('one') }, now());
     await slow.purge?.('delayed', '1', now());
-    expect(warnings).toEqual([expect.stringMatching(/^version 1 is disabled now and will be destroyed at 20/)]);
+    expect(warnings).toEqual([
+      expect.stringMatching(/^version 1 is disabled now and will be destroyed at 20/),
+    ]);
     const [version] = await all(slow.history?.('delayed', now()));
-    expect(version).toMatchObject({ state: 'disabled', note: expect.stringMatching(/^will be destroyed at 20/) });
+    expect(version).toMatchObject({
+      state: 'disabled',
+      note: expect.stringMatching(/^will be destroyed at 20/),
+    });
     await native.enableSecretVersion({ name: `${full('delayed')}/versions/1` });
     expect(await readText(slow, 'delayed')).toBe('one');
   });
 
   test('new secrets are replicated as the store says', async () => {
     const placed = bench.store(admin, {
-      replication: { locations: ['europe-west3', 'europe-west4'], 'kms-key': 'projects/p/locations/l/keyRings/r/cryptoKeys/k' },
+      replication: {
+        locations: ['europe-west3', 'europe-west4'],
+        'kms-key': 'projects/p/locations/l/keyRings/r/cryptoKeys/k',
+      },
     });
     await placed.put('placed', { value: bytes('x') }, now());
     const [raw] = await native.getSecret({ name: full('placed') });
@@ -234,7 +261,9 @@ describe.each(['rest', 'grpc'] as const)('gcp over %s', (transport) => {
     await native.setIamPolicy({
       resource: full('shared'),
       policy: {
-        bindings: [{ role: 'roles/secretmanager.secretAccessor', members: [`serviceAccount:${single.email}`] }],
+        bindings: [
+          { role: 'roles/secretmanager.secretAccessor', members: [`serviceAccount:${single.email}`] },
+        ],
       },
     });
     expect(await readText(bench.store(single), 'shared')).toBe('three');
@@ -265,7 +294,9 @@ describe('gcp', () => {
       `projects/${project}/locations/${location}/secrets/twice`,
     );
     expect((await all(regional.list({}, now()))).map(({ name }) => name)).toEqual(['twice']);
-    expect(await failure(readText(bench.store(admin, { location }), 'twice'))).toMatch(/not served at this endpoint/);
+    expect(await failure(readText(bench.store(admin, { location }), 'twice'))).toMatch(
+      /not served at this endpoint/,
+    );
   });
 
   test('takes native identifiers as they are', async () => {
@@ -278,14 +309,23 @@ describe('gcp', () => {
     expect(native?.(`projects/123/secrets/s/versions/7`)).toMatchObject({ name: 's', version: '7' });
     expect(native?.('projects/p/secrets/s/versions/latest')).not.toHaveProperty('version');
     expect(native?.('projects/p/secrets/s/versions/blue')).toMatchObject({ stage: 'blue' });
-    for (const text of ['projects/p/secrets/', 'projects/p/secrets/a/b', 'projects/p/locations/../secrets/s', 'p/s'])
+    for (const text of [
+      'projects/p/secrets/',
+      'projects/p/secrets/a/b',
+      'projects/p/locations/../secrets/s',
+      'p/s',
+    ])
       expect(native?.(text)).toBeUndefined();
     const found = native?.(`projects/${project}/locations/${location}/secrets/native`);
     const regional = bench.store(admin, { ...found?.settings, endpoint: regionalUrl });
     await regional.put('native', { value: bytes('v') }, now());
     expect(await readText(regional, found?.name ?? '')).toBe('v');
     // A store's own prefix and location don't apply to it.
-    const own = bench.store(admin, { prefix: 'x-', location, ...native?.(`projects/${project}/secrets/plain`)?.settings });
+    const own = bench.store(admin, {
+      prefix: 'x-',
+      location,
+      ...native?.(`projects/${project}/secrets/plain`)?.settings,
+    });
     await own.put('plain', { value: bytes('g') }, now());
     expect(await readText(bench.store(admin), 'plain')).toBe('g');
   });
@@ -294,10 +334,14 @@ describe('gcp', () => {
     const store = bench.store(admin);
     await bench.gcp.door('calls');
     for (const name of ['a/b', 'a.b', 'a b', 'ä', 'a'.repeat(256), 'x--secrets-pending']) {
-      expect(await failure(store.put(name, { value: bytes('x') }, now()))).toMatch(/^Invalid: gcp takes names of/);
+      expect(await failure(store.put(name, { value: bytes('x') }, now()))).toMatch(
+        /^Invalid: gcp takes names of/,
+      );
       expect(await failure(readText(store, name))).toMatch(/^Invalid/);
     }
-    expect(await failure(store.put('a', { value: bytes('') }, now()))).toMatch(/^Invalid: the value has 0 bytes/);
+    expect(await failure(store.put('a', { value: bytes('') }, now()))).toMatch(
+      /^Invalid: the value has 0 bytes/,
+    );
     expect(await failure(readText(store, 'a', { version: 'latest/../1' }))).toMatch(/^NotFound/);
     expect(await all(store.list({ prefix: 'a/' }, now()))).toEqual([]);
     expect((await bench.gcp.door<{ calls: string[] }>('calls')).calls).toEqual([]);

@@ -1,6 +1,8 @@
 /** What the tests of Google Secret Manager share: stores on the double, and the service's own client beside them. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { callbackify } from 'node:util';
 import { v1 } from '@google-cloud/secret-manager';
 import * as gax from 'google-gax';
 import type { SecretsError } from '../../../src/core/errors.ts';
@@ -68,16 +70,13 @@ export async function startBench(transport: 'rest' | 'grpc' = 'rest'): Promise<B
       keep(open({ transport, endpoint, ca: gcp.caFile, ...settings }, contextFor(env, home))),
     native: (account) => {
       const { credentials } = gax.grpc;
-      const perCall = credentials.createFromMetadataGenerator((_, done) => {
+      const signed = callbackify(async () => {
+        const { token } = await gcp.door('token', { principal: `serviceAccount:${account.email}` });
         const metadata = new gax.grpc.Metadata();
-        gcp.door<{ token: string }>('token', { principal: `serviceAccount:${account.email}` }).then(
-          ({ token }) => {
-            metadata.set('authorization', `Bearer ${token}`);
-            done(null, metadata);
-          },
-          (error: Error) => done(error),
-        );
+        metadata.set('authorization', `Bearer ${token}`);
+        return metadata;
       });
+      const perCall = credentials.createFromMetadataGenerator((_, done) => signed(done));
       const channel = credentials.createSsl(Buffer.from(gcp.tls.cert));
       const client = new v1.SecretManagerServiceClient({
         apiEndpoint: 'localhost',
@@ -108,33 +107,37 @@ export interface Middleman {
  */
 export async function startMiddleman(
   gcp: Gcp,
-  before: (request: string, index: number) => Promise<'cut' | 'lose' | undefined> | 'cut' | 'lose' | undefined,
+  before: (
+    request: string,
+    index: number,
+  ) => Promise<'cut' | 'lose' | undefined> | 'cut' | 'lose' | undefined,
 ): Promise<Middleman> {
   const seen: string[] = [];
   const agent = new https.Agent({ ca: gcp.tls.cert, keepAlive: false });
-  const server = https.createServer({ key: gcp.tls.key, cert: gcp.tls.cert }, (request, response) => {
+  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const pieces: Buffer[] = [];
-    request.on('data', (piece: Buffer) => pieces.push(piece));
-    request.on('end', async () => {
-      const line = `${request.method} ${request.url}`;
-      const verdict = await before(line, seen.push(line) - 1);
-      if (verdict === 'cut') {
-        request.socket.destroy();
+    for await (const piece of request) pieces.push(piece as Buffer);
+    const line = `${request.method} ${request.url}`;
+    const verdict = await before(line, seen.push(line) - 1);
+    if (verdict === 'cut') {
+      request.socket.destroy();
+      return;
+    }
+    const { method = '', url = '', headers } = request;
+    const forwarded = https.request(gcp.url + url, { method, headers, agent }, (answer) => {
+      if (verdict === 'lose') {
+        answer.resume();
+        answer.on('end', () => request.socket.destroy());
         return;
       }
-      const { method = '', url = '', headers } = request;
-      const forwarded = https.request(gcp.url + url, { method, headers, agent }, (answer) => {
-        if (verdict === 'lose') {
-          answer.resume();
-          answer.on('end', () => request.socket.destroy());
-          return;
-        }
-        response.writeHead(answer.statusCode ?? 502, answer.headers);
-        answer.pipe(response);
-      });
-      forwarded.on('error', () => request.socket.destroy());
-      forwarded.end(Buffer.concat(pieces));
+      response.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(response);
     });
+    forwarded.on('error', () => request.socket.destroy());
+    forwarded.end(Buffer.concat(pieces));
+  };
+  const server = https.createServer(gcp.tls, (request, response) => {
+    serve(request, response).catch(() => request.socket.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {

@@ -37,10 +37,14 @@ const reads = async (store: Provider): Promise<void> => {
   expect(await readText(store, 'known')).toBe('v');
 };
 const withFile = (content: object, settings: StoreSettings = {}): Provider =>
-  bench.found({ GOOGLE_APPLICATION_CREDENTIALS: bench.gcp.file(`${Math.random()}.json`, content) }, undefined, {
-    project: bench.gcp.project,
-    ...settings,
-  });
+  bench.found(
+    { GOOGLE_APPLICATION_CREDENTIALS: bench.gcp.file(`${Math.random()}.json`, content) },
+    undefined,
+    {
+      project: bench.gcp.project,
+      ...settings,
+    },
+  );
 const impersonationUrl = (email: string): string =>
   `${bench.gcp.url}/v1/projects/-/serviceAccounts/${email}:generateAccessToken`;
 /** A credential file of workload identity federation whose subject token lies in a file. */
@@ -96,7 +100,10 @@ describe('a service account’s key', () => {
   });
 
   test('that is revoked is Unauthenticated, by name, whether it signs tokens or gets them', async () => {
-    for (const [key, other] of [[admin.key, granted.key], [granted.key, admin.key]] as const) {
+    for (const [key, other] of [
+      [admin.key, granted.key],
+      [granted.key, admin.key],
+    ] as const) {
       const store = withFile({ ...key, private_key_id: 'revoked', private_key: other['private_key'] });
       expect(await failure(readText(store, 'known'))).toMatch(
         new RegExp(`^Unauthenticated: .*${key['client_email']}.*gcloud auth application-default login`),
@@ -121,24 +128,31 @@ test('a user’s refresh token gets access tokens', async () => {
   );
 });
 
-test.each(['CLOUDSDK_AUTH_ACCESS_TOKEN', 'GOOGLE_OAUTH_ACCESS_TOKEN'])('%s is used as it is', async (name) => {
-  const { token = '' } = await bench.gcp.door('token', { principal: `serviceAccount:${admin.email}` });
-  const store = bench.found({ [name]: token, GOOGLE_CLOUD_PROJECT: bench.gcp.project });
-  await reads(store);
-  expect((await store.identity(now())).principal).toContain(name);
-  const stale = bench.found({ [name]: 'ya29.stale', GOOGLE_CLOUD_PROJECT: bench.gcp.project });
-  expect(await failure(readText(stale, 'known'))).toMatch(new RegExp(`^Unauthenticated: .*${name}`));
-  const file = join(bench.gcp.folder, 'token');
-  writeFileSync(file, `${token}\n`);
-  await reads(bench.found({ CLOUDSDK_AUTH_ACCESS_TOKEN_FILE: file, GOOGLE_CLOUD_PROJECT: bench.gcp.project }));
-});
+test.each(['CLOUDSDK_AUTH_ACCESS_TOKEN', 'GOOGLE_OAUTH_ACCESS_TOKEN'])(
+  '%s is used as it is',
+  async (name) => {
+    const { token = '' } = await bench.gcp.door('token', { principal: `serviceAccount:${admin.email}` });
+    const store = bench.found({ [name]: token, GOOGLE_CLOUD_PROJECT: bench.gcp.project });
+    await reads(store);
+    expect((await store.identity(now())).principal).toContain(name);
+    const stale = bench.found({ [name]: 'ya29.stale', GOOGLE_CLOUD_PROJECT: bench.gcp.project });
+    expect(await failure(readText(stale, 'known'))).toMatch(new RegExp(`^Unauthenticated: .*${name}`));
+    const file = join(bench.gcp.folder, 'token');
+    writeFileSync(file, `${token}\n`);
+    await reads(
+      bench.found({ CLOUDSDK_AUTH_ACCESS_TOKEN_FILE: file, GOOGLE_CLOUD_PROJECT: bench.gcp.project }),
+    );
+  },
+);
 
 describe('workload identity federation', () => {
   test('exchanges a subject token, and reads as the federated identity', async () => {
     await bench.gcp.door('grant', { principal: `${POOL}/job-1`, roles: ADMIN });
     const store = withFile(await federation('job-1'));
     expect(await spent(() => reads(store))).toEqual({ exchange: 1 });
-    expect((await store.identity(now())).principal).toMatch(/federated identity of .*workloadIdentityPools\/ci/);
+    expect((await store.identity(now())).principal).toMatch(
+      /federated identity of .*workloadIdentityPools\/ci/,
+    );
     expect(await failure(readText(withFile(await federation('job-2')), 'known'))).toMatch(/^Denied/);
   });
 
@@ -193,11 +207,13 @@ describe('impersonation', () => {
       GOOGLE_APPLICATION_CREDENTIALS: granted.file,
       CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS: bench.gcp.url,
     };
-    expect(await failure(readText(bench.found(env, undefined, { impersonate: admin.email }), 'known'))).toMatch(
-      /^Denied: may not become admin@.*granted\.json, impersonating/,
-    );
+    expect(
+      await failure(readText(bench.found(env, undefined, { impersonate: admin.email }), 'known')),
+    ).toMatch(/^Denied: may not become admin@.*granted\.json, impersonating/);
     for (const impersonate of ['nobody', 'a@b/../../x', 'a@b,', 'x:generateAccessToken?@y'])
-      expect(await failure(readText(bench.found(env, undefined, { impersonate }), 'known'))).toMatch(/^Usage/);
+      expect(await failure(readText(bench.found(env, undefined, { impersonate }), 'known'))).toMatch(
+        /^Usage/,
+      );
   });
 });
 
@@ -242,7 +258,9 @@ describe('the project', () => {
       ];
     const key = { GOOGLE_APPLICATION_CREDENTIALS: admin.file };
     const bare = { CLOUDSDK_AUTH_ACCESS_TOKEN: token };
-    expect(await project({ ...key, GOOGLE_CLOUD_PROJECT: 'of-env' }, { project: 'of-settings' })).toBe('of-settings');
+    expect(await project({ ...key, GOOGLE_CLOUD_PROJECT: 'of-env' }, { project: 'of-settings' })).toBe(
+      'of-settings',
+    );
     expect(await project({ ...key, GOOGLE_CLOUD_PROJECT: 'of-env' })).toBe('of-env');
     expect(await project({ ...key, CLOUDSDK_CORE_PROJECT: 'of-gcloud-env' })).toBe('of-gcloud-env');
     expect(await project(key)).toBe(bench.gcp.project);
@@ -254,7 +272,9 @@ describe('the project', () => {
 
   test('that is nowhere to be found is asked for', async () => {
     const store = bench.found({ CLOUDSDK_AUTH_ACCESS_TOKEN: 'x' });
-    expect(await failure(readText(store, 'known'))).toMatch(/^Usage: no Google Cloud project; .*GOOGLE_CLOUD_PROJECT/);
+    expect(await failure(readText(store, 'known'))).toMatch(
+      /^Usage: no Google Cloud project; .*GOOGLE_CLOUD_PROJECT/,
+    );
   });
 });
 
@@ -262,13 +282,29 @@ describe('a credential that can’t be used', () => {
   test.each([
     ['is missing', { credentials: '/nonexistent/key.json' }, /^Unauthenticated: cannot read .*\(ENOENT\)/],
     ['is of another type', { type: 'magic' }, /^Unauthenticated: .* type that is not supported/],
-    ['has no key', { type: 'service_account', client_email: 'a@b' }, /^Unauthenticated: .*not a usable credential/],
+    [
+      'has no key',
+      { type: 'service_account', client_email: 'a@b' },
+      /^Unauthenticated: .*not a usable credential/,
+    ],
     ['is a user’s and half', { type: 'authorized_user', client_id: 'x' }, /^Unauthenticated: .*not a usable/],
     ['has no source', { type: 'external_account', audience: 'x' }, /^Unauthenticated: .*not a usable/],
     ['impersonates nobody', { type: 'impersonated_service_account' }, /^Unauthenticated: .*not a usable/],
-    ['asks in the clear', { type: 'service_account', token_uri: 'http://example.com' }, /^Usage: token_uri .*https/],
-    ['exchanges in the clear', { type: 'external_account', token_url: 'http://x.example' }, /^Usage: token_url/],
-    ['is of another universe', { type: 'service_account', universe_domain: 'other.example' }, /^Usage: .* is for other\.example/],
+    [
+      'asks in the clear',
+      { type: 'service_account', token_uri: 'http://example.com' },
+      /^Usage: token_uri .*https/,
+    ],
+    [
+      'exchanges in the clear',
+      { type: 'external_account', token_url: 'http://x.example' },
+      /^Usage: token_url/,
+    ],
+    [
+      'is of another universe',
+      { type: 'service_account', universe_domain: 'other.example' },
+      /^Usage: .* is for other\.example/,
+    ],
   ])('because it %s says so', async (_title, content, expected) => {
     const store = 'credentials' in content ? bench.found({}, undefined, content) : withFile(content);
     expect(await failure(readText(store, 'known'))).toMatch(expected);
@@ -278,7 +314,10 @@ describe('a credential that can’t be used', () => {
     const path = join(bench.gcp.folder, 'broken.json');
     writeFileSync(path, '{"private_key": "hush-hush');
     const broken = bench.found({ GOOGLE_APPLICATION_CREDENTIALS: path });
-    const forged = withFile({ ...granted.key, private_key: '-----BEGIN PRIVATE KEY-----\nhush-hush\n-----END PRIVATE KEY-----\n' });
+    const forged = withFile({
+      ...granted.key,
+      private_key: '-----BEGIN PRIVATE KEY-----\nhush-hush\n-----END PRIVATE KEY-----\n',
+    });
     for (const store of [broken, forged]) {
       const text = await failure(readText(store, 'known'));
       expect(text).toMatch(/^Unauthenticated/);
@@ -299,11 +338,21 @@ test('a token endpoint that hangs or can’t be reached ends in time', async () 
   await slow.close();
   await new Promise((resolve) => silent.close(resolve));
   const nobody = withFile({ ...admin.key, token_uri: `http://127.0.0.1:${port}/token` });
-  expect(await failure(readText(nobody, 'known'))).toMatch(/^Unavailable: cannot sign in with .*ECONNREFUSED/);
+  expect(await failure(readText(nobody, 'known'))).toMatch(
+    /^Unavailable: cannot sign in with .*ECONNREFUSED/,
+  );
 });
 
 test('calls are counted for the quota project, over both transports', async () => {
-  for (const [transport, endpoint] of [['rest', bench.gcp.url], ['grpc', bench.gcp.grpcUrl]] as const)
+  for (const [transport, endpoint] of [
+    ['rest', bench.gcp.url],
+    ['grpc', bench.gcp.grpcUrl],
+  ] as const)
     await reads(bench.store(admin, { transport, endpoint, 'quota-project': 'payer' }));
-  expect((await bench.gcp.door<{ quota: string[] }>('quota')).quota).toEqual(['payer', 'payer', 'payer', 'payer']);
+  expect((await bench.gcp.door<{ quota: string[] }>('quota')).quota).toEqual([
+    'payer',
+    'payer',
+    'payer',
+    'payer',
+  ]);
 });

@@ -17,7 +17,10 @@ const names = async (): Promise<string[]> => {
   return secrets.map(({ name }) => name?.split('/').at(-1) ?? '');
 };
 const annotate = async (name: string, annotations: Record<string, string>): Promise<void> => {
-  await native.updateSecret({ secret: { name: full(name), annotations }, updateMask: { paths: ['annotations'] } });
+  await native.updateSecret({
+    secret: { name: full(name), annotations },
+    updateMask: { paths: ['annotations'] },
+  });
 };
 const latest = async (name: string): Promise<string> => {
   const [answer] = await native.accessSecretVersion({ name: `${full(name)}/versions/latest` });
@@ -83,12 +86,15 @@ describe('a conditional write', () => {
     await middleman.stop();
   });
 
-  test.each(['-1', '0', '1.5', 'x', '99'])('over a version %s that is not the current one is a Conflict', async (ifVersion) => {
-    await put('strict', 'one');
-    expect(await failure(put('strict', 'two', { ifVersion }))).toMatch(/^Conflict/);
-    expect(await failure(put('never-there', 'two', { ifVersion: '1' }))).toMatch(/^Conflict: is not there/);
-    expect(await latest('strict')).toBe('one');
-  });
+  test.each(['-1', '0', '1.5', 'x', '99'])(
+    'over a version %s that is not the current one is a Conflict',
+    async (ifVersion) => {
+      await put('strict', 'one');
+      expect(await failure(put('strict', 'two', { ifVersion }))).toMatch(/^Conflict/);
+      expect(await failure(put('never-there', 'two', { ifVersion: '1' }))).toMatch(/^Conflict: is not there/);
+      expect(await latest('strict')).toBe('one');
+    },
+  );
 });
 
 describe('a pending value', () => {
@@ -101,7 +107,9 @@ describe('a pending value', () => {
     expect(await readText(store, 'rotated', { stage: 'pending' })).toBe('next');
     expect(await readText(store, 'rotated', { version: pending.id })).toBe('next');
     expect(await names()).toContain('rotated--secrets-pending');
-    expect((await all(store.list({ prefix: 'rotated' }, now()))).map(({ name }) => name)).toEqual(['rotated']);
+    expect((await all(store.list({ prefix: 'rotated' }, now()))).map(({ name }) => name)).toEqual([
+      'rotated',
+    ]);
     expect(await failure(stage('rotated', 'other', { ifAbsent: true }))).toMatch(
       /^Conflict: a pending version is there already/,
     );
@@ -122,7 +130,9 @@ describe('a pending value', () => {
     expect(second.id).not.toBe(first.id);
     expect(await failure(readText(store, 'reused', { version: first.id }))).toMatch(/^NotFound/);
     expect(await failure(store.purge?.('reused', first.id, now()) ?? Promise.resolve())).toMatch(/^NotFound/);
-    expect(await failure(store.makeCurrent?.('reused', first.id, now()) ?? Promise.resolve())).toMatch(/^NotFound/);
+    expect(await failure(store.makeCurrent?.('reused', first.id, now()) ?? Promise.resolve())).toMatch(
+      /^NotFound/,
+    );
     expect(await readText(store, 'reused', { stage: 'pending' })).toBe('second');
     const third = await stage('reused', 'third');
     expect(await failure(readText(store, 'reused', { version: second.id }))).toMatch(/^NotFound/);
@@ -133,7 +143,10 @@ describe('a pending value', () => {
   });
 
   test('may come before its secret, and brings its labels along', async () => {
-    const { id } = await stage('unborn', 'first', { labels: { team: 'pay', Owner: 'Jane Doe' }, description: 'd' });
+    const { id } = await stage('unborn', 'first', {
+      labels: { team: 'pay', Owner: 'Jane Doe' },
+      description: 'd',
+    });
     expect(await failure(readText(store, 'unborn'))).toMatch(/^NotFound/);
     expect((await all(store.list({ prefix: 'unborn' }, now()))).length).toBe(0);
     expect((await all(store.history?.('unborn', now()))).map(({ stages }) => stages)).toEqual([['pending']]);
@@ -154,7 +167,9 @@ describe('a pending value', () => {
     await stage(`alone-${how}`, 'next');
     await store.purge?.(`alone-${how}`, undefined, now());
     expect(await names()).not.toContain(`alone-${how}--secrets-pending`);
-    expect(await failure(store.purge?.(`alone-${how}`, undefined, now()) ?? Promise.resolve())).toMatch(/^NotFound/);
+    expect(await failure(store.purge?.(`alone-${how}`, undefined, now()) ?? Promise.resolve())).toMatch(
+      /^NotFound/,
+    );
   });
 
   test('of a long name is refused before any call, and the name itself is not', async () => {
@@ -172,7 +187,9 @@ describe('a pending value', () => {
       secretId: 'contested--secrets-pending',
       secret: { replication: { automatic: {} }, annotations: { 'secrets-write': '0:dead' } },
     });
-    const claims = Array.from({ length: 10 }, (_, index) => failure(stage('contested', `${index}`, { ifAbsent: true })));
+    const claims = Array.from({ length: 10 }, (_, index) =>
+      failure(stage('contested', `${index}`, { ifAbsent: true })),
+    );
     const kinds = (await Promise.all(claims)).map((text) => text.split(':', 1)[0]);
     expect(kinds.filter((kind) => kind === 'no error').length).toBe(1);
     expect(kinds.filter((kind) => kind === 'Conflict').length).toBe(9);
@@ -183,7 +200,7 @@ describe('a pending value', () => {
     await put('raced', 'now');
     const { id } = await stage('raced', 'next');
     const promotions = await Promise.all(
-      Array.from({ length: 4 }, () => store.makeCurrent?.('raced', id, now())),
+      Array.from({ length: 4 }, async () => store.makeCurrent?.('raced', id, now())),
     );
     expect(promotions.map((version) => version?.id)).toEqual(['2', '2', '2', '2']);
     expect((await all(store.history?.('raced', now()))).map((version) => version.id)).toEqual(['2', '1']);
@@ -233,7 +250,9 @@ describe('a soft deletion', () => {
       await middleman.stop();
       if (outcome === 'no error') requests = at;
       // Everything but the sibling's removal may be done by now.
-      expect(await failure(store.delete(name, {}, now()))).toMatch(/^(no error|NotFound: is deleted already)/);
+      expect(await failure(store.delete(name, {}, now()))).toMatch(
+        /^(no error|NotFound: is deleted already)/,
+      );
       expect(await failure(readText(store, name))).toMatch(/^NotFound: is deleted/);
       await store.restore?.(name, now());
       expect(await readText(store, name)).toBe('two');
