@@ -54,7 +54,9 @@ export const ADMIN = ['roles/secretmanager.admin'];
 
 export async function startGcp(): Promise<Gcp> {
   const folder = mkdtempSync(join(tmpdir(), 'secrets-gcp-'));
-  const tls = makeCertificate();
+  // Google's own names, too, for clients that come through a proxy.
+  const hosts = ['secretmanager', 'oauth2', 'sts', 'iamcredentials', 'secretmanager.europe-west3.rep'];
+  const tls = makeCertificate(...hosts.map((host) => `${host}.googleapis.com`));
   const caFile = join(folder, 'cert.pem');
   writeFileSync(caFile, tls.cert);
   writeFileSync(join(folder, 'key.pem'), tls.key, { mode: 0o600 });

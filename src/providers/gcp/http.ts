@@ -42,13 +42,22 @@ export function checkUrl(text: string, what: string): URL {
 
 export type Fetch = (url: string | URL, init?: RequestInit) => Promise<Response>;
 
-export class Http {
-  readonly #https: https.Agent;
-  readonly #http = new http.Agent({ keepAlive: true });
+type Env = Readonly<Record<string, string | undefined>>;
 
-  /** @param ca PEM of the authority to believe in place of the system's */
-  constructor(ca: string | undefined) {
-    this.#https = new https.Agent({ keepAlive: true, maxSockets: 16, ...(ca !== undefined && { ca }) });
+export class Http {
+  readonly #direct = new https.Agent({ keepAlive: true, maxSockets: 16 });
+  readonly #plain = new http.Agent({ keepAlive: true });
+  readonly #ca: string | undefined;
+  readonly #env: Env;
+  #proxied: Promise<http.Agent> | undefined;
+
+  /**
+   * @param ca PEM of the authority to believe in place of the system's
+   * @param env with HTTPS_PROXY and NO_PROXY
+   */
+  constructor(ca: string | undefined, env: Env) {
+    this.#ca = ca;
+    this.#env = env;
   }
 
   /** As the global `fetch`, without redirects. Rejects with a Fault. */
@@ -59,18 +68,23 @@ export class Http {
     const headers = Object.fromEntries(new Headers(init.headers));
     const body = init.body === undefined || init.body === null ? undefined : await bytesOf(init.body);
     const signals = [deadline.getStore(), init.signal].filter((signal) => signal instanceof AbortSignal);
-    return this.#send(url, init.method ?? 'GET', headers, body, signals);
+    const agent = await this.#agentFor(url);
+    return this.#send(url, agent, { method: init.method ?? 'GET', headers, body, signals });
   };
 
-  #send(
-    url: URL,
-    method: string,
-    headers: Record<string, string>,
-    body: Buffer | undefined,
-    signals: AbortSignal[],
-  ): Promise<Response> {
-    const secure = url.protocol === 'https:';
-    const { request } = secure ? https : http;
+  async #agentFor(url: URL): Promise<http.Agent> {
+    if (url.protocol !== 'https:') return this.#plain;
+    const proxy = proxyFor(url, this.#env);
+    if (proxy === undefined) return this.#direct;
+    // One proxy for all: which hosts go past it is asked for each request.
+    this.#proxied ??= import('https-proxy-agent').then(
+      ({ HttpsProxyAgent }) => new HttpsProxyAgent(proxy, { keepAlive: true, maxSockets: 16 }),
+    );
+    return this.#proxied;
+  }
+
+  #send(url: URL, agent: http.Agent, { method, headers, body, signals }: Outgoing): Promise<Response> {
+    const { request } = url.protocol === 'https:' ? https : http;
     return new Promise((resolve, reject) => {
       const fail = (thrown: unknown): void => {
         const code = codeOf(thrown);
@@ -84,7 +98,8 @@ export class Http {
         url,
         {
           method,
-          agent: secure ? this.#https : this.#http,
+          agent,
+          ...(this.#ca !== undefined && { ca: this.#ca }),
           signal: AbortSignal.any(signals),
           headers: { ...headers, ...(body !== undefined && { 'content-length': String(body.length) }) },
         },
@@ -113,10 +128,38 @@ export class Http {
     });
   }
 
-  close(): void {
-    this.#https.destroy();
-    this.#http.destroy();
+  async close(): Promise<void> {
+    this.#direct.destroy();
+    this.#plain.destroy();
+    (await this.#proxied?.catch(() => undefined))?.destroy();
   }
+}
+
+interface Outgoing {
+  readonly method: string;
+  readonly headers: Record<string, string>;
+  readonly body: Buffer | undefined;
+  readonly signals: AbortSignal[];
+}
+
+/**
+ * The proxy that the environment names for a host, as curl reads it: NO_PROXY lists hosts, with everything under them.
+ * @throws SecretsError Usage for one that is no URL
+ */
+function proxyFor(url: URL, env: Env): string | undefined {
+  const proxy = env['HTTPS_PROXY'] || env['https_proxy'] || '';
+  if (proxy === '' || isLoopback(url)) return undefined;
+  const past = (env['NO_PROXY'] || env['no_proxy'] || '')
+    .split(/[\s,]+/)
+    .map((host) => host.replace(/^\*?\./, ''));
+  const { hostname } = url;
+  if (
+    past.some((host) => host === '*' || (host !== '' && (hostname === host || hostname.endsWith(`.${host}`))))
+  )
+    return undefined;
+  if (!/^https?:$/.test(URL.canParse(proxy) ? new URL(proxy).protocol : ''))
+    throw new SecretsError('Usage', 'HTTPS_PROXY is not an http or https URL');
+  return proxy;
 }
 
 async function bytesOf(body: NonNullable<RequestInit['body']>): Promise<Buffer> {

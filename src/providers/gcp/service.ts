@@ -66,7 +66,7 @@ export class GcpService {
     if (settings.transport === 'grpc' && this.#endpoint.protocol !== 'https:')
       throw new SecretsError('Usage', 'transport grpc needs an https endpoint');
     this.#ca = settings.ca === undefined ? undefined : readCa(settings.ca);
-    this.#http = new Http(this.#ca);
+    this.#http = new Http(this.#ca, env);
   }
 
   get endpoint(): string {
@@ -211,7 +211,7 @@ export class GcpService {
   async close(): Promise<void> {
     const opened = await this.#opened?.catch(() => undefined);
     await opened?.client.close().catch(() => undefined);
-    this.#http.close();
+    await this.#http.close();
   }
 
   /** Whether the endpoint is this machine, so that nothing was found out about Google. */
