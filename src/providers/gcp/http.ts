@@ -3,7 +3,6 @@
  * verified, an answer has a largest size, and a request ends with the deadline of the call it is made for.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { setMaxListeners } from 'node:events';
 import http from 'node:http';
 import https from 'node:https';
 import { SecretsError } from '../../core/errors.ts';
@@ -17,8 +16,6 @@ const MAX_ANSWER = 16 * 1024 * 1024;
 const deadline = new AsyncLocalStorage<AbortSignal>();
 
 export function withDeadline<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-  // Many calls share the command's one signal; the warning about leaks would be wrong.
-  setMaxListeners(0, signal);
   return deadline.run(signal, work);
 }
 
@@ -116,8 +113,10 @@ export class Http {
             const status = answer.statusCode ?? 502;
             const bodiless = status === 204 || status === 304;
             const kept = new Headers();
-            for (const name of ['content-type', 'retry-after'])
-              if (typeof answer.headers[name] === 'string') kept.set(name, answer.headers[name]);
+            for (const name of ['content-type', 'retry-after', 'metadata-flavor']) {
+              const value = answer.headers[name];
+              if (typeof value === 'string') kept.set(name, value);
+            }
             const whole = bodiless ? null : new Uint8Array(Buffer.concat(pieces));
             resolve(new Response(whole, { status: status < 200 ? 502 : status, headers: kept }));
           });

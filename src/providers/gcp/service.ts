@@ -5,6 +5,7 @@
  * The client's wrapped methods are not used but what they wrap (`innerApiCalls`): those can be cancelled, and don't
  * offer requests and answers, which are secrets, to the library's logging.
  */
+import { setMaxListeners } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { SecretsError } from '../../core/errors.ts';
 import type { Identity, ProviderContext } from '../provider.ts';
@@ -153,6 +154,8 @@ export class GcpService {
       return Promise.reject(
         new SecretsError('Unavailable', 'stopped before the call', { cause: signal.reason as unknown }),
       );
+    // Many calls share the command's one signal; the warning about leaks would be wrong.
+    setMaxListeners(0, signal);
     this.#opened ??= withDeadline(signal, () => this.#connect()).catch((thrown: unknown) => {
       this.#opened = undefined;
       throw thrown;

@@ -58,7 +58,7 @@ export async function signIn(
   if (found.kind === 'file') checkUniverse(found, universe);
   let made: Client;
   try {
-    made = await clientOf(found, options, fetch, impersonate !== undefined);
+    made = await clientOf(found, env, options, fetch, impersonate !== undefined);
     if (impersonate !== undefined) made = await become(impersonate, made, options(), env);
   } catch (thrown) {
     throw thrown instanceof SecretsError ? thrown : unusable(found.source, thrown);
@@ -83,6 +83,7 @@ export async function signIn(
 
 async function clientOf(
   found: Found,
+  env: ProviderContext['env'],
   options: (via?: Fetch) => ClientOptions,
   fetch: Fetch,
   asSource: boolean,
@@ -96,7 +97,7 @@ async function clientOf(
     source.setCredentials({ access_token: found.token, expiry_date: Date.now() + 3_600_000 });
     return { client: source, principal: `the bearer of ${found.source}` };
   }
-  if (found.kind === 'machine') return machineClient(options());
+  if (found.kind === 'machine') return machineClient(env, options(), fetch);
   return fileClient(found.json, found.source, options, fetch, asSource);
 }
 
@@ -167,12 +168,38 @@ async function fileClient(
   }
 }
 
-async function machineClient(options: ClientOptions): Promise<Client> {
-  const { gcpMetadata: metadata } = await import('google-auth-library');
-  if (!(await metadata.isAvailable()))
+/** How long a metadata server has to answer, in milliseconds; one that is there does within a few. */
+const METADATA_MS = 1000;
+
+/**
+ * Whether this machine has Google's metadata server. The library's own way to find out prints warnings of Node's
+ * where there is none. Source: https://cloud.google.com/compute/docs/instances/detect-compute-engine
+ */
+async function hasMetadataServer(env: ProviderContext['env'], fetch: Fetch): Promise<boolean> {
+  const known = (env['METADATA_SERVER_DETECTION'] ?? '').trim().toLowerCase();
+  if (known === 'none' || known === 'assume-present') return known !== 'none';
+  const host = env['GCE_METADATA_HOST'] || env['GCE_METADATA_IP'] || '169.254.169.254';
+  try {
+    const answer = await fetch(`http://${host}/computeMetadata/v1/instance`, {
+      headers: { 'metadata-flavor': 'Google' },
+      signal: AbortSignal.timeout(METADATA_MS),
+    });
+    return answer.ok && answer.headers.get('metadata-flavor') === 'Google';
+  } catch {
+    return false;
+  }
+}
+
+async function machineClient(
+  env: ProviderContext['env'],
+  options: ClientOptions,
+  fetch: Fetch,
+): Promise<Client> {
+  if (!(await hasMetadataServer(env, fetch)))
     throw new SecretsError('Unauthenticated', 'no Google credential', {
       hint: 'sign in with `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS',
     });
+  const { gcpMetadata: metadata } = await import('google-auth-library');
   const { Compute } = await import('google-auth-library/build/src/auth/computeclient.js');
   const email = await metadata.instance('service-accounts/default/email').catch(() => undefined);
   return { client: new Compute(options), principal: text(email) ?? 'this machine’s service account' };

@@ -117,6 +117,14 @@ test.each([
   expect(outcome.code).toBe(code);
 });
 
+test('many secrets at once bring no warnings of Node’s', async () => {
+  const names = Array.from({ length: 30 }, (_, index) => `gcp://missing-${index}`);
+  const outcome = await sh(`secrets get ${names.join(' ')}`);
+  expect(outcome.code).toBe(3);
+  expect(outcome.stderr).toContain('gcp://missing-29');
+  expect(outcome.stderr).not.toMatch(/Warning|node:/);
+});
+
 test('doctor names the account, where its key came from, and the endpoint', async () => {
   const { stdout, code } = await sh('secrets doctor gcp');
   expect(stdout).toContain(`${admin.email} from ${admin.file}, project ${gcp.project}`);

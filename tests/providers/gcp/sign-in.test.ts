@@ -219,24 +219,26 @@ describe('impersonation', () => {
 
 test('a machine’s own service account signs in by the metadata server', async () => {
   const home = join(bench.gcp.folder, 'empty-home');
-  process.env['GCE_METADATA_HOST'] = bench.gcp.metadata;
-  process.env['METADATA_SERVER_DETECTION'] = 'assume-present';
+  const env = { GCE_METADATA_HOST: bench.gcp.metadata };
+  const none = /^Unauthenticated: no Google credential; sign in with `gcloud auth application-default login`/;
+  // The library's client reads this one from the process.
+  Object.assign(process.env, env);
   try {
+    expect(await failure(readText(bench.found(env, home), 'known'))).toMatch(none);
     await bench.gcp.door('machine', { email: admin.email });
-    const store = bench.found({}, home);
+    const store = bench.found(env, home);
     expect(await spent(() => reads(store))).toEqual({ metadata: 1 });
     expect(await store.identity(now())).toEqual({
       principal: admin.email,
       source: 'the metadata server',
       details: { project: bench.gcp.project },
     });
-    process.env['METADATA_SERVER_DETECTION'] = 'none';
-    expect(await failure(readText(bench.found({}, home), 'known'))).toMatch(
-      /^Unauthenticated: no Google credential; sign in with `gcloud auth application-default login`/,
-    );
+    const off = { ...env, METADATA_SERVER_DETECTION: 'none' };
+    expect(await failure(readText(bench.found(off, home), 'known'))).toMatch(none);
+    const other = { GCE_METADATA_HOST: new URL(bench.gcp.url).host };
+    expect(await failure(readText(bench.found(other, home), 'known'))).toMatch(none);
   } finally {
     delete process.env['GCE_METADATA_HOST'];
-    delete process.env['METADATA_SERVER_DETECTION'];
   }
 });
 
