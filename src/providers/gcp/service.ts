@@ -10,7 +10,7 @@ import { readFileSync } from 'node:fs';
 import { SecretsError } from '../../core/errors.ts';
 import type { Identity, ProviderContext } from '../provider.ts';
 import { CODE, Fault, faultOfAnswer, faultOfThrown, translate } from './errors.ts';
-import { checkUrl, Http, isLoopback, withDeadline } from './http.ts';
+import { checkUrl, Http, withDeadline } from './http.ts';
 import type { GcpSettings } from './settings.ts';
 import { GOOGLE, signIn, type SignedIn } from './sign-in.ts';
 
@@ -215,11 +215,6 @@ export class GcpService {
     const opened = await this.#opened?.catch(() => undefined);
     await opened?.client.close().catch(() => undefined);
     await this.#http.close();
-  }
-
-  /** Whether the endpoint is this machine, so that nothing was found out about Google. */
-  get local(): boolean {
-    return isLoopback(this.#endpoint);
   }
 }
 

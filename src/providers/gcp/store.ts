@@ -105,8 +105,10 @@ export class GcpStore {
 
   async *secrets(prefix: string, signal: AbortSignal): AsyncIterable<RawSecret> {
     const parent = await this.service.parent(signal);
-    // The filter looks anywhere in the name; it only makes the pages shorter.
-    const filter = prefix === '' ? {} : { filter: `name:${prefix}` };
+    // The filter looks anywhere in the name; it only makes the pages shorter, and is left out where its language
+    // (https://google.aip.dev/160) would read the text as something else.
+    const plain = /^[A-Za-z0-9][A-Za-z0-9_-]*$/.test(prefix) && !/^(and|or|not)$/i.test(prefix);
+    const filter = plain ? { filter: `name:${prefix}` } : {};
     yield* this.#pages<RawSecret>('listSecrets', 'secrets', { parent, ...filter }, signal);
   }
 

@@ -153,6 +153,8 @@ export class SignIn {
   answer(path, headers, body) {
     try {
       if (path === '/token') return { status: 200, body: this.#token(new URLSearchParams(body)) };
+      if (path === '/v1/oauthtoken')
+        return { status: 200, body: this.#workforce(headers, new URLSearchParams(body)) };
       if (path === '/v1/token') return { status: 200, body: this.#exchange(new URLSearchParams(body)) };
     } catch (thrown) {
       if (!(thrown instanceof OAuthError)) throw thrown;
@@ -202,6 +204,15 @@ export class SignIn {
       expires_in: HOUR - 1,
       token_type: 'Bearer',
     };
+  }
+
+  /** Workforce identity federation: as a user's refresh, with the client's name and secret in the header. */
+  #workforce(headers, form) {
+    if (!/^Basic \S+$/.test(headers.authorization ?? ''))
+      throw new OAuthError('invalid_client', 'Unauthorized', 401);
+    if (form.get('grant_type') !== 'refresh_token')
+      throw new OAuthError('unsupported_grant_type', 'Invalid grant type.');
+    return this.#token(form);
   }
 
   #exchange(form) {

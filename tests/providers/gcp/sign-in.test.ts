@@ -1,4 +1,5 @@
 /** Every way to sign in, against token endpoints that check what they are given. */
+import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -166,6 +167,64 @@ describe('workload identity federation', () => {
     expect(await failure(readText(withFile(other), 'known'))).toMatch(
       /^Denied: may not become target@.*roles\/iam\.serviceAccountTokenCreator/,
     );
+  });
+
+  test('gets its subject token from a URL, or from a program that the environment allows', async () => {
+    await bench.gcp.door('grant', { principal: `${POOL}/job-6`, roles: ADMIN });
+    const file = await federation('job-6');
+    const { token } = await bench.gcp.door('subject', { subject: 'job-6' });
+    const source = createHttpServer((request, response) => {
+      const known = request.headers['x-header'] === 'given';
+      response.writeHead(known ? 200 : 403, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ value: token }));
+    });
+    await new Promise<void>((resolve) => source.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(source.address() as AddressInfo).port}`;
+    const format = { type: 'json', subject_token_field_name: 'value' };
+    const headers = { 'x-header': 'given' };
+    const byUrl = { ...file, credential_source: { url, headers, format } };
+    expect(await spent(() => reads(withFile(byUrl)))).toEqual({ exchange: 1 });
+    await new Promise((resolve) => source.close(resolve));
+    // In the clear only from this machine or its cloud's metadata server.
+    const clear = { ...file, credential_source: { url: 'http://192.0.2.1/token', format } };
+    expect(await failure(readText(withFile(clear), 'known'))).toMatch(
+      /^Usage: .*192\.0\.2\.1 over plain http/,
+    );
+
+    const program = join(bench.gcp.folder, 'program.sh');
+    const answer = {
+      version: 1,
+      success: true,
+      token_type: 'urn:ietf:params:oauth:token-type:id_token',
+      id_token: token,
+      expiration_time: Math.floor(Date.now() / 1000) + 600,
+    };
+    writeFileSync(program, `#!/bin/sh\necho '${JSON.stringify(answer)}'\n`, { mode: 0o755 });
+    const byProgram = {
+      ...file,
+      credential_source: { executable: { command: program, timeout_millis: 10_000 } },
+    };
+    expect(await failure(readText(withFile(byProgram), 'known'))).toMatch(/^Unauthenticated/);
+    process.env['GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES'] = '1';
+    try {
+      expect(await spent(() => reads(withFile(byProgram)))).toEqual({ exchange: 1 });
+    } finally {
+      delete process.env['GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES'];
+    }
+  });
+
+  test('of people (workforce) gets tokens by refresh', async () => {
+    await bench.gcp.door('grant', { principal: 'user:joe@example.com', roles: ADMIN });
+    const { token } = await bench.gcp.door('refresh', { email: 'joe@example.com' });
+    const person = {
+      type: 'external_account_authorized_user',
+      audience: '//iam.googleapis.com/locations/global/workforcePools/staff/providers/sso',
+      client_id: 'id',
+      client_secret: 'client-hush',
+      refresh_token: token,
+      token_url: `${bench.gcp.url}/v1/oauthtoken`,
+    };
+    expect(await spent(() => reads(withFile(person)))).toEqual({ refresh: 1 });
   });
 
   test('with a subject token that the pool refuses is Unauthenticated', async () => {
