@@ -224,33 +224,35 @@ async function bodyOf(message) {
   return Buffer.concat(pieces);
 }
 
+async function serve(message, response) {
+  try {
+    const { method, url, headers } = message;
+    const request = { method, url, headers, body: await bodyOf(message) };
+    const given = await route(request);
+    log.push(`${method} ${url} ${given.status}`);
+    problems.push(...problemsOf(request, given));
+    response.writeHead(given.status, {
+      Date: now().toUTCString(),
+      ...given.headers,
+      ...(given.type !== undefined && { 'Content-Type': given.type }),
+      'Content-Length': given.body.length,
+    });
+    response.end(given.body);
+  } catch (thrown) {
+    problems.push(`${message.method} ${message.url}: the server failed: ${thrown.stack}`);
+    response.writeHead(500).end();
+  }
+}
+
 https
   .createServer(
     { cert: readFileSync(flags.cert), key: readFileSync(flags.key) },
-    async (message, response) => {
-      try {
-        const { method, url, headers } = message;
-        const request = { method, url, headers, body: await bodyOf(message) };
-        const given = await route(request);
-        log.push(`${method} ${url} ${given.status}`);
-        problems.push(...problemsOf(request, given));
-        response.writeHead(given.status, {
-          Date: now().toUTCString(),
-          ...given.headers,
-          ...(given.type !== undefined && { 'Content-Type': given.type }),
-          'Content-Length': given.body.length,
-        });
-        response.end(given.body);
-      } catch (thrown) {
-        problems.push(`${message.method} ${message.url}: the server failed: ${thrown.stack}`);
-        response.writeHead(500).end();
-      }
-    },
+    (message, response) => void serve(message, response),
   )
   .listen(Number(flags.port), '127.0.0.1', () => control.listen(0, '127.0.0.1'));
 
 /** GET /problems, GET /log (and forgets it), POST /clock with seconds ahead, POST /expires with { id, at }. */
-const control = http.createServer(async (message, response) => {
+async function serveControl(message, response) {
   const body = await bodyOf(message);
   if (message.url === '/problems') response.end(JSON.stringify(problems));
   else if (message.url === '/log') {
@@ -264,7 +266,9 @@ const control = http.createServer(async (message, response) => {
     model.resources.get(id).secrets.at(-1).expiresAt = at;
     response.end();
   } else response.writeHead(404).end();
-});
+}
+
+const control = http.createServer((message, response) => void serveControl(message, response));
 control.on('listening', () => {
   const { apiKey } = model.roles.get(`${account}:user:admin`);
   process.stdout.write(`ready ${JSON.stringify({ control: control.address().port, apiKey })}\n`);
