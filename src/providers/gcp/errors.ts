@@ -130,6 +130,14 @@ export function faultOfThrown(thrown: unknown): Fault | SecretsError {
   return new Fault({ system: 'the answer can’t be read', permanent: true, cause: thrown });
 }
 
+/** Ends the message of a write whose outcome is not known. */
+export const DOUBT = '; the change may have been made';
+
+/** Whether an error leaves it open whether the change was made. */
+export function inDoubt(error: unknown): boolean {
+  return error instanceof SecretsError && error.kind === 'Unavailable' && error.message.endsWith(DOUBT);
+}
+
 /** What a call was for, for the words of its error. */
 export interface CallFacts {
   readonly method: string;
@@ -191,7 +199,7 @@ export function translate(fault: Fault | SecretsError, call: CallFacts): Secrets
     case CODE.UNIMPLEMENTED:
       return fail('Unsupported', `the endpoint does not serve ${call.method}`, 'check the endpoint setting');
     default: {
-      const unknown = call.writes ? '; the change may have been made' : '';
+      const unknown = call.writes ? DOUBT : '';
       return fail('Unavailable', `Google failed (code ${fault.code})${unknown}`, 'try again');
     }
   }
@@ -226,7 +234,7 @@ function unanswered(fault: Fault, { writes }: CallFacts): SecretsError {
       'name its authority in the store’s ca setting or NODE_EXTRA_CA_CERTS',
     );
   const unsent = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ENETUNREACH/.test(why);
-  const unknown = writes && !unsent ? '; the change may have been made' : '';
+  const unknown = writes && !unsent ? DOUBT : '';
   return fail(
     `cannot reach Google Secret Manager (${why})${unknown}`,
     'check the network and the endpoint: secrets doctor',

@@ -97,7 +97,6 @@ export class Http {
           method,
           agent,
           ...(this.#ca !== undefined && { ca: this.#ca }),
-          signal: AbortSignal.any(signals),
           headers: { ...headers, ...(body !== undefined && { 'content-length': String(body.length) }) },
         },
         (answer) => {
@@ -122,6 +121,15 @@ export class Http {
           });
         },
       );
+      // Listeners, and not AbortSignal.any: Node 20 collects a timeout that only such a signal refers to.
+      const stop = (): void => void sent.destroy(new Fault({ system: 'stopped' }));
+      for (const signal of signals) {
+        if (signal.aborted) stop();
+        else signal.addEventListener('abort', stop, { once: true });
+      }
+      sent.on('close', () => {
+        for (const signal of signals) signal.removeEventListener('abort', stop);
+      });
       sent.on('error', fail);
       sent.end(body);
     });

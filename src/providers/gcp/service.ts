@@ -9,7 +9,7 @@ import { setMaxListeners } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { SecretsError } from '../../core/errors.ts';
 import type { Identity, ProviderContext } from '../provider.ts';
-import { CODE, Fault, faultOfAnswer, faultOfThrown, translate } from './errors.ts';
+import { CODE, DOUBT, Fault, faultOfAnswer, faultOfThrown, translate } from './errors.ts';
 import { checkUrl, Http, withDeadline } from './http.ts';
 import type { GcpSettings } from './settings.ts';
 import { GOOGLE, signIn, type SignedIn } from './sign-in.ts';
@@ -168,6 +168,8 @@ export class GcpService {
 
   async #connect(): Promise<Opened> {
     const signedIn = await signIn(this.#settings, this.#context, this.#universe, this.#http.fetch);
+    const { principal, source } = signedIn.identity;
+    this.#context.debug(`${principal} from ${source}, project ${signedIn.project}, at ${this.endpoint}`);
     const { hostname, port, protocol } = this.#endpoint;
     const options = {
       apiEndpoint: hostname,
@@ -245,14 +247,10 @@ function routing(request: object): string {
 }
 
 function outOfTime(signal: AbortSignal, writes: boolean): SecretsError {
-  return new SecretsError(
-    'Unavailable',
-    `no answer in time${writes ? '; the change may have been made' : ''}`,
-    {
-      hint: 'try again, or allow more with --timeout',
-      cause: signal.reason as unknown,
-    },
-  );
+  return new SecretsError('Unavailable', `no answer in time${writes ? DOUBT : ''}`, {
+    hint: 'try again, or allow more with --timeout',
+    cause: signal.reason as unknown,
+  });
 }
 
 /** Waits, holding the process open, which nothing else may do meanwhile. @throws SecretsError when time is up */
@@ -268,6 +266,24 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
     else signal.addEventListener('abort', done, { once: true });
   });
   if (signal.aborted) throw outOfTime(signal, false);
+}
+
+/**
+ * A signal that also aborts after so many milliseconds; `end` lets go of its timer. Not AbortSignal.any of
+ * AbortSignal.timeout: Node 20 collects the latter as garbage, and then it never aborts.
+ */
+export function limited(signal: AbortSignal, ms: number): { readonly signal: AbortSignal; end(): void } {
+  const controller = new AbortController();
+  const stop = (): void => controller.abort(signal.reason);
+  const timer = setTimeout(() => controller.abort(new DOMException('time is up', 'TimeoutError')), ms);
+  signal.addEventListener('abort', stop, { once: true });
+  return {
+    signal: controller.signal,
+    end: () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', stop);
+    },
+  };
 }
 
 function deferred<T>(): { promise: Promise<T>; reject(reason: unknown): void } {

@@ -275,7 +275,7 @@ async function projectOf(settings: GcpSettings, context: ProviderContext, found:
 
 /** A credential of another universe must never be sent to this one's servers. */
 function checkUniverse({ json, source }: Found & { kind: 'file' }, universe: string): void {
-  const own = text(json['universe_domain']) ?? universe;
+  const own = text(json['universe_domain']) ?? GOOGLE;
   if (own !== universe)
     throw new SecretsError('Usage', `${source} is for ${own}, and the store is at ${universe}`, {
       hint: 'set the store’s universe-domain',

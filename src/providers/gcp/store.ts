@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { crc32c } from './crc32c.ts';
-import { CODE, codeUnder } from './errors.ts';
+import { CODE, codeUnder, DOUBT, inDoubt } from './errors.ts';
 import { lastPart } from './names.ts';
 import {
   type Change,
@@ -13,15 +13,15 @@ import {
   type RawVersion,
   timestamp,
 } from './resources.ts';
-import { type GcpService, pause } from './service.ts';
+import { type GcpService, limited, pause } from './service.ts';
 import type { GcpSettings } from './settings.ts';
 
 /** Versions and secrets a page. */
 const PAGE = 250;
 /** A claim whose version has not come after this long is its writer's no more. Measured by whoever waits. */
 const CLAIM_MS = 8000;
-/** A writer whose claim took longer than this must not use it: far enough from CLAIM_MS to be in time. */
-const CLAIM_USE_MS = 3000;
+/** A claim's writer has added its version this long after it began to claim, or gives up; well before CLAIM_MS. */
+const CLAIM_USE_MS = 6000;
 
 export interface Accessed {
   readonly number: string;
@@ -162,7 +162,7 @@ export class GcpStore {
       if (!secret.name) throw strange();
       return secret;
     } catch (thrown) {
-      if (toSecretsError(thrown).kind !== 'Unavailable' || signal.aborted) throw thrown;
+      if (!inDoubt(thrown) || signal.aborted) throw thrown;
       const found = await this.find(id, signal).catch(() => undefined);
       const { labels = {}, annotations = {} } = wanted;
       if (found?.name && !changes(found, { labels, annotations })) return found;
@@ -182,12 +182,17 @@ export class GcpStore {
     return version;
   }
 
-  /** As `add`, for who holds the claim on this number: a lost answer is read back. */
-  async #addClaimed(id: string, number: number, value: Uint8Array, signal: AbortSignal): Promise<RawVersion> {
+  /** As `add`, for who holds the claim on this number, in the time of the claim: a lost answer is read back. */
+  async #addClaimed(
+    id: string,
+    number: number,
+    value: Uint8Array,
+    { signal, use }: { readonly signal: AbortSignal; readonly use: AbortSignal },
+  ): Promise<RawVersion> {
     try {
-      return await this.add(id, value, signal);
+      return await this.add(id, value, use);
     } catch (thrown) {
-      if (toSecretsError(thrown).kind !== 'Unavailable' || signal.aborted) throw thrown;
+      if (!inDoubt(thrown) || signal.aborted) throw thrown;
       try {
         const found = await this.access(id, String(number), signal);
         if (Buffer.from(found.value).equals(value)) return await this.version(id, String(number), signal);
@@ -280,20 +285,24 @@ export class GcpStore {
           continue;
         }
       }
-      const started = performance.now();
-      const secret = await this.#claim(id, before, `${newest}:${nonce}`, change, signal);
-      if (secret === undefined || performance.now() - started > CLAIM_USE_MS) continue;
-      const version = await this.#addClaimed(id, expected + 1, value, signal);
-      const number = Number(lastPart(version.name));
-      if (number !== expected + 1)
-        throw new SecretsError(
-          'Conflict',
-          `written as version ${number}, but somebody else wrote version ${number - 1} meanwhile`,
-          {
-            hint: 'secrets history shows both; read it again and repeat the change if it is still right',
-          },
-        );
-      return { version, secret };
+      const use = limited(signal, CLAIM_USE_MS);
+      try {
+        const secret = await this.#claim(id, before, `${newest}:${nonce}`, change, signal);
+        if (secret === undefined || use.signal.aborted) continue;
+        const version = await this.#addClaimed(id, expected + 1, value, { signal, use: use.signal });
+        const number = Number(lastPart(version.name));
+        if (number !== expected + 1)
+          throw new SecretsError(
+            'Conflict',
+            `written as version ${number}, but somebody else wrote version ${number - 1} meanwhile`,
+            {
+              hint: 'secrets history shows both; read it again and repeat the change if it is still right',
+            },
+          );
+        return { version, secret };
+      } finally {
+        use.end();
+      }
     }
   }
 
@@ -332,13 +341,9 @@ async function conflicting<T>(work: Promise<T>): Promise<T> {
 }
 
 function strange(): SecretsError {
-  return new SecretsError(
-    'Unavailable',
-    'the answer is not one of Secret Manager; the change may have been made',
-    {
-      hint: 'check the endpoint: secrets doctor',
-    },
-  );
+  return new SecretsError('Unavailable', 'the answer is not one of Secret Manager' + DOUBT, {
+    hint: 'check the endpoint: secrets doctor',
+  });
 }
 
 function changed(message: string): SecretsError {

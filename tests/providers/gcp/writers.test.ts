@@ -1,6 +1,7 @@
 /** Conditional writes and pending values: among our own writers, beside foreign ones, and broken off anywhere. */
 import type { Provider, VersionInfo } from '../../../src/providers/provider.ts';
 import { ADMIN, type Account } from '../../backends/gcp.ts';
+import { startFaultProxy } from '../../contract/fault-proxy.ts';
 import { all, type Bench, bytes, failure, now, readText, startBench, startMiddleman } from './setup.ts';
 
 let bench: Bench;
@@ -69,6 +70,25 @@ describe('a conditional write', () => {
     expect(await failure(readText(store, 'empty'))).toMatch(/^NotFound/);
     expect((await put('empty', 'first', { ifAbsent: true })).id).toBe('1');
     expect(await failure(put('empty', 'second', { ifAbsent: true }))).toMatch(/^Conflict: exists already/);
+  });
+
+  test('gives its claim up before another may take it over: nothing is written late', async () => {
+    await put('slow', 'one');
+    const proxy = await startFaultProxy({ url: bench.gcp.url, ca: bench.gcp.tls.cert, tls: bench.gcp.tls });
+    // The secret, its newest version, and the claim pass; the new version is told to wait longer than the claim lasts.
+    proxy.fault({ answer: { status: 429, headers: { 'retry-after': '9' } } }, { skip: 3 });
+    const slow = bench.store(admin, { endpoint: proxy.url });
+    const started = performance.now();
+    const outcome = await failure(slow.put('slow', { value: bytes('late'), ifVersion: '1' }, now()));
+    // It waited and had not sent it again, so there is no doubt.
+    expect(outcome).toMatch(/^Unavailable: no answer in time; try again/);
+    expect(performance.now() - started).toBeLessThan(7500);
+    proxy.heal();
+    expect((await put('slow', 'two', { ifVersion: '1' })).id).toBe('2');
+    await slow.close();
+    expect(proxy.requests).toEqual([]);
+    await proxy.stop();
+    expect(await latest('slow')).toBe('two');
   });
 
   test('says so when a foreign writer came between the claim and the version', async () => {
