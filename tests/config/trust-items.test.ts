@@ -41,6 +41,13 @@ const HARMLESS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'auth.login': SAME_SERVER,
     'auth.region': 'stands in what is signed for the server that the user chose',
   },
+  gcp: {
+    location: 'its form admits Google’s own regions alone',
+    prefix: SAME_SERVER,
+    transport: 'two ways to the same server',
+    'replication.locations': 'Google’s own regions, in the project that the user chose',
+    'version-destroy-days': 'only delays what the user destroys',
+  },
   vault: {
     mount: SAME_SERVER,
     'kv-version': SAME_SERVER,

@@ -1,16 +1,6 @@
-import type { ProviderDescriptor, TrustItem } from '../provider.ts';
+import type { ProviderDescriptor } from '../provider.ts';
+import { trustItemsFor } from '../trust.ts';
 import { parseNative } from './names.ts';
-
-const TRUSTED: readonly (readonly [setting: string, effect: string])[] = [
-  ['endpoint', 'your access token and your secrets are sent to this server'],
-  ['universe-domain', 'your access token and your secrets are sent to servers of this domain'],
-  ['ca', 'servers with a certificate of this authority are believed'],
-  [
-    'credentials',
-    'this file says how to sign in: it can name a program to run and a server to send your token to',
-  ],
-  ['impersonate', 'your credential is used to become this service account'],
-];
 
 /** Google Secret Manager. */
 export const gcp: ProviderDescriptor = {
@@ -25,13 +15,28 @@ export const gcp: ProviderDescriptor = {
     'CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE',
   ],
   native: parseNative,
-  trustItems: (settings) => {
-    const items: TrustItem[] = [];
-    for (const [setting, effect] of TRUSTED) {
-      const value = settings[setting];
-      if (typeof value === 'string') items.push({ setting, value, effect });
-    }
-    return items;
+  trustItems: trustItemsFor({
+    project: 'what you write goes to this project, whose owners can read it',
+    'quota-project': 'your calls are counted for this project, whose owners see them',
+    endpoint: 'your access token and your secrets are sent to this server',
+    'universe-domain': 'your access token and your secrets are sent to servers of this domain',
+    ca: 'servers with a certificate of this authority are believed',
+    credentials:
+      'this file says how to sign in: it can name a program to run and a server to send a token to',
+    impersonate: 'your credential is used to become this service account',
+    'replication.kms-key': 'what you write is encrypted with this key, whose owner can make it unreadable',
+  }),
+  detect({ env, home, exists }) {
+    const variable = ['GOOGLE_APPLICATION_CREDENTIALS', 'GOOGLE_CLOUD_PROJECT', 'CLOUDSDK_CORE_PROJECT'].find(
+      (name) => env[name],
+    );
+    const file = `${env['CLOUDSDK_CONFIG'] || `${home}/.config/gcloud`}/application_default_credentials.json`;
+    if (variable === undefined && !exists(file)) return undefined;
+    const project = env['GOOGLE_CLOUD_PROJECT'] || env['CLOUDSDK_CORE_PROJECT'];
+    return {
+      evidence: variable === undefined ? 'gcloud’s application default credentials' : `$${variable}`,
+      settings: project ? { project } : {},
+    };
   },
   schema: async () => (await import('./settings.ts')).settingsSchema,
   load: () => import('./index.ts'),

@@ -189,7 +189,7 @@ describe('a credentials file that a found secrets.yaml names', () => {
   test('is not acted on before the file is trusted: nothing runs', async () => {
     const outcome = await sh('secrets get theirs://x', allowed);
     expect(outcome.code).toBe(8);
-    expect(outcome.stderr).toMatch(/line 2: credentials: .*it can name a program to run/);
+    expect(outcome.stderr).toMatch(/line 2: stores\.theirs\.credentials: .*it can name a program to run/);
     expect(existsSync(mark())).toBe(false);
   });
 
@@ -210,6 +210,6 @@ describe('a credentials file that a found secrets.yaml names', () => {
     await writeFile(file, `stores:\n  theirs: { provider: gcp, project: p, ${setting}: "${value}" }\n`);
     const outcome = await sh('secrets get theirs://x', { SECRETS_CONFIG: file });
     expect(outcome.code).toBe(8);
-    expect(outcome.stderr).toContain(`line 2: ${setting}: `);
+    expect(outcome.stderr).toContain(`line 2: stores.theirs.${setting}: `);
   });
 });
