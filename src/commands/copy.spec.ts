@@ -14,11 +14,11 @@ export const copy: CommandSpec = {
   group: 'Transfer',
   summary: 'copy secrets from one store to another',
   description:
-    'One secret, or all under a prefix that ends in / (STORE:// is everything). What the target has already is left ' +
+    'One secret, or all under a prefix that ends in / or * (STORE:// is everything). What the target has already is left ' +
     'alone; what differs gets a new version. Everything is read and checked against the limits of the target before ' +
     'the first write, and a copy that was interrupted goes on where it stopped. No value is ever shown.',
   args: [
-    { name: '<source>', description: 'STORE://NAME, or STORE://PREFIX/' },
+    { name: '<source>', description: 'STORE://NAME, STORE://PREFIX/ or STORE://PREFIX*' },
     { name: '<target>', description: 'the same on the other side' },
   ],
   options: [
@@ -37,7 +37,7 @@ export const copy: CommandSpec = {
       does: 'all of them, with their versions',
     },
     {
-      command: 'secrets copy vault://payments/ gcp://payments- --replace /=- --dry-run',
+      command: "secrets copy vault://payments/ 'gcp://payments-*' --replace /=- --dry-run",
       does: 'what it would do',
     },
   ],

@@ -54,12 +54,12 @@ export async function openBoth(
   to: string,
 ): Promise<{ readonly source: Place; readonly target: Place }> {
   const [source, target] = await Promise.all([openPlace(session, from), openPlace(session, to)]);
-  if (source.many !== target.many && !(source.many && target.name !== '')) {
+  if (source.many !== target.many) {
     throw new SecretsError(
       'Usage',
       `${source.text} is ${kind(source)} and ${target.text} is ${kind(target)}`,
       {
-        hint: 'end both in / for many, or neither for one',
+        hint: 'end both in / or * for many, or neither for one',
       },
     );
   }

@@ -9,7 +9,7 @@ export const diff: CommandSpec = {
     'Says which secrets are on one side only and which differ, and the names of the keys that differ. Values are ' +
     'compared in memory and never shown. Values that are the same JSON written in another way are the same.',
   args: [
-    { name: '<a>', description: 'STORE://NAME, or STORE://PREFIX/' },
+    { name: '<a>', description: 'STORE://NAME, STORE://PREFIX/ or STORE://PREFIX*' },
     { name: '<b>', description: 'the same on the other side' },
   ],
   options: [

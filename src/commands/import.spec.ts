@@ -11,7 +11,7 @@ export const importSecrets: CommandSpec = {
     'against the limits of the store before the first write. The file stays where it is: delete it yourself.',
   args: [
     { name: '<file>', description: 'a file, or - for stdin' },
-    { name: '<target>', description: 'STORE://NAME for one secret, STORE://PREFIX/ for many' },
+    { name: '<target>', description: 'STORE://NAME for one secret, STORE://PREFIX/ or PREFIX* for many' },
   ],
   options: [
     {

@@ -9,7 +9,7 @@ export const sync: CommandSpec = {
     'Copies what the target lacks or has otherwise; with --delete also deletes what only the target has. On a ' +
     'terminal the plan is shown and confirmed first; without one, --delete needs --yes.',
   args: [
-    { name: '<source>', description: 'STORE://PREFIX/, or STORE:// for everything' },
+    { name: '<source>', description: 'STORE://PREFIX/ or STORE://PREFIX*, or STORE:// for everything' },
     { name: '<target>', description: 'the same on the other side' },
   ],
   options: [

@@ -16,13 +16,15 @@ export interface Place {
 }
 
 /**
- * Opens the store of a text: `STORE://NAME` for one secret, `STORE://`, `STORE://PREFIX/` or `PREFIX/` for many.
+ * Opens the store of a text: `STORE://NAME` for one secret; `STORE://`, `STORE://PREFIX/` or, for stores whose names
+ * have no `/`, `STORE://PREFIX*` for many.
  * @throws SecretsError Usage for a reference with a key, version or stage
  */
 export async function openPlace(session: Session, text: string): Promise<Place> {
   const scheme = text.indexOf('://');
-  const rest = scheme === -1 ? text : text.slice(scheme + 3);
-  if (rest !== '' && !rest.endsWith('/')) {
+  const rest = (scheme === -1 ? text : text.slice(scheme + 3)).replace(/\*$/, '');
+  const many = rest === '' || rest.endsWith('/') || text.endsWith('*');
+  if (!many) {
     const target = await session.target(text);
     const { name, key, version, stage } = target.reference;
     if (key !== undefined || version !== undefined || stage !== undefined) {
@@ -34,7 +36,7 @@ export async function openPlace(session: Session, text: string): Promise<Place> 
     const provider = await session.open(target.store, target.native);
     return { text: target.text, store: target.store, provider, name, many: false };
   }
-  // The prefix without its slash has to be a name like any other.
+  // The prefix with more behind it has to be a name like any other.
   const probe = await session.target(`${scheme === -1 ? '' : text.slice(0, scheme + 3)}${rest}x`);
   const provider = await session.open(probe.store);
   const name = probe.reference.name.slice(0, -1);

@@ -58,6 +58,8 @@ export interface FaultProxy {
   readonly requests: readonly Seen[];
   /** Bytes sent of answers without end. */
   readonly endlessBytes: number;
+  /** The most requests that were under way at one time since the start or the last `heal`. */
+  readonly peak: number;
   /** From now on: lets `skip` requests pass, then treats `times` of them (all that come, by default) like this. */
   fault(fault: Fault, options?: { readonly skip?: number; readonly times?: number }): void;
   /** Behaves from now on, breaks off what hangs, forgets the requests. */
@@ -82,6 +84,8 @@ export async function startFaultProxy(upstream: Upstream): Promise<FaultProxy> {
   let requests: Seen[] = [];
   let rule: { fault: Fault; skip: number; times: number } | undefined;
   let endlessBytes = 0;
+  let running = 0;
+  let peak = 0;
   const hanging = new Set<Socket>();
   const sockets = new Set<Socket>();
 
@@ -136,6 +140,9 @@ export async function startFaultProxy(upstream: Upstream): Promise<FaultProxy> {
   };
   const listener = (request: http.IncomingMessage, response: http.ServerResponse): void => {
     // A client that went away, or a server that did: the client's connection is all that can be ended.
+    running += 1;
+    peak = Math.max(peak, running);
+    response.once('close', () => (running -= 1));
     serve(request, response).catch(() => request.socket.destroy());
   };
   const server = tls === undefined ? http.createServer(listener) : https.createServer(tls, listener);
@@ -156,6 +163,9 @@ export async function startFaultProxy(upstream: Upstream): Promise<FaultProxy> {
     get endlessBytes() {
       return endlessBytes;
     },
+    get peak() {
+      return peak;
+    },
     fault: (fault, { skip = 0, times = Infinity } = {}) => {
       rule = { fault, skip, times };
     },
@@ -163,6 +173,7 @@ export async function startFaultProxy(upstream: Upstream): Promise<FaultProxy> {
       rule = undefined;
       requests = [];
       endlessBytes = 0;
+      peak = 0;
       for (const socket of hanging) socket.destroy();
       hanging.clear();
     },

@@ -26,6 +26,9 @@ const WRONG_TYPES = JSON.stringify(
   ),
 );
 
+/** docs/exec.md, "Calls". */
+const MAX_CALLS_AT_A_TIME = 16;
+
 const LASTING: readonly (readonly [string, 'Throttled' | 'Unavailable', Fault])[] = [
   ['429 with Retry-After', 'Throttled', status(429, '', { 'retry-after': '1' })],
   ['429 with a page', 'Throttled', status(429, page, { 'content-type': 'text/html' })],
@@ -53,6 +56,19 @@ export function itStandsFaults(contract: Contract): void {
       provider.put(freshName(contract), { value }, options);
     const list = (provider: Provider, options: CallOptions): Promise<unknown> =>
       all(provider.list({ prefix: known }, options));
+
+    test('60 names are asked for with no more calls at a time than documented', async () => {
+      const provider = await bench.through();
+      bench.proxy().heal();
+      const requests = Array.from({ length: 60 }, (_, index) => ({ name: `${known}${index}` }));
+      const results = await provider.get([{ name: known }, ...requests], within(60_000));
+      expect(results.map((result) => (result.ok ? 'found' : result.error.kind))).toEqual([
+        'found',
+        ...requests.map(() => 'NotFound'),
+      ]);
+      expect(bench.proxy().peak).toBeGreaterThan(0);
+      expect(bench.proxy().peak).toBeLessThanOrEqual(MAX_CALLS_AT_A_TIME);
+    });
 
     test.each(LASTING)(
       '%s without end is %s for get, put and list',

@@ -24,6 +24,7 @@ export function itKeepsTheContract(contract: Contract): void {
     ['one byte', bytes('x')],
     ['unicode', bytes('héllo 🔑 \u0000 \u2028 end')],
     ['bytes that are not UTF-8', Uint8Array.from([0, 255, 254, 128, 10, 13])],
+    ['a view into a larger buffer', new Uint8Array(Uint8Array.from([9, 0, 255, 120, 9]).buffer, 1, 3)],
     ['text with a byte order mark', bytes('\ufeffmarked')],
     ['a JSON array', bytes('[1,2]')],
     ['broken JSON', bytes('{"a":')],

@@ -172,7 +172,8 @@ export class GcpStore {
 
   /** Adds a version, whatever is there. */
   async add(id: string, value: Uint8Array, signal: AbortSignal): Promise<RawVersion> {
-    const payload = { data: value, dataCrc32c: crc32c(value) };
+    // Not the array as it came: the client sends the whole of a buffer that a view is only a part of.
+    const payload = { data: Buffer.from(value), dataCrc32c: crc32c(value) };
     const version = await this.service.call<RawVersion>(
       'addSecretVersion',
       { parent: await this.name(id, signal), payload },
