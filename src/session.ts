@@ -65,7 +65,7 @@ export class Session {
     const end = (): void => deadline.abort(new DOMException('the time of --timeout is over', 'TimeoutError'));
     setTimeout(end, Math.min(ms, LONGEST_TIMER_MS)).unref();
     if (this.interrupt.signal.aborted) deadline.abort(this.interrupt.signal.reason);
-    return { signal: deadline.signal };
+    return { signal: deadline.signal, deadline: Date.now() + ms };
   }
 
   /**
@@ -147,7 +147,7 @@ export class Session {
       throw notTrusted(`the store ${name}`, (await this.config()).file, store.untrusted);
     }
     const { open } = await descriptor.load();
-    const provider = open({ ...store.settings, ...extra }, this.providerContext(name));
+    const provider = await open({ ...store.settings, ...extra }, this.providerContext(name), this.call());
     this.#opened.push(provider);
     return provider;
   }

@@ -54,6 +54,8 @@ export type Capability =
 export interface CallOptions {
   /** Aborted at the deadline of `--timeout`, or when the user interrupts. */
   readonly signal: AbortSignal;
+  /** When the signal aborts by itself, in milliseconds since 1970, where that is known: to be told to others. */
+  readonly deadline?: number | undefined;
 }
 
 /** A stage is a label that points at one version. */
@@ -370,8 +372,11 @@ export type ProviderSettingsSchema = import('valibot').GenericSchema;
 
 /** What a provider's folder exports from its entry module. */
 export interface ProviderModule {
-  /** Makes the provider. Checks settings, makes no call. @throws SecretsError Usage for settings that don't fit */
-  open(settings: StoreSettings, context: ProviderContext): Provider;
+  /**
+   * Makes the provider. Checks settings, makes no call; a provider that is a program of its own is started, within
+   * the time that `options` give. @throws SecretsError Usage for settings that don't fit
+   */
+  open(settings: StoreSettings, context: ProviderContext, options?: CallOptions): Provider | Promise<Provider>;
 }
 
 type OptionalMethod = 'history' | 'makeCurrent' | 'restore' | 'purge' | 'keepAlive' | 'rekey';

@@ -1,0 +1,309 @@
+/**
+ * Requests and answers over the lines of a plugin: ids, the order in which answers come, deadlines, cancelling, and
+ * what a plugin must not do. Whatever breaks the protocol ends the plugin: nothing it says after that can be believed.
+ */
+import * as v from 'valibot';
+import { SecretsError, type ErrorKind } from '../../core/errors.ts';
+import { parseJson } from '../../core/json.ts';
+import { formsOf } from '../../core/secret-forms.ts';
+import { singleLine } from '../../output/sanitize.ts';
+import { PluginProcess } from './process.ts';
+import {
+  answerSchema,
+  type errorSchema,
+  KINDS,
+  type Item,
+  ITEMS,
+  LIMITS,
+  type Method,
+  type Result,
+  RESULTS,
+  type Streaming,
+  WRITES,
+} from './protocol.ts';
+
+export interface RequestOptions {
+  readonly signal: AbortSignal;
+  /** Milliseconds since 1970; told to the plugin. */
+  readonly deadline?: number | undefined;
+  /** Takes each item as it comes. */
+  readonly onItem?: (item: unknown) => void;
+  /** A value in the request: no message of the plugin that holds it is shown. */
+  readonly value?: Uint8Array | undefined;
+}
+
+interface Pending extends RequestOptions {
+  readonly id: number;
+  readonly method: Method | string;
+  readonly line: string;
+  sent: boolean;
+  items: number;
+  itemBytes: number;
+  resolve(result: unknown): void;
+  reject(error: SecretsError): void;
+}
+
+export interface ConnectionOptions {
+  /** The plugin's name, for messages. */
+  readonly plugin: string;
+  readonly path: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly onErrorOutput?: (chunk: Buffer) => void;
+}
+
+const MAX_MESSAGE = 300;
+const DOUBT = '; the change may have been made';
+
+export class Connection {
+  /** Longest line of the plugin that is accepted; larger once it said how large its values are. */
+  maxLine: number = LIMITS.helloLine;
+  readonly #options: ConnectionOptions;
+  readonly #process: PluginProcess;
+  readonly #pending = new Map<number, Pending>();
+  readonly #queue: Pending[] = [];
+  readonly #cancelled = new Set<number>();
+  #lastId = 0;
+  #broken: string | undefined;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.#process = new PluginProcess(options.path, options.env, {
+      maxLine: () => this.maxLine,
+      onLine: (line) => this.#receive(line),
+      onEnd: (why) => this.#end(why),
+      ...(options.onErrorOutput !== undefined && { onErrorOutput: options.onErrorOutput }),
+    });
+  }
+
+  get errorBytes(): number {
+    return this.#process.errorBytes;
+  }
+
+  /** Why it can't be used any more: "ended (exit code 3)". */
+  get broken(): string | undefined {
+    return this.#broken;
+  }
+
+  /** Asks for something and checks the answer's form. @throws SecretsError */
+  async request<M extends Method>(
+    method: M,
+    params: Readonly<Record<string, unknown>>,
+    options: Omit<RequestOptions, 'onItem'> & {
+      readonly onItem?: (item: Item<M & Streaming>) => void;
+    },
+  ): Promise<Result<M>> {
+    const { onItem } = options;
+    const schema = (ITEMS as Partial<Record<string, v.GenericSchema>>)[method];
+    const checked =
+      onItem === undefined || schema === undefined
+        ? {}
+        : {
+            onItem: (item: unknown): void => {
+              const parsed = v.safeParse(schema, item);
+              if (!parsed.success) throw this.#misshapen(method, parsed.issues[0]);
+              onItem(parsed.output as Item<M & Streaming>);
+            },
+          };
+    const result = await this.raw(method, params, { ...options, ...checked } as RequestOptions);
+    const parsed = v.safeParse(RESULTS[method] as v.GenericSchema, result);
+    if (!parsed.success) throw this.#misshapen(method, parsed.issues[0]);
+    return parsed.output as Result<M>;
+  }
+
+  /** The same without a look at the answer's form, for any method. */
+  raw(
+    method: Method | string,
+    params: Readonly<Record<string, unknown>>,
+    options: RequestOptions,
+  ): Promise<unknown> {
+    const { signal, deadline } = options;
+    return new Promise((resolve, reject) => {
+      if (this.#broken !== undefined) {
+        reject(this.#unavailable(this.#broken));
+        return;
+      }
+      if (signal.aborted) {
+        reject(this.#outOfTime(signal, false));
+        return;
+      }
+      this.#lastId += 1;
+      const id = this.#lastId;
+      const line = JSON.stringify({ id, method, ...(deadline !== undefined && { deadline }), params });
+      const abort = (): void => this.#abort(pending);
+      const settle =
+        <T>(work: (outcome: T) => void) =>
+        (outcome: T): void => {
+          signal.removeEventListener('abort', abort);
+          work(outcome);
+        };
+      const pending: Pending = {
+        ...options,
+        id,
+        method,
+        line,
+        sent: false,
+        items: 0,
+        itemBytes: 0,
+        resolve: settle(resolve),
+        reject: settle(reject),
+      };
+      signal.addEventListener('abort', abort, { once: true });
+      this.#queue.push(pending);
+      this.#sendWaiting();
+    });
+  }
+
+  /** Tells the plugin that nobody waits for this request any more; for the tests of plugins. */
+  cancel(id: number): void {
+    this.#process.write(JSON.stringify({ method: 'cancel', params: { id } }));
+  }
+
+  get lastId(): number {
+    return this.#lastId;
+  }
+
+  /** Resolves once the plugin and all that it started is gone. */
+  async close(): Promise<void> {
+    this.#broken ??= 'is closed';
+    await this.#process.stop();
+  }
+
+  #sendWaiting(): void {
+    while (this.#queue.length > 0 && this.#pending.size < LIMITS.outstanding) {
+      const pending = this.#queue.shift() as Pending;
+      this.#pending.set(pending.id, pending);
+      pending.sent = true;
+      this.#process.write(pending.line);
+    }
+  }
+
+  #abort(pending: Pending): void {
+    if (pending.sent) {
+      this.#drop(pending);
+    } else {
+      const place = this.#queue.indexOf(pending);
+      if (place !== -1) this.#queue.splice(place, 1);
+    }
+    pending.reject(this.#outOfTime(pending.signal, pending.sent && this.#writes(pending)));
+  }
+
+  /** Waits for a request no more: its answer, should one come, is passed over. */
+  #drop({ id }: Pending): void {
+    if (!this.#pending.delete(id)) return;
+    this.#cancelled.add(id);
+    this.cancel(id);
+    if (this.#cancelled.size > LIMITS.cancelled) {
+      this.#process.abandon('leaves its requests without an answer');
+      return;
+    }
+    this.#sendWaiting();
+  }
+
+  #receive(line: Buffer): void {
+    let answer: v.InferOutput<typeof answerSchema>;
+    try {
+      answer = v.parse(answerSchema, parseJson(line));
+    } catch {
+      this.#process.abandon('wrote a line that is not of the protocol');
+      return;
+    }
+    const { id, result, error, item } = answer;
+    if ([result, error, item].filter((part) => part !== undefined).length !== 1) {
+      this.#process.abandon('wrote a line that is not of the protocol');
+      return;
+    }
+    if (this.#cancelled.has(id)) {
+      if (item === undefined) this.#cancelled.delete(id);
+      return;
+    }
+    const pending = this.#pending.get(id);
+    if (pending === undefined) {
+      this.#process.abandon(
+        id <= this.#lastId ? 'answered a request twice' : 'answered a request that was not made',
+      );
+      return;
+    }
+    if (item !== undefined) this.#take(pending, item, line.length);
+    else {
+      this.#pending.delete(id);
+      if (error === undefined) pending.resolve(result);
+      else pending.reject(this.toError(error, pending));
+      this.#sendWaiting();
+    }
+  }
+
+  #take(pending: Pending, item: unknown, bytes: number): void {
+    if (pending.onItem === undefined) {
+      this.#process.abandon(`sent items for ${pending.method}, which has none`);
+      return;
+    }
+    pending.items += 1;
+    pending.itemBytes += bytes;
+    try {
+      if (pending.items > LIMITS.pageItems || (pending.method !== 'get' && pending.itemBytes > LIMITS.pageBytes))
+        throw this.#unavailable(`sent more items for one ${pending.method} than a page may have`);
+      pending.onItem(item);
+    } catch (thrown) {
+      this.#drop(pending);
+      pending.reject(thrown as SecretsError);
+    }
+  }
+
+  #end(why: string): void {
+    this.#broken ??= why;
+    const waiting = [...this.#pending.values(), ...this.#queue];
+    this.#pending.clear();
+    this.#queue.length = 0;
+    for (const pending of waiting)
+      pending.reject(this.#unavailable(why, pending.sent && this.#writes(pending)));
+  }
+
+  #writes({ method }: Pending): boolean {
+    return WRITES.has(method as Method);
+  }
+
+  /** An error that the plugin answered with. */
+  toError(error: v.InferOutput<typeof errorSchema>, request: Pick<Pending, 'method' | 'value'>): SecretsError {
+    const kind = KINDS.find((known) => known === error.kind) ?? ('Failed' satisfies ErrorKind);
+    const doubt = error.inDoubt === true && WRITES.has(request.method as Method) ? DOUBT : '';
+    const shown = (text: string): string => {
+      if (holds(text, request.value)) return 'failed (its message holds the value and is not shown)';
+      const line = singleLine(text);
+      return line.length > MAX_MESSAGE ? `${line.slice(0, MAX_MESSAGE)}…` : line;
+    };
+    const hint = error.hint ?? undefined;
+    return new SecretsError(
+      doubt === '' ? kind : 'Unavailable',
+      `${shown(error.message) || 'failed'}${doubt}`,
+      { hint: hint === undefined || hint === '' ? undefined : shown(hint) },
+    );
+  }
+
+  #outOfTime(signal: AbortSignal, doubt: boolean): SecretsError {
+    const interrupted = (signal.reason as Error | undefined)?.name === 'AbortError';
+    return this.#unavailable(interrupted ? 'was interrupted' : 'did not answer in time', doubt);
+  }
+
+  #misshapen(method: Method, issue: v.BaseIssue<unknown>): SecretsError {
+    const path = (issue.path ?? []).map(({ key }) => String(key)).join('.');
+    const where = path === '' ? '' : ` (${singleLine(path).slice(0, 80)})`;
+    return this.#unavailable(
+      `answered ${method} in another form than the protocol’s${where}`,
+      WRITES.has(method),
+    );
+  }
+
+  #unavailable(why: string, doubt = false): SecretsError {
+    const { plugin } = this.#options;
+    return new SecretsError('Unavailable', `the plugin ${plugin} ${why}${doubt ? DOUBT : ''}`, {
+      hint: `secrets doctor --plugin ${plugin} tries the plugin out`,
+    });
+  }
+}
+
+/** Whether a text shows a value in any of the forms that programs write values in. */
+export function holds(text: string, value: Uint8Array | undefined): boolean {
+  if (value === undefined || value.length === 0) return false;
+  const bytes = Buffer.from(text);
+  return formsOf(value).some((form) => bytes.includes(form));
+}

@@ -1,0 +1,139 @@
+/** One running plugin: its start, the lines it writes, and its end. Knows nothing of what the lines mean. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { killGroup } from './group.ts';
+import { hasEnded, watchOver } from './guard.ts';
+import { LineSplitter } from './lines.ts';
+
+/** How long a plugin may take to end after its input did, and after SIGTERM. */
+const EOF_MS = 1000;
+const TERM_MS = 500;
+/** After the end of the process, how long its last output is waited for: a child of its own may hold the pipe. */
+const LAST_OUTPUT_MS = 200;
+
+export interface ProcessHooks {
+  /** Longest line, in bytes, that is accepted at this moment. */
+  maxLine(): number;
+  onLine(line: Buffer): void;
+  /** Once, when no more lines will come. `why` is a clause: "ended (exit code 3)". */
+  onEnd(why: string): void;
+  /** What it writes to stderr: only counted, unless this is given. */
+  onErrorOutput?(chunk: Buffer): void;
+}
+
+export class PluginProcess {
+  readonly #child: ChildProcess;
+  readonly #hooks: ProcessHooks;
+  readonly #exited: Promise<void>;
+  #over = false;
+  #errorBytes = 0;
+
+  constructor(path: string, env: Readonly<Record<string, string>>, hooks: ProcessHooks) {
+    this.#hooks = hooks;
+    // A session and group of its own: Ctrl-C at the terminal is ours to handle, and its end is the end of all of it.
+    const child = spawn(path, [], { env, cwd: '/', stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+    this.#child = child;
+    const { pid } = child;
+    if (pid !== undefined) watchOver(pid);
+    this.#exited = new Promise((resolve) => {
+      child.once('error', (error) => {
+        this.#finish(`could not be started (${(error as NodeJS.ErrnoException).code ?? error.name})`);
+        resolve();
+      });
+      child.once('exit', (code, signal) => {
+        const why = signal === null ? `ended (exit code ${code})` : `was ended by ${signal}`;
+        if (pid !== undefined) {
+          killGroup(pid, 'SIGKILL');
+          hasEnded(pid);
+        }
+        const finish = (): void => {
+          clearTimeout(timer);
+          this.#finish(why);
+          resolve();
+        };
+        const timer = setTimeout(finish, LAST_OUTPUT_MS);
+        child.once('close', finish);
+      });
+    });
+    const splitter = new LineSplitter(
+      (line) => {
+        if (!this.#over) hooks.onLine(line);
+      },
+      () => hooks.maxLine(),
+    );
+    child.stdout?.on('data', (chunk: Buffer) => {
+      if (this.#over || splitter.push(chunk)) return;
+      this.abandon(`wrote a line of more than ${hooks.maxLine()} bytes`);
+    });
+    // The news of its end comes with a reason a moment later, unless it goes on without its output.
+    child.stdout?.once('end', () => this.#afterAWhile('closed its output'));
+    child.stdin?.on('error', () => this.#afterAWhile('closed its input'));
+    child.stdout?.on('error', () => this.#afterAWhile('closed its output'));
+    child.stderr?.on('error', () => undefined);
+    child.stderr?.on('data', (chunk: Buffer) => {
+      this.#errorBytes += chunk.length;
+      hooks.onErrorOutput?.(chunk);
+    });
+  }
+
+  /** Bytes it wrote to stderr so far. They are shown nowhere: nobody knows what is in them. */
+  get errorBytes(): number {
+    return this.#errorBytes;
+  }
+
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** Sends one line. */
+  write(line: string): void {
+    if (!this.#over) this.#child.stdin?.write(`${line}\n`);
+  }
+
+  /** Ends it now, since it can't be used any more. */
+  abandon(why: string): void {
+    this.#finish(why);
+    this.#child.stdout?.destroy();
+    this.#child.stdin?.destroy();
+    if (this.#running()) killGroup(this.#child.pid as number, 'SIGKILL');
+  }
+
+  /** Ends it: by the end of its input, then SIGTERM, then SIGKILL. */
+  async stop(): Promise<void> {
+    this.#child.stdin?.end();
+    const pid = this.#child.pid;
+    if (pid !== undefined) {
+      if (await this.#endsWithin(EOF_MS)) return;
+      killGroup(pid, 'SIGTERM');
+      if (await this.#endsWithin(TERM_MS)) return;
+      killGroup(pid, 'SIGKILL');
+    }
+    await this.#exited;
+  }
+
+  #running(): boolean {
+    return this.#child.pid !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  #afterAWhile(why: string): void {
+    const timer = setTimeout(() => {
+      if (!this.#over) this.abandon(why);
+    }, LAST_OUTPUT_MS);
+    void this.#exited.then(() => clearTimeout(timer));
+  }
+
+  #finish(why: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#hooks.onEnd(why);
+  }
+
+  #endsWithin(ms: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(false), ms);
+      void this.#exited.then(() => {
+        clearTimeout(timer);
+        resolve(true);
+      });
+    });
+  }
+}
