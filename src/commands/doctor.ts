@@ -1,4 +1,4 @@
-import { toSecretsError } from '../core/errors.ts';
+import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { compact } from '../output/shapes.ts';
 import { singleLine } from '../output/sanitize.ts';
 import { styleFor } from '../output/style.ts';
@@ -7,12 +7,26 @@ import type { Session } from '../session.ts';
 import type { CommonOptions } from './options.ts';
 import type { Invocation } from './spec.ts';
 
+interface DoctorOptions extends CommonOptions {
+  readonly plugin?: string;
+  readonly pluginSetting?: readonly string[];
+  readonly pluginEnv?: readonly string[];
+}
+
 interface Section {
   readonly title: string;
   readonly findings: readonly Finding[];
 }
 
-export async function run(session: Session, { args, options }: Invocation<CommonOptions>): Promise<number> {
+export async function run(session: Session, { args, options }: Invocation<DoctorOptions>): Promise<number> {
+  const { plugin, pluginSetting, pluginEnv } = options;
+  if (plugin !== undefined) {
+    if (args.length > 0) throw new SecretsError('Usage', '--plugin takes no stores beside it');
+    const { tryPluginOf } = await import('./doctor-plugin.ts');
+    return show(session, options, [await tryPluginOf(session, plugin, pluginSetting ?? [], pluginEnv ?? [])]);
+  }
+  if (pluginSetting !== undefined || pluginEnv !== undefined)
+    throw new SecretsError('Usage', '--plugin-setting and --plugin-env go with --plugin');
   const sections: Section[] = [{ title: 'this machine', findings: await machine(session) }];
   let names: readonly string[] = args;
   try {
@@ -34,6 +48,10 @@ export async function run(session: Session, { args, options }: Invocation<Common
   // A store that does not exist is a mistake of the command line, not a finding.
   for (const name of args) await session.storeConfig(name);
   sections.push(...(await Promise.all(names.map((name) => store(session, name)))));
+  return show(session, options, sections);
+}
+
+async function show(session: Session, options: CommonOptions, sections: readonly Section[]): Promise<number> {
   if (options.json === true) {
     await session.printJson(
       sections.map(({ title, findings }) => ({
@@ -133,9 +151,10 @@ async function print(session: Session, sections: readonly Section[]): Promise<vo
   const mark = { ok: style.green('ok  '), warn: style.yellow('warn'), fail: style.red('fail') };
   for (const { title, findings } of sections) {
     await session.print(`${style.bold(singleLine(title))}\n`);
+    const width = Math.max(16, ...findings.map(({ check }) => check.length));
     for (const { check, status, detail, hint } of findings) {
       const next = hint === undefined ? '' : `\n         → ${singleLine(hint)}`;
-      await session.print(`  ${mark[status]} ${check.padEnd(16)} ${singleLine(detail)}${next}\n`);
+      await session.print(`  ${mark[status]} ${check.padEnd(width)} ${singleLine(detail)}${next}\n`);
     }
   }
 }

@@ -376,7 +376,11 @@ export interface ProviderModule {
    * Makes the provider. Checks settings, makes no call; a provider that is a program of its own is started, within
    * the time that `options` give. @throws SecretsError Usage for settings that don't fit
    */
-  open(settings: StoreSettings, context: ProviderContext, options?: CallOptions): Provider | Promise<Provider>;
+  open(
+    settings: StoreSettings,
+    context: ProviderContext,
+    options?: CallOptions,
+  ): Provider | Promise<Provider>;
 }
 
 type OptionalMethod = 'history' | 'makeCurrent' | 'restore' | 'purge' | 'keepAlive' | 'rekey';

@@ -52,6 +52,8 @@ export interface ConnectionOptions {
 }
 
 const MAX_MESSAGE = 300;
+/** What stands in place of a message that holds a value. */
+export const HIDDEN = 'failed (its message holds the value and is not shown)';
 const DOUBT = '; the change may have been made';
 
 export class Connection {
@@ -153,19 +155,15 @@ export class Connection {
     });
   }
 
-  /** Tells the plugin that nobody waits for this request any more; for the tests of plugins. */
-  cancel(id: number): void {
-    this.#process.write(JSON.stringify({ method: 'cancel', params: { id } }));
+  /** Requests that were given up and that the plugin has not answered since. */
+  get unanswered(): number {
+    return this.#cancelled.size;
   }
 
-  get lastId(): number {
-    return this.#lastId;
-  }
-
-  /** Resolves once the plugin and all that it started is gone. */
-  async close(): Promise<void> {
+  /** Resolves once the plugin and all that it started is gone, with what that took. */
+  async close(): Promise<'input' | NodeJS.Signals> {
     this.#broken ??= 'is closed';
-    await this.#process.stop();
+    return this.#process.stop();
   }
 
   #sendWaiting(): void {
@@ -191,7 +189,7 @@ export class Connection {
   #drop({ id }: Pending): void {
     if (!this.#pending.delete(id)) return;
     this.#cancelled.add(id);
-    this.cancel(id);
+    this.#process.write(JSON.stringify({ method: 'cancel', params: { id } }));
     if (this.#cancelled.size > LIMITS.cancelled) {
       this.#process.abandon('leaves its requests without an answer');
       return;
@@ -240,7 +238,10 @@ export class Connection {
     pending.items += 1;
     pending.itemBytes += bytes;
     try {
-      if (pending.items > LIMITS.pageItems || (pending.method !== 'get' && pending.itemBytes > LIMITS.pageBytes))
+      if (
+        pending.items > LIMITS.pageItems ||
+        (pending.method !== 'get' && pending.itemBytes > LIMITS.pageBytes)
+      )
         throw this.#unavailable(`sent more items for one ${pending.method} than a page may have`);
       pending.onItem(item);
     } catch (thrown) {
@@ -263,11 +264,14 @@ export class Connection {
   }
 
   /** An error that the plugin answered with. */
-  toError(error: v.InferOutput<typeof errorSchema>, request: Pick<Pending, 'method' | 'value'>): SecretsError {
+  toError(
+    error: v.InferOutput<typeof errorSchema>,
+    request: Pick<Pending, 'method' | 'value'>,
+  ): SecretsError {
     const kind = KINDS.find((known) => known === error.kind) ?? ('Failed' satisfies ErrorKind);
     const doubt = error.inDoubt === true && WRITES.has(request.method as Method) ? DOUBT : '';
     const shown = (text: string): string => {
-      if (holds(text, request.value)) return 'failed (its message holds the value and is not shown)';
+      if (holds(text, request.value)) return HIDDEN;
       const line = singleLine(text);
       return line.length > MAX_MESSAGE ? `${line.slice(0, MAX_MESSAGE)}…` : line;
     };

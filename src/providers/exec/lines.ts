@@ -16,7 +16,8 @@ export class LineSplitter {
     let rest = chunk;
     for (let end = rest.indexOf(0x0a); end !== -1; end = rest.indexOf(0x0a)) {
       if (this.#length + end > this.#limit()) return false;
-      const line = this.#length === 0 ? rest.subarray(0, end) : Buffer.concat([...this.#pieces, rest.subarray(0, end)]);
+      const line =
+        this.#length === 0 ? rest.subarray(0, end) : Buffer.concat([...this.#pieces, rest.subarray(0, end)]);
       this.#pieces = [];
       this.#length = 0;
       rest = rest.subarray(end + 1);

@@ -97,17 +97,16 @@ export class PluginProcess {
     if (this.#running()) killGroup(this.#child.pid as number, 'SIGKILL');
   }
 
-  /** Ends it: by the end of its input, then SIGTERM, then SIGKILL. */
-  async stop(): Promise<void> {
+  /** Ends it: by the end of its input, then SIGTERM, then SIGKILL. @returns what it took */
+  async stop(): Promise<'input' | NodeJS.Signals> {
     this.#child.stdin?.end();
     const pid = this.#child.pid;
-    if (pid !== undefined) {
-      if (await this.#endsWithin(EOF_MS)) return;
-      killGroup(pid, 'SIGTERM');
-      if (await this.#endsWithin(TERM_MS)) return;
-      killGroup(pid, 'SIGKILL');
-    }
+    if (pid === undefined || (await this.#endsWithin(EOF_MS))) return 'input';
+    killGroup(pid, 'SIGTERM');
+    if (await this.#endsWithin(TERM_MS)) return 'SIGTERM';
+    killGroup(pid, 'SIGKILL');
     await this.#exited;
+    return 'SIGKILL';
   }
 
   #running(): boolean {

@@ -35,14 +35,7 @@ export const LIMITS = {
 /** Longest line that a plugin with this largest value may write. */
 export const maxLine = (maxValueBytes: number): number => 2 * maxValueBytes + LIMITS.lineSlack;
 
-export const CAPABILITIES = [
-  'versions',
-  'stages',
-  'soft-delete',
-  'labels',
-  'batch-get',
-  'cas',
-] as const;
+export const CAPABILITIES = ['versions', 'stages', 'soft-delete', 'labels', 'batch-get', 'cas'] as const;
 
 /** The kinds of errors that a plugin may answer with; any other becomes `Failed`. */
 export const KINDS: readonly ErrorKind[] = [
@@ -89,10 +82,7 @@ export const errorSchema = v.object({
   kind: v.string(),
   message: v.string(),
   hint: optional(v.string()),
-  inDoubt: v.pipe(
-    optional(v.boolean()),
-    v.description('of a write: it is not known whether it took place'),
-  ),
+  inDoubt: v.pipe(optional(v.boolean()), v.description('of a write: it is not known whether it took place')),
 });
 
 /** One line of a plugin. */

@@ -112,7 +112,10 @@ export class ExecProvider implements Provider {
             seen.add(index);
             const { name } = asked[index] as SecretRequest;
             if (error !== undefined)
-              fill(places, { ok: false, error: this.connection.toError(error, { method: 'get', value: undefined }) });
+              fill(places, {
+                ok: false,
+                error: this.connection.toError(error, { method: 'get', value: undefined }),
+              });
             else if (secret !== undefined) fill(places, this.#secret(name, secret));
           },
         },
@@ -316,7 +319,10 @@ export class ExecProvider implements Provider {
 
   #checkTime({ signal }: CallOptions): void {
     if (signal.aborted)
-      throw new SecretsError('Unavailable', `the deadline passed before the plugin ${this.#plugin} was asked`);
+      throw new SecretsError(
+        'Unavailable',
+        `the deadline passed before the plugin ${this.#plugin} was asked`,
+      );
   }
 
   #wrong(method: Method): SecretsError {

@@ -1,0 +1,62 @@
+/** `secrets doctor --plugin`: finds the program and has it tried out. */
+import { resolve } from 'node:path';
+import { parseDuration } from '../core/duration.ts';
+import { SecretsError } from '../core/errors.ts';
+import { findProgram } from '../exec/find.ts';
+import type { Finding } from '../providers/provider.ts';
+import { tryPlugin } from '../providers/exec/conformance.ts';
+import { findPlugin, pluginEnvironment } from '../providers/exec/find.ts';
+import { PLUGIN_NAME } from '../providers/exec/settings.ts';
+import type { Session } from '../session.ts';
+
+/** Time for all checks, where `--timeout` does not say otherwise, in milliseconds. */
+const TRIAL_MS = 180_000;
+
+/** @throws SecretsError Usage for a program that can't be run, or a setting that is none */
+export async function tryPluginOf(
+  session: Session,
+  program: string,
+  settings: readonly string[],
+  names: readonly string[],
+): Promise<{ readonly title: string; readonly findings: readonly Finding[] }> {
+  const { world, options, interrupt } = session;
+  const ms = options.timeout === undefined ? TRIAL_MS : parseDuration(options.timeout);
+  const { plugin, path } = locate(program, session);
+  const start = {
+    plugin,
+    path,
+    store: 'conformance',
+    settings: Object.fromEntries(settings.map(splitSetting)),
+    env: pluginEnvironment(world.env, names),
+  };
+  const signal = AbortSignal.any([AbortSignal.timeout(ms), interrupt.signal]);
+  return {
+    title: `plugin ${plugin}`,
+    findings: await tryPlugin(start, signal, (message) => session.debug(message)),
+  };
+}
+
+function locate(program: string, { world }: Session): { readonly plugin: string; readonly path: string } {
+  if (!program.includes('/')) {
+    const plugin = program.replace(/^secrets-provider-/, '');
+    if (!PLUGIN_NAME.test(plugin))
+      throw new SecretsError(
+        'Usage',
+        `${JSON.stringify(program.slice(0, 100))} is not the name of a plugin`,
+        {
+          hint: 'lower-case letters, digits and -; or give the path of the program, with a / in it',
+        },
+      );
+    return { plugin, path: findPlugin(plugin, world.env) };
+  }
+  const path = resolve(world.cwd, program);
+  const found = findProgram(path, undefined, world.cwd);
+  if (typeof found === 'string') return { plugin: program.slice(program.lastIndexOf('/') + 1), path: found };
+  throw new SecretsError('Usage', `${path} ${found === 126 ? 'is not executable' : 'is not there'}`);
+}
+
+function splitSetting(text: string): [string, string] {
+  const equals = text.indexOf('=');
+  if (equals <= 0) throw new SecretsError('Usage', `${JSON.stringify(text.slice(0, 100))} is not NAME=VALUE`);
+  return [text.slice(0, equals), text.slice(equals + 1)];
+}
