@@ -1,4 +1,5 @@
-// Writes schemas/secrets.schema.json, after a change of src/config/schema.ts or of a provider's settings.
+// Writes schemas/secrets.schema.json and schemas/plugin/answer.schema.json, after a change of src/config/schema.ts, of a
+// provider's settings, or of src/providers/exec/protocol.ts.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,8 +9,11 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const source = `
   import { configSchema, SCHEMA_FILE } from ${JSON.stringify(join(root, 'scripts/config-schema.ts'))};
   import { providers } from ${JSON.stringify(join(root, 'src/providers/registry.ts'))};
-  export const file = SCHEMA_FILE;
-  export const schema = await configSchema(providers);
+  import { ANSWER_FILE, answerSchemaDocument } from ${JSON.stringify(join(root, 'scripts/plugin-schema.ts'))};
+  export const files = [
+    [SCHEMA_FILE, await configSchema(providers)],
+    [ANSWER_FILE, answerSchemaDocument()],
+  ];
 `;
 const bundle = await rolldown({
   cwd: root,
@@ -27,7 +31,7 @@ const bundle = await rolldown({
 });
 const { output } = await bundle.generate({ format: 'esm', codeSplitting: false });
 await bundle.close();
-const { file, schema } = await import(
+const { files } = await import(
   `data:text/javascript;base64,${Buffer.from(output[0].code).toString('base64')}`
 );
-await writeFile(join(root, file), `${JSON.stringify(schema, null, 2)}\n`);
+for (const [file, schema] of files) await writeFile(join(root, file), `${JSON.stringify(schema, null, 2)}\n`);

@@ -24,8 +24,10 @@ import {
 
 export interface RequestOptions {
   readonly signal: AbortSignal;
-  /** Milliseconds since 1970; told to the plugin. */
+  /** Milliseconds since 1970; told to the plugin, and kept here too should the signal not come. */
   readonly deadline?: number | undefined;
+  /** Told to the plugin in place of `deadline`. */
+  readonly toldDeadline?: number | undefined;
   /** Takes each item as it comes. */
   readonly onItem?: (item: unknown) => void;
   /** A value in the request: no message of the plugin that holds it is shown. */
@@ -52,6 +54,8 @@ export interface ConnectionOptions {
 }
 
 const MAX_MESSAGE = 300;
+/** Longest time that a timer of Node.js can wait. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 /** What stands in place of a message that holds a value. */
 export const HIDDEN = 'failed (its message holds the value and is not shown)';
 const DOUBT = '; the change may have been made';
@@ -118,7 +122,7 @@ export class Connection {
     params: Readonly<Record<string, unknown>>,
     options: RequestOptions,
   ): Promise<unknown> {
-    const { signal, deadline } = options;
+    const { signal, deadline, toldDeadline = deadline } = options;
     return new Promise((resolve, reject) => {
       if (this.#broken !== undefined) {
         reject(this.#unavailable(this.#broken));
@@ -130,12 +134,18 @@ export class Connection {
       }
       this.#lastId += 1;
       const id = this.#lastId;
-      const line = JSON.stringify({ id, method, ...(deadline !== undefined && { deadline }), params });
+      const line = JSON.stringify({
+        id,
+        method,
+        ...(toldDeadline !== undefined && { deadline: toldDeadline }),
+        params,
+      });
       const abort = (): void => this.#abort(pending);
       const settle =
         <T>(work: (outcome: T) => void) =>
         (outcome: T): void => {
           signal.removeEventListener('abort', abort);
+          clearTimeout(timer);
           work(outcome);
         };
       const pending: Pending = {
@@ -150,6 +160,8 @@ export class Connection {
         reject: settle(reject),
       };
       signal.addEventListener('abort', abort, { once: true });
+      const timer =
+        deadline === undefined ? undefined : setTimeout(abort, Math.min(deadline - Date.now(), MAX_TIMER_MS));
       this.#queue.push(pending);
       this.#sendWaiting();
     });

@@ -65,11 +65,10 @@ async function shakeHands(
   told: Pick<PluginStart, 'store' | 'settings'>,
   { signal, deadline = Infinity }: CallOptions,
 ): Promise<Hello> {
-  const limit = AbortSignal.timeout(LIMITS.helloMs);
   const hello = await connection.request(
     'hello',
     { protocol: PROTOCOL, client: { name: 'secrets', version }, ...told },
-    { signal: AbortSignal.any([signal, limit]), deadline: Math.min(deadline, Date.now() + LIMITS.helloMs) },
+    { signal, deadline: Math.min(deadline, Date.now() + LIMITS.helloMs) },
   );
   const { protocol } = hello;
   if (protocol < PROTOCOL.min || protocol > PROTOCOL.max) {

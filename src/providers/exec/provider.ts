@@ -99,6 +99,11 @@ export class ExecProvider implements Provider {
     };
     const asked = batch.map(([place = 0]) => requests[place] as SecretRequest);
     const seen = new Set<number>();
+    let believed = true;
+    const wrong = (): SecretsError => {
+      believed = false;
+      return this.#wrong('get');
+    };
     try {
       await this.connection.request(
         'get',
@@ -108,7 +113,7 @@ export class ExecProvider implements Provider {
           onItem: ({ index, secret, error }) => {
             const places = batch[index];
             if (places === undefined || seen.has(index) || (secret === undefined) === (error === undefined))
-              throw this.#wrong('get');
+              throw wrong();
             seen.add(index);
             const { name } = asked[index] as SecretRequest;
             if (error !== undefined)
@@ -124,7 +129,7 @@ export class ExecProvider implements Provider {
     } catch (thrown) {
       const error = toSecretsError(thrown);
       batch.forEach((places, index) => {
-        if (!seen.has(index)) fill(places, { ok: false, error });
+        if (!believed || !seen.has(index)) fill(places, { ok: false, error });
       });
     }
   }

@@ -90,7 +90,7 @@ export class Trial {
   raw(
     method: string,
     params: Readonly<Record<string, unknown>>,
-    options: Partial<CallOptions> & { readonly value?: Uint8Array } = {},
+    options: Partial<CallOptions> & { readonly toldDeadline?: number; readonly value?: Uint8Array } = {},
   ): Promise<unknown> {
     const onItem =
       method === 'get' || method === 'list' || method === 'history' ? { onItem: () => undefined } : {};
