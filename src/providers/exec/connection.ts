@@ -181,6 +181,8 @@ export class Connection {
   #sendWaiting(): void {
     while (this.#queue.length > 0 && this.#pending.size < LIMITS.outstanding) {
       const pending = this.#queue.shift() as Pending;
+      // Its own listener rejects it, as one that was never sent.
+      if (pending.signal.aborted) continue;
       this.#pending.set(pending.id, pending);
       pending.sent = true;
       this.#process.write(pending.line);
