@@ -29,11 +29,18 @@ export async function tryPluginOf(
     settings: Object.fromEntries(settings.map(splitSetting)),
     env: pluginEnvironment(world.env, names),
   };
-  const signal = AbortSignal.any([AbortSignal.timeout(ms), interrupt.signal]);
-  return {
-    title: `plugin ${plugin}`,
-    findings: await tryPlugin(start, signal, (message) => session.debug(message)),
-  };
+  // Not AbortSignal.timeout, which Node 20 may forget: see Session.call.
+  const end = new AbortController();
+  const stop = (): void => end.abort(interrupt.signal.reason);
+  const timer = setTimeout(stop, ms);
+  interrupt.signal.addEventListener('abort', stop, { once: true });
+  try {
+    const findings = await tryPlugin(start, end.signal, (message) => session.debug(message));
+    return { title: `plugin ${plugin}`, findings };
+  } finally {
+    clearTimeout(timer);
+    interrupt.signal.removeEventListener('abort', stop);
+  }
 }
 
 function locate(program: string, { world }: Session): { readonly plugin: string; readonly path: string } {

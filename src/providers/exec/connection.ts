@@ -36,7 +36,7 @@ export interface RequestOptions {
 
 interface Pending extends RequestOptions {
   readonly id: number;
-  readonly method: Method | string;
+  readonly method: string;
   readonly line: string;
   sent: boolean;
   items: number;
@@ -117,11 +117,7 @@ export class Connection {
   }
 
   /** The same without a look at the answer's form, for any method. */
-  raw(
-    method: Method | string,
-    params: Readonly<Record<string, unknown>>,
-    options: RequestOptions,
-  ): Promise<unknown> {
+  raw(method: string, params: Readonly<Record<string, unknown>>, options: RequestOptions): Promise<unknown> {
     const { signal, deadline, toldDeadline = deadline } = options;
     return new Promise((resolve, reject) => {
       if (this.#broken !== undefined) {

@@ -72,10 +72,10 @@ async function shakeHands(
   );
   const { protocol } = hello;
   if (protocol < PROTOCOL.min || protocol > PROTOCOL.max) {
-    const ours = PROTOCOL.min === PROTOCOL.max ? `${PROTOCOL.min}` : `${PROTOCOL.min} to ${PROTOCOL.max}`;
+    const ours: readonly number[] = [...new Set([PROTOCOL.min, PROTOCOL.max])];
     throw new SecretsError(
       'Unsupported',
-      `the plugin ${plugin} speaks version ${protocol} of the protocol; this program speaks ${ours}`,
+      `the plugin ${plugin} speaks version ${protocol} of the protocol; this program speaks ${ours.join(' to ')}`,
       { hint: protocol > PROTOCOL.max ? 'update secrets' : 'update the plugin' },
     );
   }

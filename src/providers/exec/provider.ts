@@ -340,19 +340,19 @@ export class ExecProvider implements Provider {
 }
 
 /** Leaves out what is missing, and makes dates of the texts. */
-function filled<T>(wire: Readonly<Record<string, unknown>>): T {
+function filled(wire: Readonly<Record<string, unknown>>): unknown {
   const kept: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(wire)) {
     if (value === null || value === undefined) continue;
     kept[key] = /(At)$/.test(key) && typeof value === 'string' ? new Date(value) : value;
   }
-  return kept as T;
+  return kept;
 }
 
 function versionOf({ value: _, ...wire }: Result<'put'> & { readonly value?: string }): VersionInfo {
-  return filled<VersionInfo>({ ...wire, stages: wire.stages ?? [] });
+  return filled({ ...wire, stages: wire.stages ?? [] }) as VersionInfo;
 }
 
 function infoOf(wire: Result<'describe'>): SecretInfo {
-  return filled<SecretInfo>(wire);
+  return filled(wire) as SecretInfo;
 }
