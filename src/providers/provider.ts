@@ -54,7 +54,7 @@ export type Capability =
 export interface CallOptions {
   /** Aborted at the deadline of `--timeout`, or when the user interrupts. */
   readonly signal: AbortSignal;
-  /** When the signal aborts by itself, in milliseconds since 1970, where that is known: to be told to others. */
+  /** When that is, in milliseconds since 1970, where it is known. */
   readonly deadline?: number | undefined;
 }
 
@@ -372,10 +372,7 @@ export type ProviderSettingsSchema = import('valibot').GenericSchema;
 
 /** What a provider's folder exports from its entry module. */
 export interface ProviderModule {
-  /**
-   * Makes the provider. Checks settings, makes no call; a provider that is a program of its own is started, within
-   * the time that `options` give. @throws SecretsError Usage for settings that don't fit
-   */
+  /** Makes the provider; starts one that is a program, in the time given. @throws SecretsError Usage for bad settings */
   open(
     settings: StoreSettings,
     context: ProviderContext,

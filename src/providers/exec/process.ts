@@ -129,10 +129,11 @@ export class PluginProcess {
   #endsWithin(ms: number): Promise<boolean> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => resolve(false), ms);
-      void this.#exited.then(() => {
+      const done = (): void => {
         clearTimeout(timer);
         resolve(true);
-      });
+      };
+      void this.#exited.then(done);
     });
   }
 }

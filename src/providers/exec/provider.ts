@@ -349,8 +349,9 @@ function filled(wire: Readonly<Record<string, unknown>>): unknown {
   return kept;
 }
 
-function versionOf({ value: _, ...wire }: Result<'put'> & { readonly value?: string }): VersionInfo {
-  return filled({ ...wire, stages: wire.stages ?? [] }) as VersionInfo;
+function versionOf(wire: Result<'put'>): VersionInfo {
+  const { id, state, stages, createdAt, createdBy, expiresAt, note } = wire;
+  return filled({ id, state, stages: stages ?? [], createdAt, createdBy, expiresAt, note }) as VersionInfo;
 }
 
 function infoOf(wire: Result<'describe'>): SecretInfo {
