@@ -129,11 +129,11 @@ export class PluginProcess {
   #endsWithin(ms: number): Promise<boolean> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => resolve(false), ms);
-      const done = (): void => {
+      const ended = (): void => {
         clearTimeout(timer);
         resolve(true);
       };
-      void this.#exited.then(done);
+      void this.#exited.then(ended);
     });
   }
 }
