@@ -15,6 +15,14 @@ export class BoxError extends Error {
   override readonly name = 'BoxError';
 }
 
+/** The bytes of a text in the one base64 form that writers use: padded, nothing else in it. Undefined for others. */
+export function fromBase64(text: unknown, length?: number): Buffer | undefined {
+  if (typeof text !== 'string') return undefined;
+  const bytes = Buffer.from(text, 'base64');
+  const fits = bytes.toString('base64') === text && (length === undefined || bytes.length === length);
+  return fits ? bytes : undefined;
+}
+
 /** Joins parts so that no two lists of parts give the same bytes: NUL can't occur in a part. */
 export function associatedData(...parts: readonly string[]): Buffer {
   return Buffer.from(parts.join('\0'), 'utf8');

@@ -52,6 +52,14 @@ export function printHeader({ keyId, id, at }: Header): Buffer {
   return Buffer.concat([MAGIC, Buffer.from(keyId, 'hex'), Buffer.from(id, 'hex'), time]);
 }
 
+const HIDDEN_ID = /^[0-9a-f]{40}$/;
+const VISIBLE_ID = /^(?:[a-z0-9_%-]{1,200}|[a-z0-9_%-]{158}%~[0-9a-f]{40})$/;
+
+/** Whether a secret's folder may be called so; without `names`, in any store. */
+export function isSecretId(entry: string, names?: 'hidden' | 'visible'): boolean {
+  return (names !== 'hidden' && VISIBLE_ID.test(entry)) || (names !== 'visible' && HIDDEN_ID.test(entry));
+}
+
 /** Longest folder name of a secret: with `.` and a number it must still be a file name anywhere (255 bytes). */
 const MAX_FOLDER_NAME = 200;
 

@@ -4,6 +4,7 @@ import { SecretsError } from '../../core/errors.ts';
 import { checkFolder, entriesOf, readPrivateFile } from '../../files.ts';
 import { xdgFolder } from '../../world.ts';
 import type { ProviderContext } from '../provider.ts';
+import { isSecretId } from './entry-file.ts';
 import { GoneError, JournalFolder, UnknownKeyError } from './journal.ts';
 import { expandPath, unwrapDataKey } from './keys.ts';
 import {
@@ -55,7 +56,7 @@ export class StoreFolder {
         // Asked twice: a renewal may have put the next manifest in place while the folder was listed.
         if (attempt === 0) continue;
         if (!checkFolder(join(this.path, 'secrets'), 'anything')) return undefined;
-        if (entriesOf(join(this.path, 'secrets')).length === 0) return undefined;
+        if (!entriesOf(join(this.path, 'secrets')).some((entry) => isSecretId(entry))) return undefined;
         throw new SecretsError('Integrity', `the local store has entries and no manifest: ${this.path}`, {
           hint: `restore ${manifestFile(1)} (or higher) from a backup or from version control`,
         });

@@ -19,6 +19,7 @@ import {
   fileName,
   type FileParts,
   HEADER,
+  isSecretId,
   parseFileName,
   parseHeader,
   printHeader,
@@ -37,7 +38,8 @@ import {
   syncParent,
 } from '../../files.ts';
 import { type Keys, newId } from './manifest.ts';
-import type { EventBody, StoredEvent } from './state.ts';
+import { isEventBody } from './event-body.ts';
+import { destroyedBy, type EventBody, missingOf, type StoredEvent } from './state.ts';
 
 /** A temporary file this old belongs to no living writer. */
 const STALE_TMP_MS = 3_600_000;
@@ -91,7 +93,7 @@ export class JournalFolder {
   secretIds(): string[] {
     const folder = join(this.root, 'secrets');
     if (!checkFolder(folder, 'anything')) return [];
-    return entriesOf(folder).filter((entry) => !entry.startsWith('.'));
+    return entriesOf(folder).filter((entry) => isSecretId(entry, this.keys.names));
   }
 
   /** The folder of a secret. */
@@ -137,7 +139,8 @@ export class JournalFolder {
     }
     const aad = this.#aad(header.keyId, sid, file);
     const plain = unseal(boxKey(dataKey, id, 'event'), bytes.subarray(HEADER), aad);
-    const body = JSON.parse(plain.toString('utf8')) as EventBody;
+    const body: unknown = JSON.parse(plain.toString('utf8'));
+    if (!isEventBody(body)) throw new BoxError('holds no entry of this format');
     if (this.secretId(body.name) !== sid) throw new BoxError('belongs to another secret');
     return { ...body, number, at, id };
   }
@@ -165,6 +168,25 @@ export class JournalFolder {
    * @throws GoneError, UnknownKeyError as `read`
    */
   load(sid: string, cache = new Map<string, StoredEvent>()): Journal {
+    const sought = new Set<string>();
+    for (;;) {
+      const journal = this.#loadListed(sid, cache);
+      const damagedIds = journal.damage.map(({ file }) => parseFileName(file)?.id);
+      const missing = missingOf(journal.events, damagedIds);
+      // A listing is not of one instant: it can miss both a file that is destroyed meanwhile and the entry that says so.
+      if (missing.every(({ id }) => sought.has(id))) {
+        const damage = missing.map(({ id, number }) => ({
+          file: `*-${id}.sealed`,
+          number,
+          why: 'a file of its history is missing',
+        }));
+        return { ...journal, damage: [...journal.damage, ...damage] };
+      }
+      for (const { id } of missing) sought.add(id);
+    }
+  }
+
+  #loadListed(sid: string, cache: Map<string, StoredEvent>): Journal {
     const events: StoredEvent[] = [];
     const damage: Damage[] = [];
     const files = this.files(sid);
@@ -178,20 +200,13 @@ export class JournalFolder {
         damage.push({ file: parts.file, number: parts.number, why: thrown.message });
       }
     }
-    const known = new Set([
-      ...events.flatMap((event) => (event.type === 'destroy' ? [event.id, event.target] : [event.id])),
-      ...damage.map(({ file }) => parseFileName(file)?.id),
-    ]);
-    for (const { parent, number } of events) {
-      if (parent !== undefined && !known.has(parent)) {
-        damage.push({
-          file: `*-${parent}.sealed`,
-          number: number - 1,
-          why: 'a file of its history is missing',
-        });
-      }
-    }
-    return { events, damage, lastNumber: files.at(-1)?.number ?? 0 };
+    const destroyed = destroyedBy(events);
+    return {
+      events,
+      // Whether the file of a destroyed version is there, whole or damaged, makes no difference.
+      damage: damage.filter(({ file }) => !destroyed.has(parseFileName(file)?.id ?? '')),
+      lastNumber: files.at(-1)?.number ?? 0,
+    };
   }
 
   /**
@@ -336,11 +351,12 @@ export class JournalFolder {
     }
   }
 
-  /** Removes the file of one event. */
-  remove(name: string, event: StoredEvent): void {
-    const sid = this.secretId(name);
-    removeFile(join(this.folder(sid), fileName(event.number, event.at, event.id)));
-    syncFolder(this.folder(sid));
+  /** Removes the files of destroyed versions, also those that somebody who was killed did not come to remove. */
+  removeDestroyed(sid: string): void {
+    const destroyed = destroyedBy(this.load(sid).events);
+    const left = this.files(sid).filter(({ id }) => destroyed.has(id));
+    for (const { file } of left) removeFile(join(this.folder(sid), file));
+    if (left.length > 0) syncFolder(this.folder(sid));
   }
 
   /** Removes a secret with everything of it, at once: the folder is moved away, then emptied. */

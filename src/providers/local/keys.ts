@@ -5,7 +5,7 @@ import { SecretsError } from '../../core/errors.ts';
 import { xdgFolder } from '../../world.ts';
 import type { ProviderContext } from '../provider.ts';
 import { readPrivateFile } from '../../files.ts';
-import { BoxError, KEY_LENGTH } from './crypto.ts';
+import { BoxError, fromBase64, KEY_LENGTH } from './crypto.ts';
 import { type Manifest, unwrapKey } from './manifest.ts';
 import type { LocalSettings } from './settings.ts';
 
@@ -69,7 +69,7 @@ export async function unwrapDataKey(
         });
       }
       return unwrapWith(
-        Buffer.from(text, 'base64'),
+        fromBase64(text.trim()),
         manifest,
         'the key in the key chain does not fit this store',
         'Integrity',
@@ -97,9 +97,9 @@ export function readKeyFile(path: string): Buffer | undefined {
   const text = readPrivateFile(path, 'the key file', true)?.toString('latin1').trim();
   if (text === undefined) return undefined;
   const key = text.startsWith(KEY_FILE_PREFIX)
-    ? Buffer.from(text.slice(KEY_FILE_PREFIX.length), 'base64')
+    ? fromBase64(text.slice(KEY_FILE_PREFIX.length), KEY_LENGTH)
     : undefined;
-  if (key?.length !== KEY_LENGTH) {
+  if (key === undefined) {
     throw new SecretsError('Integrity', `the key file of the local store is not one: ${path}`, {
       hint: 'bring it back from a backup',
     });
@@ -108,13 +108,13 @@ export function readKeyFile(path: string): Buffer | undefined {
 }
 
 function unwrapWith(
-  kek: Buffer,
+  kek: Buffer | undefined,
   manifest: Manifest,
   message: string,
   kind: 'Integrity' | 'Unauthenticated',
 ): Buffer {
   try {
-    if (kek.length !== KEY_LENGTH) throw new BoxError('has a key of the wrong length');
+    if (kek?.length !== KEY_LENGTH) throw new BoxError('has a key of the wrong length');
     return unwrapKey(kek, manifest);
   } catch (cause) {
     if (cause instanceof BoxError) throw new SecretsError(kind, message, { cause });

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { basename } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
 import { isJsonObject, parseJson } from '../../core/json.ts';
-import { associatedData, BoxError, boxKey, KEY_LENGTH, seal, unseal } from './crypto.ts';
+import { associatedData, BoxError, boxKey, fromBase64, KEY_LENGTH, seal, unseal } from './crypto.ts';
 import type { KeyMethod } from './settings.ts';
 
 /** How the current data key can be had. What is in it beside `method` belongs to the method. */
@@ -53,6 +53,9 @@ export interface Keys {
   readonly dataKeys: ReadonlyMap<string, Buffer>;
   readonly nameKey: Buffer;
 }
+
+/** Length of scrypt's salt, in bytes. */
+export const SALT_LENGTH = 16;
 
 export function newId(bytes: number): string {
   return randomBytes(bytes).toString('hex');
@@ -109,7 +112,6 @@ export function revisionOf(file: string): number | undefined {
 }
 
 const METHODS: readonly unknown[] = ['keychain', 'key-file', 'passphrase', 'age'];
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
 const matches = (value: unknown, pattern: RegExp): boolean =>
   typeof value === 'string' && pattern.test(value);
@@ -122,7 +124,7 @@ export function parseManifest(bytes: Uint8Array, path: string): Manifest {
   } catch (cause) {
     throw damaged(path, 'is not JSON', cause);
   }
-  if (!isJsonObject(value) || !isJsonObject(value['key'])) throw damaged(path, 'has no key record');
+  if (!isJsonObject(value)) throw damaged(path, 'is not a JSON object');
   if (typeof value['format'] === 'number' && value['format'] > 1) {
     throw new SecretsError(
       'Unsupported',
@@ -130,18 +132,21 @@ export function parseManifest(bytes: Uint8Array, path: string): Manifest {
       { hint: 'upgrade secrets' },
     );
   }
+  if (!isJsonObject(value['key'])) throw damaged(path, 'has no key record');
   const { method, recipients, salt, ...key } = value['key'];
   const fits =
     value['format'] === 1 &&
     (value['names'] === 'hidden' || value['names'] === 'visible') &&
     METHODS.includes(method) &&
     matches(value['store'], /^[0-9a-f]{32}$/) &&
-    matches(value['sealed'], BASE64) &&
+    fromBase64(value['sealed']) !== undefined &&
     matches(key['id'], /^[0-9a-f]{16}$/) &&
-    matches(key['wrapped'], BASE64) &&
-    (method === 'passphrase' ? matches(salt, BASE64) : salt === undefined) &&
+    fromBase64(key['wrapped']) !== undefined &&
+    (method === 'passphrase' ? fromBase64(salt, SALT_LENGTH) !== undefined : salt === undefined) &&
     (method === 'age'
-      ? Array.isArray(recipients) && recipients.every((entry) => matches(entry, /^age1[0-9a-z]+$/))
+      ? Array.isArray(recipients) &&
+        recipients.length > 0 &&
+        recipients.every((entry) => matches(entry, /^age1[0-9a-z]+$/))
       : recipients === undefined);
   if (!fits) throw damaged(path, 'has fields that no store has');
   if (value['revision'] !== revisionOf(basename(path)))
@@ -152,24 +157,31 @@ export function parseManifest(bytes: Uint8Array, path: string): Manifest {
 /** Opens the sealed part with the unwrapped data key. @throws SecretsError Integrity */
 export function openManifest(manifest: Manifest, dataKey: Buffer, path: string): Keys {
   const { store, revision, names, key, sealed } = manifest;
-  let inner: Inner;
+  const dataKeys = new Map([[key.id, dataKey]]);
+  let nameKey: Buffer;
   try {
     const box = Buffer.from(sealed, 'base64');
     const plain = unseal(boxKey(dataKey, store, 'manifest'), box, innerAad(manifest));
-    inner = JSON.parse(plain.toString('utf8')) as Inner;
+    const inner = JSON.parse(plain.toString('utf8')) as Inner;
+    nameKey = keyOf(inner.nameKey);
+    for (const old of inner.retired) dataKeys.set(old.id, keyOf(old.key));
   } catch (cause) {
     throw damaged(path, 'was changed', cause);
   }
-  const dataKeys = new Map([[key.id, dataKey]]);
-  for (const old of inner.retired) dataKeys.set(old.id, Buffer.from(old.key, 'base64'));
   return {
     store,
     revision,
     names,
     currentId: key.id,
     dataKeys,
-    nameKey: Buffer.from(inner.nameKey, 'base64'),
+    nameKey,
   };
+}
+
+function keyOf(text: string): Buffer {
+  const key = fromBase64(text, KEY_LENGTH);
+  if (key === undefined) throw new BoxError('holds no key');
+  return key;
 }
 
 /** Unwraps a data key sealed under a key-encryption key. @throws BoxError */

@@ -20,14 +20,23 @@ import type {
 } from '../provider.ts';
 import type { StoreFolder } from './folder.ts';
 import type { Appended, Decide, Journal, JournalFolder } from './journal.ts';
-import { damaged, describeState, notFound, readVersion, stateOf, summary } from './reading.ts';
+import {
+  certainState,
+  checkCurrent,
+  damaged,
+  describeState,
+  notFound,
+  readVersion,
+  stateOf,
+  summary,
+} from './reading.ts';
 import {
   type EventBody,
   findVersion,
   fold,
+  removedOf,
   type SecretState,
   type StoredEvent,
-  type ValueEvent,
   versionInfo,
 } from './state.ts';
 
@@ -97,8 +106,12 @@ export class LocalProvider implements Provider {
     const journal = await this.#folder.existingOrNew();
     checkSignal(signal);
     const { labels, description, expiresAt } = write;
-    const { event, before } = await this.#append(journal, name, ({ events }) => {
-      const state = fold(events);
+    const { event, before } = await this.#append(journal, name, (loaded) => {
+      const state = fold(loaded.events);
+      if (write.ifAbsent === true || write.ifVersion !== undefined) {
+        if (state === undefined) stateOf(loaded, name);
+        else checkCurrent(loaded, state);
+      }
       checkConditions(write, state);
       return {
         type: 'value',
@@ -143,7 +156,7 @@ export class LocalProvider implements Provider {
   async delete(name: string, _query: DeleteQuery, options: CallOptions): Promise<Deletion> {
     await this.#change(name, options, (state) => {
       if (state.deletedAt !== undefined) throw new SecretsError('NotFound', 'is deleted already');
-      if (state.current === undefined) throw notFound();
+      if (state.current === undefined && !state.currentIsLost) throw notFound();
       return { type: 'delete', name, ...this.#author() };
     });
     return {};
@@ -175,8 +188,8 @@ export class LocalProvider implements Provider {
       journal.purge(journal.secretId(name));
       return;
     }
-    let gone: ValueEvent | undefined;
-    await this.#change(name, options, (state, { events }) => {
+    const destroy = (state: SecretState, before: Journal): EventBody => {
+      checkCurrent(before, state);
       const found = findVersion(state, version);
       if (found.event === undefined)
         throw new SecretsError('NotFound', `version ${found.id} is destroyed already`);
@@ -185,34 +198,42 @@ export class LocalProvider implements Provider {
           hint: 'make another version current first, or purge the whole secret',
         });
       }
-      gone = found.event;
-      return { ...destruction(gone, state, events), ...this.#author() };
-    });
-    if (gone !== undefined) (await this.#folder.existing())?.remove(name, gone);
+      const { eventId: target, event } = found;
+      return { type: 'destroy', name, target, removed: removedOf(event), ...this.#author() };
+    };
+    try {
+      await this.#change(name, options, destroy);
+    } finally {
+      // Also when another call destroyed it, and was killed before it came to this.
+      const journal = await this.#folder.existing();
+      await this.#folder.steady(journal, (steady) => steady?.removeDestroyed(steady.secretId(name)));
+    }
   }
 
   async describe(name: string, options: CallOptions): Promise<SecretInfo> {
-    const { state } = await this.#load(name, options);
+    const { state, loaded } = await this.#load(name, options);
+    checkCurrent(loaded, state);
     if (state.current === undefined) throw notFound();
     return describeState(state);
   }
 
   async *history(name: string, options: CallOptions): AsyncIterable<VersionInfo> {
-    const { state, damage } = await this.#load(name, options);
-    for (const version of [...state.versions].reverse()) yield versionInfo(state, version);
-    if (damage.length > 0) throw damaged(damage, name);
+    const { state, loaded } = await this.#load(name, options);
+    const certain = certainState(loaded, state);
+    for (const version of [...state.versions].reverse()) yield versionInfo(certain, version);
+    if (loaded.damage.length > 0) throw damaged(loaded.damage, name);
   }
 
   async #load(
     name: string,
     options: CallOptions,
-  ): Promise<{ readonly state: SecretState; readonly damage: Journal['damage'] }> {
+  ): Promise<{ readonly state: SecretState; readonly loaded: Journal }> {
     const opened = await this.#existing(name, options);
     return this.#folder.steady(opened, (journal) => {
       const loaded = journal.load(journal.secretId(name));
       const state = stateOf(loaded, name);
       if (state === undefined) throw notFound();
-      return { state, damage: loaded.damage };
+      return { state, loaded };
     });
   }
 
@@ -306,27 +327,6 @@ function infoOf(events: readonly StoredEvent[], eventId: string): VersionInfo {
   const version = state?.versions.find((entry) => entry.eventId === eventId);
   if (state === undefined || version === undefined) throw notFound();
   return versionInfo(state, version);
-}
-
-/** The event that destroys a version: it carries on what the removed event said of the whole secret. */
-function destruction(gone: ValueEvent, state: SecretState, events: readonly StoredEvent[]): EventBody {
-  const labels: Record<string, string | null> = {};
-  const pending = state.pending?.eventId;
-  for (const event of events) {
-    if (event.type !== 'value' && event.type !== 'destroy') continue;
-    for (const label of Object.keys(event.labels ?? {})) labels[label] = state.labels[label] ?? null;
-  }
-  return {
-    type: 'destroy',
-    name: state.name,
-    target: gone.id,
-    version: gone.version,
-    written: gone.at,
-    ...(Object.keys(labels).length > 0 && { labels }),
-    ...(state.description !== undefined && { description: state.description }),
-    ...(state.deletedAt !== undefined && { deleted: state.deletedAt }),
-    ...(pending !== undefined && pending !== gone.id && { pending }),
-  };
 }
 
 function checkSignal(signal: AbortSignal): void {

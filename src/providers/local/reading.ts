@@ -33,9 +33,8 @@ export function readVersion(journal: JournalFolder, request: SecretRequest): Sec
   if (state === undefined) throw notFound();
   const { damage } = loaded;
   if (version === undefined) {
-    // What can't be read may have made another version current, or deleted the secret.
-    const harmful = stage === 'current' ? damage.filter(({ number }) => number >= state.currentBy) : damage;
-    if (harmful.length > 0) throw damaged(damage, name);
+    if (stage === 'current') checkCurrent(loaded, state);
+    else if (damage.length > 0) throw damaged(damage, name);
   }
   if (state.deletedAt !== undefined) {
     throw new SecretsError('NotFound', 'is deleted', { hint: 'secrets restore brings it back' });
@@ -87,9 +86,9 @@ export function summary(
   if (query.prefix !== undefined && !event.name.startsWith(query.prefix)) return undefined;
   if (event.type === 'value' && event.stage === 'current' && query.details !== true)
     return { name: event.name, updatedAt: new Date(event.at), currentVersion: String(event.version) };
-  const { events, damage } = journal.load(sid);
-  const state = fold(events) as SecretState;
-  if (damage.some(({ number }) => number >= state.currentBy)) throw new SecretsError('Integrity', event.name);
+  const loaded = journal.load(sid);
+  const state = fold(loaded.events) as SecretState;
+  if (harmOf(loaded, state).length > 0) throw new SecretsError('Integrity', event.name);
   // Only pending yet: no secret to its readers.
   return state.current === undefined ? undefined : describeState(state);
 }
@@ -99,6 +98,24 @@ export function stateOf({ events, damage }: Journal, name: string): SecretState 
   const state = fold(events);
   if (state === undefined && damage.length > 0) throw damaged(damage, name);
   return state;
+}
+
+/** The damage that leaves it open which version is current, or whether the secret is deleted. */
+function harmOf({ damage }: Journal, state: SecretState): Journal['damage'] {
+  // What can't be read may have made another version current, or deleted the secret.
+  return state.currentIsLost ? damage : damage.filter(({ number }) => number >= state.currentBy);
+}
+
+/** @throws SecretsError Integrity when it is open which version is current */
+export function checkCurrent(loaded: Journal, state: SecretState): void {
+  if (harmOf(loaded, state).length > 0) throw damaged(loaded.damage, state.name);
+}
+
+/** The state without the stages that damage leaves open. */
+export function certainState(loaded: Journal, state: SecretState): SecretState {
+  if (loaded.damage.length === 0) return state;
+  const current = harmOf(loaded, state).length > 0 ? undefined : state.current;
+  return { ...state, current, previous: undefined, pending: undefined };
 }
 
 /** What is known of a secret without a value. */

@@ -166,9 +166,7 @@ function resealAll(journal: JournalFolder): number {
     }
     try {
       // A version destroyed while its file was being renewed must not come back as a file.
-      const { events } = journal.load(sid);
-      const destroyed = new Set(events.flatMap((event) => (event.type === 'destroy' ? [event.target] : [])));
-      for (const event of events) if (destroyed.has(event.id)) journal.remove(event.name, event);
+      journal.removeDestroyed(sid);
     } catch (thrown) {
       if (!leavesFileAlone(thrown)) throw thrown;
     }

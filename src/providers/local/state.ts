@@ -30,22 +30,22 @@ export type EventBody = Common &
     | { readonly type: 'current'; readonly target: string }
     | { readonly type: 'delete' }
     | { readonly type: 'restore' }
-    /** The version written by event `target` is gone for good; its number and time stay known. */
-    | {
-        readonly type: 'destroy';
-        readonly target: string;
-        readonly version: number;
-        readonly written: number;
-        /**
-         * What removed entries may have changed, as it is after this one: labels, description, since when the
-         * secret is deleted, and the entry of the pending version.
-         */
-        readonly labels?: Readonly<Record<string, string | null>>;
-        readonly description?: string;
-        readonly deleted?: number;
-        readonly pending?: string;
-      }
+    /** The version written by event `target` is gone for good: its value, not what else that event said. */
+    | { readonly type: 'destroy'; readonly target: string; readonly removed: Removed }
   );
+
+/** All of a version's event but the name, the value and its expiry. It stands in that event's place for ever. */
+export interface Removed {
+  readonly number: number;
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  readonly version: number;
+  readonly stage: 'current' | 'pending';
+  readonly parent?: string;
+  readonly by?: string;
+  readonly labels?: Readonly<Record<string, string | null>>;
+  readonly description?: string;
+}
 
 /** An event with its place in the order. */
 export type StoredEvent = EventBody & {
@@ -57,6 +57,14 @@ export type StoredEvent = EventBody & {
 };
 
 export type ValueEvent = Extract<StoredEvent, { type: 'value' }>;
+
+/** What is left of a destroyed version's event. */
+type GoneEvent = Omit<Removed, 'time'> & {
+  readonly type: 'gone';
+  readonly name: string;
+  readonly at: number;
+  readonly id: string;
+};
 
 /** One version and what has become of it. */
 export interface FoldedVersion {
@@ -85,6 +93,74 @@ export interface SecretState {
   readonly highestVersion: number;
   /** Number of the last event that made a version current; 0 when none did. */
   readonly currentBy: number;
+  /** An event made a version current that is damaged or missing: which value is current is known, and not had. */
+  readonly currentIsLost: boolean;
+}
+
+/** What a `destroy` event is to keep of the version that it destroys. */
+export function removedOf(gone: ValueEvent): Removed {
+  const { number, at: time, version, stage, parent, by, labels, description } = gone;
+  return {
+    number,
+    time,
+    version,
+    stage,
+    ...(parent !== undefined && { parent }),
+    ...(by !== undefined && { by }),
+    ...(labels !== undefined && { labels }),
+    ...(description !== undefined && { description }),
+  };
+}
+
+/** Ids of the entries of destroyed versions. */
+export function destroyedBy(events: readonly StoredEvent[]): ReadonlySet<string> {
+  return new Set(events.flatMap((event) => (event.type === 'destroy' ? [event.target] : [])));
+}
+
+/**
+ * All events in order. In the place of those that were destroyed stands what is left of them, whether their files
+ * are removed already or not: so nothing but the value goes away, on whichever branch it is destroyed.
+ */
+function withGone(events: readonly StoredEvent[]): readonly (StoredEvent | GoneEvent)[] {
+  const gone = new Map<string, GoneEvent>();
+  for (const event of events) {
+    if (event.type !== 'destroy') continue;
+    const { time, ...removed } = event.removed;
+    gone.set(event.target, { type: 'gone', name: event.name, id: event.target, at: time, ...removed });
+  }
+  if (gone.size === 0) return events;
+  return [...events.filter(({ id }) => !gone.has(id)), ...gone.values()].sort(
+    (one, other) => one.number - other.number || one.at - other.at || (one.id < other.id ? -1 : 1),
+  );
+}
+
+/** An event that must have been there, and is not. */
+export interface Missing {
+  readonly id: string;
+  /** The number it had, or, for a version that was made current, that of the event which did so. */
+  readonly number: number;
+}
+
+/**
+ * What the events name and is not among them: the last one before each, and versions made current.
+ * @param damaged ids of files that are there and can't be read
+ */
+export function missingOf(
+  events: readonly StoredEvent[],
+  damaged: readonly (string | undefined)[],
+): readonly Missing[] {
+  const all = withGone(events);
+  const known = new Set<string | undefined>([...all.map(({ id }) => id), ...damaged]);
+  const versions = new Set<string | undefined>(damaged);
+  for (const { id, type } of all) if (type === 'value' || type === 'gone') versions.add(id);
+  return all.flatMap((event) => [
+    ...(event.parent !== undefined && !known.has(event.parent)
+      ? [{ id: event.parent, number: event.number - 1 }]
+      : []),
+    ...(event.type === 'current' && !versions.has(event.target)
+      ? [{ id: event.target, number: event.number }]
+      : []),
+  ]);
 }
 
 /**
@@ -106,7 +182,7 @@ export function fold(events: readonly StoredEvent[]): SecretState | undefined {
   let pending: string | undefined;
   let deletedAt: number | undefined;
   let currentBy = 0;
-  const destroyed = new Set(events.flatMap((event) => (event.type === 'destroy' ? [event.target] : [])));
+  const destroyed = destroyedBy(events);
   const promote = (id: string, by: number): void => {
     if (destroyed.has(id)) return;
     currentBy = by;
@@ -122,19 +198,21 @@ export function fold(events: readonly StoredEvent[]): SecretState | undefined {
     }
     description = said.description ?? description;
   };
-  for (const event of events) {
+  for (const event of withGone(events)) {
     switch (event.type) {
-      case 'value': {
-        const value = destroyed.has(event.id) ? undefined : event;
+      case 'value':
+      case 'gone': {
+        const value = event.type === 'value' ? event : undefined;
         raw.set(event.id, { version: event.version, at: event.at, by: event.by, event: value });
         describe(event);
         if (event.stage === 'current') promote(event.id, event.number);
-        else if (value !== undefined) pending = event.id;
+        else pending = value?.id;
         deletedAt = undefined;
         break;
       }
       case 'current':
-        if (raw.has(event.target)) promote(event.target, event.number);
+        // Of a version that is not there, too: an older one must not pass for the current one.
+        promote(event.target, event.number);
         deletedAt = undefined;
         break;
       case 'delete':
@@ -146,10 +224,6 @@ export function fold(events: readonly StoredEvent[]): SecretState | undefined {
         deletedAt = undefined;
         break;
       case 'destroy':
-        raw.set(event.target, { version: event.version, at: event.written, by: undefined, event: undefined });
-        describe(event);
-        deletedAt = event.deleted;
-        pending = event.pending !== undefined && destroyed.has(event.pending) ? undefined : event.pending;
         break;
     }
   }
@@ -185,6 +259,7 @@ export function fold(events: readonly StoredEvent[]): SecretState | undefined {
     updatedAt: last.at,
     highestVersion: Math.max(0, ...[...raw.values()].map(({ version }) => version)),
     currentBy,
+    currentIsLost: current !== undefined && find(current) === undefined,
   };
 }
 

@@ -14,7 +14,7 @@ import {
 import { KEY_LENGTH, seal } from './crypto.ts';
 import type { StoreFolder } from './folder.ts';
 import { derive, KEY_FILE_PREFIX, keyFilePath, type Place, readKeyFile } from './keys.ts';
-import { type KeyRecord, newId, wrapAad } from './manifest.ts';
+import { type KeyRecord, newId, SALT_LENGTH, wrapAad } from './manifest.ts';
 import type { KeyMethod } from './settings.ts';
 
 /**
@@ -43,7 +43,7 @@ export async function wrapDataKey(
       return { id: keyId, method, wrapped: wrapWith(kek) };
     }
     case 'passphrase': {
-      const salt = randomBytes(16);
+      const salt = randomBytes(SALT_LENGTH);
       const kek = await derive(await passphrase(), salt);
       return { id: keyId, method, wrapped: wrapWith(kek), salt: salt.toString('base64') };
     }
