@@ -115,6 +115,55 @@ describe('a damaged local store', () => {
     await others();
   });
 
+  test('does not take another value for the current one when the one that the user went back to is damaged', async () => {
+    const before = new Set(entriesOf(store));
+    expect((await place.sh('secrets restore --quiet bad/one --version 2')).code).toBe(0);
+    expect(entriesOf(store).filter((file) => !before.has(file)).length).toBe(1);
+    expect((await get('bad/one')).stdout).toBe('newer');
+    const second = readFileSync(entry('bad/one', 1));
+    for (const harm of [() => flip(entry('bad/one', 1), 60), () => rmSync(entry('bad/one', 1))]) {
+      harm();
+      expectRefused(await get('bad/one'), 9, /the history of bad\/one is damaged/);
+      expectRefused(await get('bad/one?stage=previous'), 9, /the history of bad\/one is damaged/);
+      const history = await place.sh('secrets history bad/one --json');
+      expect(history.stdout).not.toContain('"current"');
+      expect(history.code).toBe(9);
+      expect((await place.sh('secrets list')).stderr).toMatch(/damaged in the local store: bad\/one/);
+      // Nor does what hangs on the current value go on without it.
+      for (const command of [
+        'printf x | secrets put bad/one --if-absent',
+        'printf x | secrets put bad/one --if-version 3',
+        'secrets purge --yes bad/one --version 1',
+      ])
+        expectRefused(await place.sh(command), 9, /the history of bad\/one is damaged/);
+      expect((await get('bad/one?version=3')).stdout).toBe('newest');
+      writeFileSync(entry('bad/one', 1), second);
+      expect((await get('bad/one')).stdout).toBe('newer');
+    }
+    await others();
+  });
+
+  test('finds a file that is missing before a version that is destroyed', async () => {
+    expect((await place.sh('secrets purge --yes bad/one --version 2')).code).toBe(0);
+    expect((await place.sh('secrets history bad/one')).code).toBe(0);
+    rmSync(entry('bad/one', 0));
+    const history = await place.sh('secrets history bad/one');
+    expect(history.stderr).toMatch(/a file of its history is missing/);
+    expect(history.code).toBe(9);
+  });
+
+  test('takes no notice of what is not an entry, and of the damaged file of a destroyed version', async () => {
+    for (const path of ['.DS_Store', 'secrets/.DS_Store', 'secrets/Notes', 'secrets/x~'])
+      writeFileSync(join(store, path), 'x');
+    const second = readFileSync(entry('bad/one', 1));
+    await place.sh('secrets purge --yes bad/one --version 2');
+    writeFileSync(entry('bad/one', 1), second.subarray(0, 50), { mode: 0o600 });
+    expect(await place.sh('secrets history bad/one; secrets list; secrets doctor local')).toMatchObject({
+      code: 0,
+      stderr: '',
+    });
+  });
+
   test('refuses a secret’s folder under another name, and entries of another store', async () => {
     const folder = dirname(entry('good/two', 0));
     const target = dirname(entry('good/three', 0));

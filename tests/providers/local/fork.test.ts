@@ -117,6 +117,46 @@ describe('a store in two clones of a git repository', () => {
     expect(await by('bob', 'secrets get app/db')).toBe('z');
   });
 
+  test('a deletion on one branch outlives a version that is destroyed on the other', async () => {
+    await put('ann', 'app/db', 'two');
+    await by('ann', 'printf three | secrets put --quiet app/db --label team=ann');
+    await by('ann', 'secrets restore --quiet app/db --version 2');
+    await commit('ann');
+    await merge('bob', 'ann');
+    await by('ann', 'secrets delete app/db');
+    await put('ann', 'late/label', 'x');
+    await by('bob', 'secrets purge --yes app/db --version 1');
+    await commit('ann');
+    await commit('bob');
+    expect(await merge('ann', 'bob')).toBe('');
+    await by('ann', 'secrets get app/db', true);
+    expect(await by('ann', 'secrets list')).toBe('late/label\n');
+    await by('ann', 'secrets restore --quiet app/db');
+    expect(await by('ann', 'secrets get app/db')).toBe('two');
+    // Nor does it bring labels back that the other branch changed.
+    await commit('ann');
+    await merge('bob', 'ann');
+    await by('ann', 'printf three | secrets put --quiet app/db --label team=new');
+    await by('bob', 'secrets purge --yes app/db --version 3');
+    await commit('ann');
+    await commit('bob');
+    await merge('ann', 'bob');
+    expect(await by('ann', 'secrets list --long --json')).toContain('"team":"new"');
+  });
+
+  test('a purge does not merge with a new version: the history is damaged until it is purged again', async () => {
+    await by('ann', 'secrets purge --yes app/db');
+    await put('bob', 'app/db', 'late');
+    await commit('ann');
+    await commit('bob');
+    expect(await merge('ann', 'bob')).toBe('');
+    expect(await by('ann', 'secrets get app/db')).toBe('late');
+    expect(await by('ann', 'secrets history app/db', true)).toMatch(/a file of its history is missing/);
+    await by('ann', 'secrets purge --yes app/db');
+    await put('ann', 'app/db', 'anew');
+    expect((await history('ann', 'app/db')).map(({ version }) => version)).toEqual(['1']);
+  });
+
   test('merges a renewal of the key with versions that were written under the old one', async () => {
     await by('ann', `secrets stores rekey --quiet --remove-recipient ${recipients['bob']}`);
     await put('ann', 'app/db', 'only for ann');

@@ -1,11 +1,13 @@
 /** Versions of a secret in the local store: destroying one changes nothing else. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
+import { StoreFolder } from '../../../src/providers/local/folder.ts';
 import { open } from '../../../src/providers/local/index.ts';
 import type { VersionInfo } from '../../../src/providers/provider.ts';
 import { contextFor, kindOf, readOne } from '../../contract/suite.ts';
+import { entriesOf } from './place.ts';
 
 const soon = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(30_000) });
 
@@ -75,6 +77,52 @@ describe('versions of the local store', () => {
     await fc.assert(property, { numRuns: 60 });
     expect(destroyed).toBeGreaterThan(20);
   }, 120_000);
+
+  test('a version’s file that is left, or came back, goes with the next that is destroyed, or a renewal', async () => {
+    const name = 'left';
+    const put = (text: string): Promise<VersionInfo> => store.put(name, { value: Buffer.from(text) }, soon());
+    const entries = (): string[] => entriesOf(join(home, '.local/share/secrets/store'));
+    const others = new Set(entries());
+    const own = (): string[] => entries().filter((file) => !others.has(file));
+    await put('1');
+    const [first] = own() as [string];
+    const bytes = readFileSync(first);
+    await put('2');
+    await store.purge?.(name, '1', soon());
+    expect(own().length).toBe(2);
+    const comeBack: readonly (() => Promise<unknown> | undefined)[] = [
+      () => store.purge?.(name, '1', soon()),
+      () => store.rekey?.({}, soon()),
+    ];
+    for (const work of comeBack) {
+      writeFileSync(first, bytes);
+      expect(await kindOf(readOne(store, { name, version: '1' }))).toBe('NotFound');
+      await kindOf(Promise.resolve(work()));
+      expect(own().length).toBe(2);
+    }
+    expect((await historyOf(name)).map(({ id, state }) => `${id} ${state}`)).toEqual([
+      '2 enabled',
+      '1 destroyed',
+    ]);
+  });
+
+  test('a listing that misses a file and the entry that destroyed it is made again', async () => {
+    const name = 'listed';
+    for (const text of ['1', '2', '3']) await store.put(name, { value: Buffer.from(text) }, soon());
+    await store.purge?.(name, '2', soon());
+    const journal = await new StoreFolder({}, contextFor({}, home)).existing();
+    if (journal === undefined) throw new Error('no store');
+    const sid = journal.secretId(name);
+    const whole = journal.files(sid);
+    expect(whole.length).toBe(3);
+    let listings = 0;
+    // The file system's part in the race: the first listing began before the entry was there.
+    journal.files = () => ((listings += 1) === 1 ? whole.slice(0, -1) : whole);
+    expect(journal.load(sid).damage).toEqual([]);
+    expect(listings).toBe(2);
+    journal.files = () => whole.slice(0, -1);
+    expect(journal.load(sid).damage.length).toBe(1);
+  });
 
   test('the current version is not destroyed, and numbers are never used again', async () => {
     const name = 'numbers';
