@@ -316,7 +316,8 @@ describe('the independent reader', () => {
       ...([steps, steps, steps, steps, harm] as const),
       async (before, here, there, after, harmed) => {
         const name = `merged/${(count += 1)}`;
-        const known = new Set(entriesOf(folder));
+        // Nothing of the run before, which may have failed.
+        rmSync(join(folder, 'secrets'), { recursive: true, force: true });
         await store.put(name, { value: Buffer.from('first') }, soon());
         await doAll(store, name, before);
         rmSync(branch, { recursive: true, force: true });
@@ -334,7 +335,7 @@ describe('the independent reader', () => {
         );
         expect(merged.damaged).toEqual([]);
         await doAll(store, name, after);
-        const of = entriesOf(folder).filter((file) => !known.has(file));
+        const of = entriesOf(folder);
         await agreeOn(store, await readStore(folder, keyFile(folder)), name);
         const whole = await ask(store, { name });
         const target = of[harmed.pick % of.length] as string;
@@ -347,10 +348,9 @@ describe('the independent reader', () => {
         const isTip = harmed.kind === 'remove' && left.damaged.length === 0;
         if (!isTip) expect([whole, { kind: 'Integrity' }]).toContainEqual(damaged);
         if (damaged.kind === 'Integrity') failed += 1;
-        rmSync(join(target, '..'), { recursive: true });
       },
     );
-    await fc.assert(property, { numRuns: 60 });
+    await fc.assert(property, { numRuns: 100 });
     expect(failed).toBeGreaterThan(5);
   }, 240_000);
 
