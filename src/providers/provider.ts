@@ -133,6 +133,11 @@ export interface SecretWrite {
    */
   readonly ifAbsent?: boolean | undefined;
   /**
+   * With `stage: 'pending'`: write only if the pending version is this one, which is replaced (`cas`); else
+   * `Conflict`. Whoever held the old one can't promote or discard it any more: its id is gone.
+   */
+  readonly ifPending?: string | undefined;
+  /**
    * `pending`: store it without making it current (`stages`). Without `ifAbsent` it replaces an older pending one.
    * The secret need not exist yet, and is `NotFound` until the promotion (`Unsupported` where a service can't).
    * On a deleted secret it is kept or a `Conflict`, and does not bring the deleted value back.
@@ -284,6 +289,16 @@ export interface Provider {
    */
   rekey?(change: KeyChange, options: CallOptions): Promise<{ readonly resealed: number }>;
 
+  /**
+   * `labels`: sets labels of an existing secret without a new version; `null` removes one; others stay.
+   * @throws SecretsError NotFound, Invalid, Unsupported where the service keeps them only with a version
+   */
+  setLabels?(
+    name: string,
+    labels: Readonly<Record<string, string | null>>,
+    options: CallOptions,
+  ): Promise<void>;
+
   /** Lets go of sockets and timers. Called once, after the last call. */
   close(): Promise<void>;
 }
@@ -380,7 +395,7 @@ export interface ProviderModule {
   ): Provider | Promise<Provider>;
 }
 
-type OptionalMethod = 'history' | 'makeCurrent' | 'restore' | 'purge' | 'keepAlive' | 'rekey';
+type OptionalMethod = 'history' | 'makeCurrent' | 'restore' | 'purge' | 'keepAlive' | 'rekey' | 'setLabels';
 
 /**
  * The provider's optional method, bound, or one clear line when it has none.

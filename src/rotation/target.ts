@@ -101,13 +101,20 @@ export interface Target {
 
   /**
    * For a system that makes credentials itself (an IAM access key, a Vault static role), in place of `propose` and
-   * generated values: makes one there and returns the whole new value. Before it is called the pending stage is
-   * claimed with a copy of the current value; what it returns replaces that. When the process dies in between, it is
+   * generated values: makes one there and returns the whole new value, a JSON object. Before it is called the pending
+   * stage is claimed with a copy of the current value and one key more; what it returns replaces that. When the process dies in between, it is
    * called again: then it removes what an earlier call with this rotation made and nobody knows the secret of
    * (compare `known` and `rotation.startedAt`), and touches nothing that others made. When it can't tell, it throws
-   * a Conflict that names what is in the way. `apply` is still called after it; it usually has nothing to do.
+   * a Conflict that names what is in the way. An error without "may have been made" means that nothing was made.
+   * `apply` is still called after it; it usually has nothing to do.
    */
   issue?(known: Known, rotation: Rotation, signal: AbortSignal): Promise<Credential>;
+
+  /**
+   * For a target with `issue`, when a rotation is given up: removes what `issue` made for this rotation and nobody
+   * knows the secret of. Called before the pending version is discarded, and after `retire` of a pending credential.
+   */
+  abandon?(known: Known, rotation: Rotation, signal: AbortSignal): Promise<void>;
 
   /**
    * Makes the system accept this credential. It may replace the one accepted so far; where the system can have both,

@@ -125,6 +125,52 @@ export function itKeepsStages(contract: Contract, provider: () => Provider): voi
       expect(await kindOf(stage(name, 'next', { ifVersion: second.id }))).toBe('no error');
     });
 
+    whenStaged('are taken over from the one who holds them, once', async () => {
+      if (!provider().capabilities.has('cas')) {
+        expect(provider().capabilities.has('cas')).toBe(false);
+        return;
+      }
+      const name = fresh();
+      const old = await put(name, 'now');
+      expect(await kindOf(stage(name, 'next', { ifPending: old.id }))).toBe('Conflict');
+      expect(await pendingKind(name)).toBe('NotFound');
+      const first = await stage(name, 'next', { ifAbsent: true });
+      const kinds = await Promise.all(
+        ['one', 'two', 'three'].map((text) => kindOf(stage(name, text, { ifPending: first.id }))),
+      );
+      expect(kinds.toSorted()).toEqual(['Conflict', 'Conflict', 'no error']);
+      const taken = await readOne(provider(), { name, stage: 'pending' });
+      expect(Buffer.from(taken.value).toString()).toBe(['one', 'two', 'three'][kinds.indexOf('no error')]);
+      expect(taken.id).not.toBe(first.id);
+      expect(await kindOf(stage(name, 'late', { ifPending: first.id }))).toBe('Conflict');
+      // Also after it was discarded and claimed anew.
+      await purge(name, taken.id);
+      expect(await kindOf(stage(name, 'late', { ifPending: taken.id }))).toBe('Conflict');
+      await stage(name, 'anew', { ifAbsent: true });
+      expect(await kindOf(stage(name, 'late', { ifPending: taken.id }))).toBe('Conflict');
+      expect(await textOf(provider(), { name })).toBe('now');
+    });
+
+    whenStaged('leave labels to be set beside them, without a version', async () => {
+      const { setLabels } = provider();
+      if (setLabels === undefined) {
+        expect(provider().setLabels).toBeUndefined();
+        return;
+      }
+      const name = fresh();
+      await put(name, 'now');
+      const pending = await stage(name, 'next');
+      const before = (await all(provider().history?.(name, now()) ?? nothing())).length;
+      await setLabels.call(provider(), name, { 'rotate-every': '30d', team: 'pay' }, now());
+      await setLabels.call(provider(), name, { team: null }, now());
+      expect((await provider().describe(name, now())).labels).toEqual({ 'rotate-every': '30d' });
+      expect((await all(provider().history?.(name, now()) ?? nothing())).length).toBe(before);
+      expect((await readOne(provider(), { name, stage: 'pending' })).id).toBe(pending.id);
+      await makeCurrent(name, pending.id);
+      expect((await provider().describe(name, now())).labels).toEqual({ 'rotate-every': '30d' });
+      expect(await kindOf(setLabels.call(provider(), fresh(), { team: 'pay' }, now()))).toBe('NotFound');
+    });
+
     whenStaged('become current when promoted, once', async () => {
       const name = fresh();
       await put(name, 'zero');

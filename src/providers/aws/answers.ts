@@ -124,7 +124,7 @@ export function payload(value: Uint8Array): { SecretString: string } | { SecretB
 }
 
 /** The tags that a write sets, and (with `null`) removes. */
-export function tagsOf(write: SecretWrite): {
+export function tagsOf(write: Pick<SecretWrite, 'labels' | 'expiresAt'>): {
   readonly set: { readonly Key: string; readonly Value: string }[];
   readonly remove: string[];
 } {

@@ -252,6 +252,15 @@ export class AwsProvider implements Provider {
     return this.#writer.makeCurrent(this.#id(name), version, signal, exists);
   }
 
+  async setLabels(
+    name: string,
+    labels: Readonly<Record<string, string | null>>,
+    { signal }: CallOptions,
+  ): Promise<void> {
+    this.checkName(name);
+    await this.#writer.setLabels(this.#id(name), labels, signal);
+  }
+
   async restore(name: string, options: CallOptions): Promise<void> {
     if ((await this.describe(name, options)).deletedAt === undefined)
       throw new SecretsError('NotFound', 'has nothing to restore');

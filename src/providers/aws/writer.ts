@@ -141,15 +141,20 @@ export class AwsWriter {
     if (before.current === undefined) throw needsCurrent();
     const { ifVersion } = write;
     if (ifVersion !== undefined && before.current !== ifVersion) throw changedMeanwhile();
+    const { ifPending } = write;
+    if (ifPending !== undefined && before.pending !== ifPending) throw noLongerPending(ifPending);
     const version = randomUUID();
-    if (write.ifAbsent === true) {
-      if (before.pending !== undefined) throw pendingAlready(before.pending);
+    if (write.ifAbsent === true || ifPending !== undefined) {
+      if (write.ifAbsent === true && before.pending !== undefined) throw pendingAlready(before.pending);
       await this.#putValue(target, write, WRITING, version);
       try {
         await this.#move(target, PENDING, { from: before.pendingLabel, to: version });
       } catch (thrown) {
         await this.#tidy(target, version);
-        throw toSecretsError(thrown).kind === 'Conflict' ? pendingAlready(undefined, thrown) : thrown;
+        if (toSecretsError(thrown).kind !== 'Conflict') throw thrown;
+        throw ifPending === undefined
+          ? pendingAlready(undefined, thrown)
+          : noLongerPending(ifPending, thrown);
       }
       await this.#tidy(target, version);
     } else {
@@ -212,6 +217,14 @@ export class AwsWriter {
     throw new SecretsError('NotFound', `has no pending version ${version}`, {
       hint: 'versions without a label are removed by AWS itself',
     });
+  }
+
+  async setLabels(
+    id: string,
+    labels: Readonly<Record<string, string | null>>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#tag({ id, signal }, tagsOf({ labels }), undefined);
   }
 
   async #labels({ id, signal }: Target): Promise<Labels> {
@@ -286,18 +299,26 @@ export class AwsWriter {
     await this.#label(target, WRITING, version).catch(() => undefined);
   }
 
-  async #setDetails({ id, signal }: Target, write: SecretWrite, version: string): Promise<void> {
-    const { set, remove } = tagsOf(write);
-    if (set.length + remove.length === 0 && write.description === undefined) return;
+  async #tag(
+    { id, signal }: Target,
+    { set, remove }: ReturnType<typeof tagsOf>,
+    description: string | undefined,
+  ): Promise<void> {
+    await this.#service.write(signal, async ({ sdk, client }, http) => {
+      const SecretId = id;
+      if (set.length > 0) await client.send(new sdk.TagResourceCommand({ SecretId, Tags: set }), http);
+      if (remove.length > 0)
+        await client.send(new sdk.UntagResourceCommand({ SecretId, TagKeys: remove }), http);
+      if (description !== undefined)
+        await client.send(new sdk.UpdateSecretCommand({ SecretId, Description: description }), http);
+    });
+  }
+
+  async #setDetails(target: Target, write: SecretWrite, version: string): Promise<void> {
+    const tags = tagsOf(write);
+    if (tags.set.length + tags.remove.length === 0 && write.description === undefined) return;
     try {
-      await this.#service.write(signal, async ({ sdk, client }, http) => {
-        const SecretId = id;
-        if (set.length > 0) await client.send(new sdk.TagResourceCommand({ SecretId, Tags: set }), http);
-        if (remove.length > 0)
-          await client.send(new sdk.UntagResourceCommand({ SecretId, TagKeys: remove }), http);
-        if (write.description !== undefined)
-          await client.send(new sdk.UpdateSecretCommand({ SecretId, Description: write.description }), http);
-      });
+      await this.#tag(target, tags, write.description);
     } catch (thrown) {
       const { kind, message, hint } = toSecretsError(thrown);
       throw new SecretsError(
@@ -307,6 +328,13 @@ export class AwsWriter {
       );
     }
   }
+}
+
+function noLongerPending(version: string, cause?: unknown): SecretsError {
+  return new SecretsError('Conflict', `version ${version} is not pending any more`, {
+    hint: 'somebody else has taken that rotation over',
+    cause,
+  });
 }
 
 function pendingAlready(version: string | undefined, cause?: unknown): SecretsError {

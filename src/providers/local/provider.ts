@@ -182,6 +182,18 @@ export class LocalProvider implements Provider {
     return infoOf([...before.events, event], target);
   }
 
+  /** The current version is made current again, which changes nothing but the labels that this entry carries. */
+  async setLabels(
+    name: string,
+    labels: Readonly<Record<string, string | null>>,
+    options: CallOptions,
+  ): Promise<void> {
+    await this.#change(name, options, (state) => {
+      if (state.deletedAt !== undefined || state.current === undefined) throw notFound();
+      return { type: 'current', name, target: state.current.eventId, labels, ...this.#author() };
+    });
+  }
+
   async purge(name: string, version: string | undefined, options: CallOptions): Promise<void> {
     if (version === undefined) {
       const journal = await this.#existing(name, options);
@@ -303,6 +315,10 @@ function checkConditions(write: SecretWrite, state: SecretState | undefined): vo
     if (deleted)
       throw new SecretsError('Conflict', 'a deleted secret of this name is in the way', {
         hint: 'secrets restore brings it back, secrets purge removes it for good',
+      });
+    if (write.ifPending !== undefined && state?.pending?.id !== write.ifPending)
+      throw new SecretsError('Conflict', `version ${write.ifPending} is not pending any more`, {
+        hint: 'somebody else has taken that rotation over',
       });
     if (write.ifAbsent === true && state?.pending !== undefined)
       throw new SecretsError('Conflict', `version ${state.pending.id} is pending already`, {

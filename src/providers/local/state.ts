@@ -27,7 +27,11 @@ export type EventBody = Common &
         readonly expires?: number;
       }
     /** The version written by event `target` becomes current. */
-    | { readonly type: 'current'; readonly target: string }
+    | {
+        readonly type: 'current';
+        readonly target: string;
+        readonly labels?: Readonly<Record<string, string | null>>;
+      }
     | { readonly type: 'delete' }
     | { readonly type: 'restore' }
     /** The version written by event `target` is gone for good: its value, not what else that event said. */
@@ -191,7 +195,7 @@ export function fold(events: readonly StoredEvent[]): SecretState | undefined {
     current = id;
     if (pending === id) pending = undefined;
   };
-  const describe = (said: Pick<ValueEvent, 'labels' | 'description'>): void => {
+  const describe = (said: Partial<Pick<ValueEvent, 'labels' | 'description'>>): void => {
     for (const [label, value] of Object.entries(said.labels ?? {})) {
       if (value === null) labels.delete(label);
       else labels.set(label, value);
@@ -213,6 +217,7 @@ export function fold(events: readonly StoredEvent[]): SecretState | undefined {
       case 'current':
         // Of a version that is not there, too: an older one must not pass for the current one.
         promote(event.target, event.number);
+        describe(event);
         deletedAt = undefined;
         break;
       case 'delete':
