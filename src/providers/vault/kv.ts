@@ -87,7 +87,9 @@ export function describeMetadata(name: string, metadata: Json): SecretInfo {
  * Labels, description and expiry as one merge patch of the custom metadata.
  * Limits: https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#create-update-metadata
  */
-export function labelPatch(write: SecretWrite): Record<string, string | null> | undefined {
+export function labelPatch(
+  write: Pick<SecretWrite, 'labels' | 'description' | 'expiresAt'>,
+): Record<string, string | null> | undefined {
   const patch: Record<string, string | null> = { ...write.labels };
   if (write.description !== undefined) patch[LABEL_DESCRIPTION] = write.description;
   if (write.expiresAt !== undefined) patch[LABEL_EXPIRES] = write.expiresAt.toISOString();

@@ -76,6 +76,7 @@ export class PendingVersions {
         throw new SecretsError('Conflict', `version ${ifVersion} is not the current one`);
     }
     const path = sibling(name);
+    if (write.ifPending !== undefined) return this.#replace(path, data, write.ifPending, signal);
     if (ifAbsent !== true) return infoOf(await this.#engine.write(path, data, undefined, signal));
     try {
       return infoOf(await this.#engine.write(path, data, 0, signal));
@@ -90,6 +91,24 @@ export class PendingVersions {
           cause: thrown,
         });
       return infoOf(await this.#engine.write(path, data, version, signal));
+    }
+  }
+
+  /** Writes over the pending version with this id, and no other. @throws SecretsError Conflict */
+  async #replace(path: string, data: Json, id: string, signal: AbortSignal): Promise<VersionInfo> {
+    const taken = (cause?: unknown): SecretsError =>
+      new SecretsError('Conflict', `version ${id} is not pending any more`, {
+        hint: 'somebody else has taken that rotation over',
+        cause,
+      });
+    const metadata = (await this.#engine.metadata(path, signal)) ?? {};
+    const version = Number(metadata['current_version'] ?? 0);
+    const entry = asMap(asMap(metadata['versions'])[String(version)]);
+    if (version === 0 || isGone(entry) || infoOf({ ...entry, version }).id !== id) throw taken();
+    try {
+      return infoOf(await this.#engine.write(path, data, version, signal));
+    } catch (thrown) {
+      throw thrown instanceof SecretsError && thrown.kind === 'Conflict' ? taken(thrown) : thrown;
     }
   }
 

@@ -193,6 +193,19 @@ export class VaultProvider implements Provider {
     return info;
   }
 
+  async setLabels(
+    name: string,
+    labels: Readonly<Record<string, string | null>>,
+    { signal }: CallOptions,
+  ): Promise<void> {
+    this.checkName(name);
+    if ((await this.#engine.version(signal)) === 1)
+      throw new SecretsError('Unsupported', 'KV version 1 has no labels', { hint: 'use a KV v2 mount' });
+    const patch = labelPatch({ labels });
+    if (patch === undefined) return;
+    await this.#client.patch(this.#engine.path('metadata', name), { custom_metadata: patch }, signal);
+  }
+
   async *list(query: ListQuery, { signal }: CallOptions): AsyncIterable<SecretInfo> {
     checkSignal(signal);
     const version = await this.#engine.version(signal);
