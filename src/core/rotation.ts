@@ -57,13 +57,13 @@ export type Effect =
    * current already. `ok`, `none`, `held`, `failed`.
    */
   | 'take-over'
-  /** Let the target make a credential. `ok`, `failed`, `unclear`. */
+  /** Let the target make a credential. `ok`, `failed`, `unclear`, `lost`. */
   | 'issue'
   /** Put it in the place of the claim. `ok`, `lost`, `failed`, `unclear`. */
   | 'store-issued'
   /** Read the pending version back: what is applied is what the store has. `ok`, `lost`, `failed`. */
   | 'read-back'
-  /** `ok`, `failed` (also when in doubt). */
+  /** `ok`, `failed`, `unclear`, `lost`. */
   | 'apply-new'
   /** `accepted`, `refused`, `unknown` (the target has no way to ask), `failed`. */
   | 'verify-new'
@@ -74,8 +74,9 @@ export type Effect =
   /** Note the date, retire what has been replaced. `ok`, `failed`. */
   | 'finish'
   | 'verify-old'
+  /** `ok`, `failed` (also when in doubt), `lost`. */
   | 'apply-old'
-  /** Have the target forget the new credential, where it can. `ok`, `failed`. */
+  /** Have the target forget the new credential, where it can. `ok`, `failed`, `lost`. */
   | 'retire-new'
   /** Remove the pending version. `ok`, `lost`, `failed` (also when in doubt). */
   | 'discard';
@@ -115,20 +116,31 @@ const STEPS = {
     on: { mine: 'claimed', held: 'held', none: 'unchanged', failed: 'stuck' },
   },
   readingBack: { effect: 'read-back', on: { ok: 'applying', lost: 'lost', failed: 'stuck' } },
-  issuing: { effect: 'issue', on: { ok: 'storingIssued', failed: 'givenUp', unclear: 'stuck' } },
+  issuing: {
+    effect: 'issue',
+    on: { ok: 'storingIssued', failed: 'givenUp', unclear: 'stuck', lost: 'lost' },
+  },
   storingIssued: {
     effect: 'store-issued',
     on: { ok: 'readingBack', lost: 'lost', failed: 'stuck', unclear: 'readingBack' },
   },
-  applying: { effect: 'apply-new', on: { ok: 'verifying', failed: 'probing' } },
+  applying: {
+    effect: 'apply-new',
+    on: { ok: 'verifying', failed: 'probing', unclear: 'probingInDoubt', lost: 'lost' },
+  },
   verifying: {
     effect: 'verify-new',
     on: { accepted: 'promoting', unknown: 'promoting', refused: 'givenUp', failed: 'stuck' },
   },
-  /** After an `apply` that failed or got no answer: the target says what it came to. */
+  /** After an `apply` that failed: an earlier one may have been made, and the target says so. */
   probing: {
     effect: 'verify-new',
     on: { accepted: 'promoting', refused: 'givenUp', unknown: 'givenUp', failed: 'stuck' },
+  },
+  /** After an `apply` without an answer. Refused now, it may still arrive: nothing is given up before the lease ends. */
+  probingInDoubt: {
+    effect: 'verify-new',
+    on: { accepted: 'promoting', refused: 'stuck', unknown: 'stuck', failed: 'stuck' },
   },
   promoting: {
     effect: 'promote',
@@ -169,12 +181,12 @@ const STEPS = {
     effect: 'verify-old',
     on: { accepted: 'retiringNew', refused: 'restoring', unknown: 'restoring', failed: 'stuck' },
   },
-  restoring: { effect: 'apply-old', on: { ok: 'verifyingOld', failed: 'stuck' } },
+  restoring: { effect: 'apply-old', on: { ok: 'verifyingOld', failed: 'stuck', lost: 'lost' } },
   verifyingOld: {
     effect: 'verify-old',
     on: { accepted: 'retiringNew', unknown: 'retiringNew', refused: 'stuck', failed: 'stuck' },
   },
-  retiringNew: { effect: 'retire-new', on: { ok: 'discarding', failed: 'stuck' } },
+  retiringNew: { effect: 'retire-new', on: { ok: 'discarding', failed: 'stuck', lost: 'lost' } },
   discarding: { effect: 'discard', on: { ok: 'undone', lost: 'lost', failed: 'stuck' } },
 } as const satisfies Readonly<Record<string, { effect: Effect; on: Partial<Record<Event, string>> }>>;
 

@@ -31,7 +31,8 @@ interface World {
   readonly accepts: readonly ('old' | 'new')[];
   /** A target that makes credentials: it has made one that this process knows, or nobody. */
   readonly held: boolean;
-  /** A promotion broke off after it made the version current, so pending is left over. */
+  /** A change that was sent, got no answer, and may take place at any moment until the lease is over. */
+  readonly underWay?: World['accepts'] | undefined;
 }
 
 interface Kind {
@@ -109,7 +110,8 @@ function outcomes(kind: Kind, plan: Plan, effect: Effect, world: World): readonl
         // It says that it has, and has not.
         stay('ok'),
         stay('failed'),
-        go('failed', { accepts: apply('new') }),
+        go('unclear', { accepts: apply('new') }),
+        go('unclear', { underWay: apply('new') }),
       ];
     case 'verify-new':
       return verdict('new');
@@ -130,6 +132,7 @@ function outcomes(kind: Kind, plan: Plan, effect: Effect, world: World): readonl
         ...(kind.verifies ? [stay('ok')] : []),
         stay('failed'),
         go('failed', { accepts: apply('old') }),
+        go('failed', { underWay: apply('old') }),
       ];
     case 'retire-new':
       return kind.replaces
@@ -158,8 +161,10 @@ function explore(kind: Kind): readonly Node[] {
   };
   const enter = (intent: Intent, world: World): void => {
     const plan = { intent, issues: kind.issues };
-    // What a process knew is gone with it.
-    visit({ world: { ...world, held: false }, plan, state: begin(plan) });
+    // What a process knew is gone with it. A lease later, nothing is under way any more.
+    const { underWay, ...settled } = { ...world, held: false };
+    visit({ world: settled, plan, state: begin(plan) });
+    if (underWay !== undefined) visit({ world: { ...settled, accepts: underWay }, plan, state: begin(plan) });
   };
   enter('rotate', START);
   for (let node = queue.shift(); node !== undefined; node = queue.shift()) {
@@ -168,6 +173,10 @@ function explore(kind: Kind): readonly Node[] {
     // the next one is the same with other names.
     for (const intent of ['resume', 'rollback'] as const) enter(intent, world);
     if (world.current === 'old') enter('rotate', world);
+    if (world.underWay !== undefined) {
+      const { underWay, ...others } = world;
+      visit({ ...node, world: { ...others, accepts: underWay } });
+    }
     if (isEnding(state)) continue;
     for (const { world: after, event } of outcomes(kind, plan, effectOf(state), world)) {
       // Dying after the effect and before its outcome is known.
@@ -204,7 +213,7 @@ describe.each(KINDS)('a target that $title', (kind) => {
   test.each(['resume', 'rollback'] as const)('%s finishes from everywhere once all goes well', (intent) => {
     for (const { world: start } of nodes) {
       const plan = { intent, issues: kind.issues };
-      let world: World = { ...start, held: false };
+      let world: World = { ...start, held: false, underWay: undefined };
       let state = begin(plan);
       for (let steps = 0; !isEnding(state); steps += 1) {
         expect(steps).toBeLessThan(12);

@@ -1,0 +1,177 @@
+/**
+ * A secret in its store, as a rotation works on it: its versions by stage, its claim, its labels. All of what a
+ * rotation leaves for other machines goes through here.
+ */
+import { SecretsError, toSecretsError } from '../core/errors.ts';
+import { isJsonObject, type JsonValue, parseJson } from '../core/json.ts';
+import type { CallOptions, Provider, SecretVersion, VersionInfo } from '../providers/provider.ts';
+import type { Credential, Known } from './target.ts';
+
+/** A version with its id. */
+export interface Held extends Credential {
+  readonly id: string;
+  readonly createdAt: Date | undefined;
+}
+
+export interface Stages extends Known {
+  readonly current: Held | undefined;
+  readonly pending: Held | undefined;
+  readonly previous: Held | undefined;
+}
+
+/** A key in the pending value that says: this is a claim, the credential is yet to be made. Its value is a nonce. */
+export const CLAIM_KEY = 'secrets-rotation-claim';
+
+export class SecretPlace {
+  readonly provider: Provider;
+  readonly name: string;
+  readonly #call: () => CallOptions;
+  /** Why there is no guard against two rotations at once, where there is none. */
+  readonly unguarded: boolean;
+
+  /** @throws SecretsError Unsupported when the store has no pending versions */
+  constructor(provider: Provider, name: string, call: () => CallOptions) {
+    if (!provider.capabilities.has('stages') || provider.makeCurrent === undefined)
+      throw new SecretsError('Unsupported', 'this store keeps no pending versions, which a rotation needs', {
+        hint: 'put a new value with secrets put, after the target has it',
+      });
+    this.provider = provider;
+    this.name = name;
+    this.#call = call;
+    this.unguarded = !provider.capabilities.has('cas');
+  }
+
+  /** The versions that a rotation is about. @throws SecretsError when one can't be read, other than NotFound */
+  async read(): Promise<Stages> {
+    const [current, pending, previous] = await this.provider.get(
+      [{ name: this.name }, { name: this.name, stage: 'pending' }, { name: this.name, stage: 'previous' }],
+      this.#call(),
+    );
+    const held = (answer: typeof current, needed: boolean): Held | undefined => {
+      if (answer?.ok === true) return heldOf(answer.secret);
+      if (needed && answer !== undefined && answer.error.kind !== 'NotFound') throw answer.error;
+      return undefined;
+    };
+    return {
+      current: held(current, true),
+      pending: held(pending, true),
+      // Useful to sign in with, but nothing depends on it.
+      previous: held(previous, false),
+    };
+  }
+
+  /** Stores a pending version where there is none. @throws SecretsError Conflict when there is one */
+  async claim(value: Uint8Array): Promise<VersionInfo> {
+    const write = { value, stage: 'pending' } as const;
+    if (!this.unguarded) return this.provider.put(this.name, { ...write, ifAbsent: true }, this.#call());
+    return this.#unguardedPut(write, undefined);
+  }
+
+  /** Puts another value, or the same one, in the place of a pending version. @throws SecretsError Conflict */
+  async replace(pendingId: string, value: Uint8Array): Promise<VersionInfo> {
+    const write = { value, stage: 'pending' } as const;
+    if (!this.unguarded)
+      return this.provider.put(this.name, { ...write, ifPending: pendingId }, this.#call());
+    return this.#unguardedPut(write, pendingId);
+  }
+
+  /**
+   * Best effort where the store has no conditional write: look, write, wait until a rival who looked at the same
+   * moment has written too, and look again. The last one written holds the claim.
+   */
+  async #unguardedPut(
+    write: { readonly value: Uint8Array; readonly stage: 'pending' },
+    expected: string | undefined,
+  ): Promise<VersionInfo> {
+    const conflict = (): SecretsError => new SecretsError('Conflict', 'another version is pending');
+    if ((await this.pendingId()) !== expected) throw conflict();
+    const made = await this.provider.put(this.name, write, this.#call());
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    if ((await this.pendingId()) !== made.id) throw conflict();
+    return made;
+  }
+
+  async pendingId(): Promise<string | undefined> {
+    const [answer] = await this.provider.get([{ name: this.name, stage: 'pending' }], this.#call());
+    if (answer?.ok === true) return answer.secret.id;
+    if (answer !== undefined && answer.error.kind !== 'NotFound') throw answer.error;
+    return undefined;
+  }
+
+  async promote(pendingId: string): Promise<VersionInfo> {
+    const { makeCurrent } = this.provider;
+    if (makeCurrent === undefined) throw new TypeError('checked when made');
+    return makeCurrent.call(this.provider, this.name, pendingId, this.#call());
+  }
+
+  async discard(pendingId: string): Promise<void> {
+    await this.provider.purge?.(this.name, pendingId, this.#call());
+  }
+
+  /** The secret's labels; none where the store has none, or they can't be read. */
+  async labels(): Promise<Readonly<Record<string, string>>> {
+    if (!this.hasLabels()) return {};
+    try {
+      return (await this.provider.describe(this.name, this.#call())).labels ?? {};
+    } catch (thrown) {
+      // A first value that is pending has no secret to describe yet.
+      const { kind } = toSecretsError(thrown);
+      if (kind === 'NotFound' || kind === 'Denied') return {};
+      throw thrown;
+    }
+  }
+
+  hasLabels(): boolean {
+    return this.provider.capabilities.has('labels') && this.provider.setLabels !== undefined;
+  }
+
+  /** Sets labels where the store has some; a secret without a current version has none yet. */
+  async setLabels(labels: Readonly<Record<string, string | null>>): Promise<void> {
+    if (!this.hasLabels()) return;
+    await this.provider.setLabels?.(this.name, labels, this.#call());
+  }
+}
+
+/** Longer than a look and a write take, on stores that have no conditional write. */
+const SETTLE_MS = 2000;
+
+export function heldOf(secret: SecretVersion): Held {
+  return { id: secret.id, createdAt: secret.createdAt, ...credentialOf(secret.value, secret.fields) };
+}
+
+export function credentialOf(
+  value: Uint8Array,
+  fields: Readonly<Record<string, JsonValue>> | undefined = parsedFields(value),
+): Credential {
+  return { value, fields };
+}
+
+function parsedFields(value: Uint8Array): Readonly<Record<string, JsonValue>> | undefined {
+  try {
+    const parsed = parseJson(value);
+    return isJsonObject(parsed) ? parsed : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a pending version is a claim alone. */
+export function isClaim({ fields }: Credential): boolean {
+  return fields !== undefined && Object.hasOwn(fields, CLAIM_KEY);
+}
+
+/** Whether two versions hold the same; a store that keeps maps may give their keys in another order. */
+export function sameCredential(one: Credential | undefined, other: Credential | undefined): boolean {
+  if (one === undefined || other === undefined) return false;
+  if (Buffer.compare(one.value, other.value) === 0) return true;
+  const [a, b] = [parsedFields(one.value), parsedFields(other.value)];
+  return a !== undefined && b !== undefined && canonical(a) === canonical(b);
+}
+
+function canonical(value: JsonValue): string {
+  return JSON.stringify(value, (_key, inner: unknown) =>
+    isJsonObject(inner)
+      ? Object.fromEntries(Object.entries(inner).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  );
+}
