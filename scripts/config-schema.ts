@@ -3,6 +3,7 @@ import { toJsonSchema } from '@valibot/to-json-schema';
 import * as v from 'valibot';
 import { fileSchema } from '../src/config/schema.ts';
 import type { ProviderDescriptor } from '../src/providers/provider.ts';
+import { targets } from '../src/rotation/targets/index.ts';
 
 export const SCHEMA_FILE = 'schemas/secrets.schema.json';
 
@@ -15,9 +16,16 @@ export async function configSchema(providers: readonly ProviderDescriptor[]): Pr
     }),
   );
   const store = v.union(stores as unknown as readonly v.GenericSchema[]);
-  const { $schema, ...schema } = toJsonSchema(fileSchema(store), {
+  const kinds = await Promise.all(
+    targets.map(async ({ type, title, schema }) => {
+      const { entries } = (await schema()) as v.StrictObjectSchema<v.ObjectEntries, undefined>;
+      return v.pipe(v.strictObject({ type: v.literal(type), ...entries }), v.title(title));
+    }),
+  );
+  const target = v.union(kinds as unknown as readonly v.GenericSchema[]);
+  const { $schema, ...schema } = toJsonSchema(fileSchema(store, target), {
     target: 'draft-2020-12',
-    definitions: { store },
+    definitions: { store, target },
     // A rule that JSON Schema has no word for is the loader's alone.
     errorMode: 'ignore',
   });

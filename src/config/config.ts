@@ -1,4 +1,5 @@
 /** What a project's settings say, after reading, validating and applying profile, flags and trust. */
+import type { PolicySettings, RotationBounds } from './rotation.ts';
 import type { StoreSettings, TrustItem } from '../providers/provider.ts';
 
 /** A line of a found secrets.yaml that is not acted on before the user has trusted the file. */
@@ -36,6 +37,18 @@ export type EnvEntry = (
   readonly untrusted?: TrustLine;
 };
 
+/** How one secret is rotated. */
+export interface PolicyConfig {
+  /** The reference as the file has it. */
+  readonly reference: string;
+  readonly settings: PolicySettings;
+  /** The file it stands in. */
+  readonly file: string;
+  readonly line: number;
+  /** Lines for which it is not acted on yet; missing when there are none. */
+  readonly untrusted?: readonly TrustLine[];
+}
+
 /** The project's file, and what in it asks for trust. */
 export interface ProjectFile {
   readonly path: string;
@@ -57,6 +70,9 @@ export interface Config {
   readonly defaultStore: string;
   readonly stores: ReadonlyMap<string, StoreConfig>;
   readonly env: ReadonlyMap<string, EnvEntry>;
+  /** Rotation policies by reference, as written. */
+  readonly policies: ReadonlyMap<string, PolicyConfig>;
+  readonly rotation: RotationBounds;
   /** Remarks for the user, such as a file that was passed over. */
   readonly warnings: readonly string[];
 }

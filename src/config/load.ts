@@ -3,9 +3,10 @@ import { join, resolve } from 'node:path';
 import { SecretsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import { type World, xdgFolder } from '../world.ts';
-import type { Config, EnvEntry, ProjectFile, StoreConfig, TrustLine } from './config.ts';
+import type { Config, EnvEntry, PolicyConfig, ProjectFile, StoreConfig, TrustLine } from './config.ts';
 import { CONFIG_FILE, findUpward, readFound, type ReadFile, readNamed, readUserFile } from './find.ts';
 import type { ParsedConfig, ParsedPart } from './parse.ts';
+import type { RotationBounds } from './rotation.ts';
 
 export interface ConfigOptions {
   /** `--config FILE`. */
@@ -51,6 +52,11 @@ export async function loadConfig(world: World, options: ConfigOptions): Promise<
     defaultStore: joinDefault(layers, stores),
     stores,
     env: layers.length === 0 ? new Map<string, EnvEntry>() : await joinVariables(world, layers, project),
+    policies: joinPolicies(layers, project),
+    rotation: Object.assign(
+      {},
+      ...layers.flatMap(({ parts }) => parts.map(({ bounds }) => bounds)),
+    ) as RotationBounds,
     warnings: [...(found.warning === undefined ? [] : [found.warning]), ...otherHash(world, project)],
   };
 }
@@ -114,7 +120,8 @@ function otherHash(world: World, project: ProjectFile | undefined): readonly str
 }
 
 function linesOf(parsed: ParsedConfig, layers: readonly Layer[]): readonly TrustLine[] {
-  return [parsed, ...parsed.profiles.values()].flatMap(({ stores, env }) => [
+  return [parsed, ...parsed.profiles.values()].flatMap(({ stores, env, policies }) => [
+    ...[...policies.values()].flatMap(({ lines }) => lines),
     ...[...stores].flatMap(([name, { lines, line }]) => [...lines, ...hiding(name, line, layers)]),
     ...[...env.values()].flatMap(({ trust }) => (trust === undefined ? [] : [trust])),
   ]);
@@ -152,6 +159,22 @@ function joinStores(
     }
   }
   return stores;
+}
+
+function joinPolicies(layers: readonly Layer[], project: ProjectFile | undefined): Map<string, PolicyConfig> {
+  const policies = new Map<string, PolicyConfig>();
+  for (const { source, parsed, parts } of layers)
+    for (const [reference, { settings, lines, line }] of parts.flatMap((part) => [...part.policies])) {
+      const trusted = source === 'user' || project?.trusted === true;
+      policies.set(reference, {
+        reference,
+        settings,
+        file: parsed.path,
+        line,
+        ...(!trusted && { untrusted: lines }),
+      });
+    }
+  return policies;
 }
 
 function joinDefault(layers: readonly Layer[], stores: ReadonlyMap<string, StoreConfig>): string {

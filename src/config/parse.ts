@@ -7,6 +7,8 @@ import { SecretsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import type { ProviderDescriptor, StoreSettings, TrustItem } from '../providers/provider.ts';
 import type { TrustLine } from './config.ts';
+import { BOUNDS, type PolicySettings, type RotationBounds } from './rotation.ts';
+import type { TargetSettings } from '../rotation/target.ts';
 import { looseFileSchema, type PartDocument } from './schema.ts';
 import { findIssued, runsPrograms, settingLooksSecret } from './suspect.ts';
 import { readYaml, type YamlFile } from './yaml.ts';
@@ -29,11 +31,20 @@ export interface ParsedVariable {
   readonly line: number;
 }
 
+/** A rotation policy as one file has it. */
+export interface ParsedPolicy {
+  readonly settings: PolicySettings;
+  readonly lines: readonly TrustLine[];
+  readonly line: number;
+}
+
 /** What a file says, or one profile of it. */
 export interface ParsedPart {
   readonly defaultStore: { readonly name: string; readonly line: number } | undefined;
   readonly stores: ReadonlyMap<string, ParsedStore>;
   readonly env: ReadonlyMap<string, ParsedVariable>;
+  readonly policies: ReadonlyMap<string, ParsedPolicy>;
+  readonly bounds: RotationBounds;
 }
 
 export interface ParsedConfig extends ParsedPart {
@@ -216,7 +227,49 @@ async function readPart(reading: Reading, part: PartDocument, at: readonly strin
   const { default: name } = part;
   const defaultStore =
     name === undefined ? undefined : { name, line: reading.yaml.lineOf([...at, 'default']) };
-  return { defaultStore, stores, env };
+  const policies = new Map<string, ParsedPolicy>();
+  const bounds: Record<string, unknown> = {};
+  for (const [name, given] of Object.entries(part.rotation ?? {})) {
+    if ((BOUNDS as readonly string[]).includes(name)) bounds[name] = given;
+    else
+      policies.set(name, await readPolicy(reading, name, given as PolicySettings, [...at, 'rotation', name]));
+  }
+  return { defaultStore, stores, env, policies, bounds };
+}
+
+async function readPolicy(
+  reading: Reading,
+  name: string,
+  settings: PolicySettings,
+  at: readonly string[],
+): Promise<ParsedPolicy> {
+  const { targets } = await import('../rotation/targets/index.ts');
+  const { type = 'none', ...rest } = settings.target ?? {};
+  const kind = targets.find((descriptor) => descriptor.type === type);
+  if (kind === undefined) {
+    const known = targets.map((descriptor) => descriptor.type);
+    const near = nearest(String(type), known);
+    return reading.refuse(
+      [...at, 'target', 'type'],
+      `unknown target of ${short(name)}`,
+      near === undefined ? `known are ${known.join(', ')}` : `did you mean ${near}?`,
+    );
+  }
+  checkSettings(reading, settings, at);
+  const checked = reading.check(await kind.schema(), rest, [...at, 'target']) as TargetSettings;
+  const lines = [
+    reading.trust(at, {
+      setting: '',
+      value: kind.type,
+      effect: 'secrets rotate gives this secret new values',
+    }),
+    ...kind.trustItems(checked).map((item) => reading.trust([...at, 'target'], item)),
+  ];
+  return {
+    settings: { ...settings, target: { type: kind.type, ...checked } },
+    lines,
+    line: reading.yaml.lineOf(at),
+  };
 }
 
 type Given<K extends 'stores' | 'env'> = NonNullable<PartDocument[K]>[string];

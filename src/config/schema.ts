@@ -3,6 +3,7 @@
  * reads by it. A new section is one entry here and its reading there; until it is here its key is an error.
  */
 import * as v from 'valibot';
+import { rotationSchema } from './rotation.ts';
 
 /** Names that JavaScript's objects keep for themselves are no names here; src/config/yaml.ts refuses them. */
 const FREE = '(?!(?:__proto__|prototype|constructor)$)';
@@ -37,15 +38,21 @@ const entry = v.union([
 
 /** Settings beside `provider` are checked by the provider's own schema. */
 const anyStore = v.looseObject({ provider: v.string() });
+/** Settings beside `type` are checked by the target's own schema. */
+const anyTarget = v.looseObject({ type: v.string() });
 
-/** The schema, with one store's schema for all of them: the loader's own, or the one that the JSON Schema shows. */
-export function fileSchema<S extends v.GenericSchema>(store: S) {
+/** The schema, with one store's and one target's schema for all of them: the loader's own, or the one that the JSON Schema shows. */
+export function fileSchema<S extends v.GenericSchema, T extends v.GenericSchema>(store: S, target: T) {
   const part = {
     default: v.pipe(v.optional(storeName), v.description('store that bare names are looked up in')),
     stores: v.pipe(v.nullish(v.record(storeName, store)), v.description('stores by name')),
     env: v.pipe(
       v.nullish(v.record(variable, entry)),
       v.description('variables that secrets exec and secrets env provide'),
+    ),
+    rotation: v.pipe(
+      v.nullish(rotationSchema(target, storeName)),
+      v.description('secrets that secrets rotate knows how to rotate, by reference, and its bounds'),
     ),
   };
   return v.strictObject({
@@ -59,6 +66,6 @@ export function fileSchema<S extends v.GenericSchema>(store: S) {
   });
 }
 
-export const looseFileSchema = fileSchema(anyStore);
+export const looseFileSchema = fileSchema(anyStore, anyTarget);
 export type FileDocument = v.InferOutput<typeof looseFileSchema>;
-export type PartDocument = Pick<FileDocument, 'default' | 'stores' | 'env'>;
+export type PartDocument = Pick<FileDocument, 'default' | 'stores' | 'env' | 'rotation'>;

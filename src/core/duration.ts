@@ -16,3 +16,19 @@ export function parseDuration(text: string): number {
   }
   return ms;
 }
+
+const PERIODS: Readonly<Record<string, number>> = { ...UNITS, w: 7 * 86_400_000 };
+/** A hundred years: what is longer is a slip. */
+const LONGEST_PERIOD_MS = 36_525 * 86_400_000;
+
+/** Milliseconds of a span that may be longer than a timer's: `12h`, `30d`, `8w`. @throws SecretsError Usage */
+export function parsePeriod(text: string): number {
+  const match = /^(\d+)(s|m|h|d|w)$/.exec(text);
+  const ms = match === null ? Number.NaN : Number(match[1]) * (PERIODS[match[2] as string] as number);
+  if (!(ms > 0 && ms <= LONGEST_PERIOD_MS)) {
+    throw new SecretsError('Usage', `${JSON.stringify(text)} is not a duration`, {
+      hint: 'write 90s, 12h, 30d or 8w',
+    });
+  }
+  return ms;
+}
