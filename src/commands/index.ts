@@ -15,6 +15,7 @@ import { list } from './list.spec.ts';
 import { purge } from './purge.spec.ts';
 import { put } from './put.spec.ts';
 import { restore } from './restore.spec.ts';
+import { rotate } from './rotate.spec.ts';
 import type { CommandSpec } from './spec.ts';
 import { stores } from './stores.spec.ts';
 import { sync } from './sync.spec.ts';
@@ -28,6 +29,7 @@ export const commands: readonly CommandSpec[] = [
   deleteSecret,
   restore,
   purge,
+  rotate,
   exec,
   env,
   copy,

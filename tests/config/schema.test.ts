@@ -70,7 +70,10 @@ test.each<[boolean, unknown]>([
   [false, { profiles: { '-': {} } }],
   [false, { profiles: { ci: { profiles: {} } } }],
   [false, { profiles: { ci: null } }],
-  [false, { rotation: {} }],
+  [true, { rotation: {} }],
+  [true, { rotation: { lease: '5m', 'team://a': { every: '30d', keys: ['b'], target: { type: 'none' } } } }],
+  [false, { rotation: { 'team://a': { target: { type: 'none', host: 'x' } } } }],
+  [false, { rotation: { 'team://a': { evry: '30d' } } }],
   [false, { audit: {} }],
 ])('takes it %s, as the loader does: %j', async (expected, document) => {
   expect({ schema: validate(document), loader: await loaderTakes(document) }).toEqual({

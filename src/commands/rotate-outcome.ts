@@ -1,0 +1,105 @@
+/** What a rotation came to, for people and for programs. */
+import { SecretsError } from '../core/errors.ts';
+import type { Intent } from '../core/rotation.ts';
+import { compact } from '../output/shapes.ts';
+import type { Outcome } from '../rotation/engine.ts';
+import type { Holder } from '../rotation/holder.ts';
+
+export function holderText(holder: Outcome['holder']): string {
+  if (holder === undefined) return 'somebody else';
+  const since = holder.since === undefined ? '' : ` since ${holder.since.toISOString().slice(0, 19)}Z`;
+  return 'host' in holder ? `${holder.user}@${holder.host}${since}` : `somebody else${since}`;
+}
+
+export function holderJson(holder: Outcome['holder'] | Holder): object | undefined {
+  if (holder === undefined) return undefined;
+  const since = holder.since?.toISOString();
+  return 'host' in holder
+    ? compact({ host: holder.host, user: holder.user, rotation: holder.id, since })
+    : compact({ since });
+}
+
+/** The failure that an outcome is, if it is one. */
+export function failureOf(reference: string, intent: Intent, outcome: Outcome): SecretsError | undefined {
+  const { ending, error, holder } = outcome;
+  const why = error === undefined ? '' : `: ${error.message}`;
+  const goOn = `secrets rotate resume ${reference} finishes it, secrets rotate rollback ${reference} undoes it`;
+  switch (ending) {
+    case 'done':
+    case 'nothing':
+      return undefined;
+    case 'undone':
+      if (intent === 'rollback') return undefined;
+      return new SecretsError(
+        'Failed',
+        `the new value was not accepted, and the old one is in use again${why}`,
+        {
+          reference,
+          hint: error?.hint,
+          cause: error,
+        },
+      );
+    case 'unchanged':
+      return (error ?? new SecretsError('Failed', 'nothing was changed')).forReference(reference);
+    case 'held':
+      return new SecretsError('Conflict', `a rotation is under way: ${holderText(holder)} holds it`, {
+        reference,
+        hint: `wait for it; if its holder is dead, ${goOn}`,
+        cause: error,
+      });
+    case 'lost':
+      return new SecretsError(
+        'Conflict',
+        `${holderText(holder)} has taken this rotation over meanwhile, so it was left alone`,
+        { reference, hint: 'secrets rotate status shows how it goes on', cause: error },
+      );
+    case 'stuck':
+      return new SecretsError(error?.kind ?? 'Failed', `the rotation stopped halfway${why}`, {
+        reference,
+        hint: goOn,
+        cause: error,
+      });
+  }
+}
+
+export function outcomeText(reference: string, intent: Intent, { ending, currentVersion }: Outcome): string {
+  const version = currentVersion === undefined ? '' : `, version ${currentVersion} is current`;
+  switch (ending) {
+    case 'done':
+      return intent === 'rollback'
+        ? `${reference}: the new value was current already; --to-previous takes it back`
+        : `${reference}: rotated${version}`;
+    case 'undone':
+      return `${reference}: rolled back${version}`;
+    case 'nothing':
+      return `${reference}: no rotation is under way`;
+    default:
+      return `${reference}: ${ending}`;
+  }
+}
+
+export function outcomeJson(reference: string, outcome: Outcome, failure: SecretsError | undefined): object {
+  const { ending, rotation, currentVersion, holder, events } = outcome;
+  return compact({
+    reference,
+    outcome: ending,
+    rotation,
+    version: currentVersion,
+    holder: holderJson(holder),
+    error:
+      failure === undefined
+        ? undefined
+        : compact({
+            kind: failure.kind,
+            message: failure.message,
+            hint: failure.hint,
+            exitCode: failure.exitCode,
+          }),
+    events,
+  });
+}
+
+/** One line for programs. */
+export function jsonLine(value: object): string {
+  return `${JSON.stringify(value)}\n`;
+}

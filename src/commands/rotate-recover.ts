@@ -1,0 +1,132 @@
+/** What `rotate resume` and `rotate rollback` share: going on with a rotation that somebody left. */
+import { SecretsError } from '../core/errors.ts';
+import type { Intent } from '../core/rotation.ts';
+import { startProgress } from '../output/progress.ts';
+import { compact } from '../output/shapes.ts';
+import { singleLine } from '../output/sanitize.ts';
+import { type Job, Rotations } from '../rotation/jobs.ts';
+import { keptUntil } from '../rotation/retire.ts';
+import { scheduleOf } from '../rotation/schedule.ts';
+import type { Session } from '../session.ts';
+import type { CommonOptions } from './options.ts';
+import { failureOf, holderJson, holderText, jsonLine, outcomeJson, outcomeText } from './rotate-outcome.ts';
+import { graceful } from './rotate-signals.ts';
+
+export interface RecoverOptions extends CommonOptions {
+  readonly takeOver?: boolean;
+  readonly toPrevious?: boolean;
+  readonly withoutTarget?: boolean;
+  readonly dryRun?: boolean;
+}
+
+export async function recover(
+  session: Session,
+  text: string,
+  intent: Exclude<Intent, 'rotate'>,
+  options: RecoverOptions,
+): Promise<void> {
+  const rotations = new Rotations(session);
+  const stop = graceful(session);
+  const progress = startProgress(session);
+  try {
+    const job = await rotations.job(text, { withoutTarget: options.withoutTarget === true });
+    if (options.toPrevious === true) await checkPrevious(session, job);
+    if (options.dryRun === true) {
+      await rehearse(session, rotations, job, intent, options);
+      return;
+    }
+    const asked: Intent = options.toPrevious === true ? 'rotate' : intent;
+    const outcome = await rotations.run(job, {
+      intent: asked,
+      takeOver: options.takeOver === true,
+      wait: true,
+      toPrevious: options.toPrevious === true,
+      progress: (what) => progress.update(`${job.reference}: ${what}`),
+    });
+    progress.done();
+    const failure = failureOf(job.reference, asked, outcome);
+    if (options.json === true) await session.print(jsonLine(outcomeJson(job.reference, outcome, failure)));
+    else if (failure === undefined)
+      session.note(
+        options.toPrevious === true
+          ? `${job.reference}: the previous value is current again`
+          : outcomeText(job.reference, intent, outcome),
+      );
+    if (failure !== undefined) throw failure;
+  } finally {
+    progress.done();
+    stop.end();
+    await rotations.close();
+  }
+}
+
+/** @throws SecretsError when there is nothing to go back to, or its grace time is over */
+async function checkPrevious(session: Session, job: Job): Promise<void> {
+  const { reference, place, target } = job;
+  const stages = await place.read();
+  if (stages.pending !== undefined)
+    throw new SecretsError('Conflict', 'a rotation is under way, and has to be ended first', {
+      reference,
+      hint: `secrets rotate rollback ${reference} undoes it`,
+    });
+  if (stages.previous === undefined)
+    throw new SecretsError('NotFound', 'has no previous version to go back to', { reference });
+  const labels = await place.labels();
+  const until = keptUntil(job, labels, stages);
+  if (until === undefined || until > session.world.now()) return;
+  throw new SecretsError(
+    'Conflict',
+    `the grace time of the previous value ended at ${until.toISOString().slice(0, 19)}Z`,
+    {
+      reference,
+      hint:
+        target.retire === undefined
+          ? 'rotate it again, or put the value you want with secrets put after the target has it'
+          : 'its target may have forgotten it; rotate again for a new one',
+    },
+  );
+}
+
+async function rehearse(
+  session: Session,
+  rotations: Rotations,
+  { reference, place, everyMs, target }: Job,
+  intent: Exclude<Intent, 'rotate'>,
+  options: RecoverOptions,
+): Promise<void> {
+  const { leaseMs } = await rotations.bounds();
+  const { state, holder } = await scheduleOf(place, everyMs, leaseMs, session.world.now(), (id) =>
+    rotations.seenFor(reference, id),
+  );
+  const stages = await place.read();
+  const { signal } = session.call();
+  const ask = async (held: typeof stages.current): Promise<string> =>
+    held === undefined ? 'none' : target.verify(held, signal);
+  const verdicts = { current: await ask(stages.current), pending: await ask(stages.pending) };
+  const under = stages.pending !== undefined;
+  const action =
+    options.toPrevious === true
+      ? 'put the previous value back'
+      : !under
+        ? 'do nothing: no rotation is under way'
+        : intent === 'resume'
+          ? `finish the rotation that ${holderText(holder)} began`
+          : `undo the rotation that ${holderText(holder)} began`;
+  if (options.json === true)
+    await session.print(
+      jsonLine(
+        compact({
+          reference,
+          state,
+          holder: holderJson(holder),
+          target: verdicts,
+          action,
+          dryRun: true,
+        }),
+      ),
+    );
+  else
+    await session.print(
+      `${singleLine(`${reference}: would ${action}; the target has ${verdicts.current} the current value${under ? ` and ${verdicts.pending} the pending one` : ''}`)}\n`,
+    );
+}

@@ -1,0 +1,222 @@
+import { parsePeriod } from '../core/duration.ts';
+import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
+import { pool, sleep } from '../core/waiting.ts';
+import { singleLine } from '../output/sanitize.ts';
+import { compact } from '../output/shapes.ts';
+import { startProgress } from '../output/progress.ts';
+import { type Job, Rotations } from '../rotation/jobs.ts';
+import { retireReplaced } from '../rotation/retire.ts';
+import { type Schedule, scheduleOf } from '../rotation/schedule.ts';
+import type { Session } from '../session.ts';
+import type { CommonOptions } from './options.ts';
+import { failureOf, jsonLine, outcomeJson, outcomeText } from './rotate-outcome.ts';
+import { graceful } from './rotate-signals.ts';
+import type { Invocation } from './spec.ts';
+
+interface RotateOptions extends CommonOptions {
+  readonly due?: boolean;
+  readonly maxAge?: string;
+  readonly generate?: string;
+  readonly dryRun?: boolean;
+}
+
+/** A list of references is text a person could read; more than this is something else. */
+const MAX_LIST_BYTES = 1024 * 1024;
+
+export async function run(session: Session, { args, options }: Invocation<RotateOptions>): Promise<void> {
+  const named = await references(session, args);
+  if (named.length === 0 && options.due !== true && options.maxAge === undefined)
+    throw new SecretsError('Usage', 'nothing to rotate is named', {
+      hint: 'name references, or --due for all whose time has come',
+    });
+  if (options.due === true && named.length > 0)
+    throw new SecretsError('Usage', '--due is about all secrets of secrets.yaml: it takes no references');
+  const maxAgeMs = options.maxAge === undefined ? undefined : parsePeriod(options.maxAge);
+  const rotations = new Rotations(session);
+  const stop = graceful(session);
+  try {
+    const all = named.length > 0 ? named : [...(await rotations.policies()).keys()];
+    const { parallel, jitterMs, leaseMs } = await rotations.bounds();
+    const progress = startProgress(session);
+    const doing = new Map<string, string>();
+    const show = (reference: string, text: string | undefined): void => {
+      if (text === undefined) doing.delete(reference);
+      else doing.set(reference, text);
+      progress.update([...doing].map(([name, what]) => `${name}: ${what}`).join('  '));
+    };
+    const limit = pool(parallel);
+    const failures: SecretsError[] = [];
+    let tried = 0;
+    await Promise.all(
+      all.map((text) =>
+        limit(async () => {
+          if (stop.asked()) return;
+          let reference = text;
+          try {
+            const job = await rotations.job(text, { generate: options.generate });
+            reference = job.reference;
+            if (named.length === 0 || maxAgeMs !== undefined) {
+              const schedule = await scheduleOf(
+                job.place,
+                maxAgeMs ?? job.everyMs,
+                leaseMs,
+                session.world.now(),
+                (id) => rotations.seenFor(reference, id),
+              );
+              if (!(await isDue(session, job, schedule, options))) return;
+              if (options.due === true && options.dryRun !== true && jitterMs > 0)
+                await sleep(Math.min(Math.random() * jitterMs, 2 ** 31 - 1), session.interrupt.signal, true);
+              if (stop.asked()) return;
+            }
+            tried += 1;
+            const failure =
+              options.dryRun === true
+                ? await rehearse(session, job)
+                : await rotateOne(session, rotations, job, (what) => show(reference, what));
+            if (failure !== undefined) failures.push(failure);
+          } catch (thrown) {
+            const error = toSecretsError(thrown).forReference(reference);
+            failures.push(error);
+            tried += 1;
+            if (options.json === true)
+              await session.print(jsonLine({ reference, outcome: 'unchanged', error: errorJson(error) }));
+          } finally {
+            show(reference, undefined);
+          }
+        }),
+      ),
+    );
+    progress.done();
+    if (stop.asked()) session.warn('stopped before all were rotated');
+    if (failures.length > 0) throw summary(failures, tried);
+    if (tried === 0) session.note('nothing is due');
+  } finally {
+    stop.end();
+    await rotations.close();
+  }
+}
+
+function summary(failures: readonly SecretsError[], tried: number): SecretsError {
+  if (tried === 1) return combineErrors(failures, '');
+  return new SecretsError('Partial', `${failures.length} of ${tried} rotations failed`, { errors: failures });
+}
+
+function errorJson({ kind, message, hint, exitCode }: SecretsError): object {
+  return compact({ kind, message, hint, exitCode });
+}
+
+/** References from the command line, and for `-` from stdin: one a line, `#` at its start begins a remark. */
+async function references(session: Session, args: readonly string[]): Promise<readonly string[]> {
+  if (!args.includes('-')) return [...new Set(args)];
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of session.world.stdin as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > MAX_LIST_BYTES) throw new SecretsError('Usage', 'the list on stdin is longer than 1 MiB');
+    chunks.push(chunk);
+  }
+  const listed = Buffer.concat(chunks)
+    .toString()
+    .split(/\r?\n/)
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'));
+  return [...new Set(args.flatMap((arg) => (arg === '-' ? listed : [arg])))];
+}
+
+/** Retires what is over on the way; says whether the secret itself is to be rotated, or a rotation to be finished. */
+async function isDue(
+  session: Session,
+  job: Job,
+  { state, everyMs }: Schedule,
+  { dryRun, due }: RotateOptions,
+): Promise<boolean> {
+  if (
+    dryRun !== true &&
+    due === true &&
+    (await retireReplaced(job, session.world.now(), session.call().signal))
+  )
+    session.note(`${job.reference}: the replaced credential is retired`);
+  if (everyMs === undefined) return false;
+  return state === 'overdue' || state === 'never' || state === 'stuck' || state === 'rotating';
+}
+
+async function rotateOne(
+  session: Session,
+  rotations: Rotations,
+  job: Job,
+  progress: (text: string) => void,
+): Promise<SecretsError | undefined> {
+  const { reference } = job;
+  const shared = { wait: false, toPrevious: false, progress };
+  // A further rotation takes the place of the replaced credential.
+  await retireReplaced(job, session.world.now(), session.call().signal, true);
+  let intent: 'rotate' | 'resume' = 'rotate';
+  let outcome = await rotations.run(job, { intent, takeOver: false, ...shared });
+  if (outcome.ending === 'held' && job.hasPolicy) {
+    // Somebody's who died: finishing it is the rotation that was asked for. Its lease is checked there.
+    const resumed = await rotations.run(job, { intent: 'resume', takeOver: false, ...shared });
+    if (resumed.ending !== 'nothing' && resumed.ending !== 'held') [intent, outcome] = ['resume', resumed];
+  }
+  const failure = failureOf(reference, intent, outcome);
+  if (session.options.json === true) await session.print(jsonLine(outcomeJson(reference, outcome, failure)));
+  else if (failure === undefined) session.note(outcomeText(reference, intent, outcome));
+  return failure;
+}
+
+/** `--dry-run`: what would be done, and whether the store and the target can be reached and allow it. */
+export async function rehearse(session: Session, job: Job): Promise<SecretsError | undefined> {
+  const stages = await job.place.read();
+  const known = { current: stages.current, pending: stages.pending, previous: stages.previous };
+  const { signal } = session.call();
+  const findings = [...(await job.target.check(known, signal))];
+  if (stages.pending !== undefined)
+    findings.push({ check: 'pending', status: 'fail', detail: 'a rotation is under way already' });
+  if (job.place.unguarded)
+    findings.push({
+      check: 'claim',
+      status: 'warn',
+      detail:
+        'this store has no conditional write, so that two rotations at once are kept apart by best effort',
+    });
+  const { bits, title } = job.generator;
+  const what = job.target.issue === undefined ? `${title} (${bits} bits)` : 'made by the target';
+  if (session.options.json === true) {
+    await session.print(
+      jsonLine(
+        compact({
+          reference: job.reference,
+          target: job.type,
+          keys: job.keys.length === 0 ? undefined : job.keys,
+          generate: job.target.issue === undefined ? title : undefined,
+          bits: job.target.issue === undefined ? bits : undefined,
+          graceMs: job.graceMs,
+          version: stages.current?.id,
+          findings: findings.map((finding) => compact({ ...finding })),
+          dryRun: true,
+        }),
+      ),
+    );
+  } else {
+    const keys = job.keys.length === 0 ? 'the whole value' : job.keys.join(', ');
+    const lines = [
+      `${job.reference}: would rotate ${keys}: ${what}, target ${job.type}`,
+      ...findings.map(
+        ({ check, status, detail, hint }) =>
+          `  ${status} ${check}: ${detail}${hint === undefined ? '' : ` (${hint})`}`,
+      ),
+    ];
+    await session.print(
+      lines.map((line) => `${line.startsWith(' ') ? '  ' : ''}${singleLine(line.trim())}\n`).join(''),
+    );
+  }
+  const bad = findings.filter(({ status }) => status === 'fail');
+  if (bad.length === 0) return undefined;
+  return new SecretsError(
+    'Failed',
+    `would not work: ${bad.map(({ check, detail }) => `${check}: ${detail}`).join('; ')}`,
+    {
+      reference: job.reference,
+      hint: bad.find(({ hint }) => hint !== undefined)?.hint,
+    },
+  );
+}

@@ -1,0 +1,250 @@
+/** From references and policies to rotations that can be run: opens stores and targets, applies the bounds. */
+import { hostname, userInfo } from 'node:os';
+import { dirname } from 'node:path';
+import type { PolicyConfig } from '../config/config.ts';
+import { parseDuration, parsePeriod } from '../core/duration.ts';
+import { SecretsError, toSecretsError } from '../core/errors.ts';
+import type { Intent } from '../core/rotation.ts';
+import type { Target as SecretTarget } from '../core/resolver.ts';
+import { pool } from '../core/waiting.ts';
+import type { Session } from '../session.ts';
+import { xdgFolder } from '../world.ts';
+import { Engine, type Outcome } from './engine.ts';
+import type { GenerateSettings, Generator } from './generator.ts';
+import { openGenerator } from './generators/index.ts';
+import { journalIn } from './journal.ts';
+import { Watch } from './lease.ts';
+import { credentialOf, SecretPlace } from './place.ts';
+import type { Target, TargetContext, TargetSettings } from './target.ts';
+import { targets } from './targets/index.ts';
+
+const DEFAULT_LEASE_MS = 300_000;
+const DEFAULT_PARALLEL = 4;
+const DEFAULT_PER_TARGET = 1;
+
+/** One secret, ready to be rotated. */
+export interface Job {
+  readonly reference: string;
+  readonly place: SecretPlace;
+  readonly target: Target;
+  /** The kind of target, for people. */
+  readonly type: string;
+  readonly generator: Generator;
+  readonly keys: readonly string[];
+  readonly graceMs: number;
+  /** Whether the policy names a grace time at all. */
+  readonly hasGrace: boolean;
+  readonly everyMs: number | undefined;
+  readonly hasPolicy: boolean;
+}
+
+export interface JobOptions {
+  /** `--generate`: how the value is made, whatever the policy says; allows a secret without a policy. */
+  readonly generate?: string | undefined;
+  /**
+   * Allows a secret without a policy, to end a rotation that `--generate` began. Said, not assumed: on a machine that
+   * has not got the policy, a value that its target never heard of would be taken for accepted.
+   */
+  readonly withoutTarget?: boolean;
+}
+
+export interface RunOptions {
+  readonly intent: Intent;
+  readonly takeOver: boolean;
+  readonly wait: boolean;
+  readonly toPrevious: boolean;
+  readonly progress: (text: string) => void;
+}
+
+/** What all rotations of one command share. */
+export class Rotations {
+  readonly #session: Session;
+  readonly #watch: Watch;
+  readonly #journal: ReturnType<typeof journalIn>;
+  readonly #perTarget = new Map<string, ReturnType<typeof pool>>();
+  readonly #opened: Target[] = [];
+  #policies: Promise<ReadonlyMap<string, PolicyConfig>> | undefined;
+
+  constructor(session: Session) {
+    this.#session = session;
+    const folder = xdgFolder(session.world, 'state');
+    this.#watch = new Watch(folder);
+    this.#journal = journalIn(folder, (thrown) =>
+      session.debug(`the rotation journal is not written: ${toSecretsError(thrown).message}`),
+    );
+  }
+
+  /** Policies by the secret that each is for, as messages call it, without a key. */
+  policies(): Promise<ReadonlyMap<string, PolicyConfig>> {
+    this.#policies ??= this.#loadPolicies();
+    return this.#policies;
+  }
+
+  async #loadPolicies(): Promise<ReadonlyMap<string, PolicyConfig>> {
+    const found = new Map<string, PolicyConfig>();
+    const { policies } = await this.#session.config();
+    for (const policy of policies.values()) {
+      try {
+        const whole = wholeSecret(await this.#session.target(policy.reference));
+        found.set(whole.text, policy);
+      } catch (thrown) {
+        const { kind, message, hint } = toSecretsError(thrown);
+        throw new SecretsError(kind, `${policy.file}:${policy.line}: ${message}`, { hint, cause: thrown });
+      }
+    }
+    return found;
+  }
+
+  async bounds(): Promise<{ leaseMs: number; parallel: number; perTarget: number; jitterMs: number }> {
+    const { rotation } = await this.#session.config();
+    return {
+      leaseMs: rotation.lease === undefined ? DEFAULT_LEASE_MS : parsePeriod(rotation.lease),
+      parallel: rotation.parallel ?? DEFAULT_PARALLEL,
+      perTarget: rotation['per-target'] ?? DEFAULT_PER_TARGET,
+      jitterMs: rotation.jitter === undefined ? 0 : parsePeriod(rotation.jitter),
+    };
+  }
+
+  /** @throws SecretsError Usage without a policy, Policy for one that is not trusted, Unsupported */
+  async job(text: string, { generate, withoutTarget }: JobOptions = {}): Promise<Job> {
+    const asked = await this.#session.target(text);
+    const { key, version, stage } = asked.reference;
+    if (version !== undefined || stage !== undefined)
+      throw new SecretsError('Usage', 'a rotation is about a whole secret', {
+        reference: asked.text,
+        hint: 'leave ?version= and ?stage= away',
+      });
+    const whole = wholeSecret(asked);
+    try {
+      const policy = (await this.policies()).get(whole.text);
+      if (policy === undefined && generate === undefined && withoutTarget !== true)
+        throw new SecretsError('Usage', 'there is no rotation policy for it', {
+          hint:
+            withoutTarget === false
+              ? 'go where its policy is, or say --without-target if no system has to be told of the value'
+              : 'add one under `rotation:` in secrets.yaml, or name --generate for a value that no system has to be told of',
+        });
+      if (policy?.untrusted !== undefined) {
+        const { notTrusted } = await import('../config/trust.ts');
+        throw notTrusted(`the policy of ${whole.text}`, policy.file, policy.untrusted);
+      }
+      return await this.#open(whole, key, policy, generate);
+    } catch (thrown) {
+      throw toSecretsError(thrown).forReference(whole.text);
+    }
+  }
+
+  async #open(
+    { text, store, native, reference }: SecretTarget,
+    key: string | undefined,
+    policy: PolicyConfig | undefined,
+    generate: string | undefined,
+  ): Promise<Job> {
+    const settings = policy?.settings ?? {};
+    const provider = await this.#session.open(store, native);
+    provider.checkName(reference.name);
+    const { type = 'none', ...rest } = settings.target ?? {};
+    const descriptor = targets.find((kind) => kind.type === type);
+    if (descriptor === undefined) throw new TypeError('checked when it was read');
+    const { open } = await descriptor.load();
+    const target = open(rest as TargetSettings, this.#targetContext(text, policy));
+    this.#opened.push(target);
+    const policyKey =
+      policy === undefined ? undefined : (await this.#session.target(policy.reference)).reference.key;
+    const ownKey = key ?? policyKey;
+    return {
+      reference: text,
+      place: new SecretPlace(provider, reference.name, () => this.#session.call()),
+      target,
+      type: String(type),
+      generator: openGenerator(generate ?? (settings.generate as GenerateSettings | undefined)),
+      keys: settings.keys ?? (ownKey === undefined ? [] : [ownKey]),
+      graceMs: settings.grace === undefined ? 0 : parsePeriod(settings.grace),
+      hasGrace: settings.grace !== undefined,
+      everyMs: settings.every === undefined ? undefined : parsePeriod(settings.every),
+      hasPolicy: policy !== undefined,
+    };
+  }
+
+  #targetContext(reference: string, policy: PolicyConfig | undefined): TargetContext {
+    const session = this.#session;
+    const { env, home, cwd, now, providers } = session.world;
+    return {
+      reference,
+      env,
+      home,
+      folder: policy === undefined ? cwd : dirname(policy.file),
+      now,
+      warn: (message) => session.warn(`${reference}: ${message}`),
+      debug: (message) => session.debug(`${reference}: ${message}`),
+      read: async (text) => {
+        const [answer] = await session.resolve([text]);
+        if (answer === undefined) throw new TypeError('one was asked for');
+        if (!answer.ok) throw answer.error;
+        const { secret, target, value } = answer;
+        return target.reference.key === undefined
+          ? credentialOf(value, secret.fields)
+          : { value, fields: undefined };
+      },
+      credentialVariables: providers.flatMap((provider) => provider.credentialVariables),
+    };
+  }
+
+  /** Runs one rotation, within the limit of its target. */
+  async run(job: Job, options: RunOptions): Promise<Outcome> {
+    const { leaseMs, perTarget } = await this.bounds();
+    const limitKey = job.target.limitKey((await job.place.read()).current);
+    let limit = limitKey === undefined ? undefined : this.#perTarget.get(`${job.type}\n${limitKey}`);
+    if (limitKey !== undefined && limit === undefined) {
+      limit = pool(perTarget);
+      this.#perTarget.set(`${job.type}\n${limitKey}`, limit);
+    }
+    const { session, watch, journal } = {
+      session: this.#session,
+      watch: this.#watch,
+      journal: this.#journal,
+    };
+    const { timeout } = session.options;
+    const callMs = timeout === undefined ? 30_000 : parseDuration(timeout);
+    const work = (): Promise<Outcome> =>
+      new Engine({
+        ...options,
+        ...job,
+        leaseMs,
+        host: hostname(),
+        user: userName(session),
+        now: session.world.now,
+        // No call may outlive the claim it is made under.
+        signal: () =>
+          AbortSignal.any([AbortSignal.timeout(Math.min(callMs, leaseMs / 2)), session.interrupt.signal]),
+        interrupt: session.interrupt.signal,
+        watch,
+        record: (event, rotation) => journal(job.reference, rotation, event),
+        warn: (message) => session.warn(`${job.reference}: ${message}`),
+      }).run();
+    return limit === undefined ? work() : limit(work);
+  }
+
+  /** For how long a pending version has been seen on this machine. */
+  seenFor(reference: string, pendingId: string): number {
+    return this.#watch.seenFor(reference, pendingId);
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#opened.map((target) => target.close()));
+  }
+}
+
+/** The secret that a reference is about, without its key. */
+function wholeSecret(target: SecretTarget): SecretTarget {
+  const hash = target.text.indexOf('#');
+  return hash === -1 ? target : { ...target, text: target.text.slice(0, hash) };
+}
+
+function userName({ world: { env } }: Session): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return env['USER'] ?? env['LOGNAME'] ?? 'unknown';
+  }
+}

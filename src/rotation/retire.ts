@@ -1,0 +1,41 @@
+/** Ends the life of replaced credentials whose grace time is over. */
+import { decodeTime, LAST_ROTATED_LABEL, RETIRE_LABEL } from './holder.ts';
+import type { Job } from './jobs.ts';
+import type { Stages } from './place.ts';
+
+/** Until when the replaced credential can be put back; `undefined` when nothing limits that. */
+export function keptUntil(
+  job: Job,
+  labels: Readonly<Record<string, string>>,
+  stages: Stages,
+): Date | undefined {
+  const rotated = decodeTime(labels[LAST_ROTATED_LABEL]) ?? stages.current?.createdAt;
+  if (!job.hasGrace && job.target.retire === undefined) return undefined;
+  return decodeTime(labels[RETIRE_LABEL]) ?? new Date((rotated?.getTime() ?? 0) + job.graceMs);
+}
+
+/**
+ * Retires the replaced credential if its time is over. Where the store has no labels nobody knows whether that was
+ * done already, and it is done again.
+ * @param anyway also before its time: another rotation is about to begin, and needs its place
+ * @returns whether something was retired
+ */
+export async function retireReplaced(
+  job: Job,
+  now: Date,
+  signal: AbortSignal,
+  anyway = false,
+): Promise<boolean> {
+  if (job.target.retire === undefined) return false;
+  const labels = await job.place.labels();
+  const due = decodeTime(labels[RETIRE_LABEL]);
+  if (due === undefined && job.place.hasLabels()) return false;
+  const stages = await job.place.read();
+  const { current, previous, pending } = stages;
+  if (current === undefined || previous === undefined || pending !== undefined) return false;
+  const until = keptUntil(job, labels, stages);
+  if (!anyway && until !== undefined && until > now) return false;
+  await job.target.retire(previous, current, 'expired', signal);
+  await job.place.setLabels({ [RETIRE_LABEL]: null });
+  return true;
+}

@@ -1,0 +1,99 @@
+/** When a secret was rotated last and is to be next, and whether somebody is at it: for `--due` and `status`. */
+import { parsePeriod } from '../core/duration.ts';
+import {
+  decodeHolder,
+  decodeTime,
+  EVERY_LABEL,
+  type Holder,
+  HOLDER_LABEL,
+  LAST_ROTATED_LABEL,
+  RETIRE_LABEL,
+} from './holder.ts';
+import type { Held, SecretPlace } from './place.ts';
+
+/** In the order of urgency. */
+export const STATES = ['stuck', 'overdue', 'never', 'rotating', 'retiring', 'ok', 'unscheduled'] as const;
+
+export interface Schedule {
+  /**
+   * `stuck`: begun, and whoever began it has been silent for the lease; `rotating`: begun, by somebody who may be
+   * at it; `retiring`: done, and the replaced credential's grace time is over; `never`: there is no date of its last
+   * change; `unscheduled`: nothing says how often.
+   */
+  readonly state: (typeof STATES)[number];
+  readonly lastRotated: Date | undefined;
+  readonly everyMs: number | undefined;
+  readonly next: Date | undefined;
+  /** Who has begun a rotation; without a record of that, since when alone. */
+  readonly holder: Holder | { readonly since: Date | undefined } | undefined;
+  /** Until when the replaced credential is kept. */
+  readonly retireAt: Date | undefined;
+}
+
+/** @param seenFor milliseconds for which a pending version has been seen already */
+export async function scheduleOf(
+  place: SecretPlace,
+  everyMs: number | undefined,
+  leaseMs: number,
+  now: Date,
+  seenFor: (pendingId: string) => number,
+): Promise<Schedule> {
+  const [stages, labels] = [await place.read(), await place.labels()];
+  return judge(stages, labels, everyMs, leaseMs, now, seenFor);
+}
+
+export function judge(
+  { current, pending }: { readonly current: Held | undefined; readonly pending: Held | undefined },
+  labels: Readonly<Record<string, string>>,
+  everyMs: number | undefined,
+  leaseMs: number,
+  now: Date,
+  seenFor: (pendingId: string) => number,
+): Schedule {
+  const every = everyMs ?? periodOf(labels[EVERY_LABEL]);
+  // A value that somebody has put since by hand is as new.
+  const lastRotated = latest(decodeTime(labels[LAST_ROTATED_LABEL]), current?.createdAt);
+  const next =
+    every === undefined || lastRotated === undefined ? undefined : new Date(lastRotated.getTime() + every);
+  const retireAt = decodeTime(labels[RETIRE_LABEL]);
+  const known = { lastRotated, everyMs: every, next, retireAt };
+  if (pending !== undefined) {
+    const holder = decodeHolder(labels[HOLDER_LABEL], pending.id);
+    const lease = holder?.leaseMs ?? leaseMs;
+    const stuck = lease === 0 || seenFor(pending.id) >= lease;
+    return { ...known, state: stuck ? 'stuck' : 'rotating', holder: holder ?? { since: pending.createdAt } };
+  }
+  const due = every !== undefined && (next === undefined || next <= now);
+  const state = due
+    ? next === undefined
+      ? 'never'
+      : 'overdue'
+    : retireAt !== undefined && retireAt <= now
+      ? 'retiring'
+      : every === undefined
+        ? 'unscheduled'
+        : 'ok';
+  return { ...known, state, holder: undefined };
+}
+
+function latest(one: Date | undefined, other: Date | undefined): Date | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return one > other ? one : other;
+}
+
+function periodOf(label: string | undefined): number | undefined {
+  try {
+    return label === undefined ? undefined : parsePeriod(label);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Most urgent first; of the same urgency, the one that is due first. */
+export function byUrgency(one: Schedule, other: Schedule): number {
+  const far = Number.MAX_SAFE_INTEGER;
+  return (
+    STATES.indexOf(one.state) - STATES.indexOf(other.state) ||
+    (one.next?.getTime() ?? far) - (other.next?.getTime() ?? far)
+  );
+}
