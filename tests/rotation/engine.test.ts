@@ -1,0 +1,330 @@
+/**
+ * Rotations against real stores and a system in memory, interrupted at every call that leaves the process: before it
+ * is sent and after it was done. Then another machine resumes or rolls back.
+ */
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { SecretsError } from '../../src/core/errors.ts';
+import { open as openAws } from '../../src/providers/aws/index.ts';
+import { open as openLocal } from '../../src/providers/local/index.ts';
+import type { Provider } from '../../src/providers/provider.ts';
+import { open as openVault } from '../../src/providers/vault/index.ts';
+import { scenarioFiles as awsFiles, startAws } from '../backends/aws.ts';
+import { describeWith } from '../backends/server.ts';
+import { scenarioFiles as vaultFiles, startVault } from '../backends/vault.ts';
+import { contextFor } from '../contract/suite.ts';
+import {
+  Death,
+  expectNotLockedOut,
+  expectSettled,
+  FakeSystem,
+  look,
+  type Manner,
+  MANNERS,
+  rotateOn,
+} from './kit.ts';
+
+interface Store {
+  readonly title: string;
+  readonly files: readonly string[];
+  start(): Promise<{ readonly provider: Provider; stop(): Promise<void> }>;
+}
+
+const STORES: readonly Store[] = [
+  {
+    title: 'local',
+    files: [],
+    start: async () => {
+      const home = mkdtempSync(join(tmpdir(), 'secrets-rotation-'));
+      const env = { SECRETS_LOCAL_KEY_METHOD: 'key-file' };
+      return { provider: openLocal({}, contextFor(env, home)), stop: async () => {} };
+    },
+  },
+  {
+    title: 'aws',
+    files: awsFiles,
+    start: async () => {
+      const aws = await startAws();
+      return { provider: openAws({}, contextFor(aws.admin, '/nonexistent')), stop: () => aws.stop() };
+    },
+  },
+  {
+    title: 'vault',
+    files: vaultFiles,
+    start: async () => {
+      const vault = await startVault();
+      const env = { VAULT_ADDR: vault.url, VAULT_TOKEN: vault.token };
+      return { provider: openVault({}, contextFor(env, '/nonexistent')), stop: () => vault.stop() };
+    },
+  },
+];
+
+const LONG = 600_000;
+let count = 0;
+
+for (const store of STORES)
+  describeWith(`rotations in ${store.title}`, store.files, () => {
+    let provider: Provider;
+    let stop: () => Promise<void>;
+    beforeAll(async () => {
+      ({ provider, stop } = await store.start());
+    });
+    afterAll(async () => {
+      await provider.close();
+      await stop();
+    });
+
+    const fresh = async (manner: Manner): Promise<{ name: string; system: FakeSystem }> => {
+      count += 1;
+      const name = `rotated/${process.pid}-${count}`;
+      const value = Buffer.from(JSON.stringify({ username: 'app', password: 'first' }));
+      await provider.put(name, { value }, { signal: AbortSignal.timeout(20_000) });
+      return { name, system: new FakeSystem(manner, 'first') };
+    };
+
+    describe.each(MANNERS)('of a system that $title', (manner) => {
+      test('end with a new current value, the old one as previous, and nothing pending', async () => {
+        const { name, system } = await fresh(manner);
+        const outcome = await rotateOn(provider, name, system, {});
+        expect(outcome).toMatchObject({ ending: 'done', error: undefined });
+        const seen = await look(provider, name);
+        expectSettled(system, seen);
+        expect(seen.current?.fields?.['username']).toBe('app');
+        expect(seen.current?.fields?.['password']).not.toBe('first');
+        expect(seen.previous?.fields?.['password']).toBe('first');
+        const { labels = {} } = await provider.describe(name, { signal: AbortSignal.timeout(20_000) });
+        expect(labels).toEqual({
+          'last-rotated': expect.stringMatching(/^\d{8}t\d{6}z$/),
+          ...(!manner.replaces && { 'retire-previous': expect.stringMatching(/^\d{8}t\d{6}z$/) }),
+        });
+      });
+
+      test.each(['resume', 'rollback'] as const)(
+        'that die at any call are ended by %s on another machine',
+        async (intent) => {
+          const counted = new Death(Number.MAX_SAFE_INTEGER, 'before');
+          const first = await fresh(manner);
+          await rotateOn(provider, first.name, first.system, { death: counted });
+          expect(counted.calls).toBeGreaterThan(8);
+          for (let at = 1; at <= counted.calls; at += 1)
+            for (const when of ['before', 'after'] as const) {
+              const { name, system } = await fresh(manner);
+              const death = new Death(at, when);
+              expect(await rotateOn(provider, name, system, { death })).toBe('died');
+              const dead = await look(provider, name);
+              expectNotLockedOut(system, dead);
+              const outcome = await rotateOn(provider, name, system, { intent, takeOver: true });
+              const seen = await look(provider, name);
+              expectSettled(system, seen);
+              const where = `${at} ${when}`;
+              const promoted = dead.current?.fields?.['password'] !== 'first';
+              const begun = dead.pending !== undefined;
+              const expected = !begun ? 'nothing' : promoted || intent === 'resume' ? 'done' : 'undone';
+              expect([where, outcome === 'died' ? outcome : outcome.ending]).toEqual([where, expected]);
+              const isNew = seen.current?.fields?.['password'] !== 'first';
+              expect([where, isNew]).toEqual([where, promoted || (begun && intent === 'resume')]);
+              if (isNew) expect(seen.previous?.fields?.['password']).toBe('first');
+              // What was given up is gone from a system that can forget.
+              if (!isNew && !manner.replaces) expect([...system.accepts]).toEqual(['first']);
+              // And the next rotation finds nothing in its way.
+              if (!manner.issues || !isNew)
+                expect(await rotateOn(provider, name, system, {})).toMatchObject({ ending: 'done' });
+            }
+        },
+        LONG,
+      );
+
+      test(
+        'whose resuming or undoing dies at any call are ended by the next',
+        async () => {
+          for (const intent of ['resume', 'rollback'] as const)
+            for (const left of [6, 7, 8]) {
+              const begin = async (): Promise<{ name: string; system: FakeSystem }> => {
+                const made = await fresh(manner);
+                await rotateOn(provider, made.name, made.system, { death: new Death(left, 'after') });
+                return made;
+              };
+              const counted = new Death(Number.MAX_SAFE_INTEGER, 'before');
+              const first = await begin();
+              await rotateOn(provider, first.name, first.system, { intent, takeOver: true, death: counted });
+              for (let at = 1; at <= counted.calls; at += 1) {
+                const { name, system } = await begin();
+                const death = new Death(at, 'after');
+                await rotateOn(provider, name, system, { intent, takeOver: true, death });
+                expectNotLockedOut(system, await look(provider, name));
+                await rotateOn(provider, name, system, { intent, takeOver: true });
+                expectSettled(system, await look(provider, name));
+              }
+            }
+        },
+        LONG,
+      );
+    });
+
+    describe('of a system in trouble', () => {
+      const manner = MANNERS[0] as Manner;
+      const down = (): never => {
+        throw new SecretsError('Unavailable', 'no answer');
+      };
+
+      test('that refuses the new value keep the old one', async () => {
+        const { name, system } = await fresh(manner);
+        system.trouble = (call) => {
+          if (call === 'apply') throw new SecretsError('Invalid', 'too weak');
+        };
+        expect(await rotateOn(provider, name, system, {})).toMatchObject({
+          ending: 'undone',
+          error: { message: 'too weak' },
+        });
+        expectSettled(system, await look(provider, name));
+      });
+
+      test('that says yes and does nothing keep the old one', async () => {
+        const { name, system } = await fresh(manner);
+        system.lies = true;
+        expect(await rotateOn(provider, name, system, {})).toMatchObject({ ending: 'undone' });
+        expectSettled(system, await look(provider, name));
+      });
+
+      test('that goes away in the middle wait to be resumed, or undone, without a lease', async () => {
+        for (const intent of ['resume', 'rollback'] as const) {
+          const { name, system } = await fresh(manner);
+          let calls = 0;
+          system.trouble = () => {
+            calls += 1;
+            if (calls > 1) down();
+          };
+          expect(await rotateOn(provider, name, system, {})).toMatchObject({ ending: 'stuck' });
+          expectNotLockedOut(system, await look(provider, name));
+          system.trouble = () => {};
+          expect(await rotateOn(provider, name, system, { intent })).toMatchObject({
+            ending: intent === 'resume' ? 'done' : 'undone',
+          });
+          expectSettled(system, await look(provider, name));
+        }
+      });
+
+      test('whose answer to the change is lost go on when it was made', async () => {
+        const { name, system } = await fresh(manner);
+        const target = system.target();
+        const lossy = {
+          ...target,
+          apply: async (...args: Parameters<typeof target.apply>): Promise<void> => {
+            await target.apply(...args);
+            throw new SecretsError('Unavailable', 'no answer in time; the change may have been made');
+          },
+        };
+        expect(await rotateOn(provider, name, system, { target: lossy })).toMatchObject({ ending: 'done' });
+        expectSettled(system, await look(provider, name));
+      });
+
+      test('whose change arrives late never throw its value away', async () => {
+        const { name, system } = await fresh(manner);
+        const target = system.target();
+        let late: () => Promise<void> = async () => {};
+        const lossy = {
+          ...target,
+          apply: async (...args: Parameters<typeof target.apply>): Promise<void> => {
+            late = () => target.apply(...args);
+            throw new SecretsError('Unavailable', 'no answer in time; the change may have been made');
+          },
+        };
+        expect(await rotateOn(provider, name, system, { target: lossy })).toMatchObject({ ending: 'stuck' });
+        // Nobody may undo it before the lease is over: the change is still on its way.
+        expect(await rotateOn(provider, name, system, { intent: 'rollback' })).toMatchObject({
+          ending: 'held',
+        });
+        await late();
+        expectNotLockedOut(system, await look(provider, name));
+        expect(await rotateOn(provider, name, system, { intent: 'rollback', takeOver: true })).toMatchObject({
+          ending: 'undone',
+        });
+        expectSettled(system, await look(provider, name));
+      });
+    });
+
+    describe('at the same time', () => {
+      const manner = MANNERS[0] as Manner;
+
+      test('one wins; the others say who holds it since when', async () => {
+        const { name, system } = await fresh(manner);
+        let release: () => void = () => {};
+        const gate = new Promise<void>((resolve) => {
+          release = resolve;
+        });
+        system.trouble = (call) => (call === 'apply' ? gate : undefined);
+        const runs = [1, 2, 3, 4].map(() => rotateOn(provider, name, system, {}));
+        await Promise.race(runs);
+        const late = await rotateOn(provider, name, system, {});
+        expect(late).toMatchObject({
+          ending: 'held',
+          holder: { host: expect.stringMatching(/^machine-\d+$/), user: 'tester', since: expect.any(Date) },
+        });
+        release();
+        const endings = (await Promise.all(runs)).map((run) => (run === 'died' ? run : run.ending));
+        expect(endings.toSorted()).toEqual(['done', 'held', 'held', 'held']);
+        expect(system.changes).toBe(1);
+        expectSettled(system, await look(provider, name));
+      });
+
+      test('a dead holder is taken over after its lease, never before, whatever the clocks say', async () => {
+        const { name, system } = await fresh(manner);
+        const leaseMs = 3000;
+        const tomorrow = (): Date => new Date(Date.now() + 86_400_000);
+        await rotateOn(provider, name, system, { leaseMs, death: new Death(7, 'before') });
+        const started = performance.now();
+        expect(
+          await rotateOn(provider, name, system, { intent: 'resume', leaseMs, now: tomorrow }),
+        ).toMatchObject({ ending: 'held' });
+        const two = await Promise.all(
+          [tomorrow, () => new Date()].map((now) =>
+            rotateOn(provider, name, system, { intent: 'resume', leaseMs, now, wait: true }),
+          ),
+        );
+        expect(performance.now() - started).toBeGreaterThan(leaseMs);
+        const endings = two.map((run) => (run === 'died' ? run : run.ending)).toSorted();
+        expect([
+          ['done', 'held'],
+          ['done', 'nothing'],
+        ]).toContainEqual(endings);
+        expectSettled(system, await look(provider, name));
+      });
+
+      test('a holder that was only slow finds that it has lost, and changes nothing any more', async () => {
+        for (const intent of ['resume', 'rollback'] as const) {
+          const { name, system } = await fresh(manner);
+          let release: () => void = () => {};
+          const gate = new Promise<void>((resolve) => {
+            release = resolve;
+          });
+          let first = true;
+          system.trouble = async (call) => {
+            if (call !== 'verify' || !first) return;
+            first = false;
+            await gate;
+          };
+          const slow = rotateOn(provider, name, system, { leaseMs: 1000 });
+          while (first) await new Promise((resolve) => setTimeout(resolve, 20));
+          const other = await rotateOn(provider, name, system, { intent, leaseMs: 1000, wait: true });
+          expect(other).toMatchObject({ ending: intent === 'resume' ? 'done' : 'undone' });
+          const settled = await look(provider, name);
+          release();
+          expect(await slow).toMatchObject({ ending: 'lost' });
+          expect((await look(provider, name)).current?.value).toEqual(settled.current?.value);
+          expectSettled(system, await look(provider, name));
+        }
+      });
+    });
+
+    test('back to the previous value', async () => {
+      const { name, system } = await fresh(MANNERS[0] as Manner);
+      await rotateOn(provider, name, system, {});
+      const between = await look(provider, name);
+      expect(await rotateOn(provider, name, system, { toPrevious: true })).toMatchObject({ ending: 'done' });
+      const seen = await look(provider, name);
+      expectSettled(system, seen);
+      expect(seen.current?.fields?.['password']).toBe('first');
+      expect(seen.previous?.value).toEqual(between.current?.value);
+    });
+  });
