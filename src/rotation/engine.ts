@@ -106,6 +106,8 @@ const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789';
 const ID_LENGTH = 16;
 /** How often a new value may come out as the old one before that is taken for a mistake in the policy. */
 const DRAFTS = 20;
+/** A conflict may be the end of a write that the dead holder began; looking again shows it. */
+const TAKE_OVERS = 3;
 
 const TEXTS: Partial<Record<Effect, string>> = {
   look: 'looking',
@@ -393,27 +395,35 @@ export class Engine {
 
   async #takeOver(): Promise<Event> {
     const { place } = this.#options;
-    let { pending } = await this.#load();
+    const { pending } = await this.#load();
     if (pending === undefined) return 'none';
     const holder = await this.#nameHolder(pending);
     if (!(await this.#leaseIsOver(pending.id, holder))) return 'held';
-    // The holder may have come to an end while it was waited for.
-    ({ pending } = await this.#load());
-    if (pending === undefined) return 'none';
     this.#id = holder?.id ?? this.#id;
     this.#startedAt = holder?.since ?? this.#startedAt;
-    if (sameCredential(pending, this.#old)) {
-      this.#pending = pending;
-      return 'promoted';
+    this.#pending = pending;
+    for (let tries = 1; ; tries += 1) {
+      // The holder may have come to an end while it was waited for, or what it did last is seen only now.
+      const now = (await this.#load()).pending;
+      if (sameCredential(pending, this.#old) && (now === undefined || now.id === pending.id))
+        return 'promoted';
+      if (now === undefined) return 'none';
+      if (now.id !== pending.id) {
+        await this.#nameHolder(now);
+        return 'held';
+      }
+      this.#heldFor.restart();
+      try {
+        const { id, createdAt } = await place.replace(pending.id, pending.value);
+        this.#pending = { ...pending, id, createdAt };
+        break;
+      } catch (thrown) {
+        this.#error = toSecretsError(thrown);
+        if (this.#error.kind !== 'Conflict') return 'failed';
+        if (tries === TAKE_OVERS) return 'held';
+      }
     }
-    this.#heldFor.restart();
-    try {
-      const { id, createdAt } = await place.replace(pending.id, pending.value);
-      this.#pending = { ...pending, id, createdAt };
-    } catch (thrown) {
-      this.#error = toSecretsError(thrown);
-      return this.#error.kind === 'Conflict' ? 'held' : 'failed';
-    }
+    this.#error = undefined;
     this.#holder = undefined;
     await this.#sign();
     return isClaim(pending) ? 'unissued' : 'ok';

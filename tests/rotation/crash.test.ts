@@ -1,0 +1,190 @@
+/**
+ * The built program, killed with SIGKILL before and after each thing that it does to the world during a rotation:
+ * each write to a store, a server or a file. Then a machine with none of the first one's files resumes, or rolls back.
+ */
+import { readFileSync } from 'node:fs';
+import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { makePlace, type Outcome, type Place } from '../e2e/program.ts';
+import {
+  CRASH_STORES,
+  CRASH_TARGETS,
+  type CrashStore,
+  type CrashSystem,
+  type CrashTarget,
+} from './crash-worlds.ts';
+
+const KILLER = fileURLToPath(new URL('kill-at.cjs', import.meta.url));
+const LONG = 1_200_000;
+const NAME = 'crash/db';
+
+interface Events {
+  readonly outcome: string;
+  readonly events: readonly { readonly step: string; readonly outcome: string }[];
+}
+
+class Bench {
+  readonly #store: string;
+  readonly #env: Readonly<Record<string, string>>;
+  readonly system: CrashSystem;
+  /** Where the `local` store lies for all machines, as a shared folder would. */
+  readonly #shared: string;
+  #first: Place | undefined;
+  readonly #places: Place[] = [];
+
+  constructor(store: string, env: Readonly<Record<string, string>>, system: CrashSystem, shared: string) {
+    this.#store = store;
+    this.#env = env;
+    this.system = system;
+    this.#shared = shared;
+  }
+
+  get #policy(): string {
+    return JSON.stringify({
+      default: this.#store,
+      rotation: {
+        [NAME]: { every: '30d', keys: ['password'], generate: 'alnum:24', target: this.system.target },
+      },
+    });
+  }
+
+  /** A machine that has the project's secrets.yaml and the store's key, and nothing else. */
+  async machine(): Promise<Place> {
+    const place = await makePlace();
+    this.#places.push(place);
+    await writeFile(join(place.cwd, 'secrets.yaml'), this.#policy);
+    if (this.#store === 'local') {
+      const keys = '.config/secrets/keys';
+      await mkdir(join(place.home, keys), { recursive: true, mode: 0o700 });
+      for (const file of this.#first === undefined ? [] : await readdir(join(this.#first.home, keys)))
+        await copyFile(join(this.#first?.home ?? '', keys, file), join(place.home, keys, file));
+      for (const folder of ['.config', '.config/secrets', keys])
+        await place.sh(`chmod 700 "$HOME/${folder}"; chmod 600 "$HOME/${keys}"/* 2>/dev/null || true`);
+    }
+    this.#first ??= place;
+    return place;
+  }
+
+  run(place: Place, line: string, env: Readonly<Record<string, string>> = {}): Promise<Outcome> {
+    return place.sh(line, {
+      SECRETS_LOCAL_PATH: this.#shared,
+      SECRETS_LOCAL_KEY_METHOD: 'key-file',
+      ...this.#env,
+      ...env,
+    });
+  }
+
+  /** The secret and its system as at the beginning. */
+  async reset(place: Place): Promise<void> {
+    await this.system.reset();
+    await this.run(place, `secrets purge --yes --quiet ${NAME}`);
+    const { code, stderr } = await this.run(place, `printf %s "$VALUE" | secrets put --quiet ${NAME}`, {
+      VALUE: JSON.stringify(this.system.secret),
+    });
+    if (code !== 0) throw new Error(stderr);
+  }
+
+  async rotate(place: Place, killAt: string): Promise<Outcome & { readonly points: number }> {
+    const log = join(place.root, 'points');
+    const outcome = await this.run(place, `secrets rotate ${NAME} --trust --json; exit $?`, {
+      NODE_OPTIONS: `--require=${KILLER}`,
+      KILL_AT: killAt,
+      KILL_LOG: log,
+    });
+    return { ...outcome, points: killAt === '0 never' ? Number(readFileSync(log, 'utf8')) : 0 };
+  }
+
+  async password(place: Place, stage: string): Promise<string | undefined> {
+    const { code, stdout } = await this.run(place, `secrets get "${NAME}?stage=${stage}#password"`);
+    return code === 0 ? stdout : undefined;
+  }
+
+  async remove(): Promise<void> {
+    for (const place of this.#places.splice(0)) await place.remove();
+  }
+}
+
+async function usablePairs(): Promise<readonly (readonly [string, string, CrashStore, CrashTarget])[]> {
+  const pairs: (readonly [string, string, CrashStore, CrashTarget])[] = [];
+  for (const target of CRASH_TARGETS)
+    if (await target.usable())
+      for (const store of CRASH_STORES) pairs.push([store.title, target.title, store, target]);
+  return pairs;
+}
+
+describe.each(await usablePairs())(
+  'killed while rotating in %s, for %s',
+  (_store, _target, store, target) => {
+    let bench: Bench | undefined;
+    let stops: (() => Promise<void>)[] = [];
+    beforeAll(async () => {
+      const backend = await store.start();
+      if (backend === undefined) return;
+      const system = await target.start();
+      const shared = await makePlace();
+      stops = [() => backend.stop(), () => system.stop(), () => shared.remove()];
+      bench = new Bench(store.title, backend.env, system, join(shared.root, 'store'));
+    });
+    afterAll(async () => {
+      await bench?.remove();
+      for (const stop of stops) await stop();
+    });
+
+    test.each(['resume', 'rollback'] as const)(
+      'everywhere, another machine can %s it',
+      async (intent) => {
+        if (bench === undefined) {
+          // .ci/run installs the servers; without one there is nothing to rotate in.
+          expect(process.env['SECRETS_TEST_BACKENDS']).not.toBe('required');
+          return;
+        }
+        const { system } = bench;
+        const machine = await bench.machine();
+        await bench.reset(machine);
+        const whole = await bench.rotate(machine, '0 never');
+        expect([whole.code, whole.stderr]).toEqual([0, '']);
+        expect(whole.points).toBeGreaterThan(5);
+        const other = await bench.machine();
+        const seen = new Set<string>();
+        for (let point = 1; point <= whole.points; point += 1)
+          for (const when of ['before', 'after']) {
+            const where = `${point} ${when}`;
+            await bench.reset(machine);
+            const killed = await bench.rotate(machine, where);
+            // A rotation's number of steps may differ by one or two: it may have come to its end.
+            expect([where, [0, 137].includes(killed.code)]).toEqual([where, true]);
+            const passwords = [
+              await bench.password(other, 'current'),
+              await bench.password(other, 'pending'),
+            ];
+            const known = passwords.filter((password) => password !== undefined);
+            const working = await Promise.all(known.map((password) => system.accepts(password)));
+            expect([where, working.includes(true)]).toEqual([where, true]);
+
+            const ended = await bench.run(
+              other,
+              `secrets rotate ${intent} ${NAME} --take-over --trust --json`,
+            );
+            expect([where, ended.code, ended.stderr]).toEqual([where, 0, '']);
+            const { outcome, events } = JSON.parse(ended.stdout) as Events;
+            seen.add(outcome);
+            expect(events[0]).toMatchObject({ step: 'begin', outcome: intent });
+            expect(events.at(-1)).toMatchObject({ step: 'end', outcome });
+
+            const current = await bench.password(other, 'current');
+            expect([where, await bench.password(other, 'pending')]).toEqual([where, undefined]);
+            expect([where, await system.accepts(current ?? '')]).toEqual([where, true]);
+            if (outcome === 'undone') expect([where, current]).toEqual([where, 'first']);
+            if (outcome === 'done')
+              expect([where, await bench.password(other, 'previous')]).toEqual([where, 'first']);
+          }
+        expect([...seen]).toEqual(
+          expect.arrayContaining(['nothing', intent === 'resume' ? 'done' : 'undone']),
+        );
+        expect(dirname(machine.home)).not.toBe(dirname(other.home));
+      },
+      LONG,
+    );
+  },
+);

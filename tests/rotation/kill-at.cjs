@@ -1,0 +1,54 @@
+/**
+ * Loaded before the program (node --require): ends it with SIGKILL at one of the moments at which it acts on the
+ * world. KILL_AT is `N before` or `N after`: the Nth write to a socket, or change of a name in the file system,
+ * is not made any more, or is made and not heard of. KILL_LOG gets how many there were.
+ */
+'use strict';
+const fs = require('node:fs');
+const net = require('node:net');
+
+const [number, when] = (process.env['KILL_AT'] ?? '0 never').split(' ');
+const at = Number(number);
+let count = 0;
+
+const die = () => {
+  process.kill(process.pid, 'SIGKILL');
+  // The signal is on its way.
+  for (;;);
+};
+/** Long enough for a server on this machine to have acted on what it was sent. */
+const waitForServer = () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 150);
+
+function around(object, name, applies, settle) {
+  const original = object[name];
+  object[name] = function act(...args) {
+    if (!applies(this)) return original.apply(this, args);
+    count += 1;
+    const mine = count;
+    if (mine === at && when === 'before') die();
+    const result = original.apply(this, args);
+    if (mine === at && when === 'after') {
+      settle();
+      die();
+    }
+    return result;
+  };
+}
+
+// A write while the socket is still connecting comes here again once it is connected.
+around(
+  net.Socket.prototype,
+  '_writeGeneric',
+  (socket) => !socket.connecting && !(socket.fd <= 2),
+  waitForServer,
+);
+for (const name of ['linkSync', 'renameSync', 'unlinkSync'])
+  around(
+    fs,
+    name,
+    () => true,
+    () => {},
+  );
+process.on('exit', () => {
+  if (process.env['KILL_LOG'] !== undefined) fs.writeFileSync(process.env['KILL_LOG'], String(count));
+});
