@@ -166,7 +166,7 @@ function expectation({ expected, type }: Issue): string {
 function knownKeys(schema: unknown, path: readonly string[]): readonly string[] {
   let here = unwrap(schema);
   for (const key of path) {
-    if (here?.entries !== undefined) here = unwrap(here.entries[key]);
+    if (here?.entries !== undefined) here = unwrap(here.entries[key] ?? here.rest);
     else if (here?.value !== undefined) here = unwrap(here.value);
     else return [];
   }
@@ -176,6 +176,8 @@ function knownKeys(schema: unknown, path: readonly string[]): readonly string[] 
 interface SchemaParts {
   readonly entries?: Readonly<Record<string, unknown>>;
   readonly value?: unknown;
+  /** Of a map that has some keys of its own, and others by a rule. */
+  readonly rest?: unknown;
   readonly wrapped?: unknown;
   readonly options?: readonly unknown[];
 }

@@ -31,13 +31,9 @@ export function policySchema<T extends v.GenericSchema>(target: T) {
   });
 }
 
-export function rotationSchema<T extends v.GenericSchema>(target: T, storeName: v.GenericSchema<string>) {
+export function rotationSchema<T extends v.GenericSchema>(target: T) {
   return v.objectWithRest(
     {
-      lock: v.pipe(
-        v.optional(storeName),
-        v.description('store that keeps the claims of secrets whose own store has no conditional write'),
-      ),
       lease: v.pipe(
         v.optional(period),
         v.description('a holder that is silent this long is taken for dead; default 5m'),
@@ -64,11 +60,10 @@ export interface PolicySettings {
 
 /** What stands beside the policies. */
 export interface RotationBounds {
-  readonly lock?: string | undefined;
   readonly lease?: string | undefined;
   readonly parallel?: number | undefined;
   readonly 'per-target'?: number | undefined;
   readonly jitter?: string | undefined;
 }
 
-export const BOUNDS = ['lock', 'lease', 'parallel', 'per-target', 'jitter'] as const;
+export const BOUNDS = ['lease', 'parallel', 'per-target', 'jitter'] as const;

@@ -51,7 +51,7 @@ export function fileSchema<S extends v.GenericSchema, T extends v.GenericSchema>
       v.description('variables that secrets exec and secrets env provide'),
     ),
     rotation: v.pipe(
-      v.nullish(rotationSchema(target, storeName)),
+      v.nullish(rotationSchema(target)),
       v.description('secrets that secrets rotate knows how to rotate, by reference, and its bounds'),
     ),
   };

@@ -76,6 +76,16 @@ const RUNS: readonly (readonly [schema: string, line: string, exit?: number])[] 
   ['trust', 'secrets trust --list --json'],
   ['trust', 'secrets trust --revoke --json'],
   ['trust', "echo 'env: { A: b }' > secrets.yaml; secrets trust --json"],
+  ['rotate', 'secrets rotate --generate hex:8 a --dry-run --json'],
+  ['rotate', 'secrets rotate --generate hex:8 a && secrets rotate --generate hex:8 a --json'],
+  [
+    'rotate-status',
+    "echo 'rotation: { a: { every: 30d } }' > secrets.yaml; secrets rotate status --trust --json",
+  ],
+  ['rotate-resume', 'secrets rotate resume a --trust --dry-run --json'],
+  ['rotate-resume', 'secrets rotate resume a --trust --json'],
+  ['rotate-rollback', 'secrets rotate rollback a --trust --to-previous --dry-run --json'],
+  ['rotate-rollback', 'secrets rotate rollback a --trust --to-previous --json'],
 ];
 
 describe('--json', () => {
@@ -94,7 +104,7 @@ describe('--json', () => {
       expect([outcome?.code, exit === 0 ? outcome?.stderr : '']).toEqual([exit, '']);
       const validate = ajv.getSchema(name) ?? schema(`output/${name}.schema.json`);
       const text = outcome?.stdout ?? '';
-      const documents = name === 'list' ? text.trimEnd().split('\n') : [text];
+      const documents = name === 'list' || name === 'rotate' ? text.trimEnd().split('\n') : [text];
       expect(documents.length).toBeGreaterThan(0);
       for (const document of documents) expectValid(validate as ValidateFunction, JSON.parse(document));
     },
