@@ -134,7 +134,7 @@ describe('secrets rotate', () => {
       {
         SECRETS_LOCAL_KEY_METHOD: 'key-file',
         NODE_OPTIONS: `--require=${killer}`,
-        KILL_AT: '11 before',
+        KILL_AT: '7 before',
       },
     );
     expect(killed.code).toBe(137);
