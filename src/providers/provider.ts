@@ -132,10 +132,7 @@ export interface SecretWrite {
    * that no version is pending: of any number of writers at the same moment exactly one has this claim.
    */
   readonly ifAbsent?: boolean | undefined;
-  /**
-   * With `stage: 'pending'`: write only if the pending version is this one, which is replaced (`cas`); else
-   * `Conflict`. Whoever held the old one can't promote or discard it any more: its id is gone.
-   */
+  /** With `stage: 'pending'`: write only if this one is pending, and replace it (`cas`); else `Conflict`. */
   readonly ifPending?: string | undefined;
   /**
    * `pending`: store it without making it current (`stages`). Without `ifAbsent` it replaces an older pending one.
@@ -144,10 +141,13 @@ export interface SecretWrite {
    */
   readonly stage?: 'current' | 'pending' | undefined;
   /** Labels to set; `null` removes one; others stay. */
-  readonly labels?: Readonly<Record<string, string | null>> | undefined;
+  readonly labels?: LabelChanges | undefined;
   readonly description?: string | undefined;
   readonly expiresAt?: Date | undefined;
 }
+
+/** Labels to set; `null` removes one. */
+export type LabelChanges = Readonly<Record<string, string | null>>;
 
 export interface ListQuery {
   /** Only names that start with this. A plain string prefix, not a folder. */
@@ -289,15 +289,8 @@ export interface Provider {
    */
   rekey?(change: KeyChange, options: CallOptions): Promise<{ readonly resealed: number }>;
 
-  /**
-   * `labels`: sets labels of an existing secret without a new version; `null` removes one; others stay.
-   * @throws SecretsError NotFound, Invalid, Unsupported where the service keeps them only with a version
-   */
-  setLabels?(
-    name: string,
-    labels: Readonly<Record<string, string | null>>,
-    options: CallOptions,
-  ): Promise<void>;
+  /** `labels`: sets labels of an existing secret without a new version; others stay. @throws SecretsError NotFound */
+  setLabels?(name: string, labels: LabelChanges, options: CallOptions): Promise<void>;
 
   /** Lets go of sockets and timers. Called once, after the last call. */
   close(): Promise<void>;

@@ -298,14 +298,16 @@ for (const store of STORES)
           const gate = new Promise<void>((resolve) => {
             release = resolve;
           });
-          let first = true;
-          system.trouble = async (call) => {
-            if (call !== 'verify' || !first) return;
-            first = false;
-            await gate;
-          };
+          const asked = new Promise<void>((resolve) => {
+            system.trouble = async (call) => {
+              if (call !== 'verify') return;
+              system.trouble = () => {};
+              resolve();
+              await gate;
+            };
+          });
           const slow = rotateOn(provider, name, system, { leaseMs: 1000 });
-          while (first) await new Promise((resolve) => setTimeout(resolve, 20));
+          await asked;
           const other = await rotateOn(provider, name, system, { intent, leaseMs: 1000, wait: true });
           expect(other).toMatchObject({ ending: intent === 'resume' ? 'done' : 'undone' });
           const settled = await look(provider, name);

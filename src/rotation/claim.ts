@@ -1,0 +1,284 @@
+/** What one run of a rotation knows, and its claim: taking it, keeping it, taking over another's. */
+import { randomInt } from 'node:crypto';
+import { SecretsError, toSecretsError } from '../core/errors.ts';
+import type { Ending, Event, Intent, Plan } from '../core/rotation.ts';
+import { sleep } from '../core/waiting.ts';
+import type { Generator } from './generator.ts';
+import { decodeHolder, encodeHolder, type Holder, HOLDER_LABEL } from './holder.ts';
+import { HeldFor, type Watch } from './lease.ts';
+import { type Held, isClaim, sameCredential, type SecretPlace, type Stages } from './place.ts';
+import type { Credential, Rotation, Target } from './target.ts';
+
+/** One thing that happened, for the journal and for `--json`. */
+export interface RotationEvent {
+  /** ISO 8601, by this machine's clock. */
+  readonly at: string;
+  /** What was done: the machine's effect, or `begin` and `end`. */
+  readonly step: string;
+  /** What came of it: the machine's event, an ending; missing when it is about to be done. */
+  readonly outcome?: string;
+  /** The store's version that it was about. */
+  readonly version?: string;
+  /** Why it failed. Never a value. */
+  readonly reason?: string;
+}
+
+export interface EngineOptions {
+  readonly intent: Intent;
+  /** What messages and records call the secret. */
+  readonly reference: string;
+  readonly place: SecretPlace;
+  readonly target: Target;
+  readonly generator: Generator;
+  /** Keys of a JSON secret that get a new value; none: the whole value is one. */
+  readonly keys: readonly string[];
+  /** For how long the replaced credential is kept. */
+  readonly graceMs: number;
+  /** After this long without a sign, a holder is taken for dead. */
+  readonly leaseMs: number;
+  /** The holder is known to be dead: don't wait for its lease. */
+  readonly takeOver: boolean;
+  /** Wait for the rest of a holder's lease, or end with `held`. */
+  readonly wait: boolean;
+  /** Rotate to the previous version instead of a new value. */
+  readonly toPrevious: boolean;
+  readonly host: string;
+  readonly user: string;
+  readonly now: () => Date;
+  /** A signal with a fresh deadline, for one call. */
+  readonly signal: () => AbortSignal;
+  /** Aborted when the user interrupts. */
+  readonly interrupt: AbortSignal;
+  readonly watch: Watch;
+  /** Takes each event before and after it is done. */
+  readonly record: (event: RotationEvent, rotation: string) => void;
+  /** What is being done, for a person. */
+  readonly progress: (text: string) => void;
+  readonly warn: (message: string) => void;
+}
+
+export interface Outcome {
+  readonly ending: Ending;
+  readonly rotation: string;
+  /** Who holds the rotation, for `held` and `lost`. Without a record of that, since when alone. */
+  readonly holder: Holder | { readonly since: Date | undefined } | undefined;
+  /** Why it did not end with `done`. */
+  readonly error: SecretsError | undefined;
+  readonly currentVersion: string | undefined;
+  readonly events: readonly RotationEvent[];
+}
+
+/** The claim went to somebody else. */
+export class Lost extends Error {}
+
+const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789';
+const ID_LENGTH = 16;
+/** A conflict may be the end of a write that the dead holder began; looking again shows it. */
+const TAKE_OVERS = 3;
+
+export class ClaimedRun {
+  protected readonly options: EngineOptions;
+  protected readonly plan: Plan;
+  protected readonly heldFor = new HeldFor();
+  protected id: string;
+  protected startedAt: Date;
+  /** The credential that the rotation began with. */
+  protected old: Held | undefined;
+  protected previous: Held | undefined;
+  /** What is claimed, as it was last read or written. */
+  protected pending: Held | undefined;
+  /** The value to be stored, before it is. */
+  protected draft: Credential | undefined;
+  protected holder: Outcome['holder'];
+  protected error: SecretsError | undefined;
+  protected currentVersion: string | undefined;
+  /** Something was sent to the target and may still arrive. */
+  protected inDoubt = false;
+
+  constructor(options: EngineOptions) {
+    this.options = options;
+    const issues = options.target.issue !== undefined && !options.toPrevious;
+    this.plan = { intent: options.intent, issues };
+    this.id = newId();
+    this.startedAt = options.now();
+  }
+
+  protected get rotation(): Rotation {
+    return { id: this.id, startedAt: this.startedAt };
+  }
+
+  protected get known(): Stages {
+    return { current: this.old, pending: this.pending, previous: this.previous };
+  }
+
+  protected async load(): Promise<Stages> {
+    const stages = await this.options.place.read();
+    this.old = stages.current;
+    this.previous = stages.previous;
+    this.currentVersion = stages.current?.id;
+    return stages;
+  }
+
+  protected async look(): Promise<Event> {
+    const { pending } = await this.load();
+    if (pending === undefined) return 'none';
+    await this.nameHolder(pending);
+    return 'held';
+  }
+
+  protected async nameHolder(pending: Held): Promise<Holder | undefined> {
+    const labels = await this.options.place.labels();
+    const holder = decodeHolder(labels[HOLDER_LABEL], pending.id);
+    this.holder = holder ?? { since: pending.createdAt };
+    return holder;
+  }
+
+  protected async claim(): Promise<Event> {
+    const draft = needed(this.draft);
+    this.heldFor.restart();
+    try {
+      const { id, createdAt } = await this.options.place.claim(draft.value);
+      this.pending = { id, createdAt, ...draft };
+    } catch (thrown) {
+      const error = (this.error = toSecretsError(thrown));
+      if (error.kind === 'Conflict') {
+        await this.nameRival();
+        return 'held';
+      }
+      return isUnclear(error) ? 'unclear' : 'failed';
+    }
+    await this.sign();
+    return 'ok';
+  }
+
+  protected async nameRival(): Promise<void> {
+    try {
+      const { pending } = await this.options.place.read();
+      if (pending !== undefined) await this.nameHolder(pending);
+    } catch (thrown) {
+      // It is held all the same.
+      this.options.warn(`who holds the rotation can’t be read: ${toSecretsError(thrown).message}`);
+    }
+  }
+
+  protected async confirmClaim(): Promise<Event> {
+    const { pending } = await this.load();
+    if (pending === undefined) return 'none';
+    if (!sameCredential(pending, this.draft)) {
+      await this.nameHolder(pending);
+      return 'held';
+    }
+    this.pending = pending;
+    await this.sign();
+    return 'mine';
+  }
+
+  /** Writes down who holds the rotation. It is a help for others, so a failure is none of the rotation. */
+  protected async sign(leaseMs = this.options.leaseMs): Promise<void> {
+    const { host, user, place } = this.options;
+    if (this.pending === undefined || this.old === undefined) return;
+    const holder = { id: this.id, host, user, since: this.startedAt, leaseMs };
+    try {
+      await place.setLabels({ [HOLDER_LABEL]: encodeHolder(holder, this.pending.id) });
+    } catch (thrown) {
+      this.options.warn(
+        `the label that names who rotates could not be set: ${toSecretsError(thrown).message}`,
+      );
+    }
+  }
+
+  /** Ended without an end: the next one need not wait, unless something may still arrive at the target. */
+  protected async letGo(): Promise<void> {
+    if (!this.inDoubt) await this.sign(0);
+  }
+
+  protected async takeOver(): Promise<Event> {
+    const { place } = this.options;
+    const { pending } = await this.load();
+    if (pending === undefined) return 'none';
+    const holder = await this.nameHolder(pending);
+    if (!(await this.leaseIsOver(pending.id, holder))) return 'held';
+    this.id = holder?.id ?? this.id;
+    this.startedAt = holder?.since ?? this.startedAt;
+    this.pending = pending;
+    for (let tries = 1; ; tries += 1) {
+      // The holder may have come to an end while it was waited for, or what it did last is seen only now.
+      const now = (await this.load()).pending;
+      if (sameCredential(pending, this.old) && (now === undefined || now.id === pending.id))
+        return 'promoted';
+      if (now === undefined) return 'none';
+      if (now.id !== pending.id) {
+        await this.nameHolder(now);
+        return 'held';
+      }
+      this.heldFor.restart();
+      try {
+        const { id, createdAt } = await place.replace(pending.id, pending.value);
+        this.pending = { ...pending, id, createdAt };
+        break;
+      } catch (thrown) {
+        this.error = toSecretsError(thrown);
+        if (this.error.kind !== 'Conflict') return 'failed';
+        if (tries === TAKE_OVERS) return 'held';
+      }
+    }
+    this.error = undefined;
+    this.holder = undefined;
+    await this.sign();
+    return isClaim(pending) ? 'unissued' : 'ok';
+  }
+
+  protected async leaseIsOver(pendingId: string, holder: Holder | undefined): Promise<boolean> {
+    const { watch, reference, wait, takeOver, place, interrupt, progress } = this.options;
+    const lease = holder?.leaseMs ?? this.options.leaseMs;
+    if (takeOver || lease === 0) return true;
+    // Before the holder is believed to be silent, its version has to have been seen for all of that time.
+    let left = lease - watch.seenFor(reference, pendingId);
+    if (left > 0 && !wait) return false;
+    while (left > 0) {
+      progress(`waiting for the lease of whoever holds it: ${Math.ceil(left / 1000)} s`);
+      const from = performance.now();
+      await sleep(Math.min(left, Math.max(lease / 10, 250)), interrupt, true);
+      if (interrupt.aborted) throw new SecretsError('Unavailable', 'interrupted while it waited');
+      left -= performance.now() - from;
+      const now = await place.pendingId();
+      if (now === undefined) return true;
+      if (now !== pendingId) {
+        this.error = new SecretsError('Conflict', 'whoever holds it is alive');
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Before anything is changed: is it still ours, and for long enough? @throws Lost */
+  protected async keep(): Promise<void> {
+    const pending = needed(this.pending);
+    if (this.heldFor.ms() < this.options.leaseMs / 2) return;
+    this.heldFor.restart();
+    try {
+      const { id, createdAt } = await this.options.place.replace(pending.id, pending.value);
+      this.pending = { ...pending, id, createdAt };
+    } catch (thrown) {
+      const error = (this.error = toSecretsError(thrown));
+      if (error.kind !== 'Conflict') throw error;
+      await this.nameRival();
+      throw new Lost();
+    }
+    await this.sign();
+  }
+}
+
+/** Whether a failed call may have taken effect. Of an error that no adapter has named nothing is known. */
+export function isUnclear({ kind, message }: SecretsError): boolean {
+  return kind === 'Failed' || /may have been made|is written/.test(message);
+}
+
+export function needed<T>(value: T | undefined): T {
+  if (value === undefined) throw new TypeError('the machine asked for it too early');
+  return value;
+}
+
+function newId(): string {
+  return Array.from({ length: ID_LENGTH }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
+}
