@@ -78,12 +78,20 @@ export class PendingVersions {
     const change: Change = (before) => {
       const after = applyWrite(before, write);
       const generation = before.annotations?.[NOTE.generation] ?? randomBytes(4).toString('hex');
+      // A sibling that went and came again counts from 1 anew.
+      if (write.ifPending !== undefined && generation !== PENDING_ID.exec(write.ifPending)?.[1])
+        throw noLongerPending(write.ifPending);
       return { ...after, annotations: { ...after.annotations, [NOTE.generation]: generation } };
     };
     if (write.ifVersion !== undefined && `${await this.#store.newest(id, signal)}` !== write.ifVersion)
       throw new SecretsError('Conflict', 'somebody else changed it', { hint: 'read it again and retry' });
     for (;;) {
-      const before = write.ifAbsent === true ? 0 : await this.#newest(siblingId, signal);
+      const before =
+        write.ifAbsent === true
+          ? 0
+          : write.ifPending === undefined
+            ? await this.#newest(siblingId, signal)
+            : await this.#numberOf(id, write.ifPending, signal);
       try {
         const { version, secret } = await this.#store.replace(siblingId, before, write.value, change, signal);
         if (before > 0) await this.#discardOlder(siblingId, Number(lastPart(version.name)), signal);
@@ -91,6 +99,7 @@ export class PendingVersions {
       } catch (thrown) {
         const error = toSecretsError(thrown);
         if (error.kind !== 'Conflict') throw error;
+        if (write.ifPending !== undefined) throw noLongerPending(write.ifPending, error);
         if (write.ifAbsent === true)
           throw new SecretsError('Conflict', 'a pending version is there already: a rotation is under way', {
             hint: 'secrets history shows it',
@@ -179,6 +188,16 @@ export class PendingVersions {
     return { sibling, id: found, value: accessed.value };
   }
 
+  /** Number of the pending version with this id. @throws SecretsError Conflict when it is another, or none */
+  async #numberOf(id: string, pending: string, signal: AbortSignal): Promise<number> {
+    const siblingId = siblingOf(id);
+    const sibling = await this.#store.find(siblingId, signal);
+    const version = sibling && (await this.#store.version(siblingId, 'latest', signal).catch(unlessMissing));
+    if (sibling === undefined || version === undefined || pendingInfo(sibling, version).id !== pending)
+      throw noLongerPending(pending);
+    return Number(lastPart(version.name));
+  }
+
   async #newest(siblingId: string, signal: AbortSignal): Promise<number> {
     return (await this.#store.find(siblingId, signal)) === undefined
       ? 0
@@ -258,4 +277,16 @@ function noPending(version: string | undefined): SecretsError {
       hint: 'secrets history shows what there is',
     },
   );
+}
+
+function noLongerPending(version: string, cause?: unknown): SecretsError {
+  return new SecretsError('Conflict', `version ${version} is not pending any more`, {
+    hint: 'somebody else has taken that rotation over',
+    cause,
+  });
+}
+
+function unlessMissing(thrown: unknown): undefined {
+  if (toSecretsError(thrown).kind !== 'NotFound') throw thrown;
+  return undefined;
 }

@@ -11,6 +11,7 @@ import type {
   Finding,
   GetResult,
   Identity,
+  LabelChanges,
   ListQuery,
   Provider,
   SecretInfo,
@@ -267,6 +268,24 @@ export class GcpProvider implements Provider {
       } catch (thrown) {
         if (toSecretsError(thrown).kind !== 'Conflict') throw thrown;
         secret = await this.#store.secret(id, signal);
+      }
+    }
+  }
+
+  async setLabels(name: string, labels: LabelChanges, { signal }: CallOptions): Promise<void> {
+    const id = this.#id(name);
+    for (;;) {
+      const secret = await this.#store.secret(id, signal);
+      if (secret.annotations?.[NOTE.deleted] !== undefined) throw new SecretsError('NotFound', 'is deleted');
+      const expires = secret.annotations?.[NOTE.expires];
+      const kept = expires === undefined ? {} : { expiresAt: new Date(expires) };
+      const after = applyWrite(secret, { labels, ...kept });
+      if (!changes(secret, after)) return;
+      try {
+        await this.#store.update(secret, after, signal);
+        return;
+      } catch (thrown) {
+        if (toSecretsError(thrown).kind !== 'Conflict') throw thrown;
       }
     }
   }
