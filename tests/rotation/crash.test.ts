@@ -6,6 +6,10 @@ import { readFileSync } from 'node:fs';
 import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseJson } from '../../src/core/json.ts';
+import type { Provider } from '../../src/providers/provider.ts';
+import { providers } from '../../src/providers/registry.ts';
+import { bytes, contextFor, now } from '../contract/kit.ts';
 import { makePlace, type Outcome, type Place } from '../e2e/program.ts';
 import {
   CRASH_STORES,
@@ -75,14 +79,21 @@ class Bench {
     });
   }
 
+  /** The store, read and prepared by the test itself. */
+  async #open(): Promise<Provider> {
+    const descriptor = providers.find(({ kind }) => kind === this.#store);
+    if (descriptor === undefined || this.#first === undefined) throw new Error('no store');
+    const env = { ...this.#env, SECRETS_LOCAL_PATH: this.#shared, SECRETS_LOCAL_KEY_METHOD: 'key-file' };
+    return (await descriptor.load()).open({}, contextFor(env, this.#first.home));
+  }
+
   /** The secret and its system as at the beginning. */
-  async reset(place: Place): Promise<void> {
+  async reset(): Promise<void> {
     await this.system.reset();
-    await this.run(place, `secrets purge --yes --quiet ${NAME}`);
-    const { code, stderr } = await this.run(place, `printf %s "$VALUE" | secrets put --quiet ${NAME}`, {
-      VALUE: JSON.stringify(this.system.secret),
-    });
-    if (code !== 0) throw new Error(stderr);
+    const provider = await this.#open();
+    await provider.purge?.(NAME, undefined, now()).catch(() => undefined);
+    await provider.put(NAME, { value: bytes(JSON.stringify(this.system.secret)) }, now());
+    await provider.close();
   }
 
   async rotate(place: Place, killAt: string): Promise<Outcome & { readonly points: number }> {
@@ -95,9 +106,18 @@ class Bench {
     return { ...outcome, points: killAt === '0 never' ? Number(readFileSync(log, 'utf8')) : 0 };
   }
 
-  async password(place: Place, stage: string): Promise<string | undefined> {
-    const { code, stdout } = await this.run(place, `secrets get "${NAME}?stage=${stage}#password"`);
-    return code === 0 ? stdout : undefined;
+  /** The password of each stage that there is. */
+  async passwords(): Promise<Readonly<Record<'current' | 'pending' | 'previous', string | undefined>>> {
+    const provider = await this.#open();
+    const [current, pending, previous] = await Promise.all(
+      ['current', 'pending', 'previous'].map(async (stage) => {
+        const [answer] = await provider.get([{ name: NAME, stage }], now());
+        if (answer?.ok !== true) return undefined;
+        return String((parseJson(answer.secret.value) as { password: string }).password);
+      }),
+    );
+    await provider.close();
+    return { current, pending, previous };
   }
 
   async remove(): Promise<void> {
@@ -141,7 +161,7 @@ describe.each(await usablePairs())(
         }
         const { system } = bench;
         const machine = await bench.machine();
-        await bench.reset(machine);
+        await bench.reset();
         const whole = await bench.rotate(machine, '0 never');
         expect([whole.code, whole.stderr]).toEqual([0, '']);
         expect(whole.points).toBeGreaterThan(5);
@@ -150,15 +170,12 @@ describe.each(await usablePairs())(
         for (let point = 1; point <= whole.points; point += 1)
           for (const when of ['before', 'after']) {
             const where = `${point} ${when}`;
-            await bench.reset(machine);
+            await bench.reset();
             const killed = await bench.rotate(machine, where);
             // A rotation's number of steps may differ by one or two: it may have come to its end.
             expect([where, [0, 137].includes(killed.code)]).toEqual([where, true]);
-            const passwords = [
-              await bench.password(other, 'current'),
-              await bench.password(other, 'pending'),
-            ];
-            const known = passwords.filter((password) => password !== undefined);
+            const dead = await bench.passwords();
+            const known = [dead.current, dead.pending].filter((password) => password !== undefined);
             const working = await Promise.all(known.map((password) => system.accepts(password)));
             expect([where, working.includes(true)]).toEqual([where, true]);
 
@@ -172,12 +189,11 @@ describe.each(await usablePairs())(
             expect(events[0]).toMatchObject({ step: 'begin', outcome: intent });
             expect(events.at(-1)).toMatchObject({ step: 'end', outcome });
 
-            const current = await bench.password(other, 'current');
-            expect([where, await bench.password(other, 'pending')]).toEqual([where, undefined]);
+            const { current, pending, previous } = await bench.passwords();
+            expect([where, pending]).toEqual([where, undefined]);
             expect([where, await system.accepts(current ?? '')]).toEqual([where, true]);
             if (outcome === 'undone') expect([where, current]).toEqual([where, 'first']);
-            if (outcome === 'done')
-              expect([where, await bench.password(other, 'previous')]).toEqual([where, 'first']);
+            if (outcome === 'done') expect([where, previous]).toEqual([where, 'first']);
           }
         expect([...seen]).toEqual(
           expect.arrayContaining(['nothing', intent === 'resume' ? 'done' : 'undone']),
