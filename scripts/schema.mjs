@@ -20,7 +20,7 @@ const bundle = await rolldown({
   input: 'entry',
   platform: 'node',
   // Only the settings are needed; the adapters and their SDKs stay unread.
-  external: (id) => /\/index\.ts$/.test(id) && !id.endsWith("targets/index.ts"),
+  external: (id) => /\/index\.ts$/.test(id) && !id.endsWith('targets/index.ts'),
   plugins: [
     {
       name: 'entry',
