@@ -1,3 +1,5 @@
+/* oxlint-disable max-lines */
+// Over 400 lines: the interface is one file by design, and most of it is its documentation.
 /**
  * The one interface between `secrets` and a secret manager.
  *

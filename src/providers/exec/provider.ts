@@ -146,12 +146,13 @@ export class ExecProvider implements Provider {
     this.checkName(name);
     this.#checkWrite(write);
     this.#checkTime(options);
-    const { value, ifVersion, ifAbsent, stage, labels, description, expiresAt } = write;
+    const { value, ifVersion, ifAbsent, ifPending, stage, labels, description, expiresAt } = write;
     const params = {
       name,
       value: Buffer.from(value).toString('base64'),
       ...(ifVersion !== undefined && { ifVersion }),
       ...(ifAbsent === true && { ifAbsent }),
+      ...(ifPending !== undefined && { ifPending }),
       ...(stage === 'pending' && { stage }),
       ...(labels !== undefined && { labels }),
       ...(description !== undefined && { description }),
@@ -160,13 +161,14 @@ export class ExecProvider implements Provider {
     return versionOf(await this.connection.request('put', params, { ...options, value }));
   }
 
-  #checkWrite({ value, ifVersion, ifAbsent, stage, labels }: SecretWrite): void {
+  #checkWrite({ value, ifVersion, ifAbsent, ifPending, stage, labels }: SecretWrite): void {
     const { maxValueBytes, emptyValue, blankValue } = this.rules;
     const lacks = (capability: Capability, what: string): void => {
       if (!this.capabilities.has(capability))
         throw new SecretsError('Unsupported', `the plugin ${this.#plugin} has no ${what}`);
     };
-    if (ifVersion !== undefined || ifAbsent === true) lacks('cas', 'conditional writes');
+    if (ifVersion !== undefined || ifAbsent === true || ifPending !== undefined)
+      lacks('cas', 'conditional writes');
     if (stage === 'pending') lacks('stages', 'stages');
     if (labels !== undefined && Object.keys(labels).length > 0) lacks('labels', 'labels');
     if (value.length > maxValueBytes)
