@@ -8,9 +8,9 @@ interface GenerateOptions extends CommonOptions {
 }
 
 export async function run(session: Session, { args, options }: Invocation<GenerateOptions>): Promise<void> {
-  const { value, bits } = generate(args[0] ?? 'alnum:32');
+  const { value, bits, parts } = await generate(args[0] ?? 'alnum:32');
   if (options.json === true) {
-    await session.printJson({ value, bits });
+    await session.printJson({ value, bits, ...(parts !== undefined && { parts }) });
     return;
   }
   const newline = options.newline === true || session.world.stdout.isTTY === true;

@@ -39,7 +39,7 @@ export async function newValue(
       },
     );
   }
-  if (options.generate !== undefined) return Buffer.from(generate(options.generate).value);
+  if (options.generate !== undefined) return Buffer.from((await generate(options.generate)).value);
   const tooLarge = `the value is larger than this store takes: ${limit} bytes`;
   const value = await readInput(session, options.fromFile, limit, tooLarge);
   if (value.length === 0 && options.allowEmpty !== true) {

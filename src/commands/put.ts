@@ -1,5 +1,6 @@
 import { parseDuration } from '../core/duration.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
+import { parseGenerate } from '../core/generate-spec.ts';
 import { setKeys } from '../core/patch.ts';
 import { secretDocument, type Target } from '../core/resolver.ts';
 import { tell } from '../output/outcome.ts';
@@ -77,6 +78,7 @@ async function valuesFor(
 ): Promise<Uint8Array | Map<string, string>> {
   const limit = provider.rules.maxValueBytes;
   const [first, ...more] = keys;
+  if (first !== undefined && options.generate !== undefined) checkOneText(options.generate);
   const value = await newValue(session, argument, options, limit);
   if (first === undefined) return value;
   const changes = new Map([[first, keyText(value)]]);
@@ -85,6 +87,15 @@ async function valuesFor(
     changes.set(key, keyText(own));
   }
   return changes;
+}
+
+/** A key pair is a JSON object by itself: inside of a key it would be one in quotes. */
+function checkOneText(text: string): void {
+  const spec = parseGenerate(text);
+  if (spec.kind !== 'key' || spec.only !== undefined) return;
+  throw new SecretsError('Usage', `${text} has several parts, and a key of a JSON secret takes one`, {
+    hint: `write ${text},only=private-key, or store it as a secret of its own, whose keys are the parts`,
+  });
 }
 
 function keyText(value: Uint8Array): string {

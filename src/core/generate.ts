@@ -1,74 +1,63 @@
 /** Random values without bias: node:crypto's randomInt rejects what would not divide evenly. */
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
-import { SecretsError } from './errors.ts';
+import { bitsOf, type GenerateOptions, type GenerateSpec, parseGenerate } from './generate-spec.ts';
 
-const LOWER = 'abcdefghijklmnopqrstuvwxyz';
-const UPPER = LOWER.toUpperCase();
-const DIGITS = '0123456789';
-/** Printable ASCII that is neither a letter, a digit nor a space. */
-const SYMBOLS = '!"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}~';
-
-/** Alphabets by name; a list of several is used with at least one character of each. */
-const ALPHABETS: Readonly<Record<string, readonly string[]>> = {
-  alnum: [LOWER, UPPER, DIGITS],
-  alpha: [LOWER, UPPER],
-  lower: [LOWER],
-  upper: [UPPER],
-  digits: [DIGITS],
-  ascii: [LOWER, UPPER, DIGITS, SYMBOLS],
-  // RFC 3986 §2.3: unreserved, needs no escaping in any part of a URL.
-  urlsafe: [LOWER, UPPER, DIGITS, '-._~'],
-};
-const ENCODINGS = ['hex', 'base64', 'base64url'] as const;
-const MAX_LENGTH = 4096;
+export {
+  bitsOf,
+  type GenerateOptions,
+  type GenerateSpec,
+  parseGenerate,
+  WORDS_IN_LIST,
+} from './generate-spec.ts';
 
 export interface Generated {
+  /** The text; of a key pair, a JSON object of its parts. */
   readonly value: string;
-  /** Shannon entropy of the choice, in bits, rounded down. */
+  /** See `bitsOf`. */
   readonly bits: number;
+  /** Of a key pair: `private-key`, `public-key`, and for TLS `csr`. */
+  readonly parts?: Readonly<Record<string, string>> | undefined;
 }
 
 /**
- * Makes a random value by a spec: `alnum:32`, `hex:16` (bytes), `uuid`.
+ * Makes a random value: `alnum:32`, `ascii:40,safe=url`, `hex:16` (bytes), `words:6`, `uuid`, `ssh-ed25519`,
+ * `tls,names=example.com`. Libraries for words and key formats load when such a value is asked for.
  * @throws SecretsError Usage for a spec that is none
  */
-export function generate(spec: string): Generated {
-  const [, kind = '', digits] = /^([a-z0-9]+)(?::(\d{1,5}))?$/.exec(spec) ?? [];
-  const length = Number(digits ?? 32);
-  if (kind === 'uuid' && digits === undefined) return { value: randomUUID(), bits: 122 };
-  const known = Object.hasOwn(ALPHABETS, kind) || (ENCODINGS as readonly string[]).includes(kind);
-  if (!known || length < 1 || length > MAX_LENGTH) {
-    throw new SecretsError('Usage', `${JSON.stringify(spec)} is not a spec for a random value`, {
-      hint: `write ALPHABET:LENGTH (1 to ${MAX_LENGTH}) with ${[...Object.keys(ALPHABETS), ...ENCODINGS].join(', ')}, or uuid`,
-    });
+export async function generate(spec: string | GenerateOptions | GenerateSpec): Promise<Generated> {
+  const wanted = typeof spec === 'object' && isChecked(spec) ? spec : parseGenerate(spec);
+  const bits = bitsOf(wanted);
+  switch (wanted.kind) {
+    case 'characters':
+      return { value: fromClasses(wanted.classes, wanted.length), bits };
+    case 'bytes':
+      return { value: randomBytes(wanted.length).toString(wanted.encoding), bits };
+    case 'uuid':
+      return { value: randomUUID(), bits };
+    case 'words': {
+      const { wordList } = await import('./generate-words.ts');
+      const words = Array.from({ length: wanted.count }, () => wordList[randomInt(wordList.length)]);
+      return { value: words.join(wanted.separator), bits };
+    }
+    case 'key': {
+      const parts = await (await import('./generate-keys.ts')).keyPair(wanted);
+      const one = wanted.only === undefined ? undefined : parts[wanted.only];
+      return one === undefined ? { value: JSON.stringify(parts), bits, parts } : { value: one, bits };
+    }
   }
-  const classes = ALPHABETS[kind];
-  if (classes === undefined) {
-    return { value: randomBytes(length).toString(kind as (typeof ENCODINGS)[number]), bits: length * 8 };
-  }
-  return { value: fromClasses(classes, length), bits: Math.floor(entropy(classes, length)) };
+}
+
+function isChecked(spec: GenerateOptions | GenerateSpec): spec is GenerateSpec {
+  return ['classes', 'encoding', 'count', 'format'].some((name) => name in spec);
 }
 
 /** Draws whole values until one holds every class: the accepted ones stay uniformly distributed. */
 function fromClasses(classes: readonly string[], length: number): string {
-  const alphabet = classes.join('');
+  const alphabet = [...classes.join('')];
   const needed = length >= classes.length ? classes : [];
   for (;;) {
     let value = '';
     for (let index = 0; index < length; index += 1) value += alphabet[randomInt(alphabet.length)];
     if (needed.every((characters) => [...value].some((char) => characters.includes(char)))) return value;
   }
-}
-
-/** log2 of how many values `fromClasses` can give: all, less those that miss a class (inclusion–exclusion). */
-function entropy(classes: readonly string[], length: number): number {
-  const size = classes.join('').length;
-  if (length < classes.length) return length * Math.log2(size);
-  let share = 0;
-  for (let subset = 0; subset < 2 ** classes.length; subset += 1) {
-    const left = classes.filter((_, index) => (subset & (1 << index)) !== 0);
-    const kept = size - left.join('').length;
-    share += (left.length % 2 === 0 ? 1 : -1) * (kept / size) ** length;
-  }
-  return length * Math.log2(size) + Math.log2(share);
 }

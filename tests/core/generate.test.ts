@@ -1,4 +1,4 @@
-import { generate } from '../../src/core/generate.ts';
+import { bitsOf, generate, parseGenerate } from '../../src/core/generate.ts';
 
 describe('generate', () => {
   test.each([
@@ -14,13 +14,13 @@ describe('generate', () => {
     ['base64url:32', /^[A-Za-z0-9_-]{43}$/],
     ['uuid', /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/],
     ['alnum', /^[A-Za-z0-9]{32}$/],
-  ])('%s gives a value of its kind', (spec, pattern) => {
-    for (let round = 0; round < 50; round += 1) expect(generate(spec).value).toMatch(pattern);
+  ])('%s gives a value of its kind', async (spec, pattern) => {
+    for (let round = 0; round < 50; round += 1) expect((await generate(spec)).value).toMatch(pattern);
   });
 
-  test.each([['alnum:3'], ['alnum:8'], ['ascii:4'], ['urlsafe:5']])('%s holds each class', (spec) => {
+  test.each([['alnum:3'], ['alnum:8'], ['ascii:4'], ['urlsafe:5']])('%s holds each class', async (spec) => {
     for (let round = 0; round < 200; round += 1) {
-      const { value } = generate(spec);
+      const { value } = await generate(spec);
       expect(value).toMatch(/[a-z]/);
       expect(value).toMatch(/[A-Z]/);
       expect(value).toMatch(/[0-9]/);
@@ -28,11 +28,11 @@ describe('generate', () => {
     }
   });
 
-  test('draws every character equally often', () => {
+  test('draws every character equally often', async () => {
     const draws = 40;
     const counts = new Map<string, number>();
     for (let round = 0; round < draws; round += 1) {
-      for (const char of generate('digits:4096').value) counts.set(char, (counts.get(char) ?? 0) + 1);
+      for (const char of (await generate('digits:4096')).value) counts.set(char, (counts.get(char) ?? 0) + 1);
     }
     // Chi-squared with 9 degrees of freedom: above 39 once in 100,000 runs of a fair generator.
     const mean = (draws * 4096) / 10;
@@ -45,11 +45,15 @@ describe('generate', () => {
     ['digits:1', Math.log2(10)],
     ['hex:16', 128],
     ['uuid', 122],
+    ['words:6', 6 * Math.log2(6 ** 5)],
+    // Only the four unreserved symbols are left.
+    ['ascii:1,safe=url', Math.log2(66)],
+    ['digits:2,exclude=0,1', Math.log2(8 ** 2)],
     // 62^3 less those that lack a class: 3 × 2 × 1 orders of 26 × 26 × 10.
     ['alnum:3', Math.log2(6 * 26 * 26 * 10)],
     ['alnum:1', Math.log2(62)],
   ])('counts the entropy of %s', (spec, bits) => {
-    expect(generate(spec).bits).toBe(Math.floor(bits + 1e-9));
+    expect(bitsOf(parseGenerate(spec))).toBe(Math.floor(bits + 1e-9));
   });
 
   test.each([
@@ -61,7 +65,17 @@ describe('generate', () => {
     ['uuid:4'],
     ['nope:3'],
     ['constructor:4'],
+    ['uuid,safe=url'],
+    ['alnum:8,'],
+    ['alnum:8,safe'],
+    ['alnum:8,nope=1'],
+    ['rsa:1024'],
+    ['ec:p192'],
+    ['ec:constructor'],
+    ['ssh-nope'],
+    ['tls:4,names=a'],
+    ['words:0'],
   ])('refuses %j', (spec) => {
-    expect(() => generate(spec)).toThrow('is not a spec for a random value');
+    expect(() => parseGenerate(spec)).toThrow(/is not a spec for a random value|has no option/);
   });
 });
