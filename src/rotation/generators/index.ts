@@ -1,23 +1,82 @@
-/** Generators by their settings. */
-import { generate } from '../../core/generate.ts';
+/** Generators by their settings: what `secrets generate` makes, for a rotation. */
+import {
+  bitsOf,
+  generate,
+  type GenerateOptions,
+  type GenerateSpec,
+  parseGenerate,
+} from '../../core/generate.ts';
 import { SecretsError } from '../../core/errors.ts';
+import { isJsonObject } from '../../core/json.ts';
 import type { GenerateSettings, Generator } from '../generator.ts';
 
 /** What a policy without `generate` gets: letters and digits, which need no quoting anywhere; 190 bits. */
 export const DEFAULT_SPEC = 'alnum:32';
 
-/** @throws SecretsError Usage for settings that name no generator */
+const OPTIONS: Readonly<Record<keyof GenerateOptions, 'text' | 'texts' | 'size'>> = {
+  alphabet: 'texts',
+  kind: 'text',
+  length: 'size',
+  safe: 'texts',
+  exclude: 'text',
+  separator: 'text',
+  names: 'texts',
+  key: 'text',
+  only: 'text',
+};
+
+/**
+ * Of a key pair the rotated key becomes the private key; `public-key` and `csr` are its companions.
+ * @throws SecretsError Usage for settings that name no generator
+ */
 export function openGenerator(settings: GenerateSettings = DEFAULT_SPEC): Generator {
-  const spec = typeof settings === 'string' ? settings : specOf(settings);
-  const { bits } = generate(spec);
-  return { title: spec, bits, make: async () => generate(spec) };
+  const spec = parseGenerate(typeof settings === 'string' ? settings : optionsOf(settings));
+  return {
+    title: titleOf(spec),
+    bits: bitsOf(spec),
+    make: async () => {
+      const { value, bits, parts } = await generate(spec);
+      if (parts === undefined) return { value, bits };
+      const { 'private-key': key = '', ...companions } = parts;
+      return { value: key, bits, companions };
+    },
+  };
 }
 
-function specOf({ length, alphabet = 'alnum', ...rest }: Exclude<GenerateSettings, string>): string {
-  const [unknown] = Object.keys(rest);
-  if (unknown !== undefined || typeof alphabet !== 'string')
-    throw new SecretsError('Usage', `generate: unknown key ${unknown ?? 'alphabet'}`, {
-      hint: 'known are length and alphabet',
-    });
-  return length === undefined ? alphabet : `${alphabet}:${String(length)}`;
+function optionsOf(settings: Exclude<GenerateSettings, string>): GenerateOptions {
+  for (const [name, value] of Object.entries(settings)) {
+    const wanted = Object.hasOwn(OPTIONS, name) ? OPTIONS[name as keyof GenerateOptions] : undefined;
+    if (wanted === undefined)
+      throw new SecretsError('Usage', `generate: unknown key ${name}`, {
+        hint: `known are ${Object.keys(OPTIONS).join(', ')}`,
+      });
+    const texts = Array.isArray(value) && value.every((part) => typeof part === 'string');
+    const fits =
+      typeof value === 'string' ||
+      (wanted === 'size' && typeof value === 'number') ||
+      (wanted === 'texts' && texts);
+    if (!fits) throw new SecretsError('Usage', `generate: ${name} has a value of another kind`);
+  }
+  return isJsonObject(settings) ? (settings as GenerateOptions) : {};
+}
+
+function titleOf(spec: GenerateSpec): string {
+  switch (spec.kind) {
+    case 'characters': {
+      const size = [...spec.classes.join('')].length;
+      return `${spec.length} characters of ${size}`;
+    }
+    case 'bytes':
+      return `${spec.length} random bytes in ${spec.encoding}`;
+    case 'words':
+      return `${spec.count} words`;
+    case 'uuid':
+      return 'a UUID';
+    case 'key': {
+      const { key, format } = spec;
+      const type = key.type === 'rsa' ? `RSA ${key.bits}` : key.type === 'ec' ? `EC ${key.curve}` : 'Ed25519';
+      if (format === 'ssh') return `an SSH key pair, ${type}`;
+      return format === 'tls' ? `a TLS key and its signing request, ${type}` : `a key pair, ${type}`;
+    }
+  }
 }

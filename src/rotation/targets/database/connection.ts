@@ -1,0 +1,83 @@
+/** What the PostgreSQL and the MySQL target ask of their drivers, and how a driver's call is ended in time. */
+import { SecretsError } from '../../../core/errors.ts';
+import type { TargetFinding } from '../../target.ts';
+import type { Login } from './login.ts';
+
+/** The server said that this name and password are wrong, or that the user may not sign in any more. */
+export class Refused extends Error {
+  constructor(cause: unknown) {
+    super('the sign-in was refused', { cause });
+  }
+}
+
+/** One signed-in connection. */
+export interface Connection {
+  /**
+   * Sets a password; `undefined` makes one that nobody knows, so that no password lets the user in.
+   * @param own whether it is the connection's own user
+   * @throws SecretsError Denied with the right that is missing, NotFound without such a user, Unavailable (with
+   *   "may have been made" when the answer was lost), Invalid
+   */
+  setPassword(username: string, password: string | undefined, own: boolean): Promise<void>;
+  /** Whether the user's password can be changed here, as findings; changes nothing. */
+  inspect(username: string, own: boolean): Promise<readonly TargetFinding[]>;
+  close(): Promise<void>;
+}
+
+export interface DatabaseDriver {
+  readonly schemes: readonly string[];
+  readonly port: number;
+  /** @throws Refused, SecretsError Unavailable, Denied, Invalid */
+  connect(login: Login, tls: TlsSettings, signal: AbortSignal): Promise<Connection>;
+}
+
+export interface TlsSettings {
+  /** PEM text of the authorities to believe in place of the public ones. */
+  readonly ca: string | undefined;
+}
+
+/** Ends the line about a change whose answer is missing. */
+export const IN_DOUBT = '; the change may have been made';
+
+/** TLS is left out where nobody can listen, unless an authority is named. */
+export function needsTls(host: string, { ca }: TlsSettings): boolean {
+  return !host.startsWith('/') && (ca !== undefined || !isLoopback(host));
+}
+
+function isLoopback(host: string): boolean {
+  return /^(localhost|127(\.\d{1,3}){3}|::1)$/i.test(host);
+}
+
+/**
+ * Waits for the driver, or for the signal: then `stop` must cut the connection. The driver's late answer is dropped.
+ * @throws SecretsError Unavailable when the signal comes first
+ */
+export async function bounded<T>(
+  work: () => Promise<T>,
+  stop: () => void,
+  signal: AbortSignal,
+  doubt = '',
+): Promise<T> {
+  const late = (): SecretsError =>
+    new SecretsError('Unavailable', `the database did not answer in time${doubt}`, {
+      hint: 'try again, or allow more with --timeout',
+      cause: signal.reason,
+    });
+  if (signal.aborted) throw late();
+  let onAbort: (() => void) | undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => {
+      reject(late());
+      stop();
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    const working = work();
+    // What the cut connection reports after the abort.
+    working.catch(() => {});
+    return await Promise.race([working, aborted]);
+  } finally {
+    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
+  }
+}

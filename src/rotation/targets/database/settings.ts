@@ -1,0 +1,28 @@
+/** Settings that the database targets have in common. */
+import * as v from 'valibot';
+
+const text = v.pipe(v.string(), v.nonEmpty());
+const said = (what: string) => v.pipe(v.optional(text), v.description(what));
+
+export const databaseSettings = {
+  host: said('host, or path of a Unix socket, where the secret does not name one'),
+  port: v.pipe(
+    v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535))),
+    v.description('port, where the secret does not name one'),
+  ),
+  database: said('database to connect to, where the secret does not name one'),
+  username: said('user, where the secret does not name one'),
+  admin: said('reference of the secret whose user changes the password; default: the user itself does'),
+  users: v.pipe(v.optional(v.tuple([text, text])), v.description('two users that take turns; needs admin')),
+  ca: said('PEM file of the authority to believe'),
+};
+
+export interface DatabaseSettings {
+  readonly host?: string;
+  readonly port?: number;
+  readonly database?: string;
+  readonly username?: string;
+  readonly admin?: string;
+  readonly users?: readonly [string, string];
+  readonly ca?: string;
+}

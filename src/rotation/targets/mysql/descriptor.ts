@@ -1,0 +1,10 @@
+import type { TargetDescriptor } from '../../target.ts';
+import { databaseTrustItems } from '../database/descriptor.ts';
+
+export const mysql: TargetDescriptor = {
+  type: 'mysql',
+  title: 'the password of a MySQL or MariaDB user',
+  trustItems: databaseTrustItems,
+  schema: async () => (await import('./settings.ts')).settingsSchema,
+  load: () => import('./index.ts'),
+};

@@ -1,0 +1,10 @@
+import type { TargetDescriptor } from '../../target.ts';
+import { databaseTrustItems } from '../database/descriptor.ts';
+
+export const postgres: TargetDescriptor = {
+  type: 'postgres',
+  title: 'the password of a PostgreSQL user',
+  trustItems: databaseTrustItems,
+  schema: async () => (await import('./settings.ts')).settingsSchema,
+  load: () => import('./index.ts'),
+};

@@ -1,0 +1,183 @@
+/** PostgreSQL through `pg`, which loads with the first connection. */
+import { SecretsError } from '../../../core/errors.ts';
+import { codeOf } from '../../../files.ts';
+import type { TargetFinding } from '../../target.ts';
+import {
+  bounded,
+  type Connection,
+  type DatabaseDriver,
+  IN_DOUBT,
+  needsTls,
+  Refused,
+  type TlsSettings,
+} from '../database/connection.ts';
+import type { Login } from '../database/login.ts';
+import { scramVerifier } from './verifier.ts';
+
+type Client = import('pg').Client;
+
+export const postgresDriver: DatabaseDriver = {
+  schemes: ['postgres', 'postgresql'],
+  port: 5432,
+  connect,
+};
+
+async function connect(login: Login, tls: TlsSettings, signal: AbortSignal): Promise<Connection> {
+  const { Client } = (await import('pg')).default;
+  const { host, port, username, password } = login;
+  // Everything is said, so that no PG* variable of the environment takes a part.
+  const client = new Client({
+    host,
+    port,
+    user: username,
+    password,
+    database: login.database ?? username,
+    ssl: needsTls(host, tls) && { rejectUnauthorized: true, ...(tls.ca !== undefined && { ca: tls.ca }) },
+    application_name: 'secrets',
+    connectionTimeoutMillis: 0,
+    keepAlive: true,
+  });
+  // The cut connection reports itself here too; each call has its own rejection.
+  client.on('error', () => {});
+  const cut = (): void => void streamOf(client)?.destroy();
+  try {
+    await bounded(() => client.connect(), cut, signal);
+  } catch (thrown) {
+    cut();
+    throw connectError(thrown, login);
+  }
+  return {
+    setPassword: (user, next, own) => setPassword(client, user, next, own, cut, signal),
+    inspect: (user, own) => inspect(client, user, own, cut, signal),
+    close: async () => {
+      // A server that hangs must not hold up the end.
+      await bounded(() => client.end(), cut, AbortSignal.any([signal, AbortSignal.timeout(2_000)])).catch(
+        cut,
+      );
+    },
+  };
+}
+
+function streamOf(client: Client): { destroy(): void } | undefined {
+  return (client as unknown as { connection?: { stream?: { destroy(): void } } }).connection?.stream;
+}
+
+async function setPassword(
+  client: Client,
+  username: string,
+  password: string | undefined,
+  own: boolean,
+  cut: () => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const verifier = password === undefined ? 'NULL' : client.escapeLiteral(await scramVerifier(password));
+  const role = own ? 'CURRENT_USER' : client.escapeIdentifier(username);
+  const statement = `ALTER ROLE ${role} PASSWORD ${verifier}`;
+  try {
+    await bounded(() => client.query(statement), cut, signal, IN_DOUBT);
+  } catch (thrown) {
+    throw changeError(thrown, username);
+  }
+}
+
+const RIGHTS = `
+  SELECT pg_is_in_recovery() AS standby, me.rolsuper AS super, me.rolcreaterole AS createrole,
+    current_setting('server_version_num')::int AS version, target.rolsuper AS target_super,
+    target.rolcanlogin AS target_login, target.rolvaliduntil < now() AS expired,
+    pg_has_role(me.oid, target.oid, 'MEMBER WITH ADMIN OPTION') AS admin
+  FROM pg_roles me LEFT JOIN pg_roles target ON target.rolname = $1 WHERE me.rolname = current_user`;
+
+async function inspect(
+  client: Client,
+  username: string,
+  own: boolean,
+  cut: () => void,
+  signal: AbortSignal,
+): Promise<readonly TargetFinding[]> {
+  const check = `right to change the password of ${username}`;
+  let row: Record<string, unknown> | undefined;
+  try {
+    const answer = await bounded(() => client.query(RIGHTS, [username]), cut, signal);
+    row = (answer.rows as Record<string, unknown>[])[0];
+  } catch (thrown) {
+    throw changeError(thrown, username);
+  }
+  const fail = (detail: string, hint: string): readonly TargetFinding[] => [
+    { check, status: 'fail', detail, hint },
+  ];
+  if (row === undefined || row['target_login'] === null)
+    return fail(`there is no user ${username}`, 'create it: see the documentation of the target');
+  if (row['standby'] === true) return fail('this server is a read-only standby', 'use the primary’s address');
+  if (row['target_login'] !== true) return fail('the role may not sign in', `ALTER ROLE … LOGIN`);
+  if (row['expired'] === true) return fail('its VALID UNTIL has passed', 'ALTER ROLE … VALID UNTIL');
+  if (own || row['super'] === true) return [{ check, status: 'ok', detail: own ? 'its own' : 'superuser' }];
+  if (row['target_super'] === true)
+    return fail('only a superuser may change a superuser’s password', 'let it change its own');
+  if (row['createrole'] !== true)
+    return fail('the administrator lacks CREATEROLE', 'ALTER ROLE … CREATEROLE');
+  // Since version 16 CREATEROLE alone is not enough: https://www.postgresql.org/docs/16/sql-alterrole.html
+  if (Number(row['version']) >= 160_000 && row['admin'] !== true)
+    return fail('the administrator lacks ADMIN OPTION on it', 'GRANT … TO … WITH ADMIN OPTION');
+  return [{ check, status: 'ok', detail: 'CREATEROLE' }];
+}
+
+/** Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html */
+function connectError(thrown: unknown, { host, port, database }: Login): Error {
+  if (thrown instanceof SecretsError) return thrown;
+  const code = codeOf(thrown) ?? '';
+  const place = host.startsWith('/') ? host : `${host}:${port}`;
+  const fail = (kind: 'Unavailable' | 'Denied' | 'Invalid', message: string, hint: string): SecretsError =>
+    new SecretsError(kind, message, { hint, cause: stripped(thrown) });
+  // 28000 is also "no pg_hba.conf entry", which says nothing of the credential; the routine tells them apart.
+  const switchedOff = code === '28000' && routineOf(thrown) === 'InitializeSessionUserId';
+  if (code === '28P01' || switchedOff) return new Refused(stripped(thrown));
+  if (code === '28000')
+    return fail('Denied', `${place} admits no such sign-in from here`, 'look into pg_hba.conf');
+  if (code === '42501')
+    return fail('Denied', 'the user may not connect to this database', 'GRANT CONNECT ON DATABASE');
+  if (code === '3D000')
+    return fail('Invalid', `there is no database ${database ?? ''}`, 'mend dbname in the secret');
+  if (/^[0-9A-Z]{5}$/.test(code) && /\d/.test(code))
+    return fail('Unavailable', `${place} takes no sign-in now (${code})`, 'look into the server’s log');
+  if (/CERT|SIGN|ISSUER|ALTNAME/.test(code))
+    return fail(
+      'Unavailable',
+      `the certificate of ${host} is not trusted (${code})`,
+      'name its authority as ca',
+    );
+  if (/not support SSL/.test(String(thrown)))
+    return fail(
+      'Unavailable',
+      `${place} has no TLS`,
+      'switch it on: plain text is for loopback addresses only',
+    );
+  return fail('Unavailable', `cannot reach ${place} (${code || 'broken connection'})`, 'check host and port');
+}
+
+function changeError(thrown: unknown, username: string): SecretsError {
+  if (thrown instanceof SecretsError) return thrown;
+  const code = codeOf(thrown) ?? '';
+  const fail = (kind: 'Unavailable' | 'Denied' | 'Invalid' | 'NotFound', message: string, hint: string) =>
+    new SecretsError(kind, message, { hint, cause: stripped(thrown) });
+  if (code === '42501')
+    return fail(
+      'Denied',
+      `no right to change the password of ${username}`,
+      'it takes CREATEROLE, and ADMIN OPTION on the role from version 16 on',
+    );
+  if (code === '42704')
+    return fail('NotFound', `there is no user ${username} in the database`, 'create it first');
+  if (code === '25006') return fail('Unavailable', 'this server is read-only', 'use the primary’s address');
+  if (/^[0-9A-Z]{5}$/.test(code) && !code.startsWith('57P') && !code.startsWith('08') && /\d/.test(code))
+    return fail('Invalid', `the database refused the new password (${code})`, 'look into the server’s log');
+  return fail('Unavailable', `the database’s answer is missing${IN_DOUBT}`, 'run the command again');
+}
+
+function routineOf(thrown: unknown): unknown {
+  return typeof thrown === 'object' && thrown !== null && 'routine' in thrown ? thrown.routine : undefined;
+}
+
+/** Name and code alone: a driver's error may hold the statement and its configuration. */
+function stripped(thrown: unknown): Error {
+  return Object.assign(new Error('PostgreSQL'), { code: codeOf(thrown), routine: routineOf(thrown) });
+}

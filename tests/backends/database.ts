@@ -1,0 +1,77 @@
+/** What the real database servers of the tests have in common: a private folder, and a user that is not root. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** nobody: PostgreSQL and MariaDB refuse to run as root, or should. */
+const NOBODY = 65_534;
+const asRoot = process.getuid?.() === 0;
+
+export interface Place {
+  readonly folder: string;
+  /** Runs a program to its end, as nobody where the tests run as root. */
+  run(command: string, args: readonly string[], input?: string): string;
+  start(command: string, args: readonly string[]): ChildProcess;
+  remove(): void;
+}
+
+export function makePlace(name: string): Place {
+  const folder = mkdtempSync(join(tmpdir(), `secrets-${name}-`));
+  if (asRoot) chownSync(folder, NOBODY, NOBODY);
+  mkdirSync(join(folder, 'run'));
+  if (asRoot) chownSync(join(folder, 'run'), NOBODY, NOBODY);
+  const options = {
+    cwd: folder,
+    env: { PATH: process.env['PATH'], HOME: folder, LC_ALL: 'C.UTF-8', TMPDIR: folder },
+    ...(asRoot && { uid: NOBODY, gid: NOBODY }),
+  };
+  return {
+    folder,
+    run: (command, args, input) =>
+      execFileSync(command, args, {
+        ...options,
+        encoding: 'utf8',
+        stdio: 'pipe',
+        ...(input !== undefined && { input }),
+      }),
+    start: (command, args) => spawn(command, args, { ...options, stdio: ['ignore', 'ignore', 'pipe'] }),
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+export async function untilAccepts(port: number, child: ChildProcess): Promise<void> {
+  const end = Date.now() + 60_000;
+  let errors = '';
+  child.stderr?.on('data', (chunk: Buffer) => (errors = (errors + chunk.toString()).slice(-10_000)));
+  while (!(await accepts(port))) {
+    if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}: ${errors}`);
+    if (Date.now() > end) throw new Error(`the server was not ready in time: ${errors}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
+export function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+  return new Promise((resolve) => {
+    child.once('exit', () => resolve());
+    child.kill(signal);
+  });
+}
+
+/** A file's text; empty when there is none. */
+export function textOf(path: string): string {
+  return existsSync(path) ? readFileSync(path, 'utf8') : '';
+}

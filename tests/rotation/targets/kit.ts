@@ -1,0 +1,85 @@
+/** What every target's tests need: a context, credentials, and a rotation as the engine would lead it. */
+import { homedir } from 'node:os';
+import * as v from 'valibot';
+import type { JsonValue } from '../../../src/core/json.ts';
+import type {
+  Credential,
+  Known,
+  Rotation,
+  Target,
+  TargetContext,
+  TargetDescriptor,
+  TargetSettings,
+} from '../../../src/rotation/target.ts';
+
+export const never = new AbortController().signal;
+
+export function credential(value: string | Readonly<Record<string, JsonValue>>): Credential {
+  if (typeof value === 'string') return { value: Buffer.from(value), fields: undefined };
+  return { value: Buffer.from(JSON.stringify(value)), fields: value };
+}
+
+export const text = ({ value }: Credential): string => Buffer.from(value).toString();
+
+export const known = (current?: Credential, pending?: Credential, previous?: Credential): Known => ({
+  current,
+  pending,
+  previous,
+});
+
+let count = 0;
+export function rotation(): Rotation {
+  count += 1;
+  return { id: `rotation${String(count).padStart(8, '0')}`, startedAt: new Date() };
+}
+
+export interface Opened {
+  readonly target: Target;
+  /** Every line that it gave to `warn` and `debug`. */
+  readonly lines: string[];
+}
+
+/** Opens a target as the engine does: settings checked by its schema, other secrets from `secrets`. */
+export async function openTarget(
+  descriptor: TargetDescriptor,
+  settings: TargetSettings,
+  secrets: Readonly<Record<string, Credential>> = {},
+  context: Partial<TargetContext> = {},
+): Promise<Opened> {
+  const lines: string[] = [];
+  const checked = v.parse(await descriptor.schema(), settings) as TargetSettings;
+  const module = await descriptor.load();
+  const target = module.open(checked, {
+    reference: 'local://app/db',
+    env: { PATH: process.env['PATH'] },
+    home: homedir(),
+    folder: process.cwd(),
+    now: () => new Date(),
+    warn: (line) => lines.push(line),
+    debug: (line) => lines.push(line),
+    read: async (reference) => {
+      const found = secrets[reference];
+      if (found === undefined) throw new Error(`no secret ${reference}`);
+      return found;
+    },
+    credentialVariables: [],
+    ...context,
+  });
+  return { target, lines };
+}
+
+/** One rotation without a store: what becomes current, after it was verified. */
+export async function rotate(
+  target: Target,
+  current: Credential,
+  draft: Credential,
+  previous?: Credential,
+): Promise<Credential> {
+  const now = rotation();
+  const pending = (await target.propose?.(draft, known(current, undefined, previous), now, never)) ?? draft;
+  await target.apply(pending, known(current, pending, previous), now, never);
+  const verdict = await target.verify(pending, never);
+  if (verdict !== 'accepted') throw new Error(`the new credential is ${verdict}`);
+  await target.retire?.(current, pending, 'superseded', never);
+  return pending;
+}

@@ -1,0 +1,37 @@
+/** A server that takes connections and says nothing. */
+import { createServer, type Socket } from 'node:net';
+
+export interface Silent {
+  readonly port: number;
+  /** Resolves once every connection was closed from the other side. */
+  untilClosed(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function startSilent(): Promise<Silent> {
+  const open = new Set<Socket>();
+  const server = createServer((socket) => {
+    open.add(socket);
+    socket.on('error', () => {});
+    socket.on('close', () => open.delete(socket));
+    socket.resume();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return {
+    port: address.port,
+    untilClosed: async () => {
+      const end = Date.now() + 10_000;
+      while (open.size > 0) {
+        if (Date.now() > end) throw new Error('a connection is still open');
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    },
+    stop: () =>
+      new Promise((resolve) => {
+        for (const socket of open) socket.destroy();
+        server.close(() => resolve());
+      }),
+  };
+}
