@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import mysql from 'mysql2/promise';
 import { ended, makePlace, textOf, untilAccepts } from './database.ts';
 import { freePort } from './server.ts';
-import { type KeyPair, makeCertificate } from './tls.ts';
+import type { KeyPair } from './tls.ts';
 
 const found = (names: readonly string[]): string => names.find((path) => existsSync(path)) ?? names[0] ?? '';
 const SERVER = found(['/usr/sbin/mariadbd', '/usr/sbin/mysqld']);
@@ -21,15 +21,13 @@ export interface Mariadb {
   accepts(username: string, password: string): Promise<boolean>;
   /** Everything that the server has logged, statements among it. */
   log(): string;
-  /** Its certificate, for 127.0.0.1 and localhost, when it was started with TLS. */
-  readonly tls: KeyPair | undefined;
   /** Ends the server at once; its data stays. */
   halt(): Promise<void>;
   resume(): Promise<void>;
   stop(): Promise<void>;
 }
 
-export async function startMariadb(options: { readonly tls?: boolean } = {}): Promise<Mariadb> {
+export async function startMariadb(options: { readonly tls?: KeyPair } = {}): Promise<Mariadb> {
   const place = makePlace('mariadb');
   const data = join(place.folder, 'data');
   const log = join(place.folder, 'log');
@@ -41,7 +39,7 @@ export async function startMariadb(options: { readonly tls?: boolean } = {}): Pr
     '--skip-name-resolve',
   ]);
   const port = await freePort();
-  const tls = options.tls === true ? makeCertificate() : undefined;
+  const { tls } = options;
   const tlsArgs: string[] = [];
   if (tls !== undefined) {
     place.run('sh', ['-c', 'umask 077; cat > key.pem'], tls.key);
@@ -88,7 +86,6 @@ export async function startMariadb(options: { readonly tls?: boolean } = {}): Pr
   return {
     port,
     admin,
-    tls,
     sql: (...statements) => asRoot(admin.password, statements),
     accepts: (username, password) => accepts(port, username, password),
     log: () => textOf(log),

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { ended, makePlace, textOf, untilAccepts } from './database.ts';
 import { freePort } from './server.ts';
-import { type KeyPair, makeCertificate } from './tls.ts';
+import type { KeyPair } from './tls.ts';
 
 const ROOT = '/usr/lib/postgresql';
 const versions = existsSync(ROOT) ? readdirSync(ROOT).toSorted((a, b) => Number(b) - Number(a)) : [];
@@ -21,15 +21,13 @@ export interface Postgres {
   accepts(username: string, password: string, host?: string): Promise<boolean>;
   /** Everything that the server has logged. */
   log(): string;
-  /** Its certificate, for 127.0.0.1 and localhost, when it was started with TLS. */
-  readonly tls: KeyPair | undefined;
   /** Ends the server at once; its data stays. */
   halt(): Promise<void>;
   resume(): Promise<void>;
   stop(): Promise<void>;
 }
 
-export async function startPostgres(options: { readonly tls?: boolean } = {}): Promise<Postgres> {
+export async function startPostgres(options: { readonly tls?: KeyPair } = {}): Promise<Postgres> {
   const place = makePlace('postgres');
   const admin = { username: 'admin', password: 'admin-0f9b1c' };
   const data = join(place.folder, 'data');
@@ -47,7 +45,7 @@ export async function startPostgres(options: { readonly tls?: boolean } = {}): P
     '-N',
   ]);
   const port = await freePort();
-  const tls = options.tls === true ? makeCertificate() : undefined;
+  const { tls } = options;
   const settings = [
     `port = ${port}`,
     "listen_addresses = '127.0.0.1'",
@@ -74,7 +72,6 @@ export async function startPostgres(options: { readonly tls?: boolean } = {}): P
   return {
     port,
     admin,
-    tls,
     sql: async (statements) => {
       const client = clientOf(port, admin.username, admin.password);
       await client.connect();

@@ -83,3 +83,46 @@ export async function rotate(
   await target.retire?.(current, pending, 'superseded', never);
   return pending;
 }
+
+export interface Application {
+  /** Logins that were tried, and how many of them were refused. */
+  readonly logins: { tried: number; refused: number };
+  /** Resolves once every client has read the secret and signed in after the call: what the grace time is for. */
+  graceTime(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Clients that read the current credential, keep it for some milliseconds, and sign in with it, all the time. */
+export function startApplication(
+  clients: number,
+  current: () => Credential,
+  accepts: (username: string, password: string) => Promise<boolean>,
+): Application {
+  const logins = { tried: 0, refused: 0 };
+  let clock = 0;
+  let running = true;
+  const seen = Array.from({ length: clients }, () => 0);
+  const client = async (index: number): Promise<void> => {
+    while (running) {
+      const readAt = clock;
+      const { username, password } = current().fields as { username: string; password: string };
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 5));
+      logins.tried += 1;
+      if (!(await accepts(username, password))) logins.refused += 1;
+      seen[index] = readAt;
+    }
+  };
+  const loops = seen.map((_, index) => client(index));
+  return {
+    logins,
+    graceTime: async () => {
+      clock += 1;
+      while (running && seen.some((readAt) => readAt < clock))
+        await Promise.race([new Promise((resolve) => setTimeout(resolve, 2)), Promise.all(loops)]);
+    },
+    stop: async () => {
+      running = false;
+      await Promise.all(loops);
+    },
+  };
+}

@@ -1,19 +1,18 @@
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { generate } from '../../../src/core/generate.ts';
 import { postgres } from '../../../src/rotation/targets/postgres/descriptor.ts';
 import { scramVerifier } from '../../../src/rotation/targets/postgres/verifier.ts';
-import { makeTemporary } from './temporary.ts';
+import { OPENSSL } from '../../backends/certificates.ts';
+import { makeServerCertificate, makeTemporary } from './temporary.ts';
 import { POSTGRES_FILES, type Postgres, startPostgres } from '../../backends/postgres.ts';
 import { freePort, describeWith } from '../../backends/server.ts';
 import { startSilent } from './silent.ts';
-import { credential, known, never, openTarget, rotate, rotation, text } from './kit.ts';
+import { credential, known, never, openTarget, rotate, rotation, startApplication, text } from './kit.ts';
 
 const password = async (): Promise<string> => (await generate('ascii:32')).value;
 
 test('the stored form is that of PostgreSQL', async () => {
-  // From RFC 7677 §3: user, password "pencil", salt and 4096 iterations of its example exchange; the keys are
-  // those that its proof and server signature were made with.
+  // Password, salt and iterations of the example in RFC 7677 §3.
   const salt = Buffer.from('W22ZaJ0SNY7soEsUEjb6gQ==', 'base64');
   expect(await scramVerifier('pencil', salt)).toBe(
     'SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=',
@@ -139,21 +138,9 @@ describeWith('PostgreSQL', POSTGRES_FILES, () => {
     );
     let current = credential(fieldsOf('app_a', 'first-a'));
     let previous: ReturnType<typeof credential> | undefined;
-    let running = true;
-    const logins = { tried: 0, refused: 0 };
-    const client = async (): Promise<void> => {
-      while (running) {
-        // What an application has read stays in use for a while.
-        const { username, password: word } = current.fields as { username: string; password: string };
-        await new Promise((resolve) => setTimeout(resolve, Math.random() * 5));
-        logins.tried += 1;
-        if (!(await server.accepts(username, word))) logins.refused += 1;
-      }
-    };
-    const clients = [client(), client()];
+    const application = startApplication(3, () => current, server.accepts);
     for (let round = 0; round < 50; round += 1) {
       const before = current;
-      const seen = logins.tried;
       current = await rotate(
         target,
         before,
@@ -161,14 +148,13 @@ describeWith('PostgreSQL', POSTGRES_FILES, () => {
         previous,
       );
       expect(current.fields?.['username']).toBe(round % 2 === 0 ? 'app_b' : 'app_a');
-      // The grace time: until every client has signed in anew.
-      while (logins.tried < seen + 4) await new Promise((resolve) => setTimeout(resolve, 2));
+      await application.graceTime();
       await target.retire?.(before, current, 'expired', never);
       await target.retire?.(before, current, 'expired', never);
       previous = before;
     }
-    running = false;
-    await Promise.all(clients);
+    await application.stop();
+    const { logins } = application;
     expect(logins.tried).toBeGreaterThan(200);
     expect(logins.refused).toBe(0);
     expect(await target.verify(current, never)).toBe('accepted');
@@ -270,24 +256,20 @@ async function lockRole(server: Postgres): Promise<() => Promise<void>> {
   };
 }
 
-describeWith('PostgreSQL over TLS', POSTGRES_FILES, () => {
+describeWith('PostgreSQL over TLS', [...POSTGRES_FILES, OPENSSL], () => {
   let server: Postgres;
   const temporary = makeTemporary();
+  const certificate = makeServerCertificate(temporary.folder, 'IP:127.0.0.1');
   beforeAll(async () => {
-    server = await startPostgres({ tls: true });
+    server = await startPostgres({ tls: certificate });
     await server.sql("CREATE ROLE app LOGIN PASSWORD 'first'");
-    writeFileSync(join(temporary.folder, 'ca.pem'), server.tls?.cert ?? '');
-    writeFileSync(
-      join(temporary.folder, 'other.pem'),
-      (await import('../../backends/tls.ts')).makeCertificate().cert,
-    );
   });
   afterAll(async () => {
     await server?.stop();
     temporary.remove();
   });
 
-  test('believes the authority that is named, and no other', async () => {
+  test('believes the authority that is named, and no other, and no other name', async () => {
     const login = {
       username: 'app',
       password: 'first',
@@ -295,14 +277,24 @@ describeWith('PostgreSQL over TLS', POSTGRES_FILES, () => {
       port: server.port,
       dbname: 'postgres',
     };
-    const { target } = await openTarget(postgres, { ca: join(temporary.folder, 'ca.pem') });
+    const { target } = await openTarget(postgres, { ca: certificate.ca });
     const rotated = await rotate(target, credential(login), credential({ ...login, password: 'second' }));
-    expect(server.log()).toMatch(/SSL enabled/);
-    const wrong = (await openTarget(postgres, { ca: join(temporary.folder, 'other.pem') })).target;
+    expect(await target.verify(rotated, never)).toBe('accepted');
+    const renamed = credential({ ...rotated.fields, host: 'localhost' });
+    await expect(target.verify(renamed, never)).rejects.toMatchObject({
+      kind: 'Unavailable',
+      message: 'the certificate of localhost is not trusted (ERR_TLS_CERT_ALTNAME_INVALID)',
+    });
+    const { ca } = makeServerCertificate(temporary.folder, 'DNS:a', 'DNS:b');
+    const wrong = (await openTarget(postgres, { ca })).target;
     await expect(wrong.verify(rotated, never)).rejects.toMatchObject({
       kind: 'Unavailable',
-      message: expect.stringContaining('is not trusted'),
+      message: expect.stringContaining('the certificate of 127.0.0.1 is not trusted'),
     });
-    await expect(openTarget(postgres, { ca: join(temporary.folder, 'none.pem') })).rejects.toThrow('ENOENT');
+    const missing = openTarget(postgres, { ca: join(temporary.folder, 'none.pem') });
+    await expect(missing).rejects.toMatchObject({
+      kind: 'Usage',
+      message: expect.stringContaining('ENOENT'),
+    });
   });
 });

@@ -135,7 +135,8 @@ async function setPassword(
       throw new SecretsError('Unsupported', `${username} signs in by ${plugin}`, {
         hint: 'on MariaDB, only passwords of mysql_native_password are changed',
       });
-    const sql = own ? 'SET PASSWORD = ?' : 'SET PASSWORD FOR ?@? = ?';
+    // SET PASSWORD FOR takes UPDATE on mysql, ALTER USER for oneself CREATE USER: each asks for more than the other.
+    const sql = own ? 'SET PASSWORD = ?' : 'ALTER USER ?@? IDENTIFIED BY PASSWORD ?';
     await query(session, sql, [...(own ? [] : account), nativeHash(next)], IN_DOUBT);
   } catch (thrown) {
     throw changeError(thrown, username);
@@ -202,6 +203,13 @@ async function inspect(session: Session, username: string, own: boolean): Promis
   }
 }
 
+/** MariaDB's own number for a locked account, of which the driver knows no name. */
+const MARIADB_LOCKED = 4151;
+
+function numberOf(thrown: unknown): unknown {
+  return typeof thrown === 'object' && thrown !== null && 'errno' in thrown ? thrown.errno : undefined;
+}
+
 type Kind = 'Unavailable' | 'Denied' | 'Invalid' | 'NotFound';
 
 /** Codes: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html */
@@ -211,6 +219,8 @@ function connectError(thrown: unknown, { host, port, database }: Login): Error {
   const place = host.startsWith('/') ? host : `${host}:${port}`;
   const fail = (kind: Kind, message: string, hint: string): SecretsError =>
     new SecretsError(kind, message, { hint, cause: stripped(thrown) });
+  if (numberOf(thrown) === MARIADB_LOCKED)
+    return fail('Denied', 'the account is locked', 'ALTER USER … ACCOUNT UNLOCK');
   switch (code) {
     case 'ER_ACCESS_DENIED_ERROR':
     case 'ER_ACCESS_DENIED_NO_PASSWORD_ERROR':
@@ -281,7 +291,7 @@ function changeError(thrown: unknown, username: string): SecretsError {
   return fail('Unavailable', `the database’s answer is missing${IN_DOUBT}`, 'run the command again');
 }
 
-/** Code alone: a driver's error holds the statement. */
+/** Code and number alone: a driver's error holds the statement. */
 function stripped(thrown: unknown): Error {
-  return Object.assign(new Error('MySQL'), { code: codeOf(thrown) });
+  return Object.assign(new Error('MySQL'), { code: codeOf(thrown), errno: numberOf(thrown) });
 }
