@@ -1,5 +1,8 @@
 /** Every kind of target, one line each. Importing a descriptor loads no driver. */
 import type { TargetDescriptor } from '../target.ts';
+import { awsIam } from './aws-iam/descriptor.ts';
+import { mysql } from './mysql/descriptor.ts';
 import { none } from './none/descriptor.ts';
+import { postgres } from './postgres/descriptor.ts';
 
-export const targets: readonly TargetDescriptor[] = [none];
+export const targets: readonly TargetDescriptor[] = [none, postgres, mysql, awsIam];

@@ -1,4 +1,4 @@
-"""moto's server, corrected where it differs from AWS Secrets Manager in ways that a client notices.
+"""moto's server, corrected where it differs from AWS in ways that a client notices.
 
 Not corrected: resource policies are kept and not enforced; ListSecretVersionIds lists all versions on one page.
 """
@@ -9,6 +9,7 @@ import time
 
 import flask
 from moto.core import authorization, exceptions
+from moto.iam import access_control
 from moto.secretsmanager import models, responses
 from moto.server import main
 from moto.sts.exceptions import STSClientError
@@ -204,10 +205,28 @@ def one_at_a_time(action):
     setattr(responses.SecretsManagerResponse, action, locked)
 
 
+def refuse_inactive_keys():
+    """AWS takes an access key that is switched off for one that it does not know; moto lets it in.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys-admin-managed.html
+    """
+    key = access_control.IAMUserAccessKey
+    original = key.__init__
+
+    def init(self, account_id, partition, access_key_id, headers):
+        original(self, account_id, partition, access_key_id, headers)
+        owner = self.backend.get_user(self._owner_user_name)
+        if any(one.access_key_id == access_key_id and one.status == "Inactive" for one in owner.access_keys):
+            raise access_control.CreateAccessKeyFailure(reason="InvalidId")
+
+    key.__init__ = init
+
+
 ONE_AT_A_TIME = threading.Lock()
 WRITES = ("create_secret", "put_secret_value", "update_secret_version_stage")
 
 name_the_secret()
+refuse_inactive_keys()
 sign_in_with_a_token()
 list_all_versions()
 guard_the_labels()

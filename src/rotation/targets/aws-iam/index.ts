@@ -1,0 +1,196 @@
+/**
+ * The target `aws-iam`: an access key of an IAM user. AWS makes the keys, and lets a user have two: the new one works
+ * beside the old one, which is switched off and deleted when its grace time is over.
+ *
+ * A key whose answer was lost is known to nobody. So before one is made, a tag of the user says which rotation makes
+ * it, and which keys there were: a key of that rotation that stands in no list and was never used is its orphan.
+ */
+import { SecretsError, toSecretsError } from '../../../core/errors.ts';
+import { sleep } from '../../../core/waiting.ts';
+import type {
+  Credential,
+  Known,
+  RetirePhase,
+  Rotation,
+  Target,
+  TargetContext,
+  TargetFinding,
+  TargetSettings,
+  Verdict,
+} from '../../target.ts';
+import { keyIdOf, keyOf, withKey } from './key.ts';
+import { IamService, type ListedKey } from './service.ts';
+import type { IamSettings } from './settings.ts';
+
+/** Tag of the user while a rotation makes a key. */
+const TAG = 'secrets-rotation';
+/** IAM's changes take seconds to be known everywhere, in milliseconds. */
+const SPREADING = 60_000;
+const POLL = 1_000;
+
+interface Signed {
+  readonly service: IamService;
+  readonly user: string;
+}
+
+export function open(settings: TargetSettings, context: TargetContext): Target {
+  return new IamTarget(settings, context);
+}
+
+class IamTarget implements Target {
+  readonly #settings: IamSettings;
+  readonly #context: TargetContext;
+
+  constructor(settings: IamSettings, context: TargetContext) {
+    this.#settings = settings;
+    this.#context = context;
+  }
+
+  limitKey(): string {
+    return 'aws-iam';
+  }
+
+  async check(known: Known, signal: AbortSignal): Promise<readonly TargetFinding[]> {
+    const check = 'sign-in to AWS';
+    try {
+      const { service, user } = await this.#signIn(known, signal);
+      const findings: TargetFinding[] = [{ check, status: 'ok', detail: `for the user ${user}` }];
+      const keys = await service.keys(user, signal);
+      findings.push(room(keys, this.#unknown(keys, known), user));
+      await service.tag(user, TAG, signal);
+      return [
+        ...findings,
+        { check: 'right to read the user’s tags', status: 'ok', detail: 'iam:ListUserTags' },
+      ];
+    } catch (thrown) {
+      if (signal.aborted) throw thrown;
+      const { message, hint } = toSecretsError(thrown);
+      return [{ check, status: 'fail', detail: message, hint }];
+    }
+  }
+
+  async issue(known: Known, rotation: Rotation, signal: AbortSignal): Promise<Credential> {
+    const { service, user } = await this.#signIn(known, signal);
+    await this.#removeOrphans({ service, user }, known, rotation, signal);
+    const keys = await service.keys(user, signal);
+    const { status, detail, hint } = room(keys, this.#unknown(keys, known), user);
+    if (status !== 'ok') throw new SecretsError('Conflict', detail, { hint });
+    await service.setTag(user, TAG, [rotation.id, ...keys.map(({ id }) => id)].join('/'), signal);
+    return withKey(known.current, await service.createKey(user, signal));
+  }
+
+  async abandon(known: Known, rotation: Rotation, signal: AbortSignal): Promise<void> {
+    await this.#removeOrphans(await this.#signIn(known, signal), known, rotation, signal);
+  }
+
+  /** The key exists: it is switched on where it was off, and has to be known everywhere before it is called good. */
+  async apply(credential: Credential, known: Known, _rotation: Rotation, signal: AbortSignal): Promise<void> {
+    const { id } = keyOf(credential);
+    if ((await this.verify(credential, signal)) === 'accepted') return;
+    const { service, user } = await this.#signIn(known, signal);
+    const listed = (await service.keys(user, signal)).find((key) => key.id === id);
+    if (listed === undefined)
+      throw new SecretsError('NotFound', `the access key ${id} is deleted`, { hint: 'rotate to a new one' });
+    if (!listed.active) await service.setActive(user, id, true, signal);
+    const end = Date.now() + SPREADING;
+    while ((await this.verify(credential, signal)) !== 'accepted') {
+      if (Date.now() > end)
+        throw new SecretsError('Unavailable', `AWS does not accept the access key ${id} yet`, {
+          hint: 'run secrets rotate resume',
+        });
+      await sleep(POLL, signal, true);
+    }
+  }
+
+  async verify(credential: Credential, signal: AbortSignal): Promise<Verdict> {
+    const caller = await this.#service(credential).caller(signal);
+    return caller === undefined ? 'refused' : 'accepted';
+  }
+
+  async retire(old: Credential, current: Credential, phase: RetirePhase, signal: AbortSignal): Promise<void> {
+    const id = keyOf(old).id;
+    if (id === keyOf(current).id || (phase === 'superseded' && this.#settings.deactivate !== true)) return;
+    const known = { current, pending: undefined, previous: old };
+    const { service, user } = await this.#signIn(known, signal);
+    const listed = (await service.keys(user, signal)).find((key) => key.id === id);
+    if (listed === undefined) return;
+    if (listed.active) await service.setActive(user, id, false, signal);
+    if (phase === 'expired') await service.deleteKey(user, id, signal);
+  }
+
+  async close(): Promise<void> {}
+
+  /** Keys that this rotation made and that are in no version of the secret. */
+  async #removeOrphans(
+    { service, user }: Signed,
+    known: Known,
+    rotation: Rotation,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const [id, ...before] = (await service.tag(user, TAG, signal))?.split('/') ?? [];
+    if (id !== rotation.id) return;
+    const strange = this.#unknown(await service.keys(user, signal), known);
+    for (const key of strange) {
+      if (before.includes(key.id) || (await service.lastUsed(key.id, signal)) !== undefined) continue;
+      this.#context.debug(`deleting the access key ${key.id}, which this rotation made and lost`);
+      await service.deleteKey(user, key.id, signal);
+    }
+  }
+
+  #unknown(keys: readonly ListedKey[], { current, pending, previous }: Known): readonly ListedKey[] {
+    const ids = [current, pending, previous].map(keyIdOf);
+    return keys.filter(({ id }) => !ids.includes(id));
+  }
+
+  /** With the administrator's key, or whichever of the user's own works. */
+  async #signIn(known: Known, signal: AbortSignal): Promise<Signed> {
+    const { admin, user } = this.#settings;
+    const own = [known.current, known.pending, known.previous].filter((one) => keyIdOf(one) !== undefined);
+    let service: IamService | undefined;
+    let name = user;
+    for (const credential of own) {
+      if (credential === undefined || (service !== undefined && name !== undefined)) continue;
+      const candidate = this.#service(credential);
+      const caller = await candidate.caller(signal);
+      if (caller === undefined) continue;
+      service ??= candidate;
+      name ??= caller.user;
+    }
+    if (admin !== undefined) {
+      service = this.#service(await this.#context.read(admin, signal), admin);
+      if ((await service.caller(signal)) === undefined)
+        throw new SecretsError('Unauthenticated', 'AWS does not accept the administrator’s access key', {
+          reference: admin,
+        });
+    }
+    if (service === undefined)
+      throw new SecretsError('Unauthenticated', 'AWS accepts none of the secret’s access keys', {
+        reference: this.#context.reference,
+        hint: 'name an administrator’s secret as admin of the target',
+      });
+    if (name === undefined)
+      throw new SecretsError('Invalid', 'which IAM user the key is for is not known', {
+        reference: this.#context.reference,
+        hint: 'set user of the target',
+      });
+    return { service, user: name };
+  }
+
+  #service(credential: Credential, source = this.#context.reference): IamService {
+    return new IamService(keyOf(credential), this.#settings, this.#context, source);
+  }
+}
+
+/** AWS allows two keys a user: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html */
+function room(keys: readonly ListedKey[], strange: readonly ListedKey[], user: string): TargetFinding {
+  const check = 'room for a second key';
+  if (keys.length < 2) return { check, status: 'ok', detail: `${keys.length} of 2` };
+  if (strange.length === 0) {
+    const hint = 'wait for the end of the replaced key’s grace time';
+    return { check, status: 'fail', detail: `both access keys of the user ${user} are in use`, hint };
+  }
+  const names = strange.map(({ id, active }) => `${id} (${active ? 'active' : 'inactive'})`).join(', ');
+  const detail = `the user ${user} has an access key that is not in the secret: ${names}`;
+  const hint = 'see whose it is, and delete it if nobody’s: aws iam get-access-key-last-used';
+  return { check, status: 'fail', detail, hint };
+}

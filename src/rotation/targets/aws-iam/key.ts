@@ -1,0 +1,52 @@
+/** How an access key stands in a secret. */
+import { SecretsError } from '../../../core/errors.ts';
+import type { JsonValue } from '../../../core/json.ts';
+import type { Credential } from '../../target.ts';
+
+export interface AccessKey {
+  readonly id: string;
+  readonly secret: string;
+}
+
+/** Names of the two, as the CLI's files, IAM's answers, its environment variables and other tools write them. */
+const NAMES: readonly (readonly [string, string])[] = [
+  ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'],
+  ['aws_access_key_id', 'aws_secret_access_key'],
+  ['AccessKeyId', 'SecretAccessKey'],
+  ['accessKeyId', 'secretAccessKey'],
+  ['access_key_id', 'secret_access_key'],
+  ['access-key-id', 'secret-access-key'],
+  ['access_key', 'secret_key'],
+];
+
+/** @throws SecretsError Invalid when there is none */
+export function keyOf(credential: Credential): AccessKey {
+  const { fields } = credential;
+  const names = namesIn(fields);
+  const [id, secret] = names === undefined ? [] : names.map((name) => fields?.[name]);
+  if (typeof id !== 'string' || typeof secret !== 'string')
+    throw new SecretsError('Invalid', 'the secret holds no access key', {
+      hint: 'it needs the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY',
+    });
+  return { id, secret };
+}
+
+/** The id alone, where there is one. */
+export function keyIdOf(credential: Credential | undefined): string | undefined {
+  const names = namesIn(credential?.fields);
+  const id = names === undefined ? undefined : credential?.fields?.[names[0]];
+  return typeof id === 'string' ? id : undefined;
+}
+
+/** The current secret with another key, under the same names. */
+export function withKey(current: Credential | undefined, { id, secret }: AccessKey): Credential {
+  const [idName, secretName] = namesIn(current?.fields) ?? NAMES[0] ?? ['', ''];
+  const fields: Record<string, JsonValue> = { ...current?.fields, [idName]: id, [secretName]: secret };
+  return { value: Buffer.from(JSON.stringify(fields)), fields };
+}
+
+function namesIn(fields: Credential['fields']): readonly [string, string] | undefined {
+  return NAMES.find(
+    ([id, secret]) => fields !== undefined && Object.hasOwn(fields, id) && Object.hasOwn(fields, secret),
+  );
+}

@@ -1,0 +1,26 @@
+/** Settings of the target `aws-iam`. */
+import * as v from 'valibot';
+
+const text = v.pipe(v.string(), v.nonEmpty());
+const said = (what: string) => v.pipe(v.optional(text), v.description(what));
+
+export const settingsSchema = v.strictObject({
+  user: said('name of the IAM user; default: the user of the current key'),
+  admin: said(
+    'reference of the secret with an access key that may change the user’s; default: the user’s own',
+  ),
+  deactivate: v.pipe(
+    v.optional(v.boolean()),
+    v.description('switch the old key off at once, and delete it after the grace time; default false'),
+  ),
+  region: said('region whose STS is asked; default $AWS_REGION or us-east-1'),
+  endpoint: said('URL in place of AWS’s own, for IAM and STS; default $AWS_ENDPOINT_URL'),
+});
+
+export interface IamSettings {
+  readonly user?: string;
+  readonly admin?: string;
+  readonly deactivate?: boolean;
+  readonly region?: string;
+  readonly endpoint?: string;
+}

@@ -1,0 +1,181 @@
+import { IAMClient, CreateAccessKeyCommand, ListAccessKeysCommand } from '@aws-sdk/client-iam';
+import { awsIam } from '../../../src/rotation/targets/aws-iam/descriptor.ts';
+import { type Aws, type Env, scenarioFiles, startAws } from '../../backends/aws.ts';
+import { describeWith } from '../../backends/server.ts';
+import { credential, known, never, openTarget, rotation } from './kit.ts';
+import { startSilent } from './silent.ts';
+
+/** The policy of docs/rotation-targets.md; moto knows the resource `*` alone. */
+const OWN = {
+  Version: '2012-10-17',
+  Statement: [
+    {
+      Effect: 'Allow',
+      Action: [
+        'iam:ListAccessKeys',
+        'iam:CreateAccessKey',
+        'iam:UpdateAccessKey',
+        'iam:DeleteAccessKey',
+        'iam:GetAccessKeyLastUsed',
+        'iam:ListUserTags',
+        'iam:TagUser',
+      ],
+      Resource: '*',
+    },
+  ],
+};
+
+describeWith('AWS IAM access keys', scenarioFiles, () => {
+  let aws: Aws;
+  let admin: IAMClient;
+  let users = 0;
+  const keyOf = (env: Env) =>
+    credential({
+      AWS_ACCESS_KEY_ID: env['AWS_ACCESS_KEY_ID'] ?? '',
+      AWS_SECRET_ACCESS_KEY: env['AWS_SECRET_ACCESS_KEY'] ?? '',
+      team: 'shop',
+    });
+  const idOf = (one: ReturnType<typeof credential>): string => String(one.fields?.['AWS_ACCESS_KEY_ID']);
+  const newUser = async (policy: object = OWN) => {
+    users += 1;
+    const user = `app-${users}`;
+    return { user, current: keyOf(await aws.makeUser(user, policy)) };
+  };
+  const keys = async (user: string): Promise<Record<string, string | undefined>> => {
+    const { AccessKeyMetadata = [] } = await admin.send(new ListAccessKeysCommand({ UserName: user }));
+    return Object.fromEntries(AccessKeyMetadata.map(({ AccessKeyId, Status }) => [AccessKeyId, Status]));
+  };
+  const openIam = async (settings: object = {}, secrets = {}) =>
+    openTarget(awsIam, { endpoint: aws.url, ...settings }, secrets);
+
+  beforeAll(async () => {
+    aws = await startAws();
+    const { AWS_ACCESS_KEY_ID: accessKeyId = '', AWS_SECRET_ACCESS_KEY: secretAccessKey = '' } = aws.admin;
+    admin = new IAMClient({
+      endpoint: aws.url,
+      region: 'eu-west-1',
+      credentials: { accessKeyId, secretAccessKey },
+    });
+  });
+  afterAll(async () => {
+    admin?.destroy();
+    await aws?.stop();
+  });
+
+  test('the user makes a second key; the old one is switched off, and deleted after the grace time', async () => {
+    const { user, current } = await newUser();
+    const { target, lines } = await openIam({ deactivate: true });
+    expect(await target.check(known(current), never)).toEqual([
+      { check: 'sign-in to AWS', status: 'ok', detail: `for the user ${user}` },
+      { check: 'room for a second key', status: 'ok', detail: '1 of 2' },
+      { check: 'right to read the user’s tags', status: 'ok', detail: 'iam:ListUserTags' },
+    ]);
+    const now = rotation();
+    const pending = (await target.issue?.(known(current, current), now, never)) ?? current;
+    expect(pending.fields).toEqual({
+      AWS_ACCESS_KEY_ID: expect.stringMatching(/^AKIA/),
+      AWS_SECRET_ACCESS_KEY: expect.stringMatching(/^.{40}$/),
+      team: 'shop',
+    });
+    await target.apply(pending, known(current, pending), now, never);
+    expect(await target.verify(pending, never)).toBe('accepted');
+    expect(await keys(user)).toEqual({ [idOf(current)]: 'Active', [idOf(pending)]: 'Active' });
+    for (let round = 0; round < 2; round += 1) await target.retire?.(current, pending, 'superseded', never);
+    expect(await keys(user)).toEqual({ [idOf(current)]: 'Inactive', [idOf(pending)]: 'Active' });
+    // While the grace time lasts there is a way back.
+    await target.apply(current, known(current, pending), now, never);
+    expect((await keys(user))[idOf(current)]).toBe('Active');
+    for (let round = 0; round < 2; round += 1) await target.retire?.(current, pending, 'expired', never);
+    expect(await keys(user)).toEqual({ [idOf(pending)]: 'Active' });
+    expect(await target.verify(current, never)).toBe('refused');
+    await expect(target.apply(current, known(pending), now, never)).rejects.toMatchObject({
+      kind: 'NotFound',
+    });
+    expect(lines.join()).not.toContain(String(pending.fields?.['AWS_SECRET_ACCESS_KEY']));
+  });
+
+  test('without deactivate the old key works through its grace time; the key in use is never retired', async () => {
+    const { user, current } = await newUser();
+    const { target } = await openIam();
+    const pending = (await target.issue?.(known(current, current), rotation(), never)) ?? current;
+    await target.retire?.(current, pending, 'superseded', never);
+    await target.retire?.(pending, pending, 'expired', never);
+    expect(await keys(user)).toEqual({ [idOf(current)]: 'Active', [idOf(pending)]: 'Active' });
+  });
+
+  test('a key that a lost run made is recognised and removed: by the next try, and when the rotation is given up', async () => {
+    const { user, current } = await newUser();
+    const { target } = await openIam();
+    const now = rotation();
+    // The process died with the answer.
+    const lost = (await target.issue?.(known(current, current), now, never)) ?? current;
+    const again = (await target.issue?.(known(current, current), now, never)) ?? current;
+    expect(await keys(user)).toEqual({ [idOf(current)]: 'Active', [idOf(again)]: 'Active' });
+    expect(idOf(again)).not.toBe(idOf(lost));
+    await target.abandon?.(known(current, current), now, never);
+    await target.abandon?.(known(current, current), now, never);
+    expect(await keys(user)).toEqual({ [idOf(current)]: 'Active' });
+  });
+
+  test('keys that others made are left alone, and named', async () => {
+    const { user, current } = await newUser();
+    const { target } = await openIam();
+    const { AccessKey } = await admin.send(new CreateAccessKeyCommand({ UserName: user }));
+    const other = AccessKey?.AccessKeyId ?? '';
+    const now = rotation();
+    await expect(target.issue?.(known(current, current), now, never)).rejects.toMatchObject({
+      kind: 'Conflict',
+      message: `the user ${user} has an access key that is not in the secret: ${other} (active)`,
+    });
+    await target.abandon?.(known(current, current), now, never);
+    expect(await keys(user)).toEqual({ [idOf(current)]: 'Active', [other]: 'Active' });
+    expect(await target.check(known(current), never)).toContainEqual(
+      expect.objectContaining({ check: 'room for a second key', status: 'fail' }),
+    );
+    // With the second key in the secret's older version, it is only too early.
+    const previous = credential({ ...current.fields, AWS_ACCESS_KEY_ID: other });
+    await expect(target.issue?.(known(current, current, previous), now, never)).rejects.toMatchObject({
+      kind: 'Conflict',
+      hint: expect.stringContaining('grace time'),
+    });
+  });
+
+  test('an administrator does it for a user without rights, and for one whose key is lost', async () => {
+    const { user, current } = await newUser({
+      Version: '2012-10-17',
+      Statement: [{ Effect: 'Deny', Action: '*', Resource: '*' }],
+    });
+    const secrets = { 'ops://aws': keyOf(aws.admin) };
+    const own = (await openIam()).target;
+    await expect(own.issue?.(known(current, current), rotation(), never)).rejects.toMatchObject({
+      kind: 'Denied',
+      message: expect.stringMatching(/^not allowed: iam:/),
+    });
+    const { target } = await openIam({ admin: 'ops://aws' }, secrets);
+    const pending = (await target.issue?.(known(current, current), rotation(), never)) ?? current;
+    expect(Object.keys(await keys(user))).toEqual([idOf(current), idOf(pending)]);
+    await target.retire?.(current, pending, 'expired', never);
+    const named = (await openIam({ admin: 'ops://aws', user }, secrets)).target;
+    const first = (await named.issue?.(known(), rotation(), never)) ?? current;
+    expect(await named.verify(first, never)).toBe('accepted');
+  });
+
+  test('what is no key, a silent service and plain http are refused', async () => {
+    const { target } = await openIam();
+    await expect(target.verify(credential({ user: 'a' }), never)).rejects.toMatchObject({ kind: 'Invalid' });
+    const far = (await openTarget(awsIam, { endpoint: 'http://iam.example.com' })).target;
+    const { current } = await newUser();
+    await expect(far.verify(current, never)).rejects.toMatchObject({ kind: 'Usage' });
+    const silent = await startSilent();
+    try {
+      const slow = (await openTarget(awsIam, { endpoint: `http://127.0.0.1:${silent.port}` })).target;
+      await expect(slow.verify(current, AbortSignal.timeout(300))).rejects.toMatchObject({
+        kind: 'Unavailable',
+        message: 'AWS did not answer in time',
+      });
+      await silent.untilClosed();
+    } finally {
+      await silent.stop();
+    }
+  });
+});
