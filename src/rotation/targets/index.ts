@@ -4,5 +4,6 @@ import { awsIam } from './aws-iam/descriptor.ts';
 import { mysql } from './mysql/descriptor.ts';
 import { none } from './none/descriptor.ts';
 import { postgres } from './postgres/descriptor.ts';
+import { vaultStaticRole } from './vault-static-role/descriptor.ts';
 
-export const targets: readonly TargetDescriptor[] = [none, postgres, mysql, awsIam];
+export const targets: readonly TargetDescriptor[] = [none, postgres, mysql, awsIam, vaultStaticRole];

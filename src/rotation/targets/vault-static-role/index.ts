@@ -1,0 +1,198 @@
+/**
+ * The target `vault-static-role`: Vault's database engine changes the password, and is asked to; the secret follows.
+ * API: https://developer.hashicorp.com/vault/api-docs/secret/databases#rotate-static-role-credentials
+ *
+ * The old password ends when Vault sets the new one. Until the store has it, Vault does: a run that dies in between
+ * is finished with what Vault says, without another change.
+ */
+import { timingSafeEqual } from 'node:crypto';
+import { SecretsError, toSecretsError } from '../../../core/errors.ts';
+import type { ProviderContext } from '../../../providers/provider.ts';
+import { VaultClient } from '../../../providers/vault/client.ts';
+import { asMap } from '../../../providers/vault/errors.ts';
+import type { VaultSettings } from '../../../providers/vault/settings.ts';
+import type {
+  Credential,
+  Known,
+  Rotation,
+  Target,
+  TargetContext,
+  TargetFinding,
+  TargetSettings,
+  Verdict,
+} from '../../target.ts';
+import { fieldsCredential, type LoginForm, loginOf, withNewPassword } from '../database/login.ts';
+import { DatabaseTarget } from '../database/target.ts';
+import type { StaticRoleSettings } from './settings.ts';
+
+const FORM: LoginForm = {
+  schemes: ['postgres', 'postgresql', 'mysql', 'mariadb'],
+  port: 1,
+  // Only user name and password are read.
+  defaults: { host: 'vault', port: 1 },
+};
+
+interface StaticCredential {
+  readonly username: string;
+  readonly password: string;
+  readonly rotatedAt: Date;
+}
+
+/** @throws SecretsError Usage for settings that don't fit */
+export function open(settings: TargetSettings, context: TargetContext): Target {
+  return new StaticRoleTarget(settings as unknown as StaticRoleSettings & VaultSettings, context);
+}
+
+class StaticRoleTarget implements Target {
+  readonly #client: VaultClient;
+  readonly #role: string;
+  readonly #mount: string;
+  readonly #login: Promise<DatabaseTarget> | undefined;
+
+  constructor(settings: StaticRoleSettings & VaultSettings, context: TargetContext) {
+    const { role, mount = 'database', login, ...vault } = settings;
+    const { env, home, folder: cwd, now, warn, debug } = context;
+    const store = `the Vault of ${context.reference}`;
+    const own: ProviderContext = { store, env, home, cwd, now, warn, debug, askHidden: undefined };
+    this.#client = new VaultClient(vault, own);
+    this.#role = pathPart(role, 'role');
+    this.#mount = mount
+      .split('/')
+      .map((part) => pathPart(part, 'mount'))
+      .join('/');
+    if (login !== undefined) this.#login = databaseOf(login, context);
+    // An error is thrown where the target is first used.
+    this.#login?.catch(() => {});
+  }
+
+  limitKey(): string {
+    return `${this.#client.address} ${this.#mount}`;
+  }
+
+  async check(known: Known, signal: AbortSignal): Promise<readonly TargetFinding[]> {
+    const check = `static role ${this.#role} in Vault`;
+    try {
+      const now = await this.#read(signal);
+      const findings: TargetFinding[] = [
+        { check, status: 'ok', detail: `user ${now.username}, changed ${now.rotatedAt.toISOString()}` },
+      ];
+      const same = known.current !== undefined && isSame(known.current, now);
+      findings.push(
+        same
+          ? { check: 'the secret has Vault’s password', status: 'ok', detail: 'yes' }
+          : {
+              check: 'the secret has Vault’s password',
+              status: 'warn',
+              detail: 'no: Vault has changed it by itself',
+              hint: 'a rotation brings the secret up to date',
+            },
+      );
+      const path = `${this.#mount}/rotate-role/${this.#role}`;
+      const rights = await this.#client.write('sys/capabilities-self', { paths: [path] }, signal);
+      const list = asMap(rights['data'])[path] ?? rights['capabilities'];
+      const may = Array.isArray(list) && list.some((one) => ['update', 'sudo', 'root'].includes(String(one)));
+      const right = `right to ${path}`;
+      findings.push(
+        may
+          ? { check: right, status: 'ok', detail: 'update' }
+          : { check: right, status: 'fail', detail: 'missing', hint: 'a policy must allow update there' },
+      );
+      return findings;
+    } catch (thrown) {
+      if (signal.aborted) throw thrown;
+      const { message, hint } = toSecretsError(thrown);
+      return [{ check, status: 'fail', detail: message, hint }];
+    }
+  }
+
+  async issue(known: Known, rotation: Rotation, signal: AbortSignal): Promise<Credential> {
+    let now = await this.#read(signal);
+    // Changed since this rotation began, and not in the secret: an earlier try did it, or Vault's own schedule.
+    const fresh = now.rotatedAt >= rotation.startedAt && !(known.current && isSame(known.current, now));
+    if (!fresh) {
+      await this.#client.write(`${this.#mount}/rotate-role/${this.#role}`, {}, signal);
+      now = await this.#read(signal);
+    }
+    const { current } = known;
+    const { username, password } = now;
+    if (current !== undefined && current.fields === undefined)
+      return withNewPassword({ value: Buffer.from(password), fields: undefined }, current, FORM, undefined);
+    const draft = fieldsCredential({ ...current?.fields, password });
+    // Without a user name or a password of its own, the secret has them in a URL.
+    if (current === undefined) return fieldsCredential({ username, password });
+    const named = withNewPassword(draft, current, FORM, username);
+    if (Object.hasOwn(current.fields ?? {}, 'password')) return named;
+    const { password: _added, ...rest } = named.fields ?? {};
+    return fieldsCredential(rest);
+  }
+
+  /** Only Vault sets this password: there is nothing to do, or nothing that can be done. */
+  async apply(
+    credential: Credential,
+    _known: Known,
+    _rotation: Rotation,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (isSame(credential, await this.#read(signal))) return;
+    throw new SecretsError(
+      'Unsupported',
+      `Vault does not take an older password for the role ${this.#role}`,
+      {
+        hint: 'rotate again: the secret then gets the one that Vault has',
+      },
+    );
+  }
+
+  async verify(credential: Credential, signal: AbortSignal): Promise<Verdict> {
+    const login = await this.#login;
+    if (login !== undefined) return login.verify(credential, signal);
+    return isSame(credential, await this.#read(signal)) ? 'accepted' : 'refused';
+  }
+
+  async close(): Promise<void> {
+    this.#client.close();
+  }
+
+  async #read(signal: AbortSignal): Promise<StaticCredential> {
+    const missing = (): SecretsError =>
+      new SecretsError('NotFound', `Vault has no static role ${this.#role} at ${this.#mount}`, {
+        hint: 'check role and mount of the target',
+      });
+    const path = `${this.#mount}/static-creds/${this.#role}`;
+    const { found, body } = await this.#client.read(path, signal).catch((thrown: unknown) => {
+      // Vault answers 400 for a role that is not there, 404 for a mount.
+      throw thrown instanceof SecretsError && /unknown role/.test(thrown.message) ? missing() : thrown;
+    });
+    if (!found) throw missing();
+    const { username, password, last_vault_rotation: rotated } = asMap(body['data']);
+    const rotatedAt = new Date(String(rotated));
+    if (typeof username !== 'string' || typeof password !== 'string' || Number.isNaN(rotatedAt.getTime()))
+      throw new SecretsError('Unavailable', 'the answer is not one of Vault’s database engine', {
+        hint: 'only roles with a password are rotated here',
+      });
+    return { username, password, rotatedAt };
+  }
+}
+
+async function databaseOf(
+  { type, ...settings }: NonNullable<StaticRoleSettings['login']>,
+  context: TargetContext,
+): Promise<DatabaseTarget> {
+  if (type === 'postgres') {
+    const { postgresDriver } = await import('../postgres/driver.ts');
+    return new DatabaseTarget(postgresDriver, settings, context);
+  }
+  const { mysqlDriver } = await import('../mysql/driver.ts');
+  return new DatabaseTarget(mysqlDriver('%'), settings, context);
+}
+
+function isSame(credential: Credential, { username, password }: StaticCredential): boolean {
+  const own = loginOf(credential, { ...FORM, defaults: { ...FORM.defaults, username } });
+  const [one, other] = [Buffer.from(own.password), Buffer.from(password)];
+  return own.username === username && one.length === other.length && timingSafeEqual(one, other);
+}
+
+function pathPart(part: string, setting: string): string {
+  if (/^[\w.@~-]+$/.test(part) && !/^\.{1,2}$/.test(part)) return part;
+  throw new SecretsError('Usage', `${setting} of the target is not a name in Vault: ${JSON.stringify(part)}`);
+}

@@ -1,0 +1,40 @@
+/** Settings of the target `vault-static-role`: those of a Vault store for the sign-in, and which role. */
+import * as v from 'valibot';
+import { settingsSchema as store } from '../../../providers/vault/settings.ts';
+
+const text = v.pipe(v.string(), v.nonEmpty());
+const { address, namespace, ca, auth } = store.entries;
+
+export const settingsSchema = v.strictObject({
+  role: v.pipe(text, v.description('name of the static role')),
+  mount: v.pipe(v.optional(text), v.description('path of the database engine; default database')),
+  address,
+  namespace,
+  ca,
+  'tls-server-name': store.entries['tls-server-name'],
+  auth,
+  login: v.pipe(
+    v.optional(
+      v.strictObject({
+        type: v.picklist(['postgres', 'mysql']),
+        host: v.optional(text),
+        port: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535))),
+        database: v.optional(text),
+        ca: v.optional(text),
+      }),
+    ),
+    v.description('the database to sign in to with the new password; without it Vault’s word is taken'),
+  ),
+});
+
+export interface StaticRoleSettings {
+  readonly role: string;
+  readonly mount?: string;
+  readonly login?: {
+    readonly type: 'postgres' | 'mysql';
+    readonly host?: string;
+    readonly port?: number;
+    readonly database?: string;
+    readonly ca?: string;
+  };
+}
