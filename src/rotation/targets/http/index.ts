@@ -1,0 +1,176 @@
+/** The target `http`: a call that sets the value, and if there are such, one that tries it and one that ends the old one. */
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { SecretsError } from '../../../core/errors.ts';
+import { codeOf } from '../../../files.ts';
+import type {
+  Credential,
+  Known,
+  RetirePhase,
+  Rotation,
+  Target,
+  TargetContext,
+  TargetFinding,
+  TargetSettings,
+  Verdict,
+} from '../../target.ts';
+import { checkTemplate, type Sources } from '../template.ts';
+import { IN_DOUBT, send } from './request.ts';
+import type { HttpCall, HttpSettings } from './settings.ts';
+
+/** What each call's places may name. */
+const NAMES = {
+  apply: ['new', 'old', 'admin', 'rotation'],
+  verify: ['new'],
+  retire: ['old', 'current', 'admin'],
+} as const;
+type CallName = keyof typeof NAMES;
+
+/** @throws SecretsError Usage */
+export function open(settings: TargetSettings, context: TargetContext): Target {
+  return new HttpTarget(settings as unknown as HttpSettings, context);
+}
+
+class HttpTarget implements Target {
+  readonly #settings: HttpSettings;
+  readonly #context: TargetContext;
+  readonly #ca: string | undefined;
+
+  constructor(settings: HttpSettings, context: TargetContext) {
+    for (const name of Object.keys(NAMES) as CallName[]) checkCall(name, settings[name], settings.admin);
+    this.#settings = settings;
+    this.#context = context;
+    this.#ca = settings.ca === undefined ? undefined : readText(resolve(context.folder, settings.ca));
+  }
+
+  limitKey(): string {
+    return new URL(this.#settings.apply.url.replaceAll(/\{\{.*?\}\}/g, '')).host;
+  }
+
+  async check(known: Known, signal: AbortSignal): Promise<readonly TargetFinding[]> {
+    const check = `verify with the current credential`;
+    if (this.#settings.verify === undefined)
+      return [{ check, status: 'warn', detail: 'this target has no verify call, so nothing can be tried' }];
+    if (known.current === undefined) return [{ check, status: 'ok', detail: 'there is none yet' }];
+    try {
+      const verdict = await this.verify(known.current, signal);
+      const hint = this.#settings.admin === undefined ? 'apply may not be let in' : undefined;
+      return [{ check, status: verdict === 'accepted' ? 'ok' : 'warn', detail: verdict, hint }];
+    } catch (thrown) {
+      if (signal.aborted || !(thrown instanceof SecretsError)) throw thrown;
+      return [{ check, status: 'fail', detail: thrown.message, hint: thrown.hint }];
+    }
+  }
+
+  async apply(credential: Credential, known: Known, rotation: Rotation, signal: AbortSignal): Promise<void> {
+    const { apply } = this.#settings;
+    if ((await this.verify(credential, signal)) === 'accepted') return;
+    const old = await this.#working(credential, known, signal);
+    const sources = { new: credential, old, rotation: rotation.id, ...(await this.#admin(apply, signal)) };
+    const status = await send(apply, sources, this.#ca, true, signal);
+    if (!isOk(status, apply.ok, [])) throw refusal(apply.url, status, true);
+  }
+
+  async verify(credential: Credential, signal: AbortSignal): Promise<Verdict> {
+    const { verify } = this.#settings;
+    if (verify === undefined) return 'unknown';
+    const status = await send(verify, { new: credential }, this.#ca, false, signal);
+    if ((verify.refused ?? [401, 403]).includes(status)) return 'refused';
+    if (isOk(status, verify.accepted, [])) return 'accepted';
+    throw refusal(verify.url, status, false);
+  }
+
+  async retire(old: Credential, current: Credential, phase: RetirePhase, signal: AbortSignal): Promise<void> {
+    const call = this.#settings.retire;
+    if (call === undefined || phase !== 'expired' || Buffer.compare(old.value, current.value) === 0) return;
+    const sources = { old, current, ...(await this.#admin(call, signal)) };
+    const status = await send(call, sources, this.#ca, true, signal);
+    if (!isOk(status, call.ok, [404, 410])) throw refusal(call.url, status, true);
+  }
+
+  async close(): Promise<void> {}
+
+  /** The credential to sign in with: the one that works, where that can be tried. */
+  async #working(credential: Credential, known: Known, signal: AbortSignal): Promise<Credential | undefined> {
+    const others = [known.current, known.pending, known.previous].filter(
+      (one): one is Credential => one !== undefined && Buffer.compare(one.value, credential.value) !== 0,
+    );
+    if (this.#settings.verify === undefined) return others[0];
+    for (const one of others) if ((await this.verify(one, signal)) === 'accepted') return one;
+    return others[0];
+  }
+
+  async #admin(call: HttpCall, signal: AbortSignal): Promise<Sources> {
+    const { admin } = this.#settings;
+    if (admin === undefined || !/\{\{\s*admin\b/.test(JSON.stringify(call))) return {};
+    return { admin: await this.#context.read(admin, signal) };
+  }
+}
+
+function isOk(
+  status: number,
+  wanted: readonly number[] | undefined,
+  alsoByDefault: readonly number[],
+): boolean {
+  return wanted?.includes(status) ?? ((status >= 200 && status < 300) || alsoByDefault.includes(status));
+}
+
+function refusal(url: string, status: number, changes: boolean): SecretsError {
+  const host = new URL(url.replaceAll(/\{\{.*?\}\}/g, '')).host;
+  const fail = (kind: SecretsError['kind'], what: string, hint: string): SecretsError =>
+    new SecretsError(kind, `${host} ${what} (status ${status})`, { hint });
+  if (status === 401)
+    return fail('Unauthenticated', 'does not accept the sign-in', 'check the headers of the call');
+  if (status === 403) return fail('Denied', 'does not allow the call', 'check the rights of its credential');
+  if (status === 409) return fail('Conflict', 'reports a conflict', 'see what its API says to that');
+  if (status === 429) return fail('Throttled', 'asks to slow down', 'try again later');
+  if (status >= 500)
+    return new SecretsError('Unavailable', `${host} failed (status ${status})${changes ? IN_DOUBT : ''}`, {
+      hint: 'try again',
+    });
+  return fail('Invalid', 'refuses the request', 'check url, method and body of the call');
+}
+
+/** @throws SecretsError Usage for a URL that may not be asked, or a place that names nothing */
+function checkCall(name: CallName, call: HttpCall | undefined, admin: string | undefined): void {
+  if (call === undefined) return;
+  const names = NAMES[name].filter((known) => known !== 'admin' || admin !== undefined);
+  const check = (template: string, where: string): void => checkTemplate(template, names, `${name}.${where}`);
+  check(call.url, 'url');
+  // A value must not choose the server, and a fragment is not sent.
+  const origin = /^https?:\/\/[^/?#{}@]+(?=[/?]|$)/i.exec(call.url)?.[0];
+  const url = origin !== undefined && URL.canParse(origin) ? new URL(origin) : undefined;
+  if (url === undefined || call.url.includes('#'))
+    throw new SecretsError('Usage', `${name}.url is no http URL with a fixed host`, {
+      hint: 'https://HOST/PATH; places like {{new}} only after the host, sign-ins in headers or basic',
+    });
+  const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname);
+  if (url.protocol !== 'https:' && !loopback)
+    throw new SecretsError('Usage', `${name}.url must be https`, {
+      hint: 'plain http is for loopback addresses only',
+    });
+  for (const [header, template] of Object.entries(call.headers ?? {})) {
+    if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(header))
+      throw new SecretsError('Usage', `${name}.headers: ${JSON.stringify(header)} is no name of a header`);
+    check(template, `headers.${header}`);
+  }
+  if (call.basic !== undefined) {
+    check(call.basic.username, 'basic.username');
+    check(call.basic.password, 'basic.password');
+  }
+  if (call.body !== undefined) check(stringsOf(call.body).join('\n'), 'body');
+}
+
+function stringsOf(document: unknown): string[] {
+  if (typeof document === 'string') return [document];
+  if (typeof document !== 'object' || document === null) return [];
+  return Object.values(document).flatMap(stringsOf);
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new SecretsError('Usage', `cannot read the ca ${path}: ${codeOf(cause) ?? 'failed'}`, { cause });
+  }
+}

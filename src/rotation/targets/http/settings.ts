@@ -1,0 +1,55 @@
+/** Settings of the target `http`. */
+import * as v from 'valibot';
+
+const text = v.pipe(v.string(), v.nonEmpty());
+const status = v.pipe(v.number(), v.integer(), v.minValue(100), v.maxValue(599));
+const statuses = (what: string) => v.pipe(v.optional(v.array(status)), v.description(what));
+
+const call = {
+  method: v.pipe(
+    v.optional(v.picklist(['GET', 'POST', 'PUT', 'PATCH', 'DELETE'])),
+    v.description('default POST, of verify GET'),
+  ),
+  url: v.pipe(text, v.description('where to; places are filled in its path and query')),
+  headers: v.pipe(v.optional(v.record(text, v.string())), v.description('headers; places are filled')),
+  basic: v.pipe(
+    v.optional(v.strictObject({ username: v.string(), password: v.string() })),
+    v.description('HTTP basic authentication; places are filled'),
+  ),
+  body: v.pipe(v.optional(v.any()), v.description('JSON document; places in its strings are filled')),
+};
+
+export const settingsSchema = v.strictObject({
+  apply: v.strictObject({ ...call, ok: statuses('statuses of success; default 200 to 299') }),
+  verify: v.optional(
+    v.strictObject({
+      ...call,
+      accepted: statuses('statuses that mean the credential works; default 200 to 299'),
+      refused: statuses('statuses that mean it does not; default 401 and 403'),
+    }),
+  ),
+  retire: v.optional(
+    v.strictObject({ ...call, ok: statuses('statuses of success; default 200 to 299, 404 and 410') }),
+  ),
+  admin: v.pipe(v.optional(text), v.description('reference of another secret, for {{admin}}')),
+  ca: v.pipe(v.optional(text), v.description('PEM file of the authority to believe')),
+});
+
+export interface HttpCall {
+  readonly method?: string;
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly basic?: { readonly username: string; readonly password: string };
+  readonly body?: import('../../../core/json.ts').JsonValue;
+  readonly ok?: readonly number[];
+  readonly accepted?: readonly number[];
+  readonly refused?: readonly number[];
+}
+
+export interface HttpSettings {
+  readonly apply: HttpCall;
+  readonly verify?: HttpCall;
+  readonly retire?: HttpCall;
+  readonly admin?: string;
+  readonly ca?: string;
+}

@@ -1,0 +1,145 @@
+/** The target `program`: hooks of the user's own. docs/rotation-targets.md says what they read and what their end means. */
+import { SecretsError } from '../../../core/errors.ts';
+import type { JsonValue } from '../../../core/json.ts';
+import { utf8 } from '../../../output/shapes.ts';
+import { findProgram } from '../../../exec/find.ts';
+import type {
+  Credential,
+  Known,
+  RetirePhase,
+  Rotation,
+  Target,
+  TargetContext,
+  TargetFinding,
+  TargetSettings,
+  Verdict,
+} from '../../target.ts';
+import { type HookEnd, runHook } from './run.ts';
+import type { Command, ProgramSettings } from './settings.ts';
+
+/** The exit code of a verify hook for "refused"; any other than 0 and this one is a failure of the hook. */
+const REFUSED = 10;
+const IN_DOUBT = '; the change may have been made';
+
+export function open(settings: TargetSettings, context: TargetContext): Target {
+  return new ProgramTarget(settings as unknown as ProgramSettings, context);
+}
+
+class ProgramTarget implements Target {
+  readonly #settings: ProgramSettings;
+  readonly #context: TargetContext;
+
+  constructor(settings: ProgramSettings, context: TargetContext) {
+    this.#settings = settings;
+    this.#context = context;
+  }
+
+  limitKey(): undefined {
+    return undefined;
+  }
+
+  async check(known: Known, signal: AbortSignal): Promise<readonly TargetFinding[]> {
+    const { folder, env } = this.#context;
+    const findings: TargetFinding[] = [];
+    for (const name of ['apply', 'verify', 'retire'] as const) {
+      const command = this.#settings[name];
+      if (command === undefined) continue;
+      const [program = ''] = wordsOf(command);
+      const found = findProgram(program, env['PATH'], folder);
+      const check = `${name} hook`;
+      findings.push(
+        typeof found === 'string'
+          ? { check, status: 'ok', detail: program }
+          : { check, status: 'fail', detail: `${program} can't be run`, hint: 'check its path and its mode' },
+      );
+    }
+    if (this.#settings.verify === undefined)
+      findings.push({ check: 'verify hook', status: 'warn', detail: 'none, so a new value is not tried' });
+    else if (known.current !== undefined && findings.every(({ status }) => status === 'ok')) {
+      const check = 'verify with the current value';
+      try {
+        const verdict = await this.verify(known.current, signal);
+        findings.push({ check, status: verdict === 'accepted' ? 'ok' : 'warn', detail: verdict });
+      } catch (thrown) {
+        if (signal.aborted || !(thrown instanceof SecretsError)) throw thrown;
+        findings.push({ check, status: 'fail', detail: thrown.message, hint: thrown.hint });
+      }
+    }
+    return findings;
+  }
+
+  async apply(credential: Credential, known: Known, rotation: Rotation, signal: AbortSignal): Promise<void> {
+    const end = await this.#run(
+      'apply',
+      this.#settings.apply,
+      { new: credential, current: known.current, pending: known.pending, previous: known.previous },
+      { rotation: { id: rotation.id, startedAt: rotation.startedAt.toISOString() } },
+      signal,
+    );
+    if (end.code !== 0) throw failed('apply', this.#settings.apply, end, IN_DOUBT);
+  }
+
+  async verify(credential: Credential, signal: AbortSignal): Promise<Verdict> {
+    const { verify } = this.#settings;
+    if (verify === undefined) return 'unknown';
+    const end = await this.#run('verify', verify, { new: credential }, {}, signal);
+    if (end.code === 0) return 'accepted';
+    if (end.code === REFUSED) return 'refused';
+    throw failed('verify', verify, end, '');
+  }
+
+  async retire(old: Credential, current: Credential, phase: RetirePhase, signal: AbortSignal): Promise<void> {
+    const { retire } = this.#settings;
+    if (retire === undefined || Buffer.compare(old.value, current.value) === 0) return;
+    const end = await this.#run('retire', retire, { old, current }, { phase }, signal);
+    if (end.code !== 0) throw failed('retire', retire, end, IN_DOUBT);
+  }
+
+  async close(): Promise<void> {}
+
+  #run(
+    event: 'apply' | 'verify' | 'retire',
+    command: Command,
+    credentials: Readonly<Record<string, Credential | undefined>>,
+    more: Readonly<Record<string, JsonValue>>,
+    signal: AbortSignal,
+  ): Promise<HookEnd> {
+    const { reference } = this.#context;
+    const values = Object.values(credentials).flatMap((one) => (one === undefined ? [] : [one.value]));
+    const given = Object.entries(credentials).map(([name, one]) => [
+      name,
+      one === undefined ? null : shapeOf(one),
+    ]);
+    const input = { version: 1, event, reference, ...more, ...Object.fromEntries(given) };
+    return runHook(
+      wordsOf(command),
+      input,
+      values,
+      event === 'verify' ? '' : IN_DOUBT,
+      this.#context,
+      signal,
+    );
+  }
+}
+
+/** `value` as text, or `valueBase64` for what is none; `fields` of a JSON secret. */
+function shapeOf({ value, fields }: Credential): object {
+  const text = utf8(value);
+  return {
+    ...(text === undefined ? { valueBase64: Buffer.from(value).toString('base64') } : { value: text }),
+    ...(fields !== undefined && { fields }),
+  };
+}
+
+function wordsOf(command: Command): readonly string[] {
+  return typeof command === 'string' ? [command] : command;
+}
+
+function failed(event: string, command: Command, end: HookEnd, doubt: string): SecretsError {
+  const [name = ''] = wordsOf(command);
+  const how = end.killedBy === null ? `ended with ${end.code ?? 'nothing'}` : `was killed by ${end.killedBy}`;
+  const said = end.lastLine === '' ? '' : `: ${end.lastLine}`;
+  return new SecretsError('Unavailable', `the ${event} hook ${name} ${how}${said}${doubt}`, {
+    hint: 'run it by hand: docs/rotation-targets.md says what it reads',
+  });
+}

@@ -1,0 +1,104 @@
+/** One run of a hook: JSON into its standard input, no value anywhere else, and its group ended with the signal. */
+import { spawn } from 'node:child_process';
+import { SecretsError } from '../../../core/errors.ts';
+import { Masker } from '../../../core/redactor.ts';
+import { findProgram } from '../../../exec/find.ts';
+import { codeOf } from '../../../files.ts';
+import type { TargetContext } from '../../target.ts';
+
+/** Bytes of standard error that are kept for the message. */
+const KEPT = 4_096;
+
+export interface HookEnd {
+  readonly code: number | null;
+  readonly killedBy: string | null;
+  /** The last line of its standard error, with the values masked. */
+  readonly lastLine: string;
+}
+
+/**
+ * Runs a hook to its end. Its output is never shown: it may hold what it was given.
+ * @param values what is masked in the line for the message
+ * @throws SecretsError Usage when it can't be started, Unavailable when the signal ends it
+ */
+export async function runHook(
+  command: readonly string[],
+  input: object,
+  values: readonly Uint8Array[],
+  doubt: string,
+  { folder, env, credentialVariables }: TargetContext,
+  signal: AbortSignal,
+): Promise<HookEnd> {
+  const [name = '', ...args] = command;
+  const path = findHook(name, env['PATH'], folder);
+  const own = Object.fromEntries(Object.entries(env).filter(([key]) => !credentialVariables.includes(key)));
+  if (signal.aborted) throw late(name, '', signal.reason);
+  // A group of its own: what the hook has started ends with it.
+  const child = spawn(path, args, {
+    cwd: folder,
+    env: own,
+    stdio: ['pipe', 'ignore', 'pipe'],
+    detached: true,
+  });
+  let errors = Buffer.alloc(0);
+  child.stderr.on('data', (chunk: Buffer) => {
+    errors = Buffer.concat([errors, chunk]).subarray(-KEPT);
+  });
+  const endGroup = (): void => {
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    } catch {
+      // It has ended by itself.
+    }
+  };
+  let onAbort = (): void => {};
+  try {
+    return await new Promise<HookEnd>((resolve, reject) => {
+      onAbort = () => {
+        endGroup();
+        child.stdin.destroy();
+        child.stderr.destroy();
+        reject(late(name, doubt, signal.reason));
+      };
+      signal.addEventListener('abort', onAbort, { once: true });
+      child.on('error', (cause) =>
+        reject(new SecretsError('Usage', `cannot run ${name}: ${codeOf(cause) ?? 'failed'}`, { cause })),
+      );
+      // 'exit', not 'close': a process that it left behind may hold its standard error.
+      child.on('exit', (code, killedBy) =>
+        setImmediate(() => resolve({ code, killedBy, lastLine: lastLine(errors, values) })),
+      );
+      // A hook that does not read its input is no failure by itself.
+      child.stdin.on('error', () => {});
+      child.stdin.end(`${JSON.stringify(input)}\n`);
+    });
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    child.stderr.destroy();
+    child.unref();
+  }
+}
+
+function findHook(name: string, path: string | undefined, folder: string): string {
+  const found = findProgram(name, path, folder);
+  if (typeof found === 'string') return found;
+  throw new SecretsError('Usage', `${name} ${found === 127 ? 'was not found' : 'is not executable'}`, {
+    hint: 'write its path, from the folder of secrets.yaml, or put it on PATH',
+  });
+}
+
+function lastLine(errors: Buffer, values: readonly Uint8Array[]): string {
+  const stream = new Masker(values).stream();
+  const text = Buffer.concat([stream.write(errors), stream.end()]).toString('utf8');
+  const line = text.trimEnd().split('\n').at(-1) ?? '';
+  // The first kept line may begin in the middle of a value, which then is not known again.
+  const whole = errors.length < KEPT || text.trimEnd().includes('\n') ? line : '';
+  return whole.replaceAll(/\p{Cc}/gu, ' ').slice(0, 200);
+}
+
+function late(name: string, doubt: string, cause: unknown): SecretsError {
+  return new SecretsError('Unavailable', `${name} did not end in time${doubt}`, {
+    hint: 'allow more with --timeout',
+    cause,
+  });
+}

@@ -1,0 +1,25 @@
+/** Settings of the target `program`. */
+import * as v from 'valibot';
+
+const text = v.pipe(v.string(), v.nonEmpty());
+const command = v.union([text, v.pipe(v.array(text), v.minLength(1))]);
+
+export const settingsSchema = v.strictObject({
+  apply: v.pipe(
+    command,
+    v.description('program, or a list of it and its arguments: makes the target take the new value'),
+  ),
+  verify: v.pipe(
+    v.optional(command),
+    v.description('ends with 0 if the value works, with 10 if it is refused'),
+  ),
+  retire: v.pipe(v.optional(command), v.description('ends the life of a replaced value')),
+});
+
+export type Command = string | readonly string[];
+
+export interface ProgramSettings {
+  readonly apply: Command;
+  readonly verify?: Command;
+  readonly retire?: Command;
+}
