@@ -8,6 +8,8 @@ import type { TargetContext } from '../../target.ts';
 
 /** Bytes of standard error that are kept for the message. */
 const KEPT = 4_096;
+/** Bytes of values that are masked in a moment. */
+const MASKABLE = 32_768;
 
 export interface HookEnd {
   readonly code: number | null;
@@ -88,6 +90,9 @@ function findHook(name: string, path: string | undefined, folder: string): strin
 }
 
 function lastLine(errors: Buffer, values: readonly Uint8Array[]): string {
+  // Of values so large that masking them takes long, nothing is shown.
+  const size = values.reduce((sum, value) => sum + value.length, 0);
+  if (errors.length === 0 || size > MASKABLE) return '';
   const stream = new Masker(values).stream();
   const text = Buffer.concat([stream.write(errors), stream.end()]).toString('utf8');
   const line = text.trimEnd().split('\n').at(-1) ?? '';
