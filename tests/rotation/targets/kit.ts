@@ -99,12 +99,11 @@ export function startApplication(
   accepts: (username: string, password: string) => Promise<boolean>,
 ): Application {
   const logins = { tried: 0, refused: 0 };
-  let clock = 0;
-  let running = true;
+  const state = { clock: 0, running: true };
   const seen = Array.from({ length: clients }, () => 0);
   const client = async (index: number): Promise<void> => {
-    while (running) {
-      const readAt = clock;
+    while (state.running) {
+      const readAt = state.clock;
       const { username, password } = current().fields as { username: string; password: string };
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 5));
       logins.tried += 1;
@@ -116,12 +115,13 @@ export function startApplication(
   return {
     logins,
     graceTime: async () => {
-      clock += 1;
-      while (running && seen.some((readAt) => readAt < clock))
+      state.clock += 1;
+      // A client that failed ends the wait, with its error.
+      while (state.running && seen.some((readAt) => readAt < state.clock))
         await Promise.race([new Promise((resolve) => setTimeout(resolve, 2)), Promise.all(loops)]);
     },
     stop: async () => {
-      running = false;
+      state.running = false;
       await Promise.all(loops);
     },
   };

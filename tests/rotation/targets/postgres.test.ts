@@ -192,7 +192,7 @@ describeWith('PostgreSQL', POSTGRES_FILES, () => {
     });
     await expect(openTarget(postgres, { users: ['a', 'b'] })).rejects.toThrow('need an administrator');
     await expect(openTarget(postgres, { admin: 'x', users: ['a', 'a'] })).rejects.toThrow('two different');
-    await expect(openTarget(postgres, { password: 'x' })).rejects.toThrow();
+    await expect(openTarget(postgres, { password: 'x' })).rejects.toThrow('password');
 
     const absent = (await openTarget(postgres, { admin: 'ops://admin' }, { 'ops://admin': admin })).target;
     const ghost = credential(fieldsOf('ghost', 'x'));

@@ -131,7 +131,7 @@ describeWith('Vault static roles', [...scenarioFiles, ...POSTGRES_FILES], () => 
     await expect(openTarget(vaultStaticRole, { role: '../x' }, {}, { env })).rejects.toMatchObject({
       kind: 'Usage',
     });
-    await expect(openTarget(vaultStaticRole, {}, {}, { env })).rejects.toThrow();
+    await expect(openTarget(vaultStaticRole, {}, {}, { env })).rejects.toThrow('role');
     // Its own policy has no right to read the role only.
     await vault.api('PUT', 'sys/policies/acl/read', { policy: POLICY.split('\n').slice(0, 2).join('\n') });
     const { auth } = await vault.api('POST', 'auth/token/create', { policies: ['read'] });

@@ -39,7 +39,7 @@ async function connect(login: Login, tls: TlsSettings, signal: AbortSignal): Pro
   });
   // The cut connection reports itself here too; each call has its own rejection.
   client.on('error', () => {});
-  const cut = (): void => void streamOf(client)?.destroy();
+  const cut = (): void => streamOf(client)?.destroy();
   try {
     await bounded(() => client.connect(), cut, signal);
   } catch (thrown) {
