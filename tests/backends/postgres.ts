@@ -13,6 +13,8 @@ const BIN = join(ROOT, versions[0] ?? '15', 'bin');
 export const POSTGRES_FILES: readonly string[] = [join(BIN, 'postgres'), join(BIN, 'initdb')];
 
 export interface Postgres {
+  /** Its major version. */
+  readonly version: number;
   readonly port: number;
   readonly admin: { readonly username: string; readonly password: string };
   /** Runs statements as the superuser. */
@@ -70,6 +72,7 @@ export async function startPostgres(options: { readonly tls?: KeyPair } = {}): P
   };
   let child = await start();
   return {
+    version: Number(versions[0]),
     port,
     admin,
     sql: async (statements) => {

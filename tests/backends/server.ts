@@ -85,13 +85,15 @@ function stop(child: ChildProcess): Promise<void> {
  */
 export function describeWith(title: string, files: readonly string[], body: () => void): void {
   const missing = files.filter((file) => !existsSync(file));
+  const own = missing.some((file) => file.startsWith(WORK_DIR));
+  const how = own ? 'run `npm run backends`' : 'install the Debian packages that .ci/run names';
   if (missing.length === 0) {
     describe(title, body);
   } else if (process.env['SECRETS_TEST_BACKENDS'] === 'required') {
     test(`${title}: its backend is installed`, () => {
-      throw new Error(`${missing.join(', ')} is missing: run \`npm run backends\``);
+      throw new Error(`${missing.join(', ')} is missing: ${how}`);
     });
   } else {
-    describe.skip(`${title} (skipped: run \`npm run backends\` to install what it needs)`, body);
+    describe.skip(`${title} (skipped: ${how} to have what it needs)`, body);
   }
 }
