@@ -95,7 +95,7 @@ export interface Application {
 /** Clients that read the current credential, keep it for some milliseconds, and sign in with it, all the time. */
 export function startApplication(
   clients: number,
-  read: () => Promise<Credential | undefined>,
+  read: () => Promise<Credential>,
   accepts: (username: string, password: string) => Promise<boolean>,
 ): Application {
   const logins = { tried: 0, refused: 0 };
@@ -104,7 +104,7 @@ export function startApplication(
   const client = async (index: number): Promise<void> => {
     while (state.running) {
       const readAt = state.clock;
-      const { username, password } = (await read())?.fields as { username: string; password: string };
+      const { username, password } = (await read()).fields as { username: string; password: string };
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 5));
       logins.tried += 1;
       if (!(await accepts(username, password))) logins.refused += 1;

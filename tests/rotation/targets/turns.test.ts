@@ -32,7 +32,12 @@ async function turns(
   const { target } = await openTarget(descriptor, settings, { 'ops://admin': admin });
   const first = credential({ ...place, username: 'app_a', password: 'first' });
   await provider.put('app', { value: first.value }, { signal: never });
-  const application = startApplication(3, async () => (await look(provider, 'app')).current, accepts);
+  const read = async () => {
+    const { current } = await look(provider, 'app');
+    if (current === undefined) throw new Error('there is no current version');
+    return current;
+  };
+  const application = startApplication(3, read, accepts);
   const used = new Set<string>();
   const unused = new FakeSystem(MANNERS[0] as (typeof MANNERS)[0], '');
   try {
