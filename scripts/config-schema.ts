@@ -16,13 +16,13 @@ export async function configSchema(providers: readonly ProviderDescriptor[]): Pr
     }),
   );
   const store = v.union(stores as unknown as readonly v.GenericSchema[]);
-  const kinds = await Promise.all(
-    targets.map(async ({ type, title, schema }) => {
-      const { entries } = (await schema()) as v.StrictObjectSchema<v.ObjectEntries, undefined>;
-      return v.pipe(v.strictObject({ type: v.literal(type), ...entries }), v.title(title));
-    }),
-  );
-  const target = v.union(kinds as unknown as readonly v.GenericSchema[]);
+  const kinds: v.GenericSchema[] = [];
+  // One after another: jest's loader of ES modules trips over two imports that share a module.
+  for (const { type, title, schema } of targets) {
+    const { entries } = (await schema()) as v.StrictObjectSchema<v.ObjectEntries, undefined>;
+    kinds.push(v.pipe(v.strictObject({ type: v.literal(type), ...entries }), v.title(title)));
+  }
+  const target = v.union(kinds);
   const { $schema, ...schema } = toJsonSchema(fileSchema(store, target), {
     target: 'draft-2020-12',
     definitions: { store, target },

@@ -21,7 +21,7 @@ export const generate: CommandSpec = {
     { command: 'secrets generate', does: '32 letters and digits, 190 bits' },
     { command: 'secrets generate hex:32', does: 'a 256-bit key' },
     { command: 'secrets generate words:6', does: 'six words of the EFF list, 77 bits' },
-    { command: 'secrets put deploy/key --generate ssh-ed25519', does: 'a key pair as a JSON secret' },
+    { command: 'secrets generate ssh-ed25519', does: 'a key pair as a JSON object' },
     { command: 'secrets generate tls,names=www.example.com', does: 'a TLS key and its signing request' },
   ],
   load: () => import('./generate.ts'),

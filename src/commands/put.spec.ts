@@ -43,6 +43,7 @@ export const put: CommandSpec = {
   ],
   examples: [
     { command: 'printf %s "$TOKEN" | secrets put ci/token', does: 'the value comes from stdin' },
+    { command: 'secrets put deploy/key --generate ssh-ed25519', does: 'stores a key pair as a JSON secret' },
     {
       command: 'secrets put payments/db#password --generate alnum:32',
       does: 'a new password, the other keys stay',

@@ -8,7 +8,7 @@ test.each([
   [
     { length: 20, alphabet: 'ascii', safe: ['url', 'shell'] },
     '20 characters of 64',
-    119,
+    118,
     /^[A-Za-z0-9._]{20}$/,
   ],
   [{ kind: 'words', length: 7, separator: ' ' }, '7 words', 90, /^\S+( \S+){6}$/],

@@ -13,7 +13,10 @@ export const databaseSettings = {
   database: said('database to connect to, where the secret does not name one'),
   username: said('user, where the secret does not name one'),
   admin: said('reference of the secret whose user changes the password; default: the user itself does'),
-  users: v.pipe(v.optional(v.tuple([text, text])), v.description('two users that take turns; needs admin')),
+  users: v.pipe(
+    v.optional(v.pipe(v.array(text), v.length(2))),
+    v.description('two users that take turns; needs admin'),
+  ),
   ca: said('PEM file of the authority to believe'),
 };
 
