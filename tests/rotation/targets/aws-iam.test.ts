@@ -4,6 +4,7 @@ import { type Aws, type Env, scenarioFiles, startAws } from '../../backends/aws.
 import { describeWith } from '../../backends/server.ts';
 import { credential, known, never, openTarget, rotation } from './kit.ts';
 import { startSilent } from './silent.ts';
+import { startWire } from './wire.ts';
 
 /** The policy of docs/rotation-targets.md; moto knows the resource `*` alone. */
 const OWN = {
@@ -115,6 +116,27 @@ describeWith('AWS IAM access keys', scenarioFiles, () => {
     await target.abandon?.(known(current, current), now, never);
     await target.abandon?.(known(current, current), now, never);
     expect(await keys(user)).toEqual({ [idOf(current)]: 'Active' });
+  });
+
+  test('a key whose answer was lost on the way is made once, said to be in doubt, and removed by the next try', async () => {
+    const { user, current } = await newUser();
+    const wire = await startWire(aws.port);
+    try {
+      const { target } = await openIam({ endpoint: `http://127.0.0.1:${wire.port}` });
+      const now = rotation();
+      wire.loseAnswerTo('Action=CreateAccessKey');
+      await expect(target.issue?.(known(current, current), now, never)).rejects.toMatchObject({
+        kind: 'Unavailable',
+        message: expect.stringMatching(/may have been made$/),
+      });
+      const [, orphan, ...more] = Object.keys(await keys(user));
+      expect([orphan, more]).toEqual([expect.stringMatching(/^AKIA/), []]);
+      const pending = (await target.issue?.(known(current, current), now, never)) ?? current;
+      expect(await keys(user)).toEqual({ [idOf(current)]: 'Active', [idOf(pending)]: 'Active' });
+      expect(idOf(pending)).not.toBe(orphan);
+    } finally {
+      await wire.stop();
+    }
   });
 
   test('keys that others made are left alone, and named', async () => {
