@@ -105,7 +105,7 @@ export function startApplication(
     while (state.running) {
       const readAt = state.clock;
       const { username, password } = (await read()).fields as { username: string; password: string };
-      await new Promise((resolve) => setTimeout(resolve, Math.random() * 5));
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 20));
       logins.tried += 1;
       if (!(await accepts(username, password))) logins.refused += 1;
       seen[index] = readAt;

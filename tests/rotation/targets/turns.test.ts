@@ -76,7 +76,7 @@ describeWith('PostgreSQL', POSTGRES_FILES, () => {
     } finally {
       await server.stop();
     }
-  }, 180_000);
+  }, 600_000);
 });
 
 describeWith('MariaDB', MARIADB_FILES, () => {
@@ -93,5 +93,5 @@ describeWith('MariaDB', MARIADB_FILES, () => {
     } finally {
       await server.stop();
     }
-  }, 180_000);
+  }, 600_000);
 });
