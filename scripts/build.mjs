@@ -50,10 +50,10 @@ function startChunk() {
     'files.ts',
     '(process-)?world.ts',
     'version.ts',
-    'core/(?!redactor|generate|env|secret-forms|patch|waiting)',
+    'core/(?!redactor|generate|env|secret-forms|patch|waiting|rotation|transfer)',
     'config/(config|find|load)\\.ts',
     'output/(report|sanitize|shapes|style)',
-    'commands/([^/]+\\.spec|index|options|get)\\.ts',
+    'commands/(get\\.spec|options|get)\\.ts',
     'providers/(registry|[^/]+/descriptor)\\.ts',
     'providers/local/(?!age|create|diagnose|keychain|rekey|settings|wrap)',
   ];

@@ -1,6 +1,6 @@
 /** The program: builds the command line from the specs, runs one command, turns an error into an exit code. */
 import { Command, CommanderError, Option } from 'commander';
-import { commands } from './commands/index.ts';
+import { get } from './commands/get.spec.ts';
 import { type CommonOptions, commonOptions } from './commands/options.ts';
 import type { CommandSpec, OptionSpec } from './commands/spec.ts';
 import { EXIT_CODES, SecretsError, toSecretsError } from './core/errors.ts';
@@ -20,7 +20,7 @@ const PIPE_CLOSED: ReadonlySet<string> = new Set(['EPIPE', 'ERR_STREAM_DESTROYED
 /** Runs one command line to its end. Resolves to the exit code; never rejects. */
 export async function main(world: World): Promise<number> {
   let exitCode = 0;
-  const program = createProgram(world, async (spec, args, options) => {
+  const program = createProgram(world, await neededCommands(world.argv[0]), async (spec, args, options) => {
     exitCode = await runCommand(world, spec, args, options);
   });
   try {
@@ -35,7 +35,7 @@ export async function main(world: World): Promise<number> {
 type Action = (spec: CommandSpec, args: readonly string[], options: CommonOptions) => Promise<void>;
 
 /** The commander program. Exported for completion and for the documentation's tests. */
-export function createProgram(world: World, action: Action): Command {
+export function createProgram(world: World, commands: readonly CommandSpec[], action: Action): Command {
   const program = new Command('secrets')
     .description('One command line for every secret manager.')
     .version(version, '-V, --version', 'print the version')
@@ -56,12 +56,16 @@ export function createProgram(world: World, action: Action): Command {
     })
     .exitOverride();
   addOptions(program, commonOptions);
-  for (const spec of neededCommands(world.argv[0])) addCommand(program, spec, action);
+  for (const spec of commands) addCommand(program, spec, action);
   return program;
 }
 
 /** The one command that is asked for, or all where the first word is none: for help and suggestions. */
-function neededCommands(word: string | undefined): readonly CommandSpec[] {
+async function neededCommands(word: string | undefined): Promise<readonly CommandSpec[]> {
+  // What programs start most often does not read the words of all the others.
+  if (word === get.name) return [get];
+  if (word === 'exec') return [(await import('./commands/exec.spec.ts')).exec];
+  const { commands } = await import('./commands/index.ts');
   const named = commands.filter(
     ({ name, aliases }) => name === word || aliases?.includes(word ?? '') === true,
   );

@@ -34,7 +34,7 @@ function makeWorld(): { world: World; written: () => string } {
 async function parse(words: readonly string[]): Promise<{ parsed: Parsed | undefined; output: string }> {
   const { world, written } = makeWorld();
   let parsed: Parsed | undefined;
-  const program = createProgram(world, (spec, args) => {
+  const program = createProgram(world, commands, (spec, args) => {
     parsed = { name: spec.name, args };
     return Promise.resolve();
   });
