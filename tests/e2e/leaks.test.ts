@@ -61,6 +61,14 @@ const RUNS: readonly Run[] = [
     covers: 'import',
     line: 'printf "A=%s\\n" "$(cat "$IN")" > ../in.env; secrets import ../in.env local://imported/',
   },
+  // The value is the one that is replaced, and then the one that comes back.
+  {
+    covers: 'rotate',
+    line: 'secrets put rotated < "$IN"; secrets rotate rotated --generate alnum:24 --json',
+  },
+  { covers: 'rotate status', line: 'secrets rotate status --json' },
+  { covers: 'rotate resume', line: 'secrets rotate resume rotated --without-target' },
+  { covers: 'rotate rollback', line: 'secrets rotate rollback rotated --to-previous --without-target' },
   { covers: 'delete', line: 'secrets delete a --dry-run' },
   { covers: 'delete', line: 'secrets delete a' },
   { covers: 'restore', line: 'secrets restore a' },
