@@ -148,13 +148,13 @@ export const documents: readonly HostileDocument[] = [
   {
     title: 'a plugin',
     bytes: 'stores:\n  p: { provider: exec, command: "touch ran" }\n',
-    refused: /:2: unknown provider/,
+    refused: /:2: (stores\.p\.plugin is missing|unknown key stores\.p\.command)/,
   },
   { title: 'plugins', bytes: 'plugins: ["./evil.js"]\n', refused: /:1: unknown key plugins/ },
   {
     title: 'a hook',
     bytes: 'rotation:\n  local://a: { every: 30d, apply: "touch ran" }\n',
-    refused: /:1: unknown key rotation/,
+    refused: /:2: unknown key rotation\.local:\/\/a\.apply/,
   },
   { title: 'an include', bytes: 'include: /etc/passwd\n', refused: /:1: unknown key include/ },
   {

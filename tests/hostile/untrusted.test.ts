@@ -26,7 +26,7 @@ interface Case {
   /** A reference into the store that the file is about. */
   readonly ref?: string;
   /** What shows that trusting it matters; without it the file is refused as it stands, and trusting it as well. */
-  readonly proof?: 'request' | 'run' | 'folder';
+  readonly proof?: 'request' | 'run' | 'folder' | 'program';
 }
 
 /** Sends a credential to the listener. */
@@ -119,6 +119,12 @@ const RUNNING: readonly Case[] = [
       'stores: { team: { provider: local, path: ./collected, key: { method: key-file, file: ./known.key } } }',
     proof: 'folder',
   },
+  {
+    title: 'a plugin on PATH',
+    yaml: () => 'stores: { team: { provider: exec, plugin: evil } }',
+    env: () => ({ PATH: `${place.cwd}/plugins:${place.env['PATH']}` }),
+    proof: 'program',
+  },
   { title: 'a plugin', yaml: () => 'stores: { team: { provider: exec, command: ./evil/run } }' },
   { title: 'a plugin by its name', yaml: () => 'stores: { team: { provider: ./evil/run } }' },
   {
@@ -143,6 +149,10 @@ beforeEach(async () => {
     await writeFile(join(place.cwd, 'evil', name), '#!/bin/sh\n: > ran\n', {
       mode: 0o755,
     });
+  await mkdir(join(place.cwd, 'plugins'));
+  await writeFile(join(place.cwd, 'plugins/secrets-provider-evil'), `#!/bin/sh\n: > '${place.cwd}/ran'\n`, {
+    mode: 0o755,
+  });
   await writeFile(join(place.cwd, 'private-file'), 'file-canary');
   await writeFile(join(place.home, '.vault-token'), 'home-canary');
 });
@@ -170,6 +180,8 @@ const LINES = (ref: string): readonly string[] => [
   'stores --check',
   'doctor',
   'completion names',
+  'rotate --due',
+  'rotate status',
   'trust --dry-run',
   'trust',
   'init',
@@ -249,11 +261,26 @@ describe.each([...SENDING, ...RUNNING])(
         },
       );
       if (proof === 'request') expect(listener.connections()).toBeGreaterThan(before);
-      if (proof === 'run') expect(existsSync(join(place.cwd, 'ran'))).toBe(true);
+      if (proof === 'run' || proof === 'program') expect(existsSync(join(place.cwd, 'ran'))).toBe(true);
       if (proof === 'folder') expect(existsSync(join(place.cwd, 'collected'))).toBe(true);
     });
   },
 );
+
+test('a hook that rotates is not run before it is trusted', async () => {
+  const policy = { every: '1d', generate: 'hex:8', target: { type: 'program', apply: './evil/run' } };
+  await place.sh('printf v | secrets put --quiet own');
+  await writeFile(join(place.cwd, 'secrets.yaml'), JSON.stringify({ rotation: { 'local://own': policy } }));
+  const lines = ['rotate local://own', 'rotate local://own --dry-run', 'rotate --due', 'rotate status'];
+  const more = ['rotate resume local://own', 'rotate rollback local://own', 'get local://own', 'doctor'];
+  const exits = exitsOf(await runAll([...lines, ...more], '', {}));
+  expect(existsSync(join(place.cwd, 'ran'))).toBe(false);
+  expect(exits.get('rotate local://own')).toBe(8);
+  expect(exits.get('get local://own')).toBe(0);
+  expect((await place.sh('secrets get local://own')).stdout).toBe('v');
+  await place.sh('secrets trust --yes; secrets rotate local://own');
+  expect(existsSync(join(place.cwd, 'ran'))).toBe(true);
+});
 
 describe('a file that is not what it was, or not whose it seems', () => {
   const evil = (): string => `stores: { team: { provider: vault, address: "${listener.url}" } }\n`;

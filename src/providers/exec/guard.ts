@@ -8,12 +8,19 @@ const GRACE_MS = 500;
 const SIGNALS = ['SIGTERM', 'SIGHUP'] as const;
 const live = new Set<number>();
 
-export function watchOver(pid: number): void {
+/** Starts a plugin. The signals are listened to before, so that none of them comes in between. */
+export function watched<P extends { readonly pid?: number | undefined }>(start: () => P): P {
   if (live.size === 0) {
     process.on('exit', endAll);
     for (const signal of SIGNALS) process.on(signal, endWith);
   }
-  live.add(pid);
+  try {
+    const started = start();
+    if (started.pid !== undefined) live.add(started.pid);
+    return started;
+  } finally {
+    if (live.size === 0) stopWatching();
+  }
 }
 
 export function hasEnded(pid: number): void {

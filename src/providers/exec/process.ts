@@ -1,7 +1,7 @@
 /** One running plugin: its start, the lines it writes, and its end. Knows nothing of what the lines mean. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { killGroup } from './group.ts';
-import { hasEnded, watchOver } from './guard.ts';
+import { hasEnded, watched } from './guard.ts';
 import { LineSplitter } from './lines.ts';
 
 /** How long a plugin may take to end after its input did, and after SIGTERM. */
@@ -30,10 +30,11 @@ export class PluginProcess {
   constructor(path: string, env: Readonly<Record<string, string>>, hooks: ProcessHooks) {
     this.#hooks = hooks;
     // A session and group of its own: Ctrl-C at the terminal is ours to handle, and its end is the end of all of it.
-    const child = spawn(path, [], { env, cwd: '/', stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+    const child = watched(() =>
+      spawn(path, [], { env, cwd: '/', stdio: ['pipe', 'pipe', 'pipe'], detached: true }),
+    );
     this.#child = child;
     const { pid } = child;
-    if (pid !== undefined) watchOver(pid);
     this.#exited = new Promise((resolve) => {
       child.once('error', (error) => {
         this.#finish(`could not be started (${(error as NodeJS.ErrnoException).code ?? error.name})`);
