@@ -2,6 +2,7 @@
  * One run of one command: the world, the common options, and what commands share: the configuration, open
  * stores, the deadline, and the ways to speak to the user.
  */
+import { setMaxListeners } from 'node:events';
 import type { Config, StoreConfig } from './config/config.ts';
 import type { CommonOptions } from './commands/options.ts';
 import { parseDuration } from './core/duration.ts';
@@ -62,7 +63,12 @@ export class Session {
     // Not AbortSignal.any over AbortSignal.timeout: it holds them weakly, and in Node 20 one that is collected under a
     // long command's load never fires.
     this.#deadlines.add(deadline);
-    const end = (): void => deadline.abort(new DOMException('the time of --timeout is over', 'TimeoutError'));
+    // Many reads at a time listen to it, which Node would warn of.
+    setMaxListeners(0, deadline.signal);
+    const end = (): void => {
+      this.#deadlines.delete(deadline);
+      deadline.abort(new DOMException('the time of --timeout is over', 'TimeoutError'));
+    };
     setTimeout(end, Math.min(ms, LONGEST_TIMER_MS)).unref();
     if (this.interrupt.signal.aborted) deadline.abort(this.interrupt.signal.reason);
     return { signal: deadline.signal, deadline: Date.now() + ms };
