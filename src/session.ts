@@ -5,6 +5,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Config, StoreConfig } from './config/config.ts';
 import type { CommonOptions } from './commands/options.ts';
+import type { Progress } from './output/progress.ts';
 import { parseDuration } from './core/duration.ts';
 import { SecretsError } from './core/errors.ts';
 import { formatReference, parseReference } from './core/reference.ts';
@@ -26,6 +27,7 @@ export class Session {
   readonly #opened: Provider[] = [];
   readonly #deadlines = new Set<AbortController>();
   #config: Promise<Config> | undefined;
+  #progress: Progress | undefined;
 
   constructor(world: World, options: CommonOptions) {
     this.world = world;
@@ -158,6 +160,18 @@ export class Session {
     return provider;
   }
 
+  /** Shows what is waited for, until the next line of output. */
+  async #showProgress(message: string): Promise<void> {
+    const { startProgress } = await import('./output/progress.ts');
+    this.#progress ??= startProgress(this);
+    this.#progress.update(message);
+  }
+
+  #endProgress(): void {
+    this.#progress?.done();
+    this.#progress = undefined;
+  }
+
   /** What a provider is told of this machine. */
   providerContext(store: string): ProviderContext {
     const { env, home, cwd, now } = this.world;
@@ -171,6 +185,7 @@ export class Session {
       now,
       warn: (message) => this.warn(message),
       debug: (message) => this.debug(`${store}: ${message}`),
+      progress: (message) => void this.#showProgress(message),
       // Only looked at when it is needed: making the streams takes time.
       get askHidden() {
         return atTerminal() ? ask : undefined;
@@ -200,6 +215,7 @@ export class Session {
 
   /** Writes the result: the only thing that goes to stdout. */
   print(text: string | Uint8Array): Promise<void> {
+    this.#endProgress();
     return new Promise((resolve, reject) => {
       this.world.stdout.write(text, (error) => {
         if (error) reject(error);
@@ -215,11 +231,13 @@ export class Session {
 
   /** A warning on stderr, unless `--quiet`. */
   warn(message: string): void {
+    this.#endProgress();
     if (this.options.quiet !== true) this.world.stderr.write(`secrets: warning: ${singleLine(message)}\n`);
   }
 
   /** A note on stderr for a person at a terminal; scripts don't see it. */
   note(message: string): void {
+    this.#endProgress();
     if (this.options.quiet !== true && this.world.stderr.isTTY === true) {
       this.world.stderr.write(`${singleLine(message)}\n`);
     }
@@ -240,6 +258,7 @@ export class Session {
 
   /** Closes every store that was opened. */
   async close(): Promise<void> {
+    this.#endProgress();
     const opened = await Promise.allSettled(this.#providers.values());
     await Promise.allSettled(
       opened.map((result) => (result.status === 'fulfilled' ? result.value.close() : Promise.resolve())),

@@ -348,6 +348,8 @@ export interface ProviderContext {
   readonly warn: (message: string) => void;
   /** A line for `--debug`. Never a value. */
   readonly debug: (message: string) => void;
+  /** What a call waits for, shown to a person at a terminal while it does. */
+  readonly progress?: ((message: string) => void) | undefined;
   /** Asks the user for a passphrase at the terminal; `undefined` where there is none. */
   readonly askHidden: ((question: string) => Promise<string>) | undefined;
 }

@@ -62,6 +62,18 @@ describe('progress', () => {
   });
 });
 
+test('a provider says what it waits for; the next line of output takes its place', async () => {
+  const { session, shown } = makeSession(true);
+  const { progress } = session.providerContext('cloud');
+  progress?.('a is going');
+  await wait(650);
+  progress?.('a is going');
+  await wait(50);
+  expect(shown()).toBe('\r\u001b[2Ka is going');
+  session.note('done');
+  expect(shown()).toBe('\r\u001b[2Kdone\n');
+});
+
 describe('singleLine', () => {
   test.each([
     ['\u001b]0;title\u0007', '\\u001b]0;title\\u0007'],

@@ -62,7 +62,10 @@ export class AzureProvider implements Provider {
     this.#context = context;
     this.#names = settings.names === 'mapped' ? mappedNames : plainNames;
     this.rules = { ...RULES, nameRule: this.#names.rule };
-    this.#vault = new KeyVault(service, context.debug);
+    this.#vault = new KeyVault(service, (message) => {
+      context.debug(message);
+      context.progress?.(message);
+    });
     this.#pending = new Pending(this.#vault, context.warn);
   }
 
