@@ -22,10 +22,11 @@ export const CLOUDS = {
 
 export type CloudName = keyof typeof CLOUDS;
 
-const AUTHORITY_HOSTS: ReadonlySet<string> = new Set([
+/** Made when it is asked for: every start of the program loads this module. */
+const authorityHosts = (): readonly string[] => [
   ...Object.values(CLOUDS).map(({ authorityHost }) => new URL(authorityHost).host),
   'login.partner.microsoftonline.cn',
-]);
+];
 
 /** 3 to 24 letters, digits and single hyphens. Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftkeyvault */
 export const VAULT_NAME = /^(?=.{3,24}$)[a-zA-Z](?:-?[a-zA-Z0-9])+$/;
@@ -40,7 +41,9 @@ export function cloudOfHost(host: string): CloudName | undefined {
 
 /** Whether this is a sign-in host that Microsoft runs. */
 export function isKnownAuthority(url: string): boolean {
-  return URL.canParse(url) && new URL(url).protocol === 'https:' && AUTHORITY_HOSTS.has(new URL(url).host);
+  return (
+    URL.canParse(url) && new URL(url).protocol === 'https:' && authorityHosts().includes(new URL(url).host)
+  );
 }
 
 /** Whether this is the host name suffix of one of Azure's clouds. */
