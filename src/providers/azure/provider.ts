@@ -3,7 +3,6 @@
 /* oxlint-disable max-lines */
 import type { SecretProperties } from '@azure/keyvault-secrets';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
-import { pool } from '../../core/waiting.ts';
 import type {
   CallOptions,
   Capability,
@@ -22,10 +21,11 @@ import type {
   SecretWrite,
   VersionInfo,
 } from '../provider.ts';
+import { checkSignal, readEach } from '../reading.ts';
 import { isKind, isRefusal } from './errors.ts';
 import { isSibling, mappedNames, type Names, plainNames } from './names.ts';
 import { Pending, pendingId, pendingInfo } from './pending.ts';
-import { type AzureService, checkSignal } from './service.ts';
+import type { AzureService } from './service.ts';
 import type { AzureSettings } from './settings.ts';
 import {
   checkDescription,
@@ -75,22 +75,7 @@ export class AzureProvider implements Provider {
 
   async get(requests: readonly SecretRequest[], { signal }: CallOptions): Promise<readonly GetResult[]> {
     checkSignal(signal);
-    const known = new Map<string, Promise<GetResult>>();
-    const limit = pool(PARALLEL);
-    return Promise.all(
-      requests.map((request) => {
-        const key = JSON.stringify([request.name, request.version, request.stage]);
-        let result = known.get(key);
-        if (result === undefined) {
-          result = limit(() => this.#getOne(request, signal)).then(
-            (secret): GetResult => ({ ok: true, secret }),
-            (thrown: unknown): GetResult => ({ ok: false, error: toSecretsError(thrown) }),
-          );
-          known.set(key, result);
-        }
-        return result;
-      }),
-    );
+    return readEach(requests, PARALLEL, (request) => this.#getOne(request, signal));
   }
 
   async #getOne({ name, version, stage }: SecretRequest, signal: AbortSignal): Promise<SecretVersion> {

@@ -9,6 +9,7 @@ import type { AzureSettings } from './settings.ts';
 import { principalOf } from './claims.ts';
 import { SignIn } from './sign-in.ts';
 import { Activity, isVaultAnswer, makePipeline, readAuthorities, Transport } from './transport.ts';
+import { checkSignal } from '../reading.ts';
 
 /** `read` changes nothing; `repeat` may be done twice; a `write` whose answer is lost may or may not have been made. */
 export type Effect = 'read' | 'repeat' | 'write';
@@ -172,11 +173,6 @@ export class AzureService {
 
 function who(signIn: SignIn): string {
   return signIn.claims === undefined ? signIn.source : `${signIn.source}: ${principalOf(signIn.claims)}`;
-}
-
-export function checkSignal(signal: AbortSignal): void {
-  if (signal.aborted)
-    throw new SecretsError('Unavailable', 'stopped before the call', { cause: signal.reason as unknown });
 }
 
 function outOfTime(cause: unknown): SecretsError {

@@ -1,5 +1,5 @@
 /** Reading many variables in as few calls as the server lets us. */
-import { type SecretsError, toSecretsError } from '../../core/errors.ts';
+import { settle } from '../reading.ts';
 import type { GetResult } from '../provider.ts';
 import { batchPath, type ConjurClient } from './client.ts';
 
@@ -65,13 +65,4 @@ export async function readMany(
       await Promise.all(parts.map((part) => readBatch(part)));
     }
   }
-}
-
-export function settle<T>(
-  work: Promise<T>,
-): Promise<{ readonly ok: true; readonly secret: T } | { readonly ok: false; readonly error: SecretsError }> {
-  return work.then(
-    (secret) => ({ ok: true, secret }),
-    (thrown: unknown) => ({ ok: false, error: toSecretsError(thrown) }),
-  );
 }

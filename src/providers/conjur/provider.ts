@@ -23,7 +23,8 @@ import type {
   SecretWrite,
   VersionInfo,
 } from '../provider.ts';
-import { LATEST, readMany, settle } from './batch.ts';
+import { checkSignal, settle } from '../reading.ts';
+import { LATEST, readMany } from './batch.ts';
 import type { ConjurClient } from './client.ts';
 import { diagnose } from './diagnose.ts';
 import { searchFor } from './search.ts';
@@ -353,11 +354,6 @@ function checkValue(value: Uint8Array): void {
     );
   if (value.every((byte) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d)))
     throw new SecretsError('Invalid', `conjur refuses a value that is empty or white space alone`);
-}
-
-function checkSignal(signal: AbortSignal): void {
-  if (signal.aborted)
-    throw new SecretsError('Unavailable', 'stopped before the call', { cause: signal.reason as unknown });
 }
 
 function kindOf(work: () => void): string | undefined {

@@ -20,6 +20,7 @@ import type {
   SecretWrite,
   VersionInfo,
 } from '../provider.ts';
+import { checkSignal, readEach } from '../reading.ts';
 import { CODE, codeUnder } from './errors.ts';
 import { checkId, isAlias, isNumber, lastPart, PENDING_SUFFIX, RULES } from './names.ts';
 import { isPendingId, PendingVersions } from './pending.ts';
@@ -76,22 +77,7 @@ export class GcpProvider implements Provider {
 
   async get(requests: readonly SecretRequest[], { signal }: CallOptions): Promise<readonly GetResult[]> {
     checkSignal(signal);
-    const known = new Map<string, Promise<GetResult>>();
-    const limit = pool(PARALLEL);
-    return Promise.all(
-      requests.map((request) => {
-        const key = JSON.stringify([request.name, request.version, request.stage]);
-        let result = known.get(key);
-        if (result === undefined) {
-          result = limit(() => this.#getOne(request, signal)).then(
-            (secret): GetResult => ({ ok: true, secret }),
-            (thrown: unknown): GetResult => ({ ok: false, error: toSecretsError(thrown) }),
-          );
-          known.set(key, result);
-        }
-        return result;
-      }),
-    );
+    return readEach(requests, PARALLEL, (request) => this.#getOne(request, signal));
   }
 
   async #getOne({ name, version, stage }: SecretRequest, signal: AbortSignal): Promise<SecretVersion> {
@@ -502,11 +488,6 @@ export class GcpProvider implements Provider {
   close(): Promise<void> {
     return this.#store.service.close();
   }
-}
-
-function checkSignal(signal: AbortSignal): void {
-  if (signal.aborted)
-    throw new SecretsError('Unavailable', 'stopped before the call', { cause: signal.reason as unknown });
 }
 
 function readable({ number, value }: Accessed, stages: readonly string[]): Omit<SecretVersion, 'name'> {

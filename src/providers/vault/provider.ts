@@ -23,6 +23,7 @@ import type {
   SecretWrite,
   VersionInfo,
 } from '../provider.ts';
+import { checkSignal, readEach } from '../reading.ts';
 import type { VaultClient } from './client.ts';
 import { diagnose } from './doctor.ts';
 import { Engine } from './engine.ts';
@@ -75,22 +76,7 @@ export class VaultProvider implements Provider {
 
   async get(requests: readonly SecretRequest[], options: CallOptions): Promise<readonly GetResult[]> {
     checkSignal(options.signal);
-    const known = new Map<string, Promise<GetResult>>();
-    const limit = pool(PARALLEL);
-    return Promise.all(
-      requests.map((request) => {
-        const key = JSON.stringify([request.name, request.version, request.stage]);
-        let result = known.get(key);
-        if (result === undefined) {
-          result = limit(() => this.#getOne(request, options)).then(
-            (secret): GetResult => ({ ok: true, secret }),
-            (thrown: unknown): GetResult => ({ ok: false, error: toSecretsError(thrown) }),
-          );
-          known.set(key, result);
-        }
-        return result;
-      }),
-    );
+    return readEach(requests, PARALLEL, (request) => this.#getOne(request, options));
   }
 
   async #getOne({ name, version, stage }: SecretRequest, { signal }: CallOptions): Promise<SecretVersion> {
@@ -365,11 +351,6 @@ export class VaultProvider implements Provider {
 
 function asSecret(name: string, { info, data }: Pending): SecretVersion {
   return { name, ...info, ...decode(data) };
-}
-
-function checkSignal(signal: AbortSignal): void {
-  if (signal.aborted)
-    throw new SecretsError('Unavailable', 'stopped before the call', { cause: signal.reason as unknown });
 }
 
 function notFound(): SecretsError {
