@@ -1,4 +1,5 @@
 /** Every command, one line each, in the order of the help. Importing a spec loads none of the work. */
+import { audit } from './audit.spec.ts';
 import { completion } from './completion.spec.ts';
 import { copy } from './copy.spec.ts';
 import { deleteSecret } from './delete.spec.ts';
@@ -36,6 +37,7 @@ export const commands: readonly CommandSpec[] = [
   diff,
   sync,
   importSecrets,
+  audit,
   stores,
   doctor,
   generate,

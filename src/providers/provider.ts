@@ -23,6 +23,7 @@
  * - No method writes to the terminal; no error holds a value, a token or a request body.
  * - Values are bytes. Text is UTF-8; a provider whose service only holds text encodes other bytes reversibly.
  */
+import type { AuditEvent } from '../core/audit.ts';
 import type { JsonValue } from '../core/json.ts';
 import { SecretsError } from '../core/errors.ts';
 
@@ -50,7 +51,9 @@ export type Capability =
   /** `get` asks for many secrets in fewer calls than there are secrets. */
   | 'batch-get'
   /** `put` honours `ifVersion` and `ifAbsent` atomically. */
-  | 'cas';
+  | 'cas'
+  /** `trail` reads the service's own record of accesses. */
+  | 'trail';
 
 /** Options every call takes. */
 export interface CallOptions {
@@ -70,6 +73,8 @@ export interface SecretRequest {
   readonly version?: string | undefined;
   /** `current`, `previous`, `pending`, or a native label of the provider. */
   readonly stage?: string | undefined;
+  /** The keys of it that are wanted, for the audit log. Providers give the whole value all the same. */
+  readonly keys?: readonly string[] | undefined;
 }
 
 /** `enabled` can be read; `disabled` could be again; `deleted` could be restored; `destroyed` is gone for good. */
@@ -88,6 +93,8 @@ export interface VersionInfo {
   readonly expiresAt?: Date | undefined;
   /** A remark for people, such as "written beside version 4 on another branch". */
   readonly note?: string | undefined;
+  /** The service's id of the call that this is the answer of, where its own trail names the call by it. */
+  readonly requestId?: string | undefined;
 }
 
 /** One version with its value. */
@@ -188,6 +195,16 @@ export interface Identity {
   readonly details?: Readonly<Record<string, string>> | undefined;
 }
 
+/** Which part of a service's trail is wanted. */
+export interface TrailQuery {
+  /** One secret; without it the whole store. */
+  readonly name?: string | undefined;
+  readonly since: Date;
+  readonly until: Date;
+  /** Lines of a trail that is a file (Vault, Conjur), where `--from FILE` gives them. */
+  readonly lines?: AsyncIterable<string> | undefined;
+}
+
 /** One line of `doctor`. */
 export interface Finding {
   readonly check: string;
@@ -255,6 +272,12 @@ export interface Provider {
   /** Who is asking. @throws SecretsError Unauthenticated when there is no credential */
   identity(options: CallOptions): Promise<Identity>;
 
+  /**
+   * Who is asking, as far as it is known by now without a call of its own; for the audit log. Asked after each call,
+   * so it must cost nothing.
+   */
+  knownIdentity?(): Pick<Identity, 'principal' | 'source'> | undefined;
+
   /** Checks settings, reachability, credentials, clock, rights; never throws for what it finds. */
   diagnose(options: CallOptions): Promise<readonly Finding[]>;
 
@@ -293,6 +316,13 @@ export interface Provider {
 
   /** `labels`: sets labels of an existing secret without a new version; others stay. @throws SecretsError NotFound */
   setLabels?(name: string, labels: LabelChanges, options: CallOptions): Promise<void>;
+
+  /**
+   * `trail`: the service's own record of accesses, in its own order (most give the newest first), page by page.
+   * Says through the context's `warn` what the trail can't show, such as a log that is switched off.
+   * @throws SecretsError Denied, Usage where the trail has to be configured first
+   */
+  trail?(query: TrailQuery, options: CallOptions): AsyncIterable<AuditEvent>;
 
   /** Lets go of sockets and timers. Called once, after the last call. */
   close(): Promise<void>;
@@ -392,7 +422,15 @@ export interface ProviderModule {
   ): Provider | Promise<Provider>;
 }
 
-type OptionalMethod = 'history' | 'makeCurrent' | 'restore' | 'purge' | 'keepAlive' | 'rekey' | 'setLabels';
+type OptionalMethod =
+  | 'history'
+  | 'makeCurrent'
+  | 'restore'
+  | 'purge'
+  | 'keepAlive'
+  | 'rekey'
+  | 'setLabels'
+  | 'trail';
 
 /**
  * The provider's optional method, bound, or one clear line when it has none.

@@ -1,0 +1,10 @@
+import type { CommandSpec } from './spec.ts';
+
+/** `audit` itself does nothing: each verb is a spec of its own, `audit-<verb>.spec.ts`. */
+export const audit: CommandSpec = {
+  name: 'audit',
+  group: 'Audit',
+  summary: 'who touched which secret, whether the log is whole, and what is wrong with how secrets are kept',
+  examples: [],
+  subcommands: [],
+};

@@ -1,0 +1,93 @@
+/**
+ * One form for every access to a secret: what our own log records, what a service's own trail (CloudTrail, Vault's
+ * audit device, ...) says, and what reports, detectors of anomalies and sinks read. It never holds a value.
+ */
+import type { ErrorKind } from './errors.ts';
+
+/** What was done. `read` gives a value out; `describe` and `list` do not. */
+export type AuditAction =
+  | 'read'
+  | 'list'
+  | 'describe'
+  | 'write'
+  | 'label'
+  | 'promote'
+  | 'delete'
+  | 'restore'
+  | 'purge'
+  | 'rotate'
+  | 'rekey'
+  | 'access'
+  | 'other';
+
+/** `denied`: the service or a policy refused it; `failed`: anything else that went wrong, a missing secret included. */
+export type AuditOutcome = 'allowed' | 'denied' | 'failed';
+
+/** Who did it, as far as it is known. */
+export interface AuditActor {
+  /** Login name of the operating system's user. */
+  readonly user?: string | undefined;
+  readonly uid?: number | undefined;
+  /** The identity at the service, as the service writes it: an ARN, a token's display name, an object id. */
+  readonly principal?: string | undefined;
+  /** Where its credential came from, as in `Identity.source`. */
+  readonly source?: string | undefined;
+}
+
+/** One access. Optional fields are left away where nothing is known. */
+export interface AuditEvent {
+  /** When, in UTC with milliseconds: `2026-11-24T09:15:00.000Z`. */
+  readonly time: string;
+  /** Whose record it is: `secrets` for our own log, else the trail's word, such as `cloudtrail`. */
+  readonly origin: string;
+  readonly action: AuditAction;
+  readonly outcome: AuditOutcome;
+  /** Why not, for what was not allowed: one of our kinds, or the service's own word. */
+  readonly error?: ErrorKind | (string & {}) | undefined;
+  readonly actor: AuditActor;
+  /** Name of the store as in secrets.yaml. */
+  readonly store?: string | undefined;
+  /** Kind of the provider. */
+  readonly provider?: string | undefined;
+  readonly secret?: string | undefined;
+  /** The provider's own version id. */
+  readonly version?: string | undefined;
+  /** Keys of the secret that were asked for; missing: the whole value. */
+  readonly keys?: readonly string[] | undefined;
+  /** The verb, such as `get` or `rotate resume`. Ours alone. */
+  readonly command?: string | undefined;
+  /** Name of the machine. */
+  readonly host?: string | undefined;
+  readonly pid?: number | undefined;
+  /** Network address that the service saw. */
+  readonly address?: string | undefined;
+  /** Program that the service saw: the user agent. */
+  readonly client?: string | undefined;
+  /** `--reason` or SECRETS_REASON. */
+  readonly reason?: string | undefined;
+  readonly durationMs?: number | undefined;
+  /** The service's own id of the request, by which its trail and our log name the same call. */
+  readonly requestId?: string | undefined;
+}
+
+/** One line of the log: an event, its number, and what chains it to the line before. docs/audit-log.md has the rules. */
+export interface AuditRecord extends AuditEvent {
+  readonly v: 1;
+  /** 1 for the first record of a log, one more for each. */
+  readonly seq: number;
+  /** `access`, or a record about the log itself. */
+  readonly kind: 'access' | 'checkpoint' | 'repair' | 'rotation' | 'mode';
+  /** Hash of the record before, lower-case hex. */
+  readonly prev: string;
+  /** SHA-256 of the record without `hash`, as canonical JSON (RFC 8785), lower-case hex. */
+  readonly hash: string;
+}
+
+/** Takes events for good. */
+export interface AuditLog {
+  /**
+   * Appends the events as one write. When this resolves they are as durable as the log's mode promises.
+   * @throws SecretsError Policy when the log is `required` and can't be written
+   */
+  append(events: readonly AuditEvent[]): Promise<void>;
+}
