@@ -21,13 +21,20 @@ export interface Connection {
   setPassword(username: string, password: string | undefined, own: boolean): Promise<void>;
   /** Whether the user's password can be changed here, as findings; changes nothing. */
   inspect(username: string, own: boolean): Promise<readonly TargetFinding[]>;
+  /**
+   * Before a new password is stored anywhere: whether this kind of user has one that can be set.
+   * @throws SecretsError Unsupported when it has not
+   */
+  checkUser?(username: string, own: boolean): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface DatabaseDriver {
   readonly schemes: readonly string[];
   readonly port: number;
-  /** @throws Refused, SecretsError Unavailable, Denied, Invalid */
+  /** Whether its connections have `checkUser`. */
+  readonly checksUsers?: boolean;
+  /** @throws Refused, SecretsError Unavailable, Denied, Invalid, Unsupported */
   connect(login: Login, tls: TlsSettings, signal: AbortSignal): Promise<Connection>;
 }
 

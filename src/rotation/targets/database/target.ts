@@ -99,7 +99,12 @@ export class DatabaseTarget implements Target {
     return findings;
   }
 
-  async propose(draft: Credential, known: Known): Promise<Credential> {
+  async propose(
+    draft: Credential,
+    known: Known,
+    _rotation: unknown,
+    signal: AbortSignal,
+  ): Promise<Credential> {
     const { users } = this.#settings;
     let next: string | undefined;
     if (users !== undefined) {
@@ -113,8 +118,25 @@ export class DatabaseTarget implements Target {
     }
     const proposed = withNewPassword(draft, known.current, this.#form, next);
     // What can't be signed in with must not get into the store.
-    loginOf(proposed, this.#form);
+    const { username } = loginOf(proposed, this.#form);
+    if (this.#driver.checksUsers === true) await this.#checkUser(username, known, signal);
     return proposed;
+  }
+
+  /** What hinders the sign-in itself is found, and told, when the password is to be set. */
+  async #checkUser(username: string, known: Known, signal: AbortSignal): Promise<void> {
+    const own = this.#settings.admin === undefined;
+    try {
+      if (own && known.current === undefined) return;
+      const connection = own
+        ? await this.#signIn(loginOf(known.current as Credential, this.#form), signal)
+        : (await this.#asAdmin(known.current, signal)).connection;
+      if (connection !== undefined)
+        await closing(connection, async () => connection.checkUser?.(username, own));
+    } catch (thrown) {
+      if (signal.aborted || toSecretsError(thrown).kind === 'Unsupported') throw thrown;
+      this.#context.debug(`how ${username} signs in is not known: ${toSecretsError(thrown).message}`);
+    }
   }
 
   async apply(credential: Credential, known: Known, _rotation: unknown, signal: AbortSignal): Promise<void> {
