@@ -3,20 +3,24 @@ import type { Session } from '../session.ts';
 
 export interface Stopping {
   asked(): boolean;
+  /** Aborted by the first of them. */
+  readonly signal: AbortSignal;
   end(): void;
 }
 
 export function graceful(session: Session): Stopping {
   session.releaseSignals();
-  let asked = 0;
+  const first = new AbortController();
   const listen = (): void => {
-    asked += 1;
-    if (asked > 1) session.interrupt.abort();
-    else session.note('finishing what has begun; once more to stop it halfway');
+    if (first.signal.aborted) session.interrupt.abort();
+    first.abort();
+    if (!session.interrupt.signal.aborted)
+      session.note('finishing what has begun; once more to stop it halfway');
   };
   const stops = (['SIGINT', 'SIGTERM'] as const).map((signal) => session.world.onSignal(signal, listen));
   return {
-    asked: () => asked > 0,
+    asked: () => first.signal.aborted,
+    signal: first.signal,
     end: () => {
       for (const stop of stops) stop();
     },

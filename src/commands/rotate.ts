@@ -47,10 +47,17 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
     const limit = pool(parallel);
     const failures: SecretsError[] = [];
     let tried = 0;
+    let left = 0;
+    // In the order of the queue, so that nobody who may begin waits behind one who may not yet.
+    const waits = all.map(() => Math.random() * jitterMs).toSorted((one, other) => one - other);
+    const started = performance.now();
     await Promise.all(
-      all.map((text) =>
+      all.map((text, index) =>
         limit(async () => {
-          if (stop.asked()) return;
+          if (stop.asked()) {
+            left += 1;
+            return;
+          }
           let reference = text;
           try {
             const job = await rotations.job(text, { generate: options.generate });
@@ -63,16 +70,21 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
                 session.world.now(),
                 (id) => rotations.seenFor(reference, id),
               );
-              if (!(await isDue(session, job, schedule, options))) return;
-              if (options.due === true && options.dryRun !== true && jitterMs > 0)
-                await sleep(Math.min(Math.random() * jitterMs, 2 ** 31 - 1), session.interrupt.signal, true);
-              if (stop.asked()) return;
+              if (!(await isDue(session, rotations, job, schedule, options))) return;
+              const wait = (waits[index] ?? 0) - (performance.now() - started);
+              if (options.due === true && options.dryRun !== true && wait > 0)
+                await sleep(Math.min(wait, 2 ** 31 - 1), stop.signal, true);
             }
-            tried += 1;
-            const failure =
-              options.dryRun === true
-                ? await rehearse(session, job)
-                : await rotateOne(session, rotations, job, (what) => show(reference, what));
+            const failure = await rotations.within(job, async () => {
+              if (stop.asked()) {
+                left += 1;
+                return undefined;
+              }
+              tried += 1;
+              return options.dryRun === true
+                ? rehearse(session, job)
+                : rotateOne(session, rotations, job, (what) => show(reference, what));
+            });
             if (failure !== undefined) failures.push(failure);
           } catch (thrown) {
             const error = toSecretsError(thrown).forReference(reference);
@@ -87,7 +99,11 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
       ),
     );
     progress.done();
-    if (stop.asked()) session.warn('stopped before all were rotated');
+    if (left > 0)
+      throw new SecretsError('Partial', `stopped before ${left} of ${all.length} were looked at`, {
+        hint: 'run it again for the rest',
+        errors: failures,
+      });
     if (failures.length > 0) throw summary(failures, tried);
     if (tried === 0) session.note('nothing is due');
   } finally {
@@ -126,6 +142,7 @@ async function references(session: Session, args: readonly string[]): Promise<re
 /** Retires what is over on the way; says whether the secret itself is to be rotated, or a rotation to be finished. */
 async function isDue(
   session: Session,
+  rotations: Rotations,
   job: Job,
   { state, everyMs }: Schedule,
   { dryRun, due }: RotateOptions,
@@ -133,7 +150,7 @@ async function isDue(
   if (
     dryRun !== true &&
     due === true &&
-    (await retireReplaced(job, session.world.now(), session.call().signal))
+    (await rotations.within(job, () => retireReplaced(job, session.world.now(), session.call().signal)))
   )
     session.note(`${job.reference}: the replaced credential is retired`);
   if (everyMs === undefined) return false;

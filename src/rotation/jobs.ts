@@ -62,6 +62,8 @@ export class Rotations {
   readonly #watch: Watch;
   readonly #journal: ReturnType<typeof journalIn>;
   readonly #perTarget = new Map<string, ReturnType<typeof pool>>();
+  /** Jobs that have their place within the limit of their target. */
+  readonly #inside = new Set<Job>();
   readonly #opened: Target[] = [];
   #policies: Promise<ReadonlyMap<string, PolicyConfig>> | undefined;
 
@@ -192,13 +194,7 @@ export class Rotations {
 
   /** Runs one rotation, within the limit of its target. */
   async run(job: Job, options: RunOptions): Promise<Outcome> {
-    const { leaseMs, perTarget } = await this.bounds();
-    const limitKey = job.target.limitKey((await job.place.read()).current);
-    let limit = limitKey === undefined ? undefined : this.#perTarget.get(`${job.type}\n${limitKey}`);
-    if (limitKey !== undefined && limit === undefined) {
-      limit = pool(perTarget);
-      this.#perTarget.set(`${job.type}\n${limitKey}`, limit);
-    }
+    const { leaseMs } = await this.bounds();
     const { session, watch, journal } = {
       session: this.#session,
       watch: this.#watch,
@@ -222,7 +218,27 @@ export class Rotations {
         record: (event, rotation) => journal(job.reference, rotation, event),
         warn: (message) => session.warn(`${job.reference}: ${message}`),
       }).run();
-    return limit === undefined ? work() : limit(work);
+    return this.within(job, work);
+  }
+
+  /** Does something with the job's target, within the limit of how many do at a time; may be nested. */
+  async within<T>(job: Job, work: () => Promise<T>): Promise<T> {
+    const limitKey = this.#inside.has(job)
+      ? undefined
+      : job.target.limitKey((await job.place.read()).current);
+    if (limitKey === undefined) return work();
+    const { perTarget } = await this.bounds();
+    const key = `${job.type}\n${limitKey}`;
+    const limit = this.#perTarget.get(key) ?? pool(perTarget);
+    this.#perTarget.set(key, limit);
+    return limit(async () => {
+      this.#inside.add(job);
+      try {
+        return await work();
+      } finally {
+        this.#inside.delete(job);
+      }
+    });
   }
 
   /** For how long a pending version has been seen on this machine. */
