@@ -10,7 +10,7 @@ import { scheduleOf } from '../rotation/schedule.ts';
 import type { Session } from '../session.ts';
 import type { CommonOptions } from './options.ts';
 import { failureOf, holderJson, holderText, jsonLine, outcomeJson, outcomeText } from './rotate-outcome.ts';
-import { graceful } from './rotate-signals.ts';
+import { graceful, tellBroken } from './rotate-signals.ts';
 
 export interface RecoverOptions extends CommonOptions {
   readonly takeOver?: boolean;
@@ -45,6 +45,7 @@ export async function recover(
     });
     progress.done();
     const failure = failureOf(job.reference, asked, outcome);
+    tellBroken(session, failure);
     if (options.json === true) await session.print(jsonLine(outcomeJson(job.reference, outcome, failure)));
     else if (failure === undefined)
       session.note(

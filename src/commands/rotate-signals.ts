@@ -1,4 +1,5 @@
 /** Ctrl-C and SIGTERM during rotations: the first lets those under way come to an end, the second aborts them. */
+import type { SecretsError } from '../core/errors.ts';
 import type { Session } from '../session.ts';
 
 export interface Stopping {
@@ -25,4 +26,11 @@ export function graceful(session: Session): Stopping {
       for (const stop of stops) stop();
     },
   };
+}
+
+/** After the second signal the command says nothing more, so each rotation that it broke off says how to go on. */
+export function tellBroken(session: Session, failure: SecretsError | undefined): void {
+  if (failure === undefined || !session.interrupt.signal.aborted) return;
+  const { reference = '', message, hint = '' } = failure;
+  session.warn(`${reference}: ${message} (${hint})`);
 }

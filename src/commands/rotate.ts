@@ -10,7 +10,7 @@ import { type Schedule, scheduleOf } from '../rotation/schedule.ts';
 import type { Session } from '../session.ts';
 import type { CommonOptions } from './options.ts';
 import { failureOf, jsonLine, outcomeJson, outcomeText } from './rotate-outcome.ts';
-import { graceful } from './rotate-signals.ts';
+import { graceful, tellBroken } from './rotate-signals.ts';
 import type { Invocation } from './spec.ts';
 
 interface RotateOptions extends CommonOptions {
@@ -175,6 +175,7 @@ async function rotateOne(
     if (resumed.ending !== 'nothing' && resumed.ending !== 'held') [intent, outcome] = ['resume', resumed];
   }
   const failure = failureOf(reference, intent, outcome);
+  tellBroken(session, failure);
   if (session.options.json === true) await session.print(jsonLine(outcomeJson(reference, outcome, failure)));
   else if (failure === undefined) session.note(outcomeText(reference, intent, outcome));
   return failure;
