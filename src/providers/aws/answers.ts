@@ -52,6 +52,12 @@ export interface Value {
   readonly CreatedDate?: Date | undefined;
   readonly SecretString?: string | undefined;
   readonly SecretBinary?: Uint8Array | undefined;
+  readonly $metadata?: Metadata | undefined;
+}
+
+/** What the SDK notes of a call; its id is what CloudTrail names the call by. */
+interface Metadata {
+  readonly requestId?: string | undefined;
 }
 
 /** @throws SecretsError Unavailable when the answer is none about a secret */
@@ -102,8 +108,14 @@ export function versionOf(name: string, value: Value): SecretVersion {
 }
 
 /** What a write answers with. */
-export function writtenVersion(id: string, label: string): VersionInfo {
-  return { id, state: 'enabled', stages: stagesOf([label]), createdAt: new Date() };
+export function writtenVersion(id: string, label: string, requestId?: string): VersionInfo {
+  return {
+    id,
+    state: 'enabled',
+    stages: stagesOf([label]),
+    createdAt: new Date(),
+    ...(requestId !== undefined && { requestId }),
+  };
 }
 
 /** Newest first; of one moment the pending before the current before the previous one. */

@@ -3,6 +3,7 @@ import { setMaxListeners } from 'node:events';
 import { pipeline, Readable, Transform } from 'node:stream';
 import { SecretsError } from '../../core/errors.ts';
 import type { Identity, ProviderContext } from '../provider.ts';
+import { version } from '../../version.ts';
 import { AwsCredentials } from './credentials.ts';
 import { inDoubt, TOO_LONG, translate, understood } from './errors.ts';
 import type { AwsSettings } from './settings.ts';
@@ -26,6 +27,8 @@ export class AwsService {
   readonly #credentials: AwsCredentials;
   readonly #endpoint: string | undefined;
   readonly #stsEndpoint: string | undefined;
+  /** Where CloudTrail is asked, if not at AWS's own endpoint. */
+  readonly trailEndpoint: string | undefined;
   #opened: Promise<Opened> | undefined;
 
   constructor(settings: AwsSettings, context: ProviderContext) {
@@ -41,6 +44,11 @@ export class AwsService {
     this.#stsEndpoint = checkEndpoint(
       settings['sts-endpoint'] ??
         env['AWS_ENDPOINT_URL_STS'] ??
+        (emulator ? endpoint : env['AWS_ENDPOINT_URL']),
+    );
+    this.trailEndpoint = checkEndpoint(
+      settings['cloudtrail-endpoint'] ??
+        env['AWS_ENDPOINT_URL_CLOUDTRAIL'] ??
         (emulator ? endpoint : env['AWS_ENDPOINT_URL']),
     );
   }
@@ -132,8 +140,9 @@ export class AwsService {
     const credentials = await this.#credentials.provide(this.#sts(region));
     const client = new sdk.SecretsManagerClient({
       maxAttempts: 4,
-      // The SDK would warn on stderr of both a profile and keys.
-      logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
+      logger: QUIET,
+      // Shows in CloudTrail which calls came this way.
+      customUserAgent: [['secrets', version]],
       ...(region !== undefined && { region }),
       ...(profile !== undefined && { profile }),
       ...(this.#endpoint !== undefined && { endpoint: this.#endpoint }),
@@ -161,9 +170,11 @@ export class AwsService {
 }
 
 const ignore = (): void => undefined;
+/** The SDK would warn on stderr of both a profile and keys. */
+export const QUIET = { debug: ignore, info: ignore, warn: ignore, error: ignore };
 
 /** Watches what goes to the network and what comes from it, closest to it: after signing, before parsing. */
-function guard(client: Pick<Client, 'middlewareStack'>): void {
+export function guard(client: Pick<Client, 'middlewareStack'>): void {
   client.middlewareStack.add(
     (next) => async (args) => {
       // The endpoint may come from a file of the user that only the SDK has read.
