@@ -88,6 +88,7 @@ export function versionInfo(value: Value): VersionInfo {
     state: 'enabled',
     stages: stagesOf(labels),
     createdAt: value.CreatedDate,
+    ...(value.$metadata?.requestId !== undefined && { requestId: value.$metadata.requestId }),
   };
 }
 

@@ -126,7 +126,7 @@ export class AwsProvider implements Provider {
         understood(Array.isArray(values));
         for (const value of values as Value[]) {
           const name = (value.Name ?? '').slice(this.#prefix.length);
-          found.set(name, versionOf(name, value));
+          found.set(name, versionOf(name, { ...value, $metadata: page.$metadata }));
         }
         token = page.NextToken;
       } while (token !== undefined);
