@@ -19,7 +19,7 @@ export function withDeadline<T>(signal: AbortSignal, work: () => Promise<T>): Pr
   return deadline.run(signal, work);
 }
 
-function isLoopback(url: URL): boolean {
+export function isLoopback(url: URL): boolean {
   return /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname);
 }
 
