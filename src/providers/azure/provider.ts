@@ -2,6 +2,7 @@
 // Longer than others: one class that answers every method of the interface.
 /* oxlint-disable max-lines */
 import type { SecretProperties } from '@azure/keyvault-secrets';
+import type { AuditEvent } from '../../core/audit.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type {
   CallOptions,
@@ -19,6 +20,7 @@ import type {
   SecretRequest,
   SecretVersion,
   SecretWrite,
+  TrailQuery,
   VersionInfo,
 } from '../provider.ts';
 import { checkSignal, readEach } from '../reading.ts';
@@ -49,6 +51,7 @@ export class AzureProvider implements Provider {
     'stages',
     'soft-delete',
     'labels',
+    'trail',
   ]);
   readonly rules: ProviderRules;
   readonly #service: AzureService;
@@ -56,10 +59,12 @@ export class AzureProvider implements Provider {
   readonly #pending: Pending;
   readonly #names: Names;
   readonly #context: ProviderContext;
+  readonly #settings: AzureSettings;
 
   constructor(service: AzureService, settings: AzureSettings, context: ProviderContext) {
     this.#service = service;
     this.#context = context;
+    this.#settings = settings;
     this.#names = settings.names === 'mapped' ? mappedNames : plainNames;
     this.rules = { ...RULES, nameRule: this.#names.rule };
     this.#vault = new KeyVault(service, (message) => {
@@ -112,8 +117,17 @@ export class AzureProvider implements Provider {
       });
     if (version !== undefined && !/^[0-9a-fA-F]{32}$/.test(version)) throw missing();
     try {
-      const { properties, value } = await this.#vault.get(this.#names.toAzure(name), version, signal);
-      return { name, ...infoOf(properties, stages, this.#now()), value: decodeValue(value, properties.tags) };
+      const { properties, value, requestId } = await this.#vault.get(
+        this.#names.toAzure(name),
+        version,
+        signal,
+      );
+      return {
+        name,
+        ...infoOf(properties, stages, this.#now()),
+        ...(requestId !== undefined && { requestId }),
+        value: decodeValue(value, properties.tags),
+      };
     } catch (thrown) {
       if (version !== undefined && isKind(thrown, 'NotFound')) throw missing(thrown);
       throw thrown;
@@ -161,7 +175,7 @@ export class AzureProvider implements Provider {
         hint: 'az keyvault certificate',
       });
     const contentType = write.description ?? before?.contentType;
-    const { properties } = await this.#vault.set(
+    const { properties, requestId } = await this.#vault.set(
       azureName,
       text,
       {
@@ -175,7 +189,10 @@ export class AzureProvider implements Provider {
       this.#context.warn(
         'the labels of the version before could not be read; the new one has only those given',
       );
-    return infoOf(properties, ['current'], this.#now());
+    return {
+      ...infoOf(properties, ['current'], this.#now()),
+      ...(requestId !== undefined && { requestId }),
+    };
   }
 
   async *list(query: ListQuery, { signal }: CallOptions): AsyncIterable<SecretInfo> {
@@ -392,6 +409,14 @@ export class AzureProvider implements Provider {
       findings.push({ check: 'soft delete', status: 'ok', detail: `deleted secrets ${kept}${purge}` });
     }
     return findings;
+  }
+
+  async *trail(query: TrailQuery, options: CallOptions): AsyncIterable<AuditEvent> {
+    if (query.name !== undefined) this.checkName(query.name);
+    const { readTrail } = await import('./trail.ts');
+    const { trail, cloud } = this.#settings;
+    const reading = { trail, cloud, names: this.#names, context: this.#context };
+    yield* readTrail(this.#service, reading, query, options);
   }
 
   close(): Promise<void> {
