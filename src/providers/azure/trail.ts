@@ -193,7 +193,11 @@ async function* rows(
     const last = textOf(found.at(-1)?.['Time']);
     const next = new Map<string, number>();
     let fresh = 0;
+    let before = comparable(until);
     for (const row of found) {
+      const at = comparable(String(row['Time']));
+      if (at > before) throw endless();
+      before = at;
       const key = JSON.stringify(row);
       if (row['Time'] === last) next.set(key, (next.get(key) ?? 0) + 1);
       const again = left.get(key) ?? 0;
@@ -210,11 +214,21 @@ async function* rows(
     if (found.length < size) return;
     // A full page of one moment: more of it at a time.
     if (fresh === 0 || last === until) size *= 2;
-    if (last === undefined || last > until || size > LARGEST_PAGE)
-      throw new SecretsError('Unavailable', 'Azure Monitor gives the same entries again and again');
+    if (last === undefined || size > LARGEST_PAGE) throw endless();
     until = last;
     given = next;
   }
+}
+
+/** A time with all its digits, so that texts compare as times do. */
+function comparable(time: string): string {
+  return time.replace(/(?:\.(\d{1,7}))?Z$/, (_, fraction: string = '') => `.${fraction.padEnd(7, '0')}Z`);
+}
+
+function endless(): SecretsError {
+  return new SecretsError('Unavailable', 'Azure Monitor gives the same entries again and again', {
+    hint: 'ask for a shorter period',
+  });
 }
 
 interface Page {
