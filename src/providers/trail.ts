@@ -44,7 +44,10 @@ function known<T extends object>(fields: T): T {
 }
 
 /** Whether the time is in the period asked for; services round its ends. */
-export function isWithin(time: string, { since, until }: { readonly since: Date; readonly until: Date }): boolean {
+export function isWithin(
+  time: string,
+  { since, until }: { readonly since: Date; readonly until: Date },
+): boolean {
   const ms = Date.parse(time);
   return ms >= since.getTime() && ms <= until.getTime();
 }
@@ -84,5 +87,7 @@ export async function patiently<T>(signal: AbortSignal, work: () => Promise<T>):
 /** A trail is asked for a period. @throws SecretsError Usage for one that ends before it begins */
 export function checkPeriod({ since, until }: { readonly since: Date; readonly until: Date }): void {
   if (since.getTime() > until.getTime())
-    throw new SecretsError('Usage', 'the period ends before it begins', { hint: 'set --since before --until' });
+    throw new SecretsError('Usage', 'the period ends before it begins', {
+      hint: 'set --since before --until',
+    });
 }

@@ -86,11 +86,15 @@ describeWith('the trail of aws', scenarioFiles, () => {
     trail.events.length = 0;
     await store.get([{ name: 'batch/a' }, { name: 'batch/b' }], now());
     const events = await read(store);
-    expect(events.filter(({ action }) => action === 'read').map(({ secret }) => secret).toSorted()).toEqual([
-      'batch/a',
-      'batch/b',
-    ]);
-    expect((await read(store, { name: 'batch/a' })).filter(({ action }) => action === 'read')).toHaveLength(1);
+    expect(
+      events
+        .filter(({ action }) => action === 'read')
+        .map(({ secret }) => secret)
+        .toSorted(),
+    ).toEqual(['batch/a', 'batch/b']);
+    expect((await read(store, { name: 'batch/a' })).filter(({ action }) => action === 'read')).toHaveLength(
+      1,
+    );
     trail.events.length = 0;
     trail.add({
       eventName: 'BatchGetSecretValue',
@@ -120,9 +124,9 @@ describeWith('the trail of aws', scenarioFiles, () => {
     expect(await versions('ids/db')).toEqual(ids.slice(0, 4));
     expect(await versions(whole)).toEqual(ids.slice(0, 4));
     expect(await versions('ids/db-backup')).toEqual(ids.slice(6, 8));
-    expect((await read(start(aws.admin, { prefix: 'ids/' }), { name: 'db' })).map(({ secret }) => secret)).toEqual(
-      Array.from({ length: 4 }, () => 'db'),
-    );
+    expect(
+      (await read(start(aws.admin, { prefix: 'ids/' }), { name: 'db' })).map(({ secret }) => secret),
+    ).toEqual(Array.from({ length: 4 }, () => 'db'));
     const names = (await read(start(aws.admin, { prefix: 'ids/' }))).map(({ secret }) => secret);
     expect(new Set(names)).toEqual(new Set(['db', 'db-old', 'db-backup', 'DB', undefined]));
   });
@@ -134,7 +138,11 @@ describeWith('the trail of aws', scenarioFiles, () => {
   });
 
   test.each<[string, object, Partial<AuditEvent>]>([
-    ['PutSecretValue', { responseElements: { arn: 'ARN', versionId: 'v1' } }, { action: 'write', version: 'v1' }],
+    [
+      'PutSecretValue',
+      { responseElements: { arn: 'ARN', versionId: 'v1' } },
+      { action: 'write', version: 'v1' },
+    ],
     ['CreateSecret', { requestParameters: { name: 'kinds' } }, { action: 'write' }],
     ['UpdateSecret', { requestParameters: null, responseElements: { aRN: 'ARN' } }, { action: 'write' }],
     [
@@ -164,7 +172,11 @@ describeWith('the trail of aws', scenarioFiles, () => {
         requestParameters: null,
         additionalEventData: { SecretId: 'ARN' },
       },
-      { action: 'rotate', outcome: 'failed', actor: { principal: 'secretsmanager.amazonaws.com', source: 'through secretsmanager.amazonaws.com' } },
+      {
+        action: 'rotate',
+        outcome: 'failed',
+        actor: { principal: 'secretsmanager.amazonaws.com', source: 'through secretsmanager.amazonaws.com' },
+      },
     ],
     [
       'GetSecretValue',
@@ -248,7 +260,10 @@ describeWith('the trail of aws', scenarioFiles, () => {
       ['no list', json({ Events: 'none' })],
       ['an event that is not JSON', json({ Events: [{ EventId: 'x', CloudTrailEvent: '{"eventTime' }] })],
       ['an event without its text', json({ Events: [{ EventId: 'x' }] })],
-      ['an event of another shape', json({ Events: [{ CloudTrailEvent: '{"eventTime":7,"eventName":[]}' }] })],
+      [
+        'an event of another shape',
+        json({ Events: [{ CloudTrailEvent: '{"eventTime":7,"eventName":[]}' }] }),
+      ],
       ['the same page for ever', json({ Events: [], NextToken: 'x' })],
       ['half an answer', 'truncated'],
       ['no answer', 'hang'],

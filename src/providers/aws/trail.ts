@@ -81,7 +81,9 @@ export async function* readTrail(
   const now = context.now();
   const oldest = new Date(now.getTime() - KEPT_DAYS * 86_400_000);
   if (query.since < oldest)
-    warn(`CloudTrail’s event history goes back ${KEPT_DAYS} days: nothing before ${oldest.toISOString()} is shown`);
+    warn(
+      `CloudTrail’s event history goes back ${KEPT_DAYS} days: nothing before ${oldest.toISOString()} is shown`,
+    );
   warnOfDelay(warn, 'CloudTrail', DELAY_MINUTES, query.until, now);
   if (query.until < oldest) return;
   const since = query.since < oldest ? oldest : query.since;
@@ -92,7 +94,8 @@ export async function* readTrail(
   const wanted = wantedId === undefined ? undefined : await names.owner(wantedId);
   const isOurs = ({ account, name: found }: Owner, own: string | undefined): boolean => {
     // Calls for other accounts' secrets are in the caller's trail too.
-    if (account !== undefined && own !== undefined && account !== own && account !== wanted?.account) return false;
+    if (account !== undefined && own !== undefined && account !== own && account !== wanted?.account)
+      return false;
     if (wanted === undefined) return found.startsWith(prefix);
     const isSameAccount = wanted.account === undefined || wanted.account === (account ?? own);
     return found === wanted.name && isSameAccount;

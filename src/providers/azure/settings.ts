@@ -60,7 +60,7 @@ export const settingsSchema = v.strictObject({
         v.description('id of the Log Analytics workspace that the vault’s audit logs go to'),
       ),
       endpoint: v.pipe(
-        v.optional(v.pipe(v.string(), v.url())),
+        v.optional(text),
         v.description('URL of Azure Monitor’s query service; default the cloud’s'),
       ),
     }),

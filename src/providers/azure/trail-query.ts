@@ -13,6 +13,7 @@ export const COLUMNS = [
   'Correlation',
   'Uri',
   'Id',
+  'Source',
 ] as const;
 
 export interface QueryParts {
@@ -36,10 +37,7 @@ const CLAIM_COLUMNS: Readonly<Record<string, readonly string[]>> = {
     'identity_claim_oid_g',
     'identity_claim_http_schemas_microsoft_com_identity_claims_objectidentifier_g',
   ],
-  upn: [
-    'identity_claim_upn_s',
-    'identity_claim_http_schemas_xmlsoap_org_ws_2005_05_identity_claims_upn_s',
-  ],
+  upn: ['identity_claim_upn_s', 'identity_claim_http_schemas_xmlsoap_org_ws_2005_05_identity_claims_upn_s'],
   unique_name: ['identity_claim_unique_name_s'],
   appid: ['identity_claim_appid_g'],
   xms_mirid: ['identity_claim_xms_mirid_s', 'identity_claim_xms_az_rid_s'],
@@ -56,17 +54,19 @@ export function queryOf({ vault, secrets, since, until, size }: QueryParts): str
     'union isfuzzy=true',
     '(AZKVAuditLogs',
     `| where TimeGenerated between (${time(since.toISOString())} .. ${time(until)}) and ${ofVault}`,
-    '| project At = TimeGenerated, Operation = OperationName, Status = toint(HttpStatusCode), Result = tostring(ResultSignature), Claims = tostring(Identity), Address = CallerIpAddress, Agent = ClientInfo, Correlation = CorrelationId, Uri = RequestUri, Id = Id),',
+    '| project At = TimeGenerated, Operation = OperationName, Status = toint(HttpStatusCode), Result = tostring(ResultSignature), Claims = tostring(Identity), Address = CallerIpAddress, Agent = ClientInfo, Correlation = CorrelationId, Uri = RequestUri, Id = Id, Source = "AZKVAuditLogs"),',
     '(AzureDiagnostics',
     `| where TimeGenerated between (${time(since.toISOString())} .. ${time(until)}) and ${ofVault}`,
     '| where ResourceProvider =~ "MICROSOFT.KEYVAULT" and Category == "AuditEvent"',
-    `| project At = TimeGenerated, Operation = OperationName, Status = toint(column_ifexists("httpStatusCode_d", real(null))), Result = tostring(ResultSignature), Claims = tostring(bag_pack(${claims.join(', ')})), Address = ${column('CallerIPAddress')}, Agent = ${column('clientInfo_s')}, Correlation = tostring(CorrelationId), Uri = ${column('requestUri_s')}, Id = ${column('id_s')})`,
+    `| project At = TimeGenerated, Operation = OperationName, Status = toint(column_ifexists("httpStatusCode_d", real(null))), Result = tostring(ResultSignature), Claims = tostring(bag_pack(${claims.join(', ')})), Address = ${column('CallerIPAddress')}, Agent = ${column('clientInfo_s')}, Correlation = tostring(CorrelationId), Uri = ${column('requestUri_s')}, Id = ${column('id_s')}, Source = "AzureDiagnostics")`,
     secrets === undefined
       ? '| where Operation startswith "Secret" or Operation startswith "Vault"'
       : '| where Operation startswith "Secret"',
     ...(secrets === undefined
       ? []
-      : [`| where ${[...new Set(secrets)].map((secret) => `Uri contains ${quoted(`secrets/${secret}`)} or Id contains ${quoted(`secrets/${secret}`)}`).join(' or ')}`]),
+      : [
+          `| where ${[...new Set(secrets)].map((secret) => `Uri contains ${quoted(`secrets/${secret}`)} or Id contains ${quoted(`secrets/${secret}`)}`).join(' or ')}`,
+        ]),
     `| top ${size} by At desc`,
     `| project Time = tostring(At), ${COLUMNS.slice(1).join(', ')}`,
   ].join('\n');

@@ -7,7 +7,7 @@
  */
 import { bearerTokenAuthenticationPolicy } from '@azure/core-rest-pipeline';
 import type { LogsQueryClient } from '@azure/monitor-query-logs';
-import type { AuditAction, AuditEvent } from '../../core/audit.ts';
+import type { AuditEvent } from '../../core/audit.ts';
 import { SecretsError } from '../../core/errors.ts';
 import type { CallOptions, ProviderContext, TrailQuery } from '../provider.ts';
 import {
@@ -21,46 +21,19 @@ import {
   timeOf,
   warnOfDelay,
 } from '../trail.ts';
-import { principalOf } from './claims.ts';
 import { CLOUDS, type CloudName, cloudOfHost, VAULT_NAME } from './clouds.ts';
 import { isSibling, type Names, PENDING_SUFFIX, siblingIfAny } from './names.ts';
 import { PENDING_PREFIX } from './pending.ts';
 import type { AzureService } from './service.ts';
 import type { TrailSettings } from './settings.ts';
 import { isCertificateError, makePipeline } from './transport.ts';
+import { describe, targetOf } from './trail-entry.ts';
 import { COLUMNS, queryOf } from './trail-query.ts';
 
 const DELAY_MINUTES = 15;
 const PAGE = 1000;
 /** As many rows of one moment are still told apart; a page of them is a few MB. */
 const LARGEST_PAGE = 8000;
-
-/** Operations in Key Vault's log, in lower case: https://learn.microsoft.com/azure/key-vault/general/logging#interpret-your-key-vault-logs */
-const ACTIONS: Readonly<Record<string, AuditAction>> = {
-  secretget: 'read',
-  // A backup is the value, sealed for vaults of the same subscription and geography: whoever has it can restore it there.
-  secretbackup: 'read',
-  secretset: 'write',
-  secretrestore: 'write',
-  secretlist: 'list',
-  secretlistdeleted: 'list',
-  secretlistversions: 'describe',
-  secretgetdeleted: 'describe',
-  secretupdate: 'label',
-  secretdelete: 'delete',
-  secretrecover: 'restore',
-  secretpurge: 'purge',
-  vaultget: 'describe',
-  vaultput: 'access',
-  vaultpatch: 'access',
-};
-const ERRORS: Readonly<Record<number, string>> = {
-  401: 'Unauthenticated',
-  403: 'Denied',
-  404: 'NotFound',
-  409: 'Conflict',
-  429: 'Throttled',
-};
 
 export interface Reading {
   readonly trail: TrailSettings | undefined;
@@ -86,23 +59,44 @@ export async function* readTrail(
   const logs = await openLogs(service, trail, cloud ?? cloudOfHost(new URL(service.vaultUrl).hostname));
   warnOfDelay(warn, 'Azure Monitor', DELAY_MINUTES, query.until, context.now());
   const secrets = wanted === undefined ? undefined : [wanted, siblingIfAny(wanted) ?? wanted];
+  const once = onceOfBothTables();
   for await (const row of rows(service, logs, { vault, secrets, ...query }, context, signal)) {
     const time = timeOf(row['Time']);
     const operation = textOf(row['Operation']);
     if (time === undefined || operation === undefined) throw notARow();
-    if (!isWithin(time, query)) continue;
+    if (!isWithin(time, query) || !once(time, row)) continue;
     const { name, version } = targetOf(row, operation);
     if (secrets !== undefined && !secrets.some((one) => one.toLowerCase() === name?.toLowerCase())) continue;
     yield eventOf({
       ...describe(time, operation, row),
       store,
       secret: query.name ?? ourName(name, names),
-      version:
-        name !== undefined && isSibling(name)
-          ? `${PENDING_PREFIX}${version ?? ''}`
-          : version,
+      version: name !== undefined && isSibling(name) ? `${PENDING_PREFIX}${version ?? ''}` : version,
     });
   }
+}
+
+/**
+ * Tells whether an entry is to be shown: a vault may send its log to both tables, and then what one of them has as
+ * often as the other is the same. Entries come in the order of their times.
+ */
+function onceOfBothTables(): (time: string, row: Fields) => boolean {
+  let moment: string | undefined;
+  let counts = new Map<string, number>();
+  const count = (key: string): number => {
+    const one = (counts.get(key) ?? 0) + 1;
+    counts.set(key, one);
+    return one;
+  };
+  return (time, row) => {
+    if (time !== moment) counts = new Map();
+    moment = time;
+    const { Operation, Status, Correlation, Uri, Source } = row;
+    const key = JSON.stringify([Operation, Status, Correlation, Uri]);
+    if (count(`${key}${String(Source)}`) <= (counts.get(key) ?? 0)) return false;
+    count(key);
+    return true;
+  };
 }
 
 /** Our name of a secret, or of the one whose pending version a sibling holds; Azure's own where none is mapped to it. */
@@ -116,7 +110,9 @@ function ourName(name: string | undefined, names: Names): string | undefined {
 function vaultOf(url: string): string {
   const [name = ''] = new URL(url).hostname.split('.');
   if (VAULT_NAME.test(name)) return name;
-  throw new SecretsError('Usage', 'only vaults of Azure’s have a log', { hint: 'name the vault by its own URL' });
+  throw new SecretsError('Usage', 'only vaults of Azure’s have a log', {
+    hint: 'name the vault by its own URL',
+  });
 }
 
 interface Logs {
@@ -130,9 +126,10 @@ async function openLogs(
   cloud: CloudName = 'public',
 ): Promise<Logs> {
   const { logs } = CLOUDS[cloud];
-  const origin = endpoint === undefined ? logs : new URL(endpoint).origin;
-  if (!origin.startsWith('https:'))
+  const url = endpoint ?? logs;
+  if (!URL.canParse(url) || new URL(url).protocol !== 'https:')
     throw new SecretsError('Usage', 'trail.endpoint must be an https URL', { hint: CLOUDS.public.logs });
+  const { origin } = new URL(url);
   const { transport, signIn } = await service.reach(origin, isLogsAnswer);
   const scopes = [`${logs}/.default`];
   const pipeline = makePipeline();
@@ -244,20 +241,24 @@ async function ask(
   options: { abortSignal: AbortSignal },
 ): Promise<Page> {
   const answer = await client.queryWorkspace(workspace, text, timespan, options);
-  const whole = answer.status === 'Success';
-  const [table] = whole ? answer.tables : answer.partialTables;
+  const failed = 'partialError' in answer ? answer.partialError : undefined;
+  const [table] = 'partialTables' in answer ? answer.partialTables : answer.tables;
   const columns = (table?.columnDescriptors ?? []).map(({ name }) => name);
   if (table !== undefined && !COLUMNS.every((column) => columns.includes(column))) throw notARow();
   const found = (table?.rows ?? []).map((row): Fields =>
     Object.fromEntries(row.map((value, index) => [columns[index] ?? '', value])),
   );
-  if (whole) return { found, failure: undefined };
-  const code = textOf(fieldsOf(answer.partialError)['code']) ?? '';
+  if (failed === undefined) return { found, failure: undefined };
+  const code = textOf(fieldsOf(failed)['code']) ?? '';
   return {
     found,
-    failure: new SecretsError('Unavailable', `Azure Monitor gives a part of the log only (${code.slice(0, 60)})`, {
-      hint: 'ask for a shorter period',
-    }),
+    failure: new SecretsError(
+      'Unavailable',
+      `Azure Monitor gives a part of the log only (${code.slice(0, 60)})`,
+      {
+        hint: 'ask for a shorter period',
+      },
+    ),
   };
 }
 
@@ -288,7 +289,11 @@ function refused(thrown: unknown, who: string, workspace: string): SecretsError 
       `grant it the role Log Analytics Reader on workspace ${workspace}`,
     );
   if (statusCode === 404)
-    return fail('Usage', `there is no Log Analytics workspace ${workspace}`, 'trail.workspace is its id, a GUID');
+    return fail(
+      'Usage',
+      `there is no Log Analytics workspace ${workspace}`,
+      'trail.workspace is its id, a GUID',
+    );
   if (statusCode === 400)
     return /failed to resolve/i.test(JSON.stringify(error))
       ? fail(
@@ -306,86 +311,9 @@ function refused(thrown: unknown, who: string, workspace: string): SecretsError 
       'the store’s ca names the authority of a proxy that inspects TLS',
     );
   const why = statusCode === undefined ? (code ?? 'no answer') : `status ${statusCode}`;
-  return fail('Unavailable', `Azure Monitor can’t be reached or failed (${why})`, 'check the network, and try again');
-}
-
-/** The secret and version, by Azure's names. */
-function targetOf(row: Fields, operation: string): { name: string | undefined; version: string | undefined } {
-  const parse = (value: unknown): readonly [string, string | undefined] | undefined => {
-    const [, name, version] =
-      /\/(?:deleted)?secrets\/([0-9A-Za-z-]{1,127})(?:\/([0-9a-fA-F]{32}))?(?:[/?]|$)/.exec(textOf(value) ?? '') ?? [];
-    return name === undefined ? undefined : [name, version];
-  };
-  const byId = parse(row['Id']);
-  // The address of a restoration names no secret.
-  const byUri = /^secretrestore$/i.test(operation) ? undefined : parse(row['Uri']);
-  const [name, version] = byUri ?? byId ?? [];
-  // The id has the version of one that was read as the newest.
-  return { name, version: (version ?? (byId?.[0].toLowerCase() === name?.toLowerCase() ? byId?.[1] : undefined))?.toLowerCase() };
-}
-
-function describe(time: string, operation: string, row: Fields): AuditEvent {
-  const status = statusOf(row);
-  const isDenied = status === 401 || status === 403;
-  const failed = status === undefined || status >= 400;
-  const name = operation.toLowerCase();
-  return {
-    time,
-    origin: 'azure-monitor',
-    action: Object.hasOwn(ACTIONS, name) ? (ACTIONS[name] as AuditAction) : 'other',
-    outcome: isDenied ? 'denied' : failed ? 'failed' : 'allowed',
-    error: failed ? (ERRORS[status ?? 0] ?? textOf(row['Result']) ?? 'unknown') : undefined,
-    actor: actorOf(row['Claims']),
-    provider: 'azure',
-    address: textOf(row['Address']),
-    client: textOf(row['Agent']),
-    requestId: textOf(row['Correlation']),
-  };
-}
-
-const SIGNATURES: Readonly<Record<string, number>> = {
-  ok: 200,
-  created: 201,
-  accepted: 202,
-  nocontent: 204,
-  unauthorized: 401,
-  forbidden: 403,
-  notfound: 404,
-  conflict: 409,
-};
-
-/** The HTTP status; of older entries only its name is there. */
-function statusOf(row: Fields): number | undefined {
-  const status = Number(row['Status']);
-  if (Number.isInteger(status) && status >= 100) return status;
-  const signature = (textOf(row['Result']) ?? '').toLowerCase().replaceAll(/\s/g, '');
-  return Object.hasOwn(SIGNATURES, signature) ? SIGNATURES[signature] : undefined;
-}
-
-const OBJECT_ID = 'http://schemas.microsoft.com/identity/claims/objectidentifier';
-const UPN = 'http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn';
-
-/** The claims of the token: of the identity as a whole, or of its `claim`. */
-function actorOf(value: unknown): AuditEvent['actor'] {
-  let parsed: Fields = {};
-  try {
-    parsed = fieldsOf(JSON.parse(textOf(value) ?? '{}'));
-  } catch {
-    // Cut off, or of another form: then nothing is known.
-  }
-  const claims = { ...parsed, ...fieldsOf(parsed['claim']) };
-  const pick = (...keys: readonly string[]): string | undefined =>
-    keys.map((key) => textOf(claims[key])).find((text) => text !== undefined);
-  const known = {
-    oid: pick('oid', OBJECT_ID),
-    upn: pick('upn', UPN),
-    unique_name: pick('unique_name'),
-    appid: pick('appid', 'azp'),
-  };
-  if (Object.values(known).every((claim) => claim === undefined)) return {};
-  const resource = pick('xms_mirid', 'xms_az_rid');
-  return {
-    principal: principalOf(known as Parameters<typeof principalOf>[0]),
-    source: resource === undefined ? undefined : `managed identity of ${resource}`,
-  };
+  return fail(
+    'Unavailable',
+    `Azure Monitor can’t be reached or failed (${why})`,
+    'check the network, and try again',
+  );
 }

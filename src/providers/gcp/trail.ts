@@ -88,7 +88,8 @@ export async function* readTrail(
       dataAccess ||= String(fields['logName']).endsWith(encodeURIComponent(DATA_ACCESS));
       const target = targetOf(logged);
       if (!isWithin(time, query) || !isOurs(target, place)) continue;
-      const id = target.id?.endsWith(PENDING_SUFFIX) === true ? target.id.slice(0, -PENDING_SUFFIX.length) : target.id;
+      const id =
+        target.id?.endsWith(PENDING_SUFFIX) === true ? target.id.slice(0, -PENDING_SUFFIX.length) : target.id;
       yield eventOf({
         ...describe(time, method, logged),
         store,
@@ -104,7 +105,8 @@ export async function* readTrail(
 
 /** Text as the query language quotes it: https://cloud.google.com/logging/docs/view/logging-query-language#comparison-operators */
 export function quoted(text: string): string {
-  if (/[\u0000-\u001f\u007f]/.test(text)) throw new SecretsError('Invalid', 'a name holds control characters');
+  if (/[\u0000-\u001f\u007f]/.test(text))
+    throw new SecretsError('Invalid', 'a name holds control characters');
   return `"${text.replaceAll(/[\\"]/g, String.raw`\$&`)}"`;
 }
 
@@ -200,7 +202,8 @@ function targetOf(logged: Fields): Target {
   const name = textOf(logged['resourceName']) ?? '';
   const request = fieldsOf(logged['request']);
   const [, location, id, version] =
-    /^projects\/[^/]+(?:\/locations\/([^/]+))?(?:\/secrets\/([^/]+)(?:\/versions\/([^/]+))?)?$/.exec(name) ?? [];
+    /^projects\/[^/]+(?:\/locations\/([^/]+))?(?:\/secrets\/([^/]+)(?:\/versions\/([^/]+))?)?$/.exec(name) ??
+    [];
   // The version that was added is only in the answer; one that was asked for by `latest` or an alias is nowhere.
   const [, answered] =
     /\/secrets\/[^/]+\/versions\/([^/]+)$/.exec(textOf(fieldsOf(logged['response'])['name']) ?? '') ?? [];
@@ -218,7 +221,8 @@ function describe(time: string, method: string, logged: Fields): AuditEvent {
   const name = method.slice(method.lastIndexOf('.') + 1);
   const code = Number(fieldsOf(logged['status'])['code'] ?? 0);
   const refused = listOf(logged['authorizationInfo']).some((info) => fieldsOf(info)['granted'] === false);
-  const isDenied = code === CODE.PERMISSION_DENIED || code === CODE.UNAUTHENTICATED || (code === 0 && refused);
+  const isDenied =
+    code === CODE.PERMISSION_DENIED || code === CODE.UNAUTHENTICATED || (code === 0 && refused);
   const request = fieldsOf(logged['requestMetadata']);
   return {
     time,
@@ -297,6 +301,8 @@ function configOf(policy: Fields): { on: boolean; exempt: readonly string[] } {
     .filter(({ service }) => service === 'allServices' || service === SERVICE)
     .flatMap(({ auditLogConfigs }) => listOf(auditLogConfigs).map(fieldsOf))
     .filter(({ logType }) => logType === 'DATA_READ');
-  const exempt = configs.flatMap(({ exemptedMembers }) => listOf(exemptedMembers).flatMap((one) => textOf(one) ?? []));
+  const exempt = configs.flatMap(({ exemptedMembers }) =>
+    listOf(exemptedMembers).flatMap((one) => textOf(one) ?? []),
+  );
   return { on: configs.length > 0, exempt: [...new Set(exempt)] };
 }

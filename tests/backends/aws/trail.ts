@@ -87,7 +87,10 @@ export async function startTrail(
     if (key === undefined || headers['x-amz-date'] === undefined)
       return refuse('MissingAuthenticationTokenException', 'Missing Authentication Token');
     if (scope !== `${region}/${service}/aws4_request`)
-      return refuse('InvalidSignatureException', 'Credential should be scoped to a valid region and service.');
+      return refuse(
+        'InvalidSignatureException',
+        'Credential should be scoped to a valid region and service.',
+      );
     return key;
   };
 
@@ -125,7 +128,9 @@ export async function startTrail(
     const found = events
       .filter((event) => {
         const at = Date.parse(String(event['eventTime']));
-        return at >= start && at <= end && (field === undefined || event[field] === attribute?.AttributeValue);
+        return (
+          at >= start && at <= end && (field === undefined || event[field] === attribute?.AttributeValue)
+        );
       })
       .toSorted((a, b) => Date.parse(String(b['eventTime'])) - Date.parse(String(a['eventTime'])));
     // A token belongs to one query.
@@ -147,12 +152,18 @@ export async function startTrail(
         Resources: [],
         CloudTrailEvent: JSON.stringify(event),
       })),
-      ...(next < found.length && { NextToken: Buffer.from(JSON.stringify([next, query])).toString('base64') }),
+      ...(next < found.length && {
+        NextToken: Buffer.from(JSON.stringify([next, query])).toString('base64'),
+      }),
     };
   };
 
   /** What CloudTrail notes of a call. A batch has an event for itself, and one for each secret it gave. */
-  const note = (request: http.IncomingMessage, body: string, answer: { status: number; id: string; body: string }): void => {
+  const note = (
+    request: http.IncomingMessage,
+    body: string,
+    answer: { status: number; id: string; body: string },
+  ): void => {
     const [, action = ''] = /^secretsmanager\.(\w+)$/.exec(String(request.headers['x-amz-target'])) ?? [];
     const [, key = ''] = /Credential=([^/]+)/.exec(request.headers.authorization ?? '') ?? [];
     const arn = principals.get(key) ?? `arn:aws:iam::${account}:user/${key}`;
@@ -162,7 +173,13 @@ export async function startTrail(
     const type = String(result['__type'] ?? '').replace(/^.*#/, '');
     const isRead = /^(Get|Batch|List|Describe)/.test(action);
     const common = {
-      userIdentity: { type: 'IAMUser', principalId: 'AIDAEXAMPLE', arn, accountId: account, accessKeyId: key },
+      userIdentity: {
+        type: 'IAMUser',
+        principalId: 'AIDAEXAMPLE',
+        arn,
+        accountId: account,
+        accessKeyId: key,
+      },
       sourceIPAddress: '127.0.0.1',
       userAgent: request.headers['user-agent'],
       requestID: answer.id,

@@ -20,7 +20,10 @@ interface Kusto {
   readonly Language: {
     readonly GlobalState: { readonly Default: { WithDatabase(database: unknown): unknown } };
     readonly KustoCode: {
-      ParseAndAnalyze(text: string, globals: unknown): { GetDiagnostics(): { Count?: number; getItem?(index: number): Diagnostic } };
+      ParseAndAnalyze(
+        text: string,
+        globals: unknown,
+      ): { GetDiagnostics(): { Count?: number; getItem?(index: number): Diagnostic } };
     };
     readonly Symbols: {
       readonly TableSymbol: { From(schema: string): { WithName(name: string): unknown } };
@@ -49,7 +52,9 @@ const checked = new Map<string, string | undefined>();
 /** The first error that the language service finds; a table that a fuzzy union misses is none. */
 export function findKqlFault(query: string, tables: Tables): string | undefined {
   // It takes a second: a query that differs in its times alone is not looked at again.
-  const alike = query.replaceAll(/datetime\([\d:.TZ-]+\)/g, 'datetime(2026-11-24)').replaceAll(/\btop \d+/g, 'top 1');
+  const alike = query
+    .replaceAll(/datetime\([\d:.TZ-]+\)/g, 'datetime(2026-11-24)')
+    .replaceAll(/\btop \d+/g, 'top 1');
   const columns = [...tables].map(([name, table]) => [name, table.columns]);
   const key = JSON.stringify([alike, columns]);
   if (!checked.has(key)) checked.set(key, check(query, tables));
@@ -91,7 +96,11 @@ function ticks(text: unknown): bigint {
 }
 
 const textOf = (value: Value): string =>
-  value === null || value === undefined ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value);
+  value === null || value === undefined
+    ? ''
+    : typeof value === 'object'
+      ? JSON.stringify(value)
+      : String(value);
 
 /** Carries a query out, within the timespan of the request. @throws QueryError */
 export function carryOut(
@@ -112,7 +121,10 @@ export function carryOut(
   const united = known.flatMap(({ table = '', steps }) =>
     steps.reduce<readonly Row[]>((rows, step) => step(rows), tables.get(table)?.rows.filter(inSpan) ?? []),
   );
-  return { columns: rest.columns, rows: rest.steps.reduce<readonly Row[]>((rows, step) => step(rows), united) };
+  return {
+    columns: rest.columns,
+    rows: rest.steps.reduce<readonly Row[]>((rows, step) => step(rows), united),
+  };
 }
 
 class Parser {
@@ -126,11 +138,13 @@ class Parser {
     this.#tables = tables;
     let length = 0;
     for (const match of text.matchAll(TOKEN)) {
-      const [kind = '', found = ''] = Object.entries(match.groups ?? {}).find(([, one]) => one !== undefined) ?? [];
+      const [kind = '', found = ''] =
+        Object.entries(match.groups ?? {}).find(([, one]) => one !== undefined) ?? [];
       this.#tokens.push({ kind, text: found as string });
       length += match[0].length;
     }
-    if (length !== text.trimEnd().length) throw new QueryError(`this double can’t read ${text.slice(length, length + 20)}`);
+    if (length !== text.trimEnd().length)
+      throw new QueryError(`this double can’t read ${text.slice(length, length + 20)}`);
   }
 
   #peek(): string | undefined {
@@ -186,7 +200,8 @@ class Parser {
         this.#take('by');
         const by = this.#take();
         this.#take('desc');
-        const compare = (a: Row, b: Row): number => (ticks(a[by]) < ticks(b[by]) ? 1 : ticks(a[by]) > ticks(b[by]) ? -1 : 0);
+        const compare = (a: Row, b: Row): number =>
+          ticks(a[by]) < ticks(b[by]) ? 1 : ticks(a[by]) > ticks(b[by]) ? -1 : 0;
         steps.push((rows) => rows.toSorted(compare).slice(0, count));
       } else {
         throw new QueryError(`this double does not know ${operator}`);
@@ -272,7 +287,8 @@ class Parser {
       case 'tostring':
         return (row) => textOf(first(row));
       case 'toint':
-        return (row) => (first(row) === null || first(row) === undefined ? null : Math.trunc(Number(first(row))));
+        return (row) =>
+          first(row) === null || first(row) === undefined ? null : Math.trunc(Number(first(row)));
       case 'real':
         return () => null;
       case 'coalesce':

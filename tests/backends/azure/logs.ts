@@ -102,7 +102,7 @@ export class Workspace {
   #common(): Row {
     return {
       TenantId: this.id,
-      TimeGenerated: new Date().toISOString().replace('Z', '1234Z'),
+      TimeGenerated: now(),
       OperationName: 'SecretGet',
       OperationVersion: '2025-07-01',
       ResultType: 'Success',
@@ -124,6 +124,7 @@ export class Workspace {
     // The data plane's own port stands in the address.
     const uri = url.replace(/^(https:\/\/[^/:]+)/, '$1:8443');
     const common = {
+      TimeGenerated: now(),
       OperationName: OPERATIONS[operation ?? ''] ?? 'Authentication',
       ResultSignature: SIGNATURES[status] ?? String(status),
       ResultType: status < 400 ? 'Success' : 'Failed',
@@ -165,7 +166,12 @@ export class Workspace {
     authorization: string | undefined,
     body: string,
   ): { status: number; body: object; headers?: Record<string, string> } {
-    const refuse = (status: number, code: string, message: string, innererror?: object): ReturnType<Workspace['handle']> => ({
+    const refuse = (
+      status: number,
+      code: string,
+      message: string,
+      innererror?: object,
+    ): ReturnType<Workspace['handle']> => ({
       status,
       body: { error: { code, message, ...(innererror !== undefined && { innererror }) } },
       ...(status === 429 && { headers: { 'retry-after': '0' } }),
@@ -175,11 +181,19 @@ export class Workspace {
       return refuse(404, 'PathNotFoundError', 'The requested path does not exist');
     const [, text] = /^Bearer (.+)$/.exec(authorization ?? '') ?? [];
     if (text === undefined)
-      return refuse(401, 'AuthenticationFailed', "Authentication failed. The 'Authorization' header is missing.");
+      return refuse(
+        401,
+        'AuthenticationFailed',
+        "Authentication failed. The 'Authorization' header is missing.",
+      );
     const token = entra.verify(text);
     if (token === undefined) return refuse(403, 'InvalidAuthenticationToken', 'The access token is invalid.');
     if (token.audience !== `https://${LOGS_HOST}`)
-      return refuse(403, 'InvalidAuthenticationTokenAudience', 'The access token has been obtained from wrong audience.');
+      return refuse(
+        403,
+        'InvalidAuthenticationTokenAudience',
+        'The access token has been obtained from wrong audience.',
+      );
     if (workspace !== this.id)
       return refuse(404, 'WorkspaceNotFoundError', `The workspace could not be found: ${workspace}`);
     if (!this.readers.has(token.objectId))
@@ -227,6 +241,8 @@ export class Workspace {
     }
   }
 }
+
+const now = (): string => new Date().toISOString().replace('Z', '1234Z');
 
 function resourceId(vault: string): string {
   return `/subscriptions/00000000-0000-0000-0000-000000000000/resourcegroups/g/providers/microsoft.keyvault/vaults/${vault}`;

@@ -80,7 +80,10 @@ export class AuditLog {
           methodName: PREFIX + method,
           resourceName: name.replace(/^projects\/[^/]+/, `projects/${NUMBER}`),
           // Values are left out of the logs by the service.
-          request: { '@type': `type.googleapis.com/google.cloud.secretmanager.v1.${method}Request`, name: resource },
+          request: {
+            '@type': `type.googleapis.com/google.cloud.secretmanager.v1.${method}Request`,
+            name: resource,
+          },
           ...(type === undefined && answer?.name !== undefined && { response: { name: answer.name } }),
         },
       }),
@@ -92,7 +95,10 @@ export class AuditLog {
     return {
       insertId: randomBytes(8).toString('hex'),
       logName: `projects/${this.#project}/logs/cloudaudit.googleapis.com%2F${log}`,
-      resource: { type: 'audited_resource', labels: { project_id: this.#project, service: 'secretmanager.googleapis.com' } },
+      resource: {
+        type: 'audited_resource',
+        labels: { project_id: this.#project, service: 'secretmanager.googleapis.com' },
+      },
       severity: 'INFO',
       timestamp: new Date().toISOString().replace('Z', '123456Z'),
       receiveTimestamp: new Date().toISOString(),
@@ -132,7 +138,10 @@ export class AuditLog {
     return { version: 1, etag: 'BwX', bindings: [], auditConfigs: this.settings.auditConfigs };
   }
 
-  #list({ resourceNames, filter = '', orderBy = 'timestamp asc', pageSize = 50, pageToken, ...more }, principal) {
+  #list(
+    { resourceNames, filter = '', orderBy = 'timestamp asc', pageSize = 50, pageToken, ...more },
+    principal,
+  ) {
     this.lists.push(filter);
     if (Object.keys(more).length > 0) refuse('INVALID_ARGUMENT', `Unknown name "${Object.keys(more)[0]}"`);
     const [, project] = /^projects\/([^/]+)$/.exec(resourceNames?.[0]) ?? [];
@@ -140,9 +149,13 @@ export class AuditLog {
     const own = this.#may(project, principal, SEES_SOME, 'logging.logEntries.list');
     if (this.settings.throttle > 0) {
       this.settings.throttle -= 1;
-      refuse('RESOURCE_EXHAUSTED', "Quota exceeded for quota metric 'Read requests' and limit 'Read requests per minute'");
+      refuse(
+        'RESOURCE_EXHAUSTED',
+        "Quota exceeded for quota metric 'Read requests' and limit 'Read requests per minute'",
+      );
     }
-    if (!Number.isInteger(pageSize) || pageSize < 0 || pageSize > 1000) refuse('INVALID_ARGUMENT', 'page_size');
+    if (!Number.isInteger(pageSize) || pageSize < 0 || pageSize > 1000)
+      refuse('INVALID_ARGUMENT', 'page_size');
     if (!/^timestamp (asc|desc)$/.test(orderBy)) refuse('INVALID_ARGUMENT', 'order_by');
     const matches = parseFilter(filter);
     const seesAll = SEES_ALL.some((role) => own.has(role));

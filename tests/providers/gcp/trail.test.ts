@@ -86,7 +86,9 @@ test('shows a pending value as one of its secret, and not as a secret', async ()
   await store.makeCurrent?.(name, id, now());
   const events = await read(store, { name });
   expect(new Set(events.map(({ secret }) => secret))).toEqual(new Set([name]));
-  expect(events.filter(({ action }) => action === 'purge').map(({ version }) => version)).toEqual(['pending']);
+  expect(events.filter(({ action }) => action === 'purge').map(({ version }) => version)).toEqual([
+    'pending',
+  ]);
 });
 
 test('finds one secret alone, whatever its name begins with and however it was named', async () => {
@@ -94,7 +96,11 @@ test('finds one secret alone, whatever its name begins with and however it was n
   const project = 'projects/482910475623';
   const names = [
     ...[`${project}/secrets/${name}`, `projects/tests/secrets/${name}/versions/7`],
-    ...[`${project}/secrets/${name}-old`, `${project}/secrets/x${name}`, `${project}/secrets/${name.toUpperCase()}`],
+    ...[
+      `${project}/secrets/${name}-old`,
+      `${project}/secrets/x${name}`,
+      `${project}/secrets/${name.toUpperCase()}`,
+    ],
     ...[`${project}/locations/europe-west3/secrets/${name}`, project],
   ];
   await audit({ entries: names.map((resourceName) => ({ protoPayload: { resourceName } })) });
@@ -118,7 +124,11 @@ test.each<[string, object, Partial<AuditEvent>]>([
   ['GetSecret', { status: { code: 5 } }, { action: 'describe', outcome: 'failed', error: 'NotFound' }],
   ['AccessSecretVersion', { status: { code: 9 } }, { outcome: 'failed', error: 'FAILED_PRECONDITION' }],
   ['AccessSecretVersion', { status: { code: 99 } }, { outcome: 'failed', error: 'code 99' }],
-  ['AccessSecretVersion', { authorizationInfo: [{ granted: false }] }, { outcome: 'denied', error: 'Denied' }],
+  [
+    'AccessSecretVersion',
+    { authorizationInfo: [{ granted: false }] },
+    { outcome: 'denied', error: 'Denied' },
+  ],
   ['toString', {}, { action: 'other' }],
   [
     'AccessSecretVersion',
@@ -141,7 +151,11 @@ test.each<[string, object, Partial<AuditEvent>]>([
     { authenticationInfo: { principalSubject: 'principal://iam.googleapis.com/projects/1/x/subject/ci' } },
     { actor: { principal: 'principal://iam.googleapis.com/projects/1/x/subject/ci' } },
   ],
-  ['AccessSecretVersion', { authenticationInfo: 7, requestMetadata: null, status: [] }, { outcome: 'allowed' }],
+  [
+    'AccessSecretVersion',
+    { authenticationInfo: 7, requestMetadata: null, status: [] },
+    { outcome: 'allowed' },
+  ],
 ])('%s %o', async (method, payload, expected) => {
   const name = fresh();
   const methodName = `google.cloud.secretmanager.v1.SecretManagerService.${method}`;
@@ -203,7 +217,9 @@ describe('says when reads are not logged', () => {
   test('by the logs themselves where the configuration may not be seen', async () => {
     const viewer = await bench.gcp.account('viewer', [VIEWER]);
     await read(start(viewer), past);
-    expect(warned).toEqual([expect.stringMatching(/no read of any secret is shown.*DATA_READ.*privateLogViewer/)]);
+    expect(warned).toEqual([
+      expect.stringMatching(/no read of any secret is shown.*DATA_READ.*privateLogViewer/),
+    ]);
   });
 
   test('of those that are exempt', async () => {
