@@ -119,6 +119,11 @@ describeWith('the trail of aws', scenarioFiles, () => {
       ...['ids/DB', 'x/ids/db', arnOf('ids/db', '210987654321')],
     ];
     for (const secretId of ids) trail.add({ requestParameters: { secretId, versionId: secretId } });
+    trail.add({
+      eventName: 'PutSecretValue',
+      requestParameters: { secretId: arnOf('ids/db-Else12', '210987654321') },
+      responseElements: { arn: arnOf('ids/db-Else12', '210987654321'), name: 'ids/db' },
+    });
     const versions = async (name: string): Promise<(string | undefined)[]> =>
       (await read(store, { name })).map(({ version }) => version);
     expect(await versions('ids/db')).toEqual(ids.slice(0, 4));
@@ -142,6 +147,11 @@ describeWith('the trail of aws', scenarioFiles, () => {
       'PutSecretValue',
       { responseElements: { arn: 'ARN', versionId: 'v1' } },
       { action: 'write', version: 'v1' },
+    ],
+    [
+      'PutSecretValue',
+      { requestParameters: { secretId: 'ARN' }, responseElements: { name: 'kinds' } },
+      { action: 'write' },
     ],
     ['CreateSecret', { requestParameters: { name: 'kinds' } }, { action: 'write' }],
     ['UpdateSecret', { requestParameters: null, responseElements: { aRN: 'ARN' } }, { action: 'write' }],

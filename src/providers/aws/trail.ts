@@ -143,14 +143,18 @@ function parse(entry: unknown): Found {
   const asked = fieldsOf(event['requestParameters']);
   const more = fieldsOf(event['additionalEventData']);
   const answered = fieldsOf(event['responseElements']);
+  const account = textOf(event['recipientAccountId']);
+  const arn = textOf(answered['arn']) ?? textOf(answered['aRN']);
+  // An answer about a secret of this account has its name, whatever it was asked by.
+  const isOwn = arn === undefined || account === undefined || arn.split(':')[4] === account;
   const ids = [
     ...listOf(asked['secretIdList']),
-    // The first that is there: what was asked for, what was made, what a service did by itself.
-    [asked['secretId'], answered['arn'], answered['aRN'], more['SecretId'], asked['name']].find(
+    // The first that is there: what was made or asked for, what a service did by itself.
+    [isOwn && answered['name'], asked['secretId'], asked['name'], arn, more['SecretId']].find(
       (id) => textOf(id) !== undefined,
     ),
   ].flatMap((id) => textOf(id) ?? []);
-  return { time, event, name, ids: [...new Set(ids)], account: textOf(event['recipientAccountId']) };
+  return { time, event, name, ids: [...new Set(ids)], account };
 }
 
 function describe({ time, event, name }: Found, store: string): AuditEvent {
