@@ -10,6 +10,7 @@
 import type { AuditAction, AuditEvent } from '../../core/audit.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { sleep } from '../../core/waiting.ts';
+import { version } from '../../version.ts';
 import type { CallOptions, ProviderContext, TrailQuery } from '../provider.ts';
 import {
   checkPeriod,
@@ -267,6 +268,7 @@ async function open(
   const client = new sdk.CloudTrailClient({
     maxAttempts: 4,
     logger: QUIET,
+    customUserAgent: [['secrets', version]],
     region: await store.config.region(),
     credentials: store.config.credentials,
     ...(endpoint !== undefined && { endpoint }),

@@ -187,6 +187,12 @@ export function translate(fault: Fault | SecretsError, call: CallFacts): Secrets
     case CODE.OUT_OF_RANGE:
       return fail('Invalid', fault.text || 'Google refuses the request');
     case CODE.NOT_FOUND:
+      if (call.service !== undefined)
+        return fail(
+          'NotFound',
+          `${call.service.title} knows no project ${call.project}`,
+          'check the project setting or GOOGLE_CLOUD_PROJECT',
+        );
       return fail('NotFound', 'is not there', 'secrets list shows the names');
     case CODE.ALREADY_EXISTS:
       return fail('Conflict', 'exists already');

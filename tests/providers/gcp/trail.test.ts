@@ -238,6 +238,21 @@ test('a refusal names the role', async () => {
   });
 });
 
+test('an endpoint that does not know the project is named', async () => {
+  const { gcp } = bench;
+  const proxy = await startFaultProxy({ url: gcp.url, ca: gcp.tls.cert, tls: gcp.tls });
+  const body = JSON.stringify({ error: { code: 404, status: 'NOT_FOUND', message: 'x' } });
+  try {
+    proxy.fault({ answer: { status: 404, headers: { 'content-type': 'application/json' }, body } });
+    expect(await errorOf(read(start(admin, { 'logging-endpoint': proxy.url })))).toMatchObject({
+      kind: 'NotFound',
+      message: 'Cloud Logging knows no project tests',
+    });
+  } finally {
+    await proxy.stop();
+  }
+});
+
 test('names can’t change the filter', async () => {
   expect(await kindOf(read(start(), { name: 'x" OR "' }))).toBe('Invalid');
   expect(quoted('a"b\\c')).toBe(String.raw`"a\"b\\c"`);
