@@ -5,11 +5,12 @@ import { singleLine } from '../output/sanitize.ts';
 import { compact } from '../output/shapes.ts';
 import { startProgress } from '../output/progress.ts';
 import { type Job, Rotations } from '../rotation/jobs.ts';
+import { Notifier } from '../rotation/notify.ts';
 import { retireReplaced } from '../rotation/retire.ts';
 import { type Schedule, scheduleOf } from '../rotation/schedule.ts';
 import type { Session } from '../session.ts';
 import type { CommonOptions } from './options.ts';
-import { failureOf, jsonLine, outcomeJson, outcomeText } from './rotate-outcome.ts';
+import { failureOf, jsonLine, outcomeJson, outcomeText, tellOf } from './rotate-outcome.ts';
 import { graceful, tellBroken } from './rotate-signals.ts';
 import type { Invocation } from './spec.ts';
 
@@ -18,6 +19,7 @@ interface RotateOptions extends CommonOptions {
   readonly maxAge?: string;
   readonly generate?: string;
   readonly dryRun?: boolean;
+  readonly notify?: readonly string[];
 }
 
 /** A list of references is text a person could read; more than this is something else. */
@@ -33,6 +35,7 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
     throw new SecretsError('Usage', '--due is about all secrets of secrets.yaml: it takes no references');
   const maxAgeMs = options.maxAge === undefined ? undefined : parsePeriod(options.maxAge);
   const rotations = new Rotations(session);
+  const notifier = new Notifier(session, options.notify ?? [], () => rotations.policies());
   const stop = graceful(session);
   try {
     const all = named.length > 0 ? named : [...(await rotations.policies()).keys()];
@@ -52,13 +55,15 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
     const waits = all.map(() => Math.random() * jitterMs).toSorted((one, other) => one - other);
     const started = performance.now();
     await Promise.all(
-      all.map((text, index) =>
-        limit(async () => {
+      all.map(async (text, index) => {
+        // Whoever is slow to be told holds up no rotation.
+        const report = await limit(async (): Promise<(() => Promise<void>) | undefined> => {
           if (stop.asked()) {
             left += 1;
-            return;
+            return undefined;
           }
           let reference = text;
+          const startedAt = session.world.now();
           try {
             const job = await rotations.job(text, { generate: options.generate });
             reference = job.reference;
@@ -70,33 +75,50 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
                 session.world.now(),
                 (id) => rotations.seenFor(reference, id),
               );
-              if (!(await isDue(session, rotations, job, schedule, options))) return;
+              if (!(await isDue(session, rotations, job, schedule, options))) return undefined;
               const wait = (waits[index] ?? 0) - (performance.now() - started);
               if (options.due === true && options.dryRun !== true && wait > 0)
                 await sleep(Math.min(wait, 2 ** 31 - 1), stop.signal, true);
             }
-            const failure = await rotations.within(job, async () => {
+            return await rotations.within(job, async () => {
               if (stop.asked()) {
                 left += 1;
                 return undefined;
               }
               tried += 1;
-              return options.dryRun === true
-                ? rehearse(session, job)
-                : rotateOne(session, rotations, job, (what) => show(reference, what));
+              if (options.dryRun === true) {
+                const failure = await rehearse(session, job);
+                if (failure !== undefined) failures.push(failure);
+                return undefined;
+              }
+              const done = await rotateOne(session, rotations, job, (what) => show(reference, what));
+              if (done.failure !== undefined) failures.push(done.failure);
+              return () => reportOne(session, notifier, reference, startedAt, done);
             });
-            if (failure !== undefined) failures.push(failure);
           } catch (thrown) {
             const error = toSecretsError(thrown).forReference(reference);
             failures.push(error);
             tried += 1;
-            if (options.json === true)
-              await session.print(jsonLine({ reference, outcome: 'unchanged', error: errorJson(error) }));
+            return async () => {
+              const outcome = 'unchanged';
+              const notified =
+                options.dryRun === true
+                  ? []
+                  : await notifier.tell({ reference, intent: 'rotate', startedAt, outcome, failure: error });
+              const shown = {
+                reference,
+                outcome,
+                error: errorJson(error),
+                ...(notified.length > 0 && { notified }),
+              };
+              if (options.json === true) await session.print(jsonLine(shown));
+            };
           } finally {
             show(reference, undefined);
           }
-        }),
-      ),
+        });
+        await report?.();
+      }),
     );
     progress.done();
     if (left > 0)
@@ -157,12 +179,19 @@ async function isDue(
   return state === 'overdue' || state === 'never' || state === 'stuck' || state === 'rotating';
 }
 
+/** What one rotation came to. */
+interface Done {
+  readonly intent: 'rotate' | 'resume';
+  readonly outcome: Awaited<ReturnType<Rotations['run']>>;
+  readonly failure: SecretsError | undefined;
+}
+
 async function rotateOne(
   session: Session,
   rotations: Rotations,
   job: Job,
   progress: (text: string) => void,
-): Promise<SecretsError | undefined> {
+): Promise<Done> {
   const { reference } = job;
   const shared = { wait: false, toPrevious: false, progress };
   // A further rotation takes the place of the replaced credential.
@@ -176,9 +205,21 @@ async function rotateOne(
   }
   const failure = failureOf(reference, intent, outcome);
   tellBroken(session, failure);
-  if (session.options.json === true) await session.print(jsonLine(outcomeJson(reference, outcome, failure)));
+  return { intent, outcome, failure };
+}
+
+/** Tells receivers and then the user, since what the receivers said is part of it. */
+async function reportOne(
+  session: Session,
+  notifier: Notifier,
+  reference: string,
+  startedAt: Date,
+  { intent, outcome, failure }: Done,
+): Promise<void> {
+  const notified = await tellOf(notifier, reference, intent, startedAt, outcome, failure);
+  if (session.options.json === true)
+    await session.print(jsonLine(outcomeJson(reference, outcome, failure, notified)));
   else if (failure === undefined) session.note(outcomeText(reference, intent, outcome));
-  return failure;
 }
 
 /** `--dry-run`: what would be done, and whether the store and the target can be reached and allow it. */

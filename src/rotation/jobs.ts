@@ -257,7 +257,7 @@ function wholeSecret(target: SecretTarget): SecretTarget {
   return hash === -1 ? target : { ...target, text: target.text.slice(0, hash) };
 }
 
-function userName({ world: { env } }: Session): string {
+export function userName({ world: { env } }: Session): string {
   try {
     return userInfo().username;
   } catch {
