@@ -28,6 +28,7 @@ export class Session {
   readonly #deadlines = new Set<AbortController>();
   #config: Promise<Config> | undefined;
   #progress: Progress | undefined;
+  #terminalGiven = false;
 
   constructor(world: World, options: CommonOptions) {
     this.world = world;
@@ -160,8 +161,20 @@ export class Session {
     return provider;
   }
 
+  /** From here on the terminal is a child's: nothing is asked or shown there. */
+  giveTerminal(): void {
+    this.#endProgress();
+    this.#terminalGiven = true;
+  }
+
+  /** Ends every call under way: nobody waits for it any more. */
+  abandonCalls(): void {
+    for (const deadline of this.#deadlines) deadline.abort(new DOMException('not needed', 'AbortError'));
+  }
+
   /** Shows what is waited for, until the next line of output. */
   async #showProgress(message: string): Promise<void> {
+    if (this.#terminalGiven) return;
     const { startProgress } = await import('./output/progress.ts');
     this.#progress ??= startProgress(this);
     this.#progress.update(message);
@@ -175,7 +188,8 @@ export class Session {
   /** What a provider is told of this machine. */
   providerContext(store: string): ProviderContext {
     const { env, home, cwd, now } = this.world;
-    const atTerminal = (): boolean => this.world.stdin.isTTY === true && this.world.stderr.isTTY === true;
+    const atTerminal = (): boolean =>
+      !this.#terminalGiven && this.world.stdin.isTTY === true && this.world.stderr.isTTY === true;
     const ask = (question: string): Promise<string> => this.askHidden(question);
     return {
       store,
