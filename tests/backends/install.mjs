@@ -35,6 +35,29 @@ function vault() {
   writeFileSync(stamp, made);
 }
 
+/** What checks the workflow of examples/schedules. */
+function actionlint() {
+  const source = join(here, 'actionlint');
+  const version = /actionlint (v\S+)/.exec(readFileSync(join(source, 'go.mod'), 'utf8'))[1];
+  const program = join(work, `actionlint-${version}`);
+  if (existsSync(program)) return;
+  run('go', ['build', '-p', '2', '-trimpath', '-ldflags', '-s -w', '-o', program, '.'], { cwd: source });
+}
+
+/** What checks the manifest there; it brings Kubernetes' own schemas along. */
+function kubernetesValidate() {
+  const venv = join(work, 'kubernetes-validate-venv');
+  const version = '1.37.0';
+  const stamp = join(venv, `kubernetes-validate-${version}`);
+  if (existsSync(stamp)) return;
+  run('python3', ['-m', 'venv', venv]);
+  run(join(venv, 'bin', 'python'), [
+    ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'],
+    `kubernetes-validate==${version}`,
+  ]);
+  writeFileSync(stamp, '');
+}
+
 function moto() {
   const venv = join(work, 'moto-venv');
   const python = join(venv, 'bin', 'python');
@@ -157,6 +180,8 @@ function mariadbPlugins() {
   }
 }
 
+actionlint();
+kubernetesValidate();
 drongo();
 postgres();
 mysql();
