@@ -1,68 +1,16 @@
 /** `exec --restart-on-rotate` and `--signal-on-rotate`: a program whose secrets change while it runs. */
-import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Box, NODE, PROGRAM, type Running, until } from './setup.ts';
+import { FAST, kill, lives, pause, pidsIn, RESTART, RotatingBox, SERVER, SLOW, starts } from './rotating.ts';
+import { type Running, until } from './setup.ts';
 
-/** Says what it has, and goes on until SIGTERM. */
-const SERVER = 'trap "echo ended; exit 0" TERM; echo "pid=$$ has=$V;"; while :; do sleep 0.05; done';
-const FAST = ['--poll', '1s', '--debounce', '300ms'];
-const RESTART = ['exec', '--restart-on-rotate', ...FAST, '--stop-timeout', '5s', '--no-redact'];
-const SLOW = 60_000;
-
-let box: Box;
-let running: Running[] = [];
+let box: RotatingBox;
 beforeEach(() => {
-  box = new Box();
+  box = new RotatingBox();
 });
-afterEach(() => {
-  // A program outlives a `secrets` that is killed.
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name)))
-    if (folderOf(pid).startsWith(box.root)) kill(Number(pid), 'SIGKILL');
-  running = [];
-  box.remove();
-});
+afterEach(() => box.remove());
+const start = (args: readonly string[]): Running => box.start(args);
 
-const folderOf = (pid: string): string => {
-  try {
-    return readlinkSync(`/proc/${pid}/cwd`);
-  } catch {
-    return '';
-  }
-};
-
-const start = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Running => {
-  const one = box.start(args, { env });
-  running.push(one);
-  return one;
-};
-const pidsIn = (text: string): number[] => [...text.matchAll(/pid=(\d+)/g)].map(([, pid]) => Number(pid));
-const kill = (pid: number, signal: NodeJS.Signals | 0): boolean => {
-  try {
-    return process.kill(pid, signal);
-  } catch {
-    return false;
-  }
-};
-/** Not one that has ended, and that nobody has asked about yet. */
-const lives = (pid: number): boolean => {
-  try {
-    return !/\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  } catch {
-    return false;
-  }
-};
-const starts = (text: string): string[] => [...text.matchAll(/has=([^;]*);/g)].map(([, value = '']) => value);
-const secrets = (args: readonly string[], input = ''): string => {
-  const { status, stdout, stderr } = spawnSync(NODE, [PROGRAM, ...args], {
-    cwd: box.cwd,
-    env: box.env,
-    input,
-  });
-  if (status !== 0) throw new Error(stderr.toString());
-  return stdout.toString();
-};
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const privateFolders = (): string[] =>
   readdirSync('/dev/shm').filter((name) => name.startsWith('secrets-exec-'));
 
@@ -72,8 +20,8 @@ test(
     box.put('a', 'first');
     const run = start([...RESTART, '-e', 'V=a', '--', 'sh', '-c', SERVER]);
     await run.saw('has=first;');
-    secrets(['rotate', 'a', '--generate', 'hex:8']);
-    const value = secrets(['get', 'a']);
+    box.secrets(['rotate', 'a', '--generate', 'hex:8']);
+    const value = box.secrets(['get', 'a']);
     await run.saw(`has=${value};`);
     const [first = 0, second = 0] = pidsIn(run.output.stdout);
     expect(second).not.toBe(first);
@@ -106,9 +54,9 @@ test(
     const run = start([...args, '-e', 'V=a', '-e', 'W=b', '--', 'sh', '-c', SERVER]);
     await run.saw('has=first;');
     for (const value of ['second', 'third']) {
-      secrets(['put', '--quiet', 'a'], value);
+      box.secrets(['put', '--quiet', 'a'], value);
       await pause(700);
-      secrets(['put', '--quiet', 'b'], value);
+      box.secrets(['put', '--quiet', 'b'], value);
     }
     await run.saw('has=third;');
     await pause(3500);
@@ -124,8 +72,8 @@ test(
     box.put('b', 'kept');
     const run = start([...RESTART, '-e', 'V=a', '-e', 'W=b', '--', 'sh', '-c', SERVER]);
     await run.saw('has=first;');
-    secrets(['put', '--quiet', 'a'], 'second');
-    secrets(['delete', '--quiet', 'b']);
+    box.secrets(['put', '--quiet', 'a'], 'second');
+    box.secrets(['delete', '--quiet', 'b']);
     await until(
       () => run.output.stderr.includes('the program keeps the secrets it has'),
       () => run.output.stderr,
@@ -133,7 +81,7 @@ test(
     await pause(3000);
     expect(starts(run.output.stdout)).toEqual(['first']);
     expect(run.output.stderr.match(/keeps the secrets/g)).toHaveLength(1);
-    secrets(['restore', '--quiet', 'b']);
+    box.secrets(['restore', '--quiet', 'b']);
     await run.saw('has=second;');
   },
   SLOW,
@@ -154,7 +102,7 @@ test(
         () => run.output.stdout,
       );
       const old = pidsIn(run.output.stdout);
-      secrets(['put', '--quiet', 'a'], `second ${redact}`);
+      box.secrets(['put', '--quiet', 'a'], `second ${redact}`);
       await until(
         () => pidsIn(run.output.stdout).length === 4,
         () => run.output.stdout,
@@ -177,69 +125,12 @@ test(
     const run = start([...RESTART, '-e', 'V=a', '--', 'sh', '-c', parent]);
     await run.saw('daemon');
     const [daemon = 0] = pidsIn(run.output.stdout);
-    secrets(['put', '--quiet', 'a'], 'second');
+    box.secrets(['put', '--quiet', 'a'], 'second');
     await run.saw('has=second;');
     expect(kill(daemon, 0)).toBe(true);
   },
   SLOW,
 );
-
-describe('a signal to secrets while the program is being restarted', () => {
-  test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
-    '%s: nothing is started again, and nothing left',
-    async (signal) => {
-      box.put('a', 'first');
-      const slow =
-        'trap "echo stopping; sleep 1.5; exit 7" TERM; trap "" INT HUP; echo "pid=$$ has=$V;"; while :; do sleep 0.05; done';
-      const run = start([...RESTART, '-e', 'V=a', '--', 'sh', '-c', slow]);
-      await run.saw('has=first;');
-      secrets(['put', '--quiet', 'a'], 'second');
-      await run.saw('stopping');
-      run.process.kill(signal);
-      expect((await run.ended).code).toBe(7);
-      expect(starts(run.output.stdout)).toEqual(['first']);
-      expect(pidsIn(run.output.stdout).some((pid) => kill(pid, 0))).toBe(false);
-    },
-    SLOW,
-  );
-
-  test(
-    'one that it got before and outlived does not keep it from being restarted',
-    async () => {
-      box.put('a', 'first');
-      const reloads = `trap "echo reloaded" HUP; ${SERVER}`;
-      const args = ['exec', '--restart-on-rotate', ...FAST, '--stop-timeout', '1s', '--redact'];
-      const run = start([...args, '-e', 'V=a', '--', 'sh', '-c', reloads]);
-      await run.saw('has=');
-      run.process.kill('SIGHUP');
-      await run.saw('reloaded');
-      secrets(['put', '--quiet', 'a'], 'second');
-      await until(
-        () => starts(run.output.stdout).length === 2,
-        () => run.output.stdout,
-      );
-      // Longer than a signal that asks for the end would let it live.
-      await pause(2500);
-      expect(kill(pidsIn(run.output.stdout)[1] ?? 0, 0)).toBe(true);
-    },
-    SLOW,
-  );
-
-  test(
-    'a program that was told to end is not started again, however long it takes',
-    async () => {
-      box.put('a', 'first');
-      const slow = 'trap "sleep 4; exit 9" TERM; echo "pid=$$ has=$V;"; while :; do sleep 0.05; done';
-      const run = start([...RESTART, '-e', 'V=a', '--', 'sh', '-c', slow]);
-      await run.saw('has=first;');
-      run.process.kill('SIGTERM');
-      secrets(['put', '--quiet', 'a'], 'second');
-      expect((await run.ended).code).toBe(9);
-      expect(starts(run.output.stdout)).toEqual(['first']);
-    },
-    SLOW,
-  );
-});
 
 test(
   'the program’s own end is ours, at once, whatever is under way',
@@ -248,7 +139,7 @@ test(
     const args = ['exec', '--restart-on-rotate', '--poll', '1s', '--debounce', '30s', '--no-redact'];
     const run = start([...args, '-e', 'V=a', '--', 'sh', '-c', 'echo "has=$V;"; sleep 3; exit 5']);
     await run.saw('has=first;');
-    secrets(['put', '--quiet', 'a'], 'second');
+    box.secrets(['put', '--quiet', 'a'], 'second');
     const began = Date.now();
     expect(await run.ended).toMatchObject({ code: 5, stderr: '' });
     expect(Date.now() - began).toBeLessThan(20_000);
@@ -269,15 +160,15 @@ test(
       ...['--', 'sh', '-c', SERVER],
     ]);
     await run.saw('has=first;');
-    secrets(['put', '--quiet', 'pinned'], 'second');
-    secrets(['put', '--quiet', 'j'], '{"mine":"1","other":"y"}');
+    box.secrets(['put', '--quiet', 'pinned'], 'second');
+    box.secrets(['put', '--quiet', 'j'], '{"mine":"1","other":"y"}');
     await until(
       () => run.output.stderr.includes('no value that the program has'),
       () => run.output.stderr,
     );
     await pause(1500);
     expect(starts(run.output.stdout)).toEqual(['first']);
-    secrets(['put', '--quiet', 'j'], '{"mine":"2"}');
+    box.secrets(['put', '--quiet', 'j'], '{"mine":"2"}');
     await until(
       () => starts(run.output.stdout).length === 2,
       () => run.output.stdout,
@@ -355,20 +246,20 @@ test(
     });
     const run = start([...signal, '--file', 'F=f', '--', 'sh', '-c', READER]);
     await run.saw('has=first;');
-    secrets(['put', '--quiet', 'a'], 'second');
+    box.secrets(['put', '--quiet', 'a'], 'second');
     await until(
       () => run.output.stderr.includes('it keeps the old V'),
       () => run.output.stderr,
     );
-    secrets(['put', '--quiet', 'f'], 'file two');
+    box.secrets(['put', '--quiet', 'f'], 'file two');
     await run.saw('got\nfile two');
     expect(starts(run.output.stdout)).toEqual(['first']);
 
     const both = start([...signal, '--restart-on-rotate', '--file', 'F=f', '--', 'sh', '-c', READER]);
     await both.saw('has=second;');
-    secrets(['put', '--quiet', 'f'], 'file three');
+    box.secrets(['put', '--quiet', 'f'], 'file three');
     await both.saw('got\nfile three');
-    secrets(['put', '--quiet', 'a'], 'third');
+    box.secrets(['put', '--quiet', 'a'], 'third');
     await both.saw('has=third;');
     expect(starts(both.output.stdout)).toEqual(['second', 'third']);
   },
@@ -385,11 +276,11 @@ test(
     const args = ['exec', '--restart-on-rotate', '--signal-on-rotate', 'HUP', ...FAST, '--redact'];
     const run = start([...args, '--file', 'F=f', '-e', 'V=a', '--', 'sh', '-c', both]);
     await run.saw('*** ***;');
-    secrets(['put', '--quiet', 'f'], 'new-value-of-the-file');
+    box.secrets(['put', '--quiet', 'f'], 'new-value-of-the-file');
     await run.saw('got');
     expect(run.output.stdout).toMatch(/^pid=\d+ \*\*\* \*\*\*;\n(\*\*\*)+\ngot\n/);
     const leftover = box.write('old-values', 'old-value-of-the-variable old-value-of-the-file\n');
-    secrets(['put', '--quiet', 'a'], 'new-value-of-the-variable');
+    box.secrets(['put', '--quiet', 'a'], 'new-value-of-the-variable');
     await until(
       () => pidsIn(run.output.stdout).length === 2,
       () => run.output.stdout,
