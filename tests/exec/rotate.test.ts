@@ -2,12 +2,14 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FAST, kill, lives, pause, pidsIn, RESTART, RotatingBox, SERVER, SLOW, starts } from './rotating.ts';
-import { type Running, until } from './setup.ts';
+import { NODE, PROGRAM, type Running, until } from './setup.ts';
+import { closeTerminals, openTerminal } from './terminals.ts';
 
 let box: RotatingBox;
 beforeEach(() => {
   box = new RotatingBox();
 });
+afterEach(closeTerminals);
 afterEach(() => box.remove());
 const start = (args: readonly string[]): Running => box.start(args);
 
@@ -291,6 +293,29 @@ test(
     // What the second program prints of the first one's values.
     const echo = start([...args, '--file', 'F=f', '-e', 'V=a', '--', 'sh', '-c', `cat ${leftover}; ${both}`]);
     await echo.saw('old-value-of-the-variable');
+  },
+  SLOW,
+);
+
+test(
+  'at a terminal the next program has it as the one before had',
+  async () => {
+    box.put('a', 'first-value');
+    const reads =
+      'trap "exit 0" TERM; stty size; echo "has=$V;"; while :; do read -r line && echo "got $line" || sleep 0.05; done';
+    const args = ['exec', '--restart-on-rotate', ...FAST, '--redact', '-e', 'V=a', '--', 'sh', '-c', reads];
+    const { pty, saw, shown, ended } = openTerminal(box, NODE, [PROGRAM, ...args]);
+    await saw('has=***;');
+    pty.write('one\r');
+    await saw('got one');
+    box.put('a', 'second-value');
+    await saw(/has=\*\*\*;[^]*has=\*\*\*;/);
+    pty.write('two\r');
+    await saw('got two');
+    expect(shown().match(/37 91/g)).toHaveLength(2);
+    expect(shown()).not.toMatch(/(first|second)-value/);
+    pty.write('\u0003');
+    expect(await ended).toMatchObject({ exitCode: 130 });
   },
   SLOW,
 );
