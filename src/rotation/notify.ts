@@ -109,7 +109,9 @@ export class Notifier {
       const { file } = await this.#session.config();
       this.#session.warn(notTrusted('rotation.notify', file, section.untrusted).message);
     }
-    const policy = (await this.#policies()).get(reference);
+    // A policy that can't be read is the rotation's failure, which is to be told as well.
+    const policies = await this.#policies().catch(() => new Map<string, PolicyConfig>());
+    const policy = policies.get(reference);
     const own = policy?.untrusted === undefined ? policy?.settings.notify : undefined;
     const setting = own ?? section?.setting ?? [];
     const folder = dirname((own === undefined ? section?.file : policy?.file) ?? this.#session.world.cwd);

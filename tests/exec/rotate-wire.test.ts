@@ -101,3 +101,47 @@ for (const store of STORES)
       expect(run.output.stdout.match(/has=/g)).toHaveLength(2);
     }, 60_000);
   });
+
+describeWith('a program with a secret of a store without versions (KV v1)', vaultFiles, () => {
+  test('is restarted as well: its value is read and compared', async () => {
+    const box = new Box();
+    const server = await startVault();
+    const counter = await countCallsTo(server.env['VAULT_ADDR'] ?? '');
+    const env = { ...server.env, VAULT_ADDR: counter.url };
+    let run: Running | undefined;
+    try {
+      const mounted = await fetch(`${counter.url}/v1/sys/mounts/old`, {
+        method: 'POST',
+        headers: { 'x-vault-token': server.env['VAULT_TOKEN'] ?? '' },
+        body: JSON.stringify({ type: 'kv', options: { version: '1' } }),
+      });
+      expect(mounted.status).toBe(204);
+      box.write('secrets.yaml', 'stores: { old: { provider: vault, mount: old } }\n');
+      const put = async (value: string): Promise<void> => {
+        const { code, stderr } = await box.run(['put', '--quiet', 'old://a'], {
+          env,
+          input: JSON.stringify({ key: value }),
+        });
+        expect([code, stderr]).toEqual([0, '']);
+      };
+      await put('first');
+      run = box.start([...ARGS, '-e', 'V=old://a#key', '--', 'sh', '-c', SERVER], { env });
+      await run.saw('has=first,;');
+      const reads = (): number => counter.calls.filter((call) => call === 'GET /v1/old/a').length;
+      const before = reads();
+      await until(
+        () => reads() >= before + 3,
+        () => JSON.stringify(counter.calls),
+      );
+      expect(run.output.stdout.match(/has=/g)).toHaveLength(1);
+      await put('second');
+      await run.saw('has=second,;');
+    } finally {
+      run?.process.kill('SIGTERM');
+      await run?.ended;
+      counter.close();
+      await server.stop();
+      box.remove();
+    }
+  }, 60_000);
+});

@@ -159,6 +159,21 @@ test('a failure is told with its reason, and what `resume` and `rollback` come t
   expect(documentOf(readBack('told.in'))).toMatchObject({ intent: 'resume', outcome: 'nothing' });
 });
 
+test('a failure for which nothing could be rotated is told as well', async () => {
+  settings({ 'nowhere://a': {}, notify: program('told') });
+  const { code, stdout } = await sh('secrets rotate local://b --trust --json');
+  expect([code, linesOf(stdout)]).toEqual([
+    2,
+    [
+      expect.objectContaining({
+        outcome: 'unchanged',
+        notified: [expect.objectContaining({ delivered: true })],
+      }),
+    ],
+  ]);
+  expect(documentOf(readBack('told.in'))).toMatchObject({ outcome: 'unchanged', error: { kind: 'Usage' } });
+});
+
 test('a webhook that fails half of the time gets every outcome once by its id, signed', async () => {
   const names = ['a', 'b', 'c', 'd'];
   for (const name of names) await sh(`printf v | secrets put --quiet ${name}`);
