@@ -99,6 +99,7 @@ class Supervisor {
     try {
       renewal.apply();
     } catch (thrown) {
+      this.#due = true;
       this.#failed(thrown);
       return;
     }
@@ -119,6 +120,7 @@ class Supervisor {
     try {
       if (!(await look()) && !this.#due) {
         this.#failures = 0;
+        this.#lastWarning = '';
         return undefined;
       }
       this.#due = true;
@@ -139,13 +141,12 @@ class Supervisor {
   }
 
   #failed(thrown: unknown): void {
-    this.#due = true;
     this.#failures += 1;
     const { message, reference, errors } = toSecretsError(thrown);
     const what = [message, ...errors.map((error) => `${error.reference ?? ''}: ${error.message}`)].join('; ');
-    const text = `the program keeps the secrets it has, for the new ones can’t be had: ${
-      reference === undefined ? '' : `${reference}: `
-    }${what}`;
+    const why = this.#due ? 'the new ones can’t be had' : 'it can’t be seen whether they have changed';
+    const where = reference === undefined ? '' : `${reference}: `;
+    const text = `the program keeps the secrets it has, for ${why}: ${where}${what}`;
     // Once, and not every half minute for a night.
     if (text === this.#lastWarning) this.#with.debug(text);
     else this.#with.warn(text);
@@ -166,6 +167,7 @@ class Supervisor {
       renewal.apply();
     } catch (thrown) {
       // The program is better off with the old values than not at all.
+      this.#due = true;
       this.#failed(thrown);
     }
     return undefined;

@@ -136,6 +136,17 @@ describeWith('a program with a secret of a store without versions (KV v1)', vaul
       expect(run.output.stdout.match(/has=/g)).toHaveLength(1);
       await put('second');
       await run.saw('has=second,;');
+      // And the store is gone: the program has what it has.
+      counter.close();
+      const { output } = run;
+      await until(
+        () =>
+          output.stderr.includes('keeps the secrets it has, for it can’t be seen whether they have changed'),
+        () => output.stderr,
+      );
+      expect(output.stdout.match(/has=/g)).toHaveLength(2);
+      run.process.kill('SIGTERM');
+      expect((await run.ended).code).toBe(0);
     } finally {
       run?.process.kill('SIGTERM');
       await run?.ended;
