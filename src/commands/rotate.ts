@@ -7,9 +7,11 @@ import { startProgress } from '../output/progress.ts';
 import { type Job, Rotations } from '../rotation/jobs.ts';
 import { Notifier } from '../rotation/notify.ts';
 import { retireReplaced } from '../rotation/retire.ts';
-import { type Schedule, scheduleOf } from '../rotation/schedule.ts';
+import { checkReminder, refuseNativelyRotated, remind, scheduleForJob } from '../rotation/native.ts';
+import type { Schedule } from '../rotation/schedule.ts';
 import type { Session } from '../session.ts';
 import type { CommonOptions } from './options.ts';
+import { driveNative, reminderFinding, skipsNative } from './rotate-native.ts';
 import { failureOf, jsonLine, outcomeJson, outcomeText, tellOf } from './rotate-outcome.ts';
 import { graceful, tellBroken } from './rotate-signals.ts';
 import type { Invocation } from './spec.ts';
@@ -20,6 +22,8 @@ interface RotateOptions extends CommonOptions {
   readonly generate?: string;
   readonly dryRun?: boolean;
   readonly notify?: readonly string[];
+  readonly configure?: boolean;
+  readonly wait?: string;
 }
 
 /** A list of references is text a person could read; more than this is something else. */
@@ -27,7 +31,10 @@ const MAX_LIST_BYTES = 1024 * 1024;
 
 export async function run(session: Session, { args, options }: Invocation<RotateOptions>): Promise<void> {
   const named = await references(session, args);
-  if (named.length === 0 && options.due !== true && options.maxAge === undefined)
+  const configure = options.configure === true;
+  if (configure && (options.due === true || options.maxAge !== undefined || options.generate !== undefined))
+    throw new SecretsError('Usage', '--configure rotates nothing, so that nothing is due or generated');
+  if (named.length === 0 && options.due !== true && options.maxAge === undefined && !configure)
     throw new SecretsError('Usage', 'nothing to rotate is named', {
       hint: 'name references, or --due for all whose time has come',
     });
@@ -38,7 +45,10 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
   const notifier = new Notifier(session, options.notify ?? [], () => rotations.policies());
   const stop = graceful(session);
   try {
-    const all = named.length > 0 ? named : [...(await rotations.policies()).keys()];
+    const policies = [...(await rotations.policies())].filter(
+      ([, { settings }]) => !configure || settings.native !== undefined,
+    );
+    const all = named.length > 0 ? named : policies.map(([reference]) => reference);
     const { parallel, jitterMs, leaseMs } = await rotations.bounds();
     const progress = startProgress(session);
     const doing = new Map<string, string>();
@@ -64,17 +74,20 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
           }
           let reference = text;
           const startedAt = session.world.now();
+          let begun = false;
           try {
             const job = await rotations.job(text, { generate: options.generate });
             reference = job.reference;
-            if (named.length === 0 || maxAgeMs !== undefined) {
-              const schedule = await scheduleOf(
-                job.place,
-                maxAgeMs ?? job.everyMs,
+            if ((named.length === 0 || maxAgeMs !== undefined) && !configure) {
+              const schedule = await scheduleForJob(
+                job,
+                maxAgeMs ?? (job.native?.starts === true ? undefined : job.everyMs),
                 leaseMs,
                 session.world.now(),
                 (id) => rotations.seenFor(reference, id),
+                () => session.call(),
               );
+              if (skipsNative(session, job, schedule)) return undefined;
               if (!(await isDue(session, rotations, job, schedule, options))) return undefined;
               const wait = (waits[index] ?? 0) - (performance.now() - started);
               if (options.due === true && options.dryRun !== true && wait > 0)
@@ -85,20 +98,33 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
                 left += 1;
                 return undefined;
               }
+              begun = true;
               tried += 1;
+              const progress = (what: string): void => show(reference, what);
+              if (job.native?.starts === true || configure) {
+                const drive = { ...options, progress, stopped: () => stop.asked() };
+                const failure = await driveNative(session, job, drive);
+                if (failure !== undefined) failures.push(failure);
+                // Begun and not waited for: there is no outcome yet.
+                if (options.dryRun === true || configure || options.wait?.startsWith('0') === true)
+                  return undefined;
+                const outcome = failure === undefined ? 'done' : 'stuck';
+                return async () =>
+                  void (await notifier.tell({ reference, intent: 'rotate', startedAt, outcome, failure }));
+              }
               if (options.dryRun === true) {
                 const failure = await rehearse(session, job);
                 if (failure !== undefined) failures.push(failure);
                 return undefined;
               }
-              const done = await rotateOne(session, rotations, job, (what) => show(reference, what));
+              const done = await rotateOne(session, rotations, job, progress);
               if (done.failure !== undefined) failures.push(done.failure);
               return () => reportOne(session, notifier, reference, startedAt, done);
             });
           } catch (thrown) {
             const error = toSecretsError(thrown).forReference(reference);
             failures.push(error);
-            tried += 1;
+            if (!begun) tried += 1;
             return async () => {
               const outcome = 'unchanged';
               const notified =
@@ -169,13 +195,17 @@ async function isDue(
   { state, everyMs }: Schedule,
   { dryRun, due }: RotateOptions,
 ): Promise<boolean> {
+  // What its service is at goes on without us.
+  if (job.native?.starts === true) return state === 'overdue' || state === 'never' || state === 'stuck';
   if (
     dryRun !== true &&
     due === true &&
     (await rotations.within(job, () => retireReplaced(job, session.world.now(), session.call().signal)))
   )
     session.note(`${job.reference}: the replaced credential is retired`);
-  if (everyMs === undefined) return false;
+  // Without `every` it is the service's date, or the target's own change, that makes it due.
+  const dated = job.native !== undefined || job.target.schedule !== undefined;
+  if (everyMs === undefined) return dated && state === 'overdue';
   return state === 'overdue' || state === 'never' || state === 'stuck' || state === 'rotating';
 }
 
@@ -193,6 +223,8 @@ async function rotateOne(
   progress: (text: string) => void,
 ): Promise<Done> {
   const { reference } = job;
+  await refuseNativelyRotated(job);
+  await checkReminder(job, () => session.call());
   const shared = { wait: false, toPrevious: false, progress };
   // A further rotation takes the place of the replaced credential.
   await retireReplaced(job, session.world.now(), session.call().signal, true);
@@ -203,7 +235,9 @@ async function rotateOne(
     const resumed = await rotations.run(job, { intent: 'resume', takeOver: false, ...shared });
     if (resumed.ending !== 'nothing' && resumed.ending !== 'held') [intent, outcome] = ['resume', resumed];
   }
-  const failure = failureOf(reference, intent, outcome);
+  const failure =
+    failureOf(reference, intent, outcome) ??
+    (outcome.ending === 'done' ? await remind(job, () => session.call()) : undefined);
   tellBroken(session, failure);
   return { intent, outcome, failure };
 }
@@ -237,6 +271,7 @@ export async function rehearse(session: Session, job: Job): Promise<SecretsError
       detail:
         'this store has no conditional write, so that two rotations at once are kept apart by best effort',
     });
+  findings.push(...(await reminderFinding(session, job)));
   const { bits, title } = job.generator;
   const what = job.target.issue === undefined ? `${title} (${bits} bits)` : 'made by the target';
   if (session.options.json === true) {

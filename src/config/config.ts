@@ -42,6 +42,8 @@ export interface PolicyConfig {
   /** The reference as the file has it. */
   readonly reference: string;
   readonly settings: PolicySettings;
+  /** The kind of provider whose schema `native` was checked by; missing without `native`. */
+  readonly nativeKind?: string | undefined;
   /** The file it stands in. */
   readonly file: string;
   readonly line: number;

@@ -5,7 +5,7 @@ import { nearest } from '../core/nearest.ts';
 import { type World, xdgFolder } from '../world.ts';
 import type { Config, EnvEntry, PolicyConfig, ProjectFile, StoreConfig, TrustLine } from './config.ts';
 import { CONFIG_FILE, findUpward, readFound, type ReadFile, readNamed, readUserFile } from './find.ts';
-import type { ParsedConfig, ParsedPart } from './parse.ts';
+import type { ParsedConfig, ParsedPart, ParsedPolicy } from './parse.ts';
 import type { RotationBounds } from './rotation.ts';
 
 export interface ConfigOptions {
@@ -18,7 +18,7 @@ export interface ConfigOptions {
 }
 
 /** A file, and those of its parts that count: the file itself, then the chosen profile. */
-interface Layer {
+export interface Layer {
   readonly source: 'user' | 'project';
   readonly parsed: ParsedConfig;
   readonly parts: readonly ParsedPart[];
@@ -41,6 +41,7 @@ export async function loadConfig(world: World, options: ConfigOptions): Promise<
   if (userFile !== undefined) layers.push(await readLayer(world, userFile, 'user', profile));
   if (projectFile !== undefined) layers.push(await readLayer(world, projectFile, 'project', profile));
   checkProfile(profile, layers, options.profile !== undefined);
+  for (const [index, layer] of layers.entries()) layers[index] = await settlePolicies(world, layer, layers);
 
   const project =
     projectFile === undefined ? undefined : await judge(world, projectFile, layers, options.trust === true);
@@ -72,6 +73,30 @@ async function readLayer(
   const parsed = await parseConfig(bytes, path, world.providers);
   const chosen = profile === undefined ? undefined : parsed.profiles.get(profile);
   return { source, parsed, parts: chosen === undefined ? [parsed] : [parsed, chosen] };
+}
+
+/** The layer, with what its policies say of their stores' own rotation checked by those stores' providers. */
+async function settlePolicies(world: World, layer: Layer, layers: readonly Layer[]): Promise<Layer> {
+  const all = [layer.parsed, ...layer.parsed.profiles.values()];
+  const asks = ({ policies }: ParsedPart): boolean =>
+    [...policies.values()].some(({ settleNative }) => settleNative !== undefined);
+  if (!all.some(asks)) return layer;
+  const { providerOf } = await import('./native.ts');
+  const settle = async (part: ParsedPart): Promise<ParsedPart> => {
+    const policies = new Map<string, ParsedPolicy>();
+    for (const [reference, policy] of part.policies) {
+      const { settleNative } = policy;
+      const provider = settleNative && providerOf(world, reference, layers, part);
+      policies.set(reference, (await settleNative?.(provider)) ?? policy);
+    }
+    return { ...part, policies };
+  };
+  const profiles = new Map<string, ParsedPart>();
+  for (const [name, part] of layer.parsed.profiles) profiles.set(name, await settle(part));
+  const parsed = { ...layer.parsed, ...(await settle(layer.parsed)), profiles };
+  const chosen = new Map<ParsedPart, ParsedPart>([[layer.parsed, parsed]]);
+  for (const [name, part] of layer.parsed.profiles) chosen.set(part, profiles.get(name) ?? part);
+  return { ...layer, parsed, parts: layer.parts.map((part) => chosen.get(part) ?? part) };
 }
 
 /** A profile that no file has is a mistake: what it should have set would silently be something else. */
@@ -166,11 +191,14 @@ function joinStores(
 function joinPolicies(layers: readonly Layer[], project: ProjectFile | undefined): Map<string, PolicyConfig> {
   const policies = new Map<string, PolicyConfig>();
   for (const { source, parsed, parts } of layers)
-    for (const [reference, { settings, lines, line }] of parts.flatMap((part) => [...part.policies])) {
+    for (const [reference, { settings, lines, line, nativeKind }] of parts.flatMap((part) => [
+      ...part.policies,
+    ])) {
       const trusted = source === 'user' || project?.trusted === true;
       policies.set(reference, {
         reference,
         settings,
+        ...(nativeKind !== undefined && { nativeKind }),
         file: parsed.path,
         line,
         ...(!trusted && { untrusted: lines }),

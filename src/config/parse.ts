@@ -5,7 +5,7 @@
 import * as v from 'valibot';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
-import type { ProviderDescriptor, StoreSettings, TrustItem } from '../providers/provider.ts';
+import type { NativeSettings, ProviderDescriptor, StoreSettings, TrustItem } from '../providers/provider.ts';
 import type { TrustLine } from './config.ts';
 import { BOUNDS, NOTIFY, type NotifySetting, type PolicySettings, type RotationBounds } from './rotation.ts';
 import type { TargetSettings } from '../rotation/target.ts';
@@ -36,6 +36,10 @@ export interface ParsedPolicy {
   readonly settings: PolicySettings;
   readonly lines: readonly TrustLine[];
   readonly line: number;
+  /** Checks `native` once the provider of the secret's store is known, which may stand in another file. */
+  readonly settleNative?: ((provider: ProviderDescriptor | undefined) => Promise<ParsedPolicy>) | undefined;
+  /** The kind of provider that it was checked for. */
+  readonly nativeKind?: string | undefined;
 }
 
 /** Who is told of rotations, as one file has it. */
@@ -296,10 +300,39 @@ async function readPolicy(
       ? []
       : (await readNotify(reading, settings.notify, [...at, NOTIFY])).lines),
   ];
-  return {
+  const policy: ParsedPolicy = {
     settings: { ...settings, target: { type: kind.type, ...checked } },
     lines,
     line: reading.yaml.lineOf(at),
+  };
+  if (settings.native === undefined) return policy;
+  return { ...policy, settleNative: (provider) => settleNative(reading, name, policy, provider, at) };
+}
+
+async function settleNative(
+  reading: Reading,
+  name: string,
+  policy: ParsedPolicy,
+  provider: ProviderDescriptor | undefined,
+  at: readonly string[],
+): Promise<ParsedPolicy> {
+  const own = provider?.nativeRotation;
+  // A reference that names no store is refused where it is used, with what is wrong with it.
+  if (provider === undefined) return policy;
+  const where = [...at, 'native'];
+  if (own === undefined)
+    return reading.refuse(
+      where,
+      `${short(name)} is in a store of ${provider.kind}, which has no rotation of its own`,
+      'leave native away: secrets rotates it',
+    );
+  const native = reading.check(await own.schema(), policy.settings.native, where) as NativeSettings;
+  const lines = own.trustItems(native).map((item) => reading.trust(where, item));
+  return {
+    ...policy,
+    settings: { ...policy.settings, native },
+    lines: [...policy.lines, ...lines],
+    nativeKind: provider.kind,
   };
 }
 

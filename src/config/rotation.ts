@@ -1,5 +1,6 @@
 /** The `rotation:` section of a secrets.yaml: which secrets are rotated, how often, how, and within which bounds. */
 import * as v from 'valibot';
+import type { NativeSettings } from '../providers/provider.ts';
 
 const period = v.pipe(v.string(), v.regex(/^[1-9]\d{0,5}[smhdw]$/, 'a duration such as 12h, 30d or 8w'));
 const text = v.pipe(v.string(), v.nonEmpty());
@@ -23,8 +24,8 @@ const receiver = v.union([
 export const notify = v.union([receiver, v.array(receiver)]);
 const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(64));
 
-/** A policy, with the schema of targets: the loader's own, or the one that the JSON Schema shows. */
-export function policySchema<T extends v.GenericSchema>(target: T) {
+/** A policy, with the schemas of targets and of `native`: the loader's own, or those that the JSON Schema shows. */
+export function policySchema<T extends v.GenericSchema, N extends v.GenericSchema>(target: T, native: N) {
   return v.strictObject({
     every: v.pipe(v.optional(period), v.description('how often; without it --due leaves the secret alone')),
     keys: v.pipe(
@@ -36,6 +37,10 @@ export function policySchema<T extends v.GenericSchema>(target: T) {
       v.description('how the new value is made, such as alnum:40; default alnum:32'),
     ),
     target: v.pipe(v.optional(target), v.description('the system that has to take the new value')),
+    native: v.pipe(
+      v.optional(native),
+      v.description('the store’s own service rotates it, or keeps its date: settings of that service'),
+    ),
     grace: v.pipe(v.optional(period), v.description('how long the replaced credential is kept; default 0')),
     notify: v.pipe(
       v.optional(notify),
@@ -44,7 +49,7 @@ export function policySchema<T extends v.GenericSchema>(target: T) {
   });
 }
 
-export function rotationSchema<T extends v.GenericSchema>(target: T) {
+export function rotationSchema<T extends v.GenericSchema, N extends v.GenericSchema>(target: T, native: N) {
   return v.objectWithRest(
     {
       lease: v.pipe(
@@ -62,7 +67,7 @@ export function rotationSchema<T extends v.GenericSchema>(target: T) {
         v.description('who is told of each outcome: URLs, and programs that read it'),
       ),
     },
-    policySchema(target),
+    policySchema(target, native),
   );
 }
 
@@ -74,6 +79,8 @@ export interface PolicySettings {
   readonly target?: Readonly<Record<string, unknown>> | undefined;
   readonly grace?: string | undefined;
   readonly notify?: NotifySetting | undefined;
+  /** Checked by the schema of the provider that the secret is in. */
+  readonly native?: NativeSettings | undefined;
 }
 
 /** Who is told of outcomes, as it is written. */

@@ -14,6 +14,7 @@ import type { GenerateSettings, Generator } from './generator.ts';
 import { openGenerator } from './generators/index.ts';
 import { journalIn } from './journal.ts';
 import { Watch } from './lease.ts';
+import { type NativeJob, openNative } from './native.ts';
 import { credentialOf, SecretPlace } from './place.ts';
 import type { Target, TargetContext, TargetSettings } from './target.ts';
 import { targets } from './targets/index.ts';
@@ -36,6 +37,8 @@ export interface Job {
   readonly hasGrace: boolean;
   readonly everyMs: number | undefined;
   readonly hasPolicy: boolean;
+  /** What the policy wants of the store's own service. */
+  readonly native: NativeJob | undefined;
 }
 
 export interface JobOptions {
@@ -145,6 +148,13 @@ export class Rotations {
     const settings = policy?.settings ?? {};
     const provider = await this.#session.open(store, native);
     provider.checkName(reference.name);
+    const { provider: kind } = await this.#session.storeConfig(store);
+    const nativeJob = await openNative(provider, kind, policy);
+    if (nativeJob?.starts === true && generate !== undefined)
+      throw new SecretsError(
+        'Usage',
+        'its policy has the service make the new value: --generate means nothing',
+      );
     const { type = 'none', ...rest } = settings.target ?? {};
     const descriptor = targets.find((kind) => kind.type === type);
     if (descriptor === undefined) throw new TypeError('checked when it was read');
@@ -165,6 +175,7 @@ export class Rotations {
       hasGrace: settings.grace !== undefined,
       everyMs: settings.every === undefined ? undefined : parsePeriod(settings.every),
       hasPolicy: policy !== undefined,
+      native: nativeJob,
     };
   }
 

@@ -4,7 +4,7 @@
  */
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { isJsonObject, type JsonValue, parseJson } from '../core/json.ts';
-import type { CallOptions, Provider, SecretVersion, VersionInfo } from '../providers/provider.ts';
+import type { CallOptions, Provider, SecretInfo, SecretVersion, VersionInfo } from '../providers/provider.ts';
 import type { Credential, Known } from './target.ts';
 
 /** A version with its id. */
@@ -110,13 +110,18 @@ export class SecretPlace {
 
   /** The secret's labels; none where the store has none, or they can't be read. */
   async labels(): Promise<Readonly<Record<string, string>>> {
-    if (!this.hasLabels()) return {};
+    return (this.hasLabels() ? await this.info() : undefined)?.labels ?? {};
+  }
+
+  /** Facts about the secret that bear on its rotation; `undefined` where there are none, or they can't be read. */
+  async info(): Promise<SecretInfo | undefined> {
+    if (!this.hasLabels() && !this.provider.capabilities.has('native-rotation')) return undefined;
     try {
-      return (await this.provider.describe(this.name, this.#call())).labels ?? {};
+      return await this.provider.describe(this.name, this.#call());
     } catch (thrown) {
       // A first value that is pending has no secret to describe yet.
       const { kind } = toSecretsError(thrown);
-      if (kind === 'NotFound' || kind === 'Denied') return {};
+      if (kind === 'NotFound' || kind === 'Denied') return undefined;
       throw thrown;
     }
   }

@@ -11,6 +11,7 @@ import type {
   GetResult,
   Identity,
   ListQuery,
+  NativeRotations,
   Provider,
   ProviderContext,
   SecretInfo,
@@ -38,6 +39,7 @@ export class AwsProvider implements Provider {
     'batch-get',
     'cas',
     'trail',
+    'native-rotation',
   ]);
   readonly rules = RULES;
   readonly #service: AwsService;
@@ -341,6 +343,14 @@ export class AwsProvider implements Provider {
     if (query.name !== undefined) this.checkName(query.name);
     const { readTrail } = await import('./trail.ts');
     yield* readTrail(this.#service, { prefix: this.#prefix, context: this.#context }, query, options);
+  }
+
+  async nativeRotation(): Promise<NativeRotations> {
+    const { AwsRotations } = await import('./rotation.ts');
+    return new AwsRotations(this.#service, (name) => {
+      this.checkName(name);
+      return this.#id(name);
+    });
   }
 
   close(): Promise<void> {

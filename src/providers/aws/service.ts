@@ -10,6 +10,7 @@ import type { AwsSettings } from './settings.ts';
 
 type Sdk = typeof import('@aws-sdk/client-secrets-manager');
 type Client = InstanceType<Sdk['SecretsManagerClient']>;
+type TrailSdk = typeof import('@aws-sdk/client-cloudtrail');
 
 export interface Opened {
   readonly sdk: Sdk;
@@ -51,6 +52,11 @@ export class AwsService {
         env['AWS_ENDPOINT_URL_CLOUDTRAIL'] ??
         (emulator ? endpoint : env['AWS_ENDPOINT_URL']),
     );
+  }
+
+  /** A line for `--debug`. */
+  debug(message: string): void {
+    this.#context.debug(message);
   }
 
   /** Runs a request that changes nothing; what it throws is a SecretsError. */
@@ -112,6 +118,32 @@ export class AwsService {
         };
       } finally {
         sts.destroy();
+      }
+    });
+  }
+
+  /** Asks CloudTrail, in the same region with the same credential; what it throws is a SecretsError. */
+  async trail<T>(
+    signal: AbortSignal,
+    work: (
+      sdk: TrailSdk,
+      client: InstanceType<TrailSdk['CloudTrailClient']>,
+      http: { abortSignal: AbortSignal },
+    ) => Promise<T>,
+  ): Promise<T> {
+    return this.read(signal, async ({ client }, http) => {
+      const sdk = await import('@aws-sdk/client-cloudtrail');
+      const trail = new sdk.CloudTrailClient({
+        maxAttempts: 2,
+        region: await client.config.region(),
+        credentials: client.config.credentials,
+        ...(this.trailEndpoint !== undefined && { endpoint: this.trailEndpoint }),
+      });
+      guard(trail as never);
+      try {
+        return await work(sdk, trail, http);
+      } finally {
+        trail.destroy();
       }
     });
   }

@@ -13,6 +13,7 @@ import type {
   GetResult,
   Identity,
   ListQuery,
+  NativeRotations,
   Provider,
   ProviderContext,
   ProviderRules,
@@ -37,6 +38,7 @@ import {
   infoOf,
   labelsOf,
   mergeLabels,
+  reminderOf,
   RULES,
 } from './values.ts';
 import { byAge, checkPurgeable, KeyVault } from './vault.ts';
@@ -52,6 +54,7 @@ export class AzureProvider implements Provider {
     'soft-delete',
     'labels',
     'trail',
+    'native-rotation',
   ]);
   readonly rules: ProviderRules;
   readonly #service: AzureService;
@@ -419,6 +422,11 @@ export class AzureProvider implements Provider {
     yield* readTrail(this.#service, reading, query, options);
   }
 
+  async nativeRotation(): Promise<NativeRotations> {
+    const { AzureReminders } = await import('./rotation.ts');
+    return new AzureReminders(this.#vault, (name) => this.#names.toAzure(name));
+  }
+
   close(): Promise<void> {
     return this.#service.close();
   }
@@ -428,14 +436,14 @@ export class AzureProvider implements Provider {
   }
 
   #info(name: string, properties: SecretProperties): SecretInfo {
-    const { contentType, tags, updatedOn, expiresOn, version } = properties;
+    const { contentType, tags, createdOn, updatedOn, expiresOn, version } = properties;
     return {
       name,
       nativeId: `${this.#service.vaultUrl}/secrets/${properties.name}`,
       ...(contentType !== undefined && contentType !== '' && { description: contentType }),
       labels: labelsOf(tags),
       updatedAt: updatedOn,
-      ...(expiresOn !== undefined && { expiresAt: expiresOn }),
+      ...(expiresOn !== undefined && { expiresAt: expiresOn, rotation: reminderOf(expiresOn, createdOn) }),
       ...(version !== undefined && { currentVersion: version }),
     };
   }

@@ -14,6 +14,7 @@ import type {
   Identity,
   LabelChanges,
   ListQuery,
+  NativeRotations,
   Provider,
   ProviderContext,
   SecretInfo,
@@ -55,6 +56,7 @@ export class GcpProvider implements Provider {
     'labels',
     'cas',
     'trail',
+    'native-rotation',
   ]);
   readonly rules = RULES;
   readonly #store: GcpStore;
@@ -496,6 +498,11 @@ export class GcpProvider implements Provider {
     const { readTrail } = await import('./trail.ts');
     const settings = { prefix: this.#prefix, location: this.#location, context: this.#context };
     yield* readTrail(this.#store.service, settings, query, options);
+  }
+
+  async nativeRotation(): Promise<NativeRotations> {
+    const { GcpRotations } = await import('./rotation.ts');
+    return new GcpRotations(this.#store, (name) => this.#id(name));
   }
 
   close(): Promise<void> {
