@@ -9,6 +9,7 @@ import type { NativeSettings, ProviderDescriptor, StoreSettings, TrustItem } fro
 import type { TrustLine } from './config.ts';
 import { BOUNDS, NOTIFY, type NotifySetting, type PolicySettings, type RotationBounds } from './rotation.ts';
 import type { TargetSettings } from '../rotation/target.ts';
+import { listAsMap } from './lists.ts';
 import { looseFileSchema, type PartDocument } from './schema.ts';
 import { findIssued, runsPrograms, settingLooksSecret } from './suspect.ts';
 import { readYaml, type YamlFile } from './yaml.ts';
@@ -125,17 +126,6 @@ class Reading {
       quote ? 'put it in quotes' : undefined,
     );
   }
-}
-
-/** Where a list was taken for a map: to the schema library each list is one, with the keys 0, 1 and so on. */
-function listAsMap(input: unknown, output: unknown, at: readonly string[]): readonly string[] | undefined {
-  if (typeof input !== 'object' || input === null) return undefined;
-  if (Array.isArray(input) && !Array.isArray(output)) return at;
-  for (const [key, value] of Object.entries(input)) {
-    const found = listAsMap(value, (output as Readonly<Record<string, unknown>>)[key], [...at, key]);
-    if (found !== undefined) return found;
-  }
-  return undefined;
 }
 
 type Issue = v.BaseIssue<unknown>;
