@@ -2,6 +2,9 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { targets } from '../../src/rotation/targets/index.ts';
+import type { StoreSettings } from '../../src/providers/provider.ts';
+import { scenarioFiles as azureFiles, startAzure } from '../backends/azure.ts';
+import { startForScenarios as startGcp } from '../backends/gcp.ts';
 import { findBackend } from '../e2e/backends.ts';
 
 export interface CrashSystem {
@@ -93,13 +96,52 @@ export const CRASH_TARGETS: readonly CrashTarget[] = [
 
 export interface CrashStore {
   readonly title: string;
-  start(): Promise<{ readonly env: Readonly<Record<string, string>>; stop(): Promise<void> } | undefined>;
+  /** Settings are those with which this process reaches it; the program has the environment alone. */
+  start(): Promise<
+    | {
+        readonly env: Readonly<Record<string, string>>;
+        readonly settings?: StoreSettings;
+        stop(): Promise<void>;
+      }
+    | undefined
+  >;
 }
 
-export const CRASH_STORES: readonly CrashStore[] = ['local', 'vault', 'aws'].map((title) => ({
-  title,
-  start: async () => {
-    const found = await findBackend(title);
-    return found.usable ? found.start() : undefined;
+export const CRASH_STORES: readonly CrashStore[] = [
+  ...['local', 'vault', 'aws', 'conjur'].map((title) => ({
+    title,
+    start: async () => {
+      const found = await findBackend(title);
+      return found.usable ? found.start() : undefined;
+    },
+  })),
+  {
+    title: 'gcp',
+    start: async () => {
+      const { env, stop } = await startGcp();
+      return { env, settings: { ca: env['NODE_EXTRA_CA_CERTS'] ?? '' }, stop };
+    },
   },
-}));
+  {
+    title: 'azure',
+    start: async () => {
+      if (!azureFiles.every((path) => existsSync(path))) return undefined;
+      const azure = await startAzure();
+      const settings = {
+        ca: azure.caFile,
+        vault: azure.server.url,
+        'disable-challenge-resource-verification': true,
+      };
+      // The SDK reads the proxy's address from the process.
+      const before = Object.keys(azure.network).map((name) => [name, process.env[name]] as const);
+      Object.assign(process.env, azure.network);
+      const stop = async (): Promise<void> => {
+        for (const [name, value] of before)
+          if (value === undefined) delete process.env[name];
+          else process.env[name] = value;
+        await azure.stop();
+      };
+      return { env: azure.env('officer'), settings, stop };
+    },
+  },
+];

@@ -7,7 +7,7 @@ import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseJson } from '../../src/core/json.ts';
-import type { Provider } from '../../src/providers/provider.ts';
+import type { Provider, StoreSettings } from '../../src/providers/provider.ts';
 import { providers } from '../../src/providers/registry.ts';
 import { bytes, contextFor, now } from '../contract/kit.ts';
 import { makePlace, type Outcome, type Place } from '../e2e/program.ts';
@@ -26,7 +26,8 @@ const LONG = 1_200_000;
  * together they try all. SECRETS_TEST_CRASH_POINTS=every has each test try all of them, which takes half an hour.
  */
 const STRIDE = process.env['SECRETS_TEST_CRASH_POINTS'] === 'every' ? 1 : 4;
-const NAME = 'crash/db';
+/** Every store takes it. */
+const NAME = 'crash-db';
 
 interface Events {
   readonly outcome: string;
@@ -36,15 +37,22 @@ interface Events {
 class Bench {
   readonly #store: string;
   readonly #env: Readonly<Record<string, string>>;
+  readonly #settings: StoreSettings;
   readonly system: CrashSystem;
   /** Where the `local` store lies for all machines, as a shared folder would. */
   readonly #shared: string;
   #first: Place | undefined;
   readonly #places: Place[] = [];
 
-  constructor(store: string, env: Readonly<Record<string, string>>, system: CrashSystem, shared: string) {
+  constructor(
+    store: string,
+    { env, settings = {} }: { env: Readonly<Record<string, string>>; settings?: StoreSettings },
+    system: CrashSystem,
+    shared: string,
+  ) {
     this.#store = store;
     this.#env = env;
+    this.#settings = settings;
     this.system = system;
     this.#shared = shared;
   }
@@ -89,7 +97,7 @@ class Bench {
     const descriptor = providers.find(({ kind }) => kind === this.#store);
     if (descriptor === undefined || this.#first === undefined) throw new Error('no store');
     const env = { ...this.#env, SECRETS_LOCAL_PATH: this.#shared, SECRETS_LOCAL_KEY_METHOD: 'key-file' };
-    return (await descriptor.load()).open({}, contextFor(env, this.#first.home));
+    return (await descriptor.load()).open(this.#settings, contextFor(env, this.#first.home));
   }
 
   /** The secret and its system as at the beginning. */
@@ -156,7 +164,7 @@ describe.each(await usablePairs())(
       const system = await target.start();
       const shared = await makePlace();
       stops = [() => backend.stop(), () => system.stop(), () => shared.remove()];
-      bench = new Bench(store.title, backend.env, system, join(shared.root, 'store'));
+      bench = new Bench(store.title, backend, system, join(shared.root, 'store'));
     });
     afterAll(async () => {
       await bench?.remove();
