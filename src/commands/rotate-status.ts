@@ -4,7 +4,7 @@ import { compact } from '../output/shapes.ts';
 import { printTable, shortDate } from '../output/table.ts';
 import { EVERY_LABEL, HOLDER_LABEL } from '../rotation/holder.ts';
 import { Rotations } from '../rotation/jobs.ts';
-import { SecretPlace } from '../rotation/place.ts';
+import { placeOf } from '../rotation/places.ts';
 import { scheduleForJob } from '../rotation/native.ts';
 import { byUrgency, judgeNative, type Schedule, scheduleOf } from '../rotation/schedule.ts';
 import { targets } from '../rotation/targets/index.ts';
@@ -121,8 +121,8 @@ async function collect(
   };
   for (const [reference, { settings, untrusted }] of policies) {
     // What is not trusted opens no target and asks nobody but the store.
-    const { every, native, target } = settings;
-    asked.set(reference, untrusted === undefined ? { every, native, target } : { every });
+    const { every, native, target, lock } = settings;
+    asked.set(reference, untrusted === undefined ? { every, native, target, lock } : { every });
   }
   // A provider's own store is looked through when it is in use here: not each cloud that the program knows.
   const stores = new Set([config.defaultStore]);
@@ -189,6 +189,11 @@ async function look(
   }
   const target = await session.target(reference);
   const provider = await session.open(target.store, target.native);
-  const place = new SecretPlace(provider, target.reference.name, () => session.call());
+  const place = await placeOf(
+    session,
+    provider,
+    { text: reference, name: target.reference.name },
+    policy?.lock,
+  );
   return scheduleOf(place, everyMs, leaseMs, now, seenFor);
 }

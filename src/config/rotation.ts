@@ -22,6 +22,7 @@ const receiver = v.union([
   }),
 ]);
 export const notify = v.union([receiver, v.array(receiver)]);
+const store = v.pipe(v.string(), v.nonEmpty());
 const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(64));
 
 /** A policy, with the schemas of targets and of `native`: the loader's own, or those that the JSON Schema shows. */
@@ -46,6 +47,7 @@ export function policySchema<T extends v.GenericSchema, N extends v.GenericSchem
       v.optional(notify),
       v.description('who is told of the outcome, in place of those of the section; [] for nobody'),
     ),
+    lock: v.pipe(v.optional(store), v.description('as `rotation.lock`, for this secret')),
   });
 }
 
@@ -55,6 +57,12 @@ export function rotationSchema<T extends v.GenericSchema, N extends v.GenericSch
       lease: v.pipe(
         v.optional(period),
         v.description('a holder that is silent this long is taken for dead; default 5m'),
+      ),
+      lock: v.pipe(
+        v.optional(store),
+        v.description(
+          'a store that keeps the locks of rotations in stores without conditional writes (azure, conjur)',
+        ),
       ),
       parallel: v.pipe(v.optional(count), v.description('rotations at a time; default 4')),
       'per-target': v.pipe(v.optional(count), v.description('rotations at a time on one system; default 1')),
@@ -81,6 +89,7 @@ export interface PolicySettings {
   readonly notify?: NotifySetting | undefined;
   /** Checked by the schema of the provider that the secret is in. */
   readonly native?: NativeSettings | undefined;
+  readonly lock?: string | undefined;
 }
 
 /** Who is told of outcomes, as it is written. */
@@ -93,6 +102,7 @@ export type ReceiverSetting =
 /** What stands beside the policies. */
 export interface RotationBounds {
   readonly lease?: string | undefined;
+  readonly lock?: string | undefined;
   readonly parallel?: number | undefined;
   readonly 'per-target'?: number | undefined;
   readonly jitter?: string | undefined;
@@ -100,4 +110,4 @@ export interface RotationBounds {
 
 /** Keys of the section that are no policy and no bound. */
 export const NOTIFY = 'notify';
-export const BOUNDS = ['lease', 'parallel', 'per-target', 'jitter'] as const;
+export const BOUNDS = ['lease', 'lock', 'parallel', 'per-target', 'jitter'] as const;

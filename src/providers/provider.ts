@@ -336,6 +336,17 @@ export interface ProviderRules {
   readonly structured?: boolean | undefined;
 }
 
+/** What a rotation changes of a secret: it stages a pending version, promotes or discards it, and sets labels. */
+export type Action = 'stage' | 'promote' | 'discard' | 'label';
+
+/** Whether the caller may do one of them. */
+export interface Right {
+  readonly action: Action;
+  readonly verdict: 'allowed' | 'denied' | 'unknown';
+  /** `denied`: the service's own name of what is missing; `unknown`: why nobody can say, as a clause. */
+  readonly detail?: string | undefined;
+}
+
 /** One store, ready to use. Made by a descriptor's `open`; makes its client lazily, on the first call. */
 export interface Provider {
   readonly capabilities: ReadonlySet<Capability>;
@@ -431,6 +442,18 @@ export interface Provider {
 
   /** `native-rotation`: loads what it takes. */
   nativeRotation?(): Promise<NativeRotations>;
+
+  /**
+   * The secret's name the same on every machine, whatever a store is called there; there or not. For stores without
+   * `cas`, whose rotations take a lock elsewhere (`rotation.lock`): by it two machines mean the same secret.
+   */
+  nativeId?(name: string, options: CallOptions): Promise<string>;
+
+  /**
+   * Says of each action whether the caller may do it to this secret, without changing anything (`--dry-run`). Where
+   * the service can't be asked, the answer is `unknown` and says why.
+   */
+  checkRights?(name: string, actions: readonly Action[], options: CallOptions): Promise<readonly Right[]>;
 
   /** Lets go of sockets and timers. Called once, after the last call. */
   close(): Promise<void>;

@@ -15,7 +15,8 @@ import { openGenerator } from './generators/index.ts';
 import { journalIn } from './journal.ts';
 import { Watch } from './lease.ts';
 import { type NativeJob, openNative } from './native.ts';
-import { credentialOf, SecretPlace } from './place.ts';
+import { credentialOf, type SecretPlace } from './place.ts';
+import { placeOf } from './places.ts';
 import type { Target, TargetContext, TargetSettings } from './target.ts';
 import { targets } from './targets/index.ts';
 
@@ -166,7 +167,7 @@ export class Rotations {
     const ownKey = key ?? policyKey;
     return {
       reference: text,
-      place: new SecretPlace(provider, reference.name, () => this.#session.call()),
+      place: await placeOf(this.#session, provider, { text, name: reference.name }, settings.lock),
       target,
       type: String(type),
       generator: openGenerator(generate ?? (settings.generate as GenerateSettings | undefined)),

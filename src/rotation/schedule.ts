@@ -1,14 +1,6 @@
 /** When a secret was rotated last and is to be next, and whether somebody is at it: for `--due` and `status`. */
 import { parsePeriod } from '../core/duration.ts';
-import {
-  decodeHolder,
-  decodeTime,
-  EVERY_LABEL,
-  type Holder,
-  HOLDER_LABEL,
-  LAST_ROTATED_LABEL,
-  RETIRE_LABEL,
-} from './holder.ts';
+import { decodeTime, EVERY_LABEL, type Holder, LAST_ROTATED_LABEL, RETIRE_LABEL } from './holder.ts';
 import type { Held, SecretPlace } from './place.ts';
 import type { NativeRotation } from '../providers/provider.ts';
 
@@ -44,7 +36,9 @@ export async function scheduleOf(
   const [stages, info] = [await place.read(), await place.info()];
   const native = info?.rotation;
   if (native?.role === 'rotates' && native.enabled) return judgeNative(native, undefined, now);
-  const own = judge(stages, info?.labels ?? {}, everyMs, leaseMs, now, seenFor);
+  const { current, pending = await place.stray() } = stages;
+  const holder = pending && (await place.holderOf(pending.id));
+  const own = judge({ current, pending, holder }, info?.labels ?? {}, everyMs, leaseMs, now, seenFor);
   return native === undefined ? own : withReminder(own, native, now);
 }
 
@@ -87,7 +81,15 @@ export function judgeNative(
 }
 
 export function judge(
-  { current, pending }: { readonly current: Held | undefined; readonly pending: Held | undefined },
+  {
+    current,
+    pending,
+    holder,
+  }: {
+    readonly current: Held | undefined;
+    readonly pending: Pick<Held, 'id' | 'createdAt'> | undefined;
+    readonly holder: Holder | undefined;
+  },
   labels: Readonly<Record<string, string>>,
   everyMs: number | undefined,
   leaseMs: number,
@@ -102,7 +104,6 @@ export function judge(
   const retireAt = decodeTime(labels[RETIRE_LABEL]);
   const known = { lastRotated, everyMs: every, next, retireAt };
   if (pending !== undefined) {
-    const holder = decodeHolder(labels[HOLDER_LABEL], pending.id);
     const lease = holder?.leaseMs ?? leaseMs;
     const stuck = lease === 0 || seenFor(pending.id) >= lease;
     return { ...known, state: stuck ? 'stuck' : 'rotating', holder: holder ?? { since: pending.createdAt } };

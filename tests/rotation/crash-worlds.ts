@@ -94,54 +94,98 @@ export const CRASH_TARGETS: readonly CrashTarget[] = [
   ),
 ];
 
-export interface CrashStore {
-  readonly title: string;
-  /** Settings are those with which this process reaches it; the program has the environment alone. */
-  start(): Promise<
-    | {
-        readonly env: Readonly<Record<string, string>>;
-        readonly settings?: StoreSettings;
-        stop(): Promise<void>;
-      }
-    | undefined
-  >;
+interface StartedStore {
+  readonly env: Readonly<Record<string, string>>;
+  /** Those with which this process reaches it; the program has the environment alone. */
+  readonly settings?: StoreSettings;
+  stop(): Promise<void>;
 }
 
-export const CRASH_STORES: readonly CrashStore[] = [
-  ...['local', 'vault', 'aws', 'conjur'].map((title) => ({
-    title,
+export interface CrashStore {
+  readonly title: string;
+  /** Its name for the program. */
+  readonly store: string;
+  /** The store that keeps the locks. */
+  readonly lock?: string;
+  /** With these targets alone: a store that waits between two looks at a claim takes its time. */
+  readonly targets?: readonly string[];
+  start(): Promise<StartedStore | undefined>;
+}
+
+function backend(store: string): CrashStore {
+  return {
+    title: store,
+    store,
     start: async () => {
-      const found = await findBackend(title);
+      const found = await findBackend(store);
       return found.usable ? found.start() : undefined;
     },
-  })),
-  {
-    title: 'gcp',
-    start: async () => {
-      const { env, stop } = await startGcp();
-      return { env, settings: { ca: env['NODE_EXTRA_CA_CERTS'] ?? '' }, stop };
-    },
+  };
+}
+
+const gcp: CrashStore = {
+  title: 'gcp',
+  store: 'gcp',
+  start: async () => {
+    const { env, stop } = await startGcp();
+    return { env, settings: { ca: env['NODE_EXTRA_CA_CERTS'] ?? '' }, stop };
   },
-  {
-    title: 'azure',
-    start: async () => {
-      if (!azureFiles.every((path) => existsSync(path))) return undefined;
-      const azure = await startAzure();
-      const settings = {
-        ca: azure.caFile,
-        vault: azure.server.url,
-        'disable-challenge-resource-verification': true,
-      };
-      // The SDK reads the proxy's address from the process.
-      const before = Object.keys(azure.network).map((name) => [name, process.env[name]] as const);
-      Object.assign(process.env, azure.network);
-      const stop = async (): Promise<void> => {
-        for (const [name, value] of before)
-          if (value === undefined) delete process.env[name];
-          else process.env[name] = value;
-        await azure.stop();
-      };
-      return { env: azure.env('officer'), settings, stop };
-    },
+};
+
+const azure: CrashStore = {
+  title: 'azure',
+  store: 'azure',
+  start: async () => {
+    if (!azureFiles.every((path) => existsSync(path))) return undefined;
+    const server = await startAzure();
+    // The SDK reads the proxy's address from the process.
+    const before = Object.keys(server.network).map((name) => [name, process.env[name]] as const);
+    Object.assign(process.env, server.network);
+    const settings = {
+      ca: server.caFile,
+      vault: server.server.url,
+      'disable-challenge-resource-verification': true,
+    };
+    const stop = async (): Promise<void> => {
+      for (const [name, value] of before)
+        if (value === undefined) delete process.env[name];
+        else process.env[name] = value;
+      await server.stop();
+    };
+    return { env: server.env('officer'), settings, stop };
   },
+};
+
+function locked(store: CrashStore, lock: CrashStore): CrashStore {
+  return {
+    title: `${store.title}, locked in ${lock.title}`,
+    store: store.store,
+    lock: lock.store,
+    targets: ['postgres'],
+    start: async () => {
+      const locks = await lock.start();
+      const secrets = locks && (await store.start());
+      return (
+        secrets && {
+          ...secrets,
+          env: { ...locks.env, ...secrets.env },
+          stop: async () => {
+            await secrets.stop();
+            await locks.stop();
+          },
+        }
+      );
+    },
+  };
+}
+
+const conjur = backend('conjur');
+
+export const CRASH_STORES: readonly CrashStore[] = [
+  ...['local', 'vault', 'aws'].map(backend),
+  { ...gcp, targets: ['postgres'] },
+  { ...azure, targets: ['postgres'] },
+  { ...conjur, targets: ['postgres'] },
+  locked(azure, backend('local')),
+  locked(conjur, backend('vault')),
 ];

@@ -36,6 +36,7 @@ interface Events {
 
 class Bench {
   readonly #store: string;
+  readonly #lock: string | undefined;
   readonly #env: Readonly<Record<string, string>>;
   readonly #settings: StoreSettings;
   readonly system: CrashSystem;
@@ -45,12 +46,13 @@ class Bench {
   readonly #places: Place[] = [];
 
   constructor(
-    store: string,
+    { store, lock }: CrashStore,
     { env, settings = {} }: { env: Readonly<Record<string, string>>; settings?: StoreSettings },
     system: CrashSystem,
     shared: string,
   ) {
     this.#store = store;
+    this.#lock = lock;
     this.#env = env;
     this.#settings = settings;
     this.system = system;
@@ -61,6 +63,7 @@ class Bench {
     return JSON.stringify({
       default: this.#store,
       rotation: {
+        ...(this.#lock !== undefined && { lock: this.#lock }),
         [NAME]: { every: '30d', keys: ['password'], generate: 'alnum:24', target: this.system.target },
       },
     });
@@ -71,7 +74,7 @@ class Bench {
     const place = await makePlace();
     this.#places.push(place);
     await writeFile(join(place.cwd, 'secrets.yaml'), this.#policy);
-    if (this.#store === 'local') {
+    if (this.#store === 'local' || this.#lock === 'local') {
       const keys = '.config/secrets/keys';
       await mkdir(join(place.home, keys), { recursive: true, mode: 0o700 });
       for (const file of this.#first === undefined ? [] : await readdir(join(this.#first.home, keys)))
@@ -79,6 +82,8 @@ class Bench {
       for (const folder of ['.config', '.config/secrets', keys])
         await place.sh(`chmod 700 "$HOME/${folder}"; chmod 600 "$HOME/${keys}"/* 2>/dev/null || true`);
     }
+    if (this.#first === undefined && this.#lock === 'local')
+      await this.run(place, 'printf x | secrets put --quiet local://other');
     this.#first ??= place;
     return place;
   }
@@ -149,7 +154,9 @@ async function usablePairs(): Promise<readonly (readonly [string, string, CrashS
   const pairs: (readonly [string, string, CrashStore, CrashTarget])[] = [];
   for (const target of CRASH_TARGETS)
     if (await target.usable())
-      for (const store of CRASH_STORES) pairs.push([store.title, target.title, store, target]);
+      for (const store of CRASH_STORES)
+        if (store.targets?.includes(target.title) !== false)
+          pairs.push([store.title, target.title, store, target]);
   return pairs;
 }
 
@@ -164,7 +171,7 @@ describe.each(await usablePairs())(
       const system = await target.start();
       const shared = await makePlace();
       stops = [() => backend.stop(), () => system.stop(), () => shared.remove()];
-      bench = new Bench(store.title, backend, system, join(shared.root, 'store'));
+      bench = new Bench(store, backend, system, join(shared.root, 'store'));
     });
     afterAll(async () => {
       await bench?.remove();

@@ -3,6 +3,7 @@ import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type { AuditEvent } from '../../core/audit.ts';
 import { pool } from '../../core/waiting.ts';
 import type {
+  Action,
   CallOptions,
   Capability,
   DeleteQuery,
@@ -14,6 +15,7 @@ import type {
   NativeRotations,
   Provider,
   ProviderContext,
+  Right,
   SecretInfo,
   SecretRequest,
   SecretVersion,
@@ -291,6 +293,13 @@ export class AwsProvider implements Provider {
         http,
       ),
     );
+  }
+
+  /** Secrets Manager has no dry run, and IAM's simulator leaves out the policies of secrets and keys. */
+  async checkRights(_name: string, actions: readonly Action[]): Promise<readonly Right[]> {
+    const detail =
+      'Secrets Manager does not say what a caller may do: compare its policy with docs/rotation.md';
+    return actions.map((action) => ({ action, verdict: 'unknown', detail }));
   }
 
   identity({ signal }: CallOptions): Promise<Identity> {

@@ -5,6 +5,7 @@ import type { SecretProperties } from '@azure/keyvault-secrets';
 import type { AuditEvent } from '../../core/audit.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type {
+  Action,
   CallOptions,
   Capability,
   DeleteQuery,
@@ -12,11 +13,13 @@ import type {
   Finding,
   GetResult,
   Identity,
+  LabelChanges,
   ListQuery,
   NativeRotations,
   Provider,
   ProviderContext,
   ProviderRules,
+  Right,
   SecretInfo,
   SecretRequest,
   SecretVersion,
@@ -364,6 +367,28 @@ export class AzureProvider implements Provider {
       });
     }
     await this.#pending.purge(azureName, signal);
+  }
+
+  /** Tags belong to a version: those of the current one are a secret's labels, and the next version takes them over. */
+  async setLabels(name: string, labels: LabelChanges, { signal }: CallOptions): Promise<void> {
+    const azureName = this.#names.toAzure(name);
+    mergeLabels({}, labels);
+    const newest = await this.#vault.newest(azureName, signal);
+    const { version, tags = {} } = newest?.properties ?? {};
+    if (version === undefined) throw notThere();
+    const own = Object.entries(tags).filter(([key]) => !Object.hasOwn(labelsOf(tags), key));
+    const after = checkTags({ ...mergeLabels(labelsOf(tags), labels), ...Object.fromEntries(own) });
+    await this.#vault.update(azureName, version, { tags: after }, signal);
+  }
+
+  /** The data plane answers no such question; Azure's resource manager may, under another address and token. */
+  async checkRights(_name: string, actions: readonly Action[]): Promise<readonly Right[]> {
+    const detail = 'Key Vault does not say what a caller may do: look at the vault’s role assignments';
+    return actions.map((action) => ({ action, verdict: 'unknown', detail }));
+  }
+
+  async nativeId(name: string): Promise<string> {
+    return `${this.#service.vaultUrl}/secrets/${this.#names.toAzure(name)}`.toLowerCase();
   }
 
   identity({ signal }: CallOptions): Promise<Identity> {

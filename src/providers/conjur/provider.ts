@@ -8,15 +8,18 @@
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { pool } from '../../core/waiting.ts';
 import type {
+  Action,
   CallOptions,
   Capability,
   Deletion,
   Finding,
   GetResult,
   Identity,
+  LabelChanges,
   ListQuery,
   Provider,
   ProviderRules,
+  Right,
   SecretInfo,
   SecretRequest,
   SecretVersion,
@@ -175,12 +178,19 @@ export class ConjurProvider implements Provider {
     });
     if (after === undefined)
       throw new SecretsError('Failed', 'the value is written, but the variable is gone since');
-    for (const [key, value] of Object.entries(annotations ?? {}))
-      if (after.annotations[key] !== value)
-        throw new SecretsError('Failed', `the value is written; its label ${key} belongs to another policy`, {
-          hint: 'change the annotation in the policy that sets it',
-        });
+    checkAnnotations(after, annotations, 'the value is written; ');
     return this.#written(name, write.value, before?.versions[0]?.number ?? 0, after, signal);
+  }
+
+  /** Labels are annotations of the variable's declaration, which is loaded anew; one that is removed is left empty. */
+  async setLabels(name: string, labels: LabelChanges, { signal }: CallOptions): Promise<void> {
+    this.checkName(name);
+    const before = await this.#found(name, signal);
+    const annotations = annotationsOf({ labels }, before.annotations);
+    if (annotations === undefined) return;
+    const { branch, id } = this.#place(name, before);
+    await this.#client.load(branch, [{ declare: id(name), annotations }], signal);
+    checkAnnotations(await this.#found(name, signal), annotations, '');
   }
 
   /** Which of the versions since `last` is the one just written: the answer to a write doesn't say. */
@@ -287,10 +297,7 @@ export class ConjurProvider implements Provider {
 
   async describe(name: string, { signal }: CallOptions): Promise<SecretInfo> {
     this.checkName(name);
-    return describeVariable(
-      await this.#found(name, signal),
-      `${await this.#client.account()}:variable:${name}`,
-    );
+    return describeVariable(await this.#found(name, signal), await this.nativeId(name));
   }
 
   async *history(name: string, { signal }: CallOptions): AsyncIterable<VersionInfo> {
@@ -312,6 +319,36 @@ export class ConjurProvider implements Provider {
     const { value, ...info } = await this.#getOne({ name, version }, options);
     if (info.stages.includes('current')) return { id: info.id, state: info.state, stages: info.stages };
     return this.#write(name, { value }, signal);
+  }
+
+  /** Source: `check` and `privilege` of the resources API in CyberArk's OpenAPI documents. */
+  async checkRights(
+    name: string,
+    actions: readonly Action[],
+    { signal }: CallOptions,
+  ): Promise<readonly Right[]> {
+    this.checkName(name);
+    const { branch } = this.#place(name, await this.#client.variable(name, signal));
+    const may = async (kind: string, id: string, privilege: string): Promise<string | undefined> =>
+      (await this.#client.allowed(kind, id, privilege, signal))
+        ? undefined
+        : `${privilege} on !${kind} ${id}`;
+    const [policy, variable] = await Promise.all([
+      may('policy', branch, 'update'),
+      may('variable', name, 'update'),
+    ]);
+    return actions.map((action) => {
+      const missing = [policy, action === 'promote' ? variable : undefined].filter(
+        (one) => one !== undefined,
+      );
+      return missing.length === 0
+        ? { action, verdict: 'allowed' }
+        : { action, verdict: 'denied', detail: missing.join(', ') };
+    });
+  }
+
+  async nativeId(name: string): Promise<string> {
+    return `${await this.#client.account()}:variable:${name}`;
   }
 
   async identity({ signal }: CallOptions): Promise<Identity> {
@@ -344,6 +381,19 @@ export class ConjurProvider implements Provider {
       },
     );
   }
+}
+
+/** An annotation that another policy sets stays as it is, without an error of Conjur's. */
+function checkAnnotations(
+  after: Variable,
+  annotations: Readonly<Record<string, string>> | undefined,
+  done: string,
+): void {
+  for (const [key, value] of Object.entries(annotations ?? {}))
+    if (after.annotations[key] !== value)
+      throw new SecretsError('Failed', `${done}its label ${key} belongs to another policy`, {
+        hint: 'change the annotation in the policy that sets it',
+      });
 }
 
 function checkValue(value: Uint8Array): void {

@@ -99,7 +99,7 @@ export function versionInfos({ versions }: Variable): VersionInfo[] {
  * @throws SecretsError Invalid for a text that a policy would change
  */
 export function annotationsOf(
-  write: SecretWrite,
+  write: Pick<SecretWrite, 'labels' | 'description' | 'expiresAt'>,
   there: Variable['annotations'] = {},
 ): Record<string, string> | undefined {
   const found: [string, string][] = [];

@@ -5,6 +5,7 @@ import type { AuditEvent } from '../../core/audit.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { pool } from '../../core/waiting.ts';
 import type {
+  Action,
   CallOptions,
   Capability,
   DeleteQuery,
@@ -17,6 +18,7 @@ import type {
   NativeRotations,
   Provider,
   ProviderContext,
+  Right,
   SecretInfo,
   SecretRequest,
   SecretVersion,
@@ -40,6 +42,7 @@ import {
   type RawVersion,
   versionOf,
 } from './resources.ts';
+import { checkRights } from './rights.ts';
 import type { GcpSettings } from './settings.ts';
 import { type Accessed, expiryOf, type GcpStore, inTheWay } from './store.ts';
 
@@ -81,6 +84,14 @@ export class GcpProvider implements Provider {
   #id(name: string): string {
     this.checkName(name);
     return this.#prefix + name;
+  }
+
+  async checkRights(
+    name: string,
+    actions: readonly Action[],
+    { signal }: CallOptions,
+  ): Promise<readonly Right[]> {
+    return checkRights(this.#store, this.#id(name), actions, signal);
   }
 
   async get(requests: readonly SecretRequest[], { signal }: CallOptions): Promise<readonly GetResult[]> {

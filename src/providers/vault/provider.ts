@@ -8,6 +8,7 @@
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { pool } from '../../core/waiting.ts';
 import type {
+  Action,
   CallOptions,
   Capability,
   Deletion,
@@ -17,6 +18,7 @@ import type {
   ListQuery,
   Provider,
   ProviderRules,
+  Right,
   SecretInfo,
   SecretRequest,
   SecretVersion,
@@ -31,6 +33,7 @@ import { asMap, type Json } from './errors.ts';
 import { keepAlive } from './keep-alive.ts';
 import { casOf, dateOf, decode, describeMetadata, encode, labelPatch, versionsOf, written } from './kv.ts';
 import { isPendingId, type Pending, PENDING_SUFFIX, PendingVersions } from './pending.ts';
+import { checkRights } from './rights.ts';
 import type { VaultSettings } from './settings.ts';
 
 const PARALLEL = 16;
@@ -177,6 +180,15 @@ export class VaultProvider implements Provider {
       }
     }
     return info;
+  }
+
+  async checkRights(
+    name: string,
+    actions: readonly Action[],
+    { signal }: CallOptions,
+  ): Promise<readonly Right[]> {
+    this.checkName(name);
+    return checkRights(this.#engine, name, actions, signal);
   }
 
   async setLabels(

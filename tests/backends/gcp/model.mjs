@@ -339,6 +339,8 @@ export class SecretManager {
 
   TestIamPermissions({ resource, permissions = [] }, principal) {
     const project = resource.split('/')[1];
+    // "If the secret does not exist, this call returns an empty set of permissions, rather than a NOT_FOUND error."
+    if (!this.#secrets.has(resource)) return { permissions: [] };
     return { permissions: permissions.filter((one) => this.#allowed(one, resource, project, principal)) };
   }
 
