@@ -8,7 +8,9 @@ import { type Job, Rotations } from '../rotation/jobs.ts';
 import { Notifier } from '../rotation/notify.ts';
 import { retireReplaced } from '../rotation/retire.ts';
 import { checkReminder, refuseNativelyRotated, remind, scheduleForJob } from '../rotation/native.ts';
+import { type RightFinding, storeFindings } from '../rotation/rights.ts';
 import type { Schedule } from '../rotation/schedule.ts';
+import type { Finding } from '../providers/provider.ts';
 import type { Session } from '../session.ts';
 import type { CommonOptions } from './options.ts';
 import { driveNative, reminderFinding, skipsNative } from './rotate-native.ts';
@@ -261,17 +263,13 @@ export async function rehearse(session: Session, job: Job): Promise<SecretsError
   const stages = await job.place.read();
   const known = { current: stages.current, pending: stages.pending, previous: stages.previous };
   const { signal } = session.call();
-  const findings = [...(await job.target.check(known, signal))];
+  const findings: (Finding | RightFinding)[] = [...(await job.target.check(known, signal))];
   if (stages.pending !== undefined)
     findings.push({ check: 'pending', status: 'fail', detail: 'a rotation is under way already' });
-  if (job.place.unguarded)
-    findings.push({
-      check: 'claim',
-      status: 'warn',
-      detail:
-        'this store has no conditional write, so that two rotations at once are kept apart by best effort',
-    });
-  findings.push(...(await reminderFinding(session, job)));
+  findings.push(
+    ...(await storeFindings(job.place, session.call())),
+    ...(await reminderFinding(session, job)),
+  );
   const { bits, title } = job.generator;
   const what = job.target.issue === undefined ? `${title} (${bits} bits)` : 'made by the target';
   if (session.options.json === true) {
@@ -305,8 +303,9 @@ export async function rehearse(session: Session, job: Job): Promise<SecretsError
   }
   const bad = findings.filter(({ status }) => status === 'fail');
   if (bad.length === 0) return undefined;
+  const denied = bad.some((finding) => 'right' in finding && finding.right === 'denied');
   return new SecretsError(
-    'Failed',
+    denied ? 'Denied' : 'Failed',
     `would not work: ${bad.map(({ check, detail }) => `${check}: ${detail}`).join('; ')}`,
     {
       reference: job.reference,

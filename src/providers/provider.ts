@@ -343,8 +343,10 @@ export type Action = 'stage' | 'promote' | 'discard' | 'label';
 export interface Right {
   readonly action: Action;
   readonly verdict: 'allowed' | 'denied' | 'unknown';
-  /** `denied`: the service's own name of what is missing; `unknown`: why nobody can say, as a clause. */
-  readonly detail?: string | undefined;
+  /** `denied`: what is missing, as the service calls it. */
+  readonly missing?: readonly string[] | undefined;
+  /** `unknown`: why nobody can say, as a clause. */
+  readonly why?: string | undefined;
 }
 
 /** One store, ready to use. Made by a descriptor's `open`; makes its client lazily, on the first call. */

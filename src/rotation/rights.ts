@@ -1,9 +1,10 @@
 /** Whether the store lets the caller do what a rotation does, found out without changing anything. */
 import type { Action, CallOptions, Finding, Provider, Right } from '../providers/provider.ts';
 import { toSecretsError } from '../core/errors.ts';
+import type { SecretPlace } from './place.ts';
 
 /** What each rotation does; without labels it does the rest. Reading is tried by reading. */
-export const ROTATION_ACTIONS: readonly Action[] = ['stage', 'promote', 'discard', 'label'];
+const ROTATION_ACTIONS: readonly Action[] = ['stage', 'promote', 'discard', 'label'];
 
 const WORDS: Readonly<Record<Action, string>> = {
   stage: 'put a pending version',
@@ -14,6 +15,32 @@ const WORDS: Readonly<Record<Action, string>> = {
 
 export interface RightFinding extends Finding {
   readonly right: Right['verdict'];
+}
+
+/** Of `--dry-run`: what keeps two rotations apart, and whether the store allows what a rotation does. */
+export async function storeFindings(
+  place: SecretPlace,
+  options: CallOptions,
+): Promise<readonly (Finding | RightFinding)[]> {
+  const { provider, name, lockedBy, unguarded } = place;
+  const claim: Finding[] = unguarded
+    ? [
+        {
+          check: 'claim',
+          status: 'warn',
+          detail:
+            'this store has no conditional write, so that two rotations at once are kept apart by best effort',
+          hint: 'name a store that has with `rotation.lock` in secrets.yaml',
+        },
+      ]
+    : lockedBy === undefined
+      ? []
+      : [{ check: 'claim', status: 'ok', detail: `by a lock in ${lockedBy}` }];
+  return [
+    ...claim,
+    ...(await rightsOf(provider, name, 'rights', ROTATION_ACTIONS, options)),
+    ...(await place.lockFindings()),
+  ];
 }
 
 /** @param check what the findings are called */
@@ -43,12 +70,13 @@ export async function rightsOf(
   const of = (wanted: string): typeof rights => rights.filter(({ verdict }) => verdict === wanted);
   const words = (some: typeof rights): string => some.map(({ action }) => WORDS[action]).join(', ');
   const details = (some: typeof rights): string =>
-    [...new Set(some.flatMap(({ detail }) => (detail === undefined ? [] : [detail])))].join('; ');
+    [...new Set(some.flatMap(({ why }) => (why === undefined ? [] : [why])))].join('; ');
   const [denied, unknown, allowed] = [of('denied'), of('unknown'), of('allowed')];
   const findings: RightFinding[] = [];
   const fatal = denied.filter(({ action }) => action !== 'label');
   const minor = denied.filter(({ action }) => action === 'label');
-  const missing = (some: typeof rights): string => `denied: ${words(some)} (missing: ${details(some)})`;
+  const missing = (some: typeof rights): string =>
+    `denied: ${words(some)} (missing: ${[...new Set(some.flatMap((right) => right.missing ?? []))].join(', ')})`;
   if (fatal.length > 0) findings.push({ check, status: 'fail', detail: missing(fatal), right: 'denied' });
   if (minor.length > 0) findings.push({ check, status: 'warn', detail: missing(minor), right: 'denied' });
   if (unknown.length > 0)

@@ -341,9 +341,7 @@ export class ConjurProvider implements Provider {
       const missing = [policy, action === 'promote' ? variable : undefined].filter(
         (one) => one !== undefined,
       );
-      return missing.length === 0
-        ? { action, verdict: 'allowed' }
-        : { action, verdict: 'denied', detail: missing.join(', ') };
+      return missing.length === 0 ? { action, verdict: 'allowed' } : { action, verdict: 'denied', missing };
     });
   }
 

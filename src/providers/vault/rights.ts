@@ -48,7 +48,7 @@ export async function checkRights(
       : {
           action,
           verdict: 'denied',
-          detail: missing.map(([path, right]) => `${right} on ${path}`).join(', '),
+          missing: missing.map(([path, right]) => `${right} on ${path}`),
         };
   });
 }
