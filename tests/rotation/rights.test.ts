@@ -83,8 +83,8 @@ describeWith('rights in vault', vaultFiles, () => {
     expect(await askAs(as(await token(READ)), 'payments/db', owner)).toEqual([
       'denied fail: denied: put a pending version, promote it, discard it (missing: ' +
         'create on secret/data/payments/db.secrets-pending, update on secret/data/payments/db.secrets-pending, ' +
-        'read on secret/metadata/payments/db.secrets-pending; update on secret/metadata/payments/db.secrets-pending, ' +
-        'delete on secret/metadata/payments/db.secrets-pending; delete on secret/metadata/payments/db.secrets-pending)',
+        'read on secret/metadata/payments/db.secrets-pending, update on secret/metadata/payments/db.secrets-pending, ' +
+        'delete on secret/metadata/payments/db.secrets-pending)',
       'allowed ok: allowed: set labels',
     ]);
   });
@@ -163,9 +163,9 @@ describe('rights in conjur', () => {
     await conjur.log();
     expect(await askAs(as('host/reader'), 'shared/readable', owner)).toEqual([
       'claim',
-      'denied fail: denied: put a pending version, promote it, discard it (missing: update on !policy shared; ' +
-        'update on !policy shared, update on !variable shared/readable)',
-      'denied warn: denied: set labels (missing: update on !policy shared)',
+      'denied fail: denied: put a pending version, promote it, discard it (missing: update on !policy root, ' +
+        'update on !variable shared/readable)',
+      'denied warn: denied: set labels (missing: update on !policy root)',
     ]);
     const changing = (await conjur.log()).filter(
       (line) => !line.startsWith('GET ') && !line.includes(`/authn/${ACCOUNT}/`),

@@ -297,9 +297,8 @@ export class AwsProvider implements Provider {
 
   /** Secrets Manager has no dry run, and IAM's simulator leaves out the policies of secrets and keys. */
   async checkRights(_name: string, actions: readonly Action[]): Promise<readonly Right[]> {
-    const detail =
-      'Secrets Manager does not say what a caller may do: compare its policy with docs/rotation.md';
-    return actions.map((action) => ({ action, verdict: 'unknown', detail }));
+    const why = 'Secrets Manager does not say what a caller may do: compare its policy with docs/rotation.md';
+    return actions.map((action) => ({ action, verdict: 'unknown', why }));
   }
 
   identity({ signal }: CallOptions): Promise<Identity> {

@@ -383,8 +383,8 @@ export class AzureProvider implements Provider {
 
   /** The data plane answers no such question; Azure's resource manager may, under another address and token. */
   async checkRights(_name: string, actions: readonly Action[]): Promise<readonly Right[]> {
-    const detail = 'Key Vault does not say what a caller may do: look at the vault’s role assignments';
-    return actions.map((action) => ({ action, verdict: 'unknown', detail }));
+    const why = 'Key Vault does not say what a caller may do: look at the vault’s role assignments';
+    return actions.map((action) => ({ action, verdict: 'unknown', why }));
   }
 
   async nativeId(name: string): Promise<string> {

@@ -51,7 +51,7 @@ export async function checkRights(
     const lacking = (of: typeof ON_SECRET, has: ReadonlySet<string> | undefined, name: string): string[] =>
       has === undefined ? [] : of[action].filter((one) => !has.has(one)).map((one) => `${one} on ${name}`);
     const missing = [...lacking(ON_SECRET, main, id), ...lacking(ON_SIBLING, beside, sibling)];
-    if (missing.length > 0) return { action, verdict: 'denied', detail: missing.join(', ') };
+    if (missing.length > 0) return { action, verdict: 'denied', missing };
     const unseen =
       (main === undefined && ON_SECRET[action].length > 0) ||
       (beside === undefined && ON_SIBLING[action].length > 0);
@@ -59,7 +59,7 @@ export async function checkRights(
       ? {
           action,
           verdict: 'unknown',
-          detail: `${ON_PROJECT[action]}, and Google tells only of what is there`,
+          why: `${ON_PROJECT[action]}, and Google tells only of what is there`,
         }
       : { action, verdict: 'allowed' };
   });

@@ -258,7 +258,7 @@ export class LocalProvider implements Provider {
     return actions.map((action) =>
       missing === undefined
         ? { action, verdict: 'allowed' }
-        : { action, verdict: 'denied', detail: `the right to write in ${missing}` },
+        : { action, verdict: 'denied', missing: [`the right to write in ${missing}`] },
     );
   }
 
