@@ -83,7 +83,8 @@ export interface Config {
   readonly env: ReadonlyMap<string, EnvEntry>;
   /** Rotation policies by reference, as written. */
   readonly policies: ReadonlyMap<string, PolicyConfig>;
-  readonly rotation: RotationBounds;
+  /** `untrustedLock`: the line of `rotation.lock` for which that is not acted on yet. */
+  readonly rotation: RotationBounds & { readonly untrustedLock?: readonly TrustLine[] };
   /** Who is told of rotations, where a policy says nothing else. */
   readonly notify: NotifyConfig | undefined;
   /** Remarks for the user, such as a file that was passed over. */

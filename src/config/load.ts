@@ -54,10 +54,7 @@ export async function loadConfig(world: World, options: ConfigOptions): Promise<
     stores,
     env: layers.length === 0 ? new Map<string, EnvEntry>() : await joinVariables(world, layers, project),
     policies: joinPolicies(layers, project),
-    rotation: Object.assign(
-      {},
-      ...layers.flatMap(({ parts }) => parts.map(({ bounds }) => bounds)),
-    ) as RotationBounds,
+    rotation: joinBounds(layers, project),
     notify: joinNotify(layers, project),
     warnings: [...(found.warning === undefined ? [] : [found.warning]), ...otherHash(world, project)],
   };
@@ -146,8 +143,9 @@ function otherHash(world: World, project: ProjectFile | undefined): readonly str
 }
 
 function linesOf(parsed: ParsedConfig, layers: readonly Layer[]): readonly TrustLine[] {
-  return [parsed, ...parsed.profiles.values()].flatMap(({ stores, env, policies, notify }) => [
+  return [parsed, ...parsed.profiles.values()].flatMap(({ stores, env, policies, notify, lock }) => [
     ...(notify?.lines ?? []),
+    ...(lock === undefined ? [] : [lock]),
     ...[...policies.values()].flatMap(({ lines }) => lines),
     ...[...stores].flatMap(([name, { lines, line }]) => [...lines, ...hiding(name, line, layers)]),
     ...[...env.values()].flatMap(({ trust }) => (trust === undefined ? [] : [trust])),
@@ -186,6 +184,19 @@ function joinStores(
     }
   }
   return stores;
+}
+
+function joinBounds(
+  layers: readonly Layer[],
+  project: ProjectFile | undefined,
+): RotationBounds & { readonly untrustedLock?: readonly TrustLine[] } {
+  let bounds: RotationBounds & { readonly untrustedLock?: readonly TrustLine[] } = {};
+  for (const { source, parts } of layers)
+    for (const { bounds: own, lock } of parts) {
+      const asks = lock !== undefined && source === 'project' && project?.trusted !== true;
+      bounds = { ...bounds, ...own, ...(asks && { untrustedLock: [lock] }) };
+    }
+  return bounds;
 }
 
 function joinPolicies(layers: readonly Layer[], project: ProjectFile | undefined): Map<string, PolicyConfig> {

@@ -57,6 +57,8 @@ export interface ParsedPart {
   readonly policies: ReadonlyMap<string, ParsedPolicy>;
   readonly bounds: RotationBounds;
   readonly notify: ParsedNotify | undefined;
+  /** The line of `rotation.lock`. */
+  readonly lock?: TrustLine;
 }
 
 export interface ParsedConfig extends ParsedPart {
@@ -240,7 +242,10 @@ async function readPart(reading: Reading, part: PartDocument, at: readonly strin
     else
       policies.set(name, await readPolicy(reading, name, given as PolicySettings, [...at, 'rotation', name]));
   }
-  return { defaultStore, stores, env, policies, bounds, notify };
+  const lock = part.rotation?.lock;
+  const line =
+    typeof lock === 'string' ? { lock: reading.trust([...at, 'rotation'], lockItem(lock)) } : undefined;
+  return { defaultStore, stores, env, policies, bounds, notify, ...line };
 }
 
 async function readNotify(
@@ -258,6 +263,12 @@ async function readNotify(
   }
   return { setting, lines: trustItemsOf(setting).map((item) => reading.trust(at, item)) };
 }
+
+const lockItem = (store: string): TrustItem => ({
+  setting: 'lock',
+  value: store,
+  effect: 'who rotates which secret is written to this store, and believed from there',
+});
 
 async function readPolicy(
   reading: Reading,
@@ -289,6 +300,7 @@ async function readPolicy(
     ...(settings.notify === undefined
       ? []
       : (await readNotify(reading, settings.notify, [...at, NOTIFY])).lines),
+    ...(settings.lock === undefined ? [] : [reading.trust(at, lockItem(settings.lock))]),
   ];
   const policy: ParsedPolicy = {
     settings: { ...settings, target: { type: kind.type, ...checked } },

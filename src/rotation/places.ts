@@ -6,7 +6,8 @@ import { SecretPlace } from './place.ts';
 
 /**
  * @param lock the store that the secret's policy names for it; without one, that of `rotation.lock`
- * @throws SecretsError Usage for a lock store that there isn't, or that can't hold a lock
+ * @throws SecretsError Usage for a lock store that there isn't, or that can't hold a lock; Policy for one that is not
+ *   trusted
  */
 export async function placeOf(
   session: Session,
@@ -16,8 +17,14 @@ export async function placeOf(
 ): Promise<SecretPlace> {
   const call = (): ReturnType<Session['call']> => session.call();
   const own = new SecretPlace(provider, name, call);
-  const store = lock ?? (await session.config()).rotation.lock;
-  if (store === undefined || !own.unguarded) return own;
+  if (!own.unguarded) return own;
+  const { rotation, file } = await session.config();
+  const store = lock ?? rotation.lock;
+  if (store === undefined) return own;
+  if (lock === undefined && rotation.untrustedLock !== undefined) {
+    const { notTrusted } = await import('../config/trust.ts');
+    throw notTrusted('rotation.lock', file, rotation.untrustedLock);
+  }
   return new LockedPlace(
     provider,
     name,

@@ -73,6 +73,9 @@ test.each<[boolean, unknown]>([
   [true, { rotation: {} }],
   [true, { rotation: { lease: '5m', 'team://a': { every: '30d', keys: ['b'], target: { type: 'none' } } } }],
   [false, { rotation: { 'team://a': { target: { type: 'none', host: 'x' } } } }],
+  [true, { rotation: { lock: 'team', 'legacy://a': { lock: 'other' } } }],
+  [false, { rotation: { lock: '' } }],
+  [false, { rotation: { lock: ['team'] } }],
   [false, { rotation: { 'team://a': { evry: '30d' } } }],
   [false, { audit: {} }],
 ])('takes it %s, as the loader does: %j', async (expected, document) => {

@@ -148,6 +148,8 @@ export interface RunOptions extends Partial<EngineOptions> {
   readonly death?: Death;
   /** The store that keeps the locks. */
   readonly lock?: Provider | undefined;
+  /** Time for one call, in milliseconds. */
+  readonly callMs?: number;
 }
 
 let machines = 0;
@@ -157,14 +159,14 @@ export async function rotateOn(
   provider: Provider,
   name: string,
   system: FakeSystem,
-  { death, lock, ...options }: RunOptions,
+  { death, lock, callMs = 20_000, ...options }: RunOptions,
 ): Promise<Outcome | 'died'> {
   machines += 1;
   const machine = machines;
   const state = mkdtempSync(join(tmpdir(), 'secrets-rotation-'));
   const mortal = <T extends object>(one: T): T => (death === undefined ? one : death.haunt(one));
   const store = mortal(provider);
-  const call = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(20_000) });
+  const call = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(callMs) });
   const target = mortal(system.target());
   let values = 0;
   const engine = new Engine({
@@ -199,7 +201,7 @@ export async function rotateOn(
     host: `machine-${machine}`,
     user: 'tester',
     now: () => new Date(),
-    signal: () => AbortSignal.timeout(20_000),
+    signal: () => AbortSignal.timeout(callMs),
     interrupt: new AbortController().signal,
     watch: new Watch(state),
     record: () => {},
