@@ -52,6 +52,8 @@ export class Engine extends ClaimedRun {
         ...(['failed', 'unclear', 'held', 'lost'].includes(event) &&
           this.error !== undefined && { reason: this.error.message }),
       });
+      if (effect === 'finish' && event === 'failed')
+        this.options.warn(`it is rotated, but that could not be noted: ${this.error?.message ?? ''}`);
       state = next(this.plan, state, event);
     }
     if (state === 'done') this.options.watch.forget(this.options.reference);

@@ -74,8 +74,6 @@ describeWith('an outage in the middle of a rotation', [...vaultFiles, ...POSTGRE
     const ending = await run(name, vault.url, { intent, takeOver: true });
     const { current, pending, previous } = await look(owner, name);
     expect([where, ending, pending, await works(current)]).toEqual([where, ending, undefined, true]);
-    const { labels = {} } = await owner.describe(name, now());
-    expect([where, labels]).toEqual([where, expect.not.objectContaining({ rotation: expect.anything() })]);
     if (ending === 'undone') expect([where, passwordOf(current)]).toEqual([where, 'first']);
     if (ending === 'done') expect([where, passwordOf(previous)]).toEqual([where, 'first']);
     return ending;
@@ -114,9 +112,13 @@ describeWith('an outage in the middle of a rotation', [...vaultFiles, ...POSTGRE
         ]);
         seen.add(`${ending}, then ${await recovered(where, name, skip % 2 === 0 ? 'resume' : 'rollback')}`);
       }
-      expect([...seen]).toEqual(expect.arrayContaining(['unchanged, then nothing']));
-      if (times === Infinity)
-        expect([...seen]).toEqual(expect.arrayContaining(['stuck, then done', 'stuck, then undone']));
+      expect([...seen]).toEqual(
+        expect.arrayContaining(
+          times === 1
+            ? ['done, then nothing']
+            : ['unchanged, then nothing', 'stuck, then done', 'stuck, then undone', 'done, then nothing'],
+        ),
+      );
     },
     LONG,
   );
