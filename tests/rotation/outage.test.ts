@@ -99,7 +99,9 @@ describeWith('an outage in the middle of a rotation', [...vaultFiles, ...POSTGRE
       const total = await requests();
       expect(total).toBeGreaterThan(10);
       const seen = new Set<string>();
-      for (let skip = 0; skip < total; skip += 1) {
+      // Waiting for a deadline takes long: every other request will do.
+      const step = fault === 'stall' ? 2 : 1;
+      for (let skip = 0; skip < total; skip += step) {
         const where = `after ${skip} requests`;
         const name = await fresh();
         proxy.heal();
@@ -110,7 +112,9 @@ describeWith('an outage in the middle of a rotation', [...vaultFiles, ...POSTGRE
           where,
           expect.arrayContaining([ending]),
         ]);
-        seen.add(`${ending}, then ${await recovered(where, name, skip % 2 === 0 ? 'resume' : 'rollback')}`);
+        seen.add(
+          `${ending}, then ${await recovered(where, name, (skip / step) % 2 === 0 ? 'resume' : 'rollback')}`,
+        );
       }
       expect([...seen]).toEqual(
         expect.arrayContaining(
