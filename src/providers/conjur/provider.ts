@@ -32,8 +32,15 @@ import type { ConjurClient } from './client.ts';
 import { diagnose } from './diagnose.ts';
 import { searchFor } from './search.ts';
 import { Pending, PENDING_ID, PENDING_SUFFIX, pendingInfo, siblingOf } from './pending.ts';
+import { checkRights } from './rights.ts';
 import type { ConjurSettings } from './settings.ts';
-import { annotationsOf, describeVariable, type Variable, versionInfos } from './variable.ts';
+import {
+  annotationsOf,
+  checkAnnotations,
+  describeVariable,
+  type Variable,
+  versionInfos,
+} from './variable.ts';
 
 const PARALLEL = 16;
 /** Variables a page; the most that CyberArk's SaaS gives. */
@@ -321,7 +328,6 @@ export class ConjurProvider implements Provider {
     return this.#write(name, { value }, signal);
   }
 
-  /** Source: `check` and `privilege` of the resources API in CyberArk's OpenAPI documents. */
   async checkRights(
     name: string,
     actions: readonly Action[],
@@ -329,20 +335,7 @@ export class ConjurProvider implements Provider {
   ): Promise<readonly Right[]> {
     this.checkName(name);
     const { branch } = this.#place(name, await this.#client.variable(name, signal));
-    const may = async (kind: string, id: string, privilege: string): Promise<string | undefined> =>
-      (await this.#client.allowed(kind, id, privilege, signal))
-        ? undefined
-        : `${privilege} on !${kind} ${id}`;
-    const [policy, variable] = await Promise.all([
-      may('policy', branch, 'update'),
-      may('variable', name, 'update'),
-    ]);
-    return actions.map((action) => {
-      const missing = [policy, action === 'promote' ? variable : undefined].filter(
-        (one) => one !== undefined,
-      );
-      return missing.length === 0 ? { action, verdict: 'allowed' } : { action, verdict: 'denied', missing };
-    });
+    return checkRights(this.#client, { name, branch }, actions, signal);
   }
 
   async nativeId(name: string): Promise<string> {
@@ -379,19 +372,6 @@ export class ConjurProvider implements Provider {
       },
     );
   }
-}
-
-/** An annotation that another policy sets stays as it is, without an error of Conjur's. */
-function checkAnnotations(
-  after: Variable,
-  annotations: Readonly<Record<string, string>> | undefined,
-  done: string,
-): void {
-  for (const [key, value] of Object.entries(annotations ?? {}))
-    if (after.annotations[key] !== value)
-      throw new SecretsError('Failed', `${done}its label ${key} belongs to another policy`, {
-        hint: 'change the annotation in the policy that sets it',
-      });
 }
 
 function checkValue(value: Uint8Array): void {

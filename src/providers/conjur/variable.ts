@@ -126,3 +126,16 @@ export function annotationsOf(
   }
   return found.length === 0 ? undefined : Object.fromEntries(found);
 }
+
+/** An annotation that another policy sets stays as it is, without an error of Conjur's. */
+export function checkAnnotations(
+  after: Variable,
+  annotations: Readonly<Record<string, string>> | undefined,
+  done: string,
+): void {
+  for (const [key, value] of Object.entries(annotations ?? {}))
+    if (after.annotations[key] !== value)
+      throw new SecretsError('Failed', `${done}its label ${key} belongs to another policy`, {
+        hint: 'change the annotation in the policy that sets it',
+      });
+}
