@@ -263,7 +263,7 @@ describeWith('rotation.lock of a project', vaultFiles, () => {
     // A store that can hold its own claims needs no lock.
     expect(await sh(place, 'secrets rotate local://fine --trust')).toMatchObject({ code: 0 });
     // Who reads this file has not said that the lock's store is to be believed.
-    expect(await sh(place, 'secrets rotate conjur://no --generate hex:8')).toMatchObject({
+    expect(await sh(place, 'secrets rotate conjur://without-policy --generate hex:8')).toMatchObject({
       code: 8,
       stderr: expect.stringMatching(/rotation\.lock/),
     });

@@ -27,7 +27,9 @@ async function snapshot(provider: Provider, name: string): Promise<unknown> {
     now(),
   );
   return JSON.stringify({
-    answers: answers.map((answer) => (answer.ok ? answer.secret : answer.error.kind)),
+    answers: answers.map((answer) =>
+      answer.ok ? { ...answer.secret, requestId: undefined } : answer.error.kind,
+    ),
     history: await all(provider.history?.(name, now()) ?? none()),
     about: await provider.describe(name, now()),
     names: (await all(provider.list({}, now()))).map((one) => one.name),
