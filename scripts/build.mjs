@@ -50,7 +50,7 @@ function startChunk() {
     'files.ts',
     '(process-)?world.ts',
     'version.ts',
-    'core/(?!redactor|generate|env|secret-forms|patch|waiting|rotation|transfer)',
+    'core/(?!audit-findings|redactor|generate|env|secret-forms|patch|waiting|rotation|transfer)',
     'config/(config|find|load)\\.ts',
     'output/(report|sanitize|shapes|style)',
     'commands/(get\\.spec|options|get)\\.ts',

@@ -1,0 +1,74 @@
+/** What a report says: findings, how bad they are, and what makes one the same as yesterday's. */
+import { createHash } from 'node:crypto';
+
+/** Worst first. */
+export const SEVERITIES = ['critical', 'high', 'medium', 'low', 'info'] as const;
+export type Severity = (typeof SEVERITIES)[number];
+
+/** Numbers and texts that a finding rests on, by name. Never a value of a secret, nor anything made of one. */
+export type Evidence = Readonly<Record<string, string | number | readonly string[]>>;
+
+export interface Finding {
+  /** Id of the rule, such as `overdue`; docs/audit-report.md lists them. */
+  readonly rule: string;
+  readonly severity: Severity;
+  readonly store: string;
+  /** Missing where it is about a principal or a store. */
+  readonly secret?: string | undefined;
+  /** One sentence, with its numbers. */
+  readonly message: string;
+  readonly evidence: Evidence;
+  /** What to do about it, one sentence. */
+  readonly remedy: string;
+  /**
+   * The same for the same trouble, however its numbers change from day to day: 32 hexadecimal digits, made of the
+   * rule and of names alone.
+   */
+  readonly fingerprint: string;
+  /** When it happened, for what did: ISO 8601, UTC. */
+  readonly at?: string | undefined;
+  /** Who did it, for an anomaly. */
+  readonly principal?: string | undefined;
+}
+
+/** @param about what else tells two findings of one rule about one secret apart, such as the principal */
+export function fingerprintOf(
+  rule: string,
+  store: string,
+  secret: string | undefined,
+  about: readonly string[] = [],
+): string {
+  return createHash('sha256')
+    .update(JSON.stringify([rule, store, secret ?? null, ...about]))
+    .digest('hex')
+    .slice(0, 32);
+}
+
+/** Whether one is as bad as the other or worse. */
+export function atLeast(severity: Severity, level: Severity): boolean {
+  return SEVERITIES.indexOf(severity) <= SEVERITIES.indexOf(level);
+}
+
+/** Worst first; then by store, secret, rule and time, so that two reports of the same state are the same. */
+export function bySeverity(one: Finding, other: Finding): number {
+  return (
+    SEVERITIES.indexOf(one.severity) - SEVERITIES.indexOf(other.severity) ||
+    compare(one.store, other.store) ||
+    compare(one.secret ?? '', other.secret ?? '') ||
+    compare(one.rule, other.rule) ||
+    compare(one.at ?? '', other.at ?? '') ||
+    compare(one.fingerprint, other.fingerprint)
+  );
+}
+
+function compare(one: string, other: string): number {
+  return one < other ? -1 : one > other ? 1 : 0;
+}
+
+export type Counts = Readonly<Record<Severity, number>>;
+
+export function countOf(findings: readonly Pick<Finding, 'severity'>[]): Counts {
+  const counts = { critical: 0, high: 0, medium: 0, low: 0, info: 0 };
+  for (const { severity } of findings) counts[severity] += 1;
+  return counts;
+}
