@@ -125,6 +125,11 @@ export interface SecretInfo {
   readonly createdAt?: Date | undefined;
   readonly updatedAt?: Date | undefined;
   readonly expiresAt?: Date | undefined;
+  /**
+   * When somebody read it last, where the service keeps that (to the day, say); `never` where it says that nobody
+   * has. Missing: not known.
+   */
+  readonly lastReadAt?: Date | 'never' | undefined;
   /** Set when the secret is soft-deleted. */
   readonly deletedAt?: Date | undefined;
   /** When a soft-deleted secret will be gone for good. */
@@ -300,6 +305,23 @@ export interface Identity {
   readonly details?: Readonly<Record<string, string>> | undefined;
 }
 
+/** Somebody whom the service lets read a secret, as a policy says it. */
+export interface Grant {
+  /** As the service writes it: `*`, `arn:aws:iam::123456789012:root`, `allUsers`, a policy's name. */
+  readonly principal: string;
+  /**
+   * `public`: anybody at all. `wildcard`: everybody who is signed in to the service. `account`: a whole account,
+   * domain or project, or a policy about everything in the store. `named`: whom the policy names.
+   */
+  readonly breadth: 'public' | 'wildcard' | 'account' | 'named';
+  /** A condition narrows it, which is not understood here. */
+  readonly conditional?: boolean | undefined;
+  /** Where it stands, as a noun phrase: "its resource policy", "the policy ci, path secret/data/*". */
+  readonly through: string;
+  /** It stands outside of the secret and is about many. */
+  readonly shared?: boolean | undefined;
+}
+
 /** Which part of a service's trail is wanted. */
 export interface TrailQuery {
   /** One secret; without it the whole store. */
@@ -434,6 +456,13 @@ export interface Provider {
 
   /** `labels`: sets labels of an existing secret without a new version; others stay. @throws SecretsError NotFound */
   setLabels?(name: string, labels: LabelChanges, options: CallOptions): Promise<void>;
+
+  /**
+   * Who may read the secret, by policies that the service shows: its own, or those of the store that match it. What
+   * identities may do by policies of their own is not in it.
+   * @throws SecretsError NotFound, Denied where the caller may not see policies
+   */
+  grants?(name: string, options: CallOptions): Promise<readonly Grant[]>;
 
   /**
    * `trail`: the service's own record of accesses, in its own order (most give the newest first), page by page.
@@ -572,6 +601,7 @@ type OptionalMethod =
   | 'keepAlive'
   | 'rekey'
   | 'setLabels'
+  | 'grants'
   | 'trail'
   | 'nativeRotation';
 

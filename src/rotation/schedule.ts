@@ -80,14 +80,17 @@ export function judgeNative(
   return { state, lastRotated, everyMs, next, holder, retireAt: undefined, native };
 }
 
+/** What of a version counts here: no value is needed. */
+export type Dated = Pick<Held, 'id' | 'createdAt'>;
+
 export function judge(
   {
     current,
     pending,
     holder,
   }: {
-    readonly current: Held | undefined;
-    readonly pending: Pick<Held, 'id' | 'createdAt'> | undefined;
+    readonly current: Dated | undefined;
+    readonly pending: Dated | undefined;
     readonly holder: Holder | undefined;
   },
   labels: Readonly<Record<string, string>>,

@@ -183,6 +183,11 @@ export interface TargetDescriptor {
    * sent a credential, a program that is run, a custom CA.
    */
   readonly trustItems: (settings: TargetSettings) => readonly TrustItem[];
+  /**
+   * Whether a target with these settings can try a credential: its `verify` never says `unknown`. Without this
+   * method it can.
+   */
+  readonly verifies?: (settings: TargetSettings) => boolean;
   /** The settings beside `type`: a valibot strictObject. */
   readonly schema: () => Promise<import('valibot').GenericSchema>;
   /** Loads the target's code. */

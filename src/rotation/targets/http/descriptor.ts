@@ -13,6 +13,7 @@ export const http: TargetDescriptor = {
       ca: AUTHORITY_EFFECT,
     }),
   ],
+  verifies: ({ verify }) => verify !== undefined,
   schema: async () => (await import('./settings.ts')).settingsSchema,
   load: () => import('./index.ts'),
 };

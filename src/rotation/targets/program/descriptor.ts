@@ -10,6 +10,7 @@ export const program: TargetDescriptor = {
       const value = Array.isArray(command) ? command.map(String).join(' ') : JSON.stringify(command);
       return [{ setting, value, effect: 'this program is run, and reads the secret’s values' }];
     }),
+  verifies: ({ verify }) => verify !== undefined,
   schema: async () => (await import('./settings.ts')).settingsSchema,
   load: () => import('./index.ts'),
 };

@@ -1,0 +1,30 @@
+/**
+ * The forms of a report: each makes a text of the same data. A further form is one entry here and a module that is
+ * loaded when it is asked for.
+ */
+import type { ReportData } from '../../core/audit-findings/report.ts';
+
+export const FORMATS = ['terminal', 'json', 'sarif', 'markdown'] as const;
+export type Format = (typeof FORMATS)[number];
+
+/** What a form may know beside the data. */
+export interface FormOptions {
+  /** Whether colour is wanted; for the terminal. */
+  readonly colour: boolean;
+  /** Version of the program. */
+  readonly version: string;
+}
+
+/** @returns the whole text, with a last newline */
+export async function render(format: Format, data: ReportData, options: FormOptions): Promise<string> {
+  switch (format) {
+    case 'json':
+      return (await import('./json.ts')).renderJson(data);
+    case 'sarif':
+      return (await import('./sarif.ts')).renderSarif(data, options.version);
+    case 'markdown':
+      return (await import('./markdown.ts')).renderMarkdown(data);
+    case 'terminal':
+      return (await import('./terminal.ts')).renderTerminal(data, options.colour);
+  }
+}

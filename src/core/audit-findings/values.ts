@@ -1,0 +1,220 @@
+/**
+ * The rules about values. A value passes through and is forgotten: what stays is a keyed hash whose key is made for
+ * this run and never leaves the process, and how many guesses it would take. Neither is in any finding.
+ */
+import { createHmac, randomBytes } from 'node:crypto';
+import type { JsonValue } from '../json.ts';
+import { isJsonObject, parseJson } from '../json.ts';
+import { decodeUtf8 } from '../utf8.ts';
+import type { Finding } from './finding.ts';
+import { finding } from './rules.ts';
+
+/** Where a value was. */
+export interface ValuePlace {
+  readonly store: string;
+  readonly secret: string;
+  /** A key of the secret; missing: the whole value. */
+  readonly key?: string | undefined;
+}
+
+/** Shorter ones are flags and numbers, which repeat for good reasons. */
+const SHORTEST_COMPARED = 6;
+/** Longer ones are not guessed; and a guess at their strength takes long. */
+const LONGEST_JUDGED = 100;
+/** Keys of a secret that are looked at, at most. */
+const MOST_KEYS = 100;
+
+/** What people put where they mean to put something else later, and what products are delivered with. */
+const DEFAULTS: ReadonlySet<string> = new Set([
+  'admin',
+  'administrator',
+  'changeit',
+  'changeme',
+  'change-me',
+  'change_me',
+  'default',
+  'dummy',
+  'example',
+  'fixme',
+  'guest',
+  'letmein',
+  'minioadmin',
+  'mysecretpassword',
+  'none',
+  'null',
+  'pass',
+  'passw0rd',
+  'password',
+  'password1',
+  'placeholder',
+  'postgres',
+  'qwerty',
+  'replace-me',
+  'replaceme',
+  'root',
+  'secret',
+  'sa',
+  'tbd',
+  'temp',
+  'test',
+  'todo',
+  'toor',
+  'undefined',
+  'welcome',
+  'xxx',
+  'yourpassword',
+  'your-password',
+  'your-secret-here',
+  '12345678',
+  '123456',
+  '1234',
+]);
+const PLACEHOLDER = /^(<.{1,60}>|\$\{.{1,60}\}|\{\{.{1,60}\}\}|x{4,}|\*{4,}|(your|insert|enter)[-_ ].{1,60}(here|key|token|password|secret))$/i;
+
+/** Whether a value is a known default or a placeholder. */
+export function isDefault(text: string): boolean {
+  const plain = text.trim();
+  return DEFAULTS.has(plain.toLowerCase()) || PLACEHOLDER.test(plain);
+}
+
+/** Keys whose values are meant to be secret, in a secret that is a map. */
+const SECRET_KEY = /pass|pwd|secret|token|(^|[-_.])key$|api[-_]?key|private|credential|pin$|salt/i;
+/** Parts of a map that are no secrets by themselves. */
+const PLAIN_KEY = /^(user(name)?|host(name)?|port|db(name)?|database|region|engine|scheme|account([-_]?id)?|access[-_]?key[-_]?id|client[-_]?id|key[-_]?id|name|email|url|encoding)$/i;
+
+/** Decimal logarithm of how many guesses a text would take. */
+export type Strength = (text: string) => number;
+
+export class ValueRules {
+  readonly #key = randomBytes(32);
+  readonly #places = new Map<string, ValuePlace[]>();
+  readonly #weak: Finding[] = [];
+  readonly #strength: Strength;
+  readonly #weakBelow: number;
+  /** Values that were too long to judge. */
+  unjudged = 0;
+
+  constructor(strength: Strength, weakBelow: number) {
+    this.#strength = strength;
+    this.#weakBelow = weakBelow;
+  }
+
+  /** Looks at one secret's value. */
+  take(
+    place: { readonly store: string; readonly secret: string },
+    value: Uint8Array,
+    fields?: Readonly<Record<string, JsonValue>>,
+  ): void {
+    const map = mapOf(value, fields);
+    if (map === undefined) {
+      this.#one(place, textOf(value), value, true);
+      return;
+    }
+    const keys = Object.keys(map);
+    for (const key of keys.slice(0, MOST_KEYS)) {
+      const inner = map[key];
+      const text = typeof inner === 'string' ? inner : typeof inner === 'number' ? String(inner) : undefined;
+      if (text === undefined) continue;
+      // The single key under which a store keeps a plain value is the whole of it.
+      const whole = keys.length === 1 && key === 'value';
+      if (!whole && PLAIN_KEY.test(key)) continue;
+      this.#one(whole ? place : { ...place, key }, text, Buffer.from(text), whole || SECRET_KEY.test(key));
+    }
+  }
+
+  #one(place: ValuePlace, text: string | undefined, bytes: Uint8Array, judged: boolean): void {
+    if (bytes.length >= SHORTEST_COMPARED) {
+      const hash = createHmac('sha256', this.#key).update(bytes).digest('base64');
+      const places = this.#places.get(hash);
+      if (places === undefined) this.#places.set(hash, [place]);
+      else places.push(place);
+    }
+    if (!judged || text === undefined || text === '') return;
+    const what = place.key === undefined ? 'its value' : `the value of its key ${place.key}`;
+    const about = place.key === undefined ? [] : [place.key];
+    const evidence = place.key === undefined ? {} : { key: place.key };
+    if (isDefault(text)) {
+      this.#weak.push(
+        finding('default-value', place, `${what} is a well-known default or a placeholder`, evidence, { about }),
+      );
+      return;
+    }
+    // Of a certificate, a key or a document length says nothing bad.
+    const judgeable = credentialIn(text);
+    if (judgeable === undefined) return;
+    if (judgeable.length > LONGEST_JUDGED) {
+      this.unjudged += 1;
+      return;
+    }
+    if (this.#strength(judgeable) >= this.#weakBelow) return;
+    // Not how weak exactly: that would help whoever reads the report to guess.
+    this.#weak.push(
+      finding(
+        'weak-value',
+        place,
+        `${what} would be guessed with fewer than 10^${this.#weakBelow} tries`,
+        { ...evidence, threshold: this.#weakBelow },
+        { about },
+      ),
+    );
+  }
+
+  findings(): readonly Finding[] {
+    const same: Finding[] = [];
+    for (const places of this.#places.values()) {
+      const secrets = new Set(places.map(({ store, secret }) => `${store}://${secret}`));
+      if (places.length < 2 || (secrets.size === 1 && places.length < 2)) continue;
+      const names = places.map(nameOf).toSorted();
+      const [first] = places.toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+      if (first === undefined) continue;
+      const stores = new Set(places.map(({ store }) => store)).size;
+      same.push(
+        finding(
+          'same-value',
+          { store: first.store, secret: first.secret },
+          `the same value is in ${names.length} places${stores > 1 ? ` of ${stores} stores` : ''}: ${names.slice(0, 5).join(', ')}` +
+            (names.length > 5 ? ' and more' : ''),
+          { places: names.slice(0, 50), placeCount: names.length, stores },
+          { about: [first.key ?? ''] },
+        ),
+      );
+    }
+    return [...same, ...this.#weak];
+  }
+}
+
+function nameOf({ store, secret, key }: ValuePlace): string {
+  return `${store}://${secret}${key === undefined ? '' : `#${key}`}`;
+}
+
+function textOf(value: Uint8Array): string | undefined {
+  if (value.length > 64 * 1024) return undefined;
+  try {
+    return decodeUtf8(value);
+  } catch {
+    return undefined;
+  }
+}
+
+function mapOf(
+  value: Uint8Array,
+  fields: Readonly<Record<string, JsonValue>> | undefined,
+): Readonly<Record<string, JsonValue>> | undefined {
+  if (fields !== undefined) return fields;
+  try {
+    const parsed = value.length > 64 * 1024 ? undefined : parseJson(value);
+    return isJsonObject(parsed) ? parsed : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The part of a text that somebody would have to guess; undefined for what is no password, such as a key in PEM. */
+function credentialIn(text: string): string | undefined {
+  const plain = text.trim();
+  if (plain.includes('\n') || plain.startsWith('-----BEGIN')) return undefined;
+  const url = /^[a-z][a-z0-9+.-]*:\/\/[^\s/]*$|^[a-z][a-z0-9+.-]*:\/\//i.test(plain);
+  if (!url) return plain;
+  const login = /^[a-z][a-z0-9+.-]*:\/\/[^/:@\s]*:([^/@\s]+)@/i.exec(plain);
+  return login?.[1];
+}
