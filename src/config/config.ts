@@ -1,5 +1,6 @@
 /** What a project's settings say, after reading, validating and applying profile, flags and trust. */
 import type { NotifySetting, PolicySettings, RotationBounds } from './rotation.ts';
+import type { ReportSettings, SuppressionSettings } from './audit-report.ts';
 import type { StoreSettings, TrustItem } from '../providers/provider.ts';
 
 /** A line of a found secrets.yaml that is not acted on before the user has trusted the file. */
@@ -87,6 +88,9 @@ export interface Config {
   readonly rotation: RotationBounds & { readonly untrustedLock?: readonly TrustLine[] };
   /** Who is told of rotations, where a policy says nothing else. */
   readonly notify: NotifyConfig | undefined;
+  /** What `audit report` measures by, as far as the files say. */
+  readonly report: ReportSettings;
+  readonly suppress: readonly SuppressionSettings[];
   /** Remarks for the user, such as a file that was passed over. */
   readonly warnings: readonly string[];
 }

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { SecretsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import { type World, xdgFolder } from '../world.ts';
+import type { ReportSettings } from './audit-report.ts';
 import type { Config, EnvEntry, PolicyConfig, ProjectFile, StoreConfig, TrustLine } from './config.ts';
 import { CONFIG_FILE, findUpward, readFound, type ReadFile, readNamed, readUserFile } from './find.ts';
 import type { ParsedConfig, ParsedPart, ParsedPolicy } from './parse.ts';
@@ -56,6 +57,11 @@ export async function loadConfig(world: World, options: ConfigOptions): Promise<
     policies: joinPolicies(layers, project),
     rotation: joinBounds(layers, project),
     notify: joinNotify(layers, project),
+    report: Object.assign(
+      {},
+      ...layers.flatMap(({ parts }) => parts.map(({ report }) => report)),
+    ) as ReportSettings,
+    suppress: layers.flatMap(({ parts }) => parts.flatMap(({ suppress }) => suppress)),
     warnings: [...(found.warning === undefined ? [] : [found.warning]), ...otherHash(world, project)],
   };
 }

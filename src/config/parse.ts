@@ -6,6 +6,8 @@ import * as v from 'valibot';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import type { NativeSettings, ProviderDescriptor, StoreSettings, TrustItem } from '../providers/provider.ts';
+import { RULES } from '../core/audit-findings/rules.ts';
+import type { ReportSettings, SuppressionSettings } from './audit-report.ts';
 import type { TrustLine } from './config.ts';
 import { BOUNDS, NOTIFY, type NotifySetting, type PolicySettings, type RotationBounds } from './rotation.ts';
 import type { TargetSettings } from '../rotation/target.ts';
@@ -59,12 +61,16 @@ export interface ParsedPart {
   readonly notify: ParsedNotify | undefined;
   /** The line of `rotation.lock`. */
   readonly lock?: TrustLine;
+  readonly report: ReportSettings;
+  readonly suppress: readonly SuppressionSettings[];
 }
 
 export interface ParsedConfig extends ParsedPart {
   readonly path: string;
   readonly profiles: ReadonlyMap<string, ParsedPart>;
 }
+
+const RULE_IDS: readonly string[] = Object.keys(RULES);
 
 /** What the reading of each section works with. */
 class Reading {
@@ -245,7 +251,9 @@ async function readPart(reading: Reading, part: PartDocument, at: readonly strin
   const lock = part.rotation?.lock;
   const line =
     typeof lock === 'string' ? { lock: reading.trust([...at, 'rotation'], lockItem(lock)) } : undefined;
-  return { defaultStore, stores, env, policies, bounds, notify, ...line };
+  const { report = {}, suppress = [] } = part.audit ?? {};
+  checkSuppressions(reading, suppress, [...at, 'audit', 'suppress']);
+  return { defaultStore, stores, env, policies, bounds, notify, report, suppress, ...line };
 }
 
 async function readNotify(
@@ -269,6 +277,22 @@ const lockItem = (store: string): TrustItem => ({
   value: store,
   effect: 'who rotates which secret is written to this store, and believed from there',
 });
+/** A suppression of a rule that there is none of would silently do nothing. */
+function checkSuppressions(
+  reading: Reading,
+  suppress: readonly SuppressionSettings[],
+  at: readonly string[],
+): void {
+  for (const [index, { rule }] of suppress.entries()) {
+    if (rule === '*' || RULE_IDS.includes(rule)) continue;
+    const near = nearest(rule, RULE_IDS);
+    reading.refuse(
+      [...at, String(index), 'rule'],
+      `there is no rule ${short(rule)}`,
+      near === undefined ? `the rules are ${RULE_IDS.join(', ')}` : `did you mean ${near}?`,
+    );
+  }
+}
 
 async function readPolicy(
   reading: Reading,

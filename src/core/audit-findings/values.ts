@@ -20,7 +20,9 @@ export interface ValuePlace {
 /** Shorter ones are flags and numbers, which repeat for good reasons. */
 const SHORTEST_COMPARED = 6;
 /** Longer ones are not guessed; and a guess at their strength takes long. */
-const LONGEST_JUDGED = 100;
+const LONGEST_JUDGED = 72;
+/** Of this length and with so many different characters, no text is guessed soon; most generated values are such. */
+const [PLAINLY_LONG, PLAINLY_VARIED] = [28, 13];
 /** Keys of a secret that are looked at, at most. */
 const MOST_KEYS = 100;
 
@@ -142,6 +144,7 @@ export class ValueRules {
     // Of a certificate, a key or a document length says nothing bad.
     const judgeable = credentialIn(text);
     if (judgeable === undefined) return;
+    if (judgeable.length >= PLAINLY_LONG && new Set(judgeable).size >= PLAINLY_VARIED) return;
     if (judgeable.length > LONGEST_JUDGED) {
       this.unjudged += 1;
       return;
@@ -162,8 +165,7 @@ export class ValueRules {
   findings(): readonly Finding[] {
     const same: Finding[] = [];
     for (const places of this.#places.values()) {
-      const secrets = new Set(places.map(({ store, secret }) => `${store}://${secret}`));
-      if (places.length < 2 || (secrets.size === 1 && places.length < 2)) continue;
+      if (places.length < 2) continue;
       const names = places.map(nameOf).toSorted();
       const [first] = places.toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
       if (first === undefined) continue;

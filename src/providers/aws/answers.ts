@@ -47,6 +47,7 @@ export interface Entry extends RotationEntry {
   readonly CreatedDate?: Date | undefined;
   readonly LastChangedDate?: Date | undefined;
   readonly DeletedDate?: Date | undefined;
+  readonly LastAccessedDate?: Date | undefined;
 }
 
 /** An answer about a version. Unchecked, too. */
@@ -85,6 +86,8 @@ export function describeEntry(entry: Entry, prefix: string): SecretInfo {
     ...(expires !== undefined && !Number.isNaN(Date.parse(expires)) && { expiresAt: new Date(expires) }),
     deletedAt: entry.DeletedDate,
     rotation: nativeOf(entry),
+    // To the day; left out by the service for a secret that nobody has read.
+    lastReadAt: entry.LastAccessedDate ?? 'never',
   };
 }
 

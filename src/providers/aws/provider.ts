@@ -10,6 +10,7 @@ import type {
   Deletion,
   Finding,
   GetResult,
+  Grant,
   Identity,
   ListQuery,
   NativeRotations,
@@ -25,6 +26,7 @@ import type {
 } from '../provider.ts';
 import { describeEntry, labelOf, newestFirst, RULES, versionInfo, versionOf, type Value } from './answers.ts';
 import { understood } from './errors.ts';
+import { grantsOf } from './grants.ts';
 import type { AwsService } from './service.ts';
 import type { AwsSettings } from './settings.ts';
 import { AwsWriter } from './writer.ts';
@@ -269,6 +271,14 @@ export class AwsProvider implements Provider {
   ): Promise<void> {
     this.checkName(name);
     await this.#writer.setLabels(this.#id(name), labels, signal);
+  }
+
+  async grants(name: string, { signal }: CallOptions): Promise<readonly Grant[]> {
+    this.checkName(name);
+    const { ResourcePolicy: policy } = await this.#service.read(signal, ({ sdk, client }, http) =>
+      client.send(new sdk.GetResourcePolicyCommand({ SecretId: this.#id(name) }), http),
+    );
+    return policy === undefined || policy === '' ? [] : grantsOf(policy);
   }
 
   async restore(name: string, options: CallOptions): Promise<void> {

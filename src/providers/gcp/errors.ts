@@ -161,6 +161,7 @@ export function roleFor(method: string): string {
     case 'enableSecretVersion':
     case 'destroySecretVersion':
       return 'roles/secretmanager.secretVersionManager';
+    case 'getIamPolicy':
     case 'getSecret':
     case 'getSecretVersion':
     case 'listSecrets':

@@ -12,6 +12,7 @@ import type {
   Deletion,
   Finding,
   GetResult,
+  Grant,
   Identity,
   LabelChanges,
   ListQuery,
@@ -28,6 +29,7 @@ import type {
 } from '../provider.ts';
 import { checkSignal, readEach } from '../reading.ts';
 import { CODE, codeUnder } from './errors.ts';
+import { grantsOf, type RawPolicy } from './grants.ts';
 import { checkId, isAlias, isNumber, lastPart, PENDING_SUFFIX, RULES } from './names.ts';
 import { isPendingId, PendingVersions } from './pending.ts';
 import {
@@ -293,6 +295,11 @@ export class GcpProvider implements Provider {
         if (toSecretsError(thrown).kind !== 'Conflict') throw thrown;
       }
     }
+  }
+
+  async grants(name: string, { signal }: CallOptions): Promise<readonly Grant[]> {
+    const resource = await this.#store.name(this.#id(name), signal);
+    return grantsOf(await this.#store.service.call<RawPolicy>('getIamPolicy', { resource }, signal));
   }
 
   async *list(query: ListQuery, { signal }: CallOptions): AsyncIterable<SecretInfo> {

@@ -31,6 +31,7 @@ type Rpc = (request: object, options: object) => Promise<readonly unknown[]> & {
 /** Methods that change nothing, so that they may be repeated whatever became of them. */
 const READS = new Set([
   'accessSecretVersion',
+  'getIamPolicy',
   'getSecret',
   'getSecretVersion',
   'listSecrets',

@@ -14,6 +14,7 @@ import type {
   Deletion,
   Finding,
   GetResult,
+  Grant,
   Identity,
   ListQuery,
   Provider,
@@ -30,6 +31,7 @@ import type { VaultClient } from './client.ts';
 import { diagnose } from './doctor.ts';
 import { Engine } from './engine.ts';
 import { asMap, type Json } from './errors.ts';
+import { grantsOn, type Policy, readPolicies } from './grants.ts';
 import { keepAlive } from './keep-alive.ts';
 import { casOf, dateOf, decode, describeMetadata, encode, labelPatch, versionsOf, written } from './kv.ts';
 import { isPendingId, type Pending, PENDING_SUFFIX, PendingVersions } from './pending.ts';
@@ -55,6 +57,7 @@ export class VaultProvider implements Provider {
   readonly #client: VaultClient;
   readonly #engine: Engine;
   readonly #pending: PendingVersions;
+  #policies: Promise<readonly Policy[]> | undefined;
 
   constructor(client: VaultClient, settings: VaultSettings) {
     this.#client = client;
@@ -331,6 +334,18 @@ export class VaultProvider implements Provider {
     if (found === undefined || found.state === 'destroyed')
       throw new SecretsError('NotFound', `has no version ${version}`);
     await this.#client.write(this.#engine.path('destroy', name), { versions: [Number(version)] }, signal);
+  }
+
+  async grants(name: string, { signal }: CallOptions): Promise<readonly Grant[]> {
+    this.checkName(name);
+    this.#policies ??= readPolicies(this.#client, signal).catch((thrown: unknown) => {
+      this.#policies = undefined;
+      throw thrown;
+    });
+    const kind = (await this.#engine.version(signal)) === 1 ? '' : 'data';
+    const path = [this.#engine.mount, kind, name].filter((part) => part !== '').join('/');
+    const root = kind === '' ? `${this.#engine.mount}/` : `${this.#engine.mount}/data/`;
+    return grantsOn(path, root, await this.#policies);
   }
 
   identity({ signal }: CallOptions): Promise<Identity> {

@@ -1,0 +1,262 @@
+/** Gathers what a report is made from: every store's secrets, the log and the trails. Several calls at a time. */
+import type { Config } from '../../config/config.ts';
+import { EventTable } from '../../core/audit-findings/events.ts';
+import type { SecretFacts } from '../../core/audit-findings/posture.ts';
+import type { ReportNote, ReportStore } from '../../core/audit-findings/report.ts';
+import { parsePeriod } from '../../core/duration.ts';
+import { SecretsError, toSecretsError } from '../../core/errors.ts';
+import { formatReference } from '../../core/reference.ts';
+import { pool } from '../../core/waiting.ts';
+import type { Provider, SecretInfo, VersionInfo } from '../../providers/provider.ts';
+import { Rotations } from '../../rotation/jobs.ts';
+import { judge, type Schedule } from '../../rotation/schedule.ts';
+import { targets } from '../../rotation/targets/index.ts';
+import type { Session } from '../../session.ts';
+
+/** Stores, and secrets of one store, that are asked at a time. */
+const PARALLEL_STORES = 4;
+const PARALLEL_SECRETS = 8;
+/** Errors of one store that are listed. */
+const MOST_ERRORS = 20;
+
+export interface Collected {
+  readonly stores: readonly ReportStore[];
+  readonly secrets: readonly SecretFacts[];
+  readonly notes: readonly ReportNote[];
+}
+
+/** One store while it is gathered. */
+class Gathering {
+  readonly name: string;
+  readonly provider: string;
+  readonly errors: SecretsError[] = [];
+  readonly secrets: SecretFacts[] = [];
+  readonly notes = new Map<string, { readonly rule: string; readonly why: string; count: number }>();
+  #more = 0;
+
+  constructor(name: string, provider: string) {
+    this.name = name;
+    this.provider = provider;
+  }
+
+  fail(thrown: unknown, reference: string): void {
+    if (this.errors.length < MOST_ERRORS) this.errors.push(toSecretsError(thrown).forReference(reference));
+    else this.#more += 1;
+  }
+
+  /** A part of a secret that the caller may not see is no failure: the rule that needs it says so. */
+  hide(rule: string, why: string): void {
+    const key = `${rule}\n${why}`;
+    const note = this.notes.get(key) ?? { rule, why, count: 0 };
+    note.count += 1;
+    this.notes.set(key, note);
+  }
+
+  report(): ReportStore {
+    const errors = this.errors.map(({ kind, message, reference, hint }) => ({
+      kind: kind as string,
+      message,
+      ...(reference !== undefined && { reference }),
+      ...(hint !== undefined && { hint }),
+    }));
+    if (this.#more > 0) errors.push({ kind: 'Partial', message: `${this.#more} more failed` });
+    return { name: this.name, provider: this.provider, secrets: this.secrets.length, errors };
+  }
+}
+
+/** The stores that a report is about when none is named: those that are in use here. */
+export async function storesInUse(session: Session, config: Config): Promise<readonly string[]> {
+  const stores = new Set([session.options.store ?? config.defaultStore]);
+  if (session.options.store !== undefined) return [...stores];
+  for (const { name, source } of config.stores.values()) if (source !== 'builtin') stores.add(name);
+  for (const { reference } of config.policies.values()) stores.add((await session.target(reference)).store);
+  return [...stores];
+}
+
+export async function collect(
+  session: Session,
+  names: readonly string[],
+  progress: (text: string) => void,
+): Promise<Collected> {
+  const config = await session.config();
+  const rotations = new Rotations(session);
+  const policies = await rotations.policies();
+  const { leaseMs } = await rotations.bounds();
+  const gatherings: Gathering[] = [];
+  const limit = pool(PARALLEL_STORES);
+  let looked = 0;
+  try {
+    for (const name of names) gatherings.push(new Gathering(name, (await session.storeConfig(name)).provider));
+    await Promise.all(
+      gatherings.map((gathering) =>
+        limit(async () => {
+          try {
+            const provider = await session.open(gathering.name);
+            const each = pool(PARALLEL_SECRETS);
+            const work: Promise<void>[] = [];
+            for await (const info of provider.list({ details: true }, session.call())) {
+              if (info.deletedAt !== undefined) continue;
+              work.push(each(() => one(gathering, provider, info)));
+            }
+            await Promise.all(work);
+          } catch (thrown) {
+            gathering.fail(thrown, `${gathering.name}://`);
+          }
+        }),
+      ),
+    );
+  } finally {
+    await rotations.close();
+  }
+  return {
+    stores: gatherings.map((gathering) => gathering.report()),
+    secrets: gatherings.flatMap(({ secrets }) => secrets),
+    notes: gatherings.flatMap(notesOf),
+  };
+
+  async function one(gathering: Gathering, provider: Provider, info: SecretInfo): Promise<void> {
+    const { name: store } = gathering;
+    const reference = formatReference({
+      store,
+      name: info.name,
+      version: undefined,
+      stage: undefined,
+      key: undefined,
+    });
+    const part = async <T>(rule: string, work: () => Promise<T>): Promise<T | undefined> => {
+      try {
+        return await work();
+      } catch (thrown) {
+        const error = toSecretsError(thrown);
+        if (error.kind === 'Denied') gathering.hide(rule, 'the caller may not see it');
+        else if (error.kind === 'Unsupported') gathering.hide(rule, 'the store has none');
+        // Deleted in between: there is nothing to say of it.
+        else if (error.kind !== 'NotFound') gathering.fail(thrown, reference);
+        return undefined;
+      }
+    };
+    const { history, grants: grantsOf } = provider;
+    const versions =
+      history === undefined
+        ? undefined
+        : await part('versions', async () => {
+            const all: VersionInfo[] = [];
+            for await (const version of history.call(provider, info.name, session.call())) all.push(version);
+            return all;
+          });
+    if (history === undefined) gathering.hide('versions', 'the store keeps none');
+    const grants =
+      grantsOf === undefined
+        ? undefined
+        : await part('broad-access', () => grantsOf.call(provider, info.name, session.call()));
+    if (grantsOf === undefined) gathering.hide('broad-access', 'the store does not show who may read a secret');
+    const policy = policies.get(reference);
+    const every = policy?.settings.every;
+    const schedule = scheduleOf(info, versions, every === undefined ? undefined : parsePeriod(every), leaseMs, (id) =>
+      rotations.seenFor(reference, id),
+      session.world.now(),
+    );
+    const target = targetOf(policy?.settings.target);
+    gathering.secrets.push({
+      store,
+      info,
+      versions,
+      schedule,
+      grants,
+      ...(target !== undefined && { target }),
+    });
+    looked += 1;
+    progress(`${looked} secrets`);
+  }
+}
+
+/** The schedule as far as versions and labels tell it; no value is read. */
+function scheduleOf(
+  info: SecretInfo,
+  versions: readonly VersionInfo[] | undefined,
+  everyMs: number | undefined,
+  leaseMs: number,
+  seenFor: (id: string) => number,
+  now: Date,
+): Schedule {
+  const at = (stage: string): VersionInfo | undefined => versions?.find(({ stages }) => stages.includes(stage));
+  const held = (version: VersionInfo | undefined): { id: string; createdAt: Date | undefined } | undefined =>
+    version === undefined ? undefined : { id: version.id, createdAt: version.createdAt };
+  const current = held(at('current')) ?? {
+    id: '',
+    createdAt: versions === undefined ? (info.updatedAt ?? info.createdAt) : undefined,
+  };
+  return judge({ current, pending: held(at('pending')) }, info.labels ?? {}, everyMs, leaseMs, now, seenFor);
+}
+
+function targetOf(
+  settings: Readonly<Record<string, unknown>> | undefined,
+): { readonly type: string; readonly verifies: boolean } | undefined {
+  if (settings === undefined) return undefined;
+  const { type, ...rest } = settings;
+  const kind = targets.find((descriptor) => descriptor.type === type);
+  if (kind === undefined) return undefined;
+  return { type: kind.type, verifies: kind.verifies?.(rest as never) ?? true };
+}
+
+function notesOf({ name, notes, secrets }: Gathering): readonly ReportNote[] {
+  return [...notes.values()].map(({ rule, why, count }) => {
+    const what =
+      rule === 'versions'
+        ? 'never-rotated, disabled-current and too-many-versions are not known'
+        : 'broad-access is not known';
+    return {
+      ...(rule !== 'versions' && { rule }),
+      store: name,
+      message: `${what} of ${count === secrets.length ? 'its secrets' : `${count} secrets`}: ${why}`,
+    };
+  });
+}
+
+/**
+ * Reads the trails of those stores that have one, then our own log: an access that both know is taken from the trail.
+ * @returns which stores' trails were read
+ */
+export async function readEvents(
+  session: Session,
+  stores: readonly string[],
+  period: { readonly since: Date; readonly until: Date },
+  own: AsyncIterable<import('../../core/audit.ts').AuditEvent>,
+  withTrail: boolean,
+  note: (note: ReportNote) => void,
+  fail: (store: string, thrown: unknown) => void,
+  progress: (text: string) => void,
+): Promise<{ readonly table: EventTable; readonly trails: ReadonlySet<string> }> {
+  const table = new EventTable();
+  const trails = new Set<string>();
+  const shown = new Set(stores);
+  const add = (event: import('../../core/audit.ts').AuditEvent, store: string | undefined): void => {
+    table.add(event, store);
+    if (table.length % 1000 === 0) progress(`${table.length} events`);
+  };
+  if (withTrail) {
+    const limit = pool(PARALLEL_STORES);
+    await Promise.all(
+      stores.map((store) =>
+        limit(async () => {
+          try {
+            const provider = await session.open(store);
+            if (provider.trail === undefined || !provider.capabilities.has('trail')) {
+              note({ store, message: 'the store has no trail of its own that can be read' });
+              return;
+            }
+            for await (const event of provider.trail({ ...period }, session.call()))
+              add(event.store === store ? event : { ...event, store }, store);
+            trails.add(store);
+          } catch (thrown) {
+            fail(store, thrown);
+          }
+        }),
+      ),
+    );
+  }
+  for await (const event of own) if (event.store !== undefined && shown.has(event.store)) add(event, undefined);
+  if (table.dropped > 0)
+    note({ message: `${table.dropped} events are left out, more than can be looked at; name a shorter --since` });
+  return { table, trails };
+}

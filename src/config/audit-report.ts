@@ -1,0 +1,63 @@
+/** `audit.report` and `audit.suppress` of a secrets.yaml: what `secrets audit report` measures by, and what it leaves out. */
+import * as v from 'valibot';
+
+const period = v.pipe(v.string(), v.regex(/^[1-9]\d{0,5}[smhdw]$/, 'a duration such as 12h, 30d or 8w'));
+const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000_000));
+const number = v.pipe(v.number(), v.minValue(1), v.maxValue(1_000_000));
+const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
+const setting = <S extends v.GenericSchema>(schema: S, description: string) =>
+  v.pipe(v.optional(schema), v.description(description));
+
+const reportSchema = v.strictObject({
+  'never-rotated-after': setting(period, 'a first value may be this old; default 180d'),
+  'expiring-within': setting(period, 'expiry is said this long before; default 30d'),
+  'unused-after': setting(period, 'a secret may go unread this long; default 90d'),
+  'max-versions': setting(count, 'versions that can be read; default 10'),
+  'weak-below': setting(
+    v.pipe(v.number(), v.minValue(1), v.maxValue(30)),
+    'a value that fewer than ten to this power guesses find is weak; default 10',
+  ),
+  learn: setting(period, 'how long a secret or principal is only watched; default 14d'),
+  'min-reads': setting(count, 'reads without which a secret or principal is not judged; default 10'),
+  'min-days': setting(count, 'active days without which a principal has no pattern; default 10'),
+  'broad-share': setting(share, 'read by more of all principals than this, a secret is anybody’s; default 0.2'),
+  'company-share': setting(share, 'of a secret’s readers, who must know who is new to it; default 0.1'),
+  'travel-rate': setting(share, 'new networks a day that make a traveller; default 0.025'),
+  'hour-gap': setting(
+    v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(12)),
+    'hours away from any usual hour; default 4',
+  ),
+  'rate-factor': setting(number, 'times the busiest hour so far; default 4'),
+  'rate-min': setting(count, 'reads an hour below which nothing is said; default 60'),
+  burst: setting(period, 'time of a burst of denials or of reads of many secrets; default 10m'),
+  'denial-secrets': setting(count, 'secrets refused within a burst; default 6'),
+  'bulk-secrets': setting(count, 'different secrets read within a burst; default 20'),
+  'bulk-factor': setting(number, 'times the most that were read at once so far; default 3'),
+});
+
+const suppressionSchema = v.strictObject({
+  rule: v.pipe(v.string(), v.nonEmpty(), v.description('id of a rule, or * for all')),
+  secret: v.pipe(
+    v.string(),
+    v.nonEmpty(),
+    v.description('name, or store://name; * is anything but a slash, ** anything'),
+  ),
+  reason: v.pipe(v.string(), v.regex(/\S/, 'a reason'), v.description('why it is accepted')),
+  until: v.pipe(
+    v.string(),
+    v.isoDate('a date such as 2027-01-31'),
+    v.description('last day on which it is suppressed'),
+  ),
+});
+
+/** Entries of the `audit:` section. */
+export const auditReportEntries = {
+  report: v.pipe(v.optional(reportSchema), v.description('what secrets audit report measures by')),
+  suppress: v.pipe(
+    v.optional(v.array(suppressionSchema)),
+    v.description('findings that are accepted for a while, each with a reason and an end'),
+  ),
+};
+
+export type ReportSettings = v.InferOutput<typeof reportSchema>;
+export type SuppressionSettings = v.InferOutput<typeof suppressionSchema>;
