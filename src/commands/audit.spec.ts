@@ -1,3 +1,4 @@
+import { auditReport } from './audit-report.spec.ts';
 import type { CommandSpec } from './spec.ts';
 
 /** `audit` itself does nothing: each verb is a spec of its own, `audit-<verb>.spec.ts`. */
@@ -6,5 +7,5 @@ export const audit: CommandSpec = {
   group: 'Audit',
   summary: 'who touched which secret, whether the log is whole, and what is wrong with how secrets are kept',
   examples: [],
-  subcommands: [],
+  subcommands: [auditReport],
 };

@@ -1,6 +1,5 @@
 /** Gathers what a report is made from: every store's secrets, the log and the trails. Several calls at a time. */
 import type { Config } from '../../config/config.ts';
-import { EventTable } from '../../core/audit-findings/events.ts';
 import type { SecretFacts } from '../../core/audit-findings/posture.ts';
 import type { ReportNote, ReportStore } from '../../core/audit-findings/report.ts';
 import { parsePeriod } from '../../core/duration.ts';
@@ -78,7 +77,6 @@ export async function collect(
   names: readonly string[],
   progress: (text: string) => void,
 ): Promise<Collected> {
-  const config = await session.config();
   const rotations = new Rotations(session);
   const policies = await rotations.policies();
   const { leaseMs } = await rotations.bounds();
@@ -213,50 +211,3 @@ function notesOf({ name, notes, secrets }: Gathering): readonly ReportNote[] {
   });
 }
 
-/**
- * Reads the trails of those stores that have one, then our own log: an access that both know is taken from the trail.
- * @returns which stores' trails were read
- */
-export async function readEvents(
-  session: Session,
-  stores: readonly string[],
-  period: { readonly since: Date; readonly until: Date },
-  own: AsyncIterable<import('../../core/audit.ts').AuditEvent>,
-  withTrail: boolean,
-  note: (note: ReportNote) => void,
-  fail: (store: string, thrown: unknown) => void,
-  progress: (text: string) => void,
-): Promise<{ readonly table: EventTable; readonly trails: ReadonlySet<string> }> {
-  const table = new EventTable();
-  const trails = new Set<string>();
-  const shown = new Set(stores);
-  const add = (event: import('../../core/audit.ts').AuditEvent, store: string | undefined): void => {
-    table.add(event, store);
-    if (table.length % 1000 === 0) progress(`${table.length} events`);
-  };
-  if (withTrail) {
-    const limit = pool(PARALLEL_STORES);
-    await Promise.all(
-      stores.map((store) =>
-        limit(async () => {
-          try {
-            const provider = await session.open(store);
-            if (provider.trail === undefined || !provider.capabilities.has('trail')) {
-              note({ store, message: 'the store has no trail of its own that can be read' });
-              return;
-            }
-            for await (const event of provider.trail({ ...period }, session.call()))
-              add(event.store === store ? event : { ...event, store }, store);
-            trails.add(store);
-          } catch (thrown) {
-            fail(store, thrown);
-          }
-        }),
-      ),
-    );
-  }
-  for await (const event of own) if (event.store !== undefined && shown.has(event.store)) add(event, undefined);
-  if (table.dropped > 0)
-    note({ message: `${table.dropped} events are left out, more than can be looked at; name a shorter --since` });
-  return { table, trails };
-}
