@@ -74,14 +74,15 @@ function row(...cells: readonly string[]): string {
   return `| ${cells.join(' | ')} |`;
 }
 
-/** Escapes all ASCII punctuation that means something somewhere (CommonMark 2.4), and what GitHub makes links of. */
+/** Escapes what begins markup within a line or at its start (CommonMark 2.4), and what GitHub makes links of. */
 function plain(text: string): string {
   return singleLine(text)
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;')
-    .replaceAll(/[\\`*_{}[\]()#+!|~$:@^=-]/g, '\\$&')
-    .replaceAll(/(?<=^|[^a-z0-9])www\./gi, (found) => `${found.slice(0, -1)}\\.`);
+    .replaceAll(/[\\`*_{}[\]#!|~$@]|:(?=\/\/)|^[-+=]/g, '\\$&')
+    .replace(/^(\d+)([.)])/, '$1\\$2')
+    .replaceAll(/\bwww\./gi, (found) => `${found.slice(0, -1)}\\.`);
 }
 
 /** A name as code, within more backticks than it has itself; a bar would end the cell of a table. */
