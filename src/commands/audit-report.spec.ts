@@ -34,7 +34,10 @@ export const auditReport: CommandSpec = {
   ],
   examples: [
     { command: 'secrets audit report', does: 'the stores of this project' },
-    { command: 'secrets audit report prod --values --trail', does: 'all that can be found out about one store' },
+    {
+      command: 'secrets audit report prod --values --trail',
+      does: 'all that can be found out about one store',
+    },
     {
       command: 'secrets audit report --fail-on high --baseline audit-baseline.json',
       does: 'in CI: fail on what is new',

@@ -31,7 +31,9 @@ const DEFAULT_SINCE = '90d';
 export async function run(session: Session, { args, options }: Invocation<ReportOptions>): Promise<void> {
   const format = formatOf(options);
   if (options.updateBaseline === true && options.baseline === undefined)
-    throw new SecretsError('Usage', '--update-baseline needs a file', { hint: 'name it with --baseline FILE' });
+    throw new SecretsError('Usage', '--update-baseline needs a file', {
+      hint: 'name it with --baseline FILE',
+    });
   const config = await session.config();
   const stores = args.length > 0 ? [...new Set(args.map(storeName))] : await storesInUse(session, config);
   // Before anything is asked: a wrong name is no store that failed.
@@ -41,14 +43,18 @@ export async function run(session: Session, { args, options }: Invocation<Report
   const known =
     options.baseline === undefined
       ? new Set<string>()
-      : await readBaseline(path(options.baseline), options.baseline, options.updateBaseline === true);
+      : readBaseline(path(options.baseline), options.baseline, options.updateBaseline === true);
   const progress = startProgress(session);
   let data: ReportData;
   try {
     data = await buildReport(session, {
       stores,
       since,
-      own: ownEvents(join(xdgFolder(session.world, 'state'), 'audit', 'audit.jsonl'), since, session.world.now()),
+      own: ownEvents(
+        join(xdgFolder(session.world, 'state'), 'audit', 'audit.jsonl'),
+        since,
+        session.world.now(),
+      ),
       values: options.values === true,
       trail: options.trail === true,
       failOn: options.failOn,
@@ -75,7 +81,9 @@ export async function run(session: Session, { args, options }: Invocation<Report
 function formatOf({ format, json }: ReportOptions): Format {
   if (json !== true) return format ?? 'terminal';
   if (format !== undefined && format !== 'json')
-    throw new SecretsError('Usage', `--json and --format ${format} are two forms`, { hint: 'name one of them' });
+    throw new SecretsError('Usage', `--json and --format ${format} are two forms`, {
+      hint: 'name one of them',
+    });
   return 'json';
 }
 

@@ -20,7 +20,10 @@ const reportSchema = v.strictObject({
   learn: setting(period, 'how long a secret or principal is only watched; default 14d'),
   'min-reads': setting(count, 'reads without which a secret or principal is not judged; default 10'),
   'min-days': setting(count, 'active days without which a principal has no pattern; default 10'),
-  'broad-share': setting(share, 'read by more of all principals than this, a secret is anybody’s; default 0.2'),
+  'broad-share': setting(
+    share,
+    'read by more of all principals than this, a secret is anybody’s; default 0.2',
+  ),
   'company-share': setting(share, 'of a secret’s readers, who must know who is new to it; default 0.1'),
   'travel-rate': setting(share, 'new networks a day that make a traveller; default 0.025'),
   'hour-gap': setting(

@@ -42,7 +42,10 @@ export function measure(
     // A rule's own kind has to be found by that rule; for what no rule is for, any will do.
     const wanted = hits.filter(({ rule }) => rule === plant.kind || !(plant.kind as string).includes('-'));
     if (wanted.length > 0) count.found += 1;
-    else figures.examples.push(`seed ${seed}: missed ${plant.kind} ${plant.principal} ${new Date(plant.from).toISOString()}`);
+    else
+      figures.examples.push(
+        `seed ${seed}: missed ${plant.kind} ${plant.principal} ${new Date(plant.from).toISOString()}`,
+      );
     figures.planted.set(plant.kind, count);
   }
   for (const finding of findings) {
@@ -66,7 +69,8 @@ function belongs({ principal, at, evidence }: Finding, plant: Plant): boolean {
 
 /** The table of docs/audit-report.md. */
 export function figuresTable({ planted, wrong, normal, weeks }: Figures, kinds: readonly string[]): string {
-  const percent = (found: number, of: number): string => (of === 0 ? '' : `${((100 * found) / of).toFixed(1)} %`);
+  const percent = (found: number, of: number): string =>
+    of === 0 ? '' : `${((100 * found) / of).toFixed(1)} %`;
   const lines = ['| rule | planted | found | | false findings |', '| --- | ---: | ---: | ---: | ---: |'];
   let [all, hit] = [0, 0];
   for (const kind of kinds) {

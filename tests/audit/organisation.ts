@@ -159,12 +159,25 @@ export function makeOrganisation(random: Random, firstDay: number, days: number)
   };
   for (const team of teams) for (let n = random.whole(5, 10); n > 0; n -= 1) hire(team, firstDay);
   // Growth: somebody new every month or so; somebody leaves every other month; two people move.
-  for (let n = Math.round(days / 28); n > 0; n -= 1) hire(random.pick(teams), firstDay + random.whole(20, days - 20));
-  for (const person of random.some(people.filter(({ from }) => from === firstDay), Math.round(days / 60)))
+  for (let n = Math.round(days / 28); n > 0; n -= 1)
+    hire(random.pick(teams), firstDay + random.whole(20, days - 20));
+  for (const person of random.some(
+    people.filter(({ from }) => from === firstDay),
+    Math.round(days / 60),
+  ))
     person.until = firstDay + random.whole(20, days - 1);
 
   for (const team of teams) {
-    const kinds: JobKind[] = ['nightly', 'nightly', 'poller', 'deploy', 'deploy', 'service', 'service', 'service'];
+    const kinds: JobKind[] = [
+      'nightly',
+      'nightly',
+      'poller',
+      'deploy',
+      'deploy',
+      'service',
+      'service',
+      'service',
+    ];
     for (const kind of kinds) jobs.push(makeJob(random, team, kind, jobs.length, firstDay, lastDay, shared));
   }
   const [first] = teams;
@@ -183,7 +196,10 @@ export function makeOrganisation(random: Random, firstDay: number, days: number)
   for (const job of jobs) job.team.jobs.push(job);
   const holidays = new Map<string, ReadonlySet<number>>();
   for (const zone of ZONES)
-    holidays.set(zone, new Set(Array.from({ length: Math.round(days / 30) }, () => firstDay + random.whole(0, days))));
+    holidays.set(
+      zone,
+      new Set(Array.from({ length: Math.round(days / 30) }, () => firstDay + random.whole(0, days))),
+    );
   return {
     teams,
     people,
@@ -191,7 +207,11 @@ export function makeOrganisation(random: Random, firstDay: number, days: number)
     shared,
     honey: ['pay/root-password-old', 'infra/aws-admin-key'],
     exits,
-    move: { region: 0, day: firstDay + random.whole(Math.round(days / 3), days - 5), to: [`34.${random.whole(10, 90)}.${random.whole(0, 255)}`] },
+    move: {
+      region: 0,
+      day: firstDay + random.whole(Math.round(days / 3), days - 5),
+      to: [`34.${random.whole(10, 90)}.${random.whole(0, 255)}`],
+    },
     holidays,
   };
 }

@@ -111,7 +111,8 @@ class Planter {
   plant(kind: Plant['kind'], n: number): void {
     const work: Record<Plant['kind'], (() => void) | undefined> = {
       'new-principal': () => this.#newPrincipal(n % 3),
-      'new-network': () => this.#newNetwork('new-network', ({ name }) => this.#people.get(name)?.traveller !== true),
+      'new-network': () =>
+        this.#newNetwork('new-network', ({ name }) => this.#people.get(name)?.traveller !== true),
       'odd-hours': () => this.#oddHours(),
       'high-rate': () => this.#highRate(),
       'denial-burst': () => this.#denials(),
@@ -120,13 +121,16 @@ class Planter {
       slow: () => this.#slow(),
       colleague: () => this.#colleague(),
       newcomer: () => this.#newcomer(),
-      traveller: () => this.#newNetwork('traveller', ({ name }) => this.#people.get(name)?.traveller === true),
+      traveller: () =>
+        this.#newNetwork('traveller', ({ name }) => this.#people.get(name)?.traveller === true),
     } as Record<Plant['kind'], (() => void) | undefined>;
     work[kind]?.();
   }
 
   /** Somebody who has been there for a while at that time, and whom nothing else is planted for. */
-  #somebody(fits: (known: Known) => boolean = () => true): { readonly known: Known; readonly day: number } | undefined {
+  #somebody(
+    fits: (known: Known) => boolean = () => true,
+  ): { readonly known: Known; readonly day: number } | undefined {
     const random = this.#random;
     const { firstDay, days } = this.#trail;
     for (let attempt = 0; attempt < 500; attempt += 1) {
@@ -141,7 +145,11 @@ class Planter {
     return undefined;
   }
 
-  #record(kind: Plant['kind'], principal: string, entries: readonly Omit<Entry, 'plant' | 'principal'>[]): void {
+  #record(
+    kind: Plant['kind'],
+    principal: string,
+    entries: readonly Omit<Entry, 'plant' | 'principal'>[],
+  ): void {
     const number = this.plants.length;
     const times = entries.map(({ ms }) => Math.round(ms));
     this.plants.push({ number, kind, principal, from: Math.min(...times), to: Math.max(...times) });
@@ -166,7 +174,10 @@ class Planter {
     const { shared } = this.#trail.organisation;
     return [...this.#reads.keys()].filter(
       (secret) =>
-        (this.#reads.get(secret) ?? 0) >= 40 && !/\/new-/.test(secret) && !shared.includes(secret) && fits(secret),
+        (this.#reads.get(secret) ?? 0) >= 40 &&
+        !/\/new-/.test(secret) &&
+        !shared.includes(secret) &&
+        fits(secret),
     );
   }
 

@@ -54,7 +54,8 @@ export class Random {
   /** How often something happens that happens so often on average. */
   poisson(mean: number): number {
     let count = 0;
-    for (let product = this.next(), limit = Math.exp(-mean); product > limit; product *= this.next()) count += 1;
+    for (let product = this.next(), limit = Math.exp(-mean); product > limit; product *= this.next())
+      count += 1;
     return count;
   }
 }

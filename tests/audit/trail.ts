@@ -132,7 +132,8 @@ class Writer {
     // `secrets env` of a whole project.
     if (random.chance(0.03)) {
       const at = midnight + random.between(person.begins, person.ends) * HOUR_MS;
-      for (const secret of person.uses) this.#add(at + random.between(0, 3000), person.name, secret, address());
+      for (const secret of person.uses)
+        this.#add(at + random.between(0, 3000), person.name, secret, address());
     }
     // A wrong name, or a secret of another team.
     if (random.chance(0.05)) {

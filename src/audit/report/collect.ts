@@ -84,7 +84,8 @@ export async function collect(
   const limit = pool(PARALLEL_STORES);
   let looked = 0;
   try {
-    for (const name of names) gatherings.push(new Gathering(name, (await session.storeConfig(name)).provider));
+    for (const name of names)
+      gatherings.push(new Gathering(name, (await session.storeConfig(name)).provider));
     await Promise.all(
       gatherings.map((gathering) =>
         limit(async () => {
@@ -147,11 +148,16 @@ export async function collect(
       grantsOf === undefined
         ? undefined
         : await part('broad-access', () => grantsOf.call(provider, info.name, session.call()));
-    if (grantsOf === undefined) gathering.hide('broad-access', 'the store does not show who may read a secret');
+    if (grantsOf === undefined)
+      gathering.hide('broad-access', 'the store does not show who may read a secret');
     const policy = policies.get(reference);
     const every = policy?.settings.every;
-    const schedule = scheduleOf(info, versions, every === undefined ? undefined : parsePeriod(every), leaseMs, (id) =>
-      rotations.seenFor(reference, id),
+    const schedule = scheduleOf(
+      info,
+      versions,
+      every === undefined ? undefined : parsePeriod(every),
+      leaseMs,
+      (id) => rotations.seenFor(reference, id),
       session.world.now(),
     );
     const target = targetOf(policy?.settings.target);
@@ -177,7 +183,8 @@ function scheduleOf(
   seenFor: (id: string) => number,
   now: Date,
 ): Schedule {
-  const at = (stage: string): VersionInfo | undefined => versions?.find(({ stages }) => stages.includes(stage));
+  const at = (stage: string): VersionInfo | undefined =>
+    versions?.find(({ stages }) => stages.includes(stage));
   const held = (version: VersionInfo | undefined): { id: string; createdAt: Date | undefined } | undefined =>
     version === undefined ? undefined : { id: version.id, createdAt: version.createdAt };
   const current = held(at('current')) ?? {
@@ -210,4 +217,3 @@ function notesOf({ name, notes, secrets }: Gathering): readonly ReportNote[] {
     };
   });
 }
-

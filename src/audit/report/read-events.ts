@@ -79,9 +79,7 @@ export async function readEvents(
     coverage: (store) => {
       const own = dateOf(ownFrom);
       const from = trailFrom.get(store);
-      return from === undefined
-        ? { from: own, trail: false }
-        : { from: dateOf(from), trail: true };
+      return from === undefined ? { from: own, trail: false } : { from: dateOf(from), trail: true };
     },
   };
 }

@@ -92,7 +92,9 @@ export function renderSarif(data: ReportData, version: string): string {
 function descriptorOf(id: string, rule: Rule): ReportingDescriptor {
   return {
     id,
-    name: rule.title.replaceAll(/[^A-Za-z]+(.)?/g, (_, next: string | undefined) => (next ?? '').toUpperCase()),
+    name: rule.title.replaceAll(/[^A-Za-z]+(.)?/g, (_, next: string | undefined) =>
+      (next ?? '').toUpperCase(),
+    ),
     shortDescription: { text: text(rule.title) },
     fullDescription: { text: text(rule.about) },
     help: { text: text(rule.remedy) },
@@ -104,29 +106,21 @@ function descriptorOf(id: string, rule: Rule): ReportingDescriptor {
 function notifications({ stores, notes, expiredSuppressions }: ReportData): Notification[] {
   return [
     ...stores.flatMap(({ errors }) =>
-      errors.map(
-        ({ reference, message, hint }): Notification => ({
-          level: 'error',
-          message: {
-            text: text(
-              `${reference ?? ''}: ${message}${hint === undefined ? '' : `; ${hint}`}`,
-            ),
-          },
-        }),
-      ),
+      errors.map(({ reference, message, hint }): Notification => ({
+        level: 'error',
+        message: {
+          text: text(`${reference ?? ''}: ${message}${hint === undefined ? '' : `; ${hint}`}`),
+        },
+      })),
     ),
-    ...expiredSuppressions.map(
-      ({ rule, secret, until }): Notification => ({
-        level: 'warning',
-        message: { text: text(`the suppression of ${rule} for ${secret} ended on ${until}`) },
-      }),
-    ),
-    ...notes.map(
-      ({ store, message }): Notification => ({
-        level: 'note',
-        message: { text: text(`${store === undefined ? '' : `${store}: `}${message}`) },
-      }),
-    ),
+    ...expiredSuppressions.map(({ rule, secret, until }): Notification => ({
+      level: 'warning',
+      message: { text: text(`the suppression of ${rule} for ${secret} ended on ${until}`) },
+    })),
+    ...notes.map(({ store, message }): Notification => ({
+      level: 'note',
+      message: { text: text(`${store === undefined ? '' : `${store}: `}${message}`) },
+    })),
   ];
 }
 

@@ -52,7 +52,9 @@ function summary(data: ReportData, style: ChalkInstance): readonly string[] {
       ? 'no events'
       : `${plural(access.events, 'event')} from ${day(access.first)} to ${day(access.last)}`;
   return [
-    style.bold(`${head[0] ?? ''}${head.length > 1 ? ': ' : ''}`) + head.slice(1).join(', ') + (also.length > 0 ? ` (${also.join('; ')})` : ''),
+    style.bold(`${head[0] ?? ''}${head.length > 1 ? ': ' : ''}`) +
+      head.slice(1).join(', ') +
+      (also.length > 0 ? ` (${also.join('; ')})` : ''),
     `${plural(secrets, 'secret')} in ${plural(stores.length, 'store')}, ${events}`,
   ];
 }

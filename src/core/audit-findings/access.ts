@@ -59,15 +59,13 @@ export function summarise(table: EventTable): ReportAccess {
     readers: [...readers]
       .toSorted(([, a], [, b]) => b.reads - a.reads || b.denied - a.denied)
       .slice(0, TOP)
-      .map(
-        ([principal, { reads, denied, secrets: own, last: seen }]): ReportReader => ({
-          principal: table.principals.nameOf(principal),
-          reads,
-          denied,
-          secrets: own.size,
-          last: new Date(seen).toISOString(),
-        }),
-      ),
+      .map(([principal, { reads, denied, secrets: own, last: seen }]): ReportReader => ({
+        principal: table.principals.nameOf(principal),
+        reads,
+        denied,
+        secrets: own.size,
+        last: new Date(seen).toISOString(),
+      })),
     principals: readers.size,
     secrets: [...secrets]
       .toSorted(([, a], [, b]) => b.reads - a.reads)
@@ -92,13 +90,16 @@ const AGES: readonly (readonly [label: string, fromDays: number, toDays: number 
 
 /** @param values when each secret got its current value; undefined where it is not known */
 export function agesOf(values: readonly (Date | undefined)[], now: Date): readonly AgeBucket[] {
-  const days = values.map((date) => (date === undefined ? undefined : (now.getTime() - date.getTime()) / DAY_MS));
+  const days = values.map((date) =>
+    date === undefined ? undefined : (now.getTime() - date.getTime()) / DAY_MS,
+  );
   const buckets: AgeBucket[] = AGES.map(([label, fromDays, toDays]) => ({
     label,
     fromDays,
     ...(toDays !== undefined && { toDays }),
     secrets: days.filter(
-      (age) => age !== undefined && (age >= fromDays || fromDays === 0) && (toDays === undefined || age < toDays),
+      (age) =>
+        age !== undefined && (age >= fromDays || fromDays === 0) && (toDays === undefined || age < toDays),
     ).length,
   }));
   const unknown = days.filter((age) => age === undefined).length;

@@ -6,30 +6,15 @@
 import type { Access, EventTable } from './events.ts';
 import type { Finding } from './finding.ts';
 import type { AnomalyParameters } from './parameters.ts';
+import { FindingsOfDays } from './findings-of-days.ts';
 import { Principal, remember, Secret } from './profiles.ts';
-import { finding, type RuleId } from './rules.ts';
 
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
 /** Readers of a secret that are compared with a new one, at most. */
 const MOST_COMPARED = 300;
-/** Findings kept at most: a report with more of them is about one thing, and it is not the single access. */
-const MOST_FINDINGS = 10_000;
-/** Different names in a finding's evidence. */
-const MOST_NAMED = 5;
 /** A secret that so few read is not one that people get to know on the way. */
 const CLOSED_READERS = 2;
-
-/** A finding that may still grow: what belongs together is told once. */
-interface Open {
-  readonly rule: RuleId;
-  readonly first: number;
-  last: number;
-  readonly secrets: Set<number>;
-  readonly principals: Set<number>;
-  accesses: number;
-  base: Finding;
-}
 
 export class Detectors {
   readonly #parameters: AnomalyParameters;
@@ -41,12 +26,13 @@ export class Detectors {
   readonly #providers = new Map<number, Set<number>>();
   readonly #providerOf: number[] = [];
   readonly #providerNumbers = new Map<string, number>();
-  readonly #open = new Map<string, Open>();
+  readonly #found: FindingsOfDays;
   #first = Number.NaN;
   #last = Number.NaN;
 
   constructor(table: EventTable, parameters: AnomalyParameters, isHoney: (secret: number) => boolean) {
     this.#table = table;
+    this.#found = new FindingsOfDays(table);
     this.#parameters = parameters;
     this.#isHoney = isHoney;
   }
@@ -81,7 +67,12 @@ export class Detectors {
     this.#learn(access, principal, secret, provider);
   }
 
-  #learn({ ms, principal: who, secret: what, network }: Access, p: Principal, s: Secret, provider: number): void {
+  #learn(
+    { ms, principal: who, secret: what, network }: Access,
+    p: Principal,
+    s: Secret,
+    provider: number,
+  ): void {
     p.reads += 1;
     p.noteTime(ms);
     remember(p.secrets, what);
@@ -104,11 +95,12 @@ export class Detectors {
   }
 
   #honey(access: Access): void {
-    this.#add(
+    this.#found.add(
       'honey-read',
       access,
       access.secret,
-      (who) => `${who} ${access.outcome === 'allowed' ? 'read' : 'asked for'} it, and nothing has a reason to`,
+      (who) =>
+        `${who} ${access.outcome === 'allowed' ? 'read' : 'asked for'} it, and nothing has a reason to`,
       { outcome: access.outcome },
     );
   }
@@ -120,7 +112,7 @@ export class Detectors {
     const count = p.denied.add(access.ms, access.secret);
     if (count < denialSecrets || count <= 2 * p.denied.most || !this.#storeIsLearned(access.ms)) return;
     p.denied.report();
-    this.#add(
+    this.#found.add(
       'denial-burst',
       access,
       undefined,
@@ -161,11 +153,12 @@ export class Detectors {
 
   #reportPrincipal(access: Access, s: Secret, why: string): void {
     const days = Math.floor((access.ms - s.first) / DAY_MS);
-    this.#add(
+    this.#found.add(
       'new-principal',
       access,
       access.secret,
-      (who) => `${who} read it for the first time, ${why}: ${s.readers.size} in ${s.reads} reads and ${days} days`,
+      (who) =>
+        `${who} read it for the first time, ${why}: ${s.readers.size} in ${s.reads} reads and ${days} days`,
       { readers: s.readers.size, reads: s.reads, days, threshold: this.#parameters.minReads, why },
     );
   }
@@ -230,7 +223,7 @@ export class Detectors {
         if (own.some((secret) => this.#principals.get(other)?.secrets.has(secret) === true)) return;
     }
     const { site } = this.#table.networkName(access.network);
-    this.#add(
+    this.#found.add(
       'new-network',
       access,
       access.secret,
@@ -257,7 +250,7 @@ export class Detectors {
     const away = p.hoursAway(hour);
     if (away < hourGap) return;
     const hours = p.hoursText();
-    this.#add(
+    this.#found.add(
       'odd-hours',
       access,
       access.secret,
@@ -274,7 +267,7 @@ export class Detectors {
     const threshold = Math.max(rateMin, rateFactor * p.rate.most);
     if (count < threshold) return;
     p.rate.report();
-    this.#add(
+    this.#found.add(
       'high-rate',
       access,
       undefined,
@@ -293,7 +286,7 @@ export class Detectors {
     const threshold = Math.max(p.days < minDays ? 2 * least : least, bulkFactor * p.different.most);
     if (count < threshold || !this.#storeIsLearned(access.ms)) return;
     p.different.report();
-    this.#add(
+    this.#found.add(
       'bulk-read',
       access,
       undefined,
@@ -302,50 +295,6 @@ export class Detectors {
       { observed: count, baseline: p.different.most, threshold },
       () => p.different.things,
     );
-  }
-
-  /** One finding for what the same principal did on the same day (or for all who came from the same new network). */
-  #add(
-    rule: RuleId,
-    access: Access,
-    secret: number | undefined,
-    message: (who: string) => string,
-    evidence: Finding['evidence'],
-    secrets: () => readonly number[] = () => [access.secret],
-    together?: string,
-  ): void {
-    const day = new Date(access.ms).toISOString().slice(0, 10);
-    const who = this.#table.principals.nameOf(access.principal);
-    const key = JSON.stringify([rule, together ?? [access.principal, day], rule === 'honey-read' ? secret : 0]);
-    const open = this.#open.get(key);
-    if (open !== undefined) {
-      open.last = access.ms;
-      open.accesses += 1;
-      remember(open.secrets, access.secret);
-      remember(open.principals, access.principal);
-      // The height of a burst is what counts, not where it crossed the line.
-      if (Number(evidence['observed'] ?? 0) > Number(open.base.evidence['observed'] ?? Infinity))
-        open.base = { ...open.base, message: message(who), evidence };
-      return;
-    }
-    if (this.#open.size >= MOST_FINDINGS) return;
-    const place = this.#table.secretName(access.secret);
-    const about = [together ?? who, ...(together === undefined ? [day] : [])];
-    this.#open.set(key, {
-      rule,
-      first: access.ms,
-      last: access.ms,
-      secrets: new Set(secrets()),
-      principals: new Set([access.principal]),
-      accesses: 1,
-      base: finding(
-        rule,
-        { store: place.store, ...(secret !== undefined && { secret: place.secret }) },
-        message(who),
-        evidence,
-        { about, at: new Date(access.ms).toISOString(), principal: who },
-      ),
-    });
   }
 
   #providerNumber(network: number): number {
@@ -363,22 +312,7 @@ export class Detectors {
 
   /** What was found, in the order of time. */
   findings(): readonly Finding[] {
-    return [...this.#open.values()].map(({ base, secrets, principals, accesses, last }) => ({
-      ...base,
-      evidence: {
-        ...base.evidence,
-        accesses,
-        ...(last > Date.parse(base.at ?? '') && { last: new Date(last).toISOString() }),
-        ...(principals.size > 1 && {
-          principals: named([...principals].map((who) => this.#table.principals.nameOf(who))),
-          principalCount: principals.size,
-        }),
-        ...(secrets.size > 0 && {
-          secrets: named([...secrets].map((number) => this.#table.secretName(number).secret)),
-          secretCount: secrets.size,
-        }),
-      },
-    }));
+    return this.#found.all();
   }
 
   /** What there was too little of to judge by. */
@@ -405,10 +339,6 @@ export class Detectors {
 
 /** Networks of a principal's first days are no news. */
 const FIRST_DAYS = 7;
-
-function named(names: readonly string[]): readonly string[] {
-  return names.length > MOST_NAMED ? names.slice(0, MOST_NAMED) : names;
-}
 
 function minutes(ms: number): string {
   return `${Math.round(ms / 60_000)} minutes`;

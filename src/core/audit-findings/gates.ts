@@ -85,7 +85,8 @@ export function parseBaseline(text: string, path: string): ReadonlySet<string> {
   } catch {
     throw bad();
   }
-  if (!isJsonObject(document) || document['version'] !== 1 || !Array.isArray(document['findings'])) throw bad();
+  if (!isJsonObject(document) || document['version'] !== 1 || !Array.isArray(document['findings']))
+    throw bad();
   return new Set(
     document['findings'].map((entry: unknown) => {
       const fingerprint = isJsonObject(entry) ? entry['fingerprint'] : undefined;
@@ -124,12 +125,10 @@ export function judgeFindings(
   now: Date,
 ): Pick<ReportData, 'counts' | 'newCounts' | 'findings' | 'suppressed' | 'expiredSuppressions' | 'gate'> {
   const { left, suppressed, expired } = suppress(all, suppressions, now);
-  const findings = left
-    .toSorted(bySeverity)
-    .map((finding): ReportFinding => ({
-      ...finding,
-      status: known.has(finding.fingerprint) ? 'known' : 'new',
-    }));
+  const findings = left.toSorted(bySeverity).map((finding): ReportFinding => ({
+    ...finding,
+    status: known.has(finding.fingerprint) ? 'known' : 'new',
+  }));
   const fresh = findings.filter(({ status }) => status === 'new');
   return {
     counts: countOf(findings),

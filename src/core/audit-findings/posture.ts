@@ -91,7 +91,8 @@ const neverRotated: Check = (facts, { now, parameters }) => {
 
 const overdue: Check = (facts, { now }) => {
   const { schedule } = facts;
-  if (schedule?.state !== 'overdue' || schedule.next === undefined || schedule.everyMs === undefined) return [];
+  if (schedule?.state !== 'overdue' || schedule.next === undefined || schedule.everyMs === undefined)
+    return [];
   const days = daysBetween(schedule.next, now);
   const every = Math.round(schedule.everyMs / DAY_MS);
   return [
@@ -179,7 +180,9 @@ const unused: Check = (facts, { now, parameters, coverage }) => {
   const source = coverage.trail ? 'trail' : 'log';
   // What others read, our own log does not know: a hint, no more.
   const severity: Severity = coverage.trail ? 'low' : 'info';
-  const where = coverage.trail ? 'the trail' : 'this log, which knows of reads through secrets by its own user alone';
+  const where = coverage.trail
+    ? 'the trail'
+    : 'this log, which knows of reads through secrets by its own user alone';
   if (lastSeenRead !== undefined) {
     const ago = daysBetween(lastSeenRead, now);
     return [
@@ -248,11 +251,12 @@ const unverified: Check = (facts) => {
   ];
 };
 
-const BREADTHS: Readonly<Record<Exclude<Grant['breadth'], 'named'>, readonly [Severity, Severity, string]>> = {
-  public: ['critical', 'high', 'anybody'],
-  wildcard: ['high', 'medium', 'everybody who is signed in'],
-  account: ['medium', 'low', 'a whole account, domain or mount'],
-};
+const BREADTHS: Readonly<Record<Exclude<Grant['breadth'], 'named'>, readonly [Severity, Severity, string]>> =
+  {
+    public: ['critical', 'high', 'anybody'],
+    wildcard: ['high', 'medium', 'everybody who is signed in'],
+    account: ['medium', 'low', 'a whole account, domain or mount'],
+  };
 
 function broadGrants(facts: SecretFacts): readonly (Grant & { readonly breadth: keyof typeof BREADTHS })[] {
   return (facts.grants ?? []).filter(
@@ -276,7 +280,10 @@ const access: Check = (facts) =>
 
 /** Grants that stand outside of the secrets: one finding each, however many secrets they are about. */
 export function judgeSharedGrants(all: readonly SecretFacts[]): readonly Finding[] {
-  const groups = new Map<string, { readonly grant: Grant; readonly store: string; readonly names: string[] }>();
+  const groups = new Map<
+    string,
+    { readonly grant: Grant; readonly store: string; readonly names: string[] }
+  >();
   for (const facts of all)
     for (const grant of broadGrants(facts)) {
       if (grant.shared !== true) continue;

@@ -110,7 +110,8 @@ export const RULES = {
     kind: 'posture',
     severity: 'low',
     title: 'Rotation without verification',
-    about: 'The target of its rotation has no way to try a new value, so that a bad one is noticed by its users.',
+    about:
+      'The target of its rotation has no way to try a new value, so that a bad one is noticed by its users.',
     remedy: 'Add a verify step to the target in secrets.yaml.',
   },
   'new-principal': {
@@ -125,14 +126,16 @@ export const RULES = {
     severity: 'high',
     title: 'A network new to the principal and the secret',
     about: 'A principal that always came from the same networks came from another one.',
-    remedy: 'Ask the principal’s owner; if nobody knows of it, revoke its credential and rotate what it read.',
+    remedy:
+      'Ask the principal’s owner; if nobody knows of it, revoke its credential and rotate what it read.',
   },
   'odd-hours': {
     kind: 'anomaly',
     severity: 'medium',
     title: 'Outside of the usual hours',
     about: 'A principal read at an hour that is far from all hours at which it was ever active.',
-    remedy: 'Ask the principal’s owner; if nobody knows of it, revoke its credential and rotate what it read.',
+    remedy:
+      'Ask the principal’s owner; if nobody knows of it, revoke its credential and rotate what it read.',
   },
   'high-rate': {
     kind: 'anomaly',

@@ -71,7 +71,8 @@ const DEFAULTS: ReadonlySet<string> = new Set([
   '123456',
   '1234',
 ]);
-const PLACEHOLDER = /^(<.{1,60}>|\$\{.{1,60}\}|\{\{.{1,60}\}\}|x{4,}|\*{4,}|(your|insert|enter)[-_ ].{1,60}(here|key|token|password|secret))$/i;
+const PLACEHOLDER =
+  /^(<.{1,60}>|\$\{.{1,60}\}|\{\{.{1,60}\}\}|x{4,}|\*{4,}|(your|insert|enter)[-_ ].{1,60}(here|key|token|password|secret))$/i;
 
 /** Whether a value is a known default or a placeholder. */
 export function isDefault(text: string): boolean {
@@ -82,7 +83,8 @@ export function isDefault(text: string): boolean {
 /** Keys whose values are meant to be secret, in a secret that is a map. */
 const SECRET_KEY = /pass|pwd|secret|token|(^|[-_.])key$|api[-_]?key|private|credential|pin$|salt/i;
 /** Parts of a map that are no secrets by themselves. */
-const PLAIN_KEY = /^(user(name)?|host(name)?|port|db(name)?|database|region|engine|scheme|account([-_]?id)?|access[-_]?key[-_]?id|client[-_]?id|key[-_]?id|name|email|url|encoding)$/i;
+const PLAIN_KEY =
+  /^(user(name)?|host(name)?|port|db(name)?|database|region|engine|scheme|account([-_]?id)?|access[-_]?key[-_]?id|client[-_]?id|key[-_]?id|name|email|url|encoding)$/i;
 
 /** Decimal logarithm of how many guesses a text would take. */
 export type Strength = (text: string) => number;
@@ -137,7 +139,9 @@ export class ValueRules {
     const evidence = place.key === undefined ? {} : { key: place.key };
     if (isDefault(text)) {
       this.#weak.push(
-        finding('default-value', place, `${what} is a well-known default or a placeholder`, evidence, { about }),
+        finding('default-value', place, `${what} is a well-known default or a placeholder`, evidence, {
+          about,
+        }),
       );
       return;
     }

@@ -17,7 +17,8 @@ export function grantsOf(policy: string): readonly Grant[] {
   } catch {
     document = undefined;
   }
-  if (!isJsonObject(document)) throw new SecretsError('Unavailable', 'AWS answered with a policy that is none');
+  if (!isJsonObject(document))
+    throw new SecretsError('Unavailable', 'AWS answered with a policy that is none');
   return listOf(document['Statement']).flatMap((statement) =>
     isJsonObject(statement) ? grantsOfStatement(statement) : [],
   );
@@ -41,7 +42,8 @@ function grantsOfStatement(statement: { readonly [key: string]: JsonValue }): re
     listOf(names).map((name) => {
       const text = String(name);
       if (text === '*') return grant(kind === 'AWS' ? '*' : `${kind}: *`, 'public');
-      const account = kind === 'AWS' && (/^\d{12}$/.test(text) || /^arn:[a-z-]+:iam::\d{12}:root$/.test(text));
+      const account =
+        kind === 'AWS' && (/^\d{12}$/.test(text) || /^arn:[a-z-]+:iam::\d{12}:root$/.test(text));
       return grant(text, account ? 'account' : 'named');
     }),
   );

@@ -35,5 +35,7 @@ function breadthOf(member: string): Grant['breadth'] {
   if (member === 'allUsers') return 'public';
   if (member === 'allAuthenticatedUsers') return 'wildcard';
   // A domain, all of a project by its basic role, all of a pool of workload identities.
-  return /^(domain:|project(Owner|Editor|Viewer):|principalSet:\/\/.*\/\*$)/.test(member) ? 'account' : 'named';
+  return /^(domain:|project(Owner|Editor|Viewer):|principalSet:\/\/.*\/\*$)/.test(member)
+    ? 'account'
+    : 'named';
 }

@@ -95,7 +95,8 @@ function blockAt(text: string, start: number): string {
 export function grantsOn(path: string, root: string, policies: readonly Policy[]): readonly Grant[] {
   return policies.flatMap(({ name, rules }) => {
     const rule = bestRule(path, rules);
-    if (rule === undefined || rule.capabilities.includes('deny') || !rule.capabilities.includes('read')) return [];
+    if (rule === undefined || rule.capabilities.includes('deny') || !rule.capabilities.includes('read'))
+      return [];
     // Every token has the policy `default`.
     const breadth = name === 'default' ? 'wildcard' : coversAll(rule.path, root) ? 'account' : 'named';
     return [
