@@ -13,6 +13,7 @@ const { values } = parseArgs({
     examples: { type: 'boolean', default: false },
     seeds: { type: 'string' },
     days: { type: 'string' },
+    from: { type: 'string' },
   },
 });
 const source = `
@@ -39,7 +40,11 @@ const { figuresTable, measure, noFigures, KINDS, BLIND } = await import(
 
 const figures = noFigures();
 // The parameters were set while looking at seeds 1 to 8.
-for (let seed = 101; seed < 101 + Number(values.seeds ?? 20); seed += 1)
+for (
+  let seed = Number(values.from ?? 101);
+  seed < Number(values.from ?? 101) + Number(values.seeds ?? 20);
+  seed += 1
+)
   measure(figures, seed, Number(values.days ?? 180));
 const blind = BLIND.map((kind) => {
   const { planted, found } = figures.planted.get(kind) ?? { planted: 0, found: 0 };

@@ -30,7 +30,7 @@ const reportSchema = v.strictObject({
     v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(12)),
     'hours away from any usual hour; default 4',
   ),
-  'rate-factor': setting(number, 'times the busiest hour so far; default 4'),
+  'rate-factor': setting(number, 'times the busiest hour so far; default 3'),
   'rate-min': setting(count, 'reads an hour below which nothing is said; default 60'),
   burst: setting(period, 'time of a burst of denials or of reads of many secrets; default 10m'),
   'denial-secrets': setting(count, 'secrets refused within a burst; default 6'),

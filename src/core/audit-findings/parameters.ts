@@ -57,7 +57,7 @@ export const ANOMALIES: AnomalyParameters = {
   companyShare: 0.1,
   travelRate: 0.025,
   hourGap: 4,
-  rateFactor: 4,
+  rateFactor: 3,
   rateMin: 60,
   burstMs: 10 * 60_000,
   denialSecrets: 6,
