@@ -98,6 +98,18 @@ const RUNS: readonly Run[] = [
   { covers: 'completion', line: 'secrets completion bash' },
   { covers: 'init', line: 'secrets init --dry-run' },
   { covers: 'trust', line: 'secrets trust', exit: 3 },
+  { covers: 'audit', line: 'secrets audit --help' },
+  {
+    covers: 'audit report',
+    line: 'secrets copy local://a local://same --quiet; secrets audit report --values',
+  },
+  { covers: 'audit report', line: 'secrets audit report --values --json' },
+  { covers: 'audit report', line: 'secrets audit report --values --format sarif' },
+  { covers: 'audit report', line: 'secrets audit report --values --format markdown --out report.md' },
+  {
+    covers: 'audit report',
+    line: 'secrets audit report --values --fail-on info --baseline base.json --update-baseline',
+  },
   // Failures, each of which has the value in its hands.
   { covers: 'get', line: 'secrets get a#key', exit: 2 },
   { covers: 'get', line: 'secrets get j#nope', exit: 3 },

@@ -23,6 +23,7 @@ const WITHOUT: Readonly<Record<string, string>> = {
   exec: 'the output is the child’s',
   completion: 'prints a script',
   'rotate-cancel': 'needs a service that rotates: tests/rotation/native-kit.ts holds it to its schema',
+  audit: 'only its verbs do something',
 };
 
 /** Each command line in order, in one place; `schema` is a file of schemas/output. */
@@ -87,6 +88,11 @@ const RUNS: readonly (readonly [schema: string, line: string, exit?: number])[] 
   ['rotate-resume', 'secrets rotate resume a --trust --json'],
   ['rotate-rollback', 'secrets rotate rollback a --trust --to-previous --dry-run --json'],
   ['rotate-rollback', 'secrets rotate rollback a --trust --to-previous --json'],
+  ['audit-report', 'printf changeme | secrets put --quiet w && secrets audit report --json'],
+  [
+    'audit-report',
+    'echo \'audit: { suppress: [{ rule: weak-value, secret: "**", reason: r, until: 2020-01-01 }, { rule: default-value, secret: w, reason: r, until: 2999-01-01 }] }\' > secrets.yaml; secrets audit report --values --fail-on critical --json',
+  ],
 ];
 
 describe('--json', () => {

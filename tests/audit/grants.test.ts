@@ -1,0 +1,114 @@
+import { grantsOf as awsGrants } from '../../src/providers/aws/grants.ts';
+import { grantsOf as gcpGrants } from '../../src/providers/gcp/grants.ts';
+import { grantsOn, rulesOf } from '../../src/providers/vault/grants.ts';
+
+describe('an AWS resource policy', () => {
+  const grants = (statement: object): readonly string[] =>
+    awsGrants(JSON.stringify({ Version: '2012-10-17', Statement: statement })).map(
+      ({ principal, breadth, conditional }) => `${breadth} ${principal}${conditional === true ? ' if' : ''}`,
+    );
+  const read = { Effect: 'Allow', Action: 'secretsmanager:GetSecretValue', Resource: '*' };
+  test.each([
+    [{ ...read, Principal: '*' }, ['public *']],
+    [[{ ...read, Principal: { AWS: ['*'] } }], ['public *']],
+    [
+      { ...read, Principal: '*', Condition: { StringEquals: { 'aws:PrincipalOrgID': 'o-1' } } },
+      ['public * if'],
+    ],
+    [
+      { ...read, NotPrincipal: { AWS: 'arn:aws:iam::1:user/x' } },
+      ['public everybody but a few (NotPrincipal)'],
+    ],
+    [
+      { ...read, Principal: { AWS: 'arn:aws-cn:iam::123456789012:root' } },
+      ['account arn:aws-cn:iam::123456789012:root'],
+    ],
+    [{ ...read, Principal: { AWS: '123456789012' } }, ['account 123456789012']],
+    [
+      { ...read, Principal: { AWS: 'arn:aws:iam::123456789012:role/a' } },
+      ['named arn:aws:iam::123456789012:role/a'],
+    ],
+    [{ ...read, Principal: { Service: 'lambda.amazonaws.com' } }, ['named lambda.amazonaws.com']],
+    [{ ...read, Effect: 'Deny', Principal: '*' }, []],
+    [{ ...read, Action: 'secretsmanager:DescribeSecret', Principal: '*' }, []],
+    [{ ...read, Action: ['s3:*', 'secretsmanager:Get?ecret*'], Principal: '*' }, ['public *']],
+    [{ Effect: 'Allow', NotAction: 'secretsmanager:Delete*', Principal: '*', Resource: '*' }, ['public *']],
+    [{ Effect: 'Allow', NotAction: 'secretsmanager:*', Principal: '*', Resource: '*' }, []],
+  ])('%j: %j', (statement, expected) => {
+    expect(grants(statement)).toEqual(expected);
+  });
+  test.each(['', '[]', 'null', '{'])('%j is none', (text) => {
+    expect(() => awsGrants(text)).toThrow('a policy that is none');
+  });
+});
+
+test('a Google IAM policy', () => {
+  const role = 'roles/secretmanager.secretAccessor';
+  const members = [
+    'allUsers',
+    'allAuthenticatedUsers',
+    'domain:example.com',
+    'projectEditor:p',
+    'group:g@example.com',
+    'serviceAccount:s@p.iam.gserviceaccount.com',
+  ];
+  const bindings = [
+    { role, members, condition: { expression: '' } },
+    {
+      role,
+      members: ['allUsers'],
+      condition: { expression: 'request.time < timestamp("2030-01-01T00:00:00Z")' },
+    },
+    { role: 'roles/secretmanager.viewer', members: ['allUsers'] },
+  ];
+  expect(gcpGrants({ bindings }).map(({ breadth, conditional }) => [breadth, conditional ?? false])).toEqual([
+    ['public', false],
+    ['wildcard', false],
+    ['account', false],
+    ['account', false],
+    ['named', false],
+    ['named', false],
+    ['public', true],
+  ]);
+  expect(gcpGrants({ bindings: null })).toEqual([]);
+});
+
+describe('Vault’s policies', () => {
+  const grants = (text: string, name = 'p'): readonly string[] =>
+    grantsOn('secret/data/pay/db', 'secret/data/', [{ name, rules: rulesOf(text) }]).map(
+      ({ breadth, through }) => `${breadth} ${through}`,
+    );
+  const path = (pattern: string, ...capabilities: string[]): string =>
+    `path "${pattern}" { capabilities = ${JSON.stringify(capabilities)} }\n`;
+  test.each([
+    [path('secret/data/pay/db', 'read'), ['named the policy p, path secret/data/pay/db']],
+    [path('secret/data/pay/*', 'read'), ['named the policy p, path secret/data/pay/*']],
+    [path('secret/*', 'read'), ['account the policy p, path secret/*']],
+    [path('*', 'read', 'sudo'), ['account the policy p, path *']],
+    [path('secret/+/pay/db', 'read'), ['named the policy p, path secret/+/pay/db']],
+    [path('secret/data/+', 'read'), []],
+    [path('secret/data/pay/db', 'list', 'update'), []],
+    [path('secret/metadata/*', 'read'), []],
+    [path('secret/*', 'read') + path('secret/data/pay/*', 'deny'), []],
+    [
+      path('secret/*', 'deny') + path('secret/data/pay/db', 'read'),
+      ['named the policy p, path secret/data/pay/db'],
+    ],
+    [`# path "secret/*" { capabilities = ["read"] }\n/* ${path('*', 'read')} */ // ${path('*', 'read')}`, []],
+    ['path "secret/*" { policy = "write" }', ['account the policy p, path secret/*']],
+    ['{"path":{"secret/*":{"capabilities":["read"]}}}', ['account the policy p, path secret/*']],
+    [
+      'path "secret/*" {\n  allowed_parameters = { "a" = [] }\n  capabilities = ["read"]\n}',
+      ['account the policy p, path secret/*'],
+    ],
+    ['path "secret/* {', []],
+    ['', []],
+  ])('%j: %j', (text, expected) => {
+    expect(grants(text)).toEqual(expected);
+  });
+  test('what the policy default grants, every token has', () => {
+    expect(grants(path('secret/data/pay/*', 'read'), 'default')).toEqual([
+      'wildcard the policy default, path secret/data/pay/*',
+    ]);
+  });
+});
