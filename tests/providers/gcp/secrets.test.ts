@@ -256,6 +256,10 @@ describe.each(['rest', 'grpc'] as const)('gcp over %s', (transport) => {
     const viewer = await role('viewer');
     expect((await all(viewer.history?.('shared', now()))).length).toBe(3);
     expect(await failure(readText(viewer, 'shared'))).toMatch(/^Denied/);
+    expect(await failure(reader.grants?.('shared', now()) ?? Promise.resolve())).toMatch(
+      /^Denied: .*secretmanager.viewer/,
+    );
+    expect(await viewer.grants?.('shared', now())).toEqual([]);
     // A role on the one secret alone.
     const single = await bench.gcp.account('single', []);
     await native.setIamPolicy({
@@ -268,6 +272,13 @@ describe.each(['rest', 'grpc'] as const)('gcp over %s', (transport) => {
     });
     expect(await readText(bench.store(single), 'shared')).toBe('three');
     expect(await failure(readText(bench.store(single), 'placed'))).toMatch(/^Denied/);
+    expect(await viewer.grants?.('shared', now())).toEqual([
+      {
+        principal: `serviceAccount:${single.email}`,
+        breadth: 'named',
+        through: 'its policy, as roles/secretmanager.secretAccessor',
+      },
+    ]);
   });
 });
 
