@@ -48,7 +48,7 @@ const suppressionSchema = v.strictObject({
   reason: v.pipe(v.string(), v.regex(/\S/, 'a reason'), v.description('why it is accepted')),
   until: v.pipe(
     v.string(),
-    v.isoDate('a date such as 2027-01-31'),
+    v.regex(/^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$/, 'a date such as 2027-01-31'),
     v.description('last day on which it is suppressed'),
   ),
 });

@@ -77,7 +77,15 @@ test.each<[boolean, unknown]>([
   [false, { rotation: { lock: '' } }],
   [false, { rotation: { lock: ['team'] } }],
   [false, { rotation: { 'team://a': { evry: '30d' } } }],
-  [false, { audit: {} }],
+  [true, { audit: {} }],
+  [true, { audit: { report: { 'unused-after': '30d', 'broad-share': 0.5, 'hour-gap': 5 } } }],
+  [false, { audit: { report: { 'unused-after': 30 } } }],
+  [false, { audit: { report: { 'broad-share': 2 } } }],
+  [false, { audit: { report: { unused: '30d' } } }],
+  [true, { audit: { suppress: [{ rule: 'overdue', secret: 'a/*', reason: 'r', until: '2027-01-31' }] } }],
+  [false, { audit: { suppress: [{ rule: 'overdue', secret: 'a/*', reason: ' ', until: '2027-01-31' }] } }],
+  [false, { audit: { suppress: [{ rule: 'overdue', secret: 'a/*', reason: 'r', until: '2027-13-31' }] } }],
+  [false, { audit: { suppress: [{ rule: 'overdue', secret: 'a/*', reason: 'r' }] } }],
 ])('takes it %s, as the loader does: %j', async (expected, document) => {
   expect({ schema: validate(document), loader: await loaderTakes(document) }).toEqual({
     schema: expected,
