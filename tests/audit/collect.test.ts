@@ -288,5 +288,14 @@ describe('--trail', () => {
       { trail: true },
     );
     expect(failing.data.stores[0]?.errors).toMatchObject([{ kind: 'Denied', message: 'no trail' }]);
+    const unset = await report(
+      { infos, events, trailFails: new SecretsError('Usage', 'no workspace', { hint: 'name it' }) },
+      { trail: true },
+    );
+    expect(unset.data.stores[0]?.errors).toEqual([]);
+    expect(unset.data.notes).toContainEqual({
+      store: 'shelf',
+      message: 'its trail is not read: no workspace; name it',
+    });
   });
 });

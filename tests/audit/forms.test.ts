@@ -115,7 +115,7 @@ describe('sarif', () => {
     expect(await parsed(data)).toBeValidSarifLog();
   });
   test('what the schema refuses is refused', () => {
-    expect(() => expect({ version: '2.1.0', runs: [{}] }).toBeValidSarifLog()).toThrow();
+    expect(() => expect({ version: '2.1.0', runs: [{}] }).toBeValidSarifLog()).toThrow('tool');
   });
   test('says level, baseline, suppression, fingerprint, and that a store failed', async () => {
     const data = reportOn('pay/db');

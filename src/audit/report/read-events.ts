@@ -3,6 +3,7 @@ import type { AuditEvent } from '../../core/audit.ts';
 import { EventTable } from '../../core/audit-findings/events.ts';
 import type { Coverage } from '../../core/audit-findings/posture.ts';
 import type { ReportNote } from '../../core/audit-findings/report.ts';
+import { toSecretsError } from '../../core/errors.ts';
 import { pool } from '../../core/waiting.ts';
 import type { Session } from '../../session.ts';
 
@@ -57,7 +58,14 @@ export async function readEvents(
             }
             trailFrom.set(store, first);
           } catch (thrown) {
-            fail(store, thrown);
+            const { kind, message, hint } = toSecretsError(thrown);
+            // A trail that nobody has set up is no trail that failed.
+            if (kind === 'Usage' || kind === 'Unsupported')
+              note({
+                store,
+                message: `its trail is not read: ${message}${hint === undefined ? '' : `; ${hint}`}`,
+              });
+            else fail(store, thrown);
           }
         }),
       ),
