@@ -16,7 +16,7 @@ export const auditReport: CommandSpec = {
     { flags: '--trail', description: 'read the services’ own trails too, where a store has one' },
     {
       flags: '--since <when>',
-      description: 'look at events since then: 90d, or a date such as 2026-11-01 (default 90d)',
+      description: 'look at events since then: 30d, or a date such as 2026-11-01 (default 120d)',
     },
     {
       flags: '--format <form>',

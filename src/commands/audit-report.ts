@@ -26,7 +26,8 @@ interface ReportOptions extends CommonOptions {
   readonly updateBaseline?: boolean;
 }
 
-const DEFAULT_SINCE = '90d';
+/** More than `unused-after` asks for, so that its rules can tell. */
+const DEFAULT_SINCE = '120d';
 
 export async function run(session: Session, { args, options }: Invocation<ReportOptions>): Promise<void> {
   const format = formatOf(options);

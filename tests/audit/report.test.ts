@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { ReportData } from '../../src/core/audit-findings/report.ts';
 import type { AuditEvent } from '../../src/core/audit.ts';
 import { scenarioFiles as awsFiles, startAws, type Aws } from '../backends/aws.ts';
+import { startTrail } from '../backends/aws/trail.ts';
 import { describeWith } from '../backends/server.ts';
 import { startVault, VAULT_SERVER, type Vault } from '../backends/vault.ts';
 import { makePlace, type Place, UNSAFE } from '../e2e/program.ts';
@@ -244,5 +245,27 @@ describeWith('on moto', awsFiles, () => {
     const { nobody } = aws;
     const denied = await reportOf(place, 'aws', nobody, 7);
     expect(denied.stores[0]?.errors[0]?.kind).toBe('Denied');
+  });
+
+  test('the service’s own trail tells of a read that came past this program', async () => {
+    const { admin } = aws;
+    const trail = await startTrail(aws, {
+      principals: new Map([[admin['AWS_ACCESS_KEY_ID'] ?? '', 'arn:aws:iam::123456789012:user/mallory']]),
+    });
+    const env = { ...admin, AWS_ENDPOINT_URL: trail.url };
+    try {
+      await place.sh(`printf '${STRONG}' | secrets put --quiet aws://trap --label honey=yes`, env);
+      const before = await reportOf(place, 'aws --trail --quiet', env);
+      expect(before.findings.filter(({ rule }) => rule === 'honey-read')).toEqual([]);
+      // From another machine, whose log is not at hand.
+      await place.sh('HOME=$(mktemp -d) secrets get aws://trap', env);
+      const { findings, access } = await reportOf(place, 'aws --trail --quiet', env);
+      expect(findings.filter(({ rule }) => rule === 'honey-read')).toMatchObject([
+        { secret: 'trap', principal: 'arn:aws:iam::123456789012:user/mallory', severity: 'critical' },
+      ]);
+      expect(Object.keys(access.origins)).toEqual(['cloudtrail']);
+    } finally {
+      await trail.stop();
+    }
   });
 });
