@@ -1,4 +1,4 @@
-// Measures the detectors of anomalies on made-up trails (tests/audit) and compares the figures with docs/audit-report.md.
+// Measures the detectors of anomalies on made-up trails (tests/audit/report) and compares the figures with docs/audit-report.md.
 // --write puts them there; --seeds N and --days N measure something else and only print it; --examples shows each miss.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,8 +17,8 @@ const { values } = parseArgs({
   },
 });
 const source = `
-  export { figuresTable, measure, noFigures } from ${JSON.stringify(join(root, 'tests/audit/figures.ts'))};
-  export { BLIND, KINDS } from ${JSON.stringify(join(root, 'tests/audit/plants.ts'))};
+  export { figuresTable, measure, noFigures } from ${JSON.stringify(join(root, 'tests/audit/report/figures.ts'))};
+  export { BLIND, KINDS } from ${JSON.stringify(join(root, 'tests/audit/report/plants.ts'))};
 `;
 const bundle = await rolldown({
   cwd: root,

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const bundle = await rolldown({ cwd: root, input: 'tests/audit/doc-tables.ts', platform: 'node' });
+const bundle = await rolldown({ cwd: root, input: 'tests/audit/report/doc-tables.ts', platform: 'node' });
 const { output } = await bundle.generate({ format: 'esm', codeSplitting: false });
 await bundle.close();
 const { tables } = await import(

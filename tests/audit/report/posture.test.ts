@@ -1,5 +1,5 @@
-import { judgeSharedGrants } from '../../src/core/audit-findings/posture.ts';
-import { judge } from '../../src/rotation/schedule.ts';
+import { judgeSharedGrants } from '../../../src/core/audit-findings/posture.ts';
+import { judge } from '../../../src/rotation/schedule.ts';
 import { daysAgo, facts, judged, NOW, version } from './kit.ts';
 
 const DAY_MS = 86_400_000;

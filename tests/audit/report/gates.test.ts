@@ -6,9 +6,9 @@ import {
   judgeFindings,
   parseBaseline,
   type Suppression,
-} from '../../src/core/audit-findings/gates.ts';
-import { finding } from '../../src/core/audit-findings/rules.ts';
-import { ROOT } from '../e2e/program.ts';
+} from '../../../src/core/audit-findings/gates.ts';
+import { finding } from '../../../src/core/audit-findings/rules.ts';
+import { ROOT } from '../../e2e/program.ts';
 import { tables } from './doc-tables.ts';
 import { NOW } from './kit.ts';
 

@@ -1,9 +1,9 @@
 /** How a report is gathered: on a store in memory that counts what it is asked, and has a trail. */
-import { buildReport, type ReportWanted } from '../../src/audit/report/build.ts';
-import { storesInUse } from '../../src/audit/report/collect.ts';
-import type { ReportData } from '../../src/core/audit-findings/report.ts';
-import type { AuditEvent } from '../../src/core/audit.ts';
-import { SecretsError } from '../../src/core/errors.ts';
+import { buildReport, type ReportWanted } from '../../../src/audit/report/build.ts';
+import { storesInUse } from '../../../src/audit/report/collect.ts';
+import type { ReportData } from '../../../src/core/audit-findings/report.ts';
+import type { AuditEvent } from '../../../src/core/audit.ts';
+import { SecretsError } from '../../../src/core/errors.ts';
 import type {
   Capability,
   Provider,
@@ -11,9 +11,9 @@ import type {
   SecretInfo,
   SecretRequest,
   VersionInfo,
-} from '../../src/providers/provider.ts';
-import { Session } from '../../src/session.ts';
-import { makeMachine, type Machine } from '../config/setup.ts';
+} from '../../../src/providers/provider.ts';
+import { Session } from '../../../src/session.ts';
+import { makeMachine, type Machine } from '../../config/setup.ts';
 import { daysAgo, NOW } from './kit.ts';
 
 interface Shelf {
@@ -123,7 +123,7 @@ async function report(
     title: 'Shelf',
     credentialVariables: [],
     trustItems: () => [],
-    schema: async () => (await import('../../src/rotation/targets/none/settings.ts')).settingsSchema,
+    schema: async () => (await import('../../../src/rotation/targets/none/settings.ts')).settingsSchema,
     load: async () => ({ open: () => shelfProvider(shelf, asked) }),
   };
   machine.write('p/secrets.yaml', more.yaml ?? 'default: shelf');
