@@ -1,5 +1,7 @@
 /** `audit.report` and `audit.suppress` of a secrets.yaml: what `secrets audit report` measures by, and what it leaves out. */
 import * as v from 'valibot';
+import { RULES } from '../core/audit-findings/rules.ts';
+import { nearest } from '../core/nearest.ts';
 
 const period = v.pipe(v.string(), v.regex(/^[1-9]\d{0,5}[smhdw]$/, 'a duration such as 12h, 30d or 8w'));
 const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000_000));
@@ -64,3 +66,19 @@ export const auditReportEntries = {
 
 export type ReportSettings = v.InferOutput<typeof reportSchema>;
 export type SuppressionSettings = v.InferOutput<typeof suppressionSchema>;
+
+/** The first suppression of a rule that there is none of, which would silently do nothing. */
+export function unknownRule(
+  suppress: readonly SuppressionSettings[],
+): { readonly keys: readonly string[]; readonly message: string; readonly hint: string } | undefined {
+  const known = Object.keys(RULES);
+  const index = suppress.findIndex(({ rule }) => rule !== '*' && !known.includes(rule));
+  const rule = suppress[index]?.rule;
+  if (rule === undefined) return undefined;
+  const near = nearest(rule, known);
+  return {
+    keys: [String(index), 'rule'],
+    message: `there is no rule ${rule.slice(0, 80)}`,
+    hint: near === undefined ? `the rules are ${known.join(', ')}` : `did you mean ${near}?`,
+  };
+}

@@ -6,11 +6,11 @@ import * as v from 'valibot';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import type { NativeSettings, ProviderDescriptor, StoreSettings, TrustItem } from '../providers/provider.ts';
-import { RULES } from '../core/audit-findings/rules.ts';
-import type { ReportSettings, SuppressionSettings } from './audit-report.ts';
+import { type ReportSettings, type SuppressionSettings, unknownRule } from './audit-report.ts';
 import type { TrustLine } from './config.ts';
 import { BOUNDS, NOTIFY, type NotifySetting, type PolicySettings, type RotationBounds } from './rotation.ts';
 import type { TargetSettings } from '../rotation/target.ts';
+import { knownKeys } from './known-keys.ts';
 import { listAsMap } from './lists.ts';
 import { looseFileSchema, type PartDocument } from './schema.ts';
 import { findIssued, runsPrograms, settingLooksSecret } from './suspect.ts';
@@ -69,8 +69,6 @@ export interface ParsedConfig extends ParsedPart {
   readonly path: string;
   readonly profiles: ReadonlyMap<string, ParsedPart>;
 }
-
-const RULE_IDS: readonly string[] = Object.keys(RULES);
 
 /** What the reading of each section works with. */
 class Reading {
@@ -171,33 +169,6 @@ function expectation({ expected, type }: Issue): string {
     .replaceAll(' or undefined', '');
 }
 
-/** The keys that a schema knows at a path; none where any key may stand. */
-function knownKeys(schema: unknown, path: readonly string[]): readonly string[] {
-  let here = unwrap(schema);
-  for (const key of path) {
-    if (here?.entries !== undefined) here = unwrap(here.entries[key] ?? here.rest);
-    else if (here?.value !== undefined) here = unwrap(here.value);
-    else return [];
-  }
-  return Object.keys(here?.entries ?? {});
-}
-
-interface SchemaParts {
-  readonly entries?: Readonly<Record<string, unknown>>;
-  readonly value?: unknown;
-  /** Of a map that has some keys of its own, and others by a rule. */
-  readonly rest?: unknown;
-  readonly wrapped?: unknown;
-  readonly options?: readonly unknown[];
-}
-
-function unwrap(schema: unknown): SchemaParts | undefined {
-  const parts = schema as SchemaParts | undefined;
-  if (parts?.wrapped !== undefined) return unwrap(parts.wrapped);
-  const choice = parts?.options?.map(unwrap).find((option) => option?.entries !== undefined);
-  return choice ?? parts;
-}
-
 function short(text: string): string {
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
@@ -252,7 +223,10 @@ async function readPart(reading: Reading, part: PartDocument, at: readonly strin
   const line =
     typeof lock === 'string' ? { lock: reading.trust([...at, 'rotation'], lockItem(lock)) } : undefined;
   const { report = {}, suppress = [] } = part.audit ?? {};
-  checkSuppressions(reading, suppress, [...at, 'audit', 'suppress']);
+  if (part.audit) checkSettings(reading, part.audit, [...at, 'audit']);
+  const wrong = unknownRule(suppress);
+  if (wrong !== undefined)
+    reading.refuse([...at, 'audit', 'suppress', ...wrong.keys], wrong.message, wrong.hint);
   return { defaultStore, stores, env, policies, bounds, notify, report, suppress, ...line };
 }
 
@@ -277,22 +251,6 @@ const lockItem = (store: string): TrustItem => ({
   value: store,
   effect: 'who rotates which secret is written to this store, and believed from there',
 });
-/** A suppression of a rule that there is none of would silently do nothing. */
-function checkSuppressions(
-  reading: Reading,
-  suppress: readonly SuppressionSettings[],
-  at: readonly string[],
-): void {
-  for (const [index, { rule }] of suppress.entries()) {
-    if (rule === '*' || RULE_IDS.includes(rule)) continue;
-    const near = nearest(rule, RULE_IDS);
-    reading.refuse(
-      [...at, String(index), 'rule'],
-      `there is no rule ${short(rule)}`,
-      near === undefined ? `the rules are ${RULE_IDS.join(', ')}` : `did you mean ${near}?`,
-    );
-  }
-}
 
 async function readPolicy(
   reading: Reading,

@@ -160,6 +160,7 @@ export async function collect(
       (id) => rotations.seenFor(reference, id),
       session.world.now(),
     );
+    if (schedule.state === 'never') gathering.hide('overdue', 'there is no date of the last change');
     const target = targetOf(policy?.settings.target);
     gathering.secrets.push({
       store,
@@ -209,7 +210,7 @@ function notesOf({ name, notes, secrets }: Gathering): readonly ReportNote[] {
     const what =
       rule === 'versions'
         ? 'never-rotated, disabled-current and too-many-versions are not known'
-        : 'broad-access is not known';
+        : `${rule} is not known`;
     return {
       ...(rule !== 'versions' && { rule }),
       store: name,

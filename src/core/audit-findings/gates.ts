@@ -15,21 +15,36 @@ export interface Suppression {
   readonly until: string;
 }
 
-/** `*` is anything but a slash, `**` anything, `?` one character. */
-export function globToPattern(glob: string): RegExp {
-  const source = glob.replace(/\*\*|[*?]|[^*?]+/g, (part) => {
-    if (part === '**') return '.*';
-    if (part === '*') return '[^/]*';
-    return part === '?' ? '[^/]' : part.replace(/[\\^$.|+()[\]{}]/g, '\\$&');
-  });
-  return new RegExp(`^${source}$`, 's');
+/**
+ * Whether a glob fits all of a text: `*` is anything but a slash, `**` anything, `?` one character but a slash. Takes
+ * time in proportion to both, whatever the glob: no pattern of a foreign file keeps a report from ending.
+ */
+export function globFits(glob: string, text: string): boolean {
+  const parts = glob.match(/\*\*+|[\s\S]/gu) ?? [];
+  const chars = [...text];
+  // Places in the text that the parts so far can reach.
+  let reached: boolean[] = [true, ...chars.map(() => false)];
+  for (const part of parts) {
+    const next = reached.map(() => false);
+    for (const [at, here] of reached.entries()) {
+      const star = part.startsWith('*');
+      if (star && here) next[at] = true;
+      const char = chars[at];
+      if (char === undefined) continue;
+      const from = star ? next[at] === true : here;
+      const takes = star || part === '?' ? part.length > 1 || char !== '/' : part === char;
+      if (from && takes) next[at + 1] = true;
+    }
+    reached = next;
+  }
+  return reached.at(-1) === true;
 }
 
 function covers({ rule, secret }: Suppression, finding: Finding): boolean {
   if (rule !== '*' && rule !== finding.rule) return false;
   const name = finding.secret ?? '';
   // A finding about no single secret is suppressed by its store.
-  return globToPattern(secret).test(secret.includes('://') ? `${finding.store}://${name}` : name);
+  return globFits(secret, secret.includes('://') ? `${finding.store}://${name}` : name);
 }
 
 export function suppress(

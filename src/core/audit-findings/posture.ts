@@ -63,6 +63,7 @@ function day(date: Date): string {
 export function valueDate({ schedule, versions, info }: SecretFacts): Date | undefined {
   return (
     schedule?.lastRotated ??
+    info.rotation?.lastRotated ??
     versions?.find(({ stages }) => stages.includes('current'))?.createdAt ??
     (versions === undefined ? (info.updatedAt ?? info.createdAt) : undefined)
   );
@@ -91,6 +92,19 @@ const neverRotated: Check = (facts, { now, parameters }) => {
 
 const overdue: Check = (facts, { now }) => {
   const { schedule } = facts;
+  const { rotation } = facts.info;
+  // The service's own schedule, which it has missed.
+  if (rotation?.enabled === true && rotation.next !== undefined && rotation.next < now) {
+    const late = daysBetween(rotation.next, now);
+    return [
+      finding(
+        'overdue',
+        placeOf(facts),
+        `was to be rotated ${late === 0 ? 'today' : `${late} days ago`}, on ${day(rotation.next)}, by ${rotation.by}`,
+        { overdueDays: late, due: day(rotation.next), by: rotation.by },
+      ),
+    ];
+  }
   if (schedule?.state !== 'overdue' || schedule.next === undefined || schedule.everyMs === undefined)
     return [];
   const days = daysBetween(schedule.next, now);

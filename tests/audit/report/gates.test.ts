@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   baselineOf,
-  globToPattern,
+  globFits,
   judgeFindings,
   parseBaseline,
   type Suppression,
@@ -75,8 +75,21 @@ test.each([
   ['p?y', 'pay', true],
   ['a.b', 'axb', false],
   ['(a|b)[c]$', '(a|b)[c]$', true],
+  ['a*', 'a', true],
+  ['*', '', true],
+  ['?', '', false],
+  ['?', '/', false],
+  ['*b*', 'abc', true],
+  ['', 'a', false],
 ])('the glob %s and %s: %s', (glob, name, fits) => {
-  expect(globToPattern(glob).test(name)).toBe(fits);
+  expect(globFits(glob, name)).toBe(fits);
+});
+
+test('no glob takes for ever', () => {
+  const started = Date.now();
+  expect(globFits(`${'**a'.repeat(600)}b`, 'a'.repeat(2000))).toBe(false);
+  expect(globFits('*'.repeat(2000), 'a'.repeat(2000))).toBe(true);
+  expect(Date.now() - started).toBeLessThan(10_000);
 });
 
 test('the gate counts what is new at its level or worse', () => {

@@ -73,6 +73,20 @@ describe('overdue and rotation-stuck', () => {
   test('not one whose day is to come', () => {
     expect(rulesOf(facts({ schedule: scheduled(29, 30) }))).toEqual([]);
   });
+  test.each([
+    [true, 3, ['overdue']],
+    [true, -3, []],
+    [false, 3, []],
+  ])('the service’s own schedule, enabled %s, missed by %s days: %j', (enabled, late, rules) => {
+    const rotation = {
+      by: 'aws lambda x',
+      role: 'rotates' as const,
+      enabled,
+      settings: {},
+      next: daysAgo(late),
+    };
+    expect(rulesOf(facts({}, { rotation }))).toEqual(rules);
+  });
   test('one that was begun and left', () => {
     expect(rulesOf(facts({ schedule: scheduled(5, 30, true) }))).toEqual(['rotation-stuck']);
   });
