@@ -43,7 +43,7 @@ export async function scheduleOf(
 }
 
 /** A schedule of our own, and a date that the service keeps. */
-function withReminder(own: Schedule, native: NativeRotation, now: Date): Schedule {
+export function withReminder(own: Schedule, native: NativeRotation, now: Date): Schedule {
   const { next } = native;
   const over = next !== undefined && next <= now && (own.state === 'ok' || own.state === 'unscheduled');
   return { ...own, native, next: own.next ?? next, state: over ? 'overdue' : own.state };

@@ -8,7 +8,8 @@ import { formatReference } from '../../core/reference.ts';
 import { pool } from '../../core/waiting.ts';
 import type { Provider, SecretInfo, VersionInfo } from '../../providers/provider.ts';
 import { Rotations } from '../../rotation/jobs.ts';
-import { judge, type Schedule } from '../../rotation/schedule.ts';
+import { decodeHolder, HOLDER_LABEL } from '../../rotation/holder.ts';
+import { judge, judgeNative, type Schedule, withReminder } from '../../rotation/schedule.ts';
 import { targets } from '../../rotation/targets/index.ts';
 import type { Session } from '../../session.ts';
 
@@ -192,7 +193,12 @@ function scheduleOf(
     id: '',
     createdAt: versions === undefined ? (info.updatedAt ?? info.createdAt) : undefined,
   };
-  return judge({ current, pending: held(at('pending')) }, info.labels ?? {}, everyMs, leaseMs, now, seenFor);
+  const { labels = {}, rotation: native } = info;
+  if (native?.role === 'rotates' && native.enabled) return judgeNative(native, undefined, now);
+  const pending = held(at('pending'));
+  const holder = pending && decodeHolder(labels[HOLDER_LABEL], pending.id);
+  const own = judge({ current, pending, holder }, labels, everyMs, leaseMs, now, seenFor);
+  return native === undefined ? own : withReminder(own, native, now);
 }
 
 function targetOf(

@@ -92,29 +92,23 @@ const neverRotated: Check = (facts, { now, parameters }) => {
 
 const overdue: Check = (facts, { now }) => {
   const { schedule } = facts;
-  const { rotation } = facts.info;
-  // The service's own schedule, which it has missed.
-  if (rotation?.enabled === true && rotation.next !== undefined && rotation.next < now) {
-    const late = daysBetween(rotation.next, now);
-    return [
-      finding(
-        'overdue',
-        placeOf(facts),
-        `was to be rotated ${late === 0 ? 'today' : `${late} days ago`}, on ${day(rotation.next)}, by ${rotation.by}`,
-        { overdueDays: late, due: day(rotation.next), by: rotation.by },
-      ),
-    ];
-  }
-  if (schedule?.state !== 'overdue' || schedule.next === undefined || schedule.everyMs === undefined)
-    return [];
-  const days = daysBetween(schedule.next, now);
-  const every = Math.round(schedule.everyMs / DAY_MS);
+  if (schedule?.state !== 'overdue' || schedule.next === undefined) return [];
+  const { next, everyMs, native } = schedule;
+  const days = daysBetween(next, now);
+  const every = everyMs === undefined ? undefined : Math.round(everyMs / DAY_MS);
+  const rule = every === undefined ? '' : `: every ${every} days`;
   return [
     finding(
       'overdue',
       placeOf(facts),
-      `was to be rotated ${days === 0 ? 'today' : `${days} days ago`}, on ${day(schedule.next)}: every ${every} days`,
-      { overdueDays: days, due: day(schedule.next), everyDays: every },
+      `was to be rotated ${days === 0 ? 'today' : `${days} days ago`}, on ${day(next)}${rule}` +
+        (native === undefined ? '' : `, by ${native.by}`),
+      {
+        overdueDays: days,
+        due: day(next),
+        ...(every !== undefined && { everyDays: every }),
+        ...(native !== undefined && { by: native.by }),
+      },
     ),
   ];
 };

@@ -1,5 +1,5 @@
 import { judgeSharedGrants } from '../../../src/core/audit-findings/posture.ts';
-import { judge } from '../../../src/rotation/schedule.ts';
+import { judge, judgeNative } from '../../../src/rotation/schedule.ts';
 import { daysAgo, facts, judged, NOW, version } from './kit.ts';
 
 const DAY_MS = 86_400_000;
@@ -44,6 +44,7 @@ describe('overdue and rotation-stuck', () => {
       {
         current: { id: '2', createdAt: daysAgo(ageDays) },
         pending: pending ? { id: '3', createdAt: daysAgo(1) } : undefined,
+        holder: undefined,
       },
       {},
       everyDays * DAY_MS,
@@ -61,7 +62,7 @@ describe('overdue and rotation-stuck', () => {
   });
   test('the label says how often, too', () => {
     const schedule = judge(
-      { current: { id: '2', createdAt: daysAgo(10) }, pending: undefined },
+      { current: { id: '2', createdAt: daysAgo(10) }, pending: undefined, holder: undefined },
       { 'rotate-every': '1w' },
       undefined,
       300_000,
@@ -76,7 +77,6 @@ describe('overdue and rotation-stuck', () => {
   test.each([
     [true, 3, ['overdue']],
     [true, -3, []],
-    [false, 3, []],
   ])('the service’s own schedule, enabled %s, missed by %s days: %j', (enabled, late, rules) => {
     const rotation = {
       by: 'aws lambda x',
@@ -85,7 +85,8 @@ describe('overdue and rotation-stuck', () => {
       settings: {},
       next: daysAgo(late),
     };
-    expect(rulesOf(facts({}, { rotation }))).toEqual(rules);
+    const schedule = judgeNative(rotation, undefined, NOW);
+    expect(rulesOf(facts({ schedule }, { rotation }))).toEqual(rules);
   });
   test('one that was begun and left', () => {
     expect(rulesOf(facts({ schedule: scheduled(5, 30, true) }))).toEqual(['rotation-stuck']);
