@@ -52,6 +52,7 @@ function startChunk() {
     'version.ts',
     'core/(?!redactor|generate|env|secret-forms|patch|waiting|rotation|transfer)',
     'config/(config|find|load)\\.ts',
+    'audit/(log|lock|files)\\.ts',
     'output/(report|sanitize|shapes|style)',
     'commands/(get\\.spec|options|get)\\.ts',
     'providers/(registry|[^/]+/descriptor)\\.ts',
