@@ -61,6 +61,11 @@ export interface ClosedFile {
   readonly to: number;
 }
 
+/** Whether a path is one of a closed file, by its name. */
+export function isClosedName(path: string): boolean {
+  return /-\d{10,16}-\d{10,16}\.jsonl$/.test(path);
+}
+
 /** The closed files of a log, oldest first. */
 export function closedFiles(path: string): readonly ClosedFile[] {
   const folder = dirname(path);
@@ -111,6 +116,20 @@ export function openOwn(path: string, access: 'read' | 'append' | 'repair' | 'cr
   }
 }
 
+/** Opens a regular file for reading, whoever's it is; undefined when there is none. @throws the system's errors */
+export function openAny(path: string): number | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  } catch (thrown) {
+    if (codeOf(thrown) === 'ENOENT') return undefined;
+    throw thrown;
+  }
+  if (fstatSync(fd).isFile()) return fd;
+  closeSync(fd);
+  throw new SecretsError('Invalid', `this is not a regular file: ${path}`);
+}
+
 function unfit(stats: Stats): { readonly why: string; readonly hint: string } | undefined {
   const own = process.getuid?.();
   if (!stats.isFile()) return { why: 'this is not a regular file', hint: 'put it away, or set audit.path' };
@@ -139,31 +158,30 @@ export interface Tail {
 /** @throws SecretsError Policy when the last line is no record, or not what it was when it was written */
 export function readTail(fd: number, path: string): Tail {
   const { size } = fstatSync(fd);
-  let piece = Buffer.alloc(0);
+  let piece: Buffer = Buffer.alloc(0);
   let from = size;
-  const lineBefore = (end: number): Buffer | undefined => {
-    for (;;) {
-      const at = end - 1 - from > 0 ? piece.lastIndexOf(NEWLINE, end - 2 - from) : -1;
-      if (at >= 0) return piece.subarray(at + 1, end - 1 - from);
-      if (from === 0) return end > 0 ? piece.subarray(0, end - 1) : undefined;
-      grow();
-    }
-  };
-  const grow = (): void => {
+  const grow = (): boolean => {
     // Twice as much each time: a file without any end of a line is read once.
     const length = Math.min(from, Math.max(PIECE, piece.length));
-    const more = readFully(fd, from - length, length);
-    piece = Buffer.concat([more, piece]);
+    piece = Buffer.concat([readFully(fd, from - length, length), piece]);
     from -= length;
+    return length > 0;
   };
-  let end = -1;
-  while (end < 0 && from > 0) {
-    const before = from;
-    grow();
-    const at = piece.subarray(0, before - from).lastIndexOf(NEWLINE);
-    if (at >= 0) end = from + at + 1;
+  /** The line that ends at `end`, its end included; undefined at the beginning of the file. */
+  const lineBefore = (end: number): Buffer | undefined => {
+    if (end === 0) return undefined;
+    for (;;) {
+      const at = end - from > 1 ? piece.lastIndexOf(NEWLINE, end - from - 2) : -1;
+      if (at >= 0) return piece.subarray(at + 1, end - from - 1);
+      if (!grow()) return piece.subarray(0, end - 1);
+    }
+  };
+  let whole = size;
+  if (size > 0) {
+    let at = -1;
+    while (at < 0 && grow()) at = piece.lastIndexOf(NEWLINE);
+    whole = at < 0 ? 0 : from + at + 1;
   }
-  const whole = Math.max(end, 0);
   const torn = whole < size ? Buffer.from(piece.subarray(whole - from)) : undefined;
   const line = lineBefore(whole);
   if (line === undefined) return { size: whole, record: undefined, torn, mode: undefined };

@@ -18,6 +18,8 @@ import { codeOf } from '../files.ts';
 /** Seen for so long, a lock of a holder that can't be looked at counts as abandoned. */
 const FOREIGN_MS = 5000;
 const LONGEST_PAUSE_MS = 20;
+/** Nobody waits for longer than this many times the wait for one holder. */
+const MOST_WAITS = 6;
 
 /** A lock that is held. */
 export interface Lock {
@@ -32,7 +34,11 @@ export interface Holder {
   readonly host: string;
 }
 
-/** The lock, or who held it to the end of the wait. @throws the system's errors */
+/**
+ * The lock, or who held it to the end of the wait.
+ * @param waitMs how long one holder is waited for
+ * @throws the system's errors
+ */
 export async function takeLock(path: string, waitMs: number): Promise<Lock | Holder> {
   const mine = identity();
   const from = performance.now();
@@ -49,7 +55,8 @@ export async function takeLock(path: string, waitMs: number): Promise<Lock | Hol
         // What is buried now was made room for; what another one buries takes a moment.
         if (readLink(path) !== text) continue;
       }
-      if (now - from > waitMs) return parse(text);
+      // While it changes hands, others work; it is a question of time.
+      if (now - seen.since > waitMs || now - from > MOST_WAITS * waitMs) return parse(text);
     }
     // Random, so that many who wait don't all come back at once.
     const pause = 1 + Math.random() * Math.min(LONGEST_PAUSE_MS, 2 + tries * 2);

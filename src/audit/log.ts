@@ -31,7 +31,7 @@ export interface AuditLogOptions {
   /** How many closed files are kept, and for how long after their last record; default: all, for ever. */
   readonly keepFiles?: number | undefined;
   readonly keepMs?: number | undefined;
-  /** How long to wait for other writers, in milliseconds; default 10 s. */
+  /** How long to wait for one other writer, in milliseconds; default 10 s. */
   readonly waitMs?: number | undefined;
 }
 
