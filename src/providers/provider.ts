@@ -73,7 +73,7 @@ export interface SecretRequest {
   readonly version?: string | undefined;
   /** `current`, `previous`, `pending`, or a native label of the provider. */
   readonly stage?: string | undefined;
-  /** The keys of it that are wanted, for the audit log. Providers give the whole value all the same. */
+  /** The keys of it that are wanted, for the audit log: taken out before a provider is asked, which gives the whole. */
   readonly keys?: readonly string[] | undefined;
 }
 
@@ -153,6 +153,8 @@ export interface SecretWrite {
   readonly labels?: LabelChanges | undefined;
   readonly description?: string | undefined;
   readonly expiresAt?: Date | undefined;
+  /** The keys that are changed, for the audit log; as in `SecretRequest`. */
+  readonly keys?: readonly string[] | undefined;
 }
 
 /** Labels to set; `null` removes one. */
