@@ -16,7 +16,7 @@ import { formatReference, parseReference, type Reference } from './core/referenc
 import { type Resolved, resolveAll, type Target } from './core/resolver.ts';
 import { jsonText, singleLine } from './output/sanitize.ts';
 import type { CallOptions, Provider, ProviderContext } from './providers/provider.ts';
-import type { World } from './world.ts';
+import { type World, xdgFolder } from './world.ts';
 
 /** What a command wants of the secrets that it names; those that are not here touch none. */
 const WANTED: Readonly<Record<string, AuditAction>> = {
@@ -224,7 +224,12 @@ export class Session {
       pid: process.pid,
       reason: reasonOf(this.options.reason, world.env['SECRETS_REASON']),
     };
-    const log = openAuditLog({ path: audit.path, mode: audit.log, world });
+    const log = openAuditLog({
+      path: audit.path,
+      stateFolder: xdgFolder(world, 'state'),
+      mode: audit.log === 'required' ? 'required' : 'best-effort',
+      now: world.now,
+    });
     return new Recorder(log, audit, circumstances, {
       now: world.now,
       warn: (message) => this.warn(message),

@@ -4,16 +4,9 @@ import { dirname } from 'node:path';
 import type { AuditEvent, AuditLog, AuditMode } from '../core/audit.ts';
 import { SecretsError } from '../core/errors.ts';
 import { codeOf } from '../files.ts';
-import type { World } from '../world.ts';
+import type { AuditLogOptions } from './log.ts';
 
-export function openAuditLog({
-  path,
-  mode,
-}: {
-  readonly path: string;
-  readonly mode: AuditMode;
-  readonly world: Pick<World, 'env' | 'home' | 'now'>;
-}): AuditLog {
+export function openAuditLog({ path, mode }: AuditLogOptions): AuditLog {
   const open = (): number => {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
@@ -33,7 +26,7 @@ export function openAuditLog({
       });
     }
   };
-  const write = (events: readonly (AuditEvent & { kind: string })[]): void =>
+  const write = (events: readonly (AuditEvent & { kind: string; mode?: AuditMode })[]): void =>
     using((fd) => {
       writeSync(fd, events.map((event) => `${JSON.stringify(event)}\n`).join(''));
       if (mode === 'required') fsyncSync(fd);
@@ -41,6 +34,6 @@ export function openAuditLog({
   return {
     append: async (events) => write(events.map((event) => ({ ...event, kind: 'access' }))),
     ready: async () => using(() => {}),
-    turnOff: async (event) => write([{ ...event, kind: 'mode' }]),
+    appendMode: async (now, event) => write([{ ...event, kind: 'mode', mode: now }]),
   };
 }

@@ -77,7 +77,9 @@ export class Recorder {
     const { log } = this.#settings;
     if (log === 'off') {
       // Whoever turned the log off need not be able to write it.
-      this.#off ??= this.#log.turnOff(this.#event({ action: 'other', store: '' })).catch(() => {});
+      this.#off ??= this.#log
+        .appendMode('off', this.#event({ action: 'other', store: '' }))
+        .catch(() => {});
       return this.#off;
     }
     try {

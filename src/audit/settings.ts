@@ -5,7 +5,8 @@
 import { dirname, resolve } from 'node:path';
 import type { TrustLine } from '../config/config.ts';
 import type { AuditMode } from '../core/audit.ts';
-import { type World, xdgFolder } from '../world.ts';
+import type { World } from '../world.ts';
+import { auditLogPath } from './log.ts';
 
 export interface AuditSettings {
   readonly log: AuditMode;
@@ -32,15 +33,10 @@ export interface AuditLayer {
 const STRICTNESS: Readonly<Record<AuditMode, number>> = { off: 0, 'best-effort': 1, required: 2 };
 const DEFAULT_MODE: AuditMode = 'best-effort';
 
-/** The log of this user, where no file names another. */
-export function defaultLogPath(world: Pick<World, 'env' | 'home'>): string {
-  return `${xdgFolder(world, 'state')}/audit.jsonl`;
-}
-
 /** Until the project's file is trusted it can only make the rule stricter. */
 export function joinAudit(world: World, layers: readonly AuditLayer[], trusted: boolean): AuditSettings {
   let log = DEFAULT_MODE;
-  let path = defaultLogPath(world);
+  let path = auditLogPath(world);
   for (const { source, file, sections } of layers) {
     for (const section of sections) {
       if (section === undefined) continue;

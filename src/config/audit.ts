@@ -10,6 +10,6 @@ export const auditSchema = v.strictObject({
   ),
   path: v.pipe(
     v.optional(v.pipe(v.string(), v.nonEmpty())),
-    v.description('file of the log; default $XDG_STATE_HOME/secrets/audit.jsonl'),
+    v.description('file of the log; default $XDG_STATE_HOME/secrets/audit/audit.jsonl'),
   ),
 });
