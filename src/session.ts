@@ -27,7 +27,7 @@ const WANTED: Readonly<Record<string, AuditAction>> = {
   delete: 'delete',
   restore: 'restore',
   purge: 'purge',
-  rotate: 'rotate',
+  rotate: 'read',
   'rotate status': 'describe',
   exec: 'read',
   env: 'read',
@@ -56,7 +56,7 @@ export class Session {
   #progress: Progress | undefined;
   #recorder: Promise<Recorder> | undefined;
   /** By store: what was named and is not known to be recorded by its provider. */
-  readonly #named = new Map<string, Pick<Reference, 'name' | 'version' | 'stage' | 'key'>[]>();
+  readonly #named = new Map<string, Partial<Reference>[]>();
 
   constructor(world: World, options: CommonOptions, verb = '') {
     this.world = world;
@@ -109,19 +109,23 @@ export class Session {
   /**
    * The store and reference that a text names: a native identifier, a full reference, or a bare one in the
    * default store (or `--store`).
+   * @param asked whether something is wanted of the secret: then it is recorded even if its store can't be opened
    * @throws SecretsError Usage for a malformed reference or an unknown store
    */
-  async target(text: string): Promise<Target> {
+  async target(text: string, asked = true): Promise<Target> {
     const config = await this.config();
     const native = await this.#nativeTarget(text, config);
-    if (native !== undefined) return native;
+    if (native !== undefined) {
+      if (asked) this.asks(native.store, native.native, native.reference);
+      return native;
+    }
     const reference = parseReference(text);
     const store = reference.store ?? this.options.store ?? config.defaultStore;
-    this.#names(store, undefined, reference);
+    if (asked) this.asks(store, undefined, reference);
     try {
       this.#storeConfig(config, store, text);
     } catch (thrown) {
-      await this.#recordUnopened(store, undefined, thrown);
+      if (asked) await this.#recordUnopened(store, undefined, thrown);
       throw thrown;
     }
     return { text: formatReference({ ...reference, store }), store, reference };
@@ -141,7 +145,6 @@ export class Session {
       const store = chosen?.name ?? descriptor.kind;
       const { name, version, stage, settings } = native;
       const key = hash === -1 ? undefined : parseReference(`x${text.slice(hash)}`).key;
-      this.#names(store, settings, { name, version, stage, key });
       return { text, store, reference: { store, name, version, stage, key }, native: settings };
     }
     return undefined;
@@ -244,7 +247,8 @@ export class Session {
     await (await this.#audit()).record([access]);
   }
 
-  #names(store: string, extra: Target['native'], reference: Omit<Reference, 'store'>): void {
+  /** Says what is wanted of a store before it is opened, for the record of what could not be. */
+  asks(store: string, extra: Target['native'], reference: Partial<Reference>): void {
     const id = storeId(store, extra);
     const known = this.#named.get(id);
     if (known === undefined) this.#named.set(id, [reference]);
@@ -261,18 +265,16 @@ export class Session {
     this.#named.set(id, []);
     const error = toSecretsError(thrown);
     const provider = (await this.config()).stores.get(store)?.provider;
-    const accesses = (named ?? [undefined]).map(
-      (reference): Access => ({
-        action,
-        store,
-        provider,
-        secret: reference?.name,
-        version: reference?.version,
-        stage: reference?.stage,
-        keys: reference?.key === undefined ? undefined : [reference.key],
-        error,
-      }),
-    );
+    const accesses = (named ?? [undefined]).map((reference): Access => ({
+      action,
+      store,
+      provider,
+      secret: reference?.name || undefined,
+      version: reference?.version,
+      stage: reference?.stage,
+      keys: reference?.key === undefined ? undefined : [reference.key],
+      error,
+    }));
     await (await this.#audit()).record(accesses);
   }
 

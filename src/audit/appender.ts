@@ -21,9 +21,13 @@ export function openAuditLog({ path, mode }: AuditLogOptions): AuditLog {
         closeSync(fd);
       }
     } catch (cause) {
-      throw new SecretsError('Policy', `the audit log can’t be written: ${codeOf(cause) ?? 'failed'}: ${path}`, {
-        cause,
-      });
+      throw new SecretsError(
+        'Policy',
+        `the audit log can’t be written: ${codeOf(cause) ?? 'failed'}: ${path}`,
+        {
+          cause,
+        },
+      );
     }
   };
   const write = (events: readonly (AuditEvent & { kind: string; mode?: AuditMode })[]): void =>

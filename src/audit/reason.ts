@@ -15,7 +15,8 @@ export function reasonOf(option: string | undefined, variable: string | undefine
     return text === '' ? undefined : cut(text);
   }
   const text = option.trim();
-  if (text === '') throw new SecretsError('Usage', 'the reason is empty', { hint: 'say why, or leave --reason away' });
+  if (text === '')
+    throw new SecretsError('Usage', 'the reason is empty', { hint: 'say why, or leave --reason away' });
   if (CONTROL.test(text)) throw new SecretsError('Usage', 'the reason holds a control character');
   if (text.length > MAX_REASON)
     throw new SecretsError('Usage', `the reason is longer than ${MAX_REASON} characters`);

@@ -49,6 +49,7 @@ export class Recorder {
   #last: Promise<unknown> = Promise.resolve();
   #off: Promise<void> | undefined;
   #warned = false;
+  #broken: SecretsError | undefined;
 
   constructor(
     log: AuditLog,
@@ -65,7 +66,10 @@ export class Recorder {
 
   /** Before a change: with `required`, that it can be recorded. @throws SecretsError Policy */
   async ready(): Promise<void> {
-    if (this.#settings.log === 'required') await this.#log.ready();
+    if (this.#settings.log !== 'required') return;
+    // Once a record could not be written, nothing more is changed.
+    if (this.#broken !== undefined) throw this.#broken;
+    await this.#log.ready();
   }
 
   /**
@@ -77,15 +81,13 @@ export class Recorder {
     const { log } = this.#settings;
     if (log === 'off') {
       // Whoever turned the log off need not be able to write it.
-      this.#off ??= this.#log
-        .appendMode('off', this.#event({ action: 'other', store: '' }))
-        .catch(() => {});
+      this.#off ??= this.#log.appendMode('off', this.#event({ action: 'other', store: '' })).catch(() => {});
       return this.#off;
     }
     try {
       await this.#append(accesses.map((access) => this.#event(access)));
     } catch (thrown) {
-      if (log === 'required') throw thrown;
+      if (log === 'required') throw (this.#broken = toSecretsError(thrown));
       if (!this.#warned) this.#warn(`this access is not recorded: ${toSecretsError(thrown).message}`);
       this.#warned = true;
     }
@@ -159,9 +161,9 @@ interface Watched {
 }
 
 type Methods = {
-  [M in keyof Provider as NonNullable<Provider[M]> extends (...args: never[]) => unknown ? M : never]-?: NonNullable<
-    Provider[M]
-  >;
+  [
+    M in keyof Provider as NonNullable<Provider[M]> extends (...args: never[]) => unknown ? M : never
+  ]-?: NonNullable<Provider[M]>;
 };
 /** How a method is recorded; `undefined`: it touches no secret. A new method has to say so here. */
 type Recording = {
@@ -184,18 +186,27 @@ const recording: Recording = {
       answers = await get(asked, options);
     } catch (thrown) {
       const error = toSecretsError(thrown);
-      await note(watched, started, reads(requests, requests.map(() => ({ ok: false, error }))));
+      await note(
+        watched,
+        started,
+        reads(
+          requests,
+          requests.map(() => ({ ok: false, error })),
+        ),
+      );
       throw thrown;
     }
     await note(watched, started, reads(requests, answers));
     return answers;
   },
-  put: (watched, put) => (name, { keys, ...write }, options) =>
-    change(
-      watched,
-      { action: 'write', secret: name, stage: write.stage === 'pending' ? 'pending' : undefined, keys },
-      () => put(name, write, options),
-    ),
+  put:
+    (watched, put) =>
+    (name, { keys, ...write }, options) =>
+      change(
+        watched,
+        { action: 'write', secret: name, stage: write.stage === 'pending' ? 'pending' : undefined, keys },
+        () => put(name, write, options),
+      ),
   list: (watched, list) => (query, options) =>
     stream(watched, { action: 'list', secret: query.prefix || undefined }, () => list(query, options)),
   delete: (watched, remove) => (name, query, options) =>
@@ -278,7 +289,10 @@ async function failed(watched: Watched, started: number, told: Told, thrown: unk
   const error = toSecretsError(thrown);
   await note(watched, started, [{ ...told, error }]).catch((unwritten: unknown) => {
     const { kind, message, hint } = toSecretsError(unwritten);
-    throw new SecretsError(kind, `${message}; and the access failed: ${error.message}`, { hint, cause: thrown });
+    throw new SecretsError(kind, `${message}; and the access failed: ${error.message}`, {
+      hint,
+      cause: thrown,
+    });
   });
   throw thrown;
 }
@@ -306,11 +320,7 @@ async function change<T>(watched: Watched, told: Told, work: () => Promise<T>): 
 }
 
 /** The record is made before the first item is given out: what follows belongs to the same listing. */
-async function* stream<T>(
-  watched: Watched,
-  told: Told,
-  open: () => AsyncIterable<T>,
-): AsyncGenerator<T> {
+async function* stream<T>(watched: Watched, told: Told, open: () => AsyncIterable<T>): AsyncGenerator<T> {
   const started = milliseconds();
   const items = open()[Symbol.asyncIterator]();
   let begun = false;

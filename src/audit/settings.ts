@@ -41,7 +41,8 @@ export function joinAudit(world: World, layers: readonly AuditLayer[], trusted: 
     for (const section of sections) {
       if (section === undefined) continue;
       const counts = source === 'user' || trusted;
-      if (section.log !== undefined && (counts || STRICTNESS[section.log] > STRICTNESS[log])) log = section.log;
+      if (section.log !== undefined && (counts || STRICTNESS[section.log] > STRICTNESS[log]))
+        log = section.log;
       if (section.path !== undefined && counts) path = located(world, file, section.path);
     }
   }
@@ -54,7 +55,10 @@ function located({ home }: World, file: string, path: string): string {
 }
 
 /** What in a project's section needs trust: whatever records less than the user's own settings do, or elsewhere. */
-export function auditTrust(section: GivenAudit | undefined, layers: readonly AuditLayer[]): readonly TrustLine[] {
+export function auditTrust(
+  section: GivenAudit | undefined,
+  layers: readonly AuditLayer[],
+): readonly TrustLine[] {
   if (section === undefined) return [];
   const lines: TrustLine[] = [];
   const own =

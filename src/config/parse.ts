@@ -241,11 +241,7 @@ async function readPart(reading: Reading, part: PartDocument, at: readonly strin
   return { defaultStore, stores, env, policies, bounds, audit: readAudit(reading, part, at) };
 }
 
-function readAudit(
-  reading: Reading,
-  { audit }: PartDocument,
-  at: readonly string[],
-): GivenAudit | undefined {
+function readAudit(reading: Reading, { audit }: PartDocument, at: readonly string[]): GivenAudit | undefined {
   if (audit === undefined || audit === null) return undefined;
   const here = [...at, 'audit'];
   checkSettings(reading, audit, here);
