@@ -4,7 +4,7 @@
  */
 import type { AuditAction, AuditActor, AuditEvent, AuditLog } from '../core/audit.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
-import type { GetResult, Identity, Provider, SecretRequest } from '../providers/provider.ts';
+import type { GetResult, KnownIdentity, Provider, SecretRequest } from '../providers/provider.ts';
 import type { AuditSettings } from './settings.ts';
 
 /** What is the same in every record of a command. */
@@ -29,7 +29,7 @@ export interface Access {
   readonly requestId?: string | undefined;
   /** Missing: it was allowed. */
   readonly error?: SecretsError | undefined;
-  readonly identity?: Pick<Identity, 'principal' | 'source'> | undefined;
+  readonly identity?: KnownIdentity | undefined;
   readonly durationMs?: number | undefined;
 }
 
@@ -114,10 +114,8 @@ export class Recorder {
     const actor: { -readonly [K in keyof AuditActor]: AuditActor[K] } = {};
     if (user !== undefined) actor.user = user;
     if (uid !== undefined) actor.uid = uid;
-    if (identity !== undefined) {
-      actor.principal = bounded(identity.principal);
-      actor.source = bounded(identity.source);
-    }
+    if (identity?.principal !== undefined) actor.principal = bounded(identity.principal);
+    if (identity?.source !== undefined) actor.source = bounded(identity.source);
     const event: { -readonly [K in keyof AuditEvent]: AuditEvent[K] } = {
       time: this.#now().toISOString(),
       origin: 'secrets',

@@ -197,6 +197,12 @@ export interface Identity {
   readonly details?: Readonly<Record<string, string>> | undefined;
 }
 
+/** As much of an `Identity` as is known without asking. */
+export interface KnownIdentity {
+  readonly principal?: string | undefined;
+  readonly source?: string | undefined;
+}
+
 /** Which part of a service's trail is wanted. */
 export interface TrailQuery {
   /** One secret; without it the whole store. */
@@ -276,9 +282,10 @@ export interface Provider {
 
   /**
    * Who is asking, as far as it is known by now without a call of its own; for the audit log. Asked after each call,
-   * so it must cost nothing.
+   * so it must cost nothing. What it says of a token is taken from the answer that gave it, or from the token itself,
+   * unverified: the service alone knows better.
    */
-  knownIdentity?(): Pick<Identity, 'principal' | 'source'> | undefined;
+  knownIdentity?(): KnownIdentity | undefined;
 
   /** Checks settings, reachability, credentials, clock, rights; never throws for what it finds. */
   diagnose(options: CallOptions): Promise<readonly Finding[]>;
