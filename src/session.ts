@@ -3,7 +3,7 @@
  * stores, the deadline, and the ways to speak to the user.
  */
 import { setMaxListeners } from 'node:events';
-import { openAuditLog } from './audit/appender.ts';
+import { openAuditLog } from './audit/log.ts';
 import { reasonOf } from './audit/reason.ts';
 import { type Access, Recorder, recorded } from './audit/recorder.ts';
 import type { Config, StoreConfig } from './config/config.ts';

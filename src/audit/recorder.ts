@@ -308,9 +308,10 @@ async function change<T>(watched: Watched, told: Told, work: () => Promise<T>): 
   try {
     await note(watched, started, [{ ...told, version, requestId }]);
   } catch (thrown) {
-    const { kind, message, hint } = toSecretsError(thrown);
+    // Its hint is about what was not done; here something was.
+    const { kind, message } = toSecretsError(thrown);
     throw new SecretsError(kind, `the change was made, and is not recorded: ${message}`, {
-      hint: hint ?? 'do not repeat the change; mend the log',
+      hint: 'mend the log; do not repeat the change',
       cause: thrown,
     });
   }

@@ -112,10 +112,8 @@ export interface AuditRecord extends AuditEvent {
   readonly repair?: Repair | undefined;
   /** First record of a file that follows another: that one's name and its records. */
   readonly rotation?: { readonly file: string; readonly from: number; readonly to: number } | undefined;
-  /** Files that were removed by the rule of retention; the log begins after `to`, whose hash this is. */
-  readonly retention?:
-    | { readonly files: readonly string[]; readonly to: number; readonly hash: string }
-    | undefined;
+  /** Records that the rule of retention removed; the log begins after `to`, whose hash this is. */
+  readonly retention?: { readonly from: number; readonly to: number; readonly hash: string } | undefined;
   /** What `audit.log` is from here on, as far as the log was told. */
   readonly mode?: AuditMode | undefined;
 }

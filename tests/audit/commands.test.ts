@@ -7,7 +7,7 @@ import { scenarioFiles as awsFiles, startAws } from '../backends/aws.ts';
 import { describeWith } from '../backends/server.ts';
 import { scenarioFiles as vaultFiles, startVault } from '../backends/vault.ts';
 import { makePlace, type Place } from '../e2e/program.ts';
-import { accessesIn, logOf, shortOf } from './kit.ts';
+import { accessesIn, logOf, shortOf } from './program.ts';
 
 type Env = Readonly<Record<string, string>>;
 
