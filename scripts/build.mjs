@@ -47,12 +47,12 @@ function startChunk() {
   const parts = [
     'cli.ts',
     'session.ts',
+    'audit/(files|lock|log|reason|recorder|settings)\\.ts',
     'files.ts',
     '(process-)?world.ts',
     'version.ts',
     'core/(?!redactor|generate|env|secret-forms|patch|waiting|rotation|transfer)',
     'config/(config|find|load)\\.ts',
-    'audit/(log|lock|files)\\.ts',
     'output/(report|sanitize|shapes|style)',
     'commands/(get\\.spec|options|get)\\.ts',
     'providers/(registry|[^/]+/descriptor)\\.ts',

@@ -20,8 +20,8 @@ const PIPE_CLOSED: ReadonlySet<string> = new Set(['EPIPE', 'ERR_STREAM_DESTROYED
 /** Runs one command line to its end. Resolves to the exit code; never rejects. */
 export async function main(world: World): Promise<number> {
   let exitCode = 0;
-  const program = createProgram(world, await neededCommands(world.argv[0]), async (spec, args, options) => {
-    exitCode = await runCommand(world, spec, args, options);
+  const program = createProgram(world, await neededCommands(world.argv[0]), async (...line) => {
+    exitCode = await runCommand(world, ...line);
   });
   try {
     await program.parseAsync([...world.argv], { from: 'user' });
@@ -32,7 +32,8 @@ export async function main(world: World): Promise<number> {
   }
 }
 
-type Action = (spec: CommandSpec, args: readonly string[], options: CommonOptions) => Promise<void>;
+type Line = readonly [spec: CommandSpec, args: readonly string[], options: CommonOptions, verb: string];
+type Action = (...line: Line) => Promise<void>;
 
 /** The commander program. Exported for completion and for the documentation's tests. */
 export function createProgram(world: World, commands: readonly CommandSpec[], action: Action): Command {
@@ -87,7 +88,8 @@ function addCommand(parent: Command, spec: CommandSpec, action: Action): void {
   for (const subcommand of spec.subcommands ?? []) addCommand(command, subcommand, action);
   if (spec.load === undefined) return;
   command.action(async () => {
-    await action(spec, command.args, givenOptions(command));
+    const verb = parent.parent === null ? spec.name : `${parent.name()} ${spec.name}`;
+    await action(spec, command.args, givenOptions(command), verb);
   });
 }
 
@@ -120,13 +122,8 @@ function exampleText(spec: CommandSpec): string {
   return `\nExamples:\n${lines.join('\n\n')}\n`;
 }
 
-async function runCommand(
-  world: World,
-  spec: CommandSpec,
-  args: readonly string[],
-  options: CommonOptions,
-): Promise<number> {
-  const session = new Session(world, options);
+async function runCommand(world: World, ...[spec, args, options, verb]: Line): Promise<number> {
+  const session = new Session(world, options, verb);
   const stopListening = world.onSignal('SIGINT', () => session.interrupt.abort());
   session.releaseSignals = stopListening;
   try {

@@ -1,6 +1,6 @@
 /** The world of this process: what the shipped program runs in. */
 import { fstatSync, writeSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { homedir, hostname, userInfo } from 'node:os';
 import { Writable } from 'node:stream';
 import { codeOf } from './files.ts';
 import type { OutputStream, World } from './world.ts';
@@ -23,6 +23,7 @@ export function processWorld(providers: World['providers']): World {
     },
     home: homedir(),
     uid: process.getuid?.(),
+    names: () => ({ user: userName(), host: hostname() }),
     // Node makes each stream on first use, which costs time: a command that reads nothing has no stdin made.
     get stdin() {
       return process.stdin;
@@ -52,6 +53,15 @@ function environment(): World['env'] {
   const env = { ...process.env };
   delete process.env['NODE_TLS_REJECT_UNAUTHORIZED'];
   return env;
+}
+
+/** A container may run as a number that has no name. Not the environment, where everybody is who they like. */
+function userName(): string | undefined {
+  try {
+    return userInfo().username;
+  } catch {
+    return undefined;
+  }
 }
 
 function quiet<S extends OutputStream>(stream: S): S {

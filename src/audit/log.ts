@@ -71,6 +71,10 @@ class FileLog implements AuditLog {
     );
   }
 
+  async ready(): Promise<void> {
+    await this.#write(() => []);
+  }
+
   async appendMode(mode: AuditMode, event: AuditEvent): Promise<void> {
     await this.#write((tail) => (tail.mode === mode ? [] : [{ ...event, kind: 'mode', mode }]));
   }

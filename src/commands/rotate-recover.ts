@@ -1,10 +1,10 @@
 /** What `rotate resume` and `rotate rollback` share: going on with a rotation that somebody left. */
-import { SecretsError } from '../core/errors.ts';
+import { SecretsError, toSecretsError } from '../core/errors.ts';
 import type { Intent } from '../core/rotation.ts';
 import { startProgress } from '../output/progress.ts';
 import { compact } from '../output/shapes.ts';
 import { singleLine } from '../output/sanitize.ts';
-import { type Job, Rotations } from '../rotation/jobs.ts';
+import { type Ended, type Job, Rotations } from '../rotation/jobs.ts';
 import { keptUntil } from '../rotation/retire.ts';
 import { scheduleOf } from '../rotation/schedule.ts';
 import type { Session } from '../session.ts';
@@ -28,8 +28,11 @@ export async function recover(
   const rotations = new Rotations(session);
   const stop = graceful(session);
   const progress = startProgress(session);
+  const startedMs = Date.now();
+  let ended: Ended = {};
   try {
     const job = await rotations.job(text, { withoutTarget: options.withoutTarget === true });
+    ended = { job };
     if (options.toPrevious === true) await checkPrevious(session, job);
     if (options.dryRun === true) {
       await rehearse(session, rotations, job, intent, options);
@@ -45,6 +48,7 @@ export async function recover(
     });
     progress.done();
     const failure = failureOf(job.reference, asked, outcome);
+    ended = { job, version: outcome.currentVersion, error: failure };
     if (options.json === true) await session.print(jsonLine(outcomeJson(job.reference, outcome, failure)));
     else if (failure === undefined)
       session.note(
@@ -53,10 +57,14 @@ export async function recover(
           : outcomeText(job.reference, intent, outcome),
       );
     if (failure !== undefined) throw failure;
+  } catch (thrown) {
+    ended = { ...ended, error: toSecretsError(thrown) };
+    throw thrown;
   } finally {
     progress.done();
     stop.end();
     await rotations.close();
+    if (options.dryRun !== true) await rotations.record(text, startedMs, ended);
   }
 }
 

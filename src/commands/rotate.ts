@@ -4,7 +4,7 @@ import { pool, sleep } from '../core/waiting.ts';
 import { singleLine } from '../output/sanitize.ts';
 import { compact } from '../output/shapes.ts';
 import { startProgress } from '../output/progress.ts';
-import { type Job, Rotations } from '../rotation/jobs.ts';
+import { type Ended, type Job, Rotations } from '../rotation/jobs.ts';
 import { retireReplaced } from '../rotation/retire.ts';
 import { type Schedule, scheduleOf } from '../rotation/schedule.ts';
 import type { Session } from '../session.ts';
@@ -52,8 +52,10 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
         limit(async () => {
           if (stop.asked()) return;
           let reference = text;
+          let job: Job | undefined;
+          const startedMs = Date.now();
           try {
-            const job = await rotations.job(text, { generate: options.generate });
+            job = await rotations.job(text, { generate: options.generate });
             reference = job.reference;
             if (named.length === 0 || maxAgeMs !== undefined) {
               const schedule = await scheduleOf(
@@ -76,6 +78,8 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
             if (failure !== undefined) failures.push(failure);
           } catch (thrown) {
             const error = toSecretsError(thrown).forReference(reference);
+            if (job === undefined && options.dryRun !== true)
+              await rotations.record(text, startedMs, { error });
             failures.push(error);
             tried += 1;
             if (options.json === true)
@@ -146,6 +150,26 @@ async function rotateOne(
   job: Job,
   progress: (text: string) => void,
 ): Promise<SecretsError | undefined> {
+  const startedMs = Date.now();
+  let ended: Ended = { job };
+  try {
+    const { failure, version } = await rotateAndTell(session, rotations, job, progress);
+    ended = { job, version, error: failure };
+    return failure;
+  } catch (thrown) {
+    ended = { job, error: toSecretsError(thrown) };
+    throw thrown;
+  } finally {
+    await rotations.record(job.reference, startedMs, ended);
+  }
+}
+
+async function rotateAndTell(
+  session: Session,
+  rotations: Rotations,
+  job: Job,
+  progress: (text: string) => void,
+): Promise<{ readonly failure: SecretsError | undefined; readonly version: string | undefined }> {
   const { reference } = job;
   const shared = { wait: false, toPrevious: false, progress };
   // A further rotation takes the place of the replaced credential.
@@ -160,7 +184,7 @@ async function rotateOne(
   const failure = failureOf(reference, intent, outcome);
   if (session.options.json === true) await session.print(jsonLine(outcomeJson(reference, outcome, failure)));
   else if (failure === undefined) session.note(outcomeText(reference, intent, outcome));
-  return failure;
+  return { failure, version: outcome.currentVersion };
 }
 
 /** `--dry-run`: what would be done, and whether the store and the target can be reached and allow it. */

@@ -1,4 +1,5 @@
 /** What a project's settings say, after reading, validating and applying profile, flags and trust. */
+import type { AuditSettings } from '../audit/settings.ts';
 import type { PolicySettings, RotationBounds } from './rotation.ts';
 import type { StoreSettings, TrustItem } from '../providers/provider.ts';
 
@@ -73,6 +74,7 @@ export interface Config {
   /** Rotation policies by reference, as written. */
   readonly policies: ReadonlyMap<string, PolicyConfig>;
   readonly rotation: RotationBounds;
+  readonly audit: AuditSettings;
   /** Remarks for the user, such as a file that was passed over. */
   readonly warnings: readonly string[];
 }

@@ -1,5 +1,6 @@
 /** Finds, reads and joins the configuration, and marks what needs trust that the user has not given. */
 import { join, resolve } from 'node:path';
+import { type AuditLayer, auditTrust, joinAudit } from '../audit/settings.ts';
 import { SecretsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import { type World, xdgFolder } from '../world.ts';
@@ -57,6 +58,7 @@ export async function loadConfig(world: World, options: ConfigOptions): Promise<
       {},
       ...layers.flatMap(({ parts }) => parts.map(({ bounds }) => bounds)),
     ) as RotationBounds,
+    audit: joinAudit(world, layers.map(auditLayer), project?.trusted === true),
     warnings: [...(found.warning === undefined ? [] : [found.warning]), ...otherHash(world, project)],
   };
 }
@@ -120,11 +122,17 @@ function otherHash(world: World, project: ProjectFile | undefined): readonly str
 }
 
 function linesOf(parsed: ParsedConfig, layers: readonly Layer[]): readonly TrustLine[] {
-  return [parsed, ...parsed.profiles.values()].flatMap(({ stores, env, policies }) => [
+  const audits = layers.map(auditLayer);
+  return [parsed, ...parsed.profiles.values()].flatMap(({ stores, env, policies, audit }) => [
+    ...auditTrust(audit, audits),
     ...[...policies.values()].flatMap(({ lines }) => lines),
     ...[...stores].flatMap(([name, { lines, line }]) => [...lines, ...hiding(name, line, layers)]),
     ...[...env.values()].flatMap(({ trust }) => (trust === undefined ? [] : [trust])),
   ]);
+}
+
+function auditLayer({ source, parsed, parts }: Layer): AuditLayer {
+  return { source, file: parsed.path, sections: parts.map(({ audit }) => audit) };
 }
 
 /** A store of the project that takes the place of the user's own: what was meant for the one goes to the other. */

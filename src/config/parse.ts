@@ -3,6 +3,7 @@
  * there is a file. What the names in it stand for is settled in src/config/load.ts, where all files are known.
  */
 import * as v from 'valibot';
+import type { GivenAudit } from '../audit/settings.ts';
 import { SecretsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import type { ProviderDescriptor, StoreSettings, TrustItem } from '../providers/provider.ts';
@@ -45,6 +46,7 @@ export interface ParsedPart {
   readonly env: ReadonlyMap<string, ParsedVariable>;
   readonly policies: ReadonlyMap<string, ParsedPolicy>;
   readonly bounds: RotationBounds;
+  readonly audit: GivenAudit | undefined;
 }
 
 export interface ParsedConfig extends ParsedPart {
@@ -236,7 +238,19 @@ async function readPart(reading: Reading, part: PartDocument, at: readonly strin
     else
       policies.set(name, await readPolicy(reading, name, given as PolicySettings, [...at, 'rotation', name]));
   }
-  return { defaultStore, stores, env, policies, bounds };
+  return { defaultStore, stores, env, policies, bounds, audit: readAudit(reading, part, at) };
+}
+
+function readAudit(reading: Reading, { audit }: PartDocument, at: readonly string[]): GivenAudit | undefined {
+  if (audit === undefined || audit === null) return undefined;
+  const here = [...at, 'audit'];
+  checkSettings(reading, audit, here);
+  if (audit.path?.endsWith('/') === true)
+    reading.refuse([...here, 'path'], `${[...here, 'path'].join('.')} must be a file, not a folder`);
+  return {
+    ...audit,
+    lineOf: (key) => ({ setting: [...here, key].join('.'), line: reading.yaml.lineOf([...here, key]) }),
+  };
 }
 
 async function readPolicy(

@@ -36,7 +36,7 @@ export interface AuditActor {
 
 /** One access. Optional fields are left away where nothing is known. */
 export interface AuditEvent {
-  /** When, in UTC with milliseconds: `2026-11-24T09:15:00.000Z`. */
+  /** When, in UTC with milliseconds: `2026-11-24T09:15:00.000Z`. Of our own records: when it had ended. */
   readonly time: string;
   /** Whose record it is: `secrets` for our own log, else the trail's word, such as `cloudtrail`. */
   readonly origin: string;
@@ -52,6 +52,8 @@ export interface AuditEvent {
   readonly secret?: string | undefined;
   /** The provider's own version id. */
   readonly version?: string | undefined;
+  /** The stage that was asked for by name, such as `pending`. */
+  readonly stage?: string | undefined;
   /** Keys of the secret that were asked for; missing: the whole value. */
   readonly keys?: readonly string[] | undefined;
   /** The verb, such as `get` or `rotate resume`. Ours alone. */
@@ -116,7 +118,12 @@ export interface AuditRecord extends AuditEvent {
   readonly mode?: AuditMode | undefined;
 }
 
-/** `audit.log` of secrets.yaml. */
+/**
+ * `audit.log` of secrets.yaml.
+ *
+ * `required`: no value leaves the process before its record is durable, and no change begins that could not be
+ * recorded. `best-effort`: a record that can't be written is warned of. `off`: nothing is recorded but that.
+ */
 export type AuditMode = 'required' | 'best-effort' | 'off';
 
 /** Takes events for good. */
@@ -127,6 +134,11 @@ export interface AuditLog {
    * @throws SecretsError Policy when they can't be written, in either mode; in `best-effort` the caller warns and goes on
    */
   append(events: readonly AuditEvent[]): Promise<void>;
+  /**
+   * Opens the log and checks that it can be written to, without writing: before a change that it has to tell of.
+   * @throws SecretsError Policy
+   */
+  ready(): Promise<void>;
   /**
    * Records that the log was switched, once: nothing is written when the log's end says so already. After `off`, the
    * next `append` records by itself that it is on again.

@@ -52,6 +52,12 @@ export interface Value {
   readonly CreatedDate?: Date | undefined;
   readonly SecretString?: string | undefined;
   readonly SecretBinary?: Uint8Array | undefined;
+  readonly $metadata?: Answered | undefined;
+}
+
+/** What the SDK notes about an answer. `requestId` stands in CloudTrail, too. */
+export interface Answered {
+  readonly requestId?: string | undefined;
 }
 
 /** @throws SecretsError Unavailable when the answer is none about a secret */
@@ -82,6 +88,7 @@ export function versionInfo(value: Value): VersionInfo {
     state: 'enabled',
     stages: stagesOf(labels),
     createdAt: value.CreatedDate,
+    ...(value.$metadata?.requestId !== undefined && { requestId: value.$metadata.requestId }),
   };
 }
 
@@ -102,8 +109,14 @@ export function versionOf(name: string, value: Value): SecretVersion {
 }
 
 /** What a write answers with. */
-export function writtenVersion(id: string, label: string): VersionInfo {
-  return { id, state: 'enabled', stages: stagesOf([label]), createdAt: new Date() };
+export function writtenVersion(id: string, label: string, requestId?: string): VersionInfo {
+  return {
+    id,
+    state: 'enabled',
+    stages: stagesOf([label]),
+    createdAt: new Date(),
+    ...(requestId !== undefined && { requestId }),
+  };
 }
 
 /** Newest first; of one moment the pending before the current before the previous one. */

@@ -9,6 +9,7 @@ import type {
   Finding,
   GetResult,
   Identity,
+  KnownIdentity,
   ListQuery,
   Provider,
   SecretInfo,
@@ -120,7 +121,7 @@ export class AwsProvider implements Provider {
         understood(Array.isArray(values));
         for (const value of values as Value[]) {
           const name = (value.Name ?? '').slice(this.#prefix.length);
-          found.set(name, versionOf(name, value));
+          found.set(name, versionOf(name, { ...value, $metadata: page.$metadata }));
         }
         token = page.NextToken;
       } while (token !== undefined);
@@ -287,6 +288,10 @@ export class AwsProvider implements Provider {
 
   identity({ signal }: CallOptions): Promise<Identity> {
     return this.#service.identity(signal);
+  }
+
+  knownIdentity(): KnownIdentity | undefined {
+    return this.#service.knownIdentity();
   }
 
   async diagnose({ signal }: CallOptions): Promise<readonly Finding[]> {

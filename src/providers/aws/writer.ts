@@ -50,9 +50,9 @@ export class AwsWriter {
     const token = randomUUID();
     for (let attempt = 1; ; attempt += 1) {
       try {
-        await this.#putValue(target, write, CURRENT, token);
+        const requestId = await this.#putValue(target, write, CURRENT, token);
         await this.#setDetails(target, write, token);
-        return writtenVersion(token, CURRENT);
+        return writtenVersion(token, CURRENT, requestId);
       } catch (thrown) {
         const error = toSecretsError(thrown);
         if (error.kind !== 'NotFound' || target.id.startsWith('arn:')) throw error;
@@ -70,7 +70,7 @@ export class AwsWriter {
   async #create({ id, signal }: Target, write: SecretWrite, token: string): Promise<VersionInfo> {
     const { set } = tagsOf(write);
     try {
-      await this.#service.write(signal, async ({ sdk, client }, http) => {
+      const { requestId } = await this.#service.write(signal, async ({ sdk, client }, http) => {
         const made = await client.send(
           new sdk.CreateSecretCommand({
             Name: id,
@@ -83,16 +83,23 @@ export class AwsWriter {
           http,
         );
         understood(made.VersionId === token);
+        return made.$metadata;
       });
-      return writtenVersion(token, CURRENT);
+      return writtenVersion(token, CURRENT, requestId);
     } catch (thrown) {
       const error = toSecretsError(thrown);
       throw error.kind === 'NotFound' ? deletedInTheWay(error) : error;
     }
   }
 
-  async #putValue({ id, signal }: Target, write: SecretWrite, label: string, token: string): Promise<void> {
-    await this.#service.write(signal, async ({ sdk, client }, http) => {
+  /** @returns AWS's id of the request */
+  async #putValue(
+    { id, signal }: Target,
+    write: SecretWrite,
+    label: string,
+    token: string,
+  ): Promise<string | undefined> {
+    const { requestId } = await this.#service.write(signal, async ({ sdk, client }, http) => {
       const answer = await client.send(
         new sdk.PutSecretValueCommand({
           SecretId: id,
@@ -103,7 +110,9 @@ export class AwsWriter {
         http,
       );
       understood(answer.VersionId === token);
+      return answer.$metadata;
     });
+    return requestId;
   }
 
   /** Compare-and-set on the current version. */
@@ -114,7 +123,7 @@ export class AwsWriter {
     if (before.deleted) throw deletedInTheWay();
     if (before.current !== expected) throw changedMeanwhile();
     const version = randomUUID();
-    await this.#putValue(target, write, WRITING, version);
+    const requestId = await this.#putValue(target, write, WRITING, version);
     try {
       await this.#move(target, CURRENT, { from: expected, to: version });
     } catch (thrown) {
@@ -123,7 +132,7 @@ export class AwsWriter {
     }
     await this.#tidy(target, version);
     await this.#setDetails(target, write, version);
-    return writtenVersion(version, CURRENT);
+    return writtenVersion(version, CURRENT, requestId);
   }
 
   /** Writes a pending version; with `ifAbsent` only where there is none. */
@@ -144,9 +153,10 @@ export class AwsWriter {
     const { ifPending } = write;
     if (ifPending !== undefined && before.pending !== ifPending) throw noLongerPending(ifPending);
     const version = randomUUID();
+    let requestId: string | undefined;
     if (write.ifAbsent === true || ifPending !== undefined) {
       if (write.ifAbsent === true && before.pending !== undefined) throw pendingAlready(before.pending);
-      await this.#putValue(target, write, WRITING, version);
+      requestId = await this.#putValue(target, write, WRITING, version);
       try {
         await this.#move(target, PENDING, { from: before.pendingLabel, to: version });
       } catch (thrown) {
@@ -158,7 +168,7 @@ export class AwsWriter {
       }
       await this.#tidy(target, version);
     } else {
-      await this.#putValue(target, write, PENDING, version);
+      requestId = await this.#putValue(target, write, PENDING, version);
     }
     // AWS has no condition across labels: who changed the current version meanwhile is found by looking again.
     if (ifVersion !== undefined && (await this.#labels(target)).current !== ifVersion) {
@@ -166,7 +176,7 @@ export class AwsWriter {
       throw changedMeanwhile();
     }
     await this.#setDetails(target, write, version);
-    return writtenVersion(version, PENDING);
+    return writtenVersion(version, PENDING, requestId);
   }
 
   /**

@@ -11,6 +11,7 @@ import type {
   Finding,
   GetResult,
   Identity,
+  KnownIdentity,
   ListQuery,
   Provider,
   ProviderContext,
@@ -112,8 +113,13 @@ export class AzureProvider implements Provider {
       });
     if (version !== undefined && !/^[0-9a-fA-F]{32}$/.test(version)) throw missing();
     try {
-      const { properties, value } = await this.#vault.get(this.#names.toAzure(name), version, signal);
-      return { name, ...infoOf(properties, stages, this.#now()), value: decodeValue(value, properties.tags) };
+      const { properties, value, requestId } = await this.#vault.get(
+        this.#names.toAzure(name),
+        version,
+        signal,
+      );
+      const info = infoOf(properties, stages, this.#now());
+      return { name, ...info, requestId, value: decodeValue(value, properties.tags) };
     } catch (thrown) {
       if (version !== undefined && isKind(thrown, 'NotFound')) throw missing(thrown);
       throw thrown;
@@ -161,7 +167,7 @@ export class AzureProvider implements Provider {
         hint: 'az keyvault certificate',
       });
     const contentType = write.description ?? before?.contentType;
-    const { properties } = await this.#vault.set(
+    const { properties, requestId } = await this.#vault.set(
       azureName,
       text,
       {
@@ -175,7 +181,7 @@ export class AzureProvider implements Provider {
       this.#context.warn(
         'the labels of the version before could not be read; the new one has only those given',
       );
-    return infoOf(properties, ['current'], this.#now());
+    return { ...infoOf(properties, ['current'], this.#now()), requestId };
   }
 
   async *list(query: ListQuery, { signal }: CallOptions): AsyncIterable<SecretInfo> {
@@ -348,6 +354,10 @@ export class AzureProvider implements Provider {
 
   identity({ signal }: CallOptions): Promise<Identity> {
     return this.#service.identity(signal);
+  }
+
+  knownIdentity(): KnownIdentity | undefined {
+    return this.#service.knownIdentity();
   }
 
   async diagnose({ signal }: CallOptions): Promise<readonly Finding[]> {

@@ -20,6 +20,13 @@ const PAGE = 25;
 
 type Deleted = Awaited<ReturnType<SecretClient['getDeletedSecret']>>;
 
+type Response = Parameters<NonNullable<SetSecretOptions['onResponse']>>[0];
+
+/** The service's id of a request, which its logs have too. */
+function requestIdOf({ headers }: Response): string | undefined {
+  return headers.get('x-ms-request-id');
+}
+
 /** What the newest version is: with its value, or without where it is disabled. */
 export interface Newest {
   readonly properties: SecretProperties;
@@ -40,14 +47,18 @@ export class KeyVault {
     name: string,
     version: string | undefined,
     signal: AbortSignal,
-  ): Promise<KeyVaultSecret & { value: string }> {
+  ): Promise<KeyVaultSecret & { value: string; requestId: string | undefined }> {
+    let requestId: string | undefined;
+    const onResponse = (response: Response): void => {
+      requestId = requestIdOf(response);
+    };
     const secret = await this.#service.call(signal, 'read', (client, options) =>
-      client.getSecret(name, { ...options, ...(version !== undefined && { version }) }),
+      client.getSecret(name, { ...options, onResponse, ...(version !== undefined && { version }) }),
     );
     const { value, properties } = secret;
     if (typeof value !== 'string' || typeof properties.version !== 'string')
       throw new SecretsError('Unavailable', 'the vault gives an answer without a value');
-    return { ...secret, value };
+    return { ...secret, value, requestId };
   }
 
   /** The newest version, disabled or not; `undefined` when there is no such secret. */
@@ -63,12 +74,22 @@ export class KeyVault {
   }
 
   /** Writes a new version. */
-  set(name: string, value: string, more: SetSecretOptions, signal: AbortSignal): Promise<KeyVaultSecret> {
-    return this.#settled(signal, () =>
+  async set(
+    name: string,
+    value: string,
+    more: SetSecretOptions,
+    signal: AbortSignal,
+  ): Promise<KeyVaultSecret & { requestId: string | undefined }> {
+    let requestId: string | undefined;
+    const onResponse = (response: Response): void => {
+      requestId = requestIdOf(response);
+    };
+    const secret = await this.#settled(signal, () =>
       this.#service.call(signal, 'write', (client, options) =>
-        client.setSecret(name, value, { ...more, ...options }),
+        client.setSecret(name, value, { ...more, ...options, onResponse }),
       ),
     );
+    return { ...secret, requestId };
   }
 
   /** Tries again for a while when an earlier deletion, recovery or purge of the name is still under way. */

@@ -2,7 +2,7 @@
 import { SecretsError } from '../../core/errors.ts';
 import { isJsonObject, type JsonValue } from '../../core/json.ts';
 import { pool } from '../../core/waiting.ts';
-import type { Identity, ProviderContext } from '../provider.ts';
+import type { Identity, KnownIdentity, ProviderContext } from '../provider.ts';
 import { checkUrl, type ConjurConfig, readConfig } from './config.ts';
 import type { Statement } from './policy.ts';
 import type { ConjurSettings } from './settings.ts';
@@ -40,6 +40,7 @@ export class ConjurClient {
   #connection: Promise<Connection> | undefined;
   #transport: Transport | undefined;
   #token: Promise<Token> | undefined;
+  #known: KnownIdentity | undefined;
   /** Conjur loads one document at a time into a policy; our own loads wait for each other. */
   readonly #loads = pool(1);
 
@@ -63,9 +64,12 @@ export class ConjurClient {
   async role(signal: AbortSignal): Promise<string> {
     const { config } = await this.#connect();
     const { login } = await this.#signedIn(signal);
-    return login.startsWith('host/')
-      ? `${config.account}:host:${login.slice(5)}`
-      : `${config.account}:user:${login}`;
+    return roleOf(config, login);
+  }
+
+  /** The role of the token in use, once there is one. */
+  knownIdentity(): KnownIdentity | undefined {
+    return this.#known;
   }
 
   /** A variable's description; `undefined` when it isn't there or may not be seen: Conjur doesn't say which. */
@@ -267,6 +271,13 @@ export class ConjurClient {
     }
     if (this.#token === undefined) {
       const made = this.#authenticate(signal);
+      made.then(
+        async ({ login }) => {
+          const { config, signIn } = await this.#connect();
+          this.#known = { principal: roleOf(config, login), source: signIn.source };
+        },
+        () => undefined,
+      );
       this.#token = made;
       made.catch(() => {
         if (this.#token === made) this.#token = undefined;
@@ -320,6 +331,10 @@ export class ConjurClient {
     }
     throw translate(answer, privilege === 'update');
   }
+}
+
+function roleOf({ account }: ConjurConfig, login: string): string {
+  return login.startsWith('host/') ? `${account}:host:${login.slice(5)}` : `${account}:user:${login}`;
 }
 
 /** The path of a batch read. */

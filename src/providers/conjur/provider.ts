@@ -14,6 +14,7 @@ import type {
   Finding,
   GetResult,
   Identity,
+  KnownIdentity,
   ListQuery,
   Provider,
   ProviderRules,
@@ -317,6 +318,10 @@ export class ConjurProvider implements Provider {
   async identity({ signal }: CallOptions): Promise<Identity> {
     const { principal, source, details } = await this.#client.identity(signal);
     return { principal, source, details };
+  }
+
+  knownIdentity(): KnownIdentity | undefined {
+    return this.#client.knownIdentity();
   }
 
   diagnose({ signal }: CallOptions): Promise<readonly Finding[]> {

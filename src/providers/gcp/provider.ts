@@ -11,6 +11,7 @@ import type {
   Finding,
   GetResult,
   Identity,
+  KnownIdentity,
   LabelChanges,
   ListQuery,
   Provider,
@@ -446,6 +447,10 @@ export class GcpProvider implements Provider {
 
   identity({ signal }: CallOptions): Promise<Identity> {
     return this.#store.service.identity(signal);
+  }
+
+  knownIdentity(): KnownIdentity | undefined {
+    return this.#store.service.knownIdentity();
   }
 
   async diagnose({ signal }: CallOptions): Promise<readonly Finding[]> {
