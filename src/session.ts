@@ -106,6 +106,20 @@ export class Session {
     return { signal: deadline.signal, deadline: Date.now() + ms };
   }
 
+  /** As `call`, made when it is looked at: most stores open without one, and making it takes time. */
+  #lazyCall(): CallOptions {
+    let made: CallOptions | undefined;
+    const call = (): CallOptions => (made ??= this.call());
+    return {
+      get signal() {
+        return call().signal;
+      },
+      get deadline() {
+        return call().deadline;
+      },
+    };
+  }
+
   /**
    * The store and reference that a text names: a native identifier, a full reference, or a bare one in the
    * default store (or `--store`).
@@ -203,7 +217,7 @@ export class Session {
     }
     const { open } = await descriptor.load();
     const recorder = await this.#audit();
-    const opened = await open({ ...store.settings, ...extra }, this.providerContext(name), this.call());
+    const opened = await open({ ...store.settings, ...extra }, this.providerContext(name), this.#lazyCall());
     const provider = recorded({ provider: opened, recorder, store: name, kind: store.provider });
     this.#opened.push(provider);
     return provider;

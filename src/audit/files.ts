@@ -6,6 +6,7 @@ import {
   ftruncateSync,
   lstatSync,
   openSync,
+  readFileSync,
   readSync,
   type Stats,
   writeSync,
@@ -19,6 +20,7 @@ import { codeOf, entriesOf, removeFile } from '../files.ts';
 
 const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants;
 const NEWLINE = 0x0a;
+const NOTHING: Buffer = Buffer.from('');
 /** The end of a file is looked for in pieces of this size; a record is some 500 bytes. */
 const PIECE = 8192;
 
@@ -158,12 +160,13 @@ export interface Tail {
 /** @throws SecretsError Policy when the last line is no record, or not what it was when it was written */
 export function readTail(fd: number, path: string): Tail {
   const { size } = fstatSync(fd);
-  let piece: Buffer = Buffer.alloc(0);
+  let piece = NOTHING;
   let from = size;
   const grow = (): boolean => {
     // Twice as much each time: a file without any end of a line is read once.
     const length = Math.min(from, Math.max(PIECE, piece.length));
-    piece = Buffer.concat([readFully(fd, from - length, length), piece]);
+    const more = readFully(fd, from - length, length);
+    piece = piece === NOTHING ? more : Buffer.concat([more, piece]);
     from -= length;
     return length > 0;
   };
@@ -202,13 +205,17 @@ export function readTail(fd: number, path: string): Tail {
 /** The record of a line whose hash is right; undefined for any other. */
 export function parseRecord(line: Uint8Array): AuditRecord | undefined {
   try {
-    const record: unknown = JSON.parse(Buffer.from(line).toString('utf8'));
+    const record: unknown = JSON.parse(textOf(line));
     if (!isJsonObject(record) || hashOf(record) !== record['hash'] || !Number.isSafeInteger(record['seq']))
       return undefined;
     return record as unknown as AuditRecord;
   } catch {
     return undefined;
   }
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.isBuffer(bytes) ? bytes.toString() : Buffer.from(bytes).toString();
 }
 
 /** Whether the head file knows of a record that the log's end does not have. */
@@ -264,7 +271,7 @@ export function readHead(path: string): Head | undefined {
   const fd = openOwn(path, 'read');
   if (fd === undefined) return undefined;
   try {
-    const match = HEAD.exec(readFully(fd, 0, 128).toString('latin1'));
+    const match = HEAD.exec(readFileSync(fd, 'utf8'));
     if (match === null || check(match[1] as string) !== match[4]) return undefined;
     return { seq: Number(match[2]), hash: match[3] as string };
   } finally {

@@ -10,7 +10,7 @@
  * Of a holder elsewhere (a shared home, another container) nothing can be known: it is taken for dead once its lock has
  * been seen unchanged for `FOREIGN_MS`; a holder that was kept from working for half of that looks again before it writes.
  */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { readFileSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { codeOf } from '../files.ts';
@@ -41,12 +41,12 @@ export interface Holder {
  */
 export async function takeLock(path: string, waitMs: number): Promise<Lock | Holder> {
   const mine = identity();
-  const from = performance.now();
+  const from = milliseconds();
   let seen: { readonly text: string; readonly since: number } | undefined;
   for (let tries = 0; ; tries += 1) {
     if (makeLink(mine, path)) return heldLock(path, mine);
     const text = readLink(path);
-    const now = performance.now();
+    const now = milliseconds();
     if (text !== undefined) {
       if (seen?.text !== text) seen = { text, since: now };
       const state = stateOf(text);
@@ -64,10 +64,15 @@ export async function takeLock(path: string, waitMs: number): Promise<Lock | Hol
   }
 }
 
+/** Of a clock that nobody sets. Not `performance`, which Node loads ten modules for: each start would. */
+function milliseconds(): number {
+  return Number(process.hrtime.bigint() / 1_000_000n);
+}
+
 function heldLock(path: string, mine: string): Lock {
-  const from = performance.now();
+  const from = milliseconds();
   return {
-    isHeld: () => performance.now() - from < FOREIGN_MS / 2 || readLink(path) === mine,
+    isHeld: () => milliseconds() - from < FOREIGN_MS / 2 || readLink(path) === mine,
     release() {
       if (readLink(path) === mine) removeLink(path);
     },
@@ -101,17 +106,13 @@ let ownPlace: string | undefined;
  */
 function identity(): string {
   ownProcess ??= [process.pid, startOf('self') ?? '', place(), hostname()].join(' ');
-  return `${randomBytes(4).toString('hex')} ${ownProcess}`;
+  // Tells this process's holdings from each other; nobody has to be kept from guessing it.
+  return `${Math.random().toString(36).slice(2, 10)} ${ownProcess}`;
 }
 
 /** Names where process ids mean the same: this start of this machine, this PID namespace. */
 function place(): string {
-  ownPlace ??= createHash('sha256')
-    .update(
-      [hostname(), textOf('/proc/sys/kernel/random/boot_id'), readLinkOrNone('/proc/self/ns/pid')].join('\n'),
-    )
-    .digest('hex')
-    .slice(0, 12);
+  ownPlace ??= `${textOf('/proc/sys/kernel/random/boot_id')?.slice(0, 8) ?? hostname()}.${namespaceId()}`;
   return ownPlace;
 }
 
@@ -144,10 +145,17 @@ function startOf(pid: string): string | undefined {
 
 function textOf(path: string): string | undefined {
   try {
-    return readFileSync(path, 'latin1').trim();
+    // Node reads UTF-8 in one step of its own, anything else in many of JavaScript's.
+    return readFileSync(path, 'utf8').trim();
   } catch {
     return undefined;
   }
+}
+
+/** The number of this PID namespace, `pid:[4026531836]`, in few characters; nothing without /proc. */
+function namespaceId(): string {
+  const id = Number(readLinkOrNone('/proc/self/ns/pid')?.slice(5, -1));
+  return Number.isSafeInteger(id) ? id.toString(36) : '';
 }
 
 function readLinkOrNone(path: string): string | undefined {

@@ -26,11 +26,18 @@ export function canonicalJson(value: unknown): string {
   return scalar(value);
 }
 
-const LONE = /\p{Surrogate}/u;
+/** Node 20 has these; the types of ES2023 don't. They cost nothing, where a pattern with \p is compiled at each start. */
+interface Text {
+  isWellFormed(): boolean;
+  toWellFormed(): string;
+}
+
+const asText = (text: string): Text => text as unknown as Text;
 
 function scalar(value: unknown): string {
   if (typeof value === 'number' && !Number.isFinite(value)) throw new TypeError('JSON has no such number');
-  if (typeof value === 'string' && LONE.test(value)) throw new TypeError('JSON has no lone surrogates');
+  if (typeof value === 'string' && !asText(value).isWellFormed())
+    throw new TypeError('JSON has no lone surrogates');
   return JSON.stringify(value);
 }
 
@@ -71,7 +78,7 @@ export function seal(head: Head, content: Content): Sealed {
 
 /** Texts may come from anywhere; what is no Unicode text gets the replacement character, what is no integer is rounded. */
 function wellFormed<T>(value: T): T {
-  if (typeof value === 'string') return value.replace(/\p{Surrogate}/gu, '\ufffd') as T;
+  if (typeof value === 'string') return asText(value).toWellFormed() as T;
   if (typeof value === 'number') return (Number.isFinite(value) ? Math.round(value) : 0) as T;
   if (Array.isArray(value)) return value.map(wellFormed) as T;
   if (typeof value === 'object' && value !== null)

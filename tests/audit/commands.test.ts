@@ -86,7 +86,7 @@ const LINES: readonly Line[] = [
     covers: 'sync',
     line: 'printf one | secrets put @from/a; secrets sync @from/ @to/ --yes',
     records: ['list @from/', 'list @to/', 'describe @from/a', 'read @from/a', 'write @from/a', 'write @to/a'],
-    denied: ['write @from/a', 'list @from/', 'list @to/'],
+    denied: ['write @from/a', 'list @from/'],
   },
   {
     covers: 'import',
