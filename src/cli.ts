@@ -1,5 +1,5 @@
 /** The program: builds the command line from the specs, runs one command, turns an error into an exit code. */
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { get } from './commands/get.spec.ts';
 import { type CommonOptions, commonOptions } from './commands/options.ts';
 import type { CommandSpec, OptionSpec } from './commands/spec.ts';
@@ -107,10 +107,12 @@ function addOptions(command: Command, specs: readonly OptionSpec[]): void {
     const option = new Option(flags, description);
     if (choices !== undefined) option.choices([...choices]);
     if (repeat === true) {
-      option.argParser((value: string, previous: readonly string[] | undefined) => [
-        ...(previous ?? []),
-        value,
-      ]);
+      option.argParser((value: string, previous: readonly string[] | undefined) => {
+        // This takes the place of commander's own check.
+        if (choices?.includes(value) === false)
+          throw new InvalidArgumentError(`Allowed choices are ${choices.join(', ')}.`);
+        return [...(previous ?? []), value];
+      });
     }
     command.addOption(option);
   }

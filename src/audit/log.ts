@@ -184,7 +184,12 @@ class FileLog implements AuditLog {
 
 /** Any failure as one that says what could not be done: exit code 8. */
 function cannotWrite(thrown: unknown, path: string): SecretsError {
-  const { kind, message, hint, cause } = fileError(thrown, 'cannot write the audit log', path);
+  const {
+    kind,
+    message,
+    hint = 'put right what is there, or set audit.path',
+    cause,
+  } = fileError(thrown, 'cannot write the audit log', path);
   if (kind === 'Policy' && message.startsWith('cannot write')) return thrown as SecretsError;
   const why = message.startsWith('cannot write') ? message : `cannot write the audit log: ${message}`;
   return new SecretsError('Policy', why, { hint, cause });

@@ -68,16 +68,17 @@ export async function* readAuditLog(
 }
 
 /**
- * The records that are written from now on and pass the filter, also into files that follow this one. Ends when the
+ * The records after one that pass the filter, as they are written, also into files that follow this one. Ends when the
  * signal aborts.
+ * @param after number of that record; see `newestSeq`
  */
 export async function* followAuditLog(
   path: string,
   filter: AuditFilter,
-  { onDamage, signal }: ReadOptions & { readonly signal: AbortSignal },
+  { after, onDamage, signal }: ReadOptions & { readonly after: number; readonly signal: AbortSignal },
 ): AsyncGenerator<AuditRecord> {
   const needles = needlesOf(filter);
-  let last = newestSeq(path);
+  let last = after;
   let file: { readonly fd: number; at: number } | undefined;
   const fresh = (fd: number, from: number, to: number): AuditRecord[] => {
     const lines = linesOf({ fd, path, from, to }, []);
@@ -149,7 +150,8 @@ function isSame(fd: number, path: string): boolean {
   return there !== undefined && there.ino === fstatSync(fd).ino;
 }
 
-function newestSeq(path: string): number {
+/** Number of the last record; 0 without a log. */
+export function newestSeq(path: string): number {
   const files = openAll(path);
   try {
     for (const { fd, path: name } of files.toReversed()) {
@@ -205,9 +207,9 @@ function blocksOf({ fd, path }: OpenFile, { since, until }: AuditFilter): readon
   return blocks.filter((_, index) => {
     const begins = times[index];
     const ends = index + 1 < times.length ? times[index + 1] : undefined;
-    if (begins === undefined) return true;
-    if (until !== undefined && Math.min(begins, ends ?? begins) > until.getTime() + SLACK_MS) return false;
     // Of the last part only the beginning is known.
+    if (begins === undefined || index + 1 === borders.length) return true;
+    if (until !== undefined && Math.min(begins, ends ?? begins) > until.getTime() + SLACK_MS) return false;
     return since === undefined || ends === undefined || Math.max(begins, ends) >= since.getTime() - SLACK_MS;
   });
 }

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { followAuditLog, readAuditLog } from '../audit/read.ts';
+import { followAuditLog, newestSeq, readAuditLog } from '../audit/read.ts';
 import { csvHead, csvRow, tableHead, tableRow } from '../audit/rows.ts';
 import type { AuditFilter, SecretPattern } from '../core/audit-filter.ts';
 import type { AuditOutcome, AuditRecord } from '../core/audit.ts';
@@ -46,16 +46,19 @@ export async function run(session: Session, { options }: Invocation<LogOptions>)
     damaged ??= file;
   };
   const print = printer(session, options);
+  // What is written between the end of the one loop and the beginning of the other is the other's.
+  const after = options.follow === true ? newestSeq(path) : undefined;
   await print.head();
-  for await (const record of readAuditLog(path, filter, { onDamage, signal })) await print.row(record);
+  for await (const record of readAuditLog(path, { ...filter, toSeq: after }, { onDamage, signal }))
+    await print.row(record);
   await print.flush();
   if (damaged !== undefined) {
     session.warn(
       `lines that are no records were left out: ${damaged}; secrets audit verify says what is wrong`,
     );
   }
-  if (options.follow !== true) return;
-  for await (const record of followAuditLog(path, filter, { onDamage, signal })) {
+  if (after === undefined) return;
+  for await (const record of followAuditLog(path, filter, { after, onDamage, signal })) {
     await print.row(record);
     await print.flush();
   }

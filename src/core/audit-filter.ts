@@ -14,6 +14,8 @@ export interface AuditFilter {
   readonly stores?: readonly string[] | undefined;
   /** Default: `access` alone. */
   readonly kinds?: readonly AuditRecord['kind'][] | undefined;
+  /** Up to the record with this number. */
+  readonly toSeq?: number | undefined;
   /** The newest so many. */
   readonly limit?: number | undefined;
 }
@@ -54,7 +56,19 @@ export function matchesPattern(pattern: string, text: string): boolean {
 
 /** Whether a record is asked for; `limit` aside. */
 export function passes(filter: AuditFilter, record: AuditRecord): boolean {
-  const { since, until, secret, actor, commands, actions, outcomes, stores, kinds = ['access'] } = filter;
+  const {
+    since,
+    until,
+    secret,
+    actor,
+    commands,
+    actions,
+    outcomes,
+    stores,
+    toSeq,
+    kinds = ['access'],
+  } = filter;
+  if (toSeq !== undefined && record.seq > toSeq) return false;
   if (!kinds.includes(record.kind)) return false;
   if (since !== undefined || until !== undefined) {
     const time = Date.parse(record.time);

@@ -28,6 +28,7 @@ export interface LogPlace {
   access(): (string | undefined)[];
   files(): string[];
   write(lines: readonly string[]): void;
+  writeText(text: string): void;
   remove(): void;
 }
 
@@ -67,6 +68,7 @@ export function logPlace(): LogPlace {
         .map(({ secret }) => secret),
     files: () => readdirSync(folder).toSorted(),
     write: (all) => writeFileSync(path, all.map((line) => `${line}\n`).join(''), { mode: 0o600 }),
+    writeText: (text) => writeFileSync(path, text, { mode: 0o600 }),
     remove: () => rmSync(root, { recursive: true, force: true }),
   };
 }
