@@ -19,7 +19,7 @@ try {
   const path = join(stateFolder, 'audit/audit.jsonl');
   const task = { path, stateFolder, records: Number(flags.records) };
   execFileSync(process.execPath, [join(place, 'bulk.cjs'), JSON.stringify(task)]);
-  console.log(`${flags.records} records, ${(statSync(path).size / 2 ** 20).toFixed(0)} MiB`);
+  process.stdout.write(`${flags.records} records, ${(statSync(path).size / 2 ** 20).toFixed(0)} MiB\n`);
   const probe = join(place, 'peak.cjs');
   writeFileSync(
     probe,
@@ -48,8 +48,8 @@ try {
     if (status !== 0) throw new Error(`${line}: exit ${status}: ${stderr}`);
     const peak = Number(/peak (\d+)/.exec(stderr)?.[1]) / 1024;
     const lines = stdout.split('\n').length - 1;
-    console.log(
-      `${seconds.toFixed(2).padStart(7)} s  ${peak.toFixed(0).padStart(4)} MiB  ${String(lines).padStart(8)} lines  secrets ${line}`,
+    process.stdout.write(
+      `${seconds.toFixed(2).padStart(7)} s  ${peak.toFixed(0).padStart(4)} MiB  ${String(lines).padStart(8)} lines  secrets ${line}\n`,
     );
   }
 } finally {

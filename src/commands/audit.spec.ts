@@ -8,9 +8,6 @@ export const audit: CommandSpec = {
   name: 'audit',
   group: 'Audit',
   summary: 'who touched which secret, whether the log is whole, and what is wrong with how secrets are kept',
-  examples: [
-    { command: 'secrets audit log --since 7d', does: 'every access of the last week' },
-    { command: 'secrets audit verify', does: 'check that the log is whole and unaltered' },
-  ],
+  examples: [],
   subcommands: [auditLog, auditVerify, auditAnchor],
 };
