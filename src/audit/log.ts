@@ -5,7 +5,7 @@
  */
 import { closeSync, fsyncSync } from 'node:fs';
 import { join } from 'node:path';
-import type { AuditEvent, AuditLog, AuditMode } from '../core/audit.ts';
+import type { AuditEvent, AuditLog, AuditMode, AuditRecord } from '../core/audit.ts';
 import { Batch, type Content, hasCheckpoint, type Head } from '../core/audit-chain.ts';
 import { SecretsError } from '../core/errors.ts';
 import { checkFolder, fileError, makePrivateFolder } from '../files.ts';
@@ -50,6 +50,7 @@ export function openAuditLog(options: AuditLogOptions): AuditLog {
 
 /** What came of an attempt; `rare`: it needs the module of the rare things. */
 type Attempt = 'written' | 'again' | 'rare';
+type Plan = readonly Content[] | 'checkpoint';
 type Rare = typeof import('./rare.ts');
 
 class FileLog implements AuditLog {
@@ -79,6 +80,17 @@ class FileLog implements AuditLog {
     await this.#write((tail) => (tail.mode === mode ? [] : [{ ...event, kind: 'mode', mode }]));
   }
 
+  async checkpoint(): Promise<AuditRecord> {
+    let signed: AuditRecord | undefined;
+    const noteEnd = ({ record }: Tail): AuditRecord | undefined =>
+      (signed = record?.kind === 'checkpoint' ? record : undefined);
+    for (;;) {
+      // After the write the end is looked at again: another process may have appended meanwhile.
+      await this.#write((tail) => (noteEnd(tail) === undefined ? 'checkpoint' : []));
+      if (signed !== undefined) return signed;
+    }
+  }
+
   #isOnAgain(first: Content): Content {
     const { actor, host, pid, command } = first;
     return {
@@ -95,8 +107,8 @@ class FileLog implements AuditLog {
     };
   }
 
-  /** @param contentsAt what to append to a log with that end */
-  async #write(contentsAt: (tail: Tail) => readonly Content[]): Promise<void> {
+  /** @param planAt what to append to a log with that end */
+  async #write(planAt: (tail: Tail) => Plan): Promise<void> {
     const { path, waitMs } = this.#settings;
     try {
       for (;;) {
@@ -110,7 +122,7 @@ class FileLog implements AuditLog {
         // Everything under the lock is synchronous, so that no other append of this process waits for itself.
         let attempt: Attempt;
         try {
-          attempt = this.#attempt(contentsAt, lock);
+          attempt = this.#attempt(planAt, lock);
         } finally {
           lock.release();
         }
@@ -122,7 +134,7 @@ class FileLog implements AuditLog {
     }
   }
 
-  #attempt(contentsAt: (tail: Tail) => readonly Content[], lock: Lock): Attempt {
+  #attempt(planAt: (tail: Tail) => Plan, lock: Lock): Attempt {
     const { path, mode, rotateSize } = this.#settings;
     const noted = readHead(this.#names.head);
     const fd = openOwn(path, 'append');
@@ -142,16 +154,18 @@ class FileLog implements AuditLog {
         this.#rare.prepare(this.#settings, noted);
         return 'again';
       }
-      const contents = contentsAt(tail);
-      if (contents.length === 0) return 'written';
+      const plan = planAt(tail);
+      if (plan.length === 0) return 'written';
       const rare = this.#rare;
-      if (rare === undefined && hasCheckpoint(record, contents.length)) return 'rare';
+      const signs = plan === 'checkpoint' || hasCheckpoint(record, plan.length);
+      if (rare === undefined && signs) return 'rare';
       const batch = new Batch(record, (head) => (rare as Rare).sealCheckpoint(this.#settings, head));
-      for (const content of contents) batch.add(content);
+      if (plan === 'checkpoint') batch.checkpoint();
+      else for (const content of plan) batch.add(content);
       batch.finish();
       if (!lock.isHeld()) return 'again';
       appendWhole(fd, tail.size, batch.text);
-      if (mode === 'required') fsyncSync(fd);
+      if (mode === 'required' || plan === 'checkpoint') fsyncSync(fd);
       this.#note(batch.head);
       return 'written';
     } finally {

@@ -7,81 +7,12 @@
  * are missing were removed, unless they turn up elsewhere: then the order was changed.
  */
 import type { AuditRecord } from './audit.ts';
-import { canonicalJson, CHECKPOINT_EVERY, NO_HASH, sha256, signedText } from './audit-chain.ts';
-import { isJsonObject } from './json.ts';
-
-export type ProblemKind =
-  | 'changed'
-  | 'removed'
-  | 'inserted'
-  | 'reordered'
-  | 'truncated'
-  | 'wrong-key'
-  /** Others than the owner can read or write a file. */
-  | 'exposed';
-
-/** Where a line stands. */
-export interface Position {
-  readonly file: string;
-  /** From 1. */
-  readonly line: number;
-}
-
-export interface Problem extends Partial<Position> {
-  readonly kind: ProblemKind;
-  /** The record it is about, as far as that is known. */
-  readonly seq?: number | undefined;
-  readonly message: string;
-}
-
-/** Something known from elsewhere that the log must contain: an anchor, the head file. */
-export interface Known {
-  readonly seq: number;
-  readonly hash: string;
-  /** As messages call it: `the anchor`, `the head file`. */
-  readonly from: string;
-}
-
-/** Verifies a signature: the key with that id, or the one that the checkpoint carries. */
-export interface Trust {
-  /** Whether checkpoints by this key count. */
-  accepts(keyId: string): boolean;
-  /** Whether the signature over the text is by the public key (DER, base64), which must have that id. */
-  verify(keyId: string, publicKey: string, text: string, signature: string): boolean;
-}
-
-export interface Summary {
-  readonly records: number;
-  readonly first: number | undefined;
-  readonly last: number | undefined;
-  readonly lastHash: string | undefined;
-  readonly checkpoints: number;
-  /** The last record that a good signature covers. */
-  readonly signedTo: number | undefined;
-  /** The keys of good checkpoints. */
-  readonly keys: readonly string[];
-  /** The log begins after this record, as a record of retention says. */
-  readonly retainedFrom: number | undefined;
-  readonly repairs: number;
-  readonly problems: readonly Problem[];
-  /** There were more than are listed. */
-  readonly more: number;
-  /** What is no problem and yet worth knowing. */
-  readonly notices: readonly string[];
-}
+import { CHECKPOINT_EVERY, NO_HASH, signedText } from './audit-chain.ts';
+import { type Item, parseItem } from './audit-line.ts';
+import type { Known, Position, Problem, ProblemKind, Summary, Trust } from './audit-problems.ts';
 
 const MOST_PROBLEMS = 100;
 const MOST_GAPS = 1000;
-
-interface Item extends Position {
-  readonly record: AuditRecord | undefined;
-  readonly seq: number | undefined;
-  readonly prev: string | undefined;
-  /** What the record says and what it comes to. */
-  readonly claimed: string | undefined;
-  readonly actual: string | undefined;
-  readonly sound: boolean;
-}
 
 interface Mutable {
   order: number;
@@ -433,45 +364,4 @@ function group(known: readonly Known[]): Map<number, Known[]> {
   const groups = new Map<number, Known[]>();
   for (const one of known) groups.set(one.seq, [...(groups.get(one.seq) ?? []), one]);
   return groups;
-}
-
-function parseItem(line: string, position: Position): Item {
-  const none = {
-    record: undefined,
-    seq: undefined,
-    prev: undefined,
-    claimed: undefined,
-    actual: undefined,
-    sound: false,
-  };
-  let record: unknown;
-  try {
-    record = JSON.parse(line);
-    if (!isJsonObject(record)) return { ...position, ...none };
-    const { seq, prev, hash } = record;
-    const members: string[] = [];
-    let own = '';
-    for (const name of Object.keys(record).sort()) {
-      const member = `${JSON.stringify(name)}:${canonicalJson(record[name])}`;
-      if (name === 'hash') own = member;
-      else members.push(member);
-    }
-    const actual = sha256(`{${members.join(',')}}`);
-    // The same bytes, too: other readers could take a repeated member, or space, for something else.
-    const isSame =
-      line.length === members.reduce((sum, text) => sum + text.length + 1, own.length + 2) &&
-      canonicalJson(record) === line;
-    const isNumbered = typeof seq === 'number' && Number.isSafeInteger(seq) && seq > 0;
-    return {
-      ...position,
-      record: record as unknown as AuditRecord,
-      seq: isNumbered ? seq : undefined,
-      prev: typeof prev === 'string' ? prev : undefined,
-      claimed: typeof hash === 'string' ? hash : undefined,
-      actual,
-      sound: isSame && isNumbered && actual === hash && record['v'] === 1,
-    };
-  } catch {
-    return { ...position, ...none };
-  }
 }

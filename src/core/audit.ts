@@ -145,4 +145,9 @@ export interface AuditLog {
    * @throws SecretsError Policy as `append`
    */
   appendMode(mode: AuditMode, event: AuditEvent): Promise<void>;
+  /**
+   * The signed end of the log: a checkpoint that is written now, or the last record when that is one.
+   * @throws SecretsError Policy as `append`
+   */
+  checkpoint(): Promise<AuditRecord>;
 }

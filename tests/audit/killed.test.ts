@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { event } from './events.ts';
-import { buildWriter, chainProblems, type LogPlace, logPlace, runWriter } from './kit.ts';
+import { buildProgram, chainProblems, type LogPlace, logPlace, runWriter } from './kit.ts';
 
 const KILLER = fileURLToPath(new URL('kill-at.cjs', import.meta.url));
 const LONG = 900_000;
@@ -14,7 +14,7 @@ let builds: LogPlace;
 let writer: string;
 beforeAll(async () => {
   builds = logPlace();
-  writer = await buildWriter(builds.root);
+  writer = await buildProgram('writer', builds.root);
 });
 afterAll(() => builds.remove());
 

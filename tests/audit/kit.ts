@@ -71,13 +71,13 @@ export function logPlace(): LogPlace {
   };
 }
 
-/** Bundles the writer as a script: `node writer.cjs '<json>'`, see writer.ts. */
-export async function buildWriter(folder: string): Promise<string> {
-  const file = 'writer.cjs';
+/** Bundles a program of this folder as a script. */
+export async function buildProgram(name: 'writer' | 'bulk', folder: string): Promise<string> {
+  const file = `${name}.cjs`;
   // In a process of its own: it does not run among the globals of a test.
   const source = `
     import { rolldown } from 'rolldown';
-    const bundle = await rolldown({ input: 'tests/audit/writer.ts', platform: 'node' });
+    const bundle = await rolldown({ input: 'tests/audit/${name}.ts', platform: 'node' });
     await bundle.write({
       dir: process.argv[1], format: 'cjs', entryFileNames: '${file}', chunkFileNames: '[name].cjs',
       dynamicImportInCjs: false,

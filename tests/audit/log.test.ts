@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { event } from './events.ts';
-import { buildWriter, chainProblems, type LogPlace, logPlace, runWriter } from './kit.ts';
+import { buildProgram, chainProblems, type LogPlace, logPlace, runWriter } from './kit.ts';
 
 let place: LogPlace;
 beforeEach(() => {
@@ -24,7 +24,7 @@ test('records stand in one chain that begins with a signed checkpoint', async ()
 });
 
 test('16 processes with 200 appends each keep one chain', async () => {
-  const writer = await buildWriter(place.root);
+  const writer = await buildProgram('writer', place.root);
   const outcomes = await Promise.all(
     Array.from({ length: 16 }, (_, index) =>
       runWriter(writer, { options: place.options, appends: 200, from: index * 1000 }),

@@ -3,7 +3,7 @@ import { appendFileSync, chmodSync, readFileSync, rmSync, truncateSync, writeFil
 import { join } from 'node:path';
 import type { AuditRecord } from '../../src/core/audit.ts';
 import { canonicalJson, hashOf, NO_HASH } from '../../src/core/audit-chain.ts';
-import type { Known, Summary } from '../../src/core/audit-verify.ts';
+import type { Known, Summary } from '../../src/core/audit-problems.ts';
 import { readSigningKey } from '../../src/audit/keys.ts';
 import { verifyLog } from '../../src/audit/verify.ts';
 import { event } from './events.ts';
