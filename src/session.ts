@@ -36,6 +36,8 @@ const WANTED: Readonly<Record<string, AuditAction>> = {
   sync: 'read',
   import: 'write',
   'stores rekey': 'rekey',
+  'audit anchor': 'write',
+  'audit verify': 'read',
 };
 
 const DEFAULT_TIMEOUT_MS = 30_000;

@@ -5,6 +5,7 @@
  * through the HTTP proxy that it also is (HTTPS_PROXY), so that a client runs with its defaults, verification and
  * all. As 127.0.0.1 it is the first vault. ../README.md says what it enforces and what it can't show.
  */
+import { randomUUID } from 'node:crypto';
 import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
@@ -267,7 +268,9 @@ function listener(respond: (request: http.IncomingMessage) => Promise<Answer>): 
     const { status, headers = {}, body } = answer;
     const text = body === undefined ? '' : JSON.stringify(body);
     const type = body === undefined ? {} : { 'content-type': 'application/json; charset=utf-8' };
-    response.writeHead(status, { ...type, 'content-length': Buffer.byteLength(text), ...headers }).end(text);
+    // Source: https://learn.microsoft.com/azure/key-vault/general/common-parameters-and-headers
+    const own = { 'x-ms-request-id': randomUUID(), 'content-length': Buffer.byteLength(text) };
+    response.writeHead(status, { ...type, ...own, ...headers }).end(text);
   };
   return (request, response) => {
     serve(request, response).catch(() => request.socket.destroy());
