@@ -244,7 +244,7 @@ export class Session {
       reason: reasonOf(this.options.reason, world.env['SECRETS_REASON']),
     };
     const log = openAuditLog({
-      path: audit.path,
+      ...audit,
       stateFolder: xdgFolder(world, 'state'),
       mode: audit.log === 'required' ? 'required' : 'best-effort',
       now: world.now,

@@ -5,6 +5,7 @@
 import { dirname, resolve } from 'node:path';
 import type { TrustLine } from '../config/config.ts';
 import type { AuditMode } from '../core/audit.ts';
+import { parsePeriod } from '../core/duration.ts';
 import type { World } from '../world.ts';
 import { auditLogPath } from './log.ts';
 
@@ -12,14 +13,23 @@ export interface AuditSettings {
   readonly log: AuditMode;
   /** Absolute path of the log. */
   readonly path: string;
+  /** When a file is closed, in bytes, and for how long closed ones are kept; see `AuditLogOptions`. */
+  readonly rotateSize?: number | undefined;
+  readonly keepMs?: number | undefined;
+  readonly keepFiles?: number | undefined;
 }
+
+type AuditKey = 'log' | 'path' | 'rotate-size' | 'keep' | 'keep-files';
 
 /** An `audit:` section as a file has it. */
 export interface GivenAudit {
   readonly log?: AuditMode | undefined;
   readonly path?: string | undefined;
+  readonly 'rotate-size'?: string | undefined;
+  readonly keep?: string | undefined;
+  readonly 'keep-files'?: number | undefined;
   /** Lines of what it sets, by key, for what needs trust. */
-  readonly lineOf: (key: 'log' | 'path') => Pick<TrustLine, 'setting' | 'line'>;
+  readonly lineOf: (key: AuditKey) => Pick<TrustLine, 'setting' | 'line'>;
 }
 
 /** The sections of one file that count, later ones over earlier ones. */
@@ -37,6 +47,7 @@ const DEFAULT_MODE: AuditMode = 'best-effort';
 export function joinAudit(world: World, layers: readonly AuditLayer[], trusted: boolean): AuditSettings {
   let log = DEFAULT_MODE;
   let path = auditLogPath(world);
+  let files: Partial<AuditSettings> = {};
   for (const { source, file, sections } of layers) {
     for (const section of sections) {
       if (section === undefined) continue;
@@ -44,9 +55,23 @@ export function joinAudit(world: World, layers: readonly AuditLayer[], trusted: 
       if (section.log !== undefined && (counts || STRICTNESS[section.log] > STRICTNESS[log]))
         log = section.log;
       if (section.path !== undefined && counts) path = located(world, file, section.path);
+      if (counts) files = { ...files, ...filesOf(section) };
     }
   }
-  return { log, path };
+  return { log, path, ...files };
+}
+
+const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
+
+/** What a section says of the log's files, as far as it says anything. */
+function filesOf(section: GivenAudit): Partial<AuditSettings> {
+  const { 'rotate-size': size, keep, 'keep-files': keepFiles } = section;
+  const bytes = size === undefined ? undefined : Number.parseInt(size, 10) * (UNITS[size.slice(-3, -2)] ?? 1);
+  return {
+    ...(bytes !== undefined && { rotateSize: bytes }),
+    ...(keep !== undefined && { keepMs: parsePeriod(keep) }),
+    ...(keepFiles !== undefined && { keepFiles }),
+  };
 }
 
 /** A path is the user's own with `~/`, else seen from the folder of the file that it stands in. */
@@ -76,5 +101,14 @@ export function auditTrust(
   }
   if (path !== undefined)
     lines.push({ ...lineOf('path'), value: path, effect: 'the log of your accesses is written there' });
+  const removal = 'records of your accesses are removed then';
+  for (const [key, effect] of [
+    ['keep', removal],
+    ['keep-files', removal],
+    ['rotate-size', 'files of your log are closed at this size'],
+  ] as const) {
+    const value = section[key];
+    if (value !== undefined) lines.push({ ...lineOf(key), value: String(value), effect });
+  }
   return lines;
 }

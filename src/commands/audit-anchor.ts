@@ -16,7 +16,7 @@ export async function run(session: Session, { options }: Invocation<AnchorOption
   const senders = await Promise.all(places.map((place) => senderTo(session, place)));
   const { audit } = await session.config();
   const log = openAuditLog({
-    path: audit.path,
+    ...audit,
     stateFolder: xdgFolder(session.world, 'state'),
     mode: 'required',
     now: session.world.now,

@@ -27,18 +27,16 @@ export function parseItem(line: string, position: Position): Item {
     const record: unknown = JSON.parse(line);
     if (!isJsonObject(record)) return { ...position, ...none };
     const { seq, prev, hash } = record;
-    const members: string[] = [];
-    let own = '';
+    const all: string[] = [];
+    const hashed: string[] = [];
     for (const name of Object.keys(record).sort()) {
       const member = `${JSON.stringify(name)}:${canonicalJson(record[name])}`;
-      if (name === 'hash') own = member;
-      else members.push(member);
+      all.push(member);
+      if (name !== 'hash') hashed.push(member);
     }
-    const actual = sha256(`{${members.join(',')}}`);
+    const actual = sha256(`{${hashed.join(',')}}`);
     // The same bytes, too: other readers could take a repeated member, or space, for something else.
-    const isSame =
-      line.length === members.reduce((sum, text) => sum + text.length + 1, own.length + 2) &&
-      canonicalJson(record) === line;
+    const isSame = `{${all.join(',')}}` === line;
     const isNumbered = typeof seq === 'number' && Number.isSafeInteger(seq) && seq > 0;
     return {
       ...position,

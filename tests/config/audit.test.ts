@@ -61,6 +61,37 @@ test('a path of the user’s own counts; one of a found file only when it is tru
   );
 });
 
+test('how long records are kept is the user’s own to say, or a trusted file’s', async () => {
+  write(
+    'audit: { rotate-size: 512KiB, keep: 52w }\n',
+    'audit:\n  keep: 1s\n  keep-files: 3\n  rotate-size: 1GiB\n',
+  );
+  const { audit, project } = await machine.load('home/p');
+  expect(audit).toMatchObject({ rotateSize: 524_288, keepMs: 52 * 7 * 86_400_000 });
+  expect(audit.keepFiles).toBeUndefined();
+  expect(project?.lines.map(({ line, setting, value }) => `${line} ${setting}: ${value}`)).toEqual([
+    '2 audit.keep: 1s',
+    '3 audit.keep-files: 3',
+    '4 audit.rotate-size: 1GiB',
+  ]);
+  expect((await machine.load('home/p', { trust: true })).audit).toMatchObject({
+    rotateSize: 2 ** 30,
+    keepMs: 1000,
+    keepFiles: 3,
+  });
+  for (const bad of [
+    'keep: 90',
+    'keep: 0d',
+    'keep-files: 0',
+    'keep-files: x',
+    'rotate-size: 64',
+    'rotate-size: 1TiB',
+  ]) {
+    write(`audit: { ${bad} }\n`, undefined);
+    await expect(machine.load('home')).rejects.toMatchObject({ kind: 'Usage' });
+  }
+});
+
 test('says what a line means to whom it is shown', async () => {
   write(section('required'), 'audit:\n  log: off\nprofiles:\n  ci: { audit: { log: best-effort } }\n');
   const { project } = await machine.load('home/p');
@@ -104,6 +135,6 @@ test.each([
 });
 
 test('every key of the section needs trust when it can take records away', () => {
-  // `log` where it is weaker, `path` always: both above. Another key has to be looked at here.
-  expect(Object.keys(auditSchema.entries)).toEqual(['log', 'path']);
+  // `log` where it is weaker, the others always: all above. Another key has to be looked at here.
+  expect(Object.keys(auditSchema.entries)).toEqual(['log', 'path', 'rotate-size', 'keep', 'keep-files']);
 });
