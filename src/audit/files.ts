@@ -271,12 +271,17 @@ export function readHead(path: string): Head | undefined {
   const fd = openOwn(path, 'read');
   if (fd === undefined) return undefined;
   try {
-    const match = HEAD.exec(readFileSync(fd, 'utf8'));
-    if (match === null || check(match[1] as string) !== match[4]) return undefined;
-    return { seq: Number(match[2]), hash: match[3] as string };
+    return parseHead(fd);
   } finally {
     closeSync(fd);
   }
+}
+
+/** What an open head file says. */
+export function parseHead(fd: number): Head | undefined {
+  const match = HEAD.exec(readFileSync(fd, 'utf8'));
+  if (match === null || check(match[1] as string) !== match[4]) return undefined;
+  return { seq: Number(match[2]), hash: match[3] as string };
 }
 
 /**

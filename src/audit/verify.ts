@@ -8,7 +8,7 @@ import { ChainVerifier } from '../core/audit-verify.ts';
 import type { Head } from '../core/audit-chain.ts';
 import { SecretsError } from '../core/errors.ts';
 import { codeOf, fileError } from '../files.ts';
-import { closedFiles, isAhead, isClosedName, namesOf, openAny, readHead } from './files.ts';
+import { closedFiles, isAhead, isClosedName, namesOf, openAny, parseHead } from './files.ts';
 import { type PublicKey, publicKeyOf } from './keys.ts';
 import { takeLock } from './lock.ts';
 
@@ -77,7 +77,7 @@ export async function verifyLog(options: VerifyOptions): Promise<Summary> {
       else
         problems.push({
           kind: 'truncated',
-          file: parts.at(-1)?.path ?? '',
+          file: parts.find(({ current }) => current)?.path ?? '',
           message: 'the last line has no end',
         });
     }
@@ -119,7 +119,9 @@ async function openParts(
         hint: 'it is made by the first command that touches a secret',
       });
     }
-    return { parts, head: path === undefined ? undefined : readHead(namesOf(path).head) };
+    const head = path === undefined ? undefined : openAny(namesOf(path).head);
+    if (head !== undefined) parts.push({ fd: head, path: namesOf(path ?? '').head, size: 0, current: false });
+    return { parts, head: head === undefined ? undefined : parseHead(head) };
   } catch (thrown) {
     for (const { fd } of parts) closeSync(fd);
     throw fileError(thrown, 'cannot read the audit log', path ?? files[0] ?? '');

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { verifyLog } from '../../src/audit/verify.ts';
 import { event } from './events.ts';
 import { buildProgram, chainProblems, type LogPlace, logPlace, runWriter } from './kit.ts';
 
@@ -63,6 +64,14 @@ describe.each([
           await log.append([event(5000)]);
           await log.append([event(5001)]);
           expect([where, chainProblems(place.all())]).toEqual([where, []]);
+          const { problems } = await verifyLog({
+            files: [place.path],
+            keys: undefined,
+            anchors: [],
+            progress: () => {},
+            signal: new AbortController().signal,
+          });
+          expect([where, problems]).toEqual([where, []]);
           const access = place.access();
           expect(access.slice(-2)).toEqual(['payments/5000', 'payments/5001']);
           // Nothing that was whole is lost, but for what retention removes; and nothing is there twice.
