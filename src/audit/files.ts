@@ -191,7 +191,7 @@ export function readTail(fd: number, path: string): Tail {
   const record = parseRecord(line);
   if (record === undefined) {
     throw new SecretsError('Policy', `the last record of the audit log was changed: ${path}`, {
-      hint: 'secrets audit verify says what; to begin a new log, move this one away and keep it',
+      hint: 'secrets audit verify says what; to begin a new log, move this one and what stands beside it away, and keep them',
     });
   }
   let { mode } = record;

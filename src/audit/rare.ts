@@ -153,7 +153,7 @@ function lastOf(path: string): AuditRecord {
     if (fd !== undefined) closeSync(fd);
   }
   throw new SecretsError('Policy', `a closed file of the audit log has no record: ${path}`, {
-    hint: 'secrets audit verify says what is wrong; to begin a new log, move the files away and keep them',
+    hint: 'secrets audit verify says what is wrong; to begin a new log, move all of its files away, and keep them',
   });
 }
 
@@ -169,7 +169,7 @@ function close(options: LogSettings, fd: number, last: AuditRecord, size: number
   const first = line === undefined ? undefined : parseRecord(line);
   if (first === undefined) {
     throw new SecretsError('Policy', `the first record of the audit log was changed: ${options.path}`, {
-      hint: 'secrets audit verify says what is wrong; to begin a new log, move this one away and keep it',
+      hint: 'secrets audit verify says what is wrong; to begin a new log, move this one and what stands beside it away, and keep them',
     });
   }
   const names = namesOf(options.path);

@@ -168,10 +168,10 @@ test('verifying while others write, and close files, finds nothing wrong', async
     }),
   );
   const done = Promise.all(writers.map((writer) => once(writer, 'close')));
-  let running = true;
-  void done.then(() => (running = false));
+  const state = { running: true };
+  void done.then(() => (state.running = false));
   let rounds = 0;
-  while (running) {
+  while (state.running) {
     const { code, stdout } = await sh('secrets audit verify');
     expect([code, stdout.startsWith('the log is whole')]).toEqual([0, true]);
     rounds += 1;
