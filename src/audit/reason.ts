@@ -11,7 +11,8 @@ const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u20
  */
 export function reasonOf(option: string | undefined, variable: string | undefined): string | undefined {
   if (option === undefined) {
-    const text = (variable ?? '').replaceAll(new RegExp(CONTROL, 'g'), ' ').trim();
+    if (variable === undefined) return undefined;
+    const text = variable.replaceAll(new RegExp(CONTROL, 'g'), ' ').trim();
     return text === '' ? undefined : cut(text);
   }
   const text = option.trim();
