@@ -88,9 +88,15 @@ export function needSigningKey(stateFolder: string): SigningKey {
   return made;
 }
 
-/** The public keys of a PEM text. */
+/** The public keys of a PEM text; what is none is left out. */
 export function parsePublicKeys(text: string): readonly PublicKey[] {
-  return Array.from(text.matchAll(PEM), ([pem]) => publicKeyOf(createPublicKey(pem)));
+  return Array.from(text.matchAll(PEM)).flatMap(([pem]) => {
+    try {
+      return [publicKeyOf(createPublicKey(pem))];
+    } catch {
+      return [];
+    }
+  });
 }
 
 /** Adds a public key to the file beside the log, for verifiers elsewhere. */

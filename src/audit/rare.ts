@@ -5,6 +5,7 @@
  */
 import { sign } from 'node:crypto';
 import { closeSync, fstatSync, fsyncSync, ftruncateSync, renameSync, writeSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { basename, dirname } from 'node:path';
 import type { AuditRecord, Repair } from '../core/audit.ts';
 import {
@@ -49,6 +50,7 @@ export function ownContent(
     action: 'other',
     outcome: 'allowed',
     actor: uid === undefined ? {} : { uid },
+    host: hostname(),
     pid: process.pid,
     kind,
     ...more,

@@ -6,7 +6,7 @@ import type { AuditOutcome, AuditRecord } from '../core/audit.ts';
 import { parsePeriod } from '../core/duration.ts';
 import { SecretsError } from '../core/errors.ts';
 import { parseReference } from '../core/reference.ts';
-import { jsonText } from '../output/sanitize.ts';
+import { jsonText, singleLine } from '../output/sanitize.ts';
 import { printTable } from '../output/table.ts';
 import type { Session } from '../session.ts';
 import type { CommonOptions } from './options.ts';
@@ -59,8 +59,7 @@ export async function run(session: Session, { options }: Invocation<LogOptions>)
   }
   if (after === undefined) return;
   for await (const record of followAuditLog(path, filter, { after, onDamage, signal })) {
-    await print.row(record);
-    await print.flush();
+    await print.later(record);
   }
 }
 
@@ -68,6 +67,8 @@ interface Printer {
   head(): Promise<void>;
   row(record: AuditRecord): Promise<void>;
   flush(): Promise<void>;
+  /** One that comes when the others have been printed: columns can't be aligned any more. */
+  later(record: AuditRecord): Promise<void>;
 }
 
 function printer(session: Session, { json, csv }: LogOptions): Printer {
@@ -92,6 +93,14 @@ function printer(session: Session, { json, csv }: LogOptions): Printer {
       if (text.length > 64 * 1024 || (!atTerminal && rows.length >= BATCH)) await flush();
     },
     flush,
+    async later(record) {
+      if (json !== true && csv !== true && atTerminal)
+        await session.print(`${tableRow(record).map(singleLine).join('  ')}\n`);
+      else {
+        await this.row(record);
+        await flush();
+      }
+    },
   };
 }
 

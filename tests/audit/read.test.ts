@@ -6,6 +6,7 @@ import { followAuditLog, newestSeq, readAuditLog } from '../../src/audit/read.ts
 import type { AuditFilter } from '../../src/core/audit-filter.ts';
 import type { AuditEvent, AuditRecord } from '../../src/core/audit.ts';
 import { makePlace, type Outcome, type Place } from '../e2e/program.ts';
+import { Terminal } from '../e2e/terminal.ts';
 import { event } from './events.ts';
 import { type LogPlace, logPlace } from './kit.ts';
 
@@ -192,6 +193,28 @@ describe('the command', () => {
         .split('\n')
         .map((line) => (JSON.parse(line) as AuditRecord).secret),
     ).toEqual(names(0, 1));
+  }, 60_000);
+
+  test('at a terminal is a table, with the newest alone, and goes on without its head', async () => {
+    const log = place.open({ mode: 'best-effort' });
+    for (let n = 0; n < 3; n += 1)
+      await log.append(Array.from({ length: 100 }, (_, index) => event(100 * n + index)));
+    const terminal = new Terminal(home, { NO_COLOR: '1' });
+    try {
+      terminal.type(`secrets audit log ${file} --follow\r`);
+      const table = await terminal.until(/payments\/299 /);
+      expect(table).toMatch(/TIME +OUTCOME +COMMAND +ACTION +SECRET +ACTOR +NOTE/);
+      expect(table).toContain('payments/100 ');
+      expect(table).not.toContain('payments/99 ');
+      await log.append([event(1000, { outcome: 'denied', error: 'Denied', reason: 'on call' })]);
+      await terminal.until(/denied  get  read  prod:\/\/payments\/1000  ada as \S+  Denied; on call\r?\n/);
+      expect(terminal.seen.match(/OUTCOME/g)).toHaveLength(1);
+      terminal.type('\u0003');
+      terminal.type('echo "ended with $?"\r');
+      await terminal.until(/ended with (0|130)/);
+    } finally {
+      terminal.close();
+    }
   }, 60_000);
 
   test('refuses what is no time, number or outcome', async () => {
