@@ -41,7 +41,6 @@ export function createProgram(world: World, commands: readonly CommandSpec[], ac
     .description('One command line for every secret manager.')
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help')
-    .helpCommand('help [command]', 'print help for a command')
     .enablePositionalOptions()
     .showHelpAfterError('(try --help)')
     .configureOutput({
@@ -56,6 +55,9 @@ export function createProgram(world: World, commands: readonly CommandSpec[], ac
       getErrHelpWidth: () => world.stderr.columns ?? 100,
     })
     .exitOverride();
+  // Of one command alone there is no help to choose.
+  if (commands.length > 1) program.helpCommand('help [command]', 'print help for a command');
+  else program.helpCommand(false);
   addOptions(program, commonOptions);
   for (const spec of commands) addCommand(program, spec, action);
   return program;

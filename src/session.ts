@@ -54,6 +54,8 @@ export class Session {
   readonly #providers = new Map<string, Promise<Provider>>();
   readonly #opened: Provider[] = [];
   readonly #deadlines = new Set<AbortController>();
+  /** Timers that are yet to be made. */
+  readonly #unmade = new Set<NodeJS.Immediate>();
   #config: Promise<Config> | undefined;
   #progress: Progress | undefined;
   #recorder: Promise<Recorder> | undefined;
@@ -103,9 +105,19 @@ export class Session {
       this.#deadlines.delete(deadline);
       deadline.abort(new DOMException('the time of --timeout is over', 'TimeoutError'));
     };
-    setTimeout(end, Math.min(ms, LONGEST_TIMER_MS)).unref();
+    this.#startTimer(end, Math.min(ms, LONGEST_TIMER_MS));
     if (this.interrupt.signal.aborted) deadline.abort(this.interrupt.signal.reason);
     return { signal: deadline.signal, deadline: Date.now() + ms };
+  }
+
+  /** A timer that keeps no process alive, made when something is waited for: much ends before that. */
+  #startTimer(end: () => void, ms: number): void {
+    const from = Date.now();
+    const made = setImmediate(() => {
+      this.#unmade.delete(made);
+      setTimeout(end, Math.max(0, ms - (Date.now() - from))).unref();
+    });
+    this.#unmade.add(made);
   }
 
   /** As `call`, made when it is looked at: most stores open without one, and making it takes time. */
@@ -392,6 +404,7 @@ export class Session {
 
   /** Closes every store that was opened. */
   async close(): Promise<void> {
+    for (const timer of this.#unmade) clearImmediate(timer);
     this.#endProgress();
     const opened = await Promise.allSettled(this.#providers.values());
     await Promise.allSettled(
