@@ -1,6 +1,7 @@
 /** The JSON Schema of secrets.yaml, for editors and CI: made from the schemas that the loader checks by. */
 import { toJsonSchema } from '@valibot/to-json-schema';
 import * as v from 'valibot';
+import { notify } from '../src/config/rotation.ts';
 import { fileSchema } from '../src/config/schema.ts';
 import type { ProviderDescriptor } from '../src/providers/provider.ts';
 import { targets } from '../src/rotation/targets/index.ts';
@@ -25,7 +26,7 @@ export async function configSchema(providers: readonly ProviderDescriptor[]): Pr
   const target = v.union(kinds);
   const { $schema, ...schema } = toJsonSchema(fileSchema(store, target), {
     target: 'draft-2020-12',
-    definitions: { store, target },
+    definitions: { store, target, notify },
     // A rule that JSON Schema has no word for is the loader's alone.
     errorMode: 'ignore',
   });

@@ -61,6 +61,7 @@ export class Session {
   #recorder: Promise<Recorder> | undefined;
   /** By store: what was named and is not known to be recorded by its provider. */
   readonly #named = new Map<string, Partial<Reference>[]>();
+  #terminalGiven = false;
 
   constructor(world: World, options: CommonOptions, verb = '') {
     this.world = world;
@@ -306,8 +307,20 @@ export class Session {
     await (await this.#audit()).record(accesses);
   }
 
+  /** From here on the terminal is a child's: nothing is asked or shown there. */
+  giveTerminal(): void {
+    this.#endProgress();
+    this.#terminalGiven = true;
+  }
+
+  /** Ends every call under way: nobody waits for it any more. */
+  abandonCalls(): void {
+    for (const deadline of this.#deadlines) deadline.abort(new DOMException('not needed', 'AbortError'));
+  }
+
   /** Shows what is waited for, until the next line of output. */
   async #showProgress(message: string): Promise<void> {
+    if (this.#terminalGiven) return;
     const { startProgress } = await import('./output/progress.ts');
     this.#progress ??= startProgress(this);
     this.#progress.update(message);
@@ -321,7 +334,8 @@ export class Session {
   /** What a provider is told of this machine. */
   providerContext(store: string): ProviderContext {
     const { env, home, cwd, now } = this.world;
-    const atTerminal = (): boolean => this.world.stdin.isTTY === true && this.world.stderr.isTTY === true;
+    const atTerminal = (): boolean =>
+      !this.#terminalGiven && this.world.stdin.isTTY === true && this.world.stderr.isTTY === true;
     const ask = (question: string): Promise<string> => this.askHidden(question);
     return {
       store,

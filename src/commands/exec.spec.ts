@@ -31,6 +31,23 @@ export const exec: CommandSpec = {
     },
     { flags: '--pristine', description: 'inherit nothing but PATH, HOME, TERM and the like' },
     { flags: '--keep-credentials', description: 'pass the credentials of secrets itself on as well' },
+    {
+      flags: '--restart-on-rotate',
+      description: 'restart the program when one of its secrets changes',
+    },
+    {
+      flags: '--signal-on-rotate <signal>',
+      description: 'send it this signal when a file changes (with --restart-on-rotate: when only files do)',
+    },
+    { flags: '--poll <duration>', description: 'how often to look for changes; default 30s' },
+    {
+      flags: '--debounce <duration>',
+      description: 'how long secrets must be unchanged before the program is told; default 5s',
+    },
+    {
+      flags: '--stop-timeout <duration>',
+      description: 'what the program has from SIGTERM to SIGKILL at a restart; default 10s',
+    },
     { flags: '--redact', description: 'mask the values in the program’s output (the default in CI)' },
     { flags: '--no-redact', description: 'leave the output alone' },
   ],
@@ -41,6 +58,14 @@ export const exec: CommandSpec = {
     {
       command: 'secrets exec --file KUBECONFIG=prod://kube -- kubectl get pods',
       does: 'a value as a private file',
+    },
+    {
+      command: 'secrets exec --restart-on-rotate -e DB_URL=prod://db#url -- ./server',
+      does: 'restart the server when its secret is rotated',
+    },
+    {
+      command: 'secrets exec --signal-on-rotate HUP --file TLS_KEY=prod://tls#key -- ./proxy',
+      does: 'put the new file in place, then send SIGHUP',
     },
   ],
   passThrough: true,

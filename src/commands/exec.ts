@@ -1,9 +1,9 @@
 import { checkVariableSize, inherited, variableText } from '../core/environment.ts';
 import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
-import { Masker, MIN_SECRET_BYTES } from '../core/redactor.ts';
+import { Masker } from '../core/redactor.ts';
 import { findProgram } from '../exec/find.ts';
-import { registerMasks } from '../exec/github.ts';
-import { makePrivateFolder } from '../exec/private-files.ts';
+import { GrowingMasks } from '../exec/masks.ts';
+import { ChildFiles } from '../exec/private-files.ts';
 import { SignalRelay } from '../exec/signals.ts';
 import {
   credentialVariables,
@@ -14,6 +14,7 @@ import {
 } from '../exec/sources.ts';
 import {
   type Ended,
+  type Masks,
   replaceProcess,
   runInherited,
   runMasked,
@@ -22,14 +23,16 @@ import {
 } from '../exec/start.ts';
 import { loadPty, type Pty, runInTerminal } from '../exec/terminal.ts';
 import { checkArguments, unreadableVariables } from '../exec/text.ts';
+import { supervise } from '../exec/supervise.ts';
 import { reportError } from '../output/report.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { Session } from '../session.ts';
 import type { World } from '../world.ts';
+import { maskable, registerWith, Renewing, warnOfShort, type WatchFlags, watchingOf } from './exec-watch.ts';
 import type { CommonOptions } from './options.ts';
 import type { Invocation } from './spec.ts';
 
-interface ExecOptions extends CommonOptions, SourceOptions {
+interface ExecOptions extends CommonOptions, SourceOptions, WatchFlags {
   readonly pristine?: boolean;
   readonly keepCredentials?: boolean;
   readonly redact?: boolean;
@@ -39,7 +42,7 @@ interface ExecOptions extends CommonOptions, SourceOptions {
 const FAILED_BEFORE_START = 125;
 
 /** A program that is found, the variables for it, and those of them that become files when it starts. */
-interface Prepared extends Start {
+export interface Prepared extends Start {
   readonly files: readonly Variable[];
 }
 
@@ -48,9 +51,14 @@ export async function run(session: Session, { args, options }: Invocation<ExecOp
     const { world } = session;
     const withheld = credentialVariables(world);
     checkArguments(args);
-    const variables = await resolveVariables(session, options, withheld);
-    const start = prepare(session, args, options, variables, withheld);
-    return await launch(session, start, options, variables.list);
+    const watching = watchingOf(options);
+    const resolve = (): Promise<Variables> => resolveVariables(session, options, withheld);
+    const ready = (found: Variables): Prepared => prepare(session, args, options, found, withheld);
+    const variables = await resolve();
+    const start = ready(variables);
+    watching?.check(start);
+    const renewing = watching && new Renewing(session, watching, { resolve, ready }, variables, start);
+    return await launch(session, start, options, variables.list, renewing);
   } catch (thrown) {
     // The user's Ctrl-C before the start: the program's frame gives 130.
     if (session.interrupt.signal.aborted) throw thrown;
@@ -112,39 +120,36 @@ async function launch(
   start: Prepared,
   options: ExecOptions,
   variables: readonly Variable[],
+  renewing: Renewing | undefined,
 ): Promise<number> {
   const { world } = session;
   const redact = options.redact ?? inCI(world);
-  // The values are in our hands: a sign-in has to live on only if the program uses it too.
+  // The values are in our hands: a sign-in has to live on only if the program uses it too, or we read them again.
   const kept =
-    options.keepCredentials === true
+    options.keepCredentials === true || renewing !== undefined
       ? session.openedProviders().filter((provider) => provider.keepAlive !== undefined)
       : [];
-  const secrets = variables.filter(({ secret, value }) => secret && value.length > 0);
-  if (world.env['GITHUB_ACTIONS'] === 'true') {
-    const done = await registerMasks(
-      world,
-      secrets.map(({ value }) => value),
-    );
-    if (!done)
-      session.warn('the values could not be registered with the runner: stdout and stderr are files');
-  }
-  if (redact) warnOfShort(session, secrets);
-  else if (start.files.length === 0 && kept.length === 0) {
+  await registerWith(session, variables);
+  if (redact) warnOfShort(session, variables);
+  else if (start.files.length === 0 && kept.length === 0 && renewing === undefined) {
     await session.close();
     replaceProcess(start, world);
   }
-  const masker = redact ? new Masker(maskable(secrets)) : undefined;
+  const growing = redact && renewing !== undefined ? new GrowingMasks(maskable(variables)) : undefined;
+  const masks: Masks | undefined = growing ?? (redact ? new Masker(maskable(variables)) : undefined);
   const pty = redact ? await terminalFor(session) : undefined;
   // From here on signals are the child's, not ours.
   const relay = new SignalRelay();
   session.releaseSignals();
-  const ended = await withFiles(session, start, (ready) =>
+  const once = (ready: Start): Promise<Ended> => {
+    if (masks === undefined) return runInherited(ready, relay);
+    if (pty === undefined) return runMasked(ready, relay, masks);
+    return runInTerminal(pty, ready, relay, masks, world);
+  };
+  const ended = await withFiles(session, (files) =>
     whileAlive(session, kept, () => {
-      if (masker === undefined) return runInherited(ready, relay);
-      if (pty === undefined) return runMasked(ready, relay, masker);
-      relay.stop();
-      return runInTerminal(pty, ready, masker, world);
+      if (renewing === undefined) return once({ ...start, env: files.write(start.env, start.files) });
+      return supervise(renewing.supervision(relay, files, growing, once));
     }),
   )
     .then((outcome) => relay.settle(outcome))
@@ -162,15 +167,6 @@ function inCI(world: World): boolean {
   return ci !== '' && ci !== 'false' && ci !== '0';
 }
 
-function maskable(secrets: readonly Variable[]): readonly Uint8Array[] {
-  return secrets.filter(({ value }) => value.length >= MIN_SECRET_BYTES).map(({ value }) => value);
-}
-
-function warnOfShort(session: Session, secrets: readonly Variable[]): void {
-  const short = secrets.filter(({ value }) => value.length < MIN_SECRET_BYTES).map(({ name }) => name);
-  if (short.length > 0) session.warn(`too short to be masked in the output: ${short.join(', ')}`);
-}
-
 /** The package for a pseudo-terminal, when the child would see a terminal without us. */
 async function terminalFor(session: Session): Promise<Pty | undefined> {
   const { stdin, stdout, stderr } = session.world;
@@ -184,27 +180,17 @@ async function terminalFor(session: Session): Promise<Pty | undefined> {
   return pty;
 }
 
-/** Writes the files, runs the child, removes them: whatever happens in between, short of SIGKILL. */
-async function withFiles(
-  session: Session,
-  start: Prepared,
-  work: (start: Start) => Promise<Ended>,
-): Promise<Ended> {
-  if (start.files.length === 0) return work(start);
-  const folder = makePrivateFolder({
+/** Removes the child's files after it: whatever happens in between, short of SIGKILL. */
+async function withFiles(session: Session, work: (files: ChildFiles) => Promise<Ended>): Promise<Ended> {
+  const files = new ChildFiles({
     env: session.world.env,
     uid: session.world.uid,
     debug: (message) => session.debug(message),
   });
-  const remove = (): void => folder.remove();
-  process.once('exit', remove);
   try {
-    const env = Object.assign(Object.create(null) as Record<string, string>, start.env);
-    for (const { name, value } of start.files) env[name] = folder.add(name, value);
-    return await work({ ...start, env });
+    return await work(files);
   } finally {
-    remove();
-    process.off('exit', remove);
+    files.remove();
   }
 }
 

@@ -4,6 +4,7 @@ import type { Intent } from '../core/rotation.ts';
 import { compact } from '../output/shapes.ts';
 import type { Outcome } from '../rotation/engine.ts';
 import type { Holder } from '../rotation/holder.ts';
+import type { Notified, Notifier } from '../rotation/notify.ts';
 
 export function holderText(holder: Outcome['holder']): string {
   if (holder === undefined) return 'somebody else';
@@ -78,7 +79,12 @@ export function outcomeText(reference: string, intent: Intent, { ending, current
   }
 }
 
-export function outcomeJson(reference: string, outcome: Outcome, failure: SecretsError | undefined): object {
+export function outcomeJson(
+  reference: string,
+  outcome: Outcome,
+  failure: SecretsError | undefined,
+  notified: readonly Notified[],
+): object {
   const { ending, rotation, currentVersion, holder, events } = outcome;
   return compact({
     reference,
@@ -96,7 +102,22 @@ export function outcomeJson(reference: string, outcome: Outcome, failure: Secret
             exitCode: failure.exitCode,
           }),
     events,
+    notified: notified.length === 0 ? undefined : notified,
   });
+}
+
+/** Tells who is to be told of it. */
+export function tellOf(
+  notifier: Notifier,
+  reference: string,
+  intent: Intent,
+  startedAt: Date,
+  outcome: Outcome,
+  failure: SecretsError | undefined,
+): Promise<readonly Notified[]> {
+  const { ending, rotation, before, currentVersion: after, holder } = outcome;
+  const told = { outcome: ending, rotation, before, after, holder: holderJson(holder) };
+  return notifier.tell({ reference, intent, startedAt, ...told, failure });
 }
 
 /** One line for programs. */

@@ -5,18 +5,28 @@ import { startProgress } from '../output/progress.ts';
 import { compact } from '../output/shapes.ts';
 import { singleLine } from '../output/sanitize.ts';
 import { type Ended, type Job, Rotations } from '../rotation/jobs.ts';
+import { Notifier } from '../rotation/notify.ts';
 import { keptUntil } from '../rotation/retire.ts';
 import { scheduleOf } from '../rotation/schedule.ts';
 import type { Session } from '../session.ts';
 import type { CommonOptions } from './options.ts';
-import { failureOf, holderJson, holderText, jsonLine, outcomeJson, outcomeText } from './rotate-outcome.ts';
-import { graceful } from './rotate-signals.ts';
+import {
+  failureOf,
+  holderJson,
+  holderText,
+  jsonLine,
+  outcomeJson,
+  outcomeText,
+  tellOf,
+} from './rotate-outcome.ts';
+import { graceful, tellBroken } from './rotate-signals.ts';
 
 export interface RecoverOptions extends CommonOptions {
   readonly takeOver?: boolean;
   readonly toPrevious?: boolean;
   readonly withoutTarget?: boolean;
   readonly dryRun?: boolean;
+  readonly notify?: readonly string[];
 }
 
 export async function recover(
@@ -26,6 +36,7 @@ export async function recover(
   options: RecoverOptions,
 ): Promise<void> {
   const rotations = new Rotations(session);
+  const notifier = new Notifier(session, options.notify ?? [], () => rotations.policies());
   const stop = graceful(session);
   const progress = startProgress(session);
   const startedMs = Date.now();
@@ -39,6 +50,7 @@ export async function recover(
       return;
     }
     const asked: Intent = options.toPrevious === true ? 'rotate' : intent;
+    const startedAt = session.world.now();
     const outcome = await rotations.run(job, {
       intent: asked,
       takeOver: options.takeOver === true,
@@ -49,7 +61,11 @@ export async function recover(
     progress.done();
     const failure = failureOf(job.reference, asked, outcome);
     ended = { job, version: outcome.currentVersion, error: failure };
-    if (options.json === true) await session.print(jsonLine(outcomeJson(job.reference, outcome, failure)));
+    tellBroken(session, failure);
+    const told = options.toPrevious === true ? 'rollback' : intent;
+    const notified = await tellOf(notifier, job.reference, told, startedAt, outcome, failure);
+    if (options.json === true)
+      await session.print(jsonLine(outcomeJson(job.reference, outcome, failure, notified)));
     else if (failure === undefined)
       session.note(
         options.toPrevious === true

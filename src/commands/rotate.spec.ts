@@ -8,6 +8,11 @@ const withoutTarget: OptionSpec = {
   flags: '--without-target',
   description: 'it has no policy: no other system has to be told of its value',
 };
+const notify: OptionSpec = {
+  flags: '--notify <what>',
+  description: 'tell an https URL or a program what came of each secret; may be repeated',
+  repeat: true,
+};
 const dryRun: OptionSpec = { flags: '--dry-run', description: 'say what would be done, change nothing' };
 
 export const rotate: CommandSpec = {
@@ -28,6 +33,7 @@ export const rotate: CommandSpec = {
       flags: '--generate <spec>',
       description: 'how the value is made, such as alnum:40; also for a secret without a policy',
     },
+    notify,
     dryRun,
   ],
   examples: [
@@ -37,6 +43,10 @@ export const rotate: CommandSpec = {
     {
       command: 'secrets rotate --generate hex:32 prod://session-key',
       does: 'a value that no other system has to be told of',
+    },
+    {
+      command: 'secrets rotate --due --notify https://hooks.example.com/rotations',
+      does: 'tell a server what came of each',
     },
     { command: 'secrets rotate - < read-since-yesterday.txt', does: 'rotate a list, in an emergency' },
   ],
@@ -61,7 +71,7 @@ export const rotate: CommandSpec = {
       group: 'Secrets',
       summary: 'finish a rotation that was interrupted, on any machine',
       args: [{ name: '<ref>', description: 'the secret' }],
-      options: [takeOver, withoutTarget, dryRun],
+      options: [takeOver, withoutTarget, notify, dryRun],
       examples: [
         {
           command: 'secrets rotate resume team://payments/db',
@@ -83,6 +93,7 @@ export const rotate: CommandSpec = {
         },
         takeOver,
         withoutTarget,
+        notify,
         dryRun,
       ],
       examples: [

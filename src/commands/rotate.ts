@@ -5,12 +5,13 @@ import { singleLine } from '../output/sanitize.ts';
 import { compact } from '../output/shapes.ts';
 import { startProgress } from '../output/progress.ts';
 import { type Ended, type Job, Rotations } from '../rotation/jobs.ts';
+import { Notifier } from '../rotation/notify.ts';
 import { retireReplaced } from '../rotation/retire.ts';
 import { type Schedule, scheduleOf } from '../rotation/schedule.ts';
 import type { Session } from '../session.ts';
 import type { CommonOptions } from './options.ts';
-import { failureOf, jsonLine, outcomeJson, outcomeText } from './rotate-outcome.ts';
-import { graceful } from './rotate-signals.ts';
+import { failureOf, jsonLine, outcomeJson, outcomeText, tellOf } from './rotate-outcome.ts';
+import { graceful, tellBroken } from './rotate-signals.ts';
 import type { Invocation } from './spec.ts';
 
 interface RotateOptions extends CommonOptions {
@@ -18,6 +19,7 @@ interface RotateOptions extends CommonOptions {
   readonly maxAge?: string;
   readonly generate?: string;
   readonly dryRun?: boolean;
+  readonly notify?: readonly string[];
 }
 
 /** A list of references is text a person could read; more than this is something else. */
@@ -33,6 +35,7 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
     throw new SecretsError('Usage', '--due is about all secrets of secrets.yaml: it takes no references');
   const maxAgeMs = options.maxAge === undefined ? undefined : parsePeriod(options.maxAge);
   const rotations = new Rotations(session);
+  const notifier = new Notifier(session, options.notify ?? [], () => rotations.policies());
   const stop = graceful(session);
   try {
     const all = named.length > 0 ? named : [...(await rotations.policies()).keys()];
@@ -47,12 +50,21 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
     const limit = pool(parallel);
     const failures: SecretsError[] = [];
     let tried = 0;
+    let left = 0;
+    // In the order of the queue, so that nobody who may begin waits behind one who may not yet.
+    const waits = all.map(() => Math.random() * jitterMs).toSorted((one, other) => one - other);
+    const started = performance.now();
     await Promise.all(
-      all.map((text) =>
-        limit(async () => {
-          if (stop.asked()) return;
+      all.map(async (text, index) => {
+        // Whoever is slow to be told holds up no rotation.
+        const report = await limit(async (): Promise<(() => Promise<void>) | undefined> => {
+          if (stop.asked()) {
+            left += 1;
+            return undefined;
+          }
           let reference = text;
           let job: Job | undefined;
+          const startedAt = session.world.now();
           const startedMs = Date.now();
           try {
             job = await rotations.job(text, { generate: options.generate });
@@ -65,33 +77,59 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
                 session.world.now(),
                 (id) => rotations.seenFor(reference, id),
               );
-              if (!(await isDue(session, job, schedule, options))) return;
-              if (options.due === true && options.dryRun !== true && jitterMs > 0)
-                await sleep(Math.min(Math.random() * jitterMs, 2 ** 31 - 1), session.interrupt.signal, true);
-              if (stop.asked()) return;
+              if (!(await isDue(session, rotations, job, schedule, options))) return undefined;
+              const wait = (waits[index] ?? 0) - (performance.now() - started);
+              if (options.due === true && options.dryRun !== true && wait > 0)
+                await sleep(Math.min(wait, 2 ** 31 - 1), stop.signal, true);
             }
-            tried += 1;
-            const failure =
-              options.dryRun === true
-                ? await rehearse(session, job)
-                : await rotateOne(session, rotations, job, (what) => show(reference, what));
-            if (failure !== undefined) failures.push(failure);
+            return await rotations.within(job, async () => {
+              if (stop.asked()) {
+                left += 1;
+                return undefined;
+              }
+              tried += 1;
+              if (options.dryRun === true) {
+                const failure = await rehearse(session, job);
+                if (failure !== undefined) failures.push(failure);
+                return undefined;
+              }
+              const done = await rotateOne(session, rotations, job, (what) => show(reference, what));
+              if (done.failure !== undefined) failures.push(done.failure);
+              return () => reportOne(session, notifier, reference, startedAt, done);
+            });
           } catch (thrown) {
             const error = toSecretsError(thrown).forReference(reference);
             if (job === undefined && options.dryRun !== true)
               await rotations.record(text, startedMs, { error });
             failures.push(error);
             tried += 1;
-            if (options.json === true)
-              await session.print(jsonLine({ reference, outcome: 'unchanged', error: errorJson(error) }));
+            return async () => {
+              const outcome = 'unchanged';
+              const notified =
+                options.dryRun === true
+                  ? []
+                  : await notifier.tell({ reference, intent: 'rotate', startedAt, outcome, failure: error });
+              const shown = {
+                reference,
+                outcome,
+                error: errorJson(error),
+                ...(notified.length > 0 && { notified }),
+              };
+              if (options.json === true) await session.print(jsonLine(shown));
+            };
           } finally {
             show(reference, undefined);
           }
-        }),
-      ),
+        });
+        await report?.();
+      }),
     );
     progress.done();
-    if (stop.asked()) session.warn('stopped before all were rotated');
+    if (left > 0)
+      throw new SecretsError('Partial', `stopped before ${left} of ${all.length} were looked at`, {
+        hint: 'run it again for the rest',
+        errors: failures,
+      });
     if (failures.length > 0) throw summary(failures, tried);
     if (tried === 0) session.note('nothing is due');
   } finally {
@@ -130,6 +168,7 @@ async function references(session: Session, args: readonly string[]): Promise<re
 /** Retires what is over on the way; says whether the secret itself is to be rotated, or a rotation to be finished. */
 async function isDue(
   session: Session,
+  rotations: Rotations,
   job: Job,
   { state, everyMs }: Schedule,
   { dryRun, due }: RotateOptions,
@@ -137,11 +176,18 @@ async function isDue(
   if (
     dryRun !== true &&
     due === true &&
-    (await retireReplaced(job, session.world.now(), session.call().signal))
+    (await rotations.within(job, () => retireReplaced(job, session.world.now(), session.call().signal)))
   )
     session.note(`${job.reference}: the replaced credential is retired`);
   if (everyMs === undefined) return false;
   return state === 'overdue' || state === 'never' || state === 'stuck' || state === 'rotating';
+}
+
+/** What one rotation came to. */
+interface Done {
+  readonly intent: 'rotate' | 'resume';
+  readonly outcome: Awaited<ReturnType<Rotations['run']>>;
+  readonly failure: SecretsError | undefined;
 }
 
 async function rotateOne(
@@ -149,13 +195,13 @@ async function rotateOne(
   rotations: Rotations,
   job: Job,
   progress: (text: string) => void,
-): Promise<SecretsError | undefined> {
+): Promise<Done> {
   const startedMs = Date.now();
   let ended: Ended = { job };
   try {
-    const { failure, version } = await rotateAndTell(session, rotations, job, progress);
-    ended = { job, version, error: failure };
-    return failure;
+    const done = await rotateRecorded(session, rotations, job, progress);
+    ended = { job, version: done.outcome.currentVersion, error: done.failure };
+    return done;
   } catch (thrown) {
     ended = { job, error: toSecretsError(thrown) };
     throw thrown;
@@ -164,12 +210,12 @@ async function rotateOne(
   }
 }
 
-async function rotateAndTell(
+async function rotateRecorded(
   session: Session,
   rotations: Rotations,
   job: Job,
   progress: (text: string) => void,
-): Promise<{ readonly failure: SecretsError | undefined; readonly version: string | undefined }> {
+): Promise<Done> {
   const { reference } = job;
   const shared = { wait: false, toPrevious: false, progress };
   // A further rotation takes the place of the replaced credential.
@@ -182,9 +228,22 @@ async function rotateAndTell(
     if (resumed.ending !== 'nothing' && resumed.ending !== 'held') [intent, outcome] = ['resume', resumed];
   }
   const failure = failureOf(reference, intent, outcome);
-  if (session.options.json === true) await session.print(jsonLine(outcomeJson(reference, outcome, failure)));
+  tellBroken(session, failure);
+  return { intent, outcome, failure };
+}
+
+/** Tells receivers and then the user, since what the receivers said is part of it. */
+async function reportOne(
+  session: Session,
+  notifier: Notifier,
+  reference: string,
+  startedAt: Date,
+  { intent, outcome, failure }: Done,
+): Promise<void> {
+  const notified = await tellOf(notifier, reference, intent, startedAt, outcome, failure);
+  if (session.options.json === true)
+    await session.print(jsonLine(outcomeJson(reference, outcome, failure, notified)));
   else if (failure === undefined) session.note(outcomeText(reference, intent, outcome));
-  return { failure, version: outcome.currentVersion };
 }
 
 /** `--dry-run`: what would be done, and whether the store and the target can be reached and allow it. */

@@ -1,6 +1,6 @@
 /** What a project's settings say, after reading, validating and applying profile, flags and trust. */
 import type { AuditSettings } from '../audit/settings.ts';
-import type { PolicySettings, RotationBounds } from './rotation.ts';
+import type { NotifySetting, PolicySettings, RotationBounds } from './rotation.ts';
 import type { StoreSettings, TrustItem } from '../providers/provider.ts';
 
 /** A line of a found secrets.yaml that is not acted on before the user has trusted the file. */
@@ -50,6 +50,15 @@ export interface PolicyConfig {
   readonly untrusted?: readonly TrustLine[];
 }
 
+/** Who is told of rotations. */
+export interface NotifyConfig {
+  readonly setting: NotifySetting;
+  /** The file it stands in. */
+  readonly file: string | undefined;
+  /** Lines of the project's file that are not acted on yet; what is in `setting` is the user's own then. */
+  readonly untrusted?: readonly TrustLine[];
+}
+
 /** The project's file, and what in it asks for trust. */
 export interface ProjectFile {
   readonly path: string;
@@ -75,6 +84,8 @@ export interface Config {
   readonly policies: ReadonlyMap<string, PolicyConfig>;
   readonly rotation: RotationBounds;
   readonly audit: AuditSettings;
+  /** Who is told of rotations, where a policy says nothing else. */
+  readonly notify: NotifyConfig | undefined;
   /** Remarks for the user, such as a file that was passed over. */
   readonly warnings: readonly string[];
 }

@@ -59,6 +59,7 @@ export async function loadConfig(world: World, options: ConfigOptions): Promise<
       ...layers.flatMap(({ parts }) => parts.map(({ bounds }) => bounds)),
     ) as RotationBounds,
     audit: joinAudit(world, layers.map(auditLayer), project?.trusted === true),
+    notify: joinNotify(layers, project),
     warnings: [...(found.warning === undefined ? [] : [found.warning]), ...otherHash(world, project)],
   };
 }
@@ -123,8 +124,9 @@ function otherHash(world: World, project: ProjectFile | undefined): readonly str
 
 function linesOf(parsed: ParsedConfig, layers: readonly Layer[]): readonly TrustLine[] {
   const audits = layers.map(auditLayer);
-  return [parsed, ...parsed.profiles.values()].flatMap(({ stores, env, policies, audit }) => [
+  return [parsed, ...parsed.profiles.values()].flatMap(({ stores, env, policies, notify, audit }) => [
     ...auditTrust(audit, audits),
+    ...(notify?.lines ?? []),
     ...[...policies.values()].flatMap(({ lines }) => lines),
     ...[...stores].flatMap(([name, { lines, line }]) => [...lines, ...hiding(name, line, layers)]),
     ...[...env.values()].flatMap(({ trust }) => (trust === undefined ? [] : [trust])),
@@ -183,6 +185,21 @@ function joinPolicies(layers: readonly Layer[], project: ProjectFile | undefined
       });
     }
   return policies;
+}
+
+/** The last one counts; an untrusted one takes nobody's place, so that it can't silence the user's own. */
+function joinNotify(layers: readonly Layer[], project: ProjectFile | undefined): Config['notify'] {
+  let joined: Config['notify'];
+  let untrusted: readonly TrustLine[] | undefined;
+  for (const { source, parsed, parts } of layers)
+    for (const { notify } of parts) {
+      if (notify === undefined) continue;
+      if (source === 'user' || project?.trusted === true)
+        joined = { setting: notify.setting, file: parsed.path };
+      else untrusted = notify.lines;
+    }
+  if (untrusted === undefined || untrusted.length === 0) return joined;
+  return { setting: [], file: undefined, ...joined, untrusted };
 }
 
 function joinDefault(layers: readonly Layer[], stores: ReadonlyMap<string, StoreConfig>): string {

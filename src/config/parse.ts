@@ -4,11 +4,11 @@
  */
 import * as v from 'valibot';
 import type { GivenAudit } from '../audit/settings.ts';
-import { SecretsError } from '../core/errors.ts';
+import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import type { ProviderDescriptor, StoreSettings, TrustItem } from '../providers/provider.ts';
 import type { TrustLine } from './config.ts';
-import { BOUNDS, type PolicySettings, type RotationBounds } from './rotation.ts';
+import { BOUNDS, NOTIFY, type NotifySetting, type PolicySettings, type RotationBounds } from './rotation.ts';
 import type { TargetSettings } from '../rotation/target.ts';
 import { looseFileSchema, type PartDocument } from './schema.ts';
 import { findIssued, runsPrograms, settingLooksSecret } from './suspect.ts';
@@ -39,6 +39,12 @@ export interface ParsedPolicy {
   readonly line: number;
 }
 
+/** Who is told of rotations, as one file has it. */
+export interface ParsedNotify {
+  readonly setting: NotifySetting;
+  readonly lines: readonly TrustLine[];
+}
+
 /** What a file says, or one profile of it. */
 export interface ParsedPart {
   readonly defaultStore: { readonly name: string; readonly line: number } | undefined;
@@ -47,6 +53,7 @@ export interface ParsedPart {
   readonly policies: ReadonlyMap<string, ParsedPolicy>;
   readonly bounds: RotationBounds;
   readonly audit: GivenAudit | undefined;
+  readonly notify: ParsedNotify | undefined;
 }
 
 export interface ParsedConfig extends ParsedPart {
@@ -233,12 +240,15 @@ async function readPart(reading: Reading, part: PartDocument, at: readonly strin
     name === undefined ? undefined : { name, line: reading.yaml.lineOf([...at, 'default']) };
   const policies = new Map<string, ParsedPolicy>();
   const bounds: Record<string, unknown> = {};
+  let notify: ParsedNotify | undefined;
   for (const [name, given] of Object.entries(part.rotation ?? {})) {
     if ((BOUNDS as readonly string[]).includes(name)) bounds[name] = given;
+    else if (name === NOTIFY)
+      notify = await readNotify(reading, given as NotifySetting, [...at, 'rotation', NOTIFY]);
     else
       policies.set(name, await readPolicy(reading, name, given as PolicySettings, [...at, 'rotation', name]));
   }
-  return { defaultStore, stores, env, policies, bounds, audit: readAudit(reading, part, at) };
+  return { defaultStore, stores, env, policies, bounds, notify, audit: readAudit(reading, part, at) };
 }
 
 function readAudit(reading: Reading, { audit }: PartDocument, at: readonly string[]): GivenAudit | undefined {
@@ -251,6 +261,22 @@ function readAudit(reading: Reading, { audit }: PartDocument, at: readonly strin
     ...audit,
     lineOf: (key) => ({ setting: [...here, key].join('.'), line: reading.yaml.lineOf([...here, key]) }),
   };
+}
+
+async function readNotify(
+  reading: Reading,
+  setting: NotifySetting,
+  at: readonly string[],
+): Promise<ParsedNotify> {
+  const { checkReceivers, trustItemsOf } = await import('../rotation/receivers.ts');
+  checkSettings(reading, setting, at);
+  try {
+    checkReceivers(setting);
+  } catch (thrown) {
+    const { message, hint } = toSecretsError(thrown);
+    reading.refuse(at, message, hint);
+  }
+  return { setting, lines: trustItemsOf(setting).map((item) => reading.trust(at, item)) };
 }
 
 async function readPolicy(
@@ -280,6 +306,9 @@ async function readPolicy(
       effect: 'secrets rotate gives this secret new values',
     }),
     ...kind.trustItems(checked).map((item) => reading.trust([...at, 'target'], item)),
+    ...(settings.notify === undefined
+      ? []
+      : (await readNotify(reading, settings.notify, [...at, NOTIFY])).lines),
   ];
   return {
     settings: { ...settings, target: { type: kind.type, ...checked } },

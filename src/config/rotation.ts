@@ -2,6 +2,25 @@
 import * as v from 'valibot';
 
 const period = v.pipe(v.string(), v.regex(/^[1-9]\d{0,5}[smhdw]$/, 'a duration such as 12h, 30d or 8w'));
+const text = v.pipe(v.string(), v.nonEmpty());
+const receiver = v.union([
+  v.pipe(text, v.description('an https URL, or a program: its path or its name on PATH')),
+  v.strictObject({
+    url: v.pipe(text, v.description('https URL that each outcome is posted to')),
+    secret: v.pipe(
+      v.optional(text),
+      v.description('reference of the key that signs what is sent, as Standard Webhooks do'),
+    ),
+    ca: v.pipe(v.optional(text), v.description('PEM file of the authority to believe')),
+  }),
+  v.strictObject({
+    program: v.pipe(
+      v.union([text, v.pipe(v.array(text), v.minLength(1))]),
+      v.description('program, or a list of it and its arguments, that reads each outcome'),
+    ),
+  }),
+]);
+export const notify = v.union([receiver, v.array(receiver)]);
 const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(64));
 
 /** A policy, with the schema of targets: the loader's own, or the one that the JSON Schema shows. */
@@ -18,6 +37,10 @@ export function policySchema<T extends v.GenericSchema>(target: T) {
     ),
     target: v.pipe(v.optional(target), v.description('the system that has to take the new value')),
     grace: v.pipe(v.optional(period), v.description('how long the replaced credential is kept; default 0')),
+    notify: v.pipe(
+      v.optional(notify),
+      v.description('who is told of the outcome, in place of those of the section; [] for nobody'),
+    ),
   });
 }
 
@@ -34,6 +57,10 @@ export function rotationSchema<T extends v.GenericSchema>(target: T) {
         v.optional(period),
         v.description('--due waits a random time up to this before each rotation'),
       ),
+      notify: v.pipe(
+        v.optional(notify),
+        v.description('who is told of each outcome: URLs, and programs that read it'),
+      ),
     },
     policySchema(target),
   );
@@ -46,7 +73,15 @@ export interface PolicySettings {
   readonly generate?: string | Readonly<Record<string, unknown>> | undefined;
   readonly target?: Readonly<Record<string, unknown>> | undefined;
   readonly grace?: string | undefined;
+  readonly notify?: NotifySetting | undefined;
 }
+
+/** Who is told of outcomes, as it is written. */
+export type NotifySetting = ReceiverSetting | readonly ReceiverSetting[];
+export type ReceiverSetting =
+  | string
+  | { readonly url: string; readonly secret?: string | undefined; readonly ca?: string | undefined }
+  | { readonly program: string | readonly string[] };
 
 /** What stands beside the policies. */
 export interface RotationBounds {
@@ -56,4 +91,6 @@ export interface RotationBounds {
   readonly jitter?: string | undefined;
 }
 
+/** Keys of the section that are no policy and no bound. */
+export const NOTIFY = 'notify';
 export const BOUNDS = ['lease', 'parallel', 'per-target', 'jitter'] as const;

@@ -77,6 +77,14 @@ export class Masker {
     return state;
   }
 
+  /** The bytes that led to a state: what of the input may be the beginning of a form. */
+  bytesOf(from: number): Uint8Array {
+    const bytes = new Uint8Array(this.depth(from));
+    for (let state = from, at = bytes.length - 1; at >= 0; state = this.#parent[state] as number, at -= 1)
+      bytes[at] = this.#byte[state] as number;
+    return bytes;
+  }
+
   depth(state: number): number {
     return this.#depth[state] as number;
   }
@@ -209,7 +217,7 @@ function hash(key: number): number {
 
 /** One stream being masked. What it gives does not depend on how the input is cut, unless `release` is used. */
 export class MaskedStream {
-  readonly #masker: Masker;
+  #masker: Masker;
   #state = 0;
   /** Bytes not yet written, the first at position `#base` of the stream. */
   #held: Buffer = Buffer.alloc(0);
@@ -222,6 +230,16 @@ export class MaskedStream {
 
   constructor(masker: Masker) {
     this.#masker = masker;
+  }
+
+  /**
+   * From here on looks for the forms of this one, which must know those of the one before as well: what has begun
+   * with them goes on.
+   */
+  switchTo(masker: Masker): void {
+    const begun = this.#masker.bytesOf(this.#state);
+    this.#masker = masker;
+    this.#state = masker.scan(0, begun, () => {});
   }
 
   /** What can be written after this chunk. */

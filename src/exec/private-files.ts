@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { lstatSync, mkdirSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createPrivateFile, fileError } from '../files.ts';
+import { createPrivateFile, fileError, replacePrivateFile } from '../files.ts';
 import { statFields } from './signals.ts';
 
 const PREFIX = 'secrets-exec-';
@@ -21,6 +21,10 @@ export interface PrivateFolder {
   readonly path: string;
   /** @returns the file's path @throws SecretsError */
   add(name: string, content: Uint8Array): string;
+  /** Puts another content in its place at once: a reader has the one or the other. @throws SecretsError */
+  replace(name: string, content: Uint8Array): string;
+  /** Removes one file, if it is there. */
+  drop(name: string): void;
   remove(): void;
 }
 
@@ -45,6 +49,12 @@ export function makePrivateFolder({ env, uid, debug }: Place): PrivateFolder {
       createPrivateFile(file, content, 'a private file');
       return file;
     },
+    replace(name, content) {
+      const file = join(path, name);
+      replacePrivateFile(file, content, 'a private file');
+      return file;
+    },
+    drop: (name) => rmSync(join(path, name), { force: true }),
     remove: () => rmSync(path, { recursive: true, force: true }),
   };
 }
@@ -111,5 +121,52 @@ function startTime(pid: number): string | undefined {
     return '0';
   } catch {
     return undefined;
+  }
+}
+
+/** A variable whose value becomes a file. */
+export interface FileVariable {
+  readonly name: string;
+  readonly value: Uint8Array;
+}
+
+/** The files of a child, from before its start until after its end: whatever happens in between, short of SIGKILL. */
+export class ChildFiles {
+  readonly #place: Place;
+  readonly #names = new Set<string>();
+  readonly #onExit = (): void => this.#folder?.remove();
+  #folder: PrivateFolder | undefined;
+
+  constructor(place: Place) {
+    this.#place = place;
+    process.once('exit', this.#onExit);
+  }
+
+  /** Writes the files, in place of earlier ones. @returns the environment with their paths @throws SecretsError */
+  write(
+    env: Readonly<Record<string, string>>,
+    files: readonly FileVariable[],
+  ): Readonly<Record<string, string>> {
+    if (files.length === 0 && this.#folder === undefined) return env;
+    this.#folder ??= makePrivateFolder(this.#place);
+    const withPaths = Object.assign(Object.create(null) as Record<string, string>, env);
+    const wanted = new Set(files.map(({ name }) => name));
+    for (const { name, value } of files) {
+      withPaths[name] = this.#names.has(name)
+        ? this.#folder.replace(name, value)
+        : this.#folder.add(name, value);
+      this.#names.add(name);
+    }
+    for (const name of this.#names) {
+      if (wanted.has(name)) continue;
+      this.#folder.drop(name);
+      this.#names.delete(name);
+    }
+    return withPaths;
+  }
+
+  remove(): void {
+    this.#folder?.remove();
+    process.off('exit', this.#onExit);
   }
 }

@@ -59,6 +59,28 @@ export class SignalRelay {
   /** From now on signals go to this child. Make the relay first, so that none is lost in between. */
   attach(target: SignalTarget): void {
     this.#target = target;
+    this.#code = undefined;
+  }
+
+  /** A signal of our own to the child. */
+  send(signal: NodeJS.Signals): void {
+    if (this.#code === undefined) this.#target?.kill(signal);
+  }
+
+  /** The child's process id. */
+  get pid(): number | undefined {
+    return this.#target?.pid;
+  }
+
+  /** Whether the child has ended, its output perhaps not. */
+  get ended(): boolean {
+    return this.#code !== undefined;
+  }
+
+  /** The child is going to be replaced: a signal that it got before and has outlived is no wish to end. */
+  replacing(): void {
+    this.#ending = false;
+    this.#interrupted = false;
   }
 
   /**

@@ -28,6 +28,17 @@ export interface Variables {
   readonly list: readonly Variable[];
   /** Optional ones whose secret does not exist: to be unset, so that an inherited value can't stand in for it. */
   readonly missing: readonly string[];
+  /** Every secret that was asked for, as it was found. */
+  readonly sources: readonly Resolved[];
+  /** Every prefix that was listed, with the secrets under it. */
+  readonly listings: readonly Listing[];
+}
+
+/** What a prefix came to. */
+export interface Listing {
+  /** The prefix as the user wrote it. */
+  readonly ref: string;
+  readonly found: readonly string[];
 }
 
 /** The variables that hold the stores' own credentials. */
@@ -119,7 +130,23 @@ export async function resolveVariables(
   }
   if (errors.length > 0)
     throw combineErrors(errors, `${errors.length} failures; nothing was started or printed`);
-  return { list: [...variables.values()], missing: missing.filter((name) => !variables.has(name)) };
+  return {
+    list: [...variables.values()],
+    missing: missing.filter((name) => !variables.has(name)),
+    sources: results,
+    listings: listingsOf(options.from ?? [], plan.listed),
+  };
+}
+
+function listingsOf(from: readonly string[], listed: readonly Listed[]): readonly Listing[] {
+  return from
+    .filter((ref) => ref.endsWith('/'))
+    .map((ref) => ({ ref, found: listed.filter(({ source }) => source === ref).map((one) => one.ref) }));
+}
+
+/** The secrets that are under a prefix by now. @throws SecretsError */
+export async function listAgain(session: Session, ref: string): Promise<readonly string[]> {
+  return (await listPrefix(session, await session.config(), ref)).map((one) => one.ref);
 }
 
 async function makePlan(

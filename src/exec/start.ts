@@ -3,11 +3,16 @@ import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { SecretsError } from '../core/errors.ts';
-import type { MaskedStream, Masker } from '../core/redactor.ts';
+import type { MaskedStream } from '../core/redactor.ts';
 import { codeOf } from '../files.ts';
 import type { OutputStream, World } from '../world.ts';
 import { closeQuietly, makePipes } from './pipes.ts';
 import { exitCodeOf, type SignalRelay } from './signals.ts';
+
+/** Gives a stream that masks. */
+export interface Masks {
+  stream(): MaskedStream;
+}
 
 export interface Start {
   /** Path of the program. */
@@ -91,7 +96,7 @@ export function runInherited(start: Start, relay: SignalRelay): Promise<Ended> {
 }
 
 /** Runs the child with its stdout and stderr masked. @throws StartError */
-export async function runMasked(start: Start, relay: SignalRelay, masker: Masker): Promise<Ended> {
+export async function runMasked(start: Start, relay: SignalRelay, masks: Masks): Promise<Ended> {
   // Not the world's, which may write and wait: a signal has to get through while a reader takes its time.
   const { stdout, stderr } = process;
   for (const stream of [stdout, stderr]) stream.on('error', () => {});
@@ -103,8 +108,8 @@ export async function runMasked(start: Start, relay: SignalRelay, masker: Masker
     for (const pipe of pipes ?? []) closeQuietly(pipe.fd);
   }
   const pumps = [
-    new Pump(pipes?.[0].source ?? child.stdout, masker, stdout),
-    new Pump(pipes?.[1].source ?? child.stderr, masker, stderr),
+    new Pump(pipes?.[0].source ?? child.stdout, masks, stdout),
+    new Pump(pipes?.[1].source ?? child.stderr, masks, stderr),
   ];
   try {
     return await waitFor(start, child, relay);
@@ -198,10 +203,10 @@ class Pump {
   readonly #done: Promise<void>;
   readonly #watch = new SilenceWatch();
 
-  constructor(source: Readable | null, masker: Masker, sink: OutputStream) {
+  constructor(source: Readable | null, masks: Masks, sink: OutputStream) {
     this.#source = source;
     this.#sink = sink;
-    this.#done = this.#run(masker.stream());
+    this.#done = this.#run(masks.stream());
   }
 
   /** Everything is written; a daemon that the child left behind does not keep us here once it is silent. */

@@ -2,13 +2,13 @@
 import { readSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { constants } from 'node:os';
-import type { Masker } from '../core/redactor.ts';
 import type { World } from '../world.ts';
 import { Keyboard } from './keyboard.ts';
-import { exitCodeOf } from './signals.ts';
+import { exitCodeOf, type SignalRelay } from './signals.ts';
 import {
   type Ended,
   ENV_PROGRAM,
+  type Masks,
   PauseTimer,
   SilenceWatch,
   type Start,
@@ -30,8 +30,17 @@ export async function loadPty(): Promise<Pty | undefined> {
 /** In raw mode our terminal sends nothing by itself: every signal that arrives is for the child. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
 
-/** @throws StartError */
-export async function runInTerminal(pty: Pty, start: Start, masker: Masker, world: World): Promise<Ended> {
+/**
+ * @param relay told of the child, and passes nothing on itself
+ * @throws StartError
+ */
+export async function runInTerminal(
+  pty: Pty,
+  start: Start,
+  relay: SignalRelay,
+  masks: Masks,
+  world: World,
+): Promise<Ended> {
   const { stdin, stdout } = process;
   const size = (): { cols: number; rows: number } => ({
     cols: stdout.columns || 80,
@@ -49,7 +58,9 @@ export async function runInTerminal(pty: Pty, start: Start, masker: Masker, worl
   } catch (thrown) {
     throw new StartError(start, thrown);
   }
-  const stream = masker.stream();
+  relay.stop();
+  relay.attach({ pid: child.pid, kill: (signal) => child.kill(signal) });
+  const stream = masks.stream();
   const pause = new PauseTimer(stream, (bytes) => world.stdout.write(bytes));
   const onData = (data: Buffer): void => {
     world.stdout.write(stream.write(data));
@@ -75,7 +86,11 @@ export async function runInTerminal(pty: Pty, start: Start, masker: Masker, worl
   for (const [signal, listener] of listeners) process.on(signal, listener);
   try {
     return await new Promise<Ended>((resolve) => {
-      child.onExit(({ exitCode, signal }) => resolve(endOf(exitCode, signal)));
+      child.onExit(({ exitCode, signal }) => {
+        const ended = endOf(exitCode, signal);
+        relay.childEnded(ended.code);
+        resolve(ended);
+      });
     });
   } finally {
     pause.stop();

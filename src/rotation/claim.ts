@@ -65,6 +65,8 @@ export interface Outcome {
   /** Why it did not end with `done`. */
   readonly error: SecretsError | undefined;
   readonly currentVersion: string | undefined;
+  /** The current version when it began. */
+  readonly before: string | undefined;
   readonly events: readonly RotationEvent[];
 }
 
@@ -92,6 +94,8 @@ export class ClaimedRun {
   protected holder: Outcome['holder'];
   protected error: SecretsError | undefined;
   protected currentVersion: string | undefined;
+  /** The current version at the first look. */
+  protected before: string | undefined;
   /** Something was sent to the target and may still arrive. */
   protected inDoubt = false;
 
@@ -114,6 +118,7 @@ export class ClaimedRun {
   protected async load(): Promise<Stages> {
     const stages = await this.options.place.read();
     this.old = stages.current;
+    this.before ??= stages.current?.id;
     this.previous = stages.previous;
     this.currentVersion = stages.current?.id;
     return stages;

@@ -67,6 +67,7 @@ export class Engine extends ClaimedRun {
       holder: this.holder,
       error: this.error,
       currentVersion: this.currentVersion,
+      before: this.before,
       events: this.#events,
     };
   }

@@ -71,6 +71,8 @@ export class Rotations {
   readonly #watch: Watch;
   readonly #journal: ReturnType<typeof journalIn>;
   readonly #perTarget = new Map<string, ReturnType<typeof pool>>();
+  /** Jobs that have their place within the limit of their target. */
+  readonly #inside = new Set<Job>();
   readonly #opened: Target[] = [];
   #policies: Promise<ReadonlyMap<string, PolicyConfig>> | undefined;
 
@@ -201,13 +203,7 @@ export class Rotations {
 
   /** Runs one rotation, within the limit of its target. */
   async run(job: Job, options: RunOptions): Promise<Outcome> {
-    const { leaseMs, perTarget } = await this.bounds();
-    const limitKey = job.target.limitKey((await job.place.read()).current);
-    let limit = limitKey === undefined ? undefined : this.#perTarget.get(`${job.type}\n${limitKey}`);
-    if (limitKey !== undefined && limit === undefined) {
-      limit = pool(perTarget);
-      this.#perTarget.set(`${job.type}\n${limitKey}`, limit);
-    }
+    const { leaseMs } = await this.bounds();
     const { session, watch, journal } = {
       session: this.#session,
       watch: this.#watch,
@@ -231,7 +227,27 @@ export class Rotations {
         record: (event, rotation) => journal(job.reference, rotation, event),
         warn: (message) => session.warn(`${job.reference}: ${message}`),
       }).run();
-    return limit === undefined ? work() : limit(work);
+    return this.within(job, work);
+  }
+
+  /** Does something with the job's target, within the limit of how many do at a time; may be nested. */
+  async within<T>(job: Job, work: () => Promise<T>): Promise<T> {
+    const limitKey = this.#inside.has(job)
+      ? undefined
+      : job.target.limitKey((await job.place.read()).current);
+    if (limitKey === undefined) return work();
+    const { perTarget } = await this.bounds();
+    const key = `${job.type}\n${limitKey}`;
+    const limit = this.#perTarget.get(key) ?? pool(perTarget);
+    this.#perTarget.set(key, limit);
+    return limit(async () => {
+      this.#inside.add(job);
+      try {
+        return await work();
+      } finally {
+        this.#inside.delete(job);
+      }
+    });
   }
 
   /**
@@ -272,7 +288,7 @@ function wholeSecret(target: SecretTarget): SecretTarget {
   return hash === -1 ? target : { ...target, text: target.text.slice(0, hash) };
 }
 
-function userName({ world: { env } }: Session): string {
+export function userName({ world: { env } }: Session): string {
   try {
     return userInfo().username;
   } catch {

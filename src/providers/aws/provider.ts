@@ -1,5 +1,6 @@
 /** AWS Secrets Manager behind the provider interface. */
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
+import type { AuditEvent } from '../../core/audit.ts';
 import { pool } from '../../core/waiting.ts';
 import type {
   CallOptions,
@@ -12,10 +13,12 @@ import type {
   KnownIdentity,
   ListQuery,
   Provider,
+  ProviderContext,
   SecretInfo,
   SecretRequest,
   SecretVersion,
   SecretWrite,
+  TrailQuery,
   VersionInfo,
 } from '../provider.ts';
 import { describeEntry, labelOf, newestFirst, RULES, versionInfo, versionOf, type Value } from './answers.ts';
@@ -35,14 +38,17 @@ export class AwsProvider implements Provider {
     'labels',
     'batch-get',
     'cas',
+    'trail',
   ]);
   readonly rules = RULES;
   readonly #service: AwsService;
   readonly #writer: AwsWriter;
   readonly #prefix: string;
+  readonly #context: ProviderContext;
 
-  constructor(service: AwsService, settings: AwsSettings) {
+  constructor(service: AwsService, settings: AwsSettings, context: ProviderContext) {
     this.#service = service;
+    this.#context = context;
     this.#writer = new AwsWriter(service, settings['kms-key']);
     this.#prefix = settings.prefix ?? '';
   }
@@ -334,6 +340,12 @@ export class AwsProvider implements Provider {
       };
     });
     return findings;
+  }
+
+  async *trail(query: TrailQuery, options: CallOptions): AsyncIterable<AuditEvent> {
+    if (query.name !== undefined) this.checkName(query.name);
+    const { readTrail } = await import('./trail.ts');
+    yield* readTrail(this.#service, { prefix: this.#prefix, context: this.#context }, query, options);
   }
 
   close(): Promise<void> {

@@ -27,6 +27,8 @@ export class AwsService {
   readonly #credentials: AwsCredentials;
   readonly #endpoint: string | undefined;
   readonly #stsEndpoint: string | undefined;
+  /** Where CloudTrail is asked, if not at AWS's own endpoint. */
+  readonly trailEndpoint: string | undefined;
   #opened: Promise<Opened> | undefined;
   #noted: Promise<void> | undefined;
 
@@ -43,6 +45,11 @@ export class AwsService {
     this.#stsEndpoint = checkEndpoint(
       settings['sts-endpoint'] ??
         env['AWS_ENDPOINT_URL_STS'] ??
+        (emulator ? endpoint : env['AWS_ENDPOINT_URL']),
+    );
+    this.trailEndpoint = checkEndpoint(
+      settings['cloudtrail-endpoint'] ??
+        env['AWS_ENDPOINT_URL_CLOUDTRAIL'] ??
         (emulator ? endpoint : env['AWS_ENDPOINT_URL']),
     );
   }
@@ -145,9 +152,9 @@ export class AwsService {
     const credentials = await this.#credentials.provide(this.#sts(region));
     const client = new sdk.SecretsManagerClient({
       maxAttempts: 4,
+      logger: QUIET,
+      // Shows in CloudTrail which calls came this way.
       customUserAgent: [['secrets', version]],
-      // The SDK would warn on stderr of both a profile and keys.
-      logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
       ...(region !== undefined && { region }),
       ...(profile !== undefined && { profile }),
       ...(this.#endpoint !== undefined && { endpoint: this.#endpoint }),
@@ -175,6 +182,8 @@ export class AwsService {
 }
 
 const ignore = (): void => undefined;
+/** The SDK would warn on stderr of both a profile and keys. */
+export const QUIET = { debug: ignore, info: ignore, warn: ignore, error: ignore };
 
 /** What is used of a request of the SDK. */
 interface Sent {
@@ -184,13 +193,13 @@ interface Sent {
 }
 
 /** Watches what goes to the network and what comes from it, closest to it: after signing, before parsing. */
-function guard(client: Pick<Client, 'middlewareStack'>, credentials: AwsCredentials): void {
+export function guard(client: Pick<Client, 'middlewareStack'>, credentials?: AwsCredentials): void {
   client.middlewareStack.add(
     (next) => async (args) => {
       // The endpoint may come from a file of the user that only the SDK has read.
       const { protocol, hostname, headers } = args.request as Sent;
       if (protocol !== 'https:' && !isLoopback(hostname ?? '')) throw needsHttps();
-      credentials.noteSigned(headers?.['authorization']);
+      credentials?.noteSigned(headers?.['authorization']);
       const result = await next(args);
       const answer = result.response as { body?: unknown };
       if (answer.body instanceof Readable) answer.body = limited(answer.body);

@@ -22,6 +22,10 @@ export const settingsSchema = v.strictObject({
     v.optional(text),
     v.description('URL of STS; default $AWS_ENDPOINT_URL_STS, or an endpoint on loopback'),
   ),
+  'cloudtrail-endpoint': v.pipe(
+    v.optional(text),
+    v.description('URL of CloudTrail; default $AWS_ENDPOINT_URL_CLOUDTRAIL, or an endpoint on loopback'),
+  ),
   'kms-key': v.pipe(
     v.optional(text),
     v.description('KMS key that new secrets are encrypted under; default AWS’s own'),
@@ -37,6 +41,7 @@ export interface AwsSettings {
   readonly 'external-id'?: string;
   readonly endpoint?: string;
   readonly 'sts-endpoint'?: string;
+  readonly 'cloudtrail-endpoint'?: string;
   readonly 'kms-key'?: string;
   readonly prefix?: string;
 }

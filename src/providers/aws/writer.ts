@@ -70,7 +70,7 @@ export class AwsWriter {
   async #create({ id, signal }: Target, write: SecretWrite, token: string): Promise<VersionInfo> {
     const { set } = tagsOf(write);
     try {
-      const { requestId } = await this.#service.write(signal, async ({ sdk, client }, http) => {
+      const requestId = await this.#service.write(signal, async ({ sdk, client }, http) => {
         const made = await client.send(
           new sdk.CreateSecretCommand({
             Name: id,
@@ -83,7 +83,7 @@ export class AwsWriter {
           http,
         );
         understood(made.VersionId === token);
-        return made.$metadata;
+        return made.$metadata.requestId;
       });
       return writtenVersion(token, CURRENT, requestId);
     } catch (thrown) {
@@ -92,14 +92,14 @@ export class AwsWriter {
     }
   }
 
-  /** @returns AWS's id of the request */
-  async #putValue(
+  /** @returns the id of the request */
+  #putValue(
     { id, signal }: Target,
     write: SecretWrite,
     label: string,
     token: string,
   ): Promise<string | undefined> {
-    const { requestId } = await this.#service.write(signal, async ({ sdk, client }, http) => {
+    return this.#service.write(signal, async ({ sdk, client }, http) => {
       const answer = await client.send(
         new sdk.PutSecretValueCommand({
           SecretId: id,
@@ -110,9 +110,8 @@ export class AwsWriter {
         http,
       );
       understood(answer.VersionId === token);
-      return answer.$metadata;
+      return answer.$metadata.requestId;
     });
-    return requestId;
   }
 
   /** Compare-and-set on the current version. */

@@ -5,18 +5,30 @@ export interface Cloud {
   readonly suffix: string;
   /** Where Microsoft Entra ID gives tokens for it. */
   readonly authorityHost: string;
+  /** Where Azure Monitor's logs are queried, which is also whom their tokens are for. */
+  readonly logs: string;
 }
 
 /**
- * Sources: https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#dns-suffixes-for-object-identifiers
- * and https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud
+ * Sources: https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#dns-suffixes-for-object-identifiers,
+ * https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud and
+ * https://learn.microsoft.com/azure/azure-monitor/logs/api/access-api
  */
 export const CLOUDS = {
-  public: { suffix: 'vault.azure.net', authorityHost: 'https://login.microsoftonline.com' },
-  china: { suffix: 'vault.azure.cn', authorityHost: 'https://login.chinacloudapi.cn' },
+  public: {
+    suffix: 'vault.azure.net',
+    authorityHost: 'https://login.microsoftonline.com',
+    logs: 'https://api.loganalytics.io',
+  },
+  china: {
+    suffix: 'vault.azure.cn',
+    authorityHost: 'https://login.chinacloudapi.cn',
+    logs: 'https://api.loganalytics.azure.cn',
+  },
   'us-government': {
     suffix: 'vault.usgovcloudapi.net',
     authorityHost: 'https://login.microsoftonline.us',
+    logs: 'https://api.loganalytics.us',
   },
 } as const satisfies Record<string, Cloud>;
 
@@ -49,4 +61,9 @@ export function isKnownAuthority(url: string): boolean {
 /** Whether this is the host name suffix of one of Azure's clouds. */
 export function isKnownSuffix(suffix: string): boolean {
   return Object.values(CLOUDS).some((cloud) => cloud.suffix === suffix);
+}
+
+/** Whether this is the address of Azure Monitor's logs in one of Azure's clouds. */
+export function isKnownLogs(url: string): boolean {
+  return Object.values(CLOUDS).some(({ logs }) => url === logs);
 }

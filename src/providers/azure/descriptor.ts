@@ -6,7 +6,7 @@ import type {
   Surroundings,
   TrustItem,
 } from '../provider.ts';
-import { cloudOfHost, isKnownAuthority, isKnownSuffix, VAULT_NAME } from './clouds.ts';
+import { cloudOfHost, isKnownAuthority, isKnownLogs, isKnownSuffix, VAULT_NAME } from './clouds.ts';
 
 /** `https://NAME.vault.azure.net/secrets/S[/V]`, as Azure writes a secret's identifier. */
 const IDENTIFIER =
@@ -49,6 +49,9 @@ function trustItems(settings: StoreSettings): readonly TrustItem[] {
     settings['disable-instance-discovery'],
     'nobody is asked whether the sign-in host is genuine',
   );
+  const { endpoint } = (settings['trail'] ?? {}) as Record<string, unknown>;
+  if (typeof endpoint === 'string' && !isKnownLogs(endpoint))
+    add('trail.endpoint', endpoint, 'a token of yours for Azure Monitor is sent to this server');
   const {
     certificate,
     'token-file': tokenFile,

@@ -22,16 +22,16 @@ import {
 } from './values.ts';
 import type { KeyVault } from './vault.ts';
 
-const PREFIX = 'pending:';
+export const PENDING_PREFIX = 'pending:';
 
 /** The sibling's version that an id of a pending version names; `undefined` for other ids. */
 export function pendingId(version: string): string | undefined {
-  return version.startsWith(PREFIX) ? version.slice(PREFIX.length) : undefined;
+  return version.startsWith(PENDING_PREFIX) ? version.slice(PENDING_PREFIX.length) : undefined;
 }
 
 export function pendingInfo(properties: SecretProperties, now: Date): VersionInfo {
   const info = infoOf(properties, ['pending'], now);
-  return { ...info, id: PREFIX + info.id };
+  return { ...info, id: PENDING_PREFIX + info.id };
 }
 
 export class Pending {

@@ -2,6 +2,7 @@
 // Longer than others: one class that answers every method of the interface.
 /* oxlint-disable max-lines */
 import type { SecretProperties } from '@azure/keyvault-secrets';
+import type { AuditEvent } from '../../core/audit.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type {
   CallOptions,
@@ -20,6 +21,7 @@ import type {
   SecretRequest,
   SecretVersion,
   SecretWrite,
+  TrailQuery,
   VersionInfo,
 } from '../provider.ts';
 import { checkSignal, readEach } from '../reading.ts';
@@ -50,6 +52,7 @@ export class AzureProvider implements Provider {
     'stages',
     'soft-delete',
     'labels',
+    'trail',
   ]);
   readonly rules: ProviderRules;
   readonly #service: AzureService;
@@ -57,10 +60,12 @@ export class AzureProvider implements Provider {
   readonly #pending: Pending;
   readonly #names: Names;
   readonly #context: ProviderContext;
+  readonly #settings: AzureSettings;
 
   constructor(service: AzureService, settings: AzureSettings, context: ProviderContext) {
     this.#service = service;
     this.#context = context;
+    this.#settings = settings;
     this.#names = settings.names === 'mapped' ? mappedNames : plainNames;
     this.rules = { ...RULES, nameRule: this.#names.rule };
     this.#vault = new KeyVault(service, (message) => {
@@ -118,8 +123,12 @@ export class AzureProvider implements Provider {
         version,
         signal,
       );
-      const info = infoOf(properties, stages, this.#now());
-      return { name, ...info, requestId, value: decodeValue(value, properties.tags) };
+      return {
+        name,
+        ...infoOf(properties, stages, this.#now()),
+        ...(requestId !== undefined && { requestId }),
+        value: decodeValue(value, properties.tags),
+      };
     } catch (thrown) {
       if (version !== undefined && isKind(thrown, 'NotFound')) throw missing(thrown);
       throw thrown;
@@ -181,7 +190,10 @@ export class AzureProvider implements Provider {
       this.#context.warn(
         'the labels of the version before could not be read; the new one has only those given',
       );
-    return { ...infoOf(properties, ['current'], this.#now()), requestId };
+    return {
+      ...infoOf(properties, ['current'], this.#now()),
+      ...(requestId !== undefined && { requestId }),
+    };
   }
 
   async *list(query: ListQuery, { signal }: CallOptions): AsyncIterable<SecretInfo> {
@@ -402,6 +414,14 @@ export class AzureProvider implements Provider {
       findings.push({ check: 'soft delete', status: 'ok', detail: `deleted secrets ${kept}${purge}` });
     }
     return findings;
+  }
+
+  async *trail(query: TrailQuery, options: CallOptions): AsyncIterable<AuditEvent> {
+    if (query.name !== undefined) this.checkName(query.name);
+    const { readTrail } = await import('./trail.ts');
+    const { trail, cloud } = this.#settings;
+    const reading = { trail, cloud, names: this.#names, context: this.#context };
+    yield* readTrail(this.#service, reading, query, options);
   }
 
   close(): Promise<void> {

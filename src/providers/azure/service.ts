@@ -8,7 +8,14 @@ import { translate } from './errors.ts';
 import type { AzureSettings } from './settings.ts';
 import { principalOf } from './claims.ts';
 import { SignIn } from './sign-in.ts';
-import { Activity, isVaultAnswer, makePipeline, readAuthorities, Transport } from './transport.ts';
+import {
+  Activity,
+  isVaultAnswer,
+  makePipeline,
+  readAuthorities,
+  Transport,
+  type TransportOptions,
+} from './transport.ts';
 import { checkSignal } from '../reading.ts';
 
 /** `read` changes nothing; `repeat` may be done twice; a `write` whose answer is lost may or may not have been made. */
@@ -78,6 +85,36 @@ export class AzureService {
     }
   }
 
+  /** A way to another of Azure's services, which the store's sign-in is for too, and which is only asked. */
+  async reach(
+    origin: string,
+    isAnswer: TransportOptions['isAnswer'],
+  ): Promise<{ transport: Transport; signIn: SignIn }> {
+    const { signIn } = await this.#open();
+    const transport = new Transport({
+      ...this.#shared(),
+      origin,
+      ...(isAnswer !== undefined && { isAnswer }),
+      isRepeatable: () => true,
+    });
+    return { transport, signIn };
+  }
+
+  /** Runs one request to such a service. */
+  async ask<T>(
+    signal: AbortSignal,
+    work: (options: { abortSignal: AbortSignal }) => Promise<T>,
+    refused: (thrown: unknown, who: string) => SecretsError,
+  ): Promise<T> {
+    checkSignal(signal);
+    const { signIn } = await this.#open();
+    try {
+      return await this.#race(signal, () => work({ abortSignal: signal }));
+    } catch (thrown) {
+      throw signal.aborted ? outOfTime(thrown) : refused(thrown, who(signIn));
+    }
+  }
+
   async identity(signal: AbortSignal): Promise<Identity> {
     checkSignal(signal);
     const { signIn } = await this.#open();
@@ -142,13 +179,17 @@ export class AzureService {
     return this.#opened;
   }
 
-  async #connect(): Promise<Opened> {
-    const settings = this.#settings;
-    const shared = {
-      ca: readAuthorities(settings.ca),
+  #shared(): Pick<TransportOptions, 'ca' | 'activity' | 'debug'> {
+    return {
+      ca: readAuthorities(this.#settings.ca),
       activity: this.#activity,
       debug: this.#context.debug,
     };
+  }
+
+  async #connect(): Promise<Opened> {
+    const settings = this.#settings;
+    const shared = this.#shared();
     const transport = new Transport({
       ...shared,
       origin: new URL(this.vaultUrl).origin,

@@ -53,6 +53,18 @@ export const settingsSchema = v.strictObject({
     v.optional(v.boolean()),
     v.description('for sign-in hosts that Microsoft does not know: do not ask it about them'),
   ),
+  trail: v.optional(
+    v.strictObject({
+      workspace: v.pipe(
+        v.pipe(v.string(), v.regex(/^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/, 'a GUID')),
+        v.description('id of the Log Analytics workspace that the vault’s audit logs go to'),
+      ),
+      endpoint: v.pipe(
+        v.optional(text),
+        v.description('URL of Azure Monitor’s query service; default the cloud’s'),
+      ),
+    }),
+  ),
   auth: v.optional(
     v.strictObject({
       method: v.pipe(v.optional(v.picklist(METHODS)), v.description('how to sign in; default in turn')),
@@ -96,6 +108,12 @@ export interface AzureSettings {
   readonly 'disable-challenge-resource-verification'?: boolean;
   readonly 'disable-instance-discovery'?: boolean;
   readonly auth?: AuthSettings;
+  readonly trail?: TrailSettings;
+}
+
+export interface TrailSettings {
+  readonly workspace: string;
+  readonly endpoint?: string;
 }
 
 export interface AuthSettings {

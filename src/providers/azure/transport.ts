@@ -102,7 +102,7 @@ export class Transport implements HttpClient {
     const url = new URL(request.url);
     // A page's link to the next one is the server's word; the token must not follow it elsewhere.
     if (origin !== undefined && url.origin !== origin)
-      throw new SecretsError('Unavailable', `the vault sends us to another server: ${url.host}`);
+      throw new SecretsError('Unavailable', `the service sends us to another server: ${url.host}`);
     const given = request.abortSignal as AbortSignal | undefined;
     const signal = AbortSignal.any(given === undefined ? [activity.signal] : [activity.signal, given]);
     // Said outright: NODE_TLS_REJECT_UNAUTHORIZED=0 would turn verification off.

@@ -33,6 +33,12 @@ export interface Newest {
   readonly value?: string | undefined;
 }
 
+/** The service's own id of a request, by which its log names it. */
+const REQUEST_ID = 'x-ms-request-id';
+interface Requested {
+  readonly requestId?: string;
+}
+
 export class KeyVault {
   readonly #service: AzureService;
   readonly #debug: (message: string) => void;
@@ -47,18 +53,19 @@ export class KeyVault {
     name: string,
     version: string | undefined,
     signal: AbortSignal,
-  ): Promise<KeyVaultSecret & { value: string; requestId: string | undefined }> {
+  ): Promise<KeyVaultSecret & { value: string } & Requested> {
     let requestId: string | undefined;
-    const onResponse = (response: Response): void => {
-      requestId = requestIdOf(response);
-    };
     const secret = await this.#service.call(signal, 'read', (client, options) =>
-      client.getSecret(name, { ...options, onResponse, ...(version !== undefined && { version }) }),
+      client.getSecret(name, {
+        ...options,
+        ...(version !== undefined && { version }),
+        onResponse: ({ headers }) => (requestId = headers.get(REQUEST_ID)),
+      }),
     );
     const { value, properties } = secret;
     if (typeof value !== 'string' || typeof properties.version !== 'string')
       throw new SecretsError('Unavailable', 'the vault gives an answer without a value');
-    return { ...secret, value, requestId };
+    return { ...secret, value, ...(requestId !== undefined && { requestId }) };
   }
 
   /** The newest version, disabled or not; `undefined` when there is no such secret. */
@@ -79,17 +86,18 @@ export class KeyVault {
     value: string,
     more: SetSecretOptions,
     signal: AbortSignal,
-  ): Promise<KeyVaultSecret & { requestId: string | undefined }> {
+  ): Promise<KeyVaultSecret & Requested> {
     let requestId: string | undefined;
-    const onResponse = (response: Response): void => {
-      requestId = requestIdOf(response);
-    };
     const secret = await this.#settled(signal, () =>
       this.#service.call(signal, 'write', (client, options) =>
-        client.setSecret(name, value, { ...more, ...options, onResponse }),
+        client.setSecret(name, value, {
+          ...more,
+          ...options,
+          onResponse: ({ headers }) => (requestId = headers.get(REQUEST_ID)),
+        }),
       ),
     );
-    return { ...secret, requestId };
+    return { ...secret, ...(requestId !== undefined && { requestId }) };
   }
 
   /** Tries again for a while when an earlier deletion, recovery or purge of the name is still under way. */

@@ -19,6 +19,7 @@ export const gcp: ProviderDescriptor = {
     project: 'what you write goes to this project, whose owners can read it',
     'quota-project': 'your calls are counted for this project, whose owners see them',
     endpoint: 'your access token and your secrets are sent to this server',
+    'logging-endpoint': 'your access token is sent to this server',
     'universe-domain': 'your access token and your secrets are sent to servers of this domain',
     ca: 'servers with a certificate of this authority are believed',
     credentials:

@@ -146,6 +146,8 @@ export interface CallFacts {
   readonly principal: string;
   readonly source: string;
   readonly project: string;
+  /** Another service than Secret Manager: its name in host names, and for people. */
+  readonly service?: { readonly api: string; readonly title: string } | undefined;
 }
 
 /** The least role that may call a method: https://cloud.google.com/secret-manager/docs/access-control */
@@ -164,6 +166,10 @@ export function roleFor(method: string): string {
     case 'listSecrets':
     case 'listSecretVersions':
       return 'roles/secretmanager.viewer';
+    case 'entries.list':
+      return 'roles/logging.privateLogViewer (logging.privateLogEntries.list)';
+    case 'projects.getIamPolicy':
+      return 'resourcemanager.projects.getIamPolicy';
     default:
       return 'roles/secretmanager.admin';
   }
@@ -181,6 +187,12 @@ export function translate(fault: Fault | SecretsError, call: CallFacts): Secrets
     case CODE.OUT_OF_RANGE:
       return fail('Invalid', fault.text || 'Google refuses the request');
     case CODE.NOT_FOUND:
+      if (call.service !== undefined)
+        return fail(
+          'NotFound',
+          `${call.service.title} knows no project ${call.project}`,
+          'check the project setting or GOOGLE_CLOUD_PROJECT',
+        );
       return fail('NotFound', 'is not there', 'secrets list shows the names');
     case CODE.ALREADY_EXISTS:
       return fail('Conflict', 'exists already');
@@ -205,13 +217,14 @@ export function translate(fault: Fault | SecretsError, call: CallFacts): Secrets
   }
 }
 
-function denied(fault: Fault, { method, principal, source, project }: CallFacts): SecretsError {
+function denied(fault: Fault, { method, principal, source, project, service }: CallFacts): SecretsError {
+  const { api, title } = service ?? { api: 'secretmanager', title: 'Secret Manager' };
   const fail = (message: string, hint: string): SecretsError =>
     new SecretsError('Denied', message, { hint, cause: fault });
   if (fault.reason === 'SERVICE_DISABLED' || /has not been used in project|is disabled/.test(fault.text))
     return fail(
-      `the Secret Manager API is not enabled in project ${project}`,
-      `gcloud services enable secretmanager.googleapis.com --project ${project}`,
+      `the ${title} API is not enabled in project ${project}`,
+      `gcloud services enable ${api}.googleapis.com --project ${project}`,
     );
   if (fault.reason === 'CONSUMER_INVALID' || /on resource project/i.test(fault.text))
     return fail(
@@ -220,11 +233,11 @@ function denied(fault: Fault, { method, principal, source, project }: CallFacts)
     );
   return fail(
     `${principal} (${source}) is not allowed to do this, or it does not exist`,
-    `grant ${roleFor(method)} on the secret or the project`,
+    `grant ${roleFor(method)} on ${service === undefined ? 'the secret or the project' : `project ${project}`}`,
   );
 }
 
-function unanswered(fault: Fault, { writes }: CallFacts): SecretsError {
+function unanswered(fault: Fault, { writes, service }: CallFacts): SecretsError {
   const why = fault.system ?? 'no answer';
   const fail = (message: string, hint: string): SecretsError =>
     new SecretsError('Unavailable', message, { hint, cause: fault });
@@ -236,7 +249,7 @@ function unanswered(fault: Fault, { writes }: CallFacts): SecretsError {
   const unsent = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ENETUNREACH/.test(why);
   const unknown = writes && !unsent ? DOUBT : '';
   return fail(
-    `cannot reach Google Secret Manager (${why})${unknown}`,
+    `cannot reach Google ${service?.title ?? 'Secret Manager'} (${why})${unknown}`,
     'check the network and the endpoint: secrets doctor',
   );
 }

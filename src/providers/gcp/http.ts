@@ -20,7 +20,7 @@ export function withDeadline<T>(signal: AbortSignal, work: () => Promise<T>): Pr
   return deadline.run(signal, work);
 }
 
-function isLoopback(url: URL): boolean {
+export function isLoopback(url: URL): boolean {
   return /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname);
 }
 
@@ -64,7 +64,7 @@ export class Http {
     if (url.protocol !== 'https:' && !isLoopback(url) && !isMetadata(url))
       throw new SecretsError('Usage', `will not send a credential to ${url.host} over plain http`);
     const headers = Object.fromEntries(new Headers(init.headers));
-    headers['user-agent'] = `secrets/${version} ${headers['user-agent'] ?? ''}`.trim();
+    headers['user-agent'] ??= `secrets/${version}`;
     const body = init.body === undefined || init.body === null ? undefined : await bytesOf(init.body);
     const signals = [deadline.getStore(), init.signal].filter((signal) => signal instanceof AbortSignal);
     const agent = await this.#agentFor(url);

@@ -6,5 +6,5 @@ import { GcpStore } from './store.ts';
 
 export function open(settings: StoreSettings, context: ProviderContext): GcpProvider {
   const checked = settings as GcpSettings;
-  return new GcpProvider(new GcpStore(new GcpService(checked, context), checked), checked, context.warn);
+  return new GcpProvider(new GcpStore(new GcpService(checked, context), checked), checked, context);
 }

@@ -1,6 +1,7 @@
 /** Google Secret Manager behind the provider interface. docs/gcp.md says what it promises. */
 // Longer than others: one class that answers every method of the interface, each little more than a few calls.
 /* oxlint-disable max-lines */
+import type { AuditEvent } from '../../core/audit.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { pool } from '../../core/waiting.ts';
 import type {
@@ -15,10 +16,12 @@ import type {
   LabelChanges,
   ListQuery,
   Provider,
+  ProviderContext,
   SecretInfo,
   SecretRequest,
   SecretVersion,
   SecretWrite,
+  TrailQuery,
   VersionInfo,
 } from '../provider.ts';
 import { checkSignal, readEach } from '../reading.ts';
@@ -52,18 +55,21 @@ export class GcpProvider implements Provider {
     'soft-delete',
     'labels',
     'cas',
+    'trail',
   ]);
   readonly rules = RULES;
   readonly #store: GcpStore;
   readonly #pending: PendingVersions;
   readonly #prefix: string;
-  readonly #warn: (message: string) => void;
+  readonly #location: string | undefined;
+  readonly #context: ProviderContext;
 
-  constructor(store: GcpStore, settings: GcpSettings, warn: (message: string) => void) {
+  constructor(store: GcpStore, settings: GcpSettings, context: ProviderContext) {
     this.#store = store;
     this.#pending = new PendingVersions(store);
     this.#prefix = settings.prefix ?? '';
-    this.#warn = warn;
+    this.#location = settings.location ?? undefined;
+    this.#context = context;
   }
 
   checkName(name: string): void {
@@ -440,7 +446,7 @@ export class GcpProvider implements Provider {
     }
     const end = dateOf(destroyed.scheduledDestroyTime);
     if (destroyed.state !== 'DESTROYED' && end !== undefined)
-      this.#warn(
+      this.#context.warn(
         `version ${version} is disabled now and will be destroyed at ${end.toISOString()}, as its secret asks`,
       );
   }
@@ -488,6 +494,13 @@ export class GcpProvider implements Provider {
     const minimal = refused.kind === 'Denied' && codeUnder(refused) === CODE.PERMISSION_DENIED;
     failed('service', refused, minimal ? 'warn' : 'fail');
     return findings;
+  }
+
+  async *trail(query: TrailQuery, options: CallOptions): AsyncIterable<AuditEvent> {
+    if (query.name !== undefined) this.checkName(query.name);
+    const { readTrail } = await import('./trail.ts');
+    const settings = { prefix: this.#prefix, location: this.#location, context: this.#context };
+    yield* readTrail(this.#store.service, settings, query, options);
   }
 
   close(): Promise<void> {

@@ -9,8 +9,9 @@ import { setMaxListeners } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { SecretsError } from '../../core/errors.ts';
 import type { Identity, KnownIdentity, ProviderContext } from '../provider.ts';
-import { CODE, DOUBT, Fault, faultOfAnswer, faultOfThrown, translate } from './errors.ts';
-import { checkUrl, Http, withDeadline } from './http.ts';
+import { version } from '../../version.ts';
+import { type CallFacts, CODE, DOUBT, Fault, faultOfAnswer, faultOfThrown, translate } from './errors.ts';
+import { checkUrl, Http, isLoopback, withDeadline } from './http.ts';
 import type { GcpSettings } from './settings.ts';
 import { GOOGLE, signIn, type SignedIn } from './sign-in.ts';
 
@@ -35,6 +36,18 @@ const READS = new Set([
   'listSecrets',
   'listSecretVersions',
 ]);
+
+/** Another of Google's services. */
+export interface Sibling {
+  /** The first part of its host's name, by which gcloud's variables name it too. */
+  readonly api: string;
+  readonly title: string;
+  /** The method, for the words of an error. */
+  readonly method: string;
+}
+
+/** Shows in the audit logs which calls came this way. */
+const AGENT = `secrets/${version}`;
 
 interface Opened {
   readonly client: RpcClient;
@@ -75,6 +88,11 @@ export class GcpService {
     return this.#endpoint.origin;
   }
 
+  /** The project by its id, as the settings or the credential name it. */
+  async project(signal: AbortSignal): Promise<string> {
+    return (await this.#open(signal)).signedIn.project;
+  }
+
   /** `projects/P` or `projects/P/locations/L`: what secrets' names begin with. */
   async parent(signal: AbortSignal): Promise<string> {
     const { signedIn } = await this.#open(signal);
@@ -104,12 +122,66 @@ export class GcpService {
     return whole as T;
   }
 
+  /**
+   * A call of another of Google's services that changes nothing: JSON posted to a path of its REST interface.
+   * @throws SecretsError
+   */
+  async ask(
+    { api, title, method }: Sibling,
+    path: string,
+    body: object,
+    signal: AbortSignal,
+  ): Promise<Readonly<Record<string, unknown>>> {
+    const { signedIn } = await this.#open(signal);
+    const url = new URL(path, this.#originOf(api));
+    const once = async (): Promise<Readonly<Record<string, unknown>>> => {
+      const headers = new Headers(await signedIn.headers());
+      headers.set('content-type', 'application/json');
+      headers.set('user-agent', AGENT);
+      const answer = await this.#http.fetch(url, { method: 'POST', headers, body: JSON.stringify(body) });
+      const text = await answer.text();
+      if (!answer.ok) throw faultOfAnswer(answer.status, text, answer.headers.get('retry-after'));
+      try {
+        const parsed: unknown = JSON.parse(text);
+        if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return parsed as never;
+      } catch {
+        // Its message may quote the answer.
+      }
+      throw new Fault({ system: 'the answer can’t be read', permanent: true });
+    };
+    return this.#repeat(method, false, signal, () => withDeadline(signal, () => race(signal, once())), {
+      api,
+      title,
+    });
+  }
+
+  /** Where another service is: where it was told to be, beside an emulator, or at Google's. */
+  #originOf(api: string): URL {
+    const told = this.#context.env[`CLOUDSDK_API_ENDPOINT_OVERRIDES_${api.toUpperCase()}`] || undefined;
+    const set = api === 'logging' ? this.#settings['logging-endpoint'] : undefined;
+    const beside = isLoopback(this.#endpoint) ? this.endpoint : undefined;
+    return checkUrl(set ?? told ?? beside ?? `https://${api}.${this.#universe}`, `the endpoint of ${api}`);
+  }
+
   async #call(method: string, request: object, signal: AbortSignal): Promise<readonly unknown[]> {
-    const { client, signedIn } = await this.#open(signal);
-    const writes = !READS.has(method);
+    const { client } = await this.#open(signal);
+    return this.#repeat(method, !READS.has(method), signal, () =>
+      this.#once(client, method, request, signal),
+    );
+  }
+
+  /** Makes an attempt, and others where that is harmless and may help. */
+  async #repeat<T>(
+    method: string,
+    writes: boolean,
+    signal: AbortSignal,
+    once: () => Promise<T>,
+    service?: CallFacts['service'],
+  ): Promise<T> {
+    const { signedIn } = await this.#open(signal);
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.#once(client, method, request, signal);
+        return await once();
       } catch (thrown) {
         if (signal.aborted) throw outOfTime(signal, writes);
         const fault = faultOfThrown(thrown);
@@ -121,6 +193,7 @@ export class GcpService {
             writes,
             ...signedIn.identity,
             project: signedIn.project,
+            service,
           });
         await pause(wait, signal);
       }
@@ -143,15 +216,7 @@ export class GcpService {
         autoPaginate: false,
         otherArgs: { headers: { 'x-goog-request-params': routing(request) } },
       });
-      const stopped = deferred<never>();
-      const stop = (): void => {
-        running.cancel();
-        stopped.reject(signal.reason);
-      };
-      signal.addEventListener('abort', stop, { once: true });
-      return Promise.race([running, stopped.promise]).finally(() =>
-        signal.removeEventListener('abort', stop),
-      );
+      return race(signal, running, () => running.cancel());
     });
   }
 
@@ -166,10 +231,9 @@ export class GcpService {
       this.#opened = undefined;
       throw thrown;
     });
-    const { promise, reject } = deferred<never>();
-    const stop = (): void => reject(outOfTime(signal, false));
-    signal.addEventListener('abort', stop, { once: true });
-    return Promise.race([this.#opened, promise]).finally(() => signal.removeEventListener('abort', stop));
+    return race(signal, this.#opened).catch((thrown: unknown) => {
+      throw signal.aborted ? outOfTime(signal, false) : thrown;
+    });
   }
 
   async #connect(): Promise<Opened> {
@@ -213,6 +277,7 @@ export class GcpService {
       fetch: async (url: string, init: RequestInit): Promise<Response> => {
         const headers = new Headers(init.headers);
         for (const [name, value] of await signedIn.headers()) headers.set(name, value);
+        headers.set('user-agent', AGENT);
         const answer = await this.#http.fetch(url, { ...init, headers });
         if (answer.ok) return answer;
         throw faultOfAnswer(answer.status, await answer.text(), answer.headers.get('retry-after'));
@@ -291,6 +356,17 @@ export function limited(signal: AbortSignal, ms: number): { readonly signal: Abo
       signal.removeEventListener('abort', stop);
     },
   };
+}
+
+/** The work's outcome, or the signal's abort if that comes first. */
+function race<T>(signal: AbortSignal, work: Promise<T>, cancel = (): void => undefined): Promise<T> {
+  const stopped = deferred<never>();
+  const stop = (): void => {
+    cancel();
+    stopped.reject(signal.reason);
+  };
+  signal.addEventListener('abort', stop, { once: true });
+  return Promise.race([work, stopped.promise]).finally(() => signal.removeEventListener('abort', stop));
 }
 
 function deferred<T>(): { promise: Promise<T>; reject(reason: unknown): void } {

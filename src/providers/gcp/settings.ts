@@ -25,6 +25,12 @@ export const settingsSchema = v.strictObject({
     v.optional(text),
     v.description('URL in place of Google’s; default $CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER'),
   ),
+  'logging-endpoint': v.pipe(
+    v.optional(text),
+    v.description(
+      'URL of Cloud Logging; default $CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING, or an endpoint on loopback',
+    ),
+  ),
   'universe-domain': v.pipe(v.optional(text), v.description('default googleapis.com')),
   ca: v.pipe(v.optional(text), v.description('PEM file of the authority to believe')),
   replication: v.optional(
@@ -52,6 +58,7 @@ export interface GcpSettings {
   readonly 'quota-project'?: string;
   readonly transport?: 'rest' | 'grpc';
   readonly endpoint?: string;
+  readonly 'logging-endpoint'?: string;
   readonly 'universe-domain'?: string;
   readonly ca?: string;
   readonly replication?: { readonly locations?: readonly string[]; readonly 'kms-key'?: string };

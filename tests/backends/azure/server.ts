@@ -11,6 +11,7 @@ import https from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { ERROR_SHAPE, findFault, findOperation, type Operation } from './definition.ts';
 import type { Entra, Token } from './entra.ts';
+import { LOGS_HOST, type Workspace } from './logs.ts';
 import { Refusal, type SetBody, type Vault } from './vault.ts';
 
 /** Data actions of Azure's roles for secrets. Source: https://learn.microsoft.com/azure/key-vault/general/rbac-guide */
@@ -66,6 +67,8 @@ export interface ServerOptions {
   readonly otherAuthorities: readonly string[];
   /** By object id. Nobody else may do anything. */
   readonly roles: ReadonlyMap<string, Role>;
+  /** Where the vaults' logs go. */
+  readonly workspace: Workspace;
 }
 
 export interface AzureServer {
@@ -78,6 +81,12 @@ export interface AzureServer {
   /** Operations served so far, as `GetSecret tests/name`. */
   readonly log: string[];
   stop(): Promise<void>;
+}
+
+/** What is known of a call by the time it is answered. */
+interface Seen {
+  token?: Token;
+  operation?: string;
 }
 
 interface Answer {
@@ -101,6 +110,8 @@ export async function startServer(options: ServerOptions): Promise<AzureServer> 
     const url = new URL(request.url ?? '/', `https://${host}`);
     const { method = 'GET', headers } = request;
     if (authorities.has(host)) return entra.handle(method, host, url, headers['content-type'] ?? '', body);
+    if (host === LOGS_HOST || url.pathname.startsWith('/v1/workspaces/'))
+      return options.workspace.handle(method, url, entra, headers.authorization, body);
     const vault = LOOPBACK.test(url.hostname) ? options.vaults[0] : hosts.get(host);
     if (vault === undefined) return { status: 404, body: {} };
     return serveVault(vault, { method, url, headers, body });
@@ -114,8 +125,25 @@ export async function startServer(options: ServerOptions): Promise<AzureServer> 
   }
 
   const serveVault = (vault: Vault, call: Call): Answer => {
+    const requestId = randomUUID();
+    const seen: Seen = {};
+    const answer = answerOrRefuse(vault, call, seen);
+    const { url, headers } = call;
+    options.workspace.note({
+      ...seen,
+      vault: vault.options.name,
+      url: new URL(url.pathname + url.search, vault.url).href,
+      status: answer.status,
+      requestId,
+      agent: headers['user-agent'] ?? '',
+      id: (answer.body as { id?: string } | undefined)?.id,
+    });
+    return { ...answer, headers: { ...answer.headers, 'x-ms-request-id': requestId } };
+  };
+
+  const answerOrRefuse = (vault: Vault, call: Call, seen: Seen): Answer => {
     try {
-      const { answer, operation } = answerVault(vault, call);
+      const { answer, operation } = answerVault(vault, call, seen);
       const fault = operation.answer === undefined ? undefined : findFault(operation.answer, answer.body);
       if (fault !== undefined) problems.push(`answer of ${operation.id}: ${fault}`);
       return answer;
@@ -137,7 +165,7 @@ export async function startServer(options: ServerOptions): Promise<AzureServer> 
     };
   };
 
-  const answerVault = (vault: Vault, call: Call): { answer: Answer; operation: Operation } => {
+  const answerVault = (vault: Vault, call: Call, seen: Seen): { answer: Answer; operation: Operation } => {
     const { method, url, headers } = call;
     // A client may ask without a token and a body, to be told where to get one.
     const token = authenticate(vault, headers.authorization);
@@ -147,6 +175,7 @@ export async function startServer(options: ServerOptions): Promise<AzureServer> 
       throw new Refusal(405, 'MethodNotAllowed', 'The HTTP method is not allowed here.');
     }
     const { operation, parameters } = found;
+    Object.assign(seen, { token, operation: operation.id });
     log.push(`${operation.id} ${[vault.options.name, ...parameters.filter(Boolean)].join('/')}`);
     checkQuery(operation, url.searchParams);
     authorize(vault, token, operation, parameters[0]);
@@ -232,7 +261,7 @@ export async function startServer(options: ServerOptions): Promise<AzureServer> 
     });
   local.on('connect', (request: http.IncomingMessage, socket: Socket) => {
     const [host = '', port] = (request.url ?? '').split(':');
-    if (port !== '443' || !(hosts.has(host) || authorities.has(host))) {
+    if (port !== '443' || !(hosts.has(host) || authorities.has(host) || host === LOGS_HOST)) {
       socket.end('HTTP/1.1 502 Bad Gateway\r\n\r\n');
       return;
     }

@@ -10,6 +10,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { AuditLog } from './audit-log.mjs';
 import { answerRefusal, makeRest, serveGrpc } from './fronts.mjs';
 import { SecretManager } from './model.mjs';
 import { refuse } from './rules.mjs';
@@ -24,6 +25,7 @@ const LOCATION = 'europe-west3';
 
 const manager = new SecretManager();
 const signIn = new SignIn();
+const audit = new AuditLog(PROJECT, manager.projects);
 manager.grant(PROJECT, 'nobody', []);
 
 /** Projects that calls asked to be counted for. */
@@ -31,7 +33,8 @@ const quota = [];
 
 function handle(method, request, headers) {
   if (headers['x-goog-user-project'] !== undefined) quota.push(headers['x-goog-user-project']);
-  return manager.call(method, request, signIn.principal(headers.authorization));
+  const principal = signIn.principal(headers.authorization);
+  return audit.noted({ method, request, principal, headers }, () => manager.call(method, request, principal));
 }
 
 /** Global secrets are served at the global endpoint and regional ones at their region's, as by the service. */
@@ -68,6 +71,12 @@ function rest(location) {
       const body = await read(request);
       const token =
         request.method === 'POST' ? signIn.answer(url.pathname, request.headers, body) : undefined;
+      const asked = request.method === 'POST' ? audit.route(url.pathname) : undefined;
+      if (asked !== undefined) {
+        const found = asked(JSON.parse(body || '{}'), signIn.principal(request.headers.authorization));
+        send(response, { status: 200, body: found });
+        return;
+      }
       if (token === undefined) checkPlace(url.pathname, location);
       send(response, token ?? answer(request.method, url, request.headers, body));
     } catch (thrown) {
@@ -92,6 +101,12 @@ const doors = {
     signIn.machine = email;
   },
   corrupt: ({ name }) => manager.corrupt(name),
+  /** Settings of the audit logs, and entries to put in. */
+  audit: ({ entries = [], ...settings }) => {
+    Object.assign(audit.settings, settings);
+    audit.entries.push(...entries.map((entry) => audit.complete(entry)));
+  },
+  logged: () => ({ lists: audit.lists.splice(0) }),
   quota: () => ({ quota: quota.splice(0) }),
   calls: () => ({ calls: manager.calls.splice(0), given: signIn.given }),
 };

@@ -1,8 +1,6 @@
 /** Settings of the target `aws-iam`. */
 import * as v from 'valibot';
-
-const text = v.pipe(v.string(), v.nonEmpty());
-const said = (what: string) => v.pipe(v.optional(text), v.description(what));
+import { said } from '../schema.ts';
 
 export const settingsSchema = v.strictObject({
   user: said('name of the IAM user; default: the user of the current key'),

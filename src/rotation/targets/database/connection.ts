@@ -1,6 +1,7 @@
 /** What the PostgreSQL and the MySQL target ask of their drivers, and how a driver's call is ended in time. */
 import { SecretsError } from '../../../core/errors.ts';
 import type { TargetFinding } from '../../target.ts';
+import { isLoopback } from '../network.ts';
 import type { Login } from './login.ts';
 
 /** The server said that this name and password are wrong, or that the user may not sign in any more. */
@@ -21,13 +22,20 @@ export interface Connection {
   setPassword(username: string, password: string | undefined, own: boolean): Promise<void>;
   /** Whether the user's password can be changed here, as findings; changes nothing. */
   inspect(username: string, own: boolean): Promise<readonly TargetFinding[]>;
+  /**
+   * Before a new password is stored anywhere: whether this kind of user has one that can be set.
+   * @throws SecretsError Unsupported when it has not
+   */
+  checkUser?(username: string, own: boolean): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface DatabaseDriver {
   readonly schemes: readonly string[];
   readonly port: number;
-  /** @throws Refused, SecretsError Unavailable, Denied, Invalid */
+  /** Whether its connections have `checkUser`. */
+  readonly checksUsers?: boolean;
+  /** @throws Refused, SecretsError Unavailable, Denied, Invalid, Unsupported */
   connect(login: Login, tls: TlsSettings, signal: AbortSignal): Promise<Connection>;
 }
 
@@ -36,16 +44,9 @@ export interface TlsSettings {
   readonly ca: string | undefined;
 }
 
-/** Ends the line about a change whose answer is missing. */
-export const IN_DOUBT = '; the change may have been made';
-
 /** TLS is left out where nobody can listen, unless an authority is named. */
 export function needsTls(host: string, { ca }: TlsSettings): boolean {
   return !host.startsWith('/') && (ca !== undefined || !isLoopback(host));
-}
-
-function isLoopback(host: string): boolean {
-  return /^(localhost|127(\.\d{1,3}){3}|::1)$/i.test(host);
 }
 
 /**

@@ -1,15 +1,10 @@
 /** Settings that the database targets have in common. */
 import * as v from 'valibot';
-
-const text = v.pipe(v.string(), v.nonEmpty());
-const said = (what: string) => v.pipe(v.optional(text), v.description(what));
+import { port, said, text } from '../schema.ts';
 
 export const databaseSettings = {
   host: said('host, or path of a Unix socket, where the secret does not name one'),
-  port: v.pipe(
-    v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535))),
-    v.description('port, where the secret does not name one'),
-  ),
+  port: v.pipe(v.optional(port), v.description('port, where the secret does not name one')),
   database: said('database to connect to, where the secret does not name one'),
   username: said('user, where the secret does not name one'),
   admin: said('reference of the secret whose user changes the password; default: the user itself does'),

@@ -2,10 +2,7 @@
  * The rotation of a database user's password, the same for every database: the user changes its own, or an
  * administrator does, or two users take turns with an administrator's help.
  */
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { SecretsError, toSecretsError } from '../../../core/errors.ts';
-import { codeOf } from '../../../files.ts';
 import type {
   Credential,
   Known,
@@ -16,6 +13,7 @@ import type {
   Verdict,
 } from '../../target.ts';
 import { type Connection, type DatabaseDriver, Refused, type TlsSettings } from './connection.ts';
+import { readAuthority } from '../network.ts';
 import { type Login, type LoginForm, loginOf, usernameOf, withNewPassword } from './login.ts';
 import type { DatabaseSettings } from './settings.ts';
 
@@ -42,7 +40,7 @@ export class DatabaseTarget implements Target {
     this.#settings = settings;
     this.#context = context;
     this.#form = { schemes: driver.schemes, port: driver.port, defaults: settings };
-    this.#tls = { ca: ca === undefined ? undefined : readAuthority(resolve(context.folder, ca)) };
+    this.#tls = { ca: readAuthority(ca, context.folder) };
   }
 
   limitKey(current: Credential | undefined): string | undefined {
@@ -99,7 +97,12 @@ export class DatabaseTarget implements Target {
     return findings;
   }
 
-  async propose(draft: Credential, known: Known): Promise<Credential> {
+  async propose(
+    draft: Credential,
+    known: Known,
+    _rotation: unknown,
+    signal: AbortSignal,
+  ): Promise<Credential> {
     const { users } = this.#settings;
     let next: string | undefined;
     if (users !== undefined) {
@@ -113,8 +116,25 @@ export class DatabaseTarget implements Target {
     }
     const proposed = withNewPassword(draft, known.current, this.#form, next);
     // What can't be signed in with must not get into the store.
-    loginOf(proposed, this.#form);
+    const { username } = loginOf(proposed, this.#form);
+    if (this.#driver.checksUsers === true) await this.#checkUser(username, known, signal);
     return proposed;
+  }
+
+  /** What hinders the sign-in itself is found, and told, when the password is to be set. */
+  async #checkUser(username: string, known: Known, signal: AbortSignal): Promise<void> {
+    const own = this.#settings.admin === undefined;
+    try {
+      if (own && known.current === undefined) return;
+      const connection = own
+        ? await this.#signIn(loginOf(known.current as Credential, this.#form), signal)
+        : (await this.#asAdmin(known.current, signal)).connection;
+      if (connection !== undefined)
+        await closing(connection, async () => connection.checkUser?.(username, own));
+    } catch (thrown) {
+      if (signal.aborted || toSecretsError(thrown).kind === 'Unsupported') throw thrown;
+      this.#context.debug(`how ${username} signs in is not known: ${toSecretsError(thrown).message}`);
+    }
   }
 
   async apply(credential: Credential, known: Known, _rotation: unknown, signal: AbortSignal): Promise<void> {
@@ -231,15 +251,4 @@ function refusedSignIn(admin: string | undefined): SecretsError {
         ? 'was the password changed by hand? set it in the database to what the store has, or name an admin'
         : 'check the user and the password in that secret',
   });
-}
-
-function readAuthority(path: string): string {
-  let pem: string;
-  try {
-    pem = readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new SecretsError('Usage', `cannot read the ca ${path}: ${codeOf(cause) ?? 'failed'}`, { cause });
-  }
-  if (pem.includes('-----BEGIN CERTIFICATE-----')) return pem;
-  throw new SecretsError('Usage', `${path} holds no certificate`, { hint: 'a PEM file is expected' });
 }

@@ -1,8 +1,5 @@
 /** The target `http`: a call that sets the value, and if there are such, one that tries it and one that ends the old one. */
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { SecretsError } from '../../../core/errors.ts';
-import { codeOf } from '../../../files.ts';
 import type {
   Credential,
   Known,
@@ -14,8 +11,9 @@ import type {
   TargetSettings,
   Verdict,
 } from '../../target.ts';
+import { IN_DOUBT, isLoopback, readAuthority } from '../network.ts';
 import { checkTemplate, type Sources } from '../template.ts';
-import { IN_DOUBT, send } from './request.ts';
+import { send } from './request.ts';
 import type { HttpCall, HttpSettings } from './settings.ts';
 
 /** What each call's places may name. */
@@ -40,7 +38,7 @@ class HttpTarget implements Target {
     for (const name of Object.keys(NAMES) as CallName[]) checkCall(name, settings[name], settings.admin);
     this.#settings = settings;
     this.#context = context;
-    this.#ca = settings.ca === undefined ? undefined : readText(resolve(context.folder, settings.ca));
+    this.#ca = readAuthority(settings.ca, context.folder);
   }
 
   limitKey(): string {
@@ -144,8 +142,7 @@ function checkCall(name: CallName, call: HttpCall | undefined, admin: string | u
     throw new SecretsError('Usage', `${name}.url is no http URL with a fixed host`, {
       hint: 'https://HOST/PATH; places like {{new}} only after the host, sign-ins in headers or basic',
     });
-  const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname);
-  if (url.protocol !== 'https:' && !loopback)
+  if (url.protocol !== 'https:' && !isLoopback(url.hostname))
     throw new SecretsError('Usage', `${name}.url must be https`, {
       hint: 'plain http is for loopback addresses only',
     });
@@ -165,12 +162,4 @@ function stringsOf(document: unknown): string[] {
   if (typeof document === 'string') return [document];
   if (typeof document !== 'object' || document === null) return [];
   return Object.values(document).flatMap(stringsOf);
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new SecretsError('Usage', `cannot read the ca ${path}: ${codeOf(cause) ?? 'failed'}`, { cause });
-  }
 }

@@ -3,10 +3,9 @@ import http from 'node:http';
 import https from 'node:https';
 import { SecretsError } from '../../../core/errors.ts';
 import { codeOf } from '../../../files.ts';
+import { IN_DOUBT } from '../network.ts';
 import { fill, fillJson, type Sources } from '../template.ts';
 import type { HttpCall } from './settings.ts';
-
-export const IN_DOUBT = '; the change may have been made';
 
 /**
  * Sends the call and gives its status. The answer's body is not read: it may repeat the credential.
@@ -28,13 +27,39 @@ export function send(
   for (const [name, template] of Object.entries(call.headers ?? {}))
     headers[name.toLowerCase()] = headerValue(name, fill(template, sources));
   if (call.basic !== undefined) headers['authorization'] = basic(call.basic, sources);
+  return exchange(url, method, headers, body, ca, changes ? IN_DOUBT : '', signal).then(
+    ({ status }) => status,
+  );
+}
+
+/** What is known of an answer: its body is not read. */
+export interface Answer {
+  readonly status: number;
+  /** The header Retry-After, as it came. */
+  readonly retryAfter: string | undefined;
+}
+
+/**
+ * One request and the status of its answer. TLS is verified, no redirect is followed.
+ * @param ca PEM of the authorities to believe in place of the system's
+ * @param doubt what a message says after a request that may have arrived
+ * @throws SecretsError Unavailable
+ */
+export function exchange(
+  url: string,
+  method: string,
+  headers: Record<string, string>,
+  body: Buffer | undefined,
+  ca: string | undefined,
+  doubt: string,
+  signal: AbortSignal,
+): Promise<Answer> {
   headers['content-length'] = String(body?.length ?? 0);
   const { host, protocol } = new URL(url);
   const secure = protocol === 'https:';
   const agent = secure ? new https.Agent({ ...(ca !== undefined && { ca }) }) : new http.Agent();
-  const doubt = changes ? IN_DOUBT : '';
   if (signal.aborted) return Promise.reject(late(host, '', signal.reason));
-  return new Promise<number>((resolve, reject) => {
+  return new Promise<Answer>((resolve, reject) => {
     const request = (secure ? https : http).request(url, { method, headers, agent, signal }, (response) => {
       const status = response.statusCode ?? 0;
       response.destroy();
@@ -44,7 +69,7 @@ export function send(
             hint: 'use the address that it leads to',
           }),
         );
-      else resolve(status);
+      else resolve({ status, retryAfter: response.headers['retry-after'] });
     });
     request.on('error', (thrown) =>
       reject(signal.aborted ? late(host, doubt, thrown) : unreachable(host, thrown, doubt)),
@@ -85,10 +110,7 @@ function unreachable(host: string, thrown: unknown, doubt: string): SecretsError
   const fail = (message: string, hint: string): SecretsError =>
     new SecretsError('Unavailable', message, { hint, cause: thrown });
   if (/CERT|SIGN|ISSUER|ALTNAME/.test(code))
-    return fail(
-      `the certificate of ${host} is not trusted (${code})`,
-      'name its authority as ca of the target',
-    );
+    return fail(`the certificate of ${host} is not trusted (${code})`, 'name its authority as ca');
   const neverSent = code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'EAI_AGAIN';
   return fail(
     `cannot reach ${host} (${code || 'broken connection'})${neverSent ? '' : doubt}`,

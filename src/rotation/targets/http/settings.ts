@@ -1,7 +1,7 @@
 /** Settings of the target `http`. */
 import * as v from 'valibot';
+import { said, text } from '../schema.ts';
 
-const text = v.pipe(v.string(), v.nonEmpty());
 const status = v.pipe(v.number(), v.integer(), v.minValue(100), v.maxValue(599));
 const statuses = (what: string) => v.pipe(v.optional(v.array(status)), v.description(what));
 
@@ -31,8 +31,8 @@ export const settingsSchema = v.strictObject({
   retire: v.optional(
     v.strictObject({ ...call, ok: statuses('statuses of success; default 200 to 299, 404 and 410') }),
   ),
-  admin: v.pipe(v.optional(text), v.description('reference of another secret, for {{admin}}')),
-  ca: v.pipe(v.optional(text), v.description('PEM file of the authority to believe')),
+  admin: said('reference of another secret, for {{admin}}'),
+  ca: said('PEM file of the authority to believe'),
 });
 
 export interface HttpCall {

@@ -8,11 +8,11 @@ import {
   bounded,
   type Connection,
   type DatabaseDriver,
-  IN_DOUBT,
   needsTls,
   Refused,
   type TlsSettings,
 } from '../database/connection.ts';
+import { IN_DOUBT } from '../network.ts';
 import type { Login } from '../database/login.ts';
 
 type Client = import('mysql2').Connection;
@@ -22,6 +22,7 @@ export function mysqlDriver(accountHost: string): DatabaseDriver {
   return {
     schemes: ['mysql', 'mariadb'],
     port: 3306,
+    checksUsers: true,
     connect: (login, tls, signal) => connect(login, tls, accountHost, signal),
   };
 }
@@ -55,7 +56,7 @@ async function connect(
   // The cut connection reports itself here too; each call has its own rejection.
   client.on('error', () => {});
   const cut = (): void => client.destroy();
-  const session: Session = { client, cut, signal, username, accountHost };
+  const session: Session = { client, cut, signal, username, password, accountHost };
   try {
     await bounded(() => whenConnected(client), cut, signal);
   } catch (thrown) {
@@ -65,6 +66,13 @@ async function connect(
   return {
     setPassword: (user, next, own) => setPassword(session, user, next, own),
     inspect: (user, own) => inspect(session, user, own),
+    checkUser: async (user, own) => {
+      try {
+        await checkMethods(session, user, own, (await serverOf(session)).mariadb);
+      } catch (thrown) {
+        throw changeError(thrown, user);
+      }
+    },
     close: async () => {
       const bound = AbortSignal.any([signal, AbortSignal.timeout(2_000)]);
       const ended = (): Promise<void> => new Promise((resolve) => client.end(() => resolve()));
@@ -78,6 +86,7 @@ interface Session {
   readonly cut: () => void;
   readonly signal: AbortSignal;
   readonly username: string;
+  readonly password: string;
   readonly accountHost: string;
 }
 
@@ -112,7 +121,7 @@ async function serverOf(session: Session): Promise<{ mariadb: boolean; account: 
 
 /**
  * MariaDB takes the hash in place of the password, so that no log ever holds more than that. MySQL has no such form
- * that a user may use for itself; it takes the password out of what it logs:
+ * that a user may use for itself; it takes the password out of what it logs, and keeps the user's plugin:
  * https://dev.mysql.com/doc/refman/8.4/en/password-logging.html
  */
 async function setPassword(
@@ -125,21 +134,28 @@ async function setPassword(
   const account = [username, session.accountHost];
   try {
     const { mariadb } = await serverOf(session);
+    await checkMethods(session, username, own, mariadb);
     if (!mariadb) {
-      const sql = own ? 'ALTER USER USER() IDENTIFIED BY ?' : 'ALTER USER ?@? IDENTIFIED BY ?';
-      await query(session, sql, own ? [next] : [...account, next], IN_DOUBT);
+      if (own) await changeOwn(session, next);
+      else await query(session, 'ALTER USER ?@? IDENTIFIED BY ?', [...account, next], IN_DOUBT);
       return;
     }
-    const plugin = await pluginOf(session, username, own);
-    if (plugin !== undefined && plugin !== 'mysql_native_password')
-      throw new SecretsError('Unsupported', `${username} signs in by ${plugin}`, {
-        hint: 'on MariaDB, only passwords of mysql_native_password are changed',
-      });
     // SET PASSWORD FOR takes UPDATE on mysql, ALTER USER for oneself CREATE USER: each asks for more than the other.
     const sql = own ? 'SET PASSWORD = ?' : 'ALTER USER ?@? IDENTIFIED BY PASSWORD ?';
     await query(session, sql, [...(own ? [] : account), nativeHash(next)], IN_DOUBT);
   } catch (thrown) {
     throw changeError(thrown, username);
+  }
+}
+
+/** MySQL, for oneself. A server may ask for the current password too (password_require_current). */
+async function changeOwn(session: Session, next: string): Promise<void> {
+  const sql = 'ALTER USER USER() IDENTIFIED BY ?';
+  try {
+    await query(session, sql, [next], IN_DOUBT);
+  } catch (thrown) {
+    if (codeOf(thrown) !== 'ER_MISSING_CURRENT_PASSWORD') throw thrown;
+    await query(session, `${sql} REPLACE ?`, [next, session.password], IN_DOUBT);
   }
 }
 
@@ -149,8 +165,36 @@ export function nativeHash(password: string): string {
   return `*${sha1(sha1(password)).toString('hex').toUpperCase()}`;
 }
 
-/** MariaDB: how the user signs in, where this connection may know. */
-async function pluginOf(session: Session, username: string, own: boolean): Promise<string | undefined> {
+/** The plugins whose password is set here; the server keeps the user's own. */
+const PLUGINS = {
+  mariadb: ['mysql_native_password'],
+  mysql: ['caching_sha2_password', 'sha256_password', 'mysql_native_password'],
+} as const;
+
+/** @throws SecretsError Unsupported when the user signs in by anything but one password that can be set here */
+async function checkMethods(
+  session: Session,
+  username: string,
+  own: boolean,
+  mariadb: boolean,
+): Promise<void> {
+  const methods = await methodsOf(session, username, own, mariadb);
+  const known: readonly string[] = PLUGINS[mariadb ? 'mariadb' : 'mysql'];
+  if (methods === undefined || (methods.length === 1 && known.includes(methods[0] ?? ''))) return;
+  const hint =
+    methods.length > 1
+      ? 'leave it one: a user with several ways to sign in would lose the others'
+      : `only passwords of ${known.join(', ')} are changed here`;
+  throw new SecretsError('Unsupported', `${username} signs in by ${methods.join(' or ')}`, { hint });
+}
+
+/** How the user signs in, where this connection may know. */
+async function methodsOf(
+  session: Session,
+  username: string,
+  own: boolean,
+  mariadb: boolean,
+): Promise<readonly string[] | undefined> {
   const sql = own ? 'SHOW CREATE USER CURRENT_USER()' : 'SHOW CREATE USER ?@?';
   let rows: readonly Record<string, unknown>[];
   try {
@@ -165,8 +209,12 @@ async function pluginOf(session: Session, username: string, own: boolean): Promi
       return undefined;
     throw thrown;
   }
-  const statement = String(Object.values(rows[0] ?? {})[0]);
-  return / IDENTIFIED (?:VIA|WITH) '?(\w+)/.exec(statement)?.[1];
+  // Names are in backquotes, and may look like anything.
+  const statement = String(Object.values(rows[0] ?? {})[0]).replaceAll(/`(?:[^`]|``)*`/g, '');
+  const [, first = 'mysql_native_password', rest = ''] =
+    / IDENTIFIED (?:VIA|WITH) '?(\w+)(.*)/s.exec(statement) ?? [];
+  const others = mariadb ? rest.replaceAll(/'[^']*'/g, '').matchAll(/ OR (\w+)/g) : [];
+  return [first, ...[...others].map(([, name = '']) => name)];
 }
 
 async function inspect(session: Session, username: string, own: boolean): Promise<readonly TargetFinding[]> {
@@ -177,16 +225,12 @@ async function inspect(session: Session, username: string, own: boolean): Promis
       return [
         { check, status: 'fail', detail: 'this server is read-only', hint: 'use the primary’s address' },
       ];
-    const plugin = mariadb ? await pluginOf(session, username, own) : undefined;
-    if (plugin !== undefined && plugin !== 'mysql_native_password')
-      return [
-        {
-          check,
-          status: 'fail',
-          detail: `it signs in by ${plugin}`,
-          hint: 'only mysql_native_password is changed',
-        },
-      ];
+    try {
+      await checkMethods(session, username, own, mariadb);
+    } catch (thrown) {
+      if (!(thrown instanceof SecretsError) || thrown.kind !== 'Unsupported') throw thrown;
+      return [{ check, status: 'fail', detail: thrown.message, hint: thrown.hint }];
+    }
     if (own) return [{ check, status: 'ok', detail: `its own (${account})` }];
     const grants = (await query(session, 'SHOW GRANTS')).map((row) => String(Object.values(row)[0]));
     const has = grants.some((grant) =>
@@ -210,7 +254,7 @@ function numberOf(thrown: unknown): unknown {
   return typeof thrown === 'object' && thrown !== null && 'errno' in thrown ? thrown.errno : undefined;
 }
 
-type Kind = 'Unavailable' | 'Denied' | 'Invalid' | 'NotFound';
+type Kind = 'Unavailable' | 'Denied' | 'Invalid' | 'NotFound' | 'Unsupported';
 
 /** Codes: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html */
 function connectError(thrown: unknown, { host, port, database }: Login): Error {
@@ -219,6 +263,13 @@ function connectError(thrown: unknown, { host, port, database }: Login): Error {
   const place = host.startsWith('/') ? host : `${host}:${port}`;
   const fail = (kind: Kind, message: string, hint: string): SecretsError =>
     new SecretsError(kind, message, { hint, cause: stripped(thrown) });
+  const method = /unknown plugin (\w+)/.exec(String(thrown))?.[1];
+  if (method !== undefined)
+    return fail(
+      'Unsupported',
+      `the user signs in by ${method}, which is not known here`,
+      'give it a password of mysql_native_password, or of MySQL’s caching_sha2_password',
+    );
   if (numberOf(thrown) === MARIADB_LOCKED)
     return fail('Denied', 'the account is locked', 'ALTER USER … ACCOUNT UNLOCK');
   switch (code) {
@@ -235,6 +286,8 @@ function connectError(thrown: unknown, { host, port, database }: Login): Error {
       return fail('Invalid', `there is no database ${database ?? ''}`, 'mend dbname in the secret');
     case 'ER_ACCOUNT_HAS_BEEN_LOCKED':
       return fail('Denied', 'the account is locked', 'ALTER USER … ACCOUNT UNLOCK');
+    case 'ER_MUST_CHANGE_PASSWORD_LOGIN':
+      return fail('Denied', 'the password has expired', 'an administrator can set it: name one as admin');
     case 'ER_HOST_NOT_PRIVILEGED':
     case 'ER_HOST_IS_BLOCKED':
       return fail('Denied', `${place} admits no sign-in from here`, 'look into the server’s log');

@@ -6,11 +6,11 @@ import {
   bounded,
   type Connection,
   type DatabaseDriver,
-  IN_DOUBT,
   needsTls,
   Refused,
   type TlsSettings,
 } from '../database/connection.ts';
+import { IN_DOUBT } from '../network.ts';
 import type { Login } from '../database/login.ts';
 import { scramVerifier } from './verifier.ts';
 

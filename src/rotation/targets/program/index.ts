@@ -14,12 +14,12 @@ import type {
   TargetSettings,
   Verdict,
 } from '../../target.ts';
+import { IN_DOUBT } from '../network.ts';
 import { type HookEnd, runHook } from './run.ts';
 import type { Command, ProgramSettings } from './settings.ts';
 
 /** The exit code of a verify hook for "refused"; any other than 0 and this one is a failure of the hook. */
 const REFUSED = 10;
-const IN_DOUBT = '; the change may have been made';
 
 export function open(settings: TargetSettings, context: TargetContext): Target {
   return new ProgramTarget(settings as unknown as ProgramSettings, context);

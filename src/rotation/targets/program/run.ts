@@ -28,7 +28,7 @@ export async function runHook(
   input: object,
   values: readonly Uint8Array[],
   doubt: string,
-  { folder, env, credentialVariables }: TargetContext,
+  { folder, env, credentialVariables }: Pick<TargetContext, 'folder' | 'env' | 'credentialVariables'>,
   signal: AbortSignal,
 ): Promise<HookEnd> {
   const [name = '', ...args] = command;

@@ -1,7 +1,7 @@
 /** Settings of the target `program`. */
 import * as v from 'valibot';
+import { text } from '../schema.ts';
 
-const text = v.pipe(v.string(), v.nonEmpty());
 const command = v.union([text, v.pipe(v.array(text), v.minLength(1))]);
 
 export const settingsSchema = v.strictObject({

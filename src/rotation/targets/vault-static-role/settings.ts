@@ -1,13 +1,13 @@
 /** Settings of the target `vault-static-role`: those of a Vault store for the sign-in, and which role. */
 import * as v from 'valibot';
 import { settingsSchema as store } from '../../../providers/vault/settings.ts';
+import { port, said, text } from '../schema.ts';
 
-const text = v.pipe(v.string(), v.nonEmpty());
 const { address, namespace, ca, auth } = store.entries;
 
 export const settingsSchema = v.strictObject({
   role: v.pipe(text, v.description('name of the static role')),
-  mount: v.pipe(v.optional(text), v.description('path of the database engine; default database')),
+  mount: said('path of the database engine; default database'),
   address,
   namespace,
   ca,
@@ -18,7 +18,7 @@ export const settingsSchema = v.strictObject({
       v.strictObject({
         type: v.picklist(['postgres', 'mysql']),
         host: v.optional(text),
-        port: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535))),
+        port: v.optional(port),
         database: v.optional(text),
         ca: v.optional(text),
       }),

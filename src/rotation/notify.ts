@@ -1,0 +1,309 @@
+/**
+ * Tells others what came of a rotation: a webhook, signed as Standard Webhooks says
+ * (https://www.standardwebhooks.com, specification 1.0.0), or a program. Nobody is told a value.
+ *
+ * Telling never decides anything: a receiver that can't be told is a warning, and stands in the outcome.
+ */
+import { createHmac, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import type { PolicyConfig } from '../config/config.ts';
+import { SecretsError, toSecretsError } from '../core/errors.ts';
+import type { Intent } from '../core/rotation.ts';
+import { pool, sleep } from '../core/waiting.ts';
+import { codeOf } from '../files.ts';
+import { compact, utf8 } from '../output/shapes.ts';
+import type { Session } from '../session.ts';
+import { version } from '../version.ts';
+import { userName } from './jobs.ts';
+import { type Receiver, receiverName, receiversOf } from './receivers.ts';
+import { type Answer, exchange } from './targets/http/request.ts';
+import { runHook } from './targets/program/run.ts';
+
+/** How often a webhook is tried. */
+const ATTEMPTS = 4;
+/** Before the second try; then twice as long each time. */
+const FIRST_PAUSE_MS = 500;
+/** A receiver that asks for a longer pause is not waited for longer. */
+const LONGEST_PAUSE_MS = 15_000;
+const ATTEMPT_MS = 10_000;
+/** All tries of one webhook, or one run of a program. */
+const TOTAL_MS = 60_000;
+const PARALLEL = 4;
+/** Standard Webhooks: a key that begins so goes on in base64. */
+const KEY_PREFIX = 'whsec_';
+
+/** What came of a rotation. */
+export interface Told {
+  readonly reference: string;
+  readonly intent: Intent;
+  /** As `rotate --json` has it. */
+  readonly outcome: string;
+  readonly rotation?: string | undefined;
+  /** Current versions before and after. */
+  readonly before?: string | undefined;
+  readonly after?: string | undefined;
+  readonly startedAt: Date;
+  readonly holder?: object | undefined;
+  readonly failure?: SecretsError | undefined;
+}
+
+/** What came of telling one receiver; part of `rotate --json`. */
+export interface Notified {
+  readonly to: string;
+  readonly delivered: boolean;
+  readonly attempts: number;
+  readonly error?: string;
+}
+
+/** A receiver, and where its relative paths start. */
+interface Placed {
+  readonly receiver: Receiver;
+  readonly folder: string;
+}
+
+export class Notifier {
+  readonly #session: Session;
+  readonly #flags: readonly Placed[];
+  readonly #policies: () => Promise<ReadonlyMap<string, PolicyConfig>>;
+  readonly #limit = pool(PARALLEL);
+  #warned = false;
+
+  /** @param flags those of `--notify` @throws SecretsError Usage for a URL that may not be asked */
+  constructor(
+    session: Session,
+    flags: readonly string[],
+    policies: () => Promise<ReadonlyMap<string, PolicyConfig>>,
+  ) {
+    this.#session = session;
+    this.#policies = policies;
+    this.#flags = flags
+      .flatMap((flag) => receiversOf(flag))
+      .map((receiver) => ({ receiver, folder: session.world.cwd }));
+  }
+
+  /** Tells everybody who is to be told of this secret. Never rejects. */
+  async tell(told: Told): Promise<readonly Notified[]> {
+    const placed = await this.#receivers(told.reference);
+    if (placed.length === 0) return [];
+    const document = this.#document(told);
+    return Promise.all(
+      placed.map((one) =>
+        this.#limit(async () => {
+          const to = receiverName(one.receiver);
+          const { attempts, error } = await this.#tellOne(one, document);
+          if (error === undefined) return { to, delivered: true, attempts };
+          this.#session.warn(`${told.reference}: ${to} was not told: ${error.message}`);
+          return { to, delivered: false, attempts, error: error.message };
+        }),
+      ),
+    );
+  }
+
+  async #receivers(reference: string): Promise<readonly Placed[]> {
+    const { notify: section } = await this.#session.config();
+    if (section?.untrusted !== undefined && !this.#warned) {
+      this.#warned = true;
+      const { notTrusted } = await import('../config/trust.ts');
+      const { file } = await this.#session.config();
+      this.#session.warn(notTrusted('rotation.notify', file, section.untrusted).message);
+    }
+    // A policy that can't be read is the rotation's failure, which is to be told as well.
+    const policies = await this.#policies().catch(() => new Map<string, PolicyConfig>());
+    const policy = policies.get(reference);
+    const own = policy?.untrusted === undefined ? policy?.settings.notify : undefined;
+    const setting = own ?? section?.setting ?? [];
+    const folder = dirname((own === undefined ? section?.file : policy?.file) ?? this.#session.world.cwd);
+    return [...receiversOf(setting).map((receiver) => ({ receiver, folder })), ...this.#flags];
+  }
+
+  #document({ reference, intent, outcome, rotation, before, after, startedAt, holder, failure }: Told): {
+    readonly id: string;
+  } {
+    const { world } = this.#session;
+    return compact({
+      version: 1,
+      type: 'secrets.rotation',
+      id: randomUUID(),
+      reference,
+      intent,
+      outcome,
+      ok: failure === undefined,
+      rotation,
+      versions: compact({ before, after }),
+      user: userName(this.#session),
+      host: hostname(),
+      startedAt: startedAt.toISOString(),
+      endedAt: world.now().toISOString(),
+      holder,
+      error:
+        failure === undefined
+          ? undefined
+          : compact({
+              kind: failure.kind,
+              message: failure.message,
+              hint: failure.hint,
+              exitCode: failure.exitCode,
+            }),
+    }) as { readonly id: string };
+  }
+
+  async #tellOne(
+    { receiver, folder }: Placed,
+    document: { readonly id: string },
+  ): Promise<{ readonly attempts: number; readonly error?: SecretsError }> {
+    const { interrupt } = this.#session;
+    // Not AbortSignal.any over AbortSignal.timeout, for the reason that Session.call has.
+    const end = new AbortController();
+    const onInterrupt = (): void => end.abort();
+    interrupt.signal.addEventListener('abort', onInterrupt, { once: true });
+    if (interrupt.signal.aborted) end.abort();
+    const timer = setTimeout(onInterrupt, TOTAL_MS);
+    try {
+      if (receiver.kind === 'webhook') return await this.#post(receiver, folder, document, end.signal);
+      await this.#run(receiver.command, folder, document, end.signal);
+      return { attempts: 1 };
+    } catch (thrown) {
+      return { attempts: 1, error: toSecretsError(thrown) };
+    } finally {
+      clearTimeout(timer);
+      interrupt.signal.removeEventListener('abort', onInterrupt);
+    }
+  }
+
+  async #run(
+    command: readonly string[],
+    folder: string,
+    document: object,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { env, providers } = this.#session.world;
+    const credentialVariables = providers.flatMap((provider) => provider.credentialVariables);
+    const { code, killedBy, lastLine } = await runHook(
+      command,
+      document,
+      [],
+      '',
+      { folder, env, credentialVariables },
+      signal,
+    );
+    if (code === 0) return;
+    const how = killedBy === null ? `it ended with ${code ?? 'nothing'}` : `it was killed by ${killedBy}`;
+    throw new SecretsError('Failed', lastLine === '' ? how : `${how}: ${lastLine}`);
+  }
+
+  async #post(
+    { url, secret, ca }: Extract<Receiver, { kind: 'webhook' }>,
+    folder: string,
+    document: { readonly id: string },
+    signal: AbortSignal,
+  ): Promise<{ readonly attempts: number; readonly error?: SecretsError }> {
+    const key = secret === undefined ? undefined : await this.#key(secret);
+    const authority = ca === undefined ? undefined : readAuthority(resolve(folder, ca));
+    const body = Buffer.from(JSON.stringify(document));
+    for (let attempt = 1; ; attempt += 1) {
+      const { error, retry, pauseMs } = await attemptPost(
+        url,
+        body,
+        headersOf(document.id, this.#session.world.now(), body, key),
+        authority,
+        signal,
+      );
+      if (error === undefined) return { attempts: attempt };
+      if (!retry || attempt === ATTEMPTS || signal.aborted) return { attempts: attempt, error };
+      const pause = FIRST_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + Math.random());
+      await sleep(Math.min(Math.max(pause, pauseMs), LONGEST_PAUSE_MS), signal, true);
+    }
+  }
+
+  async #key(reference: string): Promise<Buffer> {
+    const [answer] = await this.#session.resolve([reference]);
+    if (answer === undefined) throw new TypeError('one was asked for');
+    if (!answer.ok)
+      throw new SecretsError(answer.error.kind, `its key ${reference}: ${answer.error.message}`);
+    return signingKey(answer.value);
+  }
+}
+
+/** The bytes of a key: those after `whsec_` in base64, or the whole value as it is. @throws SecretsError Invalid */
+export function signingKey(value: Uint8Array): Buffer {
+  const text = utf8(value)?.trim();
+  if (text?.startsWith(KEY_PREFIX) !== true) {
+    if (value.length === 0) throw new SecretsError('Invalid', 'its key is empty');
+    return Buffer.from(value);
+  }
+  const encoded = text.slice(KEY_PREFIX.length);
+  if (!/^[A-Za-z0-9+/]+=*$/.test(encoded))
+    throw new SecretsError('Invalid', `its key is not base64 after ${KEY_PREFIX}`);
+  return Buffer.from(encoded, 'base64');
+}
+
+/** The headers of one try. The id stays the same in all of them, for a receiver that may have got an earlier one. */
+export function headersOf(
+  id: string,
+  at: Date,
+  body: Uint8Array,
+  key: Uint8Array | undefined,
+): Record<string, string> {
+  const timestamp = String(Math.floor(at.getTime() / 1000));
+  const headers: Record<string, string> = {
+    'content-type': 'application/json',
+    'user-agent': `secrets/${version}`,
+    'webhook-id': id,
+    'webhook-timestamp': timestamp,
+  };
+  if (key !== undefined) {
+    const signature = createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body).digest('base64');
+    headers['webhook-signature'] = `v1,${signature}`;
+  }
+  return headers;
+}
+
+interface Attempt {
+  readonly error?: SecretsError;
+  /** Whether another try may go better. */
+  readonly retry: boolean;
+  /** What the receiver asked to wait. */
+  readonly pauseMs: number;
+}
+
+async function attemptPost(
+  url: string,
+  body: Buffer,
+  headers: Record<string, string>,
+  ca: string | undefined,
+  signal: AbortSignal,
+): Promise<Attempt> {
+  const end = new AbortController();
+  const onAbort = (): void => end.abort();
+  signal.addEventListener('abort', onAbort, { once: true });
+  const timer = setTimeout(onAbort, ATTEMPT_MS);
+  try {
+    return judge(await exchange(url, 'POST', headers, body, ca, '', end.signal));
+  } catch (thrown) {
+    const error = toSecretsError(thrown);
+    const code = codeOf(error.cause);
+    const retry = code !== undefined && !/CERT|SIGN|ISSUER|ALTNAME/.test(code);
+    return { error, retry, pauseMs: 0 };
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+function judge({ status, retryAfter }: Answer): Attempt {
+  if (status >= 200 && status < 300) return { retry: false, pauseMs: 0 };
+  const error = new SecretsError('Unavailable', `it answered with status ${status}`);
+  const retry = status === 408 || status === 425 || status === 429 || status >= 500;
+  const seconds = /^\d{1,6}$/.test(retryAfter ?? '') ? Number(retryAfter) : 0;
+  return { error, retry, pauseMs: seconds * 1000 };
+}
+
+function readAuthority(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new SecretsError('Usage', `cannot read the ca ${path}: ${codeOf(cause) ?? 'failed'}`, { cause });
+  }
+}

@@ -1,0 +1,92 @@
+/** Who can be told of a rotation: URLs and programs, as settings and flags name them. Loads nothing else. */
+import type { NotifySetting, ReceiverSetting } from '../config/rotation.ts';
+import { SecretsError } from '../core/errors.ts';
+import type { TrustItem } from '../providers/provider.ts';
+
+/** One who is told. */
+export type Receiver =
+  | {
+      readonly kind: 'webhook';
+      readonly url: string;
+      /** Reference of the key that signs. */
+      readonly secret: string | undefined;
+      /** Path of a PEM file. */
+      readonly ca: string | undefined;
+    }
+  | { readonly kind: 'program'; readonly command: readonly string[] };
+
+/** @throws SecretsError Usage for a URL that may not be asked */
+export function receiversOf(setting: NotifySetting): readonly Receiver[] {
+  const list = Array.isArray(setting)
+    ? (setting as readonly ReceiverSetting[])
+    : [setting as ReceiverSetting];
+  return list.map((one): Receiver => {
+    if (typeof one === 'string')
+      return isUrl(one) ? webhook({ url: one }) : { kind: 'program', command: [one] };
+    if ('url' in one) return webhook(one);
+    return { kind: 'program', command: typeof one.program === 'string' ? [one.program] : one.program };
+  });
+}
+
+/** @throws SecretsError Usage */
+export function checkReceivers(setting: NotifySetting): void {
+  receiversOf(setting);
+}
+
+/** What a found secrets.yaml asks for with these receivers. */
+export function trustItemsOf(setting: NotifySetting): readonly TrustItem[] {
+  return receiversOf(setting).flatMap((receiver): TrustItem[] => {
+    if (receiver.kind === 'program')
+      return [
+        {
+          setting: '',
+          value: receiver.command.join(' '),
+          effect: 'this program is run after each rotation, and reads what came of it',
+        },
+      ];
+    const { url, secret, ca } = receiver;
+    const items = [{ setting: '', value: url, effect: 'what came of each rotation is sent to this server' }];
+    if (secret !== undefined)
+      items.push({ setting: '', value: secret, effect: 'this secret is read, and signs what is sent there' });
+    if (ca !== undefined)
+      items.push({
+        setting: '',
+        value: ca,
+        effect: 'servers with certificates of this authority are believed',
+      });
+    return items;
+  });
+}
+
+/** What messages call a receiver. The path and query of a URL may be what lets in: they are not shown. */
+export function receiverName(receiver: Receiver): string {
+  return receiver.kind === 'webhook' ? new URL(receiver.url).origin : (receiver.command[0] ?? '');
+}
+
+function isUrl(text: string): boolean {
+  return /^[a-z][a-z0-9+.-]*:\/\//i.test(text);
+}
+
+function webhook({
+  url,
+  secret,
+  ca,
+}: {
+  readonly url: string;
+  readonly secret?: string | undefined;
+  readonly ca?: string | undefined;
+}): Receiver {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed === undefined || !/^https?:$/.test(parsed.protocol) || parsed.hash !== '')
+    throw new SecretsError('Usage', 'notify: a receiver is no http URL', { hint: 'https://HOST/PATH' });
+  if (parsed.username !== '' || parsed.password !== '')
+    throw new SecretsError('Usage', 'notify: a URL holds a user name or a password', {
+      hint: 'let the receiver check the signature: notify: { url: …, secret: REF }',
+    });
+  const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(parsed.hostname);
+  if (parsed.protocol !== 'https:' && !loopback)
+    throw new SecretsError('Usage', 'notify: the URL must be https', {
+      hint: 'plain http is for loopback addresses only',
+    });
+  return { kind: 'webhook', url, secret, ca };
+}

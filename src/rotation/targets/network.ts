@@ -1,0 +1,30 @@
+/** What targets that speak to a server have in common. */
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { SecretsError } from '../../core/errors.ts';
+import { codeOf } from '../../files.ts';
+
+/** Ends the line about a change whose answer is missing. */
+export const IN_DOUBT = '; the change may have been made';
+
+/** Where nobody but this machine can listen, so that plain text is allowed. */
+export function isLoopback(host: string): boolean {
+  return /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i.test(host);
+}
+
+/**
+ * The PEM text of the setting `ca`, whose path starts at the folder of the settings.
+ * @throws SecretsError Usage when it can't be read, or holds no certificate
+ */
+export function readAuthority(ca: string | undefined, folder: string): string | undefined {
+  if (ca === undefined) return undefined;
+  const path = resolve(folder, ca);
+  let pem: string;
+  try {
+    pem = readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new SecretsError('Usage', `cannot read the ca ${path}: ${codeOf(cause) ?? 'failed'}`, { cause });
+  }
+  if (pem.includes('-----BEGIN CERTIFICATE-----')) return pem;
+  throw new SecretsError('Usage', `${path} holds no certificate`, { hint: 'a PEM file is expected' });
+}
