@@ -3,42 +3,18 @@
  * stores, the deadline, and the ways to speak to the user.
  */
 import { setMaxListeners } from 'node:events';
-import { openAuditLog } from './audit/log.ts';
-import { reasonOf } from './audit/reason.ts';
-import { type Access, Recorder, recorded } from './audit/recorder.ts';
+import { type Access, recorded } from './audit/recorder.ts';
+import { Records, storeId } from './audit/records.ts';
 import type { Config, StoreConfig } from './config/config.ts';
 import type { CommonOptions } from './commands/options.ts';
 import type { Progress } from './output/progress.ts';
-import type { AuditAction } from './core/audit.ts';
 import { parseDuration } from './core/duration.ts';
-import { SecretsError, toSecretsError } from './core/errors.ts';
+import { SecretsError } from './core/errors.ts';
 import { formatReference, parseReference, type Reference } from './core/reference.ts';
 import { type Resolved, resolveAll, type Target } from './core/resolver.ts';
 import { jsonText, singleLine } from './output/sanitize.ts';
 import type { CallOptions, Provider, ProviderContext } from './providers/provider.ts';
-import { type World, xdgFolder } from './world.ts';
-
-/** What a command wants of the secrets that it names; those that are not here touch none. */
-const WANTED: Readonly<Record<string, AuditAction>> = {
-  get: 'read',
-  put: 'write',
-  list: 'list',
-  history: 'describe',
-  delete: 'delete',
-  restore: 'restore',
-  purge: 'purge',
-  rotate: 'read',
-  'rotate status': 'describe',
-  exec: 'read',
-  env: 'read',
-  copy: 'read',
-  diff: 'read',
-  sync: 'read',
-  import: 'write',
-  'stores rekey': 'rekey',
-  'audit anchor': 'write',
-  'audit verify': 'read',
-};
+import type { World } from './world.ts';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 /** The most that a timer of Node takes. */
@@ -58,9 +34,7 @@ export class Session {
   readonly #unmade = new Set<NodeJS.Immediate>();
   #config: Promise<Config> | undefined;
   #progress: Progress | undefined;
-  #recorder: Promise<Recorder> | undefined;
-  /** By store: what was named and is not known to be recorded by its provider. */
-  readonly #named = new Map<string, Partial<Reference>[]>();
+  readonly #records = new Records(this);
   #terminalGiven = false;
 
   constructor(world: World, options: CommonOptions, verb = '') {
@@ -154,7 +128,7 @@ export class Session {
     try {
       this.#storeConfig(config, store, text);
     } catch (thrown) {
-      if (asked) await this.#recordUnopened(store, undefined, thrown);
+      if (asked) await this.#records.unopened(store, undefined, thrown);
       throw thrown;
     }
     return { text: formatReference({ ...reference, store }), store, reference };
@@ -213,10 +187,10 @@ export class Session {
     }
     try {
       const opened = await provider;
-      this.#named.delete(id);
+      this.#records.isOpen(name, extra);
       return opened;
     } catch (thrown) {
-      await this.#recordUnopened(name, extra, thrown);
+      await this.#records.unopened(name, extra, thrown);
       throw thrown;
     }
   }
@@ -231,80 +205,24 @@ export class Session {
       throw notTrusted(`the store ${name}`, (await this.config()).file, store.untrusted);
     }
     const { open } = await descriptor.load();
-    const recorder = await this.#audit();
+    const recorder = await this.#records.recorder();
     const opened = await open({ ...store.settings, ...extra }, this.providerContext(name), this.#lazyCall());
     const provider = recorded({ provider: opened, recorder, store: name, kind: store.provider });
     this.#opened.push(provider);
     return provider;
   }
 
-  /** What the log is written through. @throws SecretsError Usage for a reason that is none */
-  #audit(): Promise<Recorder> {
-    this.#recorder ??= this.#makeRecorder();
-    return this.#recorder;
-  }
-
-  async #makeRecorder(): Promise<Recorder> {
-    const { audit } = await this.config();
-    const { world } = this;
-    const { user, host } = world.names?.() ?? { user: undefined, host: '' };
-    const circumstances = {
-      command: this.verb,
-      user,
-      uid: world.uid,
-      host,
-      pid: process.pid,
-      reason: reasonOf(this.options.reason, world.env['SECRETS_REASON']),
-    };
-    const log = openAuditLog({
-      ...audit,
-      stateFolder: xdgFolder(world, 'state'),
-      mode: audit.log === 'required' ? 'required' : 'best-effort',
-      now: world.now,
-    });
-    return new Recorder(log, audit, circumstances, {
-      now: world.now,
-      warn: (message) => this.warn(message),
-    });
-  }
-
   /**
    * Records what is no call of a store: a rotation as a whole.
    * @throws SecretsError Policy when the log is `required` and can't be written
    */
-  async record(access: Access): Promise<void> {
-    await (await this.#audit()).record([access]);
+  record(access: Access): Promise<void> {
+    return this.#records.record(access);
   }
 
   /** Says what is wanted of a store before it is opened, for the record of what could not be. */
   asks(store: string, extra: Target['native'], reference: Partial<Reference>): void {
-    const id = storeId(store, extra);
-    const known = this.#named.get(id);
-    if (known === undefined) this.#named.set(id, [reference]);
-    else known.push(reference);
-  }
-
-  /** A store that can't be opened has no provider to record what was wanted of it. */
-  async #recordUnopened(store: string, extra: Target['native'], thrown: unknown): Promise<void> {
-    const action = WANTED[this.verb] ?? WANTED[this.verb.split(' ', 1)[0] ?? ''];
-    if (action === undefined) return;
-    const id = storeId(store, extra);
-    const named = this.#named.get(id);
-    // What was named is recorded once, however often the store is asked for.
-    this.#named.set(id, []);
-    const error = toSecretsError(thrown);
-    const provider = (await this.config()).stores.get(store)?.provider;
-    const accesses = (named ?? [undefined]).map((reference): Access => ({
-      action,
-      store,
-      provider,
-      secret: reference?.name || undefined,
-      version: reference?.version,
-      stage: reference?.stage,
-      keys: reference?.key === undefined ? undefined : [reference.key],
-      error,
-    }));
-    await (await this.#audit()).record(accesses);
+    this.#records.asks(store, extra, reference);
   }
 
   /** From here on the terminal is a child's: nothing is asked or shown there. */
@@ -425,8 +343,4 @@ export class Session {
       opened.map((result) => (result.status === 'fulfilled' ? result.value.close() : Promise.resolve())),
     );
   }
-}
-
-function storeId(name: string, extra: Target['native']): string {
-  return `${name}\n${JSON.stringify(extra ?? null)}`;
 }

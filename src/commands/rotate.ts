@@ -63,12 +63,13 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
             return undefined;
           }
           let reference = text;
-          let job: Job | undefined;
+          let opened = false;
           const startedAt = session.world.now();
           const startedMs = Date.now();
           try {
-            job = await rotations.job(text, { generate: options.generate });
+            const job = await rotations.job(text, { generate: options.generate });
             reference = job.reference;
+            opened = true;
             if (named.length === 0 || maxAgeMs !== undefined) {
               const schedule = await scheduleOf(
                 job.place,
@@ -99,8 +100,7 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
             });
           } catch (thrown) {
             const error = toSecretsError(thrown).forReference(reference);
-            if (job === undefined && options.dryRun !== true)
-              await rotations.record(text, startedMs, { error });
+            if (!opened && options.dryRun !== true) await rotations.record(text, startedMs, { error });
             failures.push(error);
             tried += 1;
             return async () => {

@@ -20,13 +20,6 @@ const PAGE = 25;
 
 type Deleted = Awaited<ReturnType<SecretClient['getDeletedSecret']>>;
 
-type Response = Parameters<NonNullable<SetSecretOptions['onResponse']>>[0];
-
-/** The service's id of a request, which its logs have too. */
-function requestIdOf({ headers }: Response): string | undefined {
-  return headers.get('x-ms-request-id');
-}
-
 /** What the newest version is: with its value, or without where it is disabled. */
 export interface Newest {
   readonly properties: SecretProperties;

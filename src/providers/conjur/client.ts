@@ -6,9 +6,9 @@ import type { Identity, KnownIdentity, ProviderContext } from '../provider.ts';
 import { checkUrl, type ConjurConfig, readConfig } from './config.ts';
 import type { Statement } from './policy.ts';
 import type { ConjurSettings } from './settings.ts';
-import { chooseSignIn, readToken, type SignIn } from './sign-in.ts';
+import { chooseSignIn, readToken, roleOf, type SignIn } from './sign-in.ts';
 import { type Answer, Transport } from './transport.ts';
-import { notConjur, readVariable, type Variable } from './variable.ts';
+import { batchPath, notConjur, readVariable, type Variable } from './variable.ts';
 
 /**
  * A token lives eight minutes unless it says otherwise. A new one is fetched after five, or 85 % of what it says,
@@ -271,13 +271,6 @@ export class ConjurClient {
     }
     if (this.#token === undefined) {
       const made = this.#authenticate(signal);
-      made.then(
-        async ({ login }) => {
-          const { config, signIn } = await this.#connect();
-          this.#known = { principal: roleOf(config, login), source: signIn.source };
-        },
-        () => undefined,
-      );
       this.#token = made;
       made.catch(() => {
         if (this.#token === made) this.#token = undefined;
@@ -287,7 +280,11 @@ export class ConjurClient {
   }
 
   async #authenticate(signal: AbortSignal): Promise<Token> {
-    const { transport, signIn } = await this.#connect();
+    const { config, transport, signIn } = await this.#connect();
+    const known = (login: string): KnownIdentity => ({
+      principal: roleOf(config, login),
+      source: signIn.source,
+    });
     const prepared = await signIn.prepare();
     if ('token' in prepared) {
       const facts = readToken(prepared.token);
@@ -295,6 +292,7 @@ export class ConjurClient {
         throw new SecretsError('Unauthenticated', `${signIn.source} holds no Conjur access token`, {
           hint: 'its form is the JSON that `conjur authenticate` prints, or that in base64',
         });
+      this.#known = known(facts.login);
       // Somebody else renews it, if anybody: it is read again when it has a chance to be new.
       return { text: prepared.token, login: facts.login, until: performance.now() + 60_000 };
     }
@@ -317,6 +315,7 @@ export class ConjurClient {
       : text.replaceAll(/\s/g, '');
     const facts = readToken(token);
     if (facts === undefined) throw notConjur();
+    this.#known = known(facts.login);
     const life = facts.lifeMs === undefined ? TOKEN_MS : facts.lifeMs * TOKEN_PART;
     return { text: token, login: facts.login, until: performance.now() + life };
   }
@@ -331,16 +330,6 @@ export class ConjurClient {
     }
     throw translate(answer, privilege === 'update');
   }
-}
-
-function roleOf({ account }: ConjurConfig, login: string): string {
-  return login.startsWith('host/') ? `${account}:host:${login.slice(5)}` : `${account}:user:${login}`;
-}
-
-/** The path of a batch read. */
-export function batchPath(account: string, names: readonly string[]): string {
-  const ids = names.map((name) => `${account}:variable:${name}`);
-  return `/secrets?variable_ids=${encodeURIComponent(ids.join(','))}`;
 }
 
 function parse(answer: Answer): JsonValue {
