@@ -63,13 +63,12 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
             return undefined;
           }
           let reference = text;
-          let opened = false;
+          let recorded = options.dryRun === true;
           const startedAt = session.world.now();
           const startedMs = Date.now();
           try {
             const job = await rotations.job(text, { generate: options.generate });
             reference = job.reference;
-            opened = true;
             if (named.length === 0 || maxAgeMs !== undefined) {
               const schedule = await scheduleOf(
                 job.place,
@@ -94,13 +93,14 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
                 if (failure !== undefined) failures.push(failure);
                 return undefined;
               }
+              recorded = true;
               const done = await rotateOne(session, rotations, job, (what) => show(reference, what));
               if (done.failure !== undefined) failures.push(done.failure);
               return () => reportOne(session, notifier, reference, startedAt, done);
             });
           } catch (thrown) {
             const error = toSecretsError(thrown).forReference(reference);
-            if (!opened && options.dryRun !== true) await rotations.record(text, startedMs, { error });
+            if (!recorded) await rotations.record(text, startedMs, { error });
             failures.push(error);
             tried += 1;
             return async () => {

@@ -85,7 +85,14 @@ const LINES: readonly Line[] = [
   {
     covers: 'sync',
     line: 'printf one | secrets put @from/a; secrets sync @from/ @to/ --yes',
-    records: ['list @from/', 'list @to/', 'describe @from/a', 'read @from/a', 'write @from/a', 'write @to/a'],
+    records: [
+      'list @from/',
+      'list @to/',
+      'read @from/a',
+      `read @to/a ${NOT_FOUND}`,
+      'write @from/a',
+      'write @to/a',
+    ],
     denied: ['write @from/a', 'list @from/'],
   },
   {
