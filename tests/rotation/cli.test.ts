@@ -1,5 +1,5 @@
 /** `secrets rotate` as operators and cron run it: what is due, in which order, and how failures are told. */
-import { mkdirSync, rmSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { rmSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makePlace, type Outcome, type Place } from '../e2e/program.ts';
 
