@@ -47,7 +47,7 @@ function startChunk() {
   const parts = [
     'cli.ts',
     'session.ts',
-    'audit/(files|lock|log|reason|recorder|records|settings)\\.ts',
+    'audit/(files|lock|log|reason|recorder|records|settings|time)\\.ts',
     'files.ts',
     '(process-)?world.ts',
     'version.ts',

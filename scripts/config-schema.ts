@@ -24,9 +24,15 @@ export async function configSchema(providers: readonly ProviderDescriptor[]): Pr
     kinds.push(v.pipe(v.strictObject({ type: v.literal(type), ...entries }), v.title(title)));
   }
   const target = v.union(kinds);
-  const { $schema, ...schema } = toJsonSchema(fileSchema(store, target), {
+  const natives: v.GenericSchema[] = [];
+  for (const { title, nativeRotation } of providers) {
+    if (nativeRotation === undefined) continue;
+    natives.push(v.pipe((await nativeRotation.schema()) as v.GenericSchema, v.title(title)));
+  }
+  const native = v.union(natives);
+  const { $schema, ...schema } = toJsonSchema(fileSchema(store, target, native), {
     target: 'draft-2020-12',
-    definitions: { store, target, notify },
+    definitions: { store, target, notify, native },
     // A rule that JSON Schema has no word for is the loader's alone.
     errorMode: 'ignore',
   });

@@ -4,8 +4,15 @@
  */
 import type { AuditAction, AuditActor, AuditEvent, AuditLog } from '../core/audit.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
-import type { GetResult, KnownIdentity, Provider, SecretRequest } from '../providers/provider.ts';
+import type {
+  GetResult,
+  KnownIdentity,
+  NativeRotations,
+  Provider,
+  SecretRequest,
+} from '../providers/provider.ts';
 import type { AuditSettings } from './settings.ts';
+import { isoTime } from './time.ts';
 
 /** What is the same in every record of a command. */
 export interface Circumstances {
@@ -140,36 +147,6 @@ export class Recorder {
   }
 }
 
-const DAY_MS = 86_400_000;
-
-/**
- * As `Date.prototype.toISOString` writes it, whose first call takes longer than all else of a record: V8 makes a
- * calendar for it. Days to civil date: https://howardhinnant.github.io/date_algorithms.html#civil_from_days
- * @param ms since 1970, of the years 0 to 9999
- */
-export function isoTime(ms: number): string {
-  const days = Math.floor(ms / DAY_MS) + 719_468;
-  const era = Math.floor(days / 146_097);
-  const dayOfEra = days - era * 146_097;
-  const yearOfEra = Math.floor(
-    (dayOfEra -
-      Math.floor(dayOfEra / 1460) +
-      Math.floor(dayOfEra / 36_524) -
-      Math.floor(dayOfEra / 146_096)) /
-      365,
-  );
-  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
-  const shifted = Math.floor((5 * dayOfYear + 2) / 153);
-  const month = shifted < 10 ? shifted + 3 : shifted - 9;
-  const year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0);
-  const day = dayOfYear - Math.floor((153 * shifted + 2) / 5) + 1;
-  const rest = ms - Math.floor(ms / DAY_MS) * DAY_MS;
-  const two = (number: number): string => (number < 10 ? `0${number}` : String(number));
-  const clock = [Math.floor(rest / 3_600_000), Math.floor(rest / 60_000) % 60, Math.floor(rest / 1000) % 60];
-  const date = `${String(year).padStart(4, '0')}-${two(month)}-${two(day)}`;
-  return `${date}T${clock.map(two).join(':')}.${String(rest % 1000).padStart(3, '0')}Z`;
-}
-
 /** Refused by the service, by a policy, or since the service does not know who is asking. */
 const REFUSALS: ReadonlySet<string> = new Set(['Denied', 'Unauthenticated', 'Policy']);
 
@@ -205,6 +182,9 @@ const recording: Recording = {
   diagnose: undefined,
   keepAlive: undefined,
   trail: undefined,
+  nativeId: undefined,
+  checkRights: undefined,
+  nativeRotation: (watched, load) => async () => recordedNative(watched, await load()),
   close: undefined,
   get: (watched, get) => async (requests, options) => {
     const started = milliseconds();
@@ -239,15 +219,7 @@ const recording: Recording = {
     stream(watched, { action: 'list', secret: query.prefix || undefined }, () => list(query, options)),
   delete: (watched, remove) => (name, query, options) =>
     change(watched, { action: 'delete', secret: name }, () => remove(name, query, options)),
-  describe: (watched, describe) => async (name, options) => {
-    const started = milliseconds();
-    const told = { action: 'describe', secret: name } as const;
-    const info = await describe(name, options).catch((thrown: unknown) =>
-      failed(watched, started, told, thrown),
-    );
-    await note(watched, started, [told]);
-    return info;
-  },
+  describe: (watched, describe) => (name, options) => look(watched, name, () => describe(name, options)),
   history: (watched, history) => (name, options) =>
     stream(watched, { action: 'describe', secret: name }, () => history(name, options)),
   makeCurrent: (watched, makeCurrent) => (name, version, options) =>
@@ -260,6 +232,26 @@ const recording: Recording = {
   setLabels: (watched, setLabels) => (name, labels, options) =>
     change(watched, { action: 'label', secret: name }, () => setLabels(name, labels, options)),
 };
+
+/** A rotation of the service's own: looks, settings and starts are recorded; the waiting for its end is not. */
+function recordedNative(watched: Watched, native: NativeRotations): NativeRotations {
+  const { start, watch } = native;
+  return {
+    read: (name, options) => look(watched, name, () => native.read(name, options)),
+    plan: (name, wish, options) => look(watched, name, () => native.plan(name, wish, options)),
+    set: (name, wish, options) =>
+      change(watched, { action: 'other', secret: name }, () => native.set(name, wish, options)),
+    remove: (name, options) =>
+      change(watched, { action: 'other', secret: name }, () => native.remove(name, options)),
+    ...(start !== undefined && {
+      start: (name, wish, token, options) =>
+        change(watched, { action: 'rotate', secret: name }, () =>
+          start.call(native, name, wish, token, options),
+        ),
+    }),
+    ...(watch !== undefined && { watch: watch.bind(native) }),
+  };
+}
 
 /** The provider, with a record of every access. What it has and has not is as before. */
 export function recorded(watched: Watched): Provider {
@@ -323,6 +315,14 @@ async function failed(watched: Watched, started: number, told: Told, thrown: unk
     });
   });
   throw thrown;
+}
+
+async function look<T>(watched: Watched, secret: string, work: () => Promise<T>): Promise<T> {
+  const started = milliseconds();
+  const told = { action: 'describe', secret } as const;
+  const found = await work().catch((thrown: unknown) => failed(watched, started, told, thrown));
+  await note(watched, started, [told]);
+  return found;
 }
 
 async function change<T>(watched: Watched, told: Told, work: () => Promise<T>): Promise<T> {

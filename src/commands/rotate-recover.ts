@@ -27,6 +27,7 @@ export interface RecoverOptions extends CommonOptions {
   readonly withoutTarget?: boolean;
   readonly dryRun?: boolean;
   readonly notify?: readonly string[];
+  readonly wait?: string;
 }
 
 export async function recover(
@@ -44,6 +45,15 @@ export async function recover(
   try {
     const job = await rotations.job(text, { withoutTarget: options.withoutTarget === true });
     ended = { job };
+    if (job.native?.starts === true) {
+      const { recoverNative } = await import('./rotate-native.ts');
+      await recoverNative(session, job, intent, {
+        ...options,
+        stopped: () => stop.asked(),
+        progress: (what) => progress.update(`${job.reference}: ${what}`),
+      });
+      return;
+    }
     if (options.toPrevious === true) await checkPrevious(session, job);
     if (options.dryRun === true) {
       await rehearse(session, rotations, job, intent, options);

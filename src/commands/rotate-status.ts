@@ -4,8 +4,12 @@ import { compact } from '../output/shapes.ts';
 import { printTable, shortDate } from '../output/table.ts';
 import { EVERY_LABEL, HOLDER_LABEL } from '../rotation/holder.ts';
 import { Rotations } from '../rotation/jobs.ts';
-import { SecretPlace } from '../rotation/place.ts';
-import { byUrgency, type Schedule, scheduleOf } from '../rotation/schedule.ts';
+import { placeOf } from '../rotation/places.ts';
+import { scheduleForJob } from '../rotation/native.ts';
+import { byUrgency, judgeNative, type Schedule, scheduleOf } from '../rotation/schedule.ts';
+import { targets } from '../rotation/targets/index.ts';
+import type { PolicySettings } from '../config/rotation.ts';
+import type { NativeRotation } from '../providers/provider.ts';
 import { formatReference } from '../core/reference.ts';
 import type { Session } from '../session.ts';
 import { parsePeriod } from '../core/duration.ts';
@@ -29,14 +33,17 @@ export async function run(session: Session): Promise<void> {
     else
       await printTable(
         session,
-        ['reference', 'state', 'age', 'every', 'next', 'held by'],
+        ['reference', 'state', 'age', 'every', 'next', 'by', 'held by'],
         sorted.map(({ reference, schedule, age }) => [
           reference,
           schedule.state,
           age === undefined ? '' : days(age),
-          schedule.everyMs === undefined ? '' : days(schedule.everyMs),
+          schedule.everyMs === undefined
+            ? (schedule.native?.settings['schedule'] ?? '')
+            : days(schedule.everyMs),
           shortDate(schedule.next),
-          schedule.holder === undefined ? '' : holderText(schedule.holder),
+          schedule.native?.by ?? 'secrets',
+          heldText(schedule),
         ]),
       );
     if (failures.length > 0)
@@ -46,8 +53,37 @@ export async function run(session: Session): Promise<void> {
   }
 }
 
+function heldText({ holder, native }: Schedule): string {
+  const failed = native?.attempt?.failed;
+  if (failed !== undefined) return failed;
+  if (holder === undefined) return '';
+  return native?.attempt === undefined ? holderText(holder) : native.by;
+}
+
+function nativeJson({
+  role,
+  enabled,
+  settings,
+  everyMs,
+  lastRotated,
+  next,
+  attempt,
+}: NativeRotation): object {
+  return compact({
+    role,
+    enabled,
+    settings: Object.keys(settings).length === 0 ? undefined : settings,
+    everySeconds: everyMs === undefined ? undefined : everyMs / 1000,
+    lastRotated: lastRotated?.toISOString(),
+    next: next?.toISOString(),
+    pending: attempt?.version,
+    since: attempt?.since?.toISOString(),
+    failed: attempt?.failed,
+  });
+}
+
 function rowJson({ reference, schedule, age }: Row): object {
-  const { state, lastRotated, everyMs, next, holder, retireAt } = schedule;
+  const { state, lastRotated, everyMs, next, holder, retireAt, native } = schedule;
   return compact({
     reference,
     state,
@@ -57,6 +93,8 @@ function rowJson({ reference, schedule, age }: Row): object {
     next: next?.toISOString(),
     holder: holderJson(holder),
     previousUntil: retireAt?.toISOString(),
+    by: native?.by ?? 'secrets',
+    native: native === undefined ? undefined : nativeJson(native),
   });
 }
 
@@ -65,7 +103,7 @@ function days(ms: number): string {
   return ms >= 7_200_000 ? `${Math.floor(ms / 3_600_000)}h` : `${Math.floor(ms / 60_000)}m`;
 }
 
-/** Secrets with a policy, and in the project's stores those that carry a label of rotations. */
+/** Secrets with a policy, and in the project's stores those that carry a label of rotations, or that their service rotates. */
 async function collect(
   session: Session,
   rotations: Rotations,
@@ -73,10 +111,19 @@ async function collect(
   const config = await session.config();
   const policies = await rotations.policies();
   const { leaseMs } = await rotations.bounds();
-  const asked = new Map<string, number | undefined>();
+  const now = session.world.now();
+  const asked = new Map<string, PolicySettings | undefined>();
+  const rows: Row[] = [];
   const failures: SecretsError[] = [];
-  for (const [reference, { settings }] of policies)
-    asked.set(reference, settings.every === undefined ? undefined : parsePeriod(settings.every));
+  const add = (reference: string, schedule: Schedule): void => {
+    const { lastRotated } = schedule;
+    rows.push({ reference, schedule, age: lastRotated && now.getTime() - lastRotated.getTime() });
+  };
+  for (const [reference, { settings, untrusted }] of policies) {
+    // What is not trusted opens no target and asks nobody but the store.
+    const { every, native, target, lock } = settings;
+    asked.set(reference, untrusted === undefined ? { every, native, target, lock } : { every });
+  }
   // A provider's own store is looked through when it is in use here: not each cloud that the program knows.
   const stores = new Set([config.defaultStore]);
   for (const { name, source } of config.stores.values()) if (source !== 'builtin') stores.add(name);
@@ -85,8 +132,11 @@ async function collect(
     [...stores].map(async (store) => {
       try {
         const provider = await session.open(store);
-        if (!provider.capabilities.has('labels') || !provider.capabilities.has('stages')) return;
-        for await (const { name, labels = {} } of provider.list({ details: true }, session.call())) {
+        const { capabilities } = provider;
+        const labelled = capabilities.has('labels') && capabilities.has('stages');
+        if (!labelled && !capabilities.has('native-rotation')) return;
+        for await (const info of provider.list({ details: true }, session.call())) {
+          const { name, labels = {}, rotation } = info;
           const reference = formatReference({
             store,
             name,
@@ -94,8 +144,11 @@ async function collect(
             stage: undefined,
             key: undefined,
           });
-          if (Object.hasOwn(labels, EVERY_LABEL) || Object.hasOwn(labels, HOLDER_LABEL))
-            if (!asked.has(reference)) asked.set(reference, undefined);
+          if (asked.has(reference)) continue;
+          if (labelled && (Object.hasOwn(labels, EVERY_LABEL) || Object.hasOwn(labels, HOLDER_LABEL)))
+            asked.set(reference, undefined);
+          // The list says it all: no further call.
+          else if (rotation?.enabled === true) add(reference, judgeNative(rotation, undefined, now));
         }
       } catch (thrown) {
         failures.push(toSecretsError(thrown).forReference(`${store}://`));
@@ -103,21 +156,11 @@ async function collect(
     }),
   );
   const limit = pool(PARALLEL);
-  const rows: Row[] = [];
-  const now = session.world.now();
   await Promise.all(
-    [...asked].map(([reference, everyMs]) =>
+    [...asked].map(([reference, policy]) =>
       limit(async () => {
         try {
-          const target = await session.target(reference);
-          const provider = await session.open(target.store, target.native);
-          const place = new SecretPlace(provider, target.reference.name, () => session.call());
-          const schedule = await scheduleOf(place, everyMs, leaseMs, now, (id) =>
-            rotations.seenFor(reference, id),
-          );
-          const { lastRotated } = schedule;
-          const age = lastRotated === undefined ? undefined : now.getTime() - lastRotated.getTime();
-          rows.push({ reference, schedule, age });
+          add(reference, await look(session, rotations, reference, policy, leaseMs, now));
         } catch (thrown) {
           failures.push(toSecretsError(thrown).forReference(reference));
         }
@@ -125,4 +168,32 @@ async function collect(
     ),
   );
   return { rows, failures };
+}
+
+async function look(
+  session: Session,
+  rotations: Rotations,
+  reference: string,
+  policy: PolicySettings | undefined,
+  leaseMs: number,
+  now: Date,
+): Promise<Schedule> {
+  const every = policy?.every;
+  const everyMs = every === undefined ? undefined : parsePeriod(every);
+  const seenFor = (id: string): number => rotations.seenFor(reference, id);
+  const kind = targets.find(({ type }) => type === policy?.target?.['type']);
+  if (policy?.native !== undefined || kind?.hasSchedule === true) {
+    const job = await rotations.job(reference);
+    const maxAgeMs = job.native?.starts === true ? undefined : everyMs;
+    return scheduleForJob(job, maxAgeMs, leaseMs, now, seenFor, () => session.call());
+  }
+  const target = await session.target(reference);
+  const provider = await session.open(target.store, target.native);
+  const place = await placeOf(
+    session,
+    provider,
+    { text: reference, name: target.reference.name },
+    policy?.lock,
+  );
+  return scheduleOf(place, everyMs, leaseMs, now, seenFor);
 }

@@ -13,6 +13,11 @@ const notify: OptionSpec = {
   description: 'tell an https URL or a program what came of each secret; may be repeated',
   repeat: true,
 };
+const wait: OptionSpec = {
+  flags: '--wait <duration>',
+  description:
+    'how long to wait for a rotation that the store’s own service makes; default 15m, 0: not at all',
+};
 const dryRun: OptionSpec = { flags: '--dry-run', description: 'say what would be done, change nothing' };
 
 export const rotate: CommandSpec = {
@@ -34,6 +39,11 @@ export const rotate: CommandSpec = {
       description: 'how the value is made, such as alnum:40; also for a secret without a policy',
     },
     notify,
+    {
+      flags: '--configure',
+      description: 'set the store’s own rotation as native of the policy, or of all, has it; rotate nothing',
+    },
+    wait,
     dryRun,
   ],
   examples: [
@@ -48,6 +58,10 @@ export const rotate: CommandSpec = {
       command: 'secrets rotate --due --notify https://hooks.example.com/rotations',
       does: 'tell a server what came of each',
     },
+    {
+      command: 'secrets rotate --configure --dry-run',
+      does: 'which services’ schedules differ from the policies',
+    },
     { command: 'secrets rotate - < read-since-yesterday.txt', does: 'rotate a list, in an emergency' },
   ],
   completes: 'reference',
@@ -56,7 +70,7 @@ export const rotate: CommandSpec = {
     {
       name: 'status',
       group: 'Secrets',
-      summary: 'age, next date, overdue and stuck rotations, the most urgent first',
+      summary: 'age, next date, who rotates, overdue and stuck rotations, the most urgent first',
       examples: [
         {
           command: 'secrets rotate status',
@@ -71,7 +85,7 @@ export const rotate: CommandSpec = {
       group: 'Secrets',
       summary: 'finish a rotation that was interrupted, on any machine',
       args: [{ name: '<ref>', description: 'the secret' }],
-      options: [takeOver, withoutTarget, notify, dryRun],
+      options: [takeOver, withoutTarget, notify, wait, dryRun],
       examples: [
         {
           command: 'secrets rotate resume team://payments/db',
@@ -105,6 +119,19 @@ export const rotate: CommandSpec = {
       ],
       completes: 'reference',
       load: () => import('./rotate-rollback.ts'),
+    },
+    {
+      name: 'cancel',
+      group: 'Secrets',
+      summary: 'end the rotation that a secret’s own service makes by schedule',
+      description: 'Its versions stay, and one that is pending, too. A policy with native sets it again.',
+      args: [{ name: '<ref>', description: 'the secret' }],
+      options: [dryRun],
+      examples: [
+        { command: 'secrets rotate cancel prod://payments/db --dry-run', does: 'what would be ended' },
+      ],
+      completes: 'reference',
+      load: () => import('./rotate-cancel.ts'),
     },
   ],
 };

@@ -7,9 +7,13 @@ import { startProgress } from '../output/progress.ts';
 import { type Ended, type Job, Rotations } from '../rotation/jobs.ts';
 import { Notifier } from '../rotation/notify.ts';
 import { retireReplaced } from '../rotation/retire.ts';
-import { type Schedule, scheduleOf } from '../rotation/schedule.ts';
+import { checkReminder, refuseNativelyRotated, remind, scheduleForJob } from '../rotation/native.ts';
+import { type RightFinding, storeFindings } from '../rotation/rights.ts';
+import type { Schedule } from '../rotation/schedule.ts';
+import type { Finding } from '../providers/provider.ts';
 import type { Session } from '../session.ts';
 import type { CommonOptions } from './options.ts';
+import { driveNative, reminderFinding, skipsNative } from './rotate-native.ts';
 import { failureOf, jsonLine, outcomeJson, outcomeText, tellOf } from './rotate-outcome.ts';
 import { graceful, tellBroken } from './rotate-signals.ts';
 import type { Invocation } from './spec.ts';
@@ -20,6 +24,8 @@ interface RotateOptions extends CommonOptions {
   readonly generate?: string;
   readonly dryRun?: boolean;
   readonly notify?: readonly string[];
+  readonly configure?: boolean;
+  readonly wait?: string;
 }
 
 /** A list of references is text a person could read; more than this is something else. */
@@ -27,7 +33,10 @@ const MAX_LIST_BYTES = 1024 * 1024;
 
 export async function run(session: Session, { args, options }: Invocation<RotateOptions>): Promise<void> {
   const named = await references(session, args);
-  if (named.length === 0 && options.due !== true && options.maxAge === undefined)
+  const configure = options.configure === true;
+  if (configure && (options.due === true || options.maxAge !== undefined || options.generate !== undefined))
+    throw new SecretsError('Usage', '--configure rotates nothing, so that nothing is due or generated');
+  if (named.length === 0 && options.due !== true && options.maxAge === undefined && !configure)
     throw new SecretsError('Usage', 'nothing to rotate is named', {
       hint: 'name references, or --due for all whose time has come',
     });
@@ -38,7 +47,10 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
   const notifier = new Notifier(session, options.notify ?? [], () => rotations.policies());
   const stop = graceful(session);
   try {
-    const all = named.length > 0 ? named : [...(await rotations.policies()).keys()];
+    const policies = [...(await rotations.policies())].filter(
+      ([, { settings }]) => !configure || settings.native !== undefined,
+    );
+    const all = named.length > 0 ? named : policies.map(([reference]) => reference);
     const { parallel, jitterMs, leaseMs } = await rotations.bounds();
     const progress = startProgress(session);
     const doing = new Map<string, string>();
@@ -66,17 +78,20 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
           let recorded = options.dryRun === true;
           const startedAt = session.world.now();
           const startedMs = Date.now();
+          let begun = false;
           try {
             const job = await rotations.job(text, { generate: options.generate });
             reference = job.reference;
-            if (named.length === 0 || maxAgeMs !== undefined) {
-              const schedule = await scheduleOf(
-                job.place,
-                maxAgeMs ?? job.everyMs,
+            if ((named.length === 0 || maxAgeMs !== undefined) && !configure) {
+              const schedule = await scheduleForJob(
+                job,
+                maxAgeMs ?? (job.native?.starts === true ? undefined : job.everyMs),
                 leaseMs,
                 session.world.now(),
                 (id) => rotations.seenFor(reference, id),
+                () => session.call(),
               );
+              if (skipsNative(session, job, schedule)) return undefined;
               if (!(await isDue(session, rotations, job, schedule, options))) return undefined;
               const wait = (waits[index] ?? 0) - (performance.now() - started);
               if (options.due === true && options.dryRun !== true && wait > 0)
@@ -87,14 +102,27 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
                 left += 1;
                 return undefined;
               }
+              begun = true;
               tried += 1;
+              const progress = (what: string): void => show(reference, what);
+              if (job.native?.starts === true || configure) {
+                const drive = { ...options, progress, stopped: () => stop.asked() };
+                const failure = await driveNative(session, job, drive);
+                if (failure !== undefined) failures.push(failure);
+                // Begun and not waited for: there is no outcome yet.
+                if (options.dryRun === true || configure || options.wait?.startsWith('0') === true)
+                  return undefined;
+                const outcome = failure === undefined ? 'done' : 'stuck';
+                return async () =>
+                  void (await notifier.tell({ reference, intent: 'rotate', startedAt, outcome, failure }));
+              }
               if (options.dryRun === true) {
                 const failure = await rehearse(session, job);
                 if (failure !== undefined) failures.push(failure);
                 return undefined;
               }
               recorded = true;
-              const done = await rotateOne(session, rotations, job, (what) => show(reference, what));
+              const done = await rotateOne(session, rotations, job, progress);
               if (done.failure !== undefined) failures.push(done.failure);
               return () => reportOne(session, notifier, reference, startedAt, done);
             });
@@ -102,7 +130,7 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
             const error = toSecretsError(thrown).forReference(reference);
             if (!recorded) await rotations.record(text, startedMs, { error });
             failures.push(error);
-            tried += 1;
+            if (!begun) tried += 1;
             return async () => {
               const outcome = 'unchanged';
               const notified =
@@ -173,13 +201,17 @@ async function isDue(
   { state, everyMs }: Schedule,
   { dryRun, due }: RotateOptions,
 ): Promise<boolean> {
+  // What its service is at goes on without us.
+  if (job.native?.starts === true) return state === 'overdue' || state === 'never' || state === 'stuck';
   if (
     dryRun !== true &&
     due === true &&
     (await rotations.within(job, () => retireReplaced(job, session.world.now(), session.call().signal)))
   )
     session.note(`${job.reference}: the replaced credential is retired`);
-  if (everyMs === undefined) return false;
+  // Without `every` it is the service's date, or the target's own change, that makes it due.
+  const dated = job.native !== undefined || job.target.schedule !== undefined;
+  if (everyMs === undefined) return dated && state === 'overdue';
   return state === 'overdue' || state === 'never' || state === 'stuck' || state === 'rotating';
 }
 
@@ -217,6 +249,8 @@ async function rotateRecorded(
   progress: (text: string) => void,
 ): Promise<Done> {
   const { reference } = job;
+  await refuseNativelyRotated(job);
+  await checkReminder(job, () => session.call());
   const shared = { wait: false, toPrevious: false, progress };
   // A further rotation takes the place of the replaced credential.
   await retireReplaced(job, session.world.now(), session.call().signal, true);
@@ -227,7 +261,9 @@ async function rotateRecorded(
     const resumed = await rotations.run(job, { intent: 'resume', takeOver: false, ...shared });
     if (resumed.ending !== 'nothing' && resumed.ending !== 'held') [intent, outcome] = ['resume', resumed];
   }
-  const failure = failureOf(reference, intent, outcome);
+  const failure =
+    failureOf(reference, intent, outcome) ??
+    (outcome.ending === 'done' ? await remind(job, () => session.call()) : undefined);
   tellBroken(session, failure);
   return { intent, outcome, failure };
 }
@@ -251,16 +287,13 @@ export async function rehearse(session: Session, job: Job): Promise<SecretsError
   const stages = await job.place.read();
   const known = { current: stages.current, pending: stages.pending, previous: stages.previous };
   const { signal } = session.call();
-  const findings = [...(await job.target.check(known, signal))];
+  const findings: (Finding | RightFinding)[] = [...(await job.target.check(known, signal))];
   if (stages.pending !== undefined)
     findings.push({ check: 'pending', status: 'fail', detail: 'a rotation is under way already' });
-  if (job.place.unguarded)
-    findings.push({
-      check: 'claim',
-      status: 'warn',
-      detail:
-        'this store has no conditional write, so that two rotations at once are kept apart by best effort',
-    });
+  findings.push(
+    ...(await storeFindings(job.place, session.call())),
+    ...(await reminderFinding(session, job)),
+  );
   const { bits, title } = job.generator;
   const what = job.target.issue === undefined ? `${title} (${bits} bits)` : 'made by the target';
   if (session.options.json === true) {
@@ -294,8 +327,9 @@ export async function rehearse(session: Session, job: Job): Promise<SecretsError
   }
   const bad = findings.filter(({ status }) => status === 'fail');
   if (bad.length === 0) return undefined;
+  const denied = bad.some((finding) => 'right' in finding && finding.right === 'denied');
   return new SecretsError(
-    'Failed',
+    denied ? 'Denied' : 'Failed',
     `would not work: ${bad.map(({ check, detail }) => `${check}: ${detail}`).join('; ')}`,
     {
       reference: job.reference,

@@ -43,6 +43,8 @@ export interface PolicyConfig {
   /** The reference as the file has it. */
   readonly reference: string;
   readonly settings: PolicySettings;
+  /** The kind of provider whose schema `native` was checked by; missing without `native`. */
+  readonly nativeKind?: string | undefined;
   /** The file it stands in. */
   readonly file: string;
   readonly line: number;
@@ -82,7 +84,8 @@ export interface Config {
   readonly env: ReadonlyMap<string, EnvEntry>;
   /** Rotation policies by reference, as written. */
   readonly policies: ReadonlyMap<string, PolicyConfig>;
-  readonly rotation: RotationBounds;
+  /** `untrustedLock`: the line of `rotation.lock` for which that is not acted on yet. */
+  readonly rotation: RotationBounds & { readonly untrustedLock?: readonly TrustLine[] };
   readonly audit: AuditSettings;
   /** Who is told of rotations, where a policy says nothing else. */
   readonly notify: NotifyConfig | undefined;

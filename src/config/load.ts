@@ -6,7 +6,7 @@ import { nearest } from '../core/nearest.ts';
 import { type World, xdgFolder } from '../world.ts';
 import type { Config, EnvEntry, PolicyConfig, ProjectFile, StoreConfig, TrustLine } from './config.ts';
 import { CONFIG_FILE, findUpward, readFound, type ReadFile, readNamed, readUserFile } from './find.ts';
-import type { ParsedConfig, ParsedPart } from './parse.ts';
+import type { ParsedConfig, ParsedPart, ParsedPolicy } from './parse.ts';
 import type { RotationBounds } from './rotation.ts';
 
 export interface ConfigOptions {
@@ -19,7 +19,7 @@ export interface ConfigOptions {
 }
 
 /** A file, and those of its parts that count: the file itself, then the chosen profile. */
-interface Layer {
+export interface Layer {
   readonly source: 'user' | 'project';
   readonly parsed: ParsedConfig;
   readonly parts: readonly ParsedPart[];
@@ -42,6 +42,7 @@ export async function loadConfig(world: World, options: ConfigOptions): Promise<
   if (userFile !== undefined) layers.push(await readLayer(world, userFile, 'user', profile));
   if (projectFile !== undefined) layers.push(await readLayer(world, projectFile, 'project', profile));
   checkProfile(profile, layers, options.profile !== undefined);
+  for (const [index, layer] of layers.entries()) layers[index] = await settlePolicies(world, layer, layers);
 
   const project =
     projectFile === undefined ? undefined : await judge(world, projectFile, layers, options.trust === true);
@@ -54,10 +55,7 @@ export async function loadConfig(world: World, options: ConfigOptions): Promise<
     stores,
     env: layers.length === 0 ? new Map<string, EnvEntry>() : await joinVariables(world, layers, project),
     policies: joinPolicies(layers, project),
-    rotation: Object.assign(
-      {},
-      ...layers.flatMap(({ parts }) => parts.map(({ bounds }) => bounds)),
-    ) as RotationBounds,
+    rotation: joinBounds(layers, project),
     audit: joinAudit(world, layers.map(auditLayer), project?.trusted === true),
     notify: joinNotify(layers, project),
     warnings: [...(found.warning === undefined ? [] : [found.warning]), ...otherHash(world, project)],
@@ -74,6 +72,30 @@ async function readLayer(
   const parsed = await parseConfig(bytes, path, world.providers);
   const chosen = profile === undefined ? undefined : parsed.profiles.get(profile);
   return { source, parsed, parts: chosen === undefined ? [parsed] : [parsed, chosen] };
+}
+
+/** The layer, with what its policies say of their stores' own rotation checked by those stores' providers. */
+async function settlePolicies(world: World, layer: Layer, layers: readonly Layer[]): Promise<Layer> {
+  const all = [layer.parsed, ...layer.parsed.profiles.values()];
+  const asks = ({ policies }: ParsedPart): boolean =>
+    [...policies.values()].some(({ settleNative }) => settleNative !== undefined);
+  if (!all.some(asks)) return layer;
+  const { providerOf } = await import('./native.ts');
+  const settle = async (part: ParsedPart): Promise<ParsedPart> => {
+    const policies = new Map<string, ParsedPolicy>();
+    for (const [reference, policy] of part.policies) {
+      const { settleNative } = policy;
+      const provider = settleNative && providerOf(world, reference, layers, part);
+      policies.set(reference, (await settleNative?.(provider)) ?? policy);
+    }
+    return { ...part, policies };
+  };
+  const profiles = new Map<string, ParsedPart>();
+  for (const [name, part] of layer.parsed.profiles) profiles.set(name, await settle(part));
+  const parsed = { ...layer.parsed, ...(await settle(layer.parsed)), profiles };
+  const chosen = new Map<ParsedPart, ParsedPart>([[layer.parsed, parsed]]);
+  for (const [name, part] of layer.parsed.profiles) chosen.set(part, profiles.get(name) ?? part);
+  return { ...layer, parsed, parts: layer.parts.map((part) => chosen.get(part) ?? part) };
 }
 
 /** A profile that no file has is a mistake: what it should have set would silently be something else. */
@@ -124,9 +146,10 @@ function otherHash(world: World, project: ProjectFile | undefined): readonly str
 
 function linesOf(parsed: ParsedConfig, layers: readonly Layer[]): readonly TrustLine[] {
   const audits = layers.map(auditLayer);
-  return [parsed, ...parsed.profiles.values()].flatMap(({ stores, env, policies, notify, audit }) => [
+  return [parsed, ...parsed.profiles.values()].flatMap(({ stores, env, policies, notify, lock, audit }) => [
     ...auditTrust(audit, audits),
     ...(notify?.lines ?? []),
+    ...(lock === undefined ? [] : [lock]),
     ...[...policies.values()].flatMap(({ lines }) => lines),
     ...[...stores].flatMap(([name, { lines, line }]) => [...lines, ...hiding(name, line, layers)]),
     ...[...env.values()].flatMap(({ trust }) => (trust === undefined ? [] : [trust])),
@@ -171,14 +194,30 @@ function joinStores(
   return stores;
 }
 
+function joinBounds(
+  layers: readonly Layer[],
+  project: ProjectFile | undefined,
+): RotationBounds & { readonly untrustedLock?: readonly TrustLine[] } {
+  let bounds: RotationBounds & { readonly untrustedLock?: readonly TrustLine[] } = {};
+  for (const { source, parts } of layers)
+    for (const { bounds: own, lock } of parts) {
+      const asks = lock !== undefined && source === 'project' && project?.trusted !== true;
+      bounds = { ...bounds, ...own, ...(asks && { untrustedLock: [lock] }) };
+    }
+  return bounds;
+}
+
 function joinPolicies(layers: readonly Layer[], project: ProjectFile | undefined): Map<string, PolicyConfig> {
   const policies = new Map<string, PolicyConfig>();
   for (const { source, parsed, parts } of layers)
-    for (const [reference, { settings, lines, line }] of parts.flatMap((part) => [...part.policies])) {
+    for (const [reference, { settings, lines, line, nativeKind }] of parts.flatMap((part) => [
+      ...part.policies,
+    ])) {
       const trusted = source === 'user' || project?.trusted === true;
       policies.set(reference, {
         reference,
         settings,
+        ...(nativeKind !== undefined && { nativeKind }),
         file: parsed.path,
         line,
         ...(!trusted && { untrusted: lines }),

@@ -2,14 +2,17 @@
  * Reads one secrets.yaml: its keys, what in it needs the user's trust, and what must not be in it. Loaded only when
  * there is a file. What the names in it stand for is settled in src/config/load.ts, where all files are known.
  */
+// Longer than others: every section is read with the same few helpers, which stand here.
+/* oxlint-disable max-lines */
 import * as v from 'valibot';
 import type { GivenAudit } from '../audit/settings.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
-import type { ProviderDescriptor, StoreSettings, TrustItem } from '../providers/provider.ts';
+import type { NativeSettings, ProviderDescriptor, StoreSettings, TrustItem } from '../providers/provider.ts';
 import type { TrustLine } from './config.ts';
 import { BOUNDS, NOTIFY, type NotifySetting, type PolicySettings, type RotationBounds } from './rotation.ts';
 import type { TargetSettings } from '../rotation/target.ts';
+import { listAsMap } from './lists.ts';
 import { looseFileSchema, type PartDocument } from './schema.ts';
 import { findIssued, runsPrograms, settingLooksSecret } from './suspect.ts';
 import { readYaml, type YamlFile } from './yaml.ts';
@@ -37,6 +40,10 @@ export interface ParsedPolicy {
   readonly settings: PolicySettings;
   readonly lines: readonly TrustLine[];
   readonly line: number;
+  /** Checks `native` once the provider of the secret's store is known, which may stand in another file. */
+  readonly settleNative?: ((provider: ProviderDescriptor | undefined) => Promise<ParsedPolicy>) | undefined;
+  /** The kind of provider that it was checked for. */
+  readonly nativeKind?: string | undefined;
 }
 
 /** Who is told of rotations, as one file has it. */
@@ -54,6 +61,8 @@ export interface ParsedPart {
   readonly bounds: RotationBounds;
   readonly audit: GivenAudit | undefined;
   readonly notify: ParsedNotify | undefined;
+  /** The line of `rotation.lock`. */
+  readonly lock?: TrustLine;
 }
 
 export interface ParsedConfig extends ParsedPart {
@@ -123,17 +132,6 @@ class Reading {
       quote ? 'put it in quotes' : undefined,
     );
   }
-}
-
-/** Where a list was taken for a map: to the schema library each list is one, with the keys 0, 1 and so on. */
-function listAsMap(input: unknown, output: unknown, at: readonly string[]): readonly string[] | undefined {
-  if (typeof input !== 'object' || input === null) return undefined;
-  if (Array.isArray(input) && !Array.isArray(output)) return at;
-  for (const [key, value] of Object.entries(input)) {
-    const found = listAsMap(value, (output as Readonly<Record<string, unknown>>)[key], [...at, key]);
-    if (found !== undefined) return found;
-  }
-  return undefined;
 }
 
 type Issue = v.BaseIssue<unknown>;
@@ -248,7 +246,11 @@ async function readPart(reading: Reading, part: PartDocument, at: readonly strin
     else
       policies.set(name, await readPolicy(reading, name, given as PolicySettings, [...at, 'rotation', name]));
   }
-  return { defaultStore, stores, env, policies, bounds, notify, audit: readAudit(reading, part, at) };
+  const lock = part.rotation?.lock;
+  const line =
+    typeof lock === 'string' ? { lock: reading.trust([...at, 'rotation'], lockItem(lock)) } : undefined;
+  const audit = readAudit(reading, part, at);
+  return { defaultStore, stores, env, policies, bounds, notify, audit, ...line };
 }
 
 function readAudit(reading: Reading, { audit }: PartDocument, at: readonly string[]): GivenAudit | undefined {
@@ -278,6 +280,12 @@ async function readNotify(
   }
   return { setting, lines: trustItemsOf(setting).map((item) => reading.trust(at, item)) };
 }
+
+const lockItem = (store: string): TrustItem => ({
+  setting: 'lock',
+  value: store,
+  effect: 'who rotates which secret is written to this store, and believed from there',
+});
 
 async function readPolicy(
   reading: Reading,
@@ -309,11 +317,41 @@ async function readPolicy(
     ...(settings.notify === undefined
       ? []
       : (await readNotify(reading, settings.notify, [...at, NOTIFY])).lines),
+    ...(settings.lock === undefined ? [] : [reading.trust(at, lockItem(settings.lock))]),
   ];
-  return {
+  const policy: ParsedPolicy = {
     settings: { ...settings, target: { type: kind.type, ...checked } },
     lines,
     line: reading.yaml.lineOf(at),
+  };
+  if (settings.native === undefined) return policy;
+  return { ...policy, settleNative: (provider) => settleNative(reading, name, policy, provider, at) };
+}
+
+async function settleNative(
+  reading: Reading,
+  name: string,
+  policy: ParsedPolicy,
+  provider: ProviderDescriptor | undefined,
+  at: readonly string[],
+): Promise<ParsedPolicy> {
+  const own = provider?.nativeRotation;
+  // A reference that names no store is refused where it is used, with what is wrong with it.
+  if (provider === undefined) return policy;
+  const where = [...at, 'native'];
+  if (own === undefined)
+    return reading.refuse(
+      where,
+      `${short(name)} is in a store of ${provider.kind}, which has no rotation of its own`,
+      'leave native away: secrets rotates it',
+    );
+  const native = reading.check(await own.schema(), policy.settings.native, where) as NativeSettings;
+  const lines = own.trustItems(native).map((item) => reading.trust(where, item));
+  return {
+    ...policy,
+    settings: { ...policy.settings, native },
+    lines: [...policy.lines, ...lines],
+    nativeKind: provider.kind,
   };
 }
 

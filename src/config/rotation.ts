@@ -1,5 +1,6 @@
 /** The `rotation:` section of a secrets.yaml: which secrets are rotated, how often, how, and within which bounds. */
 import * as v from 'valibot';
+import type { NativeSettings } from '../providers/provider.ts';
 
 const period = v.pipe(v.string(), v.regex(/^[1-9]\d{0,5}[smhdw]$/, 'a duration such as 12h, 30d or 8w'));
 const text = v.pipe(v.string(), v.nonEmpty());
@@ -21,10 +22,11 @@ const receiver = v.union([
   }),
 ]);
 export const notify = v.union([receiver, v.array(receiver)]);
+const store = v.pipe(v.string(), v.nonEmpty());
 const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(64));
 
-/** A policy, with the schema of targets: the loader's own, or the one that the JSON Schema shows. */
-export function policySchema<T extends v.GenericSchema>(target: T) {
+/** A policy, with the schemas of targets and of `native`: the loader's own, or those that the JSON Schema shows. */
+export function policySchema<T extends v.GenericSchema, N extends v.GenericSchema>(target: T, native: N) {
   return v.strictObject({
     every: v.pipe(v.optional(period), v.description('how often; without it --due leaves the secret alone')),
     keys: v.pipe(
@@ -36,20 +38,31 @@ export function policySchema<T extends v.GenericSchema>(target: T) {
       v.description('how the new value is made, such as alnum:40; default alnum:32'),
     ),
     target: v.pipe(v.optional(target), v.description('the system that has to take the new value')),
+    native: v.pipe(
+      v.optional(native),
+      v.description('the store’s own service rotates it, or keeps its date: settings of that service'),
+    ),
     grace: v.pipe(v.optional(period), v.description('how long the replaced credential is kept; default 0')),
     notify: v.pipe(
       v.optional(notify),
       v.description('who is told of the outcome, in place of those of the section; [] for nobody'),
     ),
+    lock: v.pipe(v.optional(store), v.description('as `rotation.lock`, for this secret')),
   });
 }
 
-export function rotationSchema<T extends v.GenericSchema>(target: T) {
+export function rotationSchema<T extends v.GenericSchema, N extends v.GenericSchema>(target: T, native: N) {
   return v.objectWithRest(
     {
       lease: v.pipe(
         v.optional(period),
         v.description('a holder that is silent this long is taken for dead; default 5m'),
+      ),
+      lock: v.pipe(
+        v.optional(store),
+        v.description(
+          'a store that keeps the locks of rotations in stores without conditional writes (azure, conjur)',
+        ),
       ),
       parallel: v.pipe(v.optional(count), v.description('rotations at a time; default 4')),
       'per-target': v.pipe(v.optional(count), v.description('rotations at a time on one system; default 1')),
@@ -62,7 +75,7 @@ export function rotationSchema<T extends v.GenericSchema>(target: T) {
         v.description('who is told of each outcome: URLs, and programs that read it'),
       ),
     },
-    policySchema(target),
+    policySchema(target, native),
   );
 }
 
@@ -74,6 +87,9 @@ export interface PolicySettings {
   readonly target?: Readonly<Record<string, unknown>> | undefined;
   readonly grace?: string | undefined;
   readonly notify?: NotifySetting | undefined;
+  /** Checked by the schema of the provider that the secret is in. */
+  readonly native?: NativeSettings | undefined;
+  readonly lock?: string | undefined;
 }
 
 /** Who is told of outcomes, as it is written. */
@@ -86,6 +102,7 @@ export type ReceiverSetting =
 /** What stands beside the policies. */
 export interface RotationBounds {
   readonly lease?: string | undefined;
+  readonly lock?: string | undefined;
   readonly parallel?: number | undefined;
   readonly 'per-target'?: number | undefined;
   readonly jitter?: string | undefined;
@@ -93,4 +110,4 @@ export interface RotationBounds {
 
 /** Keys of the section that are no policy and no bound. */
 export const NOTIFY = 'notify';
-export const BOUNDS = ['lease', 'parallel', 'per-target', 'jitter'] as const;
+export const BOUNDS = ['lease', 'lock', 'parallel', 'per-target', 'jitter'] as const;

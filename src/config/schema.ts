@@ -42,8 +42,15 @@ const anyStore = v.looseObject({ provider: v.string() });
 /** Settings beside `type` are checked by the target's own schema. */
 const anyTarget = v.looseObject({ type: v.string() });
 
-/** The schema, with one store's and one target's schema for all of them: the loader's own, or the one that the JSON Schema shows. */
-export function fileSchema<S extends v.GenericSchema, T extends v.GenericSchema>(store: S, target: T) {
+/** Checked by the schema of the provider that the policy's secret is in. */
+const anyNative = v.record(v.string(), v.string());
+
+/** The schema, with one store's, one target's and one `native`'s schema for all of them: the loader's own, or those that the JSON Schema shows. */
+export function fileSchema<S extends v.GenericSchema, T extends v.GenericSchema, N extends v.GenericSchema>(
+  store: S,
+  target: T,
+  native: N,
+) {
   const part = {
     default: v.pipe(v.optional(storeName), v.description('store that bare names are looked up in')),
     stores: v.pipe(v.nullish(v.record(storeName, store)), v.description('stores by name')),
@@ -52,7 +59,7 @@ export function fileSchema<S extends v.GenericSchema, T extends v.GenericSchema>
       v.description('variables that secrets exec and secrets env provide'),
     ),
     rotation: v.pipe(
-      v.nullish(rotationSchema(target)),
+      v.nullish(rotationSchema(target, native)),
       v.description('secrets that secrets rotate knows how to rotate, by reference, and its bounds'),
     ),
     audit: v.pipe(v.nullish(auditSchema), v.description('the record of who touched which secret')),
@@ -68,6 +75,6 @@ export function fileSchema<S extends v.GenericSchema, T extends v.GenericSchema>
   });
 }
 
-export const looseFileSchema = fileSchema(anyStore, anyTarget);
+export const looseFileSchema = fileSchema(anyStore, anyTarget, anyNative);
 export type FileDocument = v.InferOutput<typeof looseFileSchema>;
 export type PartDocument = Pick<FileDocument, 'default' | 'stores' | 'env' | 'rotation' | 'audit'>;

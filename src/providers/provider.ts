@@ -53,7 +53,9 @@ export type Capability =
   /** `put` honours `ifVersion` and `ifAbsent` atomically. */
   | 'cas'
   /** `trail` reads the service's own record of accesses. */
-  | 'trail';
+  | 'trail'
+  /** The service itself rotates, calls somebody to do so, or keeps a date: `nativeRotation`, and `SecretInfo.rotation`. */
+  | 'native-rotation';
 
 /** Options every call takes. */
 export interface CallOptions {
@@ -129,6 +131,109 @@ export interface SecretInfo {
   readonly purgeAt?: Date | undefined;
   /** Id of the current version, where the service says it without a further call. */
   readonly currentVersion?: string | undefined;
+  /**
+   * `native-rotation`: what the service does by itself, where it says so in the same answer. An attempt under way then
+   * has no reason of a failure yet: `NativeRotations.read` looks for it.
+   */
+  readonly rotation?: NativeRotation | undefined;
+}
+
+/** What a service does by itself about one secret's rotation. */
+export interface NativeRotation {
+  /** Who rotates, for people: "aws lambda rotate-db", "gcp topic rotations". */
+  readonly by: string;
+  /**
+   * `rotates`: the service has new versions made, and nobody else should. `notifies`: it tells somebody that it is
+   * time, and can't see what comes of it. `reminds`: it keeps a date.
+   */
+  readonly role: 'rotates' | 'notifies' | 'reminds';
+  /** Whether it goes on by itself; a schedule that is switched off is still there. */
+  readonly enabled: boolean;
+  /** How it is set, in the words of a policy's `native:`. */
+  readonly settings: NativeSettings;
+  /** How often, where that is a plain period. */
+  readonly everyMs?: number | undefined;
+  readonly lastRotated?: Date | undefined;
+  /** When it is to be done at the latest. A date in the past is one that was missed. */
+  readonly next?: Date | undefined;
+  /** A rotation that has begun and is not done. */
+  readonly attempt?: NativeAttempt | undefined;
+}
+
+export interface NativeAttempt {
+  /** The version that is to become current. */
+  readonly version: string;
+  readonly since?: Date | undefined;
+  /** Why it can't be expected to be done any more; in the service's words, where it has some. */
+  readonly failed?: string | undefined;
+}
+
+/** Settings inside of a policy's `native:`, as the descriptor's schema has checked them. */
+export type NativeSettings = Readonly<Record<string, string>>;
+
+/** What a policy wants of a service. */
+export interface NativeWish {
+  readonly settings: NativeSettings;
+  /** The policy's `every`. */
+  readonly everyMs: number | undefined;
+}
+
+/** A setting that is not as the policy has it. */
+export interface NativeChange {
+  readonly setting: string;
+  readonly from: string | undefined;
+  readonly to: string;
+}
+
+/** A rotation that was begun: what `watch` needs to know it by. */
+export interface NativeStart {
+  /** The version that is to become current, where the service names it beforehand. */
+  readonly version?: string | undefined;
+  /** The version that was current before. */
+  readonly before?: string | undefined;
+  readonly at: Date;
+  /** When the service begins, where that is not at once. */
+  readonly startsAt?: Date | undefined;
+}
+
+/** How a rotation goes on. */
+export interface NativeProgress {
+  /** `failed`: the service says so, or it can't come to an end any more. */
+  readonly state: 'running' | 'done' | 'failed';
+  /** The version that is current now, when it is done. */
+  readonly version?: string | undefined;
+  /** What is waited for, or why it failed, as a clause. */
+  readonly detail: string;
+  readonly hint?: string | undefined;
+}
+
+/** `native-rotation`: how it is set, begun and watched. Every method takes names as `get` does. */
+export interface NativeRotations {
+  /** What is set, and how it goes; `undefined` when nothing is. @throws SecretsError NotFound, Denied */
+  read(name: string, options: CallOptions): Promise<NativeRotation | undefined>;
+
+  /**
+   * What `set` would change; nothing when all is as wished. Changes nothing.
+   * @throws SecretsError Invalid for a wish that the service would refuse
+   */
+  plan(name: string, wish: NativeWish, options: CallOptions): Promise<readonly NativeChange[]>;
+
+  /** Sets it as wished, without a rotation. Twice is as once. */
+  set(name: string, wish: NativeWish, options: CallOptions): Promise<void>;
+
+  /** Ends it: from then on the service does nothing by itself. The secret's versions stay. */
+  remove(name: string, options: CallOptions): Promise<void>;
+
+  /**
+   * Begins a rotation at once, or as early as the service can, with the settings of the wish. Missing: it only reminds,
+   * so that somebody else has to rotate, and call `set` then.
+   * @param token names this rotation: a repetition with the same one begins no second
+   * @throws SecretsError Conflict when one is under way
+   */
+  start?(name: string, wish: NativeWish, token: string, options: CallOptions): Promise<NativeStart>;
+
+  /** How a rotation that `start` or `read` told of goes on. One look; whoever waits asks again. */
+  watch?(name: string, start: NativeStart, options: CallOptions): Promise<NativeProgress>;
 }
 
 /** A new version. */
@@ -239,6 +344,19 @@ export interface ProviderRules {
   readonly structured?: boolean | undefined;
 }
 
+/** What a rotation changes of a secret: it stages a pending version, promotes or discards it, and sets labels. */
+export type Action = 'stage' | 'promote' | 'discard' | 'label';
+
+/** Whether the caller may do one of them. */
+export interface Right {
+  readonly action: Action;
+  readonly verdict: 'allowed' | 'denied' | 'unknown';
+  /** `denied`: what is missing, as the service calls it. */
+  readonly missing?: readonly string[] | undefined;
+  /** `unknown`: why nobody can say, as a clause. */
+  readonly why?: string | undefined;
+}
+
 /** One store, ready to use. Made by a descriptor's `open`; makes its client lazily, on the first call. */
 export interface Provider {
   readonly capabilities: ReadonlySet<Capability>;
@@ -333,6 +451,21 @@ export interface Provider {
    */
   trail?(query: TrailQuery, options: CallOptions): AsyncIterable<AuditEvent>;
 
+  /** `native-rotation`: loads what it takes. */
+  nativeRotation?(): Promise<NativeRotations>;
+
+  /**
+   * The secret's name the same on every machine, whatever a store is called there; there or not. For stores without
+   * `cas`, whose rotations take a lock elsewhere (`rotation.lock`): by it two machines mean the same secret.
+   */
+  nativeId?(name: string, options: CallOptions): Promise<string>;
+
+  /**
+   * Says of each action whether the caller may do it to this secret, without changing anything (`--dry-run`). Where
+   * the service can't be asked, the answer is `unknown` and says why.
+   */
+  checkRights?(name: string, actions: readonly Action[], options: CallOptions): Promise<readonly Right[]>;
+
   /** Lets go of sockets and timers. Called once, after the last call. */
   close(): Promise<void>;
 }
@@ -412,10 +545,19 @@ export interface ProviderDescriptor {
    * speaks for the provider.
    */
   readonly detect?: (surroundings: Surroundings) => Detection | undefined;
+  /** `native-rotation`: what stands under `native:` of a policy for a secret in such a store. */
+  readonly nativeRotation?: NativeRotationDescriptor;
   /** Loads the schema of the settings (a valibot object schema); only asked for when a config is read. */
   readonly schema: () => Promise<ProviderSettingsSchema>;
   /** Loads the adapter. */
   readonly load: () => Promise<ProviderModule>;
+}
+
+export interface NativeRotationDescriptor {
+  /** As `ProviderDescriptor.trustItems`. */
+  readonly trustItems: (settings: StoreSettings) => readonly TrustItem[];
+  /** Loads the schema of the settings, all of them texts: only asked for when a config has some. */
+  readonly schema: () => Promise<ProviderSettingsSchema>;
 }
 
 /** Opaque here: a valibot strict object schema, whose keys are the settings beside `provider`. */
@@ -439,7 +581,8 @@ type OptionalMethod =
   | 'keepAlive'
   | 'rekey'
   | 'setLabels'
-  | 'trail';
+  | 'trail'
+  | 'nativeRotation';
 
 /**
  * The provider's optional method, bound, or one clear line when it has none.

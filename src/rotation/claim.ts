@@ -4,9 +4,9 @@ import { SecretsError, toSecretsError } from '../core/errors.ts';
 import type { Ending, Event, Intent, Plan } from '../core/rotation.ts';
 import { sleep } from '../core/waiting.ts';
 import type { Generator } from './generator.ts';
-import { decodeHolder, encodeHolder, type Holder, HOLDER_LABEL } from './holder.ts';
+import type { Holder } from './holder.ts';
 import { HeldFor, type Watch } from './lease.ts';
-import { type Held, isClaim, sameCredential, type SecretPlace, type Stages } from './place.ts';
+import { claimedBy, type Held, isClaim, sameCredential, type SecretPlace, type Stages } from './place.ts';
 import type { Credential, Rotation, Target } from './target.ts';
 
 /** One thing that happened, for the journal and for `--json`. */
@@ -126,14 +126,33 @@ export class ClaimedRun {
 
   protected async look(): Promise<Event> {
     const { pending } = await this.load();
-    if (pending === undefined) return 'none';
+    if (pending === undefined) return (await this.clearStray(false)) ? 'none' : 'held';
     await this.nameHolder(pending);
     return 'held';
   }
 
-  protected async nameHolder(pending: Held): Promise<Holder | undefined> {
-    const labels = await this.options.place.labels();
-    const holder = decodeHolder(labels[HOLDER_LABEL], pending.id);
+  /** Puts a lock aside that somebody has left without anything pending, once its lease is over. */
+  protected async clearStray(wait: boolean): Promise<boolean> {
+    const { place } = this.options;
+    const stray = await place.stray();
+    if (stray === undefined) return true;
+    const holder = await this.nameHolder(stray);
+    const look = async (): Promise<string | undefined> => (await place.stray())?.id;
+    if (!(await this.leaseIsOver(stray.id, holder, { look, wait }))) return false;
+    try {
+      await place.clearStray(stray.id);
+    } catch (thrown) {
+      const error = (this.error = toSecretsError(thrown));
+      if (error.kind === 'Conflict') return false;
+      if (error.kind !== 'NotFound') throw error;
+    }
+    this.error = undefined;
+    this.holder = undefined;
+    return true;
+  }
+
+  protected async nameHolder(pending: Pick<Held, 'id' | 'createdAt'>): Promise<Holder | undefined> {
+    const holder = await this.options.place.holderOf(pending.id);
     this.holder = holder ?? { since: pending.createdAt };
     return holder;
   }
@@ -142,7 +161,7 @@ export class ClaimedRun {
     const draft = needed(this.draft);
     this.heldFor.restart();
     try {
-      const { id, createdAt } = await this.options.place.claim(draft.value);
+      const { id, createdAt } = await this.options.place.claim(draft.value, this.record());
       this.pending = { id, createdAt, ...draft };
     } catch (thrown) {
       const error = (this.error = toSecretsError(thrown));
@@ -158,8 +177,9 @@ export class ClaimedRun {
 
   protected async nameRival(): Promise<void> {
     try {
-      const { pending } = await this.options.place.read();
-      if (pending !== undefined) await this.nameHolder(pending);
+      const { place } = this.options;
+      const rival = (await place.read()).pending ?? (await place.stray());
+      if (rival !== undefined) await this.nameHolder(rival);
     } catch (thrown) {
       // It is held all the same.
       this.options.warn(`who holds the rotation can’t be read: ${toSecretsError(thrown).message}`);
@@ -180,16 +200,17 @@ export class ClaimedRun {
 
   /** Writes down who holds the rotation. It is a help for others, so a failure is none of the rotation. */
   protected async sign(leaseMs = this.options.leaseMs): Promise<void> {
-    const { host, user, place } = this.options;
     if (this.pending === undefined || this.old === undefined) return;
-    const holder = { id: this.id, host, user, since: this.startedAt, leaseMs };
     try {
-      await place.setLabels({ [HOLDER_LABEL]: encodeHolder(holder, this.pending.id) });
+      await this.options.place.sign(this.record(leaseMs), this.pending.id);
     } catch (thrown) {
-      this.options.warn(
-        `the label that names who rotates could not be set: ${toSecretsError(thrown).message}`,
-      );
+      this.options.warn(`the record of who rotates could not be written: ${toSecretsError(thrown).message}`);
     }
+  }
+
+  protected record(leaseMs = this.options.leaseMs): Holder {
+    const { host, user } = this.options;
+    return { id: this.id, host, user, since: this.startedAt, leaseMs };
   }
 
   /** Ended without an end: the next one need not wait, unless something may still arrive at the target. */
@@ -200,10 +221,12 @@ export class ClaimedRun {
   protected async takeOver(): Promise<Event> {
     const { place } = this.options;
     const { pending } = await this.load();
-    if (pending === undefined) return 'none';
+    if (pending === undefined) return (await this.clearStray(this.options.wait)) ? 'none' : 'held';
     const holder = await this.nameHolder(pending);
-    if (!(await this.leaseIsOver(pending.id, holder))) return 'held';
-    this.id = holder?.id ?? this.id;
+    const look = (): Promise<string | undefined> => place.pendingId();
+    if (!(await this.leaseIsOver(pending.id, holder, { look, wait: this.options.wait }))) return 'held';
+    // What the target has made for this rotation is found by its id, which a claim holds, too.
+    this.id = holder?.id ?? claimedBy(pending) ?? this.id;
     this.startedAt = holder?.since ?? this.startedAt;
     this.pending = pending;
     for (let tries = 1; ; tries += 1) {
@@ -218,7 +241,7 @@ export class ClaimedRun {
       }
       this.heldFor.restart();
       try {
-        const { id, createdAt } = await place.replace(pending.id, pending.value);
+        const { id, createdAt } = await place.replace(pending.id, pending.value, this.record());
         this.pending = { ...pending, id, createdAt };
         break;
       } catch (thrown) {
@@ -233,8 +256,12 @@ export class ClaimedRun {
     return isClaim(pending) ? 'unissued' : 'ok';
   }
 
-  protected async leaseIsOver(pendingId: string, holder: Holder | undefined): Promise<boolean> {
-    const { watch, reference, wait, takeOver, place, interrupt, progress } = this.options;
+  protected async leaseIsOver(
+    pendingId: string,
+    holder: Holder | undefined,
+    { look, wait }: { readonly look: () => Promise<string | undefined>; readonly wait: boolean },
+  ): Promise<boolean> {
+    const { watch, reference, takeOver, interrupt, progress } = this.options;
     const lease = holder?.leaseMs ?? this.options.leaseMs;
     if (takeOver || lease === 0) return true;
     // Before the holder is believed to be silent, its version has to have been seen for all of that time.
@@ -246,7 +273,7 @@ export class ClaimedRun {
       await sleep(Math.min(left, Math.max(lease / 10, 250)), interrupt, true);
       if (interrupt.aborted) throw new SecretsError('Unavailable', 'interrupted while it waited');
       left -= performance.now() - from;
-      const now = await place.pendingId();
+      const now = await look();
       if (now === undefined) return true;
       if (now !== pendingId) {
         this.error = new SecretsError('Conflict', 'whoever holds it is alive');
@@ -262,7 +289,7 @@ export class ClaimedRun {
     if (this.heldFor.ms() < this.options.leaseMs / 2) return;
     this.heldFor.restart();
     try {
-      const { id, createdAt } = await this.options.place.replace(pending.id, pending.value);
+      const { id, createdAt } = await this.options.place.replace(pending.id, pending.value, this.record());
       this.pending = { ...pending, id, createdAt };
     } catch (thrown) {
       const error = (this.error = toSecretsError(thrown));

@@ -8,7 +8,7 @@ import { setKeys } from '../core/patch.ts';
 import { begin, type Effect, effectOf, type Event, isEnding, next } from '../core/rotation.ts';
 import { sleep } from '../core/waiting.ts';
 import { ClaimedRun, isUnclear, Lost, needed, type Outcome, type RotationEvent } from './claim.ts';
-import { encodeTime, HOLDER_LABEL, LAST_ROTATED_LABEL, RETIRE_LABEL } from './holder.ts';
+import { encodeTime, LAST_ROTATED_LABEL, RETIRE_LABEL } from './holder.ts';
 import { CLAIM_KEY, credentialOf, type Held, isClaim, sameCredential } from './place.ts';
 import type { Credential } from './target.ts';
 
@@ -52,6 +52,8 @@ export class Engine extends ClaimedRun {
         ...(['failed', 'unclear', 'held', 'lost'].includes(event) &&
           this.error !== undefined && { reason: this.error.message }),
       });
+      if (effect === 'finish' && event === 'failed')
+        this.options.warn(`it is rotated, but that could not be noted: ${this.error?.message ?? ''}`);
       state = next(this.plan, state, event);
     }
     if (state === 'done') this.options.watch.forget(this.options.reference);
@@ -211,7 +213,7 @@ export class Engine extends ClaimedRun {
     const claim = needed(this.pending);
     for (let tries = 1; ; tries += 1) {
       try {
-        const { id, createdAt } = await this.options.place.replace(claim.id, draft.value);
+        const { id, createdAt } = await this.options.place.replace(claim.id, draft.value, this.record());
         this.pending = { id, createdAt, ...draft };
         return 'ok';
       } catch (thrown) {
@@ -306,11 +308,11 @@ export class Engine extends ClaimedRun {
     } catch (thrown) {
       warn(`the replaced credential could not be retired yet: ${toSecretsError(thrown).message}`);
     }
-    await place.setLabels({
-      [HOLDER_LABEL]: null,
+    const labels = {
       [LAST_ROTATED_LABEL]: encodeTime(now()),
       [RETIRE_LABEL]: retireAt === undefined ? null : encodeTime(retireAt),
-    });
+    };
+    await place.unsign(labels, this.pending?.id);
     return 'ok';
   }
 
@@ -339,7 +341,7 @@ export class Engine extends ClaimedRun {
       }
     }
     try {
-      await place.setLabels({ [HOLDER_LABEL]: null });
+      await place.unsign({}, pending.id);
     } catch (thrown) {
       this.options.warn(`a label could not be removed: ${toSecretsError(thrown).message}`);
     }

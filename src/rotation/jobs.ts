@@ -14,7 +14,9 @@ import type { GenerateSettings, Generator } from './generator.ts';
 import { openGenerator } from './generators/index.ts';
 import { journalIn } from './journal.ts';
 import { Watch } from './lease.ts';
-import { credentialOf, SecretPlace } from './place.ts';
+import { type NativeJob, openNative } from './native.ts';
+import { credentialOf, type SecretPlace } from './place.ts';
+import { placeOf } from './places.ts';
 import type { Target, TargetContext, TargetSettings } from './target.ts';
 import { targets } from './targets/index.ts';
 
@@ -36,6 +38,8 @@ export interface Job {
   readonly hasGrace: boolean;
   readonly everyMs: number | undefined;
   readonly hasPolicy: boolean;
+  /** What the policy wants of the store's own service. */
+  readonly native: NativeJob | undefined;
 }
 
 export interface JobOptions {
@@ -154,6 +158,13 @@ export class Rotations {
     const settings = policy?.settings ?? {};
     const provider = await this.#session.open(store, native);
     provider.checkName(reference.name);
+    const { provider: kind } = await this.#session.storeConfig(store);
+    const nativeJob = await openNative(provider, kind, policy);
+    if (nativeJob?.starts === true && generate !== undefined)
+      throw new SecretsError(
+        'Usage',
+        'its policy has the service make the new value: --generate means nothing',
+      );
     const { type = 'none', ...rest } = settings.target ?? {};
     const descriptor = targets.find((kind) => kind.type === type);
     if (descriptor === undefined) throw new TypeError('checked when it was read');
@@ -165,7 +176,7 @@ export class Rotations {
     const ownKey = key ?? policyKey;
     return {
       reference: text,
-      place: new SecretPlace(provider, reference.name, () => this.#session.call()),
+      place: await placeOf(this.#session, provider, { text, name: reference.name }, settings.lock),
       target,
       type: String(type),
       generator: openGenerator(generate ?? (settings.generate as GenerateSettings | undefined)),
@@ -174,6 +185,7 @@ export class Rotations {
       hasGrace: settings.grace !== undefined,
       everyMs: settings.every === undefined ? undefined : parsePeriod(settings.every),
       hasPolicy: policy !== undefined,
+      native: nativeJob,
     };
   }
 
@@ -232,6 +244,8 @@ export class Rotations {
 
   /** Does something with the job's target, within the limit of how many do at a time; may be nested. */
   async within<T>(job: Job, work: () => Promise<T>): Promise<T> {
+    // The service bounds its own work, and the value is not ours to read.
+    if (job.native?.starts === true) return work();
     const limitKey = this.#inside.has(job)
       ? undefined
       : job.target.limitKey((await job.place.read()).current);

@@ -4,7 +4,16 @@
  */
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { isJsonObject, type JsonValue, parseJson } from '../core/json.ts';
-import type { CallOptions, Provider, SecretVersion, VersionInfo } from '../providers/provider.ts';
+import type {
+  CallOptions,
+  LabelChanges,
+  Provider,
+  SecretInfo,
+  SecretVersion,
+  VersionInfo,
+} from '../providers/provider.ts';
+import { decodeHolder, encodeHolder, type Holder, HOLDER_LABEL } from './holder.ts';
+import type { RightFinding } from './rights.ts';
 import type { Credential, Known } from './target.ts';
 
 /** A version with its id. */
@@ -25,9 +34,7 @@ export const CLAIM_KEY = 'secrets-rotation-claim';
 export class SecretPlace {
   readonly provider: Provider;
   readonly name: string;
-  readonly #call: () => CallOptions;
-  /** Why there is no guard against two rotations at once, where there is none. */
-  readonly unguarded: boolean;
+  protected readonly call: () => CallOptions;
 
   /** @throws SecretsError Unsupported when the store has no pending versions */
   constructor(provider: Provider, name: string, call: () => CallOptions) {
@@ -37,15 +44,24 @@ export class SecretPlace {
       });
     this.provider = provider;
     this.name = name;
-    this.#call = call;
-    this.unguarded = !provider.capabilities.has('cas');
+    this.call = call;
+  }
+
+  /** Two rotations at once are kept apart by best effort: the store has no conditional write. */
+  get unguarded(): boolean {
+    return !this.provider.capabilities.has('cas');
+  }
+
+  /** The store that holds the lock, where the secret's own can't hold the claim. */
+  get lockedBy(): string | undefined {
+    return undefined;
   }
 
   /** The versions that a rotation is about. @throws SecretsError when one can't be read, other than NotFound */
   async read(): Promise<Stages> {
     const [current, pending, previous] = await this.provider.get(
       [{ name: this.name }, { name: this.name, stage: 'pending' }, { name: this.name, stage: 'previous' }],
-      this.#call(),
+      this.call(),
     );
     const held = (answer: typeof current, needed: boolean): Held | undefined => {
       if (answer?.ok === true) return heldOf(answer.secret);
@@ -60,18 +76,21 @@ export class SecretPlace {
     };
   }
 
-  /** Stores a pending version where there is none. @throws SecretsError Conflict when there is one */
-  async claim(value: Uint8Array): Promise<VersionInfo> {
+  /**
+   * Stores a pending version where there is none.
+   * @param _holder who does, for a lock that can hold that at once
+   * @throws SecretsError Conflict when there is one
+   */
+  async claim(value: Uint8Array, _holder: Holder): Promise<VersionInfo> {
     const write = { value, stage: 'pending' } as const;
-    if (!this.unguarded) return this.provider.put(this.name, { ...write, ifAbsent: true }, this.#call());
+    if (!this.unguarded) return this.provider.put(this.name, { ...write, ifAbsent: true }, this.call());
     return this.#unguardedPut(write, undefined);
   }
 
   /** Puts another value, or the same one, in the place of a pending version. @throws SecretsError Conflict */
-  async replace(pendingId: string, value: Uint8Array): Promise<VersionInfo> {
+  async replace(pendingId: string, value: Uint8Array, _holder: Holder): Promise<VersionInfo> {
     const write = { value, stage: 'pending' } as const;
-    if (!this.unguarded)
-      return this.provider.put(this.name, { ...write, ifPending: pendingId }, this.#call());
+    if (!this.unguarded) return this.provider.put(this.name, { ...write, ifPending: pendingId }, this.call());
     return this.#unguardedPut(write, pendingId);
   }
 
@@ -85,14 +104,14 @@ export class SecretPlace {
   ): Promise<VersionInfo> {
     const conflict = (): SecretsError => new SecretsError('Conflict', 'another version is pending');
     if ((await this.pendingId()) !== expected) throw conflict();
-    const made = await this.provider.put(this.name, write, this.#call());
+    const made = await this.provider.put(this.name, write, this.call());
     await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
     if ((await this.pendingId()) !== made.id) throw conflict();
     return made;
   }
 
   async pendingId(): Promise<string | undefined> {
-    const [answer] = await this.provider.get([{ name: this.name, stage: 'pending' }], this.#call());
+    const [answer] = await this.provider.get([{ name: this.name, stage: 'pending' }], this.call());
     if (answer?.ok === true) return answer.secret.id;
     if (answer !== undefined && answer.error.kind !== 'NotFound') throw answer.error;
     return undefined;
@@ -101,24 +120,44 @@ export class SecretPlace {
   async promote(pendingId: string): Promise<VersionInfo> {
     const { makeCurrent } = this.provider;
     if (makeCurrent === undefined) throw new TypeError('checked when made');
-    return makeCurrent.call(this.provider, this.name, pendingId, this.#call());
+    return makeCurrent.call(this.provider, this.name, pendingId, this.call());
   }
 
   async discard(pendingId: string): Promise<void> {
-    await this.provider.purge?.(this.name, pendingId, this.#call());
+    await this.provider.purge?.(this.name, pendingId, this.call());
   }
 
   /** The secret's labels; none where the store has none, or they can't be read. */
   async labels(): Promise<Readonly<Record<string, string>>> {
-    if (!this.hasLabels()) return {};
+    return (this.hasLabels() ? await this.info() : undefined)?.labels ?? {};
+  }
+
+  /** Facts about the secret that bear on its rotation; `undefined` where there are none, or they can't be read. */
+  async info(): Promise<SecretInfo | undefined> {
+    if (!this.hasLabels() && !this.provider.capabilities.has('native-rotation')) return undefined;
     try {
-      return (await this.provider.describe(this.name, this.#call())).labels ?? {};
+      return await this.provider.describe(this.name, this.call());
     } catch (thrown) {
       // A first value that is pending has no secret to describe yet.
       const { kind } = toSecretsError(thrown);
-      if (kind === 'NotFound' || kind === 'Denied') return {};
+      if (kind === 'NotFound' || kind === 'Denied') return undefined;
       throw thrown;
     }
+  }
+
+  /** A lock that is held although nothing is pending: its holder is about to begin, or dead. */
+  async stray(): Promise<{ readonly id: string; readonly createdAt: Date | undefined } | undefined> {
+    return undefined;
+  }
+
+  /** Puts a stray lock aside. @throws SecretsError Conflict when it is another one by now */
+  async clearStray(_id: string): Promise<void> {
+    // A claim of the store's own has no lock beside it.
+  }
+
+  /** What `--dry-run` shows of the lock. */
+  async lockFindings(): Promise<readonly RightFinding[]> {
+    return [];
   }
 
   hasLabels(): boolean {
@@ -126,9 +165,24 @@ export class SecretPlace {
   }
 
   /** Sets labels where the store has some; a secret without a current version has none yet. */
-  async setLabels(labels: Readonly<Record<string, string | null>>): Promise<void> {
+  async setLabels(labels: LabelChanges): Promise<void> {
     if (!this.hasLabels()) return;
-    await this.provider.setLabels?.(this.name, labels, this.#call());
+    await this.provider.setLabels?.(this.name, labels, this.call());
+  }
+
+  /** Who has begun the rotation of this pending version, where that is known. */
+  async holderOf(pendingId: string): Promise<Holder | undefined> {
+    return decodeHolder((await this.labels())[HOLDER_LABEL], pendingId);
+  }
+
+  /** Writes down who holds the rotation. */
+  async sign(holder: Holder, pendingId: string): Promise<void> {
+    await this.setLabels({ [HOLDER_LABEL]: encodeHolder(holder, pendingId) });
+  }
+
+  /** Sets labels, and takes away the record of who held the rotation of this pending version, which is over. */
+  async unsign(labels: LabelChanges, _pendingId: string | undefined): Promise<void> {
+    await this.setLabels({ [HOLDER_LABEL]: null, ...labels });
   }
 }
 
@@ -158,6 +212,12 @@ function parsedFields(value: Uint8Array): Readonly<Record<string, JsonValue>> | 
 /** Whether a pending version is a claim alone. */
 export function isClaim({ fields }: Credential): boolean {
   return fields !== undefined && Object.hasOwn(fields, CLAIM_KEY);
+}
+
+/** Id of the rotation that a claim is of. */
+export function claimedBy({ fields }: Credential): string | undefined {
+  const id = fields?.[CLAIM_KEY];
+  return typeof id === 'string' && /^[a-z0-9]{16}$/.test(id) ? id : undefined;
 }
 
 /** Whether two versions hold the same; a store that keeps maps may give their keys in another order. */

@@ -1,15 +1,8 @@
 /** When a secret was rotated last and is to be next, and whether somebody is at it: for `--due` and `status`. */
 import { parsePeriod } from '../core/duration.ts';
-import {
-  decodeHolder,
-  decodeTime,
-  EVERY_LABEL,
-  type Holder,
-  HOLDER_LABEL,
-  LAST_ROTATED_LABEL,
-  RETIRE_LABEL,
-} from './holder.ts';
+import { decodeTime, EVERY_LABEL, type Holder, LAST_ROTATED_LABEL, RETIRE_LABEL } from './holder.ts';
 import type { Held, SecretPlace } from './place.ts';
+import type { NativeRotation } from '../providers/provider.ts';
 
 /** In the order of urgency. */
 export const STATES = ['stuck', 'overdue', 'never', 'rotating', 'retiring', 'ok', 'unscheduled'] as const;
@@ -28,6 +21,8 @@ export interface Schedule {
   readonly holder: Holder | { readonly since: Date | undefined } | undefined;
   /** Until when the replaced credential is kept. */
   readonly retireAt: Date | undefined;
+  /** What the store's own service, or the target's, does by itself. */
+  readonly native?: NativeRotation | undefined;
 }
 
 /** @param seenFor milliseconds for which a pending version has been seen already */
@@ -38,12 +33,63 @@ export async function scheduleOf(
   now: Date,
   seenFor: (pendingId: string) => number,
 ): Promise<Schedule> {
-  const [stages, labels] = [await place.read(), await place.labels()];
-  return judge(stages, labels, everyMs, leaseMs, now, seenFor);
+  const [stages, info] = [await place.read(), await place.info()];
+  const native = info?.rotation;
+  if (native?.role === 'rotates' && native.enabled) return judgeNative(native, undefined, now);
+  const { current, pending = await place.stray() } = stages;
+  const holder = pending && (await place.holderOf(pending.id));
+  const own = judge({ current, pending, holder }, info?.labels ?? {}, everyMs, leaseMs, now, seenFor);
+  return native === undefined ? own : withReminder(own, native, now);
+}
+
+/** A schedule of our own, and a date that the service keeps. */
+function withReminder(own: Schedule, native: NativeRotation, now: Date): Schedule {
+  const { next } = native;
+  const over = next !== undefined && next <= now && (own.state === 'ok' || own.state === 'unscheduled');
+  return { ...own, native, next: own.next ?? next, state: over ? 'overdue' : own.state };
+}
+
+/**
+ * The schedule of a secret that its service rotates; `undefined` for one that it was never told to rotate.
+ * @param maxAgeMs a secret that is older is overdue whatever the service says
+ */
+export function judgeNative(
+  native: NativeRotation | undefined,
+  maxAgeMs: number | undefined,
+  now: Date,
+): Schedule {
+  const { lastRotated, everyMs, next, attempt, enabled = false, role } = native ?? {};
+  const past = (date: Date | undefined): boolean => date !== undefined && date <= now;
+  const olderThan = (ms: number | undefined): boolean =>
+    ms !== undefined && lastRotated !== undefined && lastRotated.getTime() + ms <= now.getTime();
+  // Who is only notified may have done nothing: the next notice says nothing of the last one.
+  const missed = past(next) || olderThan(maxAgeMs) || (role === 'notifies' && olderThan(everyMs));
+  const state =
+    attempt !== undefined
+      ? attempt.failed !== undefined || past(next)
+        ? 'stuck'
+        : 'rotating'
+      : !enabled
+        ? 'never'
+        : missed
+          ? 'overdue'
+          : next === undefined && everyMs === undefined
+            ? 'unscheduled'
+            : 'ok';
+  const holder = attempt === undefined ? undefined : { since: attempt.since };
+  return { state, lastRotated, everyMs, next, holder, retireAt: undefined, native };
 }
 
 export function judge(
-  { current, pending }: { readonly current: Held | undefined; readonly pending: Held | undefined },
+  {
+    current,
+    pending,
+    holder,
+  }: {
+    readonly current: Held | undefined;
+    readonly pending: Pick<Held, 'id' | 'createdAt'> | undefined;
+    readonly holder: Holder | undefined;
+  },
   labels: Readonly<Record<string, string>>,
   everyMs: number | undefined,
   leaseMs: number,
@@ -58,7 +104,6 @@ export function judge(
   const retireAt = decodeTime(labels[RETIRE_LABEL]);
   const known = { lastRotated, everyMs: every, next, retireAt };
   if (pending !== undefined) {
-    const holder = decodeHolder(labels[HOLDER_LABEL], pending.id);
     const lease = holder?.leaseMs ?? leaseMs;
     const stuck = lease === 0 || seenFor(pending.id) >= lease;
     return { ...known, state: stuck ? 'stuck' : 'rotating', holder: holder ?? { since: pending.createdAt } };

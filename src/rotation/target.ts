@@ -21,7 +21,7 @@
  * - TLS is verified; plain text only over loopback addresses and Unix sockets.
  */
 import type { JsonValue } from '../core/json.ts';
-import type { TrustItem } from '../providers/provider.ts';
+import type { NativeRotation, TrustItem } from '../providers/provider.ts';
 
 /** What a version of the secret holds. */
 export interface Credential {
@@ -133,6 +133,12 @@ export interface Target {
    */
   retire?(old: Credential, current: Credential, phase: RetirePhase, signal: AbortSignal): Promise<void>;
 
+  /**
+   * For a system that also changes the credential on a schedule of its own: that schedule. `behind`: it has done so since
+   * the secret was written, so that the secret's credential does not work any more.
+   */
+  schedule?(known: Known, signal: AbortSignal): Promise<NativeRotation & { readonly behind: boolean }>;
+
   /** Lets go of connections. Called once, after the last call; never throws. */
   close(): Promise<void>;
 }
@@ -170,6 +176,8 @@ export interface TargetDescriptor {
   readonly type: string;
   /** One line for `rotate --help` and the docs. */
   readonly title: string;
+  /** Its targets have `schedule`. */
+  readonly hasSchedule?: boolean;
   /**
    * The lines of the settings that need the user's trust when they come from a found secrets.yaml: a host that is
    * sent a credential, a program that is run, a custom CA.

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { isoTime } from '../../src/audit/recorder.ts';
+import { isoTime } from '../../src/audit/time.ts';
 
 test('times are written as the language writes them', () => {
   const first = Date.parse('0001-01-01T00:00:00Z');

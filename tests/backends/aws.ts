@@ -1,6 +1,7 @@
 /** Starts moto, corrected, with its IAM enforcement on: an administrator's keys and a user's without rights. */
 import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
+import { type RotationFunctions, startFunctions } from './functions.ts';
 import { type Server, startServer, WORK_DIR } from './server.ts';
 
 const PYTHON = join(WORK_DIR, 'moto-venv', 'bin', 'python');
@@ -9,6 +10,8 @@ export const scenarioFiles: readonly string[] = [PYTHON];
 export type Env = Readonly<Record<string, string>>;
 
 export interface Aws extends Server {
+  /** The Lambda functions that Secrets Manager may call. */
+  readonly functions: RotationFunctions;
   /** The environment of an administrator. */
   readonly admin: Env;
   /** The environment of a user that may do nothing. */
@@ -20,8 +23,11 @@ export interface Aws extends Server {
 }
 
 export async function startAws(): Promise<Aws> {
+  const functions = await startFunctions();
   const server = await startServer({
     command: PYTHON,
+    // Its modules stand among the sources, where nothing is to be written.
+    env: { ROTATION_FUNCTIONS: functions.url, PYTHONDONTWRITEBYTECODE: '1' },
     args: (port) => [
       fileURLToPath(new URL('moto/server.py', import.meta.url)),
       '-H',
@@ -41,6 +47,11 @@ export async function startAws(): Promise<Aws> {
   await enforceIam(server.url, true);
   return {
     ...server,
+    functions,
+    stop: async () => {
+      await server.stop();
+      await functions.stop();
+    },
     admin: env(...admin),
     nobody: env(...nobody),
     makeUser: (name, document) =>

@@ -62,6 +62,16 @@ const HARMLESS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
 };
 
+/** The same of what stands under `native:` of a policy. The policy itself always needs trust. */
+const HARMLESS_NATIVE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  aws: { duration: 'how long AWS’s window for the schedule lasts, which needs trust' },
+  azure: {
+    reminder: 'the one way there is',
+    after: 'a date on the secret that the policy, which needs trust, rotates',
+  },
+  gcp: {},
+};
+
 /** The settings of a schema by their dotted names, each with a value of its kind. */
 function leavesOf(
   schema: unknown,
@@ -94,6 +104,24 @@ describe.each(providers.map((provider) => ({ kind: provider.kind, provider })))(
         .filter(({ settings }) => provider.trustItems(settings).length === 0)
         .map(({ name }) => name);
       expect(open.toSorted()).toEqual(harmless.toSorted());
+    });
+
+    test('so does every setting of native', async () => {
+      const { nativeRotation: own } = provider;
+      if (own === undefined) {
+        expect(HARMLESS_NATIVE).not.toHaveProperty(kind);
+        return;
+      }
+      const leaves = leavesOf(await own.schema());
+      const open = leaves.filter(({ settings }) => own.trustItems(settings).length === 0);
+      expect(open.map(({ name }) => name).toSorted()).toEqual(
+        Object.keys(HARMLESS_NATIVE[kind] ?? {}).toSorted(),
+      );
+      for (const { name, settings } of leaves)
+        for (const { setting, value, effect } of own.trustItems(settings)) {
+          expect([setting, value]).toEqual([name, 'x']);
+          expect(effect).toMatch(/^[a-zA-Z].{15,}[^.]$/);
+        }
     });
 
     test('a line that needs trust names its setting, its value and what it means', async () => {

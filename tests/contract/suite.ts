@@ -240,6 +240,20 @@ export function itKeepsTheContract(contract: Contract): void {
     expect(await kindOf(readOne(provider, { name }))).toBe('NotFound');
   });
 
+  test('rotation by the service: nothing is set at first, and no other secret is there', async () => {
+    expect(provider.nativeRotation !== undefined).toBe(can('native-rotation'));
+    const rotations = await provider.nativeRotation?.();
+    if (rotations === undefined) return;
+    expect(rotations.watch !== undefined).toBe(rotations.start !== undefined);
+    const name = fresh();
+    expect(await kindOf(rotations.read(name, now()))).toBe('NotFound');
+    await provider.put(name, { value: bytes('v') }, now());
+    expect(await rotations.read(name, now())).toBeUndefined();
+    expect((await provider.describe(name, now())).rotation).toBeUndefined();
+    const aborted = { signal: AbortSignal.abort(new DOMException('time is up', 'TimeoutError')) };
+    expect(await kindOf(rotations.read(name, aborted))).toBe('Unavailable');
+  });
+
   test('says who it is, and diagnoses itself', async () => {
     expect((await provider.identity(now())).principal).not.toBe('');
     const findings = await provider.diagnose(now());
@@ -262,6 +276,8 @@ export function itKeepsTheContract(contract: Contract): void {
         expect(await kindOf(other.put(name, { value: bytes('x') }, now()))).toBe(kind);
         expect(await kindOf(all(other.list({}, now())))).toBe(kind);
         expect(await kindOf(other.delete(name, {}, now()))).toBe(kind);
+        const rotations = await other.nativeRotation?.();
+        if (rotations !== undefined) expect(await kindOf(rotations.read(name, now()))).toBe(kind);
       } finally {
         await other.close();
       }

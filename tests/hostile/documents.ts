@@ -163,6 +163,21 @@ export const documents: readonly HostileDocument[] = [
     bytes: 'rotation:\n  local://a: { every: 30d, apply: "touch ran" }\n',
     refused: /:2: unknown key rotation\.local:\/\/a\.apply/,
   },
+  {
+    title: 'a list for native',
+    bytes: 'rotation:\n  aws://a: { native: [function] }\n',
+    refused: /:2: rotation\.aws:\/\/a\.native must be a map/,
+  },
+  {
+    title: 'native that is no text inside',
+    bytes: 'rotation:\n  aws://a:\n    native: { function: { arn: x } }\n',
+    refused: /:3: rotation\.aws:\/\/a\.native\.function must be a text/,
+  },
+  {
+    title: 'native in a store that has none, by a store of its own',
+    bytes: 'stores: { x: { provider: local } }\nrotation:\n  x://a: { native: { topic: t } }\n',
+    refused: /:3: x:\/\/a is in a store of local, which has no rotation of its own/,
+  },
   { title: 'an include', bytes: 'include: /etc/passwd\n', refused: /:1: unknown key include/ },
   {
     title: 'a name that climbs',

@@ -2,6 +2,9 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { targets } from '../../src/rotation/targets/index.ts';
+import type { StoreSettings } from '../../src/providers/provider.ts';
+import { scenarioFiles as azureFiles, startAzure } from '../backends/azure.ts';
+import { startForScenarios as startGcp } from '../backends/gcp.ts';
 import { findBackend } from '../e2e/backends.ts';
 
 export interface CrashSystem {
@@ -91,15 +94,101 @@ export const CRASH_TARGETS: readonly CrashTarget[] = [
   ),
 ];
 
-export interface CrashStore {
-  readonly title: string;
-  start(): Promise<{ readonly env: Readonly<Record<string, string>>; stop(): Promise<void> } | undefined>;
+interface StartedStore {
+  readonly env: Readonly<Record<string, string>>;
+  /** Those with which this process reaches it; the program has the environment alone. */
+  readonly settings?: StoreSettings;
+  stop(): Promise<void>;
 }
 
-export const CRASH_STORES: readonly CrashStore[] = ['local', 'vault', 'aws'].map((title) => ({
-  title,
+export interface CrashStore {
+  readonly title: string;
+  /** Its name for the program. */
+  readonly store: string;
+  /** The store that keeps the locks. */
+  readonly lock?: string;
+  /** With these targets alone. */
+  readonly targets?: readonly string[];
+  /** Takes its time, such as one that waits between two looks at a claim: half of the points are enough. */
+  readonly slow?: boolean;
+  start(): Promise<StartedStore | undefined>;
+}
+
+function backend(store: string): CrashStore {
+  return {
+    title: store,
+    store,
+    start: async () => {
+      const found = await findBackend(store);
+      return found.usable ? found.start() : undefined;
+    },
+  };
+}
+
+const gcp: CrashStore = {
+  title: 'gcp',
+  store: 'gcp',
   start: async () => {
-    const found = await findBackend(title);
-    return found.usable ? found.start() : undefined;
+    const { env, stop } = await startGcp();
+    return { env, settings: { ca: env['NODE_EXTRA_CA_CERTS'] ?? '' }, stop };
   },
-}));
+};
+
+const azure: CrashStore = {
+  title: 'azure',
+  store: 'azure',
+  start: async () => {
+    if (!azureFiles.every((path) => existsSync(path))) return undefined;
+    const server = await startAzure();
+    // The SDK reads the proxy's address from the process.
+    const before = Object.keys(server.network).map((name) => [name, process.env[name]] as const);
+    Object.assign(process.env, server.network);
+    const settings = {
+      ca: server.caFile,
+      vault: server.server.url,
+      'disable-challenge-resource-verification': true,
+    };
+    const stop = async (): Promise<void> => {
+      for (const [name, value] of before)
+        if (value === undefined) delete process.env[name];
+        else process.env[name] = value;
+      await server.stop();
+    };
+    return { env: server.env('officer'), settings, stop };
+  },
+};
+
+function locked(store: CrashStore, lock: CrashStore): CrashStore {
+  return {
+    title: `${store.title}, locked in ${lock.title}`,
+    store: store.store,
+    lock: lock.store,
+    targets: ['postgres'],
+    slow: true,
+    start: async () => {
+      const locks = await lock.start();
+      const secrets = locks && (await store.start());
+      return (
+        secrets && {
+          ...secrets,
+          env: { ...locks.env, ...secrets.env },
+          stop: async () => {
+            await secrets.stop();
+            await locks.stop();
+          },
+        }
+      );
+    },
+  };
+}
+
+const conjur = backend('conjur');
+
+export const CRASH_STORES: readonly CrashStore[] = [
+  ...['local', 'vault', 'aws'].map(backend),
+  { ...gcp, targets: ['postgres'] },
+  { ...azure, targets: ['postgres'], slow: true },
+  { ...conjur, targets: ['postgres'], slow: true },
+  locked(azure, backend('local')),
+  locked(conjur, backend('vault')),
+];

@@ -2,18 +2,9 @@
  * Rotations against real stores and a system in memory, interrupted at every call that leaves the process: before it
  * is sent and after it was done. Then another machine resumes or rolls back.
  */
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { SecretsError } from '../../src/core/errors.ts';
-import { open as openAws } from '../../src/providers/aws/index.ts';
-import { open as openLocal } from '../../src/providers/local/index.ts';
 import type { Provider } from '../../src/providers/provider.ts';
-import { open as openVault } from '../../src/providers/vault/index.ts';
-import { scenarioFiles as awsFiles, startAws } from '../backends/aws.ts';
 import { describeWith } from '../backends/server.ts';
-import { scenarioFiles as vaultFiles, startVault } from '../backends/vault.ts';
-import { contextFor } from '../contract/suite.ts';
 import {
   Death,
   expectNotLockedOut,
@@ -23,61 +14,31 @@ import {
   type Manner,
   MANNERS,
   rotateOn,
+  type RunOptions,
 } from './kit.ts';
-
-interface Store {
-  readonly title: string;
-  readonly files: readonly string[];
-  start(): Promise<{ readonly provider: Provider; stop(): Promise<void> }>;
-}
-
-const STORES: readonly Store[] = [
-  {
-    title: 'local',
-    files: [],
-    start: async () => {
-      const home = mkdtempSync(join(tmpdir(), 'secrets-rotation-'));
-      const env = { SECRETS_LOCAL_KEY_METHOD: 'key-file' };
-      return { provider: openLocal({}, contextFor(env, home)), stop: async () => {} };
-    },
-  },
-  {
-    title: 'aws',
-    files: awsFiles,
-    start: async () => {
-      const aws = await startAws();
-      return { provider: openAws({}, contextFor(aws.admin, '/nonexistent')), stop: () => aws.stop() };
-    },
-  },
-  {
-    title: 'vault',
-    files: vaultFiles,
-    start: async () => {
-      const vault = await startVault();
-      const env = { VAULT_ADDR: vault.url, VAULT_TOKEN: vault.token };
-      return { provider: openVault({}, contextFor(env, '/nonexistent')), stop: () => vault.stop() };
-    },
-  },
-];
+import { LOCKED, STORES } from './stores.ts';
 
 const LONG = 600_000;
 let count = 0;
 
-for (const store of STORES)
+for (const store of [...STORES, ...LOCKED])
   describeWith(`rotations in ${store.title}`, store.files, () => {
     let provider: Provider;
+    let lock: Provider | undefined;
     let stop: () => Promise<void>;
     beforeAll(async () => {
-      ({ provider, stop } = await store.start());
+      ({ provider, lock, stop } = await store.start());
     });
     afterAll(async () => {
       await provider.close();
       await stop();
     });
 
+    const rotate = (name: string, system: FakeSystem, options: RunOptions): ReturnType<typeof rotateOn> =>
+      rotateOn(provider, name, system, { lock, ...options });
     const fresh = async (manner: Manner): Promise<{ name: string; system: FakeSystem }> => {
       count += 1;
-      const name = `rotated/${process.pid}-${count}`;
+      const name = `rotated-${process.pid}-${count}`;
       const value = Buffer.from(JSON.stringify({ username: 'app', password: 'first' }));
       await provider.put(name, { value }, { signal: AbortSignal.timeout(20_000) });
       return { name, system: new FakeSystem(manner, 'first') };
@@ -86,7 +47,7 @@ for (const store of STORES)
     describe.each(MANNERS)('of a system that $title', (manner) => {
       test('end with a new current value, the old one as previous, and nothing pending', async () => {
         const { name, system } = await fresh(manner);
-        const outcome = await rotateOn(provider, name, system, {});
+        const outcome = await rotate(name, system, {});
         expect(outcome).toMatchObject({ ending: 'done', error: undefined });
         const seen = await look(provider, name);
         expectSettled(system, seen);
@@ -105,16 +66,16 @@ for (const store of STORES)
         async (intent) => {
           const counted = new Death(Number.MAX_SAFE_INTEGER, 'before');
           const first = await fresh(manner);
-          await rotateOn(provider, first.name, first.system, { death: counted });
+          await rotate(first.name, first.system, { death: counted });
           expect(counted.calls).toBeGreaterThan(8);
           for (let at = 1; at <= counted.calls; at += 1)
             for (const when of ['before', 'after'] as const) {
               const { name, system } = await fresh(manner);
               const death = new Death(at, when);
-              expect(await rotateOn(provider, name, system, { death })).toBe('died');
+              expect(await rotate(name, system, { death })).toBe('died');
               const dead = await look(provider, name);
               expectNotLockedOut(system, dead);
-              const outcome = await rotateOn(provider, name, system, { intent, takeOver: true });
+              const outcome = await rotate(name, system, { intent, takeOver: true });
               const seen = await look(provider, name);
               expectSettled(system, seen);
               const where = `${at} ${when}`;
@@ -129,7 +90,7 @@ for (const store of STORES)
               if (!isNew && !manner.replaces) expect([...system.accepts]).toEqual(['first']);
               // And the next rotation finds nothing in its way.
               if (!manner.issues || !isNew)
-                expect(await rotateOn(provider, name, system, {})).toMatchObject({ ending: 'done' });
+                expect(await rotate(name, system, {})).toMatchObject({ ending: 'done' });
             }
         },
         LONG,
@@ -142,18 +103,18 @@ for (const store of STORES)
             for (const left of [6, 7, 8]) {
               const begin = async (): Promise<{ name: string; system: FakeSystem }> => {
                 const made = await fresh(manner);
-                await rotateOn(provider, made.name, made.system, { death: new Death(left, 'after') });
+                await rotate(made.name, made.system, { death: new Death(left, 'after') });
                 return made;
               };
               const counted = new Death(Number.MAX_SAFE_INTEGER, 'before');
               const first = await begin();
-              await rotateOn(provider, first.name, first.system, { intent, takeOver: true, death: counted });
+              await rotate(first.name, first.system, { intent, takeOver: true, death: counted });
               for (let at = 1; at <= counted.calls; at += 1) {
                 const { name, system } = await begin();
                 const death = new Death(at, 'after');
-                await rotateOn(provider, name, system, { intent, takeOver: true, death });
+                await rotate(name, system, { intent, takeOver: true, death });
                 expectNotLockedOut(system, await look(provider, name));
-                await rotateOn(provider, name, system, { intent, takeOver: true });
+                await rotate(name, system, { intent, takeOver: true });
                 expectSettled(system, await look(provider, name));
               }
             }
@@ -173,7 +134,7 @@ for (const store of STORES)
         system.trouble = (call) => {
           if (call === 'apply') throw new SecretsError('Invalid', 'too weak');
         };
-        expect(await rotateOn(provider, name, system, {})).toMatchObject({
+        expect(await rotate(name, system, {})).toMatchObject({
           ending: 'undone',
           error: { message: 'too weak' },
         });
@@ -183,7 +144,7 @@ for (const store of STORES)
       test('that says yes and does nothing keep the old one', async () => {
         const { name, system } = await fresh(manner);
         system.lies = true;
-        expect(await rotateOn(provider, name, system, {})).toMatchObject({ ending: 'undone' });
+        expect(await rotate(name, system, {})).toMatchObject({ ending: 'undone' });
         expectSettled(system, await look(provider, name));
       });
 
@@ -195,10 +156,10 @@ for (const store of STORES)
             calls += 1;
             if (calls > 1) down();
           };
-          expect(await rotateOn(provider, name, system, {})).toMatchObject({ ending: 'stuck' });
+          expect(await rotate(name, system, {})).toMatchObject({ ending: 'stuck' });
           expectNotLockedOut(system, await look(provider, name));
           system.trouble = () => {};
-          expect(await rotateOn(provider, name, system, { intent })).toMatchObject({
+          expect(await rotate(name, system, { intent })).toMatchObject({
             ending: intent === 'resume' ? 'done' : 'undone',
           });
           expectSettled(system, await look(provider, name));
@@ -215,7 +176,7 @@ for (const store of STORES)
             throw new SecretsError('Unavailable', 'no answer in time; the change may have been made');
           },
         };
-        expect(await rotateOn(provider, name, system, { target: lossy })).toMatchObject({ ending: 'done' });
+        expect(await rotate(name, system, { target: lossy })).toMatchObject({ ending: 'done' });
         expectSettled(system, await look(provider, name));
       });
 
@@ -230,14 +191,14 @@ for (const store of STORES)
             throw new SecretsError('Unavailable', 'no answer in time; the change may have been made');
           },
         };
-        expect(await rotateOn(provider, name, system, { target: lossy })).toMatchObject({ ending: 'stuck' });
+        expect(await rotate(name, system, { target: lossy })).toMatchObject({ ending: 'stuck' });
         // Nobody may undo it before the lease is over: the change is still on its way.
-        expect(await rotateOn(provider, name, system, { intent: 'rollback' })).toMatchObject({
+        expect(await rotate(name, system, { intent: 'rollback' })).toMatchObject({
           ending: 'held',
         });
         await late();
         expectNotLockedOut(system, await look(provider, name));
-        expect(await rotateOn(provider, name, system, { intent: 'rollback', takeOver: true })).toMatchObject({
+        expect(await rotate(name, system, { intent: 'rollback', takeOver: true })).toMatchObject({
           ending: 'undone',
         });
         expectSettled(system, await look(provider, name));
@@ -254,9 +215,9 @@ for (const store of STORES)
           release = resolve;
         });
         system.trouble = (call) => (call === 'apply' ? gate : undefined);
-        const runs = [1, 2, 3, 4].map(() => rotateOn(provider, name, system, {}));
+        const runs = [1, 2, 3, 4].map(() => rotate(name, system, {}));
         await Promise.race(runs);
-        const late = await rotateOn(provider, name, system, {});
+        const late = await rotate(name, system, {});
         expect(late).toMatchObject({
           ending: 'held',
           holder: { host: expect.stringMatching(/^machine-\d+$/), user: 'tester', since: expect.any(Date) },
@@ -272,14 +233,14 @@ for (const store of STORES)
         const { name, system } = await fresh(manner);
         const leaseMs = 3000;
         const tomorrow = (): Date => new Date(Date.now() + 86_400_000);
-        await rotateOn(provider, name, system, { leaseMs, death: new Death(7, 'before') });
+        await rotate(name, system, { leaseMs, death: new Death(7, 'before') });
         const started = performance.now();
-        expect(
-          await rotateOn(provider, name, system, { intent: 'resume', leaseMs, now: tomorrow }),
-        ).toMatchObject({ ending: 'held' });
+        expect(await rotate(name, system, { intent: 'resume', leaseMs, now: tomorrow })).toMatchObject({
+          ending: 'held',
+        });
         const two = await Promise.all(
           [tomorrow, () => new Date()].map((now) =>
-            rotateOn(provider, name, system, { intent: 'resume', leaseMs, now, wait: true }),
+            rotate(name, system, { intent: 'resume', leaseMs, now, wait: true }),
           ),
         );
         expect(performance.now() - started).toBeGreaterThan(leaseMs);
@@ -309,9 +270,9 @@ for (const store of STORES)
               await gate;
             };
           });
-          const slow = rotateOn(provider, name, system, { leaseMs: 1000 });
+          const slow = rotate(name, system, { leaseMs: 1000 });
           await asked;
-          const other = await rotateOn(provider, name, system, { intent, leaseMs: 1000, wait: true });
+          const other = await rotate(name, system, { intent, leaseMs: 1000, wait: true });
           expect(other).toMatchObject({ ending: intent === 'resume' ? 'done' : 'undone' });
           const settled = await look(provider, name);
           release();
@@ -324,9 +285,9 @@ for (const store of STORES)
 
     test('back to the previous value', async () => {
       const { name, system } = await fresh(MANNERS[0] as Manner);
-      await rotateOn(provider, name, system, {});
+      await rotate(name, system, {});
       const between = await look(provider, name);
-      expect(await rotateOn(provider, name, system, { toPrevious: true })).toMatchObject({ ending: 'done' });
+      expect(await rotate(name, system, { toPrevious: true })).toMatchObject({ ending: 'done' });
       const seen = await look(provider, name);
       expectSettled(system, seen);
       expect(seen.current?.fields?.['password']).toBe('first');

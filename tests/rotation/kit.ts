@@ -6,6 +6,7 @@ import { SecretsError } from '../../src/core/errors.ts';
 import type { Provider } from '../../src/providers/provider.ts';
 import { Engine, type EngineOptions, type Outcome } from '../../src/rotation/engine.ts';
 import { Watch } from '../../src/rotation/lease.ts';
+import { LockedPlace } from '../../src/rotation/locked-place.ts';
 import { CLAIM_KEY, credentialOf, SecretPlace } from '../../src/rotation/place.ts';
 import type { Credential, Target, Verdict } from '../../src/rotation/target.ts';
 
@@ -125,7 +126,7 @@ export class Death {
         const found: unknown = Reflect.get(object, name);
         if (typeof found !== 'function') return found;
         const method = found as (...args: unknown[]) => unknown;
-        if (name === 'limitKey' || name === 'checkName') return method.bind(object);
+        if (['limitKey', 'checkName', 'nativeId'].includes(String(name))) return method.bind(object);
         return async (...args: unknown[]) => {
           this.calls += 1;
           const mine = this.calls;
@@ -145,6 +146,10 @@ export class Death {
 
 export interface RunOptions extends Partial<EngineOptions> {
   readonly death?: Death;
+  /** The store that keeps the locks. */
+  readonly lock?: Provider | undefined;
+  /** Time for one call, in milliseconds. */
+  readonly callMs?: number;
 }
 
 let machines = 0;
@@ -154,18 +159,30 @@ export async function rotateOn(
   provider: Provider,
   name: string,
   system: FakeSystem,
-  { death, ...options }: RunOptions,
+  { death, lock, callMs = 20_000, ...options }: RunOptions,
 ): Promise<Outcome | 'died'> {
   machines += 1;
   const machine = machines;
   const state = mkdtempSync(join(tmpdir(), 'secrets-rotation-'));
-  const store = death === undefined ? provider : death.haunt(provider);
-  const target = death === undefined ? system.target() : death.haunt(system.target());
+  const mortal = <T extends object>(one: T): T => (death === undefined ? one : death.haunt(one));
+  const store = mortal(provider);
+  const call = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(callMs) });
+  const target = mortal(system.target());
   let values = 0;
   const engine = new Engine({
     intent: 'rotate',
     reference: `tested://${name}`,
-    place: new SecretPlace(store, name, () => ({ signal: AbortSignal.timeout(20_000) })),
+    place:
+      lock === undefined
+        ? new SecretPlace(store, name, call)
+        : new LockedPlace(
+            store,
+            name,
+            call,
+            { name: 'locks', provider: mortal(lock) },
+            `tested://${name}`,
+            () => {},
+          ),
     target,
     generator: {
       title: 'test values',
@@ -184,7 +201,7 @@ export async function rotateOn(
     host: `machine-${machine}`,
     user: 'tester',
     now: () => new Date(),
-    signal: () => AbortSignal.timeout(20_000),
+    signal: () => AbortSignal.timeout(callMs),
     interrupt: new AbortController().signal,
     watch: new Watch(state),
     record: () => {},

@@ -1,6 +1,7 @@
 /** What AWS Secrets Manager keeps and answers, as the product's own forms. */
 import type { ProviderRules, SecretInfo, SecretVersion, SecretWrite, VersionInfo } from '../provider.ts';
 import { understood } from './errors.ts';
+import { nativeOf, type RotationEntry } from './schedule.ts';
 
 /** Source: https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html */
 export const RULES: ProviderRules = {
@@ -32,7 +33,7 @@ export function labelOf(stage: string): string {
 }
 
 /** An answer about a secret. Unchecked: the SDK hands on whatever came. */
-export interface Entry {
+export interface Entry extends RotationEntry {
   readonly Name?: string | undefined;
   readonly ARN?: string | undefined;
   readonly Description?: string | undefined;
@@ -83,6 +84,7 @@ export function describeEntry(entry: Entry, prefix: string): SecretInfo {
     updatedAt: entry.LastChangedDate,
     ...(expires !== undefined && !Number.isNaN(Date.parse(expires)) && { expiresAt: new Date(expires) }),
     deletedAt: entry.DeletedDate,
+    rotation: nativeOf(entry),
   };
 }
 

@@ -40,6 +40,13 @@ export const aws: ProviderDescriptor = {
       settings: region === undefined || region === '' ? {} : { region },
     };
   },
+  nativeRotation: {
+    trustItems: trustItemsFor({
+      function: 'AWS gives this function the secret, and what it stores becomes the value',
+      schedule: 'AWS gives the secret a new value by this schedule from then on',
+    }),
+    schema: async () => (await import('./rotation-settings.ts')).nativeSchema,
+  },
   schema: async () => (await import('./settings.ts')).settingsSchema,
   load: () => import('./index.ts'),
 };

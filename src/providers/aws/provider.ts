@@ -3,6 +3,7 @@ import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type { AuditEvent } from '../../core/audit.ts';
 import { pool } from '../../core/waiting.ts';
 import type {
+  Action,
   CallOptions,
   Capability,
   DeleteQuery,
@@ -12,8 +13,10 @@ import type {
   Identity,
   KnownIdentity,
   ListQuery,
+  NativeRotations,
   Provider,
   ProviderContext,
+  Right,
   SecretInfo,
   SecretRequest,
   SecretVersion,
@@ -39,6 +42,7 @@ export class AwsProvider implements Provider {
     'batch-get',
     'cas',
     'trail',
+    'native-rotation',
   ]);
   readonly rules = RULES;
   readonly #service: AwsService;
@@ -292,6 +296,12 @@ export class AwsProvider implements Provider {
     );
   }
 
+  /** Secrets Manager has no dry run, and IAM's simulator leaves out the policies of secrets and keys. */
+  async checkRights(_name: string, actions: readonly Action[]): Promise<readonly Right[]> {
+    const why = 'Secrets Manager does not say what a caller may do: compare its policy with docs/rotation.md';
+    return actions.map((action) => ({ action, verdict: 'unknown', why }));
+  }
+
   identity({ signal }: CallOptions): Promise<Identity> {
     return this.#service.identity(signal);
   }
@@ -346,6 +356,14 @@ export class AwsProvider implements Provider {
     if (query.name !== undefined) this.checkName(query.name);
     const { readTrail } = await import('./trail.ts');
     yield* readTrail(this.#service, { prefix: this.#prefix, context: this.#context }, query, options);
+  }
+
+  async nativeRotation(): Promise<NativeRotations> {
+    const { AwsRotations } = await import('./rotation.ts');
+    return new AwsRotations(this.#service, (name) => {
+      this.checkName(name);
+      return this.#id(name);
+    });
   }
 
   close(): Promise<void> {

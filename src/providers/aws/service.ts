@@ -10,6 +10,7 @@ import type { AwsSettings } from './settings.ts';
 
 type Sdk = typeof import('@aws-sdk/client-secrets-manager');
 type Client = InstanceType<Sdk['SecretsManagerClient']>;
+type TrailSdk = typeof import('@aws-sdk/client-cloudtrail');
 
 export interface Opened {
   readonly sdk: Sdk;
@@ -52,6 +53,11 @@ export class AwsService {
         env['AWS_ENDPOINT_URL_CLOUDTRAIL'] ??
         (emulator ? endpoint : env['AWS_ENDPOINT_URL']),
     );
+  }
+
+  /** A line for `--debug`. */
+  debug(message: string): void {
+    this.#context.debug(message);
   }
 
   /** Runs a request that changes nothing; what it throws is a SecretsError. */
@@ -126,6 +132,32 @@ export class AwsService {
   knownIdentity(): KnownIdentity | undefined {
     const { principal, source } = this.#credentials;
     return principal === undefined ? undefined : { principal, source };
+  }
+
+  /** Asks CloudTrail, in the same region with the same credential; what it throws is a SecretsError. */
+  async trail<T>(
+    signal: AbortSignal,
+    work: (
+      sdk: TrailSdk,
+      client: InstanceType<TrailSdk['CloudTrailClient']>,
+      http: { abortSignal: AbortSignal },
+    ) => Promise<T>,
+  ): Promise<T> {
+    return this.read(signal, async ({ client }, http) => {
+      const sdk = await import('@aws-sdk/client-cloudtrail');
+      const trail = new sdk.CloudTrailClient({
+        maxAttempts: 2,
+        region: await client.config.region(),
+        credentials: client.config.credentials,
+        ...(this.trailEndpoint !== undefined && { endpoint: this.trailEndpoint }),
+      });
+      guard(trail as never);
+      try {
+        return await work(sdk, trail, http);
+      } finally {
+        trail.destroy();
+      }
+    });
   }
 
   /** Where requests go, and how far this machine's clock is off, in seconds, as far as AWS's answers have told. */

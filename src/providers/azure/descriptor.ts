@@ -106,6 +106,11 @@ export const azure: ProviderDescriptor = {
   native,
   trustItems,
   detect,
+  // A date on the user's own secret sends nothing anywhere.
+  nativeRotation: {
+    trustItems: () => [],
+    schema: async () => (await import('./rotation-settings.ts')).nativeSchema,
+  },
   schema: async () => (await import('./settings.ts')).settingsSchema,
   load: () => import('./index.ts'),
 };

@@ -5,6 +5,7 @@ import type { SecretProperties } from '@azure/keyvault-secrets';
 import type { AuditEvent } from '../../core/audit.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type {
+  Action,
   CallOptions,
   Capability,
   DeleteQuery,
@@ -13,10 +14,13 @@ import type {
   GetResult,
   Identity,
   KnownIdentity,
+  LabelChanges,
   ListQuery,
+  NativeRotations,
   Provider,
   ProviderContext,
   ProviderRules,
+  Right,
   SecretInfo,
   SecretRequest,
   SecretVersion,
@@ -38,6 +42,7 @@ import {
   infoOf,
   labelsOf,
   mergeLabels,
+  reminderOf,
   RULES,
 } from './values.ts';
 import { byAge, checkPurgeable, KeyVault } from './vault.ts';
@@ -53,6 +58,7 @@ export class AzureProvider implements Provider {
     'soft-delete',
     'labels',
     'trail',
+    'native-rotation',
   ]);
   readonly rules: ProviderRules;
   readonly #service: AzureService;
@@ -364,6 +370,28 @@ export class AzureProvider implements Provider {
     await this.#pending.purge(azureName, signal);
   }
 
+  /** Tags belong to a version: those of the current one are a secret's labels, and the next version takes them over. */
+  async setLabels(name: string, labels: LabelChanges, { signal }: CallOptions): Promise<void> {
+    const azureName = this.#names.toAzure(name);
+    mergeLabels({}, labels);
+    const newest = await this.#vault.newest(azureName, signal);
+    const { version, tags = {} } = newest?.properties ?? {};
+    if (version === undefined) throw notThere();
+    const own = Object.entries(tags).filter(([key]) => !Object.hasOwn(labelsOf(tags), key));
+    const after = checkTags({ ...mergeLabels(labelsOf(tags), labels), ...Object.fromEntries(own) });
+    await this.#vault.update(azureName, version, { tags: after }, signal);
+  }
+
+  /** The data plane answers no such question; Azure's resource manager may, under another address and token. */
+  async checkRights(_name: string, actions: readonly Action[]): Promise<readonly Right[]> {
+    const why = 'Key Vault does not say what a caller may do: look at the vault’s role assignments';
+    return actions.map((action) => ({ action, verdict: 'unknown', why }));
+  }
+
+  async nativeId(name: string): Promise<string> {
+    return `${this.#service.vaultUrl}/secrets/${this.#names.toAzure(name)}`.toLowerCase();
+  }
+
   identity({ signal }: CallOptions): Promise<Identity> {
     return this.#service.identity(signal);
   }
@@ -424,6 +452,11 @@ export class AzureProvider implements Provider {
     yield* readTrail(this.#service, reading, query, options);
   }
 
+  async nativeRotation(): Promise<NativeRotations> {
+    const { AzureReminders } = await import('./rotation.ts');
+    return new AzureReminders(this.#vault, (name) => this.#names.toAzure(name));
+  }
+
   close(): Promise<void> {
     return this.#service.close();
   }
@@ -433,14 +466,14 @@ export class AzureProvider implements Provider {
   }
 
   #info(name: string, properties: SecretProperties): SecretInfo {
-    const { contentType, tags, updatedOn, expiresOn, version } = properties;
+    const { contentType, tags, createdOn, updatedOn, expiresOn, version } = properties;
     return {
       name,
       nativeId: `${this.#service.vaultUrl}/secrets/${properties.name}`,
       ...(contentType !== undefined && contentType !== '' && { description: contentType }),
       labels: labelsOf(tags),
       updatedAt: updatedOn,
-      ...(expiresOn !== undefined && { expiresAt: expiresOn }),
+      ...(expiresOn !== undefined && { expiresAt: expiresOn, rotation: reminderOf(expiresOn, createdOn) }),
       ...(version !== undefined && { currentVersion: version }),
     };
   }

@@ -1,7 +1,7 @@
 /** Values, tags and dates: what the service keeps for what we are given, and back. */
 import type { SecretProperties } from '@azure/keyvault-secrets';
 import { SecretsError } from '../../core/errors.ts';
-import type { ProviderRules, SecretWrite, VersionInfo } from '../provider.ts';
+import type { NativeRotation, ProviderRules, SecretWrite, VersionInfo } from '../provider.ts';
 import { MAX_NAME } from './names.ts';
 
 /** Source: https://learn.microsoft.com/azure/key-vault/secrets/about-secrets and .../general/service-limits */
@@ -105,5 +105,17 @@ export function infoOf(properties: SecretProperties, stages: readonly string[], 
     ...(notBefore !== undefined &&
       notBefore > now && { note: `not to be used before ${notBefore.toISOString()}` }),
     ...(expiresOn !== undefined && expiresOn < now && { note: 'expired; Azure still gives it' }),
+  };
+}
+
+/** A secret's expiry, as what the vault does about its rotation: it keeps the date, and tells Event Grid before it. */
+export function reminderOf(expiresOn: Date, createdOn: Date | undefined): NativeRotation {
+  return {
+    by: 'azure expiry',
+    role: 'reminds',
+    enabled: true,
+    settings: { reminder: 'expiry' },
+    lastRotated: createdOn,
+    next: expiresOn,
   };
 }

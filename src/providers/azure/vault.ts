@@ -109,7 +109,11 @@ export class KeyVault {
   async update(
     name: string,
     version: string,
-    changes: { readonly enabled: boolean; readonly tags: Record<string, string> },
+    changes: {
+      readonly enabled?: boolean;
+      readonly tags?: Record<string, string>;
+      readonly expiresOn?: Date;
+    },
     signal: AbortSignal,
   ): Promise<void> {
     await this.#service.call(signal, 'repeat', (client, options) =>

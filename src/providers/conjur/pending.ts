@@ -5,6 +5,7 @@
  * The sibling's annotation says which version was current when the value was put there: a promotion whose end was
  * lost finds its value among the newer versions and does not write it again.
  */
+import { randomBytes } from 'node:crypto';
 import { SecretsError } from '../../core/errors.ts';
 import type { VersionInfo } from '../provider.ts';
 import type { ConjurClient } from './client.ts';
@@ -13,22 +14,25 @@ import type { Variable } from './variable.ts';
 export const PENDING_SUFFIX = '.secrets-pending';
 export const PENDING_ID = 'pending:';
 const BASE = 'secrets/pending-since-version';
+/** Made anew by each writer: Conjur makes no version of an unchanged value, and of two writers one has to lose. */
+const NONCE = 'secrets/pending-nonce';
 
 export const siblingOf = (name: string): string => name + PENDING_SUFFIX;
 
 /**
  * The id of a sibling's value. Versions of a new sibling start at 1 again, so its birth is part of the id: the id of
- * a pending value of yesterday never names one of today.
+ * a pending value of yesterday never names one of today. The writer's nonce is another part.
  */
-export function pendingId(sibling: Variable): string | undefined {
+export function pendingId(sibling: Variable, nonce = sibling.annotations[NONCE]): string | undefined {
   const [newest] = sibling.versions;
+  const birth = (sibling.createdAt?.getTime() ?? 0).toString(36);
   return newest === undefined
     ? undefined
-    : `${PENDING_ID}${newest.number}-${(sibling.createdAt?.getTime() ?? 0).toString(36)}`;
+    : `${PENDING_ID}${newest.number}-${birth}${nonce === undefined ? '' : `-${nonce}`}`;
 }
 
-export function pendingInfo(sibling: Variable): VersionInfo | undefined {
-  const id = pendingId(sibling);
+export function pendingInfo(sibling: Variable, nonce?: string): VersionInfo | undefined {
+  const id = pendingId(sibling, nonce);
   return id === undefined ? undefined : { id, state: 'enabled', stages: ['pending'] };
 }
 
@@ -74,10 +78,12 @@ export class Pending {
   async put(name: string, value: Uint8Array, signal: AbortSignal): Promise<VersionInfo> {
     const main = await this.#client.variable(name, signal);
     const { branch, id } = this.#place(name, main);
-    const annotations = { [BASE]: String(main?.versions[0]?.number ?? 0) };
+    const nonce = randomBytes(6).toString('hex');
+    const annotations = { [BASE]: String(main?.versions[0]?.number ?? 0), [NONCE]: nonce };
     await this.#client.load(branch, [{ declare: id(siblingOf(name)), annotations }], signal);
     await this.#client.add(siblingOf(name), value, signal);
-    const info = pendingInfo(await this.find(name, undefined, signal));
+    // With the nonce of this writer: where another's is there by now, the id names nothing that is pending.
+    const info = pendingInfo(await this.find(name, undefined, signal), nonce);
     if (info === undefined) throw new SecretsError('NotFound', 'has no pending version');
     return info;
   }

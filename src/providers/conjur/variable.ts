@@ -99,7 +99,7 @@ export function versionInfos({ versions }: Variable): VersionInfo[] {
  * @throws SecretsError Invalid for a text that a policy would change
  */
 export function annotationsOf(
-  write: SecretWrite,
+  write: Pick<SecretWrite, 'labels' | 'description' | 'expiresAt'>,
   there: Variable['annotations'] = {},
 ): Record<string, string> | undefined {
   const found: [string, string][] = [];
@@ -131,4 +131,17 @@ export function annotationsOf(
 export function batchPath(account: string, names: readonly string[]): string {
   const ids = names.map((name) => `${account}:variable:${name}`);
   return `/secrets?variable_ids=${encodeURIComponent(ids.join(','))}`;
+}
+
+/** An annotation that another policy sets stays as it is, without an error of Conjur's. */
+export function checkAnnotations(
+  after: Variable,
+  annotations: Readonly<Record<string, string>> | undefined,
+  done: string,
+): void {
+  for (const [key, value] of Object.entries(annotations ?? {}))
+    if (after.annotations[key] !== value)
+      throw new SecretsError('Failed', `${done}its label ${key} belongs to another policy`, {
+        hint: 'change the annotation in the policy that sets it',
+      });
 }

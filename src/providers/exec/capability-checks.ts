@@ -13,7 +13,7 @@ const holder = (versions: readonly VersionInfo[], stage: string): string | undef
 
 const versions: Check = {
   name: 'versions',
-  needs: 'versions',
+  needs: ['versions'],
   run: async (trial) => {
     const name = trial.fresh();
     const texts = [trial.text(), trial.text(), trial.text()];
@@ -39,7 +39,7 @@ const versions: Check = {
 
 const stages: Check = {
   name: 'stages',
-  needs: 'stages',
+  needs: ['stages'],
   run: async (trial) => {
     const name = trial.fresh();
     const [first, next] = [trial.text(), trial.text()];
@@ -74,7 +74,7 @@ const stages: Check = {
 
 const cas: Check = {
   name: 'cas',
-  needs: 'cas',
+  needs: ['cas'],
   run: async (trial) => {
     const name = trial.fresh();
     const first = await trial.put(name, trial.text(), { ifAbsent: true });
@@ -94,9 +94,48 @@ const cas: Check = {
   },
 };
 
+/** What keeps two rotations apart. */
+const claims: Check = {
+  name: 'claims',
+  needs: ['stages', 'cas'],
+  run: async (trial) => {
+    const name = trial.fresh();
+    const first = trial.text();
+    const old = await trial.put(name, first);
+    const claim = (text: string, more: object): Promise<VersionInfo> =>
+      trial.put(name, text, { stage: 'pending', ...more });
+    await expectKind(
+      claim(trial.text(), { ifPending: old.id }),
+      ['Conflict'],
+      'put with ifPending where nothing is pending',
+    );
+    const tries = await Promise.allSettled(
+      Array.from({ length: 10 }, () => claim(trial.text(), { ifAbsent: true })),
+    );
+    const won = tries.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    expect(won.length === 1, `of ten claims (ifAbsent, pending) at the same time ${won.length} succeed`);
+    const [held] = won as [VersionInfo];
+    const next = trial.text();
+    const taken = await claim(next, { ifPending: held.id });
+    expect(taken.id !== held.id, 'a pending version keeps its id when it is replaced');
+    const late = claim(trial.text(), { ifPending: held.id });
+    await expectKind(late, ['Conflict'], 'put with ifPending of a version that was replaced');
+    expect((await trial.textOf({ name, stage: 'pending' })) === next, 'a refused put was made');
+    const stale = claim(trial.text(), { ifVersion: 'no-such-version' });
+    await expectKind(stale, ['Conflict'], 'put of a pending version with ifVersion of another current one');
+    expect((await trial.textOf({ name })) === first, 'a claim changes the current version');
+    const labelled = trial.provider.capabilities.has('labels');
+    if (labelled) await trial.put(name, trial.text(), { labels: { 'rotate-every': '30d' } });
+    await trial.provider.makeCurrent?.(name, taken.id, trial.call());
+    expect((await trial.textOf({ name })) === next, 'makeCurrent does not promote the claim');
+    const { labels: kept = {} } = await trial.provider.describe(name, trial.call());
+    expect(!labelled || kept['rotate-every'] === '30d', 'labels are lost when a pending version is promoted');
+  },
+};
+
 const softDelete: Check = {
   name: 'soft-delete',
-  needs: 'soft-delete',
+  needs: ['soft-delete'],
   run: async (trial) => {
     const name = trial.fresh();
     const text = trial.text();
@@ -117,7 +156,7 @@ const softDelete: Check = {
 
 const labels: Check = {
   name: 'labels',
-  needs: 'labels',
+  needs: ['labels'],
   run: async (trial) => {
     const name = trial.fresh();
     await trial.put(name, trial.text(), { labels: { team: 'pay', tier: 'gold' } });
@@ -131,4 +170,4 @@ const labels: Check = {
   },
 };
 
-export const capabilityChecks: readonly Check[] = [versions, stages, cas, softDelete, labels];
+export const capabilityChecks: readonly Check[] = [versions, stages, cas, claims, softDelete, labels];

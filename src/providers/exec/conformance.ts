@@ -72,7 +72,8 @@ export async function tryPlugin(
   const run = async ({ name, needs, run: work }: Check): Promise<void> => {
     await check(name, async () => {
       if (signal.aborted) throw new CheckError('not tried: the time is up');
-      if (needs !== undefined && !trial.provider.capabilities.has(needs)) return 'not declared, not tried';
+      if (needs?.every((one) => trial.provider.capabilities.has(one)) === false)
+        return 'not declared, not tried';
       await work(trial);
       const { broken } = trial.provider.connection;
       if (broken !== undefined) throw new CheckError(`the plugin ${broken}`);

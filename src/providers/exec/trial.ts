@@ -17,8 +17,8 @@ export class CheckError extends Error {}
 
 export interface Check {
   readonly name: string;
-  /** Only for plugins that declare this. */
-  readonly needs?: Capability;
+  /** Only for plugins that declare all of these. */
+  readonly needs?: readonly Capability[];
   run(trial: Trial): Promise<void>;
 }
 

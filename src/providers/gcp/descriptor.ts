@@ -39,6 +39,10 @@ export const gcp: ProviderDescriptor = {
       settings: project ? { project } : {},
     };
   },
+  nativeRotation: {
+    trustItems: trustItemsFor({ topic: 'whoever listens there is told of each rotation, and is to make it' }),
+    schema: async () => (await import('./rotation-settings.ts')).nativeSchema,
+  },
   schema: async () => (await import('./settings.ts')).settingsSchema,
   load: () => import('./index.ts'),
 };

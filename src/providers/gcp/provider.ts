@@ -5,6 +5,7 @@ import type { AuditEvent } from '../../core/audit.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { pool } from '../../core/waiting.ts';
 import type {
+  Action,
   CallOptions,
   Capability,
   DeleteQuery,
@@ -15,8 +16,10 @@ import type {
   KnownIdentity,
   LabelChanges,
   ListQuery,
+  NativeRotations,
   Provider,
   ProviderContext,
+  Right,
   SecretInfo,
   SecretRequest,
   SecretVersion,
@@ -40,6 +43,7 @@ import {
   type RawVersion,
   versionOf,
 } from './resources.ts';
+import { checkRights } from './rights.ts';
 import type { GcpSettings } from './settings.ts';
 import { type Accessed, expiryOf, type GcpStore, inTheWay } from './store.ts';
 
@@ -56,6 +60,7 @@ export class GcpProvider implements Provider {
     'labels',
     'cas',
     'trail',
+    'native-rotation',
   ]);
   readonly rules = RULES;
   readonly #store: GcpStore;
@@ -80,6 +85,14 @@ export class GcpProvider implements Provider {
   #id(name: string): string {
     this.checkName(name);
     return this.#prefix + name;
+  }
+
+  async checkRights(
+    name: string,
+    actions: readonly Action[],
+    { signal }: CallOptions,
+  ): Promise<readonly Right[]> {
+    return checkRights(this.#store, this.#id(name), actions, signal);
   }
 
   async get(requests: readonly SecretRequest[], { signal }: CallOptions): Promise<readonly GetResult[]> {
@@ -501,6 +514,11 @@ export class GcpProvider implements Provider {
     const { readTrail } = await import('./trail.ts');
     const settings = { prefix: this.#prefix, location: this.#location, context: this.#context };
     yield* readTrail(this.#store.service, settings, query, options);
+  }
+
+  async nativeRotation(): Promise<NativeRotations> {
+    const { GcpRotations } = await import('./rotation.ts');
+    return new GcpRotations(this.#store, (name) => this.#id(name));
   }
 
   close(): Promise<void> {

@@ -1,6 +1,6 @@
 /** Secrets and versions as the service gives them, the annotations kept on them, and both as the product's own. */
 import { SecretsError } from '../../core/errors.ts';
-import type { SecretInfo, SecretWrite, VersionInfo, VersionState } from '../provider.ts';
+import type { NativeRotation, SecretInfo, SecretWrite, VersionInfo, VersionState } from '../provider.ts';
 import { lastPart } from './names.ts';
 
 /** google.protobuf.Timestamp, as the client gives it. */
@@ -20,6 +20,12 @@ export interface RawSecret {
   readonly createTime?: Timestamp | null;
   readonly expireTime?: Timestamp | null;
   readonly versionAliases?: Readonly<Record<string, string | number>> | null;
+  readonly topics?: readonly { readonly name?: string }[] | null;
+  readonly rotation?: {
+    readonly nextRotationTime?: Timestamp | null;
+    /** google.protobuf.Duration */
+    readonly rotationPeriod?: Timestamp | null;
+  } | null;
 }
 
 /** google.cloud.secretmanager.v1.SecretVersion, as far as it is used. */
@@ -79,7 +85,32 @@ export function infoOf(name: string, raw: RawSecret): SecretInfo {
           : undefined,
     deletedAt: deletion?.at,
     purgeAt: deletion === undefined ? undefined : end,
+    rotation: deletion === undefined ? nativeOf(raw) : undefined,
   };
+}
+
+/** `undefined` for a secret without a rotation: topics alone are told of other events. */
+export function nativeOf({ rotation, topics }: RawSecret): NativeRotation | undefined {
+  const next = dateOf(rotation?.nextRotationTime);
+  if (next === undefined) return undefined;
+  const names = (topics ?? []).flatMap(({ name }) => (name ? [name] : []));
+  const seconds = Number(rotation?.rotationPeriod?.seconds ?? 0);
+  return {
+    // Without a topic it is a secret whose product rotates it (Cloud SQL).
+    by: names.length === 0 ? 'gcp itself' : `gcp topic ${names.map(lastPart).join(', ')}`,
+    role: names.length === 0 ? 'rotates' : 'notifies',
+    enabled: true,
+    settings: names[0] === undefined ? {} : { topic: names[0] },
+    everyMs: seconds > 0 ? seconds * 1000 : undefined,
+    next,
+  };
+}
+
+/** A period as a policy has it. */
+export function periodText(ms: number): string {
+  const [unit, length] =
+    ms % 86_400_000 === 0 ? ['d', 86_400_000] : ms % 3_600_000 === 0 ? ['h', 3_600_000] : ['s', 1000];
+  return `${ms / (length as number)}${unit}`;
 }
 
 /** https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets.versions#State */

@@ -35,6 +35,7 @@ const READS = new Set([
   'getSecretVersion',
   'listSecrets',
   'listSecretVersions',
+  'testIamPermissions',
 ]);
 
 /** Another of Google's services. */
@@ -312,9 +313,15 @@ function pauseBefore(fault: Fault, attempt: number, writes: boolean): number | u
 
 /** The header by which Google's front ends route: https://google.aip.dev/client-libraries/4222 */
 function routing(request: object): string {
-  const { name, parent, secret } = request as { name?: string; parent?: string; secret?: { name?: string } };
+  const { name, parent, resource, secret } = request as {
+    name?: string;
+    parent?: string;
+    resource?: string;
+    secret?: { name?: string };
+  };
   if (name !== undefined) return `name=${encodeURIComponent(name)}`;
   if (parent !== undefined) return `parent=${encodeURIComponent(parent)}`;
+  if (resource !== undefined) return `resource=${encodeURIComponent(resource)}`;
   return `secret.name=${encodeURIComponent(secret?.name ?? '')}`;
 }
 

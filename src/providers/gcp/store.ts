@@ -69,6 +69,24 @@ export class GcpStore {
     return this.service.call('getSecret', { name: await this.name(id, signal) }, signal);
   }
 
+  /**
+   * Those of these permissions that the caller has on a secret; none on one that is not there.
+   * Source: https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets/testIamPermissions
+   */
+  async granted(
+    id: string,
+    permissions: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ReadonlySet<string>> {
+    const resource = await this.name(id, signal);
+    const answer = await this.service.call<{ readonly permissions?: readonly string[] }>(
+      'testIamPermissions',
+      { resource, permissions },
+      signal,
+    );
+    return new Set(answer.permissions ?? []);
+  }
+
   /** As `secret`; `undefined` when there is none. */
   async find(id: string, signal: AbortSignal): Promise<RawSecret | undefined> {
     try {

@@ -1,5 +1,6 @@
 /** The folder of one store: finds its manifest, opens it with the key it asks for, and follows renewals of that. */
-import { join } from 'node:path';
+import { accessSync, constants, existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
 import { checkFolder, entriesOf, readPrivateFile } from '../../files.ts';
 import { xdgFolder } from '../../world.ts';
@@ -73,6 +74,24 @@ export class StoreFolder {
       'Conflict',
       `the manifest of the local store goes away again and again: ${this.path}`,
     );
+  }
+
+  /** A folder that a write would be made in, or that would have to be made, and that this user can't write to. */
+  unwritable(): string | undefined {
+    const folders = [this.path, join(this.path, 'secrets')].filter((path) => existsSync(path));
+    if (folders.length === 0) {
+      let parent = dirname(this.path);
+      while (!existsSync(parent) && parent !== dirname(parent)) parent = dirname(parent);
+      folders.push(parent);
+    }
+    return folders.find((path) => {
+      try {
+        accessSync(path, constants.W_OK | constants.X_OK);
+        return false;
+      } catch {
+        return true;
+      }
+    });
   }
 
   /** The opened store; undefined when there is none. @throws SecretsError Denied, Unauthenticated, Integrity */

@@ -1,6 +1,7 @@
 /** The local store behind the provider interface. */
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type {
+  Action,
   CallOptions,
   Capability,
   DeleteQuery,
@@ -13,6 +14,7 @@ import type {
   Provider,
   ProviderContext,
   ProviderRules,
+  Right,
   SecretInfo,
   SecretRequest,
   SecretWrite,
@@ -247,6 +249,17 @@ export class LocalProvider implements Provider {
       if (state === undefined) throw notFound();
       return { state, loaded };
     });
+  }
+
+  /** By the modes of its folders: what another key would open is known only by reading. */
+  async checkRights(name: string, actions: readonly Action[]): Promise<readonly Right[]> {
+    this.checkName(name);
+    const missing = this.#folder.unwritable();
+    return actions.map((action) =>
+      missing === undefined
+        ? { action, verdict: 'allowed' }
+        : { action, verdict: 'denied', missing: [`the right to write in ${missing}`] },
+    );
   }
 
   async identity(): Promise<Identity> {

@@ -8,6 +8,7 @@
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { pool } from '../../core/waiting.ts';
 import type {
+  Action,
   CallOptions,
   Capability,
   Deletion,
@@ -18,6 +19,7 @@ import type {
   ListQuery,
   Provider,
   ProviderRules,
+  Right,
   SecretInfo,
   SecretRequest,
   SecretVersion,
@@ -42,6 +44,7 @@ import {
   written,
 } from './kv.ts';
 import { isPendingId, type Pending, PENDING_SUFFIX, PendingVersions } from './pending.ts';
+import { checkRights } from './rights.ts';
 import type { VaultSettings } from './settings.ts';
 
 const PARALLEL = 16;
@@ -190,6 +193,15 @@ export class VaultProvider implements Provider {
       }
     }
     return info;
+  }
+
+  async checkRights(
+    name: string,
+    actions: readonly Action[],
+    { signal }: CallOptions,
+  ): Promise<readonly Right[]> {
+    this.checkName(name);
+    return checkRights(this.#engine, name, actions, signal);
   }
 
   async setLabels(

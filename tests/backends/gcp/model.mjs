@@ -1,7 +1,9 @@
 // Secret Manager v1 in memory: one method for each rpc of google.cloud.secretmanager.v1, with plain objects in the
 // form of its protos (camel case, enums by name, 64-bit numbers as text). Transport and sign-in are elsewhere.
 //
-// Not done: managed rotation, Pub/Sub messages, customer-managed keys (a key's name is stored, nothing is checked),
+// Rotations are noted when their time has come (`notices`), as messages to their topics; nobody carries them.
+//
+// Not done: managed rotation, Pub/Sub itself, customer-managed keys (a key's name is stored, nothing is checked),
 // tags, organisation policies, quotas by the minute, replication lag (every read sees every write).
 import { randomBytes } from 'node:crypto';
 import {
@@ -10,8 +12,10 @@ import {
   checkAnnotations,
   checkLabels,
   checkReplication,
+  checkRotation,
   checkSecretId,
   checkTimes,
+  checkTopics,
   PERMISSIONS,
   Refusal,
   refuse,
@@ -51,6 +55,10 @@ export class SecretManager {
   projects = new Map();
   /** Methods that were called, in order. */
   calls = [];
+  /** Names of topics that the service's agent may not publish to. */
+  unpublishable = new Set();
+  /** Names of secrets whose topics were told that it is time, in order. */
+  notices = [];
 
   grant(project, member, roles) {
     const members = this.projects.get(project) ?? new Map();
@@ -107,7 +115,20 @@ export class SecretManager {
     const gone = secret?.info.expireTime && Number(secret.info.expireTime.seconds) * 1000 <= Date.now();
     if (gone) this.#secrets.delete(name);
     if (secret === undefined || gone) refuse('NOT_FOUND', `Secret [${name}] not found.`);
+    this.#notify(secret);
     return secret;
+  }
+
+  #notify({ info }) {
+    const { nextRotationTime: next, rotationPeriod: period } = info.rotation ?? {};
+    if (next === undefined || Number(next.seconds) * 1000 > Date.now()) return;
+    this.notices.push(info.name);
+    if (period === undefined) info.rotation = undefined;
+    else
+      info.rotation.nextRotationTime = {
+        ...next,
+        seconds: String(Number(next.seconds) + Number(period.seconds)),
+      };
   }
 
   #version(name) {
@@ -188,6 +209,8 @@ export class SecretManager {
       expireTime: ttl === undefined ? expireTime : stamp(Date.now() + Number(ttl.seconds) * 1000),
     };
     this.#checkInfo(info, []);
+    checkRotation(rotation, Date.now());
+    checkTopics(topics, this.unpublishable);
     if (this.#secrets.has(name)) refuse('ALREADY_EXISTS', `Secret [${name}] already exists.`);
     const policy = { version: 1, etag: Buffer.from(newEtag()), bindings: [] };
     this.#secrets.set(name, { info, versions: [], policy });
@@ -211,6 +234,8 @@ export class SecretManager {
       else info[key] = change[key];
     }
     this.#checkInfo(info, secret.versions);
+    if (paths.includes('rotation')) checkRotation(change.rotation, Date.now());
+    if (paths.includes('topics')) checkTopics(change.topics, this.unpublishable);
     info.etag = newEtag();
     secret.info = info;
     return info;
@@ -314,7 +339,17 @@ export class SecretManager {
 
   TestIamPermissions({ resource, permissions = [] }, principal) {
     const project = resource.split('/')[1];
+    // "If the secret does not exist, this call returns an empty set of permissions, rather than a NOT_FOUND error."
+    if (!this.#secrets.has(resource)) return { permissions: [] };
     return { permissions: permissions.filter((one) => this.#allowed(one, resource, project, principal)) };
+  }
+
+  /** For tests: as if its versions, and what is to come, were so much older. */
+  age(name, seconds) {
+    const { info, versions } = this.#secrets.get(name);
+    const earlier = (time) => ({ ...time, seconds: String(Number(time.seconds) - seconds) });
+    for (const version of versions) version.info.createTime = earlier(version.info.createTime);
+    if (info.rotation) info.rotation.nextRotationTime = earlier(info.rotation.nextRotationTime);
   }
 
   /** For tests: flips a bit of a stored payload, whose checksum stays what it was. */

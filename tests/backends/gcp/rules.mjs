@@ -126,6 +126,34 @@ export function checkTimes({ expireTime, versionDestroyTtl, rotation, topics = [
     invalid('Rotation cannot be set without at least one topic configured.');
 }
 
+/** Of a rotation that is being set. */
+export function checkRotation(rotation, now) {
+  if (rotation === undefined || rotation === null) return;
+  const { nextRotationTime: next, rotationPeriod: period } = rotation;
+  if (period !== undefined) {
+    const seconds = Number(period.seconds);
+    if (seconds < 3600 || seconds > 3_153_600_000)
+      invalid('rotation_period must be between 3600s and 3153600000s.');
+    if (next === undefined) invalid('next_rotation_time must be set when rotation_period is set.');
+  }
+  const ahead = Number(next?.seconds ?? 0) - now / 1000;
+  if (next !== undefined && (ahead < 300 || ahead > 3_153_600_000))
+    invalid('next_rotation_time cannot be set to less than 300s in the future and at most 3153600000s.');
+}
+
+export function checkTopics(topics = [], unpublishable) {
+  if (topics.length > 10) invalid('A secret may have at most 10 topics.');
+  for (const { name } of topics) {
+    if (!/^projects\/[^/]+\/topics\/[A-Za-z][\w.~+%-]{2,254}$/.test(name ?? ''))
+      invalid(`Topic name [${name}] is not valid.`);
+    if (unpublishable.has(name))
+      refuse(
+        'FAILED_PRECONDITION',
+        `The Secret Manager service agent does not have permission to publish to topic ${name}, or it does not exist.`,
+      );
+  }
+}
+
 const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   let value = byte;
   for (let bit = 0; bit < 8; bit += 1) value = value & 1 ? (value >>> 1) ^ 0x82f63b78 : value >>> 1;

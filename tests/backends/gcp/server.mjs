@@ -107,6 +107,9 @@ const doors = {
     audit.entries.push(...entries.map((entry) => audit.complete(entry)));
   },
   logged: () => ({ lists: audit.lists.splice(0) }),
+  age: ({ name, seconds }) => manager.age(name, seconds),
+  unpublishable: ({ topic }) => void manager.unpublishable.add(topic),
+  notices: () => ({ notices: manager.notices.splice(0) }),
   quota: () => ({ quota: quota.splice(0) }),
   calls: () => ({ calls: manager.calls.splice(0), given: signIn.given }),
 };

@@ -15,6 +15,8 @@ from moto.server import main
 from moto.sts.exceptions import STSClientError
 from moto.sts.responses import TokenResponse as STSResponse
 
+import rotation
+
 MAX_VALUE = 65_536
 JSON_NAMES = {
     "AccessDenied": "AccessDeniedException",
@@ -238,6 +240,7 @@ for action in ("create_secret", "put_secret_value", "update_secret"):
     refuse_large_values(action)
 for action in WRITES:
     one_at_a_time(action)
+rotation.correct(ONE_AT_A_TIME)
 
 if __name__ == "__main__":
     main()

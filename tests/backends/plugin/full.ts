@@ -128,8 +128,11 @@ async function put(params: Fields, call: { signal: AbortSignal }): Promise<Field
   if (mode === 'put-in-doubt')
     throw Object.assign(new SecretsError('Unavailable', 'lost'), { message: 'may have been made' });
   if (data.length > 65_536 && mode !== 'any-size') throw new SecretsError('Invalid', 'is too large');
-  const { ifAbsent, ifVersion, stage, labels, ...others } = more;
-  const conditions = mode === 'ignores-conditions' ? {} : { ifAbsent, ifVersion };
+  const { ifAbsent, ifVersion, ifPending, stage, labels, ...others } = more;
+  const conditions =
+    mode === 'ignores-conditions' || (mode === 'ignores-claims' && stage === 'pending')
+      ? {}
+      : { ifAbsent, ifVersion, ifPending };
   const kept: Fields = {
     ...others,
     ...conditions,

@@ -32,6 +32,7 @@ test('the example passes every check that it declares itself fit for, and nothin
     'versions',
     'stages',
     'cas',
+    'claims',
     'soft-delete',
     'labels',
   ]);
@@ -84,6 +85,7 @@ const BROKEN: readonly (readonly [mode: string, check: string, detail: RegExp])[
   ['oldest-first', 'versions', /newest first/],
   ['pending-is-current', 'stages', /./],
   ['ignores-conditions', 'cas', /no error, not Conflict/],
+  ['ignores-claims', 'claims', /of ten claims .* at the same time 10 succeed|no error, not Conflict/],
   ['no-restore', 'soft-delete', /./],
   ['drops-labels', 'labels', /labels are not set/],
   ['stubborn', 'ends with its input', /goes on after its input ended/],

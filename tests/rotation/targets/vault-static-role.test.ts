@@ -1,6 +1,9 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { vaultStaticRole } from '../../../src/rotation/targets/vault-static-role/descriptor.ts';
 import { POSTGRES_FILES, type Postgres, startPostgres } from '../../backends/postgres.ts';
 import { describeWith } from '../../backends/server.ts';
+import { makePlace } from '../../e2e/program.ts';
 import { scenarioFiles, startVault, type Vault } from '../../backends/vault.ts';
 import { credential, known, never, openTarget, rotation, text } from './kit.ts';
 
@@ -119,6 +122,59 @@ describeWith('Vault static roles', [...scenarioFiles, ...POSTGRES_FILES], () => 
       expect(issued && text(issued)).toBe(form(word));
     }
     await target.close();
+  });
+
+  test('tells Vault’s own schedule, and whether the secret has fallen behind it', async () => {
+    const { target } = await openRole();
+    const current = secretOf(await inVault());
+    const told = await target.schedule?.(known(current), never);
+    expect(told).toMatchObject({
+      by: 'vault static role app',
+      enabled: true,
+      everyMs: 86_400_000,
+      lastRotated: expect.any(Date),
+      behind: false,
+    });
+    const ahead = (told?.next?.getTime() ?? 0) - Date.now();
+    expect(ahead).toBeGreaterThan(23 * 3_600_000);
+    expect(ahead).toBeLessThanOrEqual(86_400_000);
+    await vault.api('POST', 'database/rotate-role/app');
+    expect(await target.schedule?.(known(current), never)).toMatchObject({ behind: true });
+    await target.close();
+  });
+
+  test('status shows it, and --due brings a secret up to date that Vault has left behind', async () => {
+    const place = await makePlace();
+    try {
+      const root = { VAULT_ADDR: vault.url, VAULT_TOKEN: vault.token };
+      const sh = (script: string) => place.sh(script, root);
+      const target = { type: 'vault-static-role', role: 'app' };
+      const rotation = { 'vault://app': { every: '30d', target } };
+      await writeFile(join(place.cwd, 'secrets.yaml'), JSON.stringify({ rotation }));
+      const value = JSON.stringify({ username: 'app', password: await inVault() });
+      expect(await sh(`printf %s '${value}' | secrets put --quiet vault://app`)).toMatchObject({ code: 0 });
+      const row = async (): Promise<Record<string, unknown> | undefined> => {
+        const { stdout } = await sh('secrets rotate status --json --trust');
+        return (JSON.parse(stdout) as { secrets: Record<string, unknown>[] }).secrets[0];
+      };
+      expect(await row()).toMatchObject({
+        state: 'ok',
+        by: 'vault static role app',
+        everySeconds: 2_592_000,
+        native: { role: 'rotates', everySeconds: 86_400, next: expect.any(String) },
+      });
+      expect(await sh('secrets rotate --due --trust --json')).toMatchObject({ code: 0, stdout: '' });
+      await vault.api('POST', 'database/rotate-role/app');
+      expect(await row()).toMatchObject({ state: 'overdue' });
+      expect(await sh('secrets rotate --due --trust')).toMatchObject({ code: 0 });
+      expect((await sh('secrets get vault://app#password')).stdout).toBe(await inVault());
+      expect(await row()).toMatchObject({ state: 'ok' });
+      // What is not trusted asks no Vault but the store's own.
+      const { stdout } = await sh('secrets rotate status --json');
+      expect(JSON.parse(stdout)).toMatchObject({ secrets: [{ state: 'ok', by: 'secrets' }] });
+    } finally {
+      await place.remove();
+    }
   });
 
   test('says what is missing', async () => {

@@ -6,6 +6,7 @@ import { AUTHORITY_EFFECT, mapOf, trustItemsOf } from '../trust.ts';
 export const vaultStaticRole: TargetDescriptor = {
   type: 'vault-static-role',
   title: 'the password of a static role of Vault’s database engine',
+  hasSchedule: true,
   trustItems: (settings) => [
     ...vault.trustItems(settings),
     ...trustItemsOf(mapOf(settings['login']), { host: HOST_EFFECT, ca: AUTHORITY_EFFECT }, 'login.'),

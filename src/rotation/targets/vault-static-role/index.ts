@@ -7,7 +7,7 @@
  */
 import { timingSafeEqual } from 'node:crypto';
 import { SecretsError, toSecretsError } from '../../../core/errors.ts';
-import type { ProviderContext } from '../../../providers/provider.ts';
+import type { NativeRotation, ProviderContext } from '../../../providers/provider.ts';
 import { VaultClient } from '../../../providers/vault/client.ts';
 import { asMap } from '../../../providers/vault/errors.ts';
 import type { VaultSettings } from '../../../providers/vault/settings.ts';
@@ -36,6 +36,9 @@ interface StaticCredential {
   readonly username: string;
   readonly password: string;
   readonly rotatedAt: Date;
+  /** Seconds until Vault changes it by itself, and between such changes; the latter is missing for a role with a calendar. */
+  readonly ttl: number | undefined;
+  readonly period: number | undefined;
 }
 
 /** @throws SecretsError Usage for settings that don't fit */
@@ -149,6 +152,24 @@ class StaticRoleTarget implements Target {
     return isSame(credential, await this.#read(signal)) ? 'accepted' : 'refused';
   }
 
+  async schedule(
+    { current }: Known,
+    signal: AbortSignal,
+  ): Promise<NativeRotation & { readonly behind: boolean }> {
+    const now = await this.#read(signal);
+    const { rotatedAt, ttl, period } = now;
+    return {
+      by: `vault static role ${this.#role}`,
+      role: 'rotates',
+      enabled: ttl !== undefined,
+      settings: {},
+      everyMs: period === undefined ? undefined : period * 1000,
+      lastRotated: rotatedAt,
+      next: ttl === undefined ? undefined : new Date(Date.now() + ttl * 1000),
+      behind: current === undefined || !isSame(current, now),
+    };
+  }
+
   async close(): Promise<void> {
     this.#client.close();
   }
@@ -164,13 +185,19 @@ class StaticRoleTarget implements Target {
       throw thrown instanceof SecretsError && /unknown role/.test(thrown.message) ? missing() : thrown;
     });
     if (!found) throw missing();
-    const { username, password, last_vault_rotation: rotated } = asMap(body['data']);
+    const {
+      username,
+      password,
+      last_vault_rotation: rotated,
+      ttl,
+      rotation_period: period,
+    } = asMap(body['data']);
     const rotatedAt = new Date(String(rotated));
     if (typeof username !== 'string' || typeof password !== 'string' || Number.isNaN(rotatedAt.getTime()))
       throw new SecretsError('Unavailable', 'the answer is not one of Vault’s database engine', {
         hint: 'only roles with a password are rotated here',
       });
-    return { username, password, rotatedAt };
+    return { username, password, rotatedAt, ttl: secondsOf(ttl), period: secondsOf(period) };
   }
 }
 
@@ -190,6 +217,10 @@ function isSame(credential: Credential, { username, password }: StaticCredential
   const own = loginOf(credential, { ...FORM, defaults: { ...FORM.defaults, username } });
   const [one, other] = [Buffer.from(own.password), Buffer.from(password)];
   return own.username === username && one.length === other.length && timingSafeEqual(one, other);
+}
+
+function secondsOf(value: unknown): number | undefined {
+  return typeof value === 'number' && value > 0 ? value : undefined;
 }
 
 function pathPart(part: string, setting: string): string {

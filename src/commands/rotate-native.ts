@@ -1,0 +1,205 @@
+/** Rotations by a store's own service, as `rotate` shows them: plan, progress, outcome. */
+import { parseDuration, parsePeriod } from '../core/duration.ts';
+import { SecretsError, toSecretsError } from '../core/errors.ts';
+import { singleLine } from '../output/sanitize.ts';
+import { compact } from '../output/shapes.ts';
+import type { NativeChange } from '../providers/provider.ts';
+import type { Job } from '../rotation/jobs.ts';
+import { configureNative, type NativeOutcome, resumeNative, rotateNatively } from '../rotation/native.ts';
+import type { Schedule } from '../rotation/schedule.ts';
+import type { TargetFinding } from '../rotation/target.ts';
+import type { Session } from '../session.ts';
+import { jsonLine } from './rotate-outcome.ts';
+
+/** A function of AWS has 15 minutes for a step, and Google's earliest notice is five minutes off. */
+const DEFAULT_WAIT = '15m';
+
+interface DriveOptions {
+  readonly dryRun?: boolean;
+  readonly configure?: boolean;
+  readonly wait?: string;
+  readonly stopped: () => boolean;
+  readonly progress: (text: string) => void;
+}
+
+/** Sets it and has it rotated, as the options say. @returns the failure, if it is one */
+export async function driveNative(
+  session: Session,
+  job: Job,
+  options: DriveOptions,
+): Promise<SecretsError | undefined> {
+  if (job.native === undefined)
+    throw new SecretsError('Usage', 'its policy says nothing of native, so there is nothing to configure', {
+      reference: job.reference,
+    });
+  const waitMs = waitOf(options);
+  if (options.dryRun === true) return rehearseNative(session, job, options.configure !== true);
+  const call = (): ReturnType<Session['call']> => session.call();
+  const { progress, stopped } = options;
+  const outcome =
+    options.configure === true
+      ? await configureNative(job, call)
+      : await rotateNatively(job, { call, waitMs, interrupt: session.interrupt.signal, stopped, progress });
+  return tell(session, job.reference, outcome);
+}
+
+function waitOf({ wait = DEFAULT_WAIT }: Pick<DriveOptions, 'wait'>): number {
+  return /^0+(ms|s|m|h)?$/.test(wait) ? 0 : parseDuration(wait);
+}
+
+/** `resume` waits on; `rollback` is nothing that can be done from outside. */
+export async function recoverNative(
+  session: Session,
+  job: Job,
+  intent: 'resume' | 'rollback',
+  options: DriveOptions,
+): Promise<void> {
+  const { reference } = job;
+  if (intent === 'rollback')
+    throw new SecretsError('Unsupported', 'its service rotates it, and only that knows how far it came', {
+      reference,
+      hint: `secrets rotate resume ${reference} waits for it; secrets restore --version makes an old value current, which its system may not take any more`,
+    });
+  if (options.dryRun === true) {
+    await rehearseNative(session, job, false);
+    return;
+  }
+  const { progress, stopped } = options;
+  const outcome = await resumeNative(job, {
+    call: () => session.call(),
+    waitMs: waitOf(options),
+    interrupt: session.interrupt.signal,
+    stopped,
+    progress,
+  });
+  const failure = await tell(session, reference, outcome);
+  if (failure !== undefined) throw failure;
+}
+
+async function tell(
+  session: Session,
+  reference: string,
+  outcome: NativeOutcome,
+): Promise<SecretsError | undefined> {
+  const { ending, by, changes, version, startsAt, attempt, error } = outcome;
+  const failure = error?.forReference(reference);
+  if (session.options.json === true) {
+    const { kind, message, hint, exitCode } = failure ?? {};
+    await session.print(
+      jsonLine(
+        compact({
+          reference,
+          outcome: ending,
+          version,
+          native: compact({
+            by,
+            changes: changes.map((change) => compact({ ...change })),
+            startsAt: startsAt?.toISOString(),
+            since: attempt?.since?.toISOString(),
+          }),
+          error: failure === undefined ? undefined : compact({ kind, message, hint, exitCode }),
+        }),
+      ),
+    );
+  } else if (failure === undefined) session.note(`${reference}: ${textOf(outcome)}`);
+  return failure;
+}
+
+function textOf({ ending, by = 'its service', changes, version, startsAt }: NativeOutcome): string {
+  const set = changes.length === 0 ? '' : `set ${changesText(changes)}; `;
+  switch (ending) {
+    case 'done':
+      return `${set}rotated by ${by}${version === undefined ? '' : `, version ${version} is current`}`;
+    case 'started':
+      return `${set}begun by ${by}${startsAt === undefined ? '' : `, which starts at ${startsAt.toISOString().slice(0, 19)}Z`}`;
+    case 'configured':
+      return `set ${changesText(changes)}`;
+    case 'nothing':
+      return 'nothing to do';
+    default:
+      return ending;
+  }
+}
+
+function changesText(changes: readonly NativeChange[]): string {
+  return changes
+    .map(({ setting, from, to }) => `${setting} ${from === undefined ? to : `${from} → ${to}`}`)
+    .join(', ');
+}
+
+/** The plan, from what is there. */
+async function rehearseNative(
+  session: Session,
+  job: Job,
+  rotates: boolean,
+): Promise<SecretsError | undefined> {
+  const { reference, native, place } = job;
+  if (native === undefined) throw new TypeError('asked for before');
+  const found = await native.rotations.read(place.name, session.call());
+  const changes = await native.rotations.plan(place.name, native.wish, session.call());
+  const { attempt, by } = found ?? {};
+  const findings: TargetFinding[] =
+    attempt === undefined
+      ? []
+      : [
+          {
+            check: 'pending',
+            status: 'fail',
+            detail: `a rotation by its service is not complete${attempt.failed === undefined ? '' : `: ${attempt.failed}`}`,
+          },
+        ];
+  if (session.options.json === true)
+    await session.print(
+      jsonLine(
+        compact({
+          reference,
+          native: compact({ by, changes: changes.map((change) => compact({ ...change })) }),
+          rotates,
+          findings,
+          dryRun: true,
+        }),
+      ),
+    );
+  else {
+    const set = changes.length === 0 ? 'set nothing anew' : `set ${changesText(changes)}`;
+    const then = rotates ? ', and have its service rotate it' : '';
+    const lines = [
+      `${reference}: would ${set}${then}`,
+      ...findings.map(({ check, status, detail }) => `${status} ${check}: ${detail}`),
+    ];
+    await session.print(lines.map((line, index) => `${index > 0 ? '  ' : ''}${singleLine(line)}\n`).join(''));
+  }
+  if (!rotates || findings.length === 0) return undefined;
+  return new SecretsError('Conflict', `would not work: ${findings.map(({ detail }) => detail).join('; ')}`, {
+    reference,
+  });
+}
+
+/** Of a rotation by us whose service keeps a date for the next one. */
+export async function reminderFinding(session: Session, job: Job): Promise<readonly TargetFinding[]> {
+  const { native, place } = job;
+  if (native === undefined) return [];
+  const { everyMs, settings } = native.wish;
+  const check = 'reminder';
+  try {
+    await native.rotations.plan(place.name, native.wish, session.call());
+    const found = await native.rotations.read(place.name, session.call());
+    const after = settings['after'] === undefined ? everyMs : parsePeriod(settings['after']);
+    const has = found?.next === undefined ? 'none yet' : found.next.toISOString().slice(0, 10);
+    const days = after === undefined ? 'a date' : `${Math.round((after / 86_400_000) * 10) / 10} days`;
+    return [{ check, status: 'ok', detail: `the new version gets a date ${days} on; now: ${has}` }];
+  } catch (thrown) {
+    const { kind, message, hint } = toSecretsError(thrown);
+    return [{ check, status: kind === 'NotFound' ? 'warn' : 'fail', detail: message, hint }];
+  }
+}
+
+/** For `--due`: a secret that its service rotates, though its policy is for us, is left alone. */
+export function skipsNative(session: Session, job: Job, { native }: Schedule): boolean {
+  if (job.native !== undefined || native?.role !== 'rotates' || job.target.schedule !== undefined)
+    return false;
+  session.warn(
+    `${job.reference} is rotated by ${native.by}, so it is left alone: say native: in its policy, or secrets rotate cancel`,
+  );
+  return true;
+}

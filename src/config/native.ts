@@ -1,0 +1,31 @@
+/** Which provider a policy's secret is in, before any store is opened: its schema checks what `native:` says. */
+import { parseReference } from '../core/reference.ts';
+import type { ProviderDescriptor } from '../providers/provider.ts';
+import type { World } from '../world.ts';
+import type { Layer } from './load.ts';
+import type { ParsedPart } from './parse.ts';
+
+/**
+ * `undefined` when the reference names none; whoever uses it says so then.
+ * @param part the file, or the profile of one, that the policy stands in: its stores and its default come first
+ */
+export function providerOf(
+  world: World,
+  text: string,
+  layers: readonly Layer[],
+  part: ParsedPart,
+): ProviderDescriptor | undefined {
+  const identifier = text.split('#', 1)[0] ?? text;
+  const native = world.providers.find((descriptor) => descriptor.native?.(identifier) !== undefined);
+  if (native !== undefined) return native;
+  const parts = [part, ...layers.flatMap((layer) => layer.parts).toReversed()];
+  let store: string | undefined;
+  try {
+    store = parseReference(text).store;
+  } catch {
+    return undefined;
+  }
+  store ??= parts.find(({ defaultStore }) => defaultStore !== undefined)?.defaultStore?.name ?? 'local';
+  const named = parts.find(({ stores }) => stores.has(store))?.stores.get(store);
+  return world.providers.find(({ kind }) => kind === (named?.provider ?? store));
+}

@@ -1,0 +1,25 @@
+/**
+ * What the role may do to a variable, asked of Conjur, which changes nothing.
+ * Source: `check` and `privilege` of the resources API in CyberArk's OpenAPI documents.
+ */
+import type { Action, Right } from '../provider.ts';
+import type { ConjurClient } from './client.ts';
+
+/** @param branch the policy that declares the variable, or is to */
+export async function checkRights(
+  client: ConjurClient,
+  { name, branch }: { readonly name: string; readonly branch: string },
+  actions: readonly Action[],
+  signal: AbortSignal,
+): Promise<readonly Right[]> {
+  const may = async (kind: string, id: string, privilege: string): Promise<string | undefined> =>
+    (await client.allowed(kind, id, privilege, signal)) ? undefined : `${privilege} on !${kind} ${id}`;
+  const [policy, variable] = await Promise.all([
+    may('policy', branch, 'update'),
+    may('variable', name, 'update'),
+  ]);
+  return actions.map((action) => {
+    const missing = [policy, action === 'promote' ? variable : undefined].filter((one) => one !== undefined);
+    return missing.length === 0 ? { action, verdict: 'allowed' } : { action, verdict: 'denied', missing };
+  });
+}

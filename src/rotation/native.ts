@@ -1,0 +1,277 @@
+/**
+ * Rotations that a store's own service makes: set as the policy has it, begun, and watched to their end. Nothing here
+ * makes a value; which service it is, only its adapter knows (`NativeRotations` in src/providers/provider.ts).
+ */
+import { randomUUID } from 'node:crypto';
+import type { PolicyConfig } from '../config/config.ts';
+import { parsePeriod } from '../core/duration.ts';
+import { SecretsError, toSecretsError } from '../core/errors.ts';
+import { sleep } from '../core/waiting.ts';
+import type {
+  CallOptions,
+  NativeAttempt,
+  NativeChange,
+  NativeProgress,
+  NativeRotation,
+  NativeRotations,
+  NativeStart,
+  NativeWish,
+  Provider,
+} from '../providers/provider.ts';
+import type { Job } from './jobs.ts';
+import { judgeNative, type Schedule, scheduleOf } from './schedule.ts';
+
+/** Between looks at a rotation under way. */
+const FIRST_LOOK_MS = 500;
+const LONGEST_PAUSE_MS = 5000;
+
+/** The part of a job that a policy's `native:` is. */
+export interface NativeJob {
+  readonly rotations: NativeRotations;
+  readonly wish: NativeWish;
+  /** The service makes the versions, or has them made: `secrets` itself makes none. */
+  readonly starts: boolean;
+}
+
+/** @throws SecretsError Usage for a policy that does not fit the store */
+export async function openNative(
+  provider: Provider,
+  kind: string,
+  policy: PolicyConfig | undefined,
+): Promise<NativeJob | undefined> {
+  const { native, every, ...rest } = policy?.settings ?? {};
+  if (policy === undefined || native === undefined) return undefined;
+  const wrong = (message: string, hint: string): SecretsError =>
+    new SecretsError('Usage', `${policy.file}:${policy.line}: ${message}`, { hint });
+  if (policy.nativeKind !== kind || provider.nativeRotation === undefined)
+    throw wrong(
+      `native is written for a store of ${policy.nativeKind ?? 'another kind'}, and the secret is in one of ${kind}`,
+      'name the store in the reference',
+    );
+  const rotations = await provider.nativeRotation();
+  const starts = rotations.start !== undefined;
+  const { keys, generate, target, grace } = rest;
+  if (
+    starts &&
+    (keys ?? generate ?? grace ?? (target?.['type'] === 'none' ? undefined : target)) !== undefined
+  )
+    throw wrong(
+      `${kind} has the new value made, so that keys, generate, target and grace mean nothing beside native`,
+      'remove them, or native',
+    );
+  return {
+    rotations,
+    starts,
+    wish: { settings: native, everyMs: every === undefined ? undefined : parsePeriod(every) },
+  };
+}
+
+/**
+ * When a secret is to be rotated and whether somebody is at it: by the service's word where it rotates, by the target's
+ * own where the target changes the credential on a schedule of its own, else by the store's labels and dates.
+ */
+export async function scheduleForJob(
+  job: Job,
+  everyMs: number | undefined,
+  leaseMs: number,
+  now: Date,
+  seenFor: (pendingId: string) => number,
+  call: () => CallOptions,
+): Promise<Schedule> {
+  const { native, place, target } = job;
+  if (native?.starts === true)
+    return judgeNative(await native.rotations.read(place.name, call()), everyMs, now);
+  const own = await scheduleOf(place, everyMs, leaseMs, now, seenFor);
+  if (target.schedule === undefined) return own;
+  const { behind, ...theirs } = await target.schedule(await place.read(), call().signal);
+  const due = behind && (own.state === 'ok' || own.state === 'unscheduled');
+  return { ...own, native: theirs, ...(due && { state: 'overdue' as const }) };
+}
+
+/** What is rotated by its service is not rotated by us as well. @throws SecretsError Conflict */
+export async function refuseNativelyRotated(job: Job): Promise<void> {
+  const rotation = (await job.place.info())?.rotation;
+  if (rotation?.role !== 'rotates' || !rotation.enabled) return;
+  throw new SecretsError(
+    'Conflict',
+    `is rotated by ${rotation.by}; two that rotate it would undo each other’s work`,
+    {
+      reference: job.reference,
+      hint: `native: in its policy drives that one; secrets rotate cancel ${job.reference} ends it`,
+    },
+  );
+}
+
+/** What came of it. `started`: begun, and not seen to its end. */
+export interface NativeOutcome {
+  readonly ending: 'done' | 'started' | 'configured' | 'failed' | 'held' | 'unchanged' | 'nothing';
+  readonly by: string | undefined;
+  readonly changes: readonly NativeChange[];
+  readonly version?: string | undefined;
+  readonly startsAt?: Date | undefined;
+  readonly attempt?: NativeAttempt | undefined;
+  readonly error?: SecretsError | undefined;
+}
+
+export interface WaitOptions {
+  readonly call: () => CallOptions;
+  /** How long the end is waited for; 0: not at all. */
+  readonly waitMs: number;
+  readonly interrupt: AbortSignal;
+  /** Whether somebody wants the command to end: nothing is lost by that, so the wait ends at once. */
+  readonly stopped?: (() => boolean) | undefined;
+  readonly progress: (text: string) => void;
+}
+
+/** Sets it as the policy has it, begins a rotation and waits for its end. Rejects for nothing that can be told. */
+export async function rotateNatively(job: Job, options: WaitOptions): Promise<NativeOutcome> {
+  const { rotations, wish } = needed(job);
+  const { name } = job.place;
+  let changes: readonly NativeChange[] = [];
+  let by: string | undefined;
+  try {
+    changes = await rotations.plan(name, wish, options.call());
+    options.progress('starting');
+    const start = await begin(rotations)(name, wish, randomUUID(), options.call());
+    const set = await rotations.read(name, options.call()).catch(() => undefined);
+    by = set?.by;
+    return await watchNative(job, start, { by, changes }, options);
+  } catch (thrown) {
+    const error = toSecretsError(thrown);
+    if (error.kind !== 'Conflict') return { ending: 'unchanged', by, changes, error };
+    // Why it takes long is what whoever finds it under way wants to know.
+    const held = await rotations.read(name, options.call()).catch(() => undefined);
+    return {
+      ending: 'held',
+      by: held?.by,
+      changes: [],
+      attempt: held?.attempt,
+      error: explained(error, held),
+    };
+  }
+}
+
+function explained(error: SecretsError, held: NativeRotation | undefined): SecretsError {
+  const { since, failed } = held?.attempt ?? {};
+  const words = [
+    ...(since === undefined ? [] : [`since ${since.toISOString().slice(0, 19)}Z`]),
+    ...(failed === undefined ? [] : [failed]),
+  ];
+  if (words.length === 0) return error;
+  return new SecretsError(error.kind, `${error.message}: ${words.join(': ')}`, {
+    hint: error.hint,
+    cause: error.cause,
+  });
+}
+
+/** Goes on waiting for a rotation that is under way; `nothing` when none is. */
+export async function resumeNative(job: Job, options: WaitOptions): Promise<NativeOutcome> {
+  const { rotations } = needed(job);
+  const found = await rotations.read(job.place.name, options.call());
+  const known = { by: found?.by, changes: [] };
+  const { attempt } = found ?? {};
+  if (attempt === undefined) return { ending: 'nothing', ...known };
+  const at = attempt.since ?? found?.lastRotated ?? new Date(0);
+  return watchNative(job, { version: attempt.version, at }, known, options);
+}
+
+async function watchNative(
+  job: Job,
+  start: NativeStart,
+  known: Pick<NativeOutcome, 'by' | 'changes'>,
+  { call, waitMs, interrupt, stopped, progress }: WaitOptions,
+): Promise<NativeOutcome> {
+  const { rotations } = needed(job);
+  const begun = { ...known, startsAt: start.startsAt };
+  if (waitMs === 0 || rotations.watch === undefined) return { ending: 'started', ...begun };
+  const end = performance.now() + waitMs;
+  let last: NativeProgress | undefined;
+  let trouble: SecretsError | undefined;
+  for (let pause = FIRST_LOOK_MS; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE_MS)) {
+    await sleep(Math.min(pause, Math.max(end - performance.now(), 0)), interrupt, true);
+    if (interrupt.aborted || stopped?.() === true) break;
+    try {
+      last = await rotations.watch(job.place.name, start, call());
+      trouble = undefined;
+    } catch (thrown) {
+      // It goes on whether or not it can be looked at: what passes is waited out.
+      trouble = toSecretsError(thrown);
+      if (trouble.kind !== 'Unavailable' && trouble.kind !== 'Throttled')
+        return { ending: 'started', ...begun, error: unseen(trouble) };
+    }
+    if (last?.state === 'done') return { ending: 'done', ...begun, version: last.version };
+    if (last?.state === 'failed') {
+      const error = new SecretsError('Failed', last.detail, { hint: last.hint });
+      return { ending: 'failed', ...begun, error };
+    }
+    if (last !== undefined) progress(last.detail);
+    if (performance.now() >= end) break;
+  }
+  if (trouble !== undefined) return { ending: 'started', ...begun, error: unseen(trouble) };
+  const said = last === undefined ? '' : `: ${last.detail}`;
+  const over = performance.now() >= end;
+  const why = over ? `not done after ${seconds(waitMs)}` : 'not waited for any longer';
+  const more = last?.hint === undefined ? '' : `; ${last.hint}`;
+  const error = new SecretsError('Unavailable', `begun, and ${why}${said}`, {
+    hint: `it goes on by itself: secrets rotate resume ${job.reference} waits for it again${more}`,
+  });
+  return { ending: 'started', ...begun, error };
+}
+
+function unseen(error: SecretsError): SecretsError {
+  return new SecretsError(error.kind, `begun, but how it goes on can’t be seen: ${error.message}`, {
+    hint: error.hint,
+    cause: error.cause,
+  });
+}
+
+function seconds(ms: number): string {
+  return ms % 60_000 === 0 ? `${ms / 60_000} min` : `${Math.round(ms / 100) / 10} s`;
+}
+
+/** Sets it as the policy has it, and begins nothing. */
+export async function configureNative(job: Job, call: () => CallOptions): Promise<NativeOutcome> {
+  const { rotations, wish } = needed(job);
+  const { name } = job.place;
+  const changes = await rotations.plan(name, wish, call());
+  if (changes.length > 0) await rotations.set(name, wish, call());
+  const by = (await rotations.read(name, call()).catch(() => undefined))?.by;
+  return { ending: changes.length > 0 ? 'configured' : 'nothing', by, changes };
+}
+
+/** Whether the date could be set after a rotation by us, before that begins. @throws SecretsError Usage, Denied */
+export async function checkReminder({ native, place }: Job, call: () => CallOptions): Promise<void> {
+  try {
+    await native?.rotations.plan(place.name, native.wish, call());
+  } catch (thrown) {
+    // The first value is yet to be written.
+    if (toSecretsError(thrown).kind !== 'NotFound') throw thrown;
+  }
+}
+
+/** After a rotation by us: the service's date for the new version. @returns what went wrong */
+export async function remind(job: Job, call: () => CallOptions): Promise<SecretsError | undefined> {
+  const { native, place, reference } = job;
+  if (native === undefined) return undefined;
+  try {
+    await native.rotations.set(place.name, native.wish, call());
+    return undefined;
+  } catch (thrown) {
+    const { kind, message } = toSecretsError(thrown);
+    return new SecretsError(kind, `rotated, but the date for the next time is not set: ${message}`, {
+      reference,
+      hint: `secrets rotate --configure ${reference} sets it`,
+      cause: thrown,
+    });
+  }
+}
+
+function needed({ native }: Job): NativeJob {
+  if (native === undefined) throw new TypeError('asked for before');
+  return native;
+}
+
+function begin(rotations: NativeRotations): NonNullable<NativeRotations['start']> {
+  if (rotations.start === undefined) throw new TypeError('asked for before');
+  return rotations.start.bind(rotations);
+}

@@ -1,0 +1,92 @@
+/** Whether the store lets the caller do what a rotation does, found out without changing anything. */
+import type { Action, CallOptions, Finding, Provider, Right } from '../providers/provider.ts';
+import { toSecretsError } from '../core/errors.ts';
+import type { SecretPlace } from './place.ts';
+
+/** What each rotation does; without labels it does the rest. Reading is tried by reading. */
+const ROTATION_ACTIONS: readonly Action[] = ['stage', 'promote', 'discard', 'label'];
+
+const WORDS: Readonly<Record<Action, string>> = {
+  stage: 'put a pending version',
+  promote: 'promote it',
+  discard: 'discard it',
+  label: 'set labels',
+};
+
+export interface RightFinding extends Finding {
+  readonly right: Right['verdict'];
+}
+
+/** Of `--dry-run`: what keeps two rotations apart, and whether the store allows what a rotation does. */
+export async function storeFindings(
+  place: SecretPlace,
+  options: CallOptions,
+): Promise<readonly (Finding | RightFinding)[]> {
+  const { provider, name, lockedBy, unguarded } = place;
+  const claim: Finding[] = unguarded
+    ? [
+        {
+          check: 'claim',
+          status: 'warn',
+          detail:
+            'this store has no conditional write, so that two rotations at once are kept apart by best effort',
+          hint: 'name a store that has with `rotation.lock` in secrets.yaml',
+        },
+      ]
+    : lockedBy === undefined
+      ? []
+      : [{ check: 'claim', status: 'ok', detail: `by a lock in ${lockedBy}` }];
+  return [
+    ...claim,
+    ...(await rightsOf(provider, name, 'rights', ROTATION_ACTIONS, options)),
+    ...(await place.lockFindings()),
+  ];
+}
+
+/** @param check what the findings are called */
+export async function rightsOf(
+  provider: Provider,
+  name: string,
+  check: string,
+  actions: readonly Action[],
+  options: CallOptions,
+): Promise<readonly RightFinding[]> {
+  if (provider.checkRights === undefined)
+    return [
+      {
+        check,
+        status: 'warn',
+        detail: 'not known: this store can’t be asked what is allowed',
+        right: 'unknown',
+      },
+    ];
+  let rights;
+  try {
+    rights = await provider.checkRights(name, actions, options);
+  } catch (thrown) {
+    const { message, hint } = toSecretsError(thrown);
+    return [{ check, status: 'warn', detail: `not known: ${message}`, hint, right: 'unknown' }];
+  }
+  const of = (wanted: string): typeof rights => rights.filter(({ verdict }) => verdict === wanted);
+  const words = (some: typeof rights): string => some.map(({ action }) => WORDS[action]).join(', ');
+  const details = (some: typeof rights): string =>
+    [...new Set(some.flatMap(({ why }) => (why === undefined ? [] : [why])))].join('; ');
+  const [denied, unknown, allowed] = [of('denied'), of('unknown'), of('allowed')];
+  const findings: RightFinding[] = [];
+  const fatal = denied.filter(({ action }) => action !== 'label');
+  const minor = denied.filter(({ action }) => action === 'label');
+  const missing = (some: typeof rights): string =>
+    `denied: ${words(some)} (missing: ${[...new Set(some.flatMap((right) => right.missing ?? []))].join(', ')})`;
+  if (fatal.length > 0) findings.push({ check, status: 'fail', detail: missing(fatal), right: 'denied' });
+  if (minor.length > 0) findings.push({ check, status: 'warn', detail: missing(minor), right: 'denied' });
+  if (unknown.length > 0)
+    findings.push({
+      check,
+      status: 'warn',
+      detail: `not known: ${words(unknown)} (${details(unknown)})`,
+      right: 'unknown',
+    });
+  if (allowed.length > 0)
+    findings.push({ check, status: 'ok', detail: `allowed: ${words(allowed)}`, right: 'allowed' });
+  return findings;
+}
