@@ -106,6 +106,7 @@ const LINES: readonly Line[] = [
     line: 'printf old | secrets put @r; secrets rotate @r --generate alnum:24',
     records: [
       ...LOOKS,
+      'describe @r',
       'label @r',
       'promote @r',
       'read @r?stage=pending',
@@ -123,6 +124,8 @@ const LINES: readonly Line[] = [
     records: ['read @r', `read @r?stage=pending ${NOT_FOUND}`, 'read @r?stage=previous', 'rotate @r'],
     denied: DENIED_LOOKS,
   },
+  // The local store has no rotation of its own to cancel, and says so before it looks.
+  { covers: 'rotate cancel', line: 'secrets rotate cancel @r', records: [], exit: 2, store: 'local' },
   {
     covers: 'rotate rollback',
     line: 'secrets rotate rollback @r --to-previous --without-target',
