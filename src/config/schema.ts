@@ -3,6 +3,7 @@
  * reads by it. A new section is one entry here and its reading there; until it is here its key is an error.
  */
 import * as v from 'valibot';
+import { auditSchema } from './audit.ts';
 import { rotationSchema } from './rotation.ts';
 
 /** Names that JavaScript's objects keep for themselves are no names here; src/config/yaml.ts refuses them. */
@@ -61,6 +62,7 @@ export function fileSchema<S extends v.GenericSchema, T extends v.GenericSchema,
       v.nullish(rotationSchema(target, native)),
       v.description('secrets that secrets rotate knows how to rotate, by reference, and its bounds'),
     ),
+    audit: v.pipe(v.nullish(auditSchema), v.description('the record of who touched which secret')),
   };
   return v.strictObject({
     ...part,
@@ -75,4 +77,4 @@ export function fileSchema<S extends v.GenericSchema, T extends v.GenericSchema,
 
 export const looseFileSchema = fileSchema(anyStore, anyTarget, anyNative);
 export type FileDocument = v.InferOutput<typeof looseFileSchema>;
-export type PartDocument = Pick<FileDocument, 'default' | 'stores' | 'env' | 'rotation'>;
+export type PartDocument = Pick<FileDocument, 'default' | 'stores' | 'env' | 'rotation' | 'audit'>;

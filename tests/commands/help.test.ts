@@ -73,7 +73,8 @@ const all = flatten(commands).map(({ path, spec }) => ({ title: path.join(' '), 
 
 describe('--help', () => {
   test.each(all)('of $title shows its options and examples', async ({ path, spec }) => {
-    expect(spec.examples.length).toBeGreaterThan(0);
+    // A noun without work of its own has its verbs' examples.
+    expect(spec.examples.length).toBeGreaterThan(spec.load === undefined ? -1 : 0);
     const { output } = await parse([...path, '--help']);
     for (const { command, does } of spec.examples) {
       expect(output).toContain(`$ ${command}`);

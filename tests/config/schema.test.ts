@@ -77,7 +77,14 @@ test.each<[boolean, unknown]>([
   [false, { rotation: { lock: '' } }],
   [false, { rotation: { lock: ['team'] } }],
   [false, { rotation: { 'team://a': { evry: '30d' } } }],
-  [false, { audit: {} }],
+  [true, { audit: {} }],
+  [true, { audit: { log: 'required', path: '~/audit.jsonl' } }],
+  [true, { profiles: { ci: { audit: { log: 'off' } } } }],
+  [false, { audit: { log: 'on' } }],
+  [false, { audit: { log: 1 } }],
+  [false, { audit: { path: '' } }],
+  [false, { audit: { more: 1 } }],
+  [false, { audit: 'off' }],
 ])('takes it %s, as the loader does: %j', async (expected, document) => {
   expect({ schema: validate(document), loader: await loaderTakes(document) }).toEqual({
     schema: expected,

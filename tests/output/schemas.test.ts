@@ -20,6 +20,7 @@ function expectValid(validate: ValidateFunction, value: unknown): void {
 
 /** Commands whose output is not JSON, or is tested with their own. */
 const WITHOUT: Readonly<Record<string, string>> = {
+  audit: 'has verbs alone',
   exec: 'the output is the child’s',
   completion: 'prints a script',
   'rotate-cancel': 'needs a service that rotates: tests/rotation/native-kit.ts holds it to its schema',
@@ -87,6 +88,14 @@ const RUNS: readonly (readonly [schema: string, line: string, exit?: number])[] 
   ['rotate-resume', 'secrets rotate resume a --trust --json'],
   ['rotate-rollback', 'secrets rotate rollback a --trust --to-previous --dry-run --json'],
   ['rotate-rollback', 'secrets rotate rollback a --trust --to-previous --json'],
+  ['audit-log', 'secrets audit log --all --json'],
+  ['audit-anchor', 'secrets audit anchor --json'],
+  ['audit-verify', 'secrets audit verify --json'],
+  [
+    'audit-verify',
+    'cp -r ~/.local/state/secrets/audit copy; sed -i 5d copy/audit.jsonl; secrets audit verify copy/audit.jsonl --json',
+    9,
+  ],
 ];
 
 describe('--json', () => {
@@ -105,7 +114,7 @@ describe('--json', () => {
       expect([outcome?.code, exit === 0 ? outcome?.stderr : '']).toEqual([exit, '']);
       const validate = ajv.getSchema(name) ?? schema(`output/${name}.schema.json`);
       const text = outcome?.stdout ?? '';
-      const documents = name === 'list' || name === 'rotate' ? text.trimEnd().split('\n') : [text];
+      const documents = ['list', 'rotate', 'audit-log'].includes(name) ? text.trimEnd().split('\n') : [text];
       expect(documents.length).toBeGreaterThan(0);
       for (const document of documents) expectValid(validate as ValidateFunction, JSON.parse(document));
     },

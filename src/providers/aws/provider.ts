@@ -11,6 +11,7 @@ import type {
   Finding,
   GetResult,
   Identity,
+  KnownIdentity,
   ListQuery,
   NativeRotations,
   Provider,
@@ -303,6 +304,10 @@ export class AwsProvider implements Provider {
 
   identity({ signal }: CallOptions): Promise<Identity> {
     return this.#service.identity(signal);
+  }
+
+  knownIdentity(): KnownIdentity | undefined {
+    return this.#service.knownIdentity();
   }
 
   async diagnose({ signal }: CallOptions): Promise<readonly Finding[]> {

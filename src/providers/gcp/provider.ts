@@ -13,6 +13,7 @@ import type {
   Finding,
   GetResult,
   Identity,
+  KnownIdentity,
   LabelChanges,
   ListQuery,
   NativeRotations,
@@ -465,6 +466,10 @@ export class GcpProvider implements Provider {
 
   identity({ signal }: CallOptions): Promise<Identity> {
     return this.#store.service.identity(signal);
+  }
+
+  knownIdentity(): KnownIdentity | undefined {
+    return this.#store.service.knownIdentity();
   }
 
   async diagnose({ signal }: CallOptions): Promise<readonly Finding[]> {
