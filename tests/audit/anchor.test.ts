@@ -143,6 +143,20 @@ test('a copy elsewhere is checked by the key beside it, by one that is given, an
   expect((await verify()).code).toBe(9);
 });
 
+test('a key that was lost makes a new one, and the log needs both', async () => {
+  await sh('printf v | secrets put a --quiet; secrets audit anchor > first.json');
+  rmSync(join(folder, 'signing.key'));
+  await sh('secrets get a; secrets audit anchor > second.json');
+  const [old, own] = ['first.json', 'second.json'].map(
+    (file) => last(readFileSync(join(place.cwd, file), 'utf8')).checkpoint?.key,
+  );
+  expect(old).not.toBe(own);
+  const alone = await sh('secrets audit verify');
+  expect([alone.code, alone.stdout]).toEqual([9, expect.stringMatching(/^wrong-key: .*record 1: /)]);
+  expect((await sh(`secrets audit verify --key ${old} --key ${own}`)).code).toBe(0);
+  expect((await sh(`secrets audit verify --key '${join(folder, 'audit.pub')}'`)).code).toBe(0);
+});
+
 test('a log that can’t be written can still be checked and read', async () => {
   await sh('printf v | secrets put a --quiet');
   chmodSync(join(folder, 'audit.head'), 0o644);
