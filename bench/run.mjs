@@ -2,8 +2,9 @@
 // script, bundled the same way. The contestants of a group take turns, so that a machine that changes speed
 // changes all of them; printed are medians and the median of the turn-by-turn ratios. Nothing is asserted here
 // but that every contestant did its work.
-import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -44,6 +45,22 @@ function run(args, env, input) {
     });
     child.stdin.end(input ?? '');
   });
+}
+
+/** Calls that make something durable while a command runs; `undefined` where strace is not there to count them. */
+function countSyncs(args, env) {
+  const words = ['-f', '-qq', '-e', 'trace=fsync,fdatasync', '-e', 'signal=none', process.execPath, ...args];
+  const { status, stderr } = spawnSync('strace', words, { env, cwd: home });
+  return status === 0
+    ? String(stderr)
+        .split('\n')
+        .filter((line) => /sync\(/.test(line)).length
+    : undefined;
+}
+
+/** What SECRETS_TRUSTED says of a file: a project's file must be trusted to switch the log off. */
+function sha256(file) {
+  return createHash('sha256').update(readFileSync(file)).digest('hex');
 }
 
 function median(numbers) {
@@ -155,6 +172,25 @@ try {
     bare,
     { name: 'secrets get', args: [program, 'get', 'bench/value'], expect: 'the-value' },
   ]);
+
+  // What records cost: each mode in a log of its own, so that none has to note that it was switched.
+  const auditing = [];
+  for (const mode of ['off', 'best-effort', 'required']) {
+    const config = join(home, `audit-${mode}.yaml`);
+    await writeFile(config, `audit: { log: ${mode} }\n`);
+    const env = {
+      ...baseEnv,
+      SECRETS_CONFIG: config,
+      SECRETS_TRUSTED: sha256(config),
+      XDG_STATE_HOME: join(home, `state-${mode}`),
+    };
+    const args = [program, 'get', 'bench/value'];
+    await run(args, env);
+    const syncs = countSyncs(args, env);
+    const counted = syncs === undefined ? '' : ` (${syncs} fsync)`;
+    auditing.push({ name: `audit.log: ${mode}${counted}`, args, env, expect: 'the-value' });
+  }
+  await compare('get on local, with a secrets.yaml that says how accesses are recorded', undefined, auditing);
 
   for (const { title, start, source, own = "the SDK's ten-line script" } of [
     { title: 'get on aws', start: startAws, source: awsScript },

@@ -1,5 +1,5 @@
 /** The program: builds the command line from the specs, runs one command, turns an error into an exit code. */
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { get } from './commands/get.spec.ts';
 import { type CommonOptions, commonOptions } from './commands/options.ts';
 import type { CommandSpec, OptionSpec } from './commands/spec.ts';
@@ -20,8 +20,8 @@ const PIPE_CLOSED: ReadonlySet<string> = new Set(['EPIPE', 'ERR_STREAM_DESTROYED
 /** Runs one command line to its end. Resolves to the exit code; never rejects. */
 export async function main(world: World): Promise<number> {
   let exitCode = 0;
-  const program = createProgram(world, await neededCommands(world.argv[0]), async (spec, args, options) => {
-    exitCode = await runCommand(world, spec, args, options);
+  const program = createProgram(world, await neededCommands(world.argv[0]), async (...line) => {
+    exitCode = await runCommand(world, ...line);
   });
   try {
     await program.parseAsync([...world.argv], { from: 'user' });
@@ -32,7 +32,8 @@ export async function main(world: World): Promise<number> {
   }
 }
 
-type Action = (spec: CommandSpec, args: readonly string[], options: CommonOptions) => Promise<void>;
+type Line = readonly [spec: CommandSpec, args: readonly string[], options: CommonOptions, verb: string];
+type Action = (...line: Line) => Promise<void>;
 
 /** The commander program. Exported for completion and for the documentation's tests. */
 export function createProgram(world: World, commands: readonly CommandSpec[], action: Action): Command {
@@ -40,7 +41,6 @@ export function createProgram(world: World, commands: readonly CommandSpec[], ac
     .description('One command line for every secret manager.')
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help')
-    .helpCommand('help [command]', 'print help for a command')
     .enablePositionalOptions()
     .showHelpAfterError('(try --help)')
     .configureOutput({
@@ -55,6 +55,9 @@ export function createProgram(world: World, commands: readonly CommandSpec[], ac
       getErrHelpWidth: () => world.stderr.columns ?? 100,
     })
     .exitOverride();
+  // Of one command alone there is no help to choose.
+  if (commands.length > 1) program.helpCommand('help [command]', 'print help for a command');
+  else program.helpCommand(false);
   addOptions(program, commonOptions);
   for (const spec of commands) addCommand(program, spec, action);
   return program;
@@ -87,7 +90,8 @@ function addCommand(parent: Command, spec: CommandSpec, action: Action): void {
   for (const subcommand of spec.subcommands ?? []) addCommand(command, subcommand, action);
   if (spec.load === undefined) return;
   command.action(async () => {
-    await action(spec, command.args, givenOptions(command));
+    const verb = parent.parent === null ? spec.name : `${parent.name()} ${spec.name}`;
+    await action(spec, command.args, givenOptions(command), verb);
   });
 }
 
@@ -105,10 +109,12 @@ function addOptions(command: Command, specs: readonly OptionSpec[]): void {
     const option = new Option(flags, description);
     if (choices !== undefined) option.choices([...choices]);
     if (repeat === true) {
-      option.argParser((value: string, previous: readonly string[] | undefined) => [
-        ...(previous ?? []),
-        value,
-      ]);
+      option.argParser((value: string, previous: readonly string[] | undefined) => {
+        // This takes the place of commander's own check.
+        if (choices?.includes(value) === false)
+          throw new InvalidArgumentError(`Allowed choices are ${choices.join(', ')}.`);
+        return [...(previous ?? []), value];
+      });
     }
     command.addOption(option);
   }
@@ -120,13 +126,8 @@ function exampleText(spec: CommandSpec): string {
   return `\nExamples:\n${lines.join('\n\n')}\n`;
 }
 
-async function runCommand(
-  world: World,
-  spec: CommandSpec,
-  args: readonly string[],
-  options: CommonOptions,
-): Promise<number> {
-  const session = new Session(world, options);
+async function runCommand(world: World, ...[spec, args, options, verb]: Line): Promise<number> {
+  const session = new Session(world, options, verb);
   const stopListening = world.onSignal('SIGINT', () => session.interrupt.abort());
   session.releaseSignals = stopListening;
   try {

@@ -1,6 +1,6 @@
 /** The world of this process: what the shipped program runs in. */
 import { fstatSync, writeSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { homedir, hostname, userInfo } from 'node:os';
 import { Writable } from 'node:stream';
 import { codeOf } from './files.ts';
 import type { OutputStream, World } from './world.ts';
@@ -23,6 +23,7 @@ export function processWorld(providers: World['providers']): World {
     },
     home: homedir(),
     uid: process.getuid?.(),
+    names: () => ({ user: userName(), host: hostname() }),
     // Node makes each stream on first use, which costs time: a command that reads nothing has no stdin made.
     get stdin() {
       return process.stdin;
@@ -54,6 +55,15 @@ function environment(): World['env'] {
   return env;
 }
 
+/** A container may run as a number that has no name. Not the environment, where everybody is who they like. */
+function userName(): string | undefined {
+  try {
+    return userInfo().username;
+  } catch {
+    return undefined;
+  }
+}
+
 function quiet<S extends OutputStream>(stream: S): S {
   return stream.listeners('error').includes(ignored) ? stream : stream.on('error', ignored);
 }
@@ -73,20 +83,44 @@ function isPlain(fd: number): boolean {
  */
 class PlainOutput extends Writable {
   readonly #fd: number;
+  /** Node's own stream, once that one has something to wait for: what follows must come after it. */
+  #waiting: OutputStream | undefined;
 
   constructor(fd: number) {
     super({ decodeStrings: true });
     this.#fd = fd;
   }
 
+  /** Past the queue of `Writable`, which has nothing to do here and takes longer than the write. */
+  override write(
+    chunk: string | Uint8Array,
+    encoding?: BufferEncoding | ((error: Error | null | undefined) => void),
+    callback?: (error: Error | null | undefined) => void,
+  ): boolean {
+    const done = typeof encoding === 'function' ? encoding : callback;
+    const text = typeof encoding === 'string' ? encoding : 'utf8';
+    this.#put(typeof chunk === 'string' ? Buffer.from(chunk, text) : chunk, (error) => done?.(error));
+    return true;
+  }
+
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
+    this.#put(chunk, done);
+  }
+
+  #put(chunk: Uint8Array, done: (error?: Error | null) => void): void {
+    if (this.#waiting !== undefined) {
+      this.#waiting.write(chunk, done);
+      return;
+    }
     let rest = chunk;
     try {
       while (rest.length > 0) rest = rest.subarray(writeSync(this.#fd, rest));
     } catch (thrown) {
       // Somebody made the pipe non-blocking and it is full: Node's own stream waits for its reader.
-      if (codeOf(thrown) === 'EAGAIN') process.stdout.write(rest, done);
-      else done(thrown as Error);
+      if (codeOf(thrown) === 'EAGAIN') {
+        this.#waiting = process.stdout;
+        this.#waiting.write(rest, done);
+      } else done(thrown as Error);
       return;
     }
     done();

@@ -3,12 +3,14 @@
  * stores, the deadline, and the ways to speak to the user.
  */
 import { setMaxListeners } from 'node:events';
+import { type Access, recorded } from './audit/recorder.ts';
+import { Records, storeId } from './audit/records.ts';
 import type { Config, StoreConfig } from './config/config.ts';
 import type { CommonOptions } from './commands/options.ts';
 import type { Progress } from './output/progress.ts';
 import { parseDuration } from './core/duration.ts';
 import { SecretsError } from './core/errors.ts';
-import { formatReference, parseReference } from './core/reference.ts';
+import { formatReference, parseReference, type Reference } from './core/reference.ts';
 import { type Resolved, resolveAll, type Target } from './core/resolver.ts';
 import { jsonText, singleLine } from './output/sanitize.ts';
 import type { CallOptions, Provider, ProviderContext } from './providers/provider.ts';
@@ -21,18 +23,24 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 export class Session {
   readonly world: World;
   readonly options: CommonOptions;
+  /** The command's name with its noun, such as `rotate resume`. */
+  readonly verb: string;
   /** Aborts everything under way: the user interrupted. */
   readonly interrupt = new AbortController();
   readonly #providers = new Map<string, Promise<Provider>>();
   readonly #opened: Provider[] = [];
   readonly #deadlines = new Set<AbortController>();
+  /** Timers that are yet to be made. */
+  readonly #unmade = new Set<NodeJS.Immediate>();
   #config: Promise<Config> | undefined;
   #progress: Progress | undefined;
+  readonly #records = new Records(this);
   #terminalGiven = false;
 
-  constructor(world: World, options: CommonOptions) {
+  constructor(world: World, options: CommonOptions, verb = '') {
     this.world = world;
     this.options = options;
+    this.verb = verb;
     this.interrupt.signal.addEventListener('abort', () => {
       for (const deadline of this.#deadlines) deadline.abort(this.interrupt.signal.reason);
     });
@@ -72,23 +80,57 @@ export class Session {
       this.#deadlines.delete(deadline);
       deadline.abort(new DOMException('the time of --timeout is over', 'TimeoutError'));
     };
-    setTimeout(end, Math.min(ms, LONGEST_TIMER_MS)).unref();
+    this.#startTimer(end, Math.min(ms, LONGEST_TIMER_MS));
     if (this.interrupt.signal.aborted) deadline.abort(this.interrupt.signal.reason);
     return { signal: deadline.signal, deadline: Date.now() + ms };
+  }
+
+  /** A timer that keeps no process alive, made when something is waited for: much ends before that. */
+  #startTimer(end: () => void, ms: number): void {
+    const from = Date.now();
+    const made = setImmediate(() => {
+      this.#unmade.delete(made);
+      setTimeout(end, Math.max(0, ms - (Date.now() - from))).unref();
+    });
+    this.#unmade.add(made);
+  }
+
+  /** As `call`, made when it is looked at: most stores open without one, and making it takes time. */
+  #lazyCall(): CallOptions {
+    let made: CallOptions | undefined;
+    const call = (): CallOptions => (made ??= this.call());
+    return {
+      get signal() {
+        return call().signal;
+      },
+      get deadline() {
+        return call().deadline;
+      },
+    };
   }
 
   /**
    * The store and reference that a text names: a native identifier, a full reference, or a bare one in the
    * default store (or `--store`).
+   * @param asked whether something is wanted of the secret: then it is recorded even if its store can't be opened
    * @throws SecretsError Usage for a malformed reference or an unknown store
    */
-  async target(text: string): Promise<Target> {
+  async target(text: string, asked = true): Promise<Target> {
     const config = await this.config();
     const native = await this.#nativeTarget(text, config);
-    if (native !== undefined) return native;
+    if (native !== undefined) {
+      if (asked) this.asks(native.store, native.native, native.reference);
+      return native;
+    }
     const reference = parseReference(text);
     const store = reference.store ?? this.options.store ?? config.defaultStore;
-    this.#storeConfig(config, store, text);
+    if (asked) this.asks(store, undefined, reference);
+    try {
+      this.#storeConfig(config, store, text);
+    } catch (thrown) {
+      if (asked) await this.#records.unopened(store, undefined, thrown);
+      throw thrown;
+    }
     return { text: formatReference({ ...reference, store }), store, reference };
   }
 
@@ -137,13 +179,20 @@ export class Session {
    * @throws SecretsError Policy for a store whose settings need trust that the user has not given
    */
   async open(name: string, extra?: Target['native']): Promise<Provider> {
-    const id = `${name}\n${JSON.stringify(extra ?? null)}`;
+    const id = storeId(name, extra);
     let provider = this.#providers.get(id);
     if (provider === undefined) {
       provider = this.#open(name, extra);
       this.#providers.set(id, provider);
     }
-    return provider;
+    try {
+      const opened = await provider;
+      this.#records.isOpen(name, extra);
+      return opened;
+    } catch (thrown) {
+      await this.#records.unopened(name, extra, thrown);
+      throw thrown;
+    }
   }
 
   async #open(name: string, extra: Target['native']): Promise<Provider> {
@@ -156,9 +205,24 @@ export class Session {
       throw notTrusted(`the store ${name}`, (await this.config()).file, store.untrusted);
     }
     const { open } = await descriptor.load();
-    const provider = await open({ ...store.settings, ...extra }, this.providerContext(name), this.call());
+    const recorder = await this.#records.recorder();
+    const opened = await open({ ...store.settings, ...extra }, this.providerContext(name), this.#lazyCall());
+    const provider = recorded({ provider: opened, recorder, store: name, kind: store.provider });
     this.#opened.push(provider);
     return provider;
+  }
+
+  /**
+   * Records what is no call of a store: a rotation as a whole.
+   * @throws SecretsError Policy when the log is `required` and can't be written
+   */
+  record(access: Access): Promise<void> {
+    return this.#records.record(access);
+  }
+
+  /** Says what is wanted of a store before it is opened, for the record of what could not be. */
+  asks(store: string, extra: Target['native'], reference: Partial<Reference>): void {
+    this.#records.asks(store, extra, reference);
   }
 
   /** From here on the terminal is a child's: nothing is asked or shown there. */
@@ -272,6 +336,7 @@ export class Session {
 
   /** Closes every store that was opened. */
   async close(): Promise<void> {
+    for (const timer of this.#unmade) clearImmediate(timer);
     this.#endProgress();
     const opened = await Promise.allSettled(this.#providers.values());
     await Promise.allSettled(

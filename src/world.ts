@@ -17,6 +17,8 @@ export interface World {
   readonly home: string;
   /** Numeric id of the user; `undefined` where the system has none. */
   readonly uid: number | undefined;
+  /** Login name of the user and name of the machine, as the system has them; missing where it has none. */
+  readonly names?: () => { readonly user: string | undefined; readonly host: string };
   readonly stdin: InputStream;
   readonly stdout: OutputStream;
   readonly stderr: OutputStream;

@@ -3,7 +3,7 @@ import { type Format, render } from '../audit/report/forms.ts';
 import { readBaseline, writeBaseline, writeReport } from '../audit/report/output-files.ts';
 import { storesInUse } from '../audit/report/collect.ts';
 import { buildReport } from '../audit/report/build.ts';
-import { ownEvents } from '../audit/report/own-log.ts';
+import { readAuditLog } from '../audit/read.ts';
 import type { Severity } from '../core/audit-findings/finding.ts';
 import type { ReportData } from '../core/audit-findings/report.ts';
 import { parsePeriod } from '../core/duration.ts';
@@ -11,7 +11,6 @@ import { SecretsError } from '../core/errors.ts';
 import { startProgress } from '../output/progress.ts';
 import type { Session } from '../session.ts';
 import { version } from '../version.ts';
-import { xdgFolder } from '../world.ts';
 import type { CommonOptions } from './options.ts';
 import type { Invocation } from './spec.ts';
 
@@ -51,11 +50,7 @@ export async function run(session: Session, { args, options }: Invocation<Report
     data = await buildReport(session, {
       stores,
       since,
-      own: ownEvents(
-        join(xdgFolder(session.world, 'state'), 'audit', 'audit.jsonl'),
-        since,
-        session.world.now(),
-      ),
+      own: readAuditLog(config.audit.path, { since, until: session.world.now() }),
       values: options.values === true,
       trail: options.trail === true,
       failOn: options.failOn,

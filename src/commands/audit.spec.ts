@@ -1,4 +1,7 @@
+import { auditAnchor } from './audit-anchor.spec.ts';
+import { auditLog } from './audit-log.spec.ts';
 import { auditReport } from './audit-report.spec.ts';
+import { auditVerify } from './audit-verify.spec.ts';
 import type { CommandSpec } from './spec.ts';
 
 /** `audit` itself does nothing: each verb is a spec of its own, `audit-<verb>.spec.ts`. */
@@ -7,5 +10,5 @@ export const audit: CommandSpec = {
   group: 'Audit',
   summary: 'who touched which secret, whether the log is whole, and what is wrong with how secrets are kept',
   examples: [],
-  subcommands: [auditReport],
+  subcommands: [auditLog, auditVerify, auditAnchor, auditReport],
 };

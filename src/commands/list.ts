@@ -45,6 +45,7 @@ export async function run(session: Session, { args, options }: Invocation<ListOp
   for (const from of names) {
     const seen: string[] = [];
     try {
+      session.asks(from, undefined, { name: prefix ?? '' });
       const provider = await session.open(from);
       if (filters.length > 0 && !provider.capabilities.has('labels')) {
         throw new SecretsError(

@@ -6,6 +6,7 @@ export const commonOptions: readonly OptionSpec[] = [
   { flags: '--profile <name>', description: 'use this profile of secrets.yaml (or SECRETS_PROFILE)' },
   { flags: '--config <file>', description: 'read this secrets.yaml (or SECRETS_CONFIG)' },
   { flags: '--trust', description: 'act on a secrets.yaml that is not trusted yet, this once' },
+  { flags: '--reason <text>', description: 'why, for the audit log (or SECRETS_REASON)' },
   { flags: '--json', description: 'print JSON for programs' },
   { flags: '--quiet', description: 'no warnings and no progress' },
   { flags: '--debug', description: 'print what happens underneath (never a value)' },
@@ -22,6 +23,7 @@ export interface CommonOptions {
   readonly profile?: string;
   readonly config?: string;
   readonly trust?: boolean;
+  readonly reason?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly debug?: boolean;

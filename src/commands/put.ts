@@ -227,6 +227,7 @@ async function putKeys(job: Job, changes: ReadonlyMap<string, string>): Promise<
   const { session, provider, target, conditions } = job;
   const { name } = target.reference;
   const cas = provider.capabilities.has('cas');
+  const keys = [...changes.keys()];
   for (let attempt = 1; ; attempt += 1) {
     const before = await current(job);
     if (conditions.ifAbsent === true && before !== undefined)
@@ -234,7 +235,7 @@ async function putKeys(job: Job, changes: ReadonlyMap<string, string>): Promise<
     const guard = !cas ? {} : before === undefined ? { ifAbsent: true } : { ifVersion: before.id };
     try {
       const value = merge(before, changes);
-      const written = await provider.put(name, { ...guard, ...conditions, value }, session.call());
+      const written = await provider.put(name, { ...guard, ...conditions, value, keys }, session.call());
       if (!cas) await checkKept(job, changes);
       return written;
     } catch (thrown) {

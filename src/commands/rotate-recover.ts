@@ -1,10 +1,10 @@
 /** What `rotate resume` and `rotate rollback` share: going on with a rotation that somebody left. */
-import { SecretsError } from '../core/errors.ts';
+import { SecretsError, toSecretsError } from '../core/errors.ts';
 import type { Intent } from '../core/rotation.ts';
 import { startProgress } from '../output/progress.ts';
 import { compact } from '../output/shapes.ts';
 import { singleLine } from '../output/sanitize.ts';
-import { type Job, Rotations } from '../rotation/jobs.ts';
+import { type Ended, type Job, Rotations } from '../rotation/jobs.ts';
 import { Notifier } from '../rotation/notify.ts';
 import { keptUntil } from '../rotation/retire.ts';
 import { scheduleOf } from '../rotation/schedule.ts';
@@ -40,8 +40,11 @@ export async function recover(
   const notifier = new Notifier(session, options.notify ?? [], () => rotations.policies());
   const stop = graceful(session);
   const progress = startProgress(session);
+  const startedMs = Date.now();
+  let ended: Ended = {};
   try {
     const job = await rotations.job(text, { withoutTarget: options.withoutTarget === true });
+    ended = { job };
     if (job.native?.starts === true) {
       const { recoverNative } = await import('./rotate-native.ts');
       await recoverNative(session, job, intent, {
@@ -67,6 +70,7 @@ export async function recover(
     });
     progress.done();
     const failure = failureOf(job.reference, asked, outcome);
+    ended = { job, version: outcome.currentVersion, error: failure };
     tellBroken(session, failure);
     const told = options.toPrevious === true ? 'rollback' : intent;
     const notified = await tellOf(notifier, job.reference, told, startedAt, outcome, failure);
@@ -79,10 +83,14 @@ export async function recover(
           : outcomeText(job.reference, intent, outcome),
       );
     if (failure !== undefined) throw failure;
+  } catch (thrown) {
+    ended = { ...ended, error: toSecretsError(thrown) };
+    throw thrown;
   } finally {
     progress.done();
     stop.end();
     await rotations.close();
+    if (options.dryRun !== true) await rotations.record(text, startedMs, ended);
   }
 }
 

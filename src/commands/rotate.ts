@@ -4,7 +4,7 @@ import { pool, sleep } from '../core/waiting.ts';
 import { singleLine } from '../output/sanitize.ts';
 import { compact } from '../output/shapes.ts';
 import { startProgress } from '../output/progress.ts';
-import { type Job, Rotations } from '../rotation/jobs.ts';
+import { type Ended, type Job, Rotations } from '../rotation/jobs.ts';
 import { Notifier } from '../rotation/notify.ts';
 import { retireReplaced } from '../rotation/retire.ts';
 import { checkReminder, refuseNativelyRotated, remind, scheduleForJob } from '../rotation/native.ts';
@@ -75,7 +75,9 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
             return undefined;
           }
           let reference = text;
+          let recorded = options.dryRun === true;
           const startedAt = session.world.now();
+          const startedMs = Date.now();
           let begun = false;
           try {
             const job = await rotations.job(text, { generate: options.generate });
@@ -119,12 +121,14 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
                 if (failure !== undefined) failures.push(failure);
                 return undefined;
               }
+              recorded = true;
               const done = await rotateOne(session, rotations, job, progress);
               if (done.failure !== undefined) failures.push(done.failure);
               return () => reportOne(session, notifier, reference, startedAt, done);
             });
           } catch (thrown) {
             const error = toSecretsError(thrown).forReference(reference);
+            if (!recorded) await rotations.record(text, startedMs, { error });
             failures.push(error);
             if (!begun) tried += 1;
             return async () => {
@@ -219,6 +223,26 @@ interface Done {
 }
 
 async function rotateOne(
+  session: Session,
+  rotations: Rotations,
+  job: Job,
+  progress: (text: string) => void,
+): Promise<Done> {
+  const startedMs = Date.now();
+  let ended: Ended = { job };
+  try {
+    const done = await rotateRecorded(session, rotations, job, progress);
+    ended = { job, version: done.outcome.currentVersion, error: done.failure };
+    return done;
+  } catch (thrown) {
+    ended = { job, error: toSecretsError(thrown) };
+    throw thrown;
+  } finally {
+    await rotations.record(job.reference, startedMs, ended);
+  }
+}
+
+async function rotateRecorded(
   session: Session,
   rotations: Rotations,
   job: Job,

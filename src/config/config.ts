@@ -1,4 +1,5 @@
 /** What a project's settings say, after reading, validating and applying profile, flags and trust. */
+import type { AuditSettings } from '../audit/settings.ts';
 import type { NotifySetting, PolicySettings, RotationBounds } from './rotation.ts';
 import type { ReportSettings, SuppressionSettings } from './audit-report.ts';
 import type { StoreSettings, TrustItem } from '../providers/provider.ts';
@@ -86,6 +87,7 @@ export interface Config {
   readonly policies: ReadonlyMap<string, PolicyConfig>;
   /** `untrustedLock`: the line of `rotation.lock` for which that is not acted on yet. */
   readonly rotation: RotationBounds & { readonly untrustedLock?: readonly TrustLine[] };
+  readonly audit: AuditSettings;
   /** Who is told of rotations, where a policy says nothing else. */
   readonly notify: NotifyConfig | undefined;
   /** What `audit report` measures by, as far as the files say. */

@@ -39,7 +39,8 @@ export function findUpward(world: World): Found {
   const { cwd } = world;
   try {
     const home = realHome(world.home);
-    let folder = realpathSync(cwd);
+    // The system's own, in one call; the other one goes through every folder of the path by itself.
+    let folder = realpathSync.native(cwd);
     const device = statSync(folder).dev;
     for (;;) {
       const here = statSync(folder);
@@ -74,7 +75,7 @@ function isForeign(world: World, uid: number): boolean {
 
 function realHome(home: string): string {
   try {
-    return realpathSync(home);
+    return realpathSync.native(home);
   } catch {
     return home;
   }
@@ -148,7 +149,7 @@ function readFile(path: string, check: (uid: number, mode: number) => void): Rea
       throw new SecretsError('Usage', `${path} is larger than ${MAX_BYTES / 1024} KiB`, {
         hint: 'a configuration is a short text; is this one?',
       });
-    return { path, realPath: realpathSync(path), bytes };
+    return { path, realPath: realpathSync.native(path), bytes };
   } catch (thrown) {
     if (codeOf(thrown) === 'ENOENT')
       throw new SecretsError('Usage', `there is no ${path}`, {

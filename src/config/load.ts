@@ -1,5 +1,6 @@
 /** Finds, reads and joins the configuration, and marks what needs trust that the user has not given. */
 import { join, resolve } from 'node:path';
+import { type AuditLayer, auditTrust, joinAudit } from '../audit/settings.ts';
 import { SecretsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import { type World, xdgFolder } from '../world.ts';
@@ -56,6 +57,7 @@ export async function loadConfig(world: World, options: ConfigOptions): Promise<
     env: layers.length === 0 ? new Map<string, EnvEntry>() : await joinVariables(world, layers, project),
     policies: joinPolicies(layers, project),
     rotation: joinBounds(layers, project),
+    audit: joinAudit(world, layers.map(auditLayer), project?.trusted === true),
     notify: joinNotify(layers, project),
     report: Object.assign(
       {},
@@ -149,13 +151,19 @@ function otherHash(world: World, project: ProjectFile | undefined): readonly str
 }
 
 function linesOf(parsed: ParsedConfig, layers: readonly Layer[]): readonly TrustLine[] {
-  return [parsed, ...parsed.profiles.values()].flatMap(({ stores, env, policies, notify, lock }) => [
+  const audits = layers.map(auditLayer);
+  return [parsed, ...parsed.profiles.values()].flatMap(({ stores, env, policies, notify, lock, audit }) => [
+    ...auditTrust(audit, audits),
     ...(notify?.lines ?? []),
     ...(lock === undefined ? [] : [lock]),
     ...[...policies.values()].flatMap(({ lines }) => lines),
     ...[...stores].flatMap(([name, { lines, line }]) => [...lines, ...hiding(name, line, layers)]),
     ...[...env.values()].flatMap(({ trust }) => (trust === undefined ? [] : [trust])),
   ]);
+}
+
+function auditLayer({ source, parsed, parts }: Layer): AuditLayer {
+  return { source, file: parsed.path, sections: parts.map(({ audit }) => audit) };
 }
 
 /** A store of the project that takes the place of the user's own: what was meant for the one goes to the other. */

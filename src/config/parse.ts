@@ -2,7 +2,10 @@
  * Reads one secrets.yaml: its keys, what in it needs the user's trust, and what must not be in it. Loaded only when
  * there is a file. What the names in it stand for is settled in src/config/load.ts, where all files are known.
  */
+// Longer than others: every section is read with the same few helpers, which stand here.
+/* oxlint-disable max-lines */
 import * as v from 'valibot';
+import type { GivenAudit } from '../audit/settings.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import type { NativeSettings, ProviderDescriptor, StoreSettings, TrustItem } from '../providers/provider.ts';
@@ -58,6 +61,7 @@ export interface ParsedPart {
   readonly env: ReadonlyMap<string, ParsedVariable>;
   readonly policies: ReadonlyMap<string, ParsedPolicy>;
   readonly bounds: RotationBounds;
+  readonly audit: GivenAudit | undefined;
   readonly notify: ParsedNotify | undefined;
   /** The line of `rotation.lock`. */
   readonly lock?: TrustLine;
@@ -223,11 +227,23 @@ async function readPart(reading: Reading, part: PartDocument, at: readonly strin
   const line =
     typeof lock === 'string' ? { lock: reading.trust([...at, 'rotation'], lockItem(lock)) } : undefined;
   const { report = {}, suppress = [] } = part.audit ?? {};
-  if (part.audit) checkSettings(reading, part.audit, [...at, 'audit']);
   const wrong = unknownRule(suppress);
   if (wrong !== undefined)
     reading.refuse([...at, 'audit', 'suppress', ...wrong.keys], wrong.message, wrong.hint);
-  return { defaultStore, stores, env, policies, bounds, notify, report, suppress, ...line };
+  const audit = readAudit(reading, part, at);
+  return { defaultStore, stores, env, policies, bounds, notify, audit, report, suppress, ...line };
+}
+
+function readAudit(reading: Reading, { audit }: PartDocument, at: readonly string[]): GivenAudit | undefined {
+  if (audit === undefined || audit === null) return undefined;
+  const here = [...at, 'audit'];
+  checkSettings(reading, audit, here);
+  if (audit.path?.endsWith('/') === true)
+    reading.refuse([...here, 'path'], `${[...here, 'path'].join('.')} must be a file, not a folder`);
+  return {
+    ...audit,
+    lineOf: (key) => ({ setting: [...here, key].join('.'), line: reading.yaml.lineOf([...here, key]) }),
+  };
 }
 
 async function readNotify(

@@ -36,7 +36,7 @@ export interface AuditActor {
 
 /** One access. Optional fields are left away where nothing is known. */
 export interface AuditEvent {
-  /** When, in UTC with milliseconds: `2026-11-24T09:15:00.000Z`. */
+  /** When, in UTC with milliseconds: `2026-11-24T09:15:00.000Z`. Of our own records: when it had ended. */
   readonly time: string;
   /** Whose record it is: `secrets` for our own log, else the trail's word, such as `cloudtrail`. */
   readonly origin: string;
@@ -52,6 +52,8 @@ export interface AuditEvent {
   readonly secret?: string | undefined;
   /** The provider's own version id. */
   readonly version?: string | undefined;
+  /** The stage that was asked for by name, such as `pending`. */
+  readonly stage?: string | undefined;
   /** Keys of the secret that were asked for; missing: the whole value. */
   readonly keys?: readonly string[] | undefined;
   /** The verb, such as `get` or `rotate resume`. Ours alone. */
@@ -70,24 +72,82 @@ export interface AuditEvent {
   readonly requestId?: string | undefined;
 }
 
+/** A signature over the whole log up to here. */
+export interface Checkpoint {
+  /** A record with this remainder of `seq`, 0, is a checkpoint: every so many records there is one. */
+  readonly every: number;
+  /** SHA-256 of the public key (SubjectPublicKeyInfo, DER), lower-case hex. */
+  readonly key: string;
+  /** The public key: SubjectPublicKeyInfo, DER, base64. */
+  readonly publicKey: string;
+  /** Ed25519 over the canonical JSON of the record without `hash` and without this member, base64. */
+  readonly signature: string;
+}
+
+/** What the writer found at the end of the log that should not have been there, or not have been missing. */
+export interface Repair {
+  /** `torn`: a line without an end, from a writer that died; `lost`: records that the head file knew are gone. */
+  readonly found: 'torn' | 'lost';
+  /** How many bytes were torn, and their SHA-256; they are kept in `file`, beside the log. */
+  readonly bytes?: number | undefined;
+  readonly sha256?: string | undefined;
+  readonly file?: string | undefined;
+  /** The last record that the head file names; all after this record's `prev` up to it are gone. */
+  readonly lostSeq?: number | undefined;
+  readonly lostHash?: string | undefined;
+}
+
 /** One line of the log: an event, its number, and what chains it to the line before. docs/audit-log.md has the rules. */
 export interface AuditRecord extends AuditEvent {
   readonly v: 1;
   /** 1 for the first record of a log, one more for each. */
   readonly seq: number;
   /** `access`, or a record about the log itself. */
-  readonly kind: 'access' | 'checkpoint' | 'repair' | 'rotation' | 'mode';
-  /** Hash of the record before, lower-case hex. */
+  readonly kind: 'access' | 'checkpoint' | 'repair' | 'rotation' | 'retention' | 'mode';
+  /** Hash of the record before, lower-case hex; 64 zeros in the first. */
   readonly prev: string;
   /** SHA-256 of the record without `hash`, as canonical JSON (RFC 8785), lower-case hex. */
   readonly hash: string;
+  readonly checkpoint?: Checkpoint | undefined;
+  readonly repair?: Repair | undefined;
+  /** First record of a file that follows another: that one's name and its records. */
+  readonly rotation?: { readonly file: string; readonly from: number; readonly to: number } | undefined;
+  /** Records that the rule of retention removed; the log begins after `to`, whose hash this is. */
+  readonly retention?: { readonly from: number; readonly to: number; readonly hash: string } | undefined;
+  /** What `audit.log` is from here on, as far as the log was told. */
+  readonly mode?: AuditMode | undefined;
 }
+
+/**
+ * `audit.log` of secrets.yaml.
+ *
+ * `required`: no value leaves the process before its record is durable, and no change begins that could not be
+ * recorded. `best-effort`: a record that can't be written is warned of. `off`: nothing is recorded but that.
+ */
+export type AuditMode = 'required' | 'best-effort' | 'off';
 
 /** Takes events for good. */
 export interface AuditLog {
   /**
-   * Appends the events as one write. When this resolves they are as durable as the log's mode promises.
-   * @throws SecretsError Policy when the log is `required` and can't be written
+   * Appends the events as one write. When this resolves they are as durable as the log's mode promises: in
+   * `required` on the disk, in `best-effort` with the system.
+   * @throws SecretsError Policy when they can't be written, in either mode; in `best-effort` the caller warns and goes on
    */
   append(events: readonly AuditEvent[]): Promise<void>;
+  /**
+   * Opens the log and checks that it can be written to, without writing: before a change that it has to tell of.
+   * @throws SecretsError Policy
+   */
+  ready(): Promise<void>;
+  /**
+   * Records that the log was switched, once: nothing is written when the log's end says so already. After `off`, the
+   * next `append` records by itself that it is on again.
+   * @throws SecretsError Policy as `append`
+   */
+  appendMode(mode: AuditMode, event: AuditEvent): Promise<void>;
+  /**
+   * The signed end of the log: a checkpoint that is written now, or the last record when that is one.
+   * @throws SecretsError Policy as `append`
+   */
+  checkpoint(): Promise<AuditRecord>;
 }

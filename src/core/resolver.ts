@@ -58,26 +58,35 @@ export async function resolveAll(
   return resolved;
 }
 
+/** One question, and the keys that its answer is wanted for; `undefined` stands for the whole value. */
+interface Asked extends SecretRequest {
+  readonly parts: Set<string | undefined>;
+  readonly position: number;
+}
+
+function requestOf({ name, version, stage, parts }: Asked): SecretRequest {
+  const keys = [...parts].filter((part) => part !== undefined);
+  return keys.length < parts.size ? { name, version, stage } : { name, version, stage, keys };
+}
+
 async function askStore(
   targets: readonly Target[],
   open: (target: Target) => Promise<Provider>,
   options: CallOptions,
 ): Promise<readonly Resolved[]> {
   // Several keys of one secret are one question.
-  const asked = new Map<string, { readonly request: SecretRequest; readonly position: number }>();
-  const positions = targets.map(({ reference: { name, version, stage } }) => {
+  const asked = new Map<string, Asked>();
+  const positions = targets.map(({ reference: { name, version, stage, key: part } }) => {
     const key = JSON.stringify([name, version, stage]);
-    const known = asked.get(key) ?? { request: { name, version, stage }, position: asked.size };
+    const known = asked.get(key) ?? { name, version, stage, parts: new Set(), position: asked.size };
     asked.set(key, known);
+    known.parts.add(part);
     return known.position;
   });
   let answers: readonly GetResult[];
   try {
     const provider = await open(targets[0] as Target);
-    answers = await provider.get(
-      [...asked.values()].map(({ request }) => request),
-      options,
-    );
+    answers = await provider.get([...asked.values()].map(requestOf), options);
   } catch (thrown) {
     const error = toSecretsError(thrown);
     return targets.map((target) => ({ ok: false, target, error: error.forReference(target.text) }));

@@ -263,6 +263,7 @@ async function listPrefix(session: Session, config: Config, ref: string): Promis
     : parseReference(ref.slice(0, -1));
   const store = parsed.store ?? session.options.store ?? config.defaultStore;
   const prefix = parsed.name === '' ? '' : `${parsed.name}/`;
+  session.asks(store, undefined, { name: prefix });
   const provider = await session.open(store);
   const found: Listed[] = [];
   for await (const { name } of provider.list({ prefix }, session.call())) {

@@ -75,7 +75,7 @@ export interface SecretRequest {
   readonly version?: string | undefined;
   /** `current`, `previous`, `pending`, or a native label of the provider. */
   readonly stage?: string | undefined;
-  /** The keys of it that are wanted, for the audit log. Providers give the whole value all the same. */
+  /** The keys of it that are wanted, for the audit log: taken out before a provider is asked, which gives the whole. */
   readonly keys?: readonly string[] | undefined;
 }
 
@@ -263,6 +263,8 @@ export interface SecretWrite {
   readonly labels?: LabelChanges | undefined;
   readonly description?: string | undefined;
   readonly expiresAt?: Date | undefined;
+  /** The keys that are changed, for the audit log; as in `SecretRequest`. */
+  readonly keys?: readonly string[] | undefined;
 }
 
 /** Labels to set; `null` removes one. */
@@ -320,6 +322,12 @@ export interface Grant {
   readonly through: string;
   /** It stands outside of the secret and is about many. */
   readonly shared?: boolean | undefined;
+}
+
+/** As much of an `Identity` as is known without asking. */
+export interface KnownIdentity {
+  readonly principal?: string | undefined;
+  readonly source?: string | undefined;
 }
 
 /** Which part of a service's trail is wanted. */
@@ -414,9 +422,10 @@ export interface Provider {
 
   /**
    * Who is asking, as far as it is known by now without a call of its own; for the audit log. Asked after each call,
-   * so it must cost nothing.
+   * so it must cost nothing. What it says of a token is taken from the answer that gave it, or from the token itself,
+   * unverified: the service alone knows better.
    */
-  knownIdentity?(): Pick<Identity, 'principal' | 'source'> | undefined;
+  knownIdentity?(): KnownIdentity | undefined;
 
   /** Checks settings, reachability, credentials, clock, rights; never throws for what it finds. */
   diagnose(options: CallOptions): Promise<readonly Finding[]>;

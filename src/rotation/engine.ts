@@ -272,12 +272,27 @@ export class Engine extends ClaimedRun {
       this.error = new SecretsError('Conflict', 'somebody else has taken this rotation over');
       return 'lost';
     }
+    await this.#noteReplaced();
     try {
       this.currentVersion = (await place.promote(pending.id)).id;
       return 'ok';
     } catch (thrown) {
       const error = (this.error = toSecretsError(thrown));
       return error.kind === 'Denied' || error.kind === 'Unauthenticated' ? 'failed' : 'unclear';
+    }
+  }
+
+  /**
+   * Says until when the credential that is about to be replaced is kept, before it is: whoever dies right after the
+   * promotion leaves no pending version, and without this nobody would ever retire it. A date too many is harmless.
+   */
+  async #noteReplaced(): Promise<void> {
+    const { target, place, graceMs, now, warn } = this.options;
+    if (target.retire === undefined || this.old === undefined) return;
+    try {
+      await place.setLabels({ [RETIRE_LABEL]: encodeTime(new Date(now().getTime() + graceMs)) });
+    } catch (thrown) {
+      warn(`when the replaced credential ends could not be noted: ${toSecretsError(thrown).message}`);
     }
   }
 

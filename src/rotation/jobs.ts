@@ -60,6 +60,15 @@ export interface RunOptions {
   readonly progress: (text: string) => void;
 }
 
+/** How a rotation ended, for the audit log. */
+export interface Ended {
+  /** Missing: it did not come to that. */
+  readonly job?: Job | undefined;
+  /** The version that is current now. */
+  readonly version?: string | undefined;
+  readonly error?: SecretsError | undefined;
+}
+
 /** What all rotations of one command share. */
 export class Rotations {
   readonly #session: Session;
@@ -91,7 +100,7 @@ export class Rotations {
     const { policies } = await this.#session.config();
     for (const policy of policies.values()) {
       try {
-        const whole = wholeSecret(await this.#session.target(policy.reference));
+        const whole = wholeSecret(await this.#session.target(policy.reference, false));
         found.set(whole.text, policy);
       } catch (thrown) {
         const { kind, message, hint } = toSecretsError(thrown);
@@ -163,7 +172,7 @@ export class Rotations {
     const target = open(rest as TargetSettings, this.#targetContext(text, policy));
     this.#opened.push(target);
     const policyKey =
-      policy === undefined ? undefined : (await this.#session.target(policy.reference)).reference.key;
+      policy === undefined ? undefined : (await this.#session.target(policy.reference, false)).reference.key;
     const ownKey = key ?? policyKey;
     return {
       reference: text,
@@ -252,6 +261,28 @@ export class Rotations {
       } finally {
         this.#inside.delete(job);
       }
+    });
+  }
+
+  /**
+   * Records what a rotation came to, beside the records of its single steps.
+   * @throws SecretsError Policy when the log is `required` and can't be written
+   */
+  async record(text: string, startedMs: number, { job, version, error }: Ended): Promise<void> {
+    // Of a command line that is wrong nothing has been touched.
+    if (job === undefined && error?.kind === 'Usage') return;
+    const { store, reference } = wholeSecret(await this.#session.target(text, false));
+    const { provider } = await this.#session.storeConfig(store);
+    await this.#session.record({
+      action: 'rotate',
+      store,
+      provider,
+      secret: reference.name,
+      version,
+      keys: job?.keys.length === 0 ? undefined : job?.keys,
+      error,
+      identity: job?.place.provider.knownIdentity?.(),
+      durationMs: Math.max(0, Date.now() - startedMs),
     });
   }
 

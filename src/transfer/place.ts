@@ -37,9 +37,10 @@ export async function openPlace(session: Session, text: string): Promise<Place> 
     return { text: target.text, store: target.store, provider, name, many: false };
   }
   // The prefix with more behind it has to be a name like any other.
-  const probe = await session.target(`${scheme === -1 ? '' : text.slice(0, scheme + 3)}${rest}x`);
-  const provider = await session.open(probe.store);
+  const probe = await session.target(`${scheme === -1 ? '' : text.slice(0, scheme + 3)}${rest}x`, false);
   const name = probe.reference.name.slice(0, -1);
+  session.asks(probe.store, undefined, { name });
+  const provider = await session.open(probe.store);
   return { text: `${probe.store}://${name}`, store: probe.store, provider, name, many: true };
 }
 

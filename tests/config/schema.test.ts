@@ -86,6 +86,13 @@ test.each<[boolean, unknown]>([
   [false, { audit: { suppress: [{ rule: 'overdue', secret: 'a/*', reason: ' ', until: '2027-01-31' }] } }],
   [false, { audit: { suppress: [{ rule: 'overdue', secret: 'a/*', reason: 'r', until: '2027-13-31' }] } }],
   [false, { audit: { suppress: [{ rule: 'overdue', secret: 'a/*', reason: 'r' }] } }],
+  [true, { audit: { log: 'required', path: '~/audit.jsonl' } }],
+  [true, { profiles: { ci: { audit: { log: 'off' } } } }],
+  [false, { audit: { log: 'on' } }],
+  [false, { audit: { log: 1 } }],
+  [false, { audit: { path: '' } }],
+  [false, { audit: { more: 1 } }],
+  [false, { audit: 'off' }],
 ])('takes it %s, as the loader does: %j', async (expected, document) => {
   expect({ schema: validate(document), loader: await loaderTakes(document) }).toEqual({
     schema: expected,

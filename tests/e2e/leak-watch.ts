@@ -1,4 +1,5 @@
 /** Looks for a canary, in every form it may take, where it does not belong. */
+import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -15,6 +16,24 @@ export function formsOf(canary: string): readonly string[] {
     forms.push(certain);
   }
   return [...new Set(forms)];
+}
+
+/**
+ * The plain hashes that are in use for passwords and files, in hex and base64: whoever guesses the value can tell by
+ * one whether the guess is right.
+ */
+export function hashesOf(canary: string): readonly string[] {
+  const texts = [canary, `${canary}\n`, JSON.stringify(canary), JSON.stringify({ key: canary })];
+  return texts.flatMap((text) =>
+    ['md5', 'sha1', 'sha256', 'sha512', 'sha3-256'].flatMap((algorithm) => {
+      const digest = createHash(algorithm).update(text).digest();
+      const hex = digest.toString('hex');
+      // Cut to half they are still a check.
+      return [hex, hex.toUpperCase(), digest.toString('base64'), digest.toString('base64url')].map((image) =>
+        image.slice(0, 16),
+      );
+    }),
+  );
 }
 
 export function holds(text: string, forms: readonly string[]): boolean {

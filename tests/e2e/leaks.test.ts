@@ -10,11 +10,14 @@ import { join } from 'node:path';
 import { commands } from '../../src/commands/index.ts';
 import { providers } from '../../src/providers/registry.ts';
 import { CAN_TRACE, traceExec } from './exec-trace.ts';
-import { findFiles, formsOf, holds, watchProcesses } from './leak-watch.ts';
+import { accessesIn, logOf } from '../audit/program.ts';
+import { findFiles, formsOf, hashesOf, holds, watchProcesses } from './leak-watch.ts';
 import { makePlace, type Outcome, type Place } from './program.ts';
 
 const CANARY = 'c4n4ry-Zq8/Lw2+Vx7';
 const FORMS = formsOf(CANARY);
+/** What the audit log, and what goes on from it, must not hold either. */
+const IMAGES = [...FORMS, ...hashesOf(CANARY)];
 const REQUIRED = process.env['SECRETS_TEST_BACKENDS'] === 'required';
 /** Marks the program that exec starts: its environment is where the canary belongs. */
 const CHILD = 'sleep 0.31';
@@ -86,6 +89,7 @@ const RUNS: readonly Run[] = [
   },
   { covers: 'rotate status', line: 'secrets rotate status --json' },
   { covers: 'rotate resume', line: 'secrets rotate resume rotated --without-target' },
+  { covers: 'rotate cancel', line: 'secrets rotate cancel a --trust', exit: 2 },
   { covers: 'rotate rollback', line: 'secrets rotate rollback rotated --to-previous --without-target' },
   { covers: 'delete', line: 'secrets delete a --dry-run' },
   { covers: 'delete', line: 'secrets delete a' },
@@ -109,6 +113,21 @@ const RUNS: readonly Run[] = [
   {
     covers: 'audit report',
     line: 'secrets audit report --values --fail-on info --baseline base.json --update-baseline',
+  },
+  { covers: 'audit log', line: 'secrets audit log --json' },
+  { covers: 'audit verify', line: 'secrets audit verify --json' },
+  { covers: 'audit anchor', line: 'secrets audit anchor --json' },
+  // A reason, a log that somebody died over, and one that is the very first.
+  { covers: 'get', line: 'secrets get j#key --reason "ticket 42"', shows: 'stdout' },
+  {
+    covers: 'get',
+    line: 'printf "{" >> "$HOME/.local/state/secrets/audit/audit.jsonl"; secrets get j#key',
+    shows: 'stdout',
+  },
+  {
+    covers: 'get',
+    line: 'rm -rf "$HOME/.local/state/secrets"; secrets get a j#key',
+    shows: 'stdout',
   },
   // Failures, each of which has the value in its hands.
   { covers: 'get', line: 'secrets get a#key', exit: 2 },
@@ -151,6 +170,11 @@ async function makePlaceWithCanary(): Promise<Place> {
   return place;
 }
 
+/** Where the audit log is, with its side files, what a repair left, and queues. */
+function stateOf(place: Place): string {
+  return join(place.home, '.local/state/secrets');
+}
+
 async function watch(place: Place, line: string, env: Readonly<Record<string, string>> = {}) {
   const work = place.sh(line, {
     IN: join(place.root, 'canary'),
@@ -184,6 +208,7 @@ describe.each([
     expect(holds(result.stdout, FORMS)).toBe(shows === 'stdout');
     const allowed = file === undefined ? [] : [join(place.cwd, file)];
     expect(findFiles([place.home, place.tmp, place.cwd], FORMS, allowed)).toEqual([]);
+    expect(findFiles([stateOf(place)], IMAGES)).toEqual([]);
     if (file !== undefined) await place.sh(`rm ${file}`);
     // Where exec has its private files.
     expect(readdirSync(join(place.root, 'run'))).toEqual([]);
@@ -192,6 +217,10 @@ describe.each([
 
   test('all registered commands were run', () => {
     expect(new Set(runs.map(({ covers }) => covers))).toEqual(known);
+  });
+
+  test('and they left records, in what was searched', () => {
+    expect(accessesIn(logOf(place)).length).toBeGreaterThan(10);
   });
 });
 
@@ -319,6 +348,13 @@ describe('the watch itself finds', () => {
     );
     expect(found.stdout).toBe(`600\n700\n${join(place.root, 'run')}\n${CANARY}`);
     expect(readdirSync(join(place.root, 'run'))).toEqual([]);
+  });
+
+  test('a plain hash of a value in the log', async () => {
+    await place.sh(
+      `printf '{"hash":"%s"}\\n' $(secrets get a | sha256sum | cut -c 1-64) >> '${logOf(place)}'`,
+    );
+    expect(findFiles([stateOf(place)], IMAGES)).toEqual([logOf(place)]);
   });
 
   test('the environment of exec’s child, which is where the value belongs', async () => {

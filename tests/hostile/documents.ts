@@ -150,6 +150,13 @@ export const documents: readonly HostileDocument[] = [
     bytes: 'stores:\n  p: { provider: exec, command: "touch ran" }\n',
     refused: /:2: (stores\.p\.plugin is missing|unknown key stores\.p\.command)/,
   },
+  {
+    title: 'a log that is a control character',
+    bytes: 'audit: { path: "\\u001b[2J" }\n',
+    refused: /:1: audit\.path holds a control character/,
+  },
+  { title: 'a log in a list', bytes: 'audit: { path: [/dev/full] }\n', refused: /:1: audit\.path must be/ },
+  { title: 'a sink', bytes: 'audit: { run: "touch ran" }\n', refused: /:1: unknown key audit\.run/ },
   { title: 'plugins', bytes: 'plugins: ["./evil.js"]\n', refused: /:1: unknown key plugins/ },
   {
     title: 'a hook',

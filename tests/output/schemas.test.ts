@@ -93,6 +93,14 @@ const RUNS: readonly (readonly [schema: string, line: string, exit?: number])[] 
     'audit-report',
     'echo \'audit: { suppress: [{ rule: weak-value, secret: "**", reason: r, until: 2020-01-01 }, { rule: default-value, secret: w, reason: r, until: 2999-01-01 }] }\' > secrets.yaml; secrets audit report --values --fail-on critical --json',
   ],
+  ['audit-log', 'secrets audit log --all --json'],
+  ['audit-anchor', 'secrets audit anchor --json'],
+  ['audit-verify', 'secrets audit verify --json'],
+  [
+    'audit-verify',
+    'cp -r ~/.local/state/secrets/audit copy; sed -i 5d copy/audit.jsonl; secrets audit verify copy/audit.jsonl --json',
+    9,
+  ],
 ];
 
 describe('--json', () => {
@@ -111,7 +119,7 @@ describe('--json', () => {
       expect([outcome?.code, exit === 0 ? outcome?.stderr : '']).toEqual([exit, '']);
       const validate = ajv.getSchema(name) ?? schema(`output/${name}.schema.json`);
       const text = outcome?.stdout ?? '';
-      const documents = name === 'list' || name === 'rotate' ? text.trimEnd().split('\n') : [text];
+      const documents = ['list', 'rotate', 'audit-log'].includes(name) ? text.trimEnd().split('\n') : [text];
       expect(documents.length).toBeGreaterThan(0);
       for (const document of documents) expectValid(validate as ValidateFunction, JSON.parse(document));
     },

@@ -83,6 +83,11 @@ for (const store of [...STORES, ...LOCKED])
               const begun = dead.pending !== undefined;
               const expected = !begun ? 'nothing' : promoted || intent === 'resume' ? 'done' : 'undone';
               expect([where, outcome === 'died' ? outcome : outcome.ending]).toEqual([where, expected]);
+              // Nothing is left to be resumed; what was replaced still has its end.
+              if (promoted && !begun && !manner.replaces) {
+                const { labels } = await provider.describe(name, { signal: AbortSignal.timeout(20_000) });
+                expect([where, labels?.['retire-previous']]).toEqual([where, expect.any(String)]);
+              }
               const isNew = seen.current?.fields?.['password'] !== 'first';
               expect([where, isNew]).toEqual([where, promoted || (begun && intent === 'resume')]);
               if (isNew) expect(seen.previous?.fields?.['password']).toBe('first');

@@ -69,7 +69,8 @@ export async function storesInUse(session: Session, config: Config): Promise<rea
   const stores = new Set([session.options.store ?? config.defaultStore]);
   if (session.options.store !== undefined) return [...stores];
   for (const { name, source } of config.stores.values()) if (source !== 'builtin') stores.add(name);
-  for (const { reference } of config.policies.values()) stores.add((await session.target(reference)).store);
+  for (const { reference } of config.policies.values())
+    stores.add((await session.target(reference, false)).store);
   return [...stores];
 }
 

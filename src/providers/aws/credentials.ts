@@ -38,6 +38,9 @@ export class AwsCredentials {
   readonly #context: ProviderContext;
   /** Set once a credential was found. */
   #found: string | undefined;
+  /** Who signs: what STS said, else the id of the key in use. Set once a request was signed. */
+  principal: string | undefined;
+  #keyId: string | undefined;
 
   constructor(settings: AwsSettings, context: ProviderContext) {
     this.#settings = settings;
@@ -61,6 +64,23 @@ export class AwsCredentials {
           : 'environment, ~/.aws, container and instance';
     const base = this.#found ?? looked;
     return role === undefined ? base : `role ${role} assumed with ${base}`;
+  }
+
+  /**
+   * Takes note of who signed a request, by its header. Of a role of the store's the session has the ARN that AWS gives
+   * it: the role's without its path, and the session's name.
+   * Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns
+   */
+  noteSigned(authorization: string | undefined): void {
+    const keyId = /^AWS4-HMAC-SHA256 Credential=([A-Za-z0-9]+)\//.exec(authorization ?? '')?.[1];
+    if (keyId === undefined || keyId === this.#keyId) return;
+    this.#keyId = keyId;
+    const [, partition, account, name] =
+      /^arn:([^:]+):iam::(\d+):role\/(?:.*\/)?([^/]+)$/.exec(this.#settings['assume-role'] ?? '') ?? [];
+    this.principal =
+      name === undefined
+        ? `access key ${keyId}`
+        : `arn:${partition}:sts::${account}:assumed-role/${name}/${this.#sessionName()}`;
   }
 
   /** Takes note of a credential that the SDK's chain has found. */

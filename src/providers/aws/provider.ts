@@ -12,6 +12,7 @@ import type {
   GetResult,
   Grant,
   Identity,
+  KnownIdentity,
   ListQuery,
   NativeRotations,
   Provider,
@@ -313,6 +314,10 @@ export class AwsProvider implements Provider {
 
   identity({ signal }: CallOptions): Promise<Identity> {
     return this.#service.identity(signal);
+  }
+
+  knownIdentity(): KnownIdentity | undefined {
+    return this.#service.knownIdentity();
   }
 
   async diagnose({ signal }: CallOptions): Promise<readonly Finding[]> {

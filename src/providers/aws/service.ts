@@ -2,7 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import { pipeline, Readable, Transform } from 'node:stream';
 import { SecretsError } from '../../core/errors.ts';
-import type { Identity, ProviderContext } from '../provider.ts';
+import type { Identity, KnownIdentity, ProviderContext } from '../provider.ts';
 import { version } from '../../version.ts';
 import { AwsCredentials } from './credentials.ts';
 import { inDoubt, TOO_LONG, translate, understood } from './errors.ts';
@@ -31,6 +31,7 @@ export class AwsService {
   /** Where CloudTrail is asked, if not at AWS's own endpoint. */
   readonly trailEndpoint: string | undefined;
   #opened: Promise<Opened> | undefined;
+  #noted: Promise<void> | undefined;
 
   constructor(settings: AwsSettings, context: ProviderContext) {
     this.#settings = settings;
@@ -93,7 +94,11 @@ export class AwsService {
 
   async #run<T>(signal: AbortSignal, work: Work<T>): Promise<T> {
     this.#opened ??= this.#open();
-    return work(await this.#opened, { abortSignal: signal });
+    const answer = await work(await this.#opened, { abortSignal: signal });
+    // Known now, and kept by the SDK: asking costs nothing.
+    this.#noted ??= this.#noteCredential().then(ignore, ignore);
+    await this.#noted;
+    return answer;
   }
 
   async identity(signal: AbortSignal): Promise<Identity> {
@@ -102,10 +107,11 @@ export class AwsService {
       const region = await client.config.region();
       const sts = new STSClient({ ...this.#sts(region), region, credentials: client.config.credentials });
       // Another client, the same stack as far as this goes.
-      guard(sts as never);
+      guard(sts as never, this.#credentials);
       try {
         const { Arn: principal, Account: account } = await sts.send(new GetCallerIdentityCommand({}), http);
         understood(typeof principal === 'string');
+        this.#credentials.principal = principal;
         const { expiration } = await this.#noteCredential();
         return {
           principal,
@@ -120,6 +126,12 @@ export class AwsService {
         sts.destroy();
       }
     });
+  }
+
+  /** Who signed the last request, as far as that is known without asking. */
+  knownIdentity(): KnownIdentity | undefined {
+    const { principal, source } = this.#credentials;
+    return principal === undefined ? undefined : { principal, source };
   }
 
   /** Asks CloudTrail, in the same region with the same credential; what it throws is a SecretsError. */
@@ -180,7 +192,7 @@ export class AwsService {
       ...(this.#endpoint !== undefined && { endpoint: this.#endpoint }),
       ...(credentials !== undefined && { credentials }),
     });
-    guard(client);
+    guard(client, this.#credentials);
     return { sdk, client };
   }
 
@@ -205,13 +217,21 @@ const ignore = (): void => undefined;
 /** The SDK would warn on stderr of both a profile and keys. */
 export const QUIET = { debug: ignore, info: ignore, warn: ignore, error: ignore };
 
+/** What is used of a request of the SDK. */
+interface Sent {
+  readonly protocol?: string;
+  readonly hostname?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 /** Watches what goes to the network and what comes from it, closest to it: after signing, before parsing. */
-export function guard(client: Pick<Client, 'middlewareStack'>): void {
+export function guard(client: Pick<Client, 'middlewareStack'>, credentials?: AwsCredentials): void {
   client.middlewareStack.add(
     (next) => async (args) => {
       // The endpoint may come from a file of the user that only the SDK has read.
-      const { protocol, hostname } = args.request as { protocol?: string; hostname?: string };
+      const { protocol, hostname, headers } = args.request as Sent;
       if (protocol !== 'https:' && !isLoopback(hostname ?? '')) throw needsHttps();
+      credentials?.noteSigned(headers?.['authorization']);
       const result = await next(args);
       const answer = result.response as { body?: unknown };
       if (answer.body instanceof Readable) answer.body = limited(answer.body);

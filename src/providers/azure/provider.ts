@@ -13,6 +13,7 @@ import type {
   Finding,
   GetResult,
   Identity,
+  KnownIdentity,
   LabelChanges,
   ListQuery,
   NativeRotations,
@@ -393,6 +394,10 @@ export class AzureProvider implements Provider {
 
   identity({ signal }: CallOptions): Promise<Identity> {
     return this.#service.identity(signal);
+  }
+
+  knownIdentity(): KnownIdentity | undefined {
+    return this.#service.knownIdentity();
   }
 
   async diagnose({ signal }: CallOptions): Promise<readonly Finding[]> {

@@ -2,7 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import type { SecretClient } from '@azure/keyvault-secrets';
 import { SecretsError } from '../../core/errors.ts';
-import type { Identity, ProviderContext } from '../provider.ts';
+import type { Identity, KnownIdentity, ProviderContext } from '../provider.ts';
 import { CLOUDS, cloudOfHost, VAULT_NAME } from './clouds.ts';
 import { translate } from './errors.ts';
 import type { AzureSettings } from './settings.ts';
@@ -38,6 +38,7 @@ export class AzureService {
   readonly #isAzure: boolean;
   readonly #activity = new Activity();
   #opened: Promise<Opened> | undefined;
+  #signIn: SignIn | undefined;
 
   /** @throws SecretsError Usage */
   constructor(settings: AzureSettings, context: ProviderContext) {
@@ -138,6 +139,12 @@ export class AzureService {
     };
   }
 
+  /** Whom the token in use was given to, by its own words. */
+  knownIdentity(): KnownIdentity | undefined {
+    const { claims, source = '' } = this.#signIn ?? {};
+    return claims === undefined ? undefined : { principal: principalOf(claims), source };
+  }
+
   /** The vault's clock minus ours in its last answer, in milliseconds. */
   async clockSkew(): Promise<number | undefined> {
     return (await this.#opened)?.transport.clockSkew;
@@ -198,6 +205,7 @@ export class AzureService {
       // Asking for a token twice is harmless. A managed identity's endpoint is there or is not.
       transport: new Transport({ ...shared, isRepeatable: ({ url }) => url.startsWith('https:') }),
     });
+    this.#signIn = signIn;
     const { SecretClient: Client } = await import('@azure/keyvault-secrets');
     const client = new Client(this.vaultUrl, signIn, {
       httpClient: transport,

@@ -1,7 +1,8 @@
 /** Reading many variables in as few calls as the server lets us. */
 import { settle } from '../reading.ts';
 import type { GetResult } from '../provider.ts';
-import { batchPath, type ConjurClient } from './client.ts';
+import type { ConjurClient } from './client.ts';
+import { batchPath } from './variable.ts';
 
 /** Longest path of a batch read, in bytes: servers and proxies take a request line of 8 KiB. */
 const LONGEST_PATH = 7000;

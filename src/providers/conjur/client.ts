@@ -2,13 +2,13 @@
 import { SecretsError } from '../../core/errors.ts';
 import { isJsonObject, type JsonValue } from '../../core/json.ts';
 import { pool } from '../../core/waiting.ts';
-import type { Identity, ProviderContext } from '../provider.ts';
+import type { Identity, KnownIdentity, ProviderContext } from '../provider.ts';
 import { checkUrl, type ConjurConfig, readConfig } from './config.ts';
 import type { Statement } from './policy.ts';
 import type { ConjurSettings } from './settings.ts';
-import { chooseSignIn, readToken, type SignIn } from './sign-in.ts';
+import { chooseSignIn, readToken, roleOf, type SignIn } from './sign-in.ts';
 import { type Answer, Transport } from './transport.ts';
-import { notConjur, readVariable, type Variable } from './variable.ts';
+import { batchPath, notConjur, readVariable, type Variable } from './variable.ts';
 
 /**
  * A token lives eight minutes unless it says otherwise. A new one is fetched after five, or 85 % of what it says,
@@ -40,6 +40,7 @@ export class ConjurClient {
   #connection: Promise<Connection> | undefined;
   #transport: Transport | undefined;
   #token: Promise<Token> | undefined;
+  #known: KnownIdentity | undefined;
   /** Conjur loads one document at a time into a policy; our own loads wait for each other. */
   readonly #loads = pool(1);
 
@@ -63,9 +64,12 @@ export class ConjurClient {
   async role(signal: AbortSignal): Promise<string> {
     const { config } = await this.#connect();
     const { login } = await this.#signedIn(signal);
-    return login.startsWith('host/')
-      ? `${config.account}:host:${login.slice(5)}`
-      : `${config.account}:user:${login}`;
+    return roleOf(config, login);
+  }
+
+  /** The role of the token in use, once there is one. */
+  knownIdentity(): KnownIdentity | undefined {
+    return this.#known;
   }
 
   /** A variable's description; `undefined` when it isn't there or may not be seen: Conjur doesn't say which. */
@@ -276,7 +280,11 @@ export class ConjurClient {
   }
 
   async #authenticate(signal: AbortSignal): Promise<Token> {
-    const { transport, signIn } = await this.#connect();
+    const { config, transport, signIn } = await this.#connect();
+    const known = (login: string): KnownIdentity => ({
+      principal: roleOf(config, login),
+      source: signIn.source,
+    });
     const prepared = await signIn.prepare();
     if ('token' in prepared) {
       const facts = readToken(prepared.token);
@@ -284,6 +292,7 @@ export class ConjurClient {
         throw new SecretsError('Unauthenticated', `${signIn.source} holds no Conjur access token`, {
           hint: 'its form is the JSON that `conjur authenticate` prints, or that in base64',
         });
+      this.#known = known(facts.login);
       // Somebody else renews it, if anybody: it is read again when it has a chance to be new.
       return { text: prepared.token, login: facts.login, until: performance.now() + 60_000 };
     }
@@ -306,6 +315,7 @@ export class ConjurClient {
       : text.replaceAll(/\s/g, '');
     const facts = readToken(token);
     if (facts === undefined) throw notConjur();
+    this.#known = known(facts.login);
     const life = facts.lifeMs === undefined ? TOKEN_MS : facts.lifeMs * TOKEN_PART;
     return { text: token, login: facts.login, until: performance.now() + life };
   }
@@ -320,12 +330,6 @@ export class ConjurClient {
     }
     throw translate(answer, privilege === 'update');
   }
-}
-
-/** The path of a batch read. */
-export function batchPath(account: string, names: readonly string[]): string {
-  const ids = names.map((name) => `${account}:variable:${name}`);
-  return `/secrets?variable_ids=${encodeURIComponent(ids.join(','))}`;
 }
 
 function parse(answer: Answer): JsonValue {

@@ -199,3 +199,8 @@ export function readToken(token: string): TokenFacts | undefined {
     return undefined;
   }
 }
+
+/** The role that a login is: `account:host:app`. */
+export function roleOf({ account }: ConjurConfig, login: string): string {
+  return login.startsWith('host/') ? `${account}:host:${login.slice(5)}` : `${account}:user:${login}`;
+}

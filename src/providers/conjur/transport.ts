@@ -8,6 +8,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { SecretsError } from '../../core/errors.ts';
 import { codeOf } from '../../files.ts';
+import { version } from '../../version.ts';
 
 /** Longest answer read, in bytes: a batch of large values. */
 const MAX_ANSWER = 64 * 1024 * 1024;
@@ -95,7 +96,11 @@ export class Transport {
           method,
           agent: this.#agent,
           signal,
-          headers: { ...(bytes !== undefined && { 'Content-Length': bytes.length }), ...headers },
+          headers: {
+            'User-Agent': `secrets/${version}`,
+            ...(bytes !== undefined && { 'Content-Length': bytes.length }),
+            ...headers,
+          },
         },
         (response) => {
           const pieces: Buffer[] = [];

@@ -127,6 +127,12 @@ export function annotationsOf(
   return found.length === 0 ? undefined : Object.fromEntries(found);
 }
 
+/** The path of a batch read. */
+export function batchPath(account: string, names: readonly string[]): string {
+  const ids = names.map((name) => `${account}:variable:${name}`);
+  return `/secrets?variable_ids=${encodeURIComponent(ids.join(','))}`;
+}
+
 /** An annotation that another policy sets stays as it is, without an error of Conjur's. */
 export function checkAnnotations(
   after: Variable,

@@ -1,5 +1,6 @@
 /** The client's options for gRPC; loaded, with grpc-js, only for a store that asks for it. */
 import { callbackify } from 'node:util';
+import { version } from '../../version.ts';
 import type { SignedIn } from './sign-in.ts';
 
 export async function grpcOptions(
@@ -23,6 +24,7 @@ export async function grpcOptions(
       getUniverseDomain: () => Promise.resolve(undefined),
       getClient: () => Promise.reject(new Error('not used')),
     },
+    'grpc.primary_user_agent': `secrets/${version}`,
     'grpc.max_receive_message_length': 16 * 1024 * 1024,
   };
 }

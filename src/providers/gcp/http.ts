@@ -7,6 +7,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { SecretsError } from '../../core/errors.ts';
 import { codeOf } from '../../files.ts';
+import { version } from '../../version.ts';
 import { Fault } from './errors.ts';
 
 /** Longest answer read, in bytes: a page of 250 secrets with all the annotations that Google allows is 6 MiB. */
@@ -63,6 +64,7 @@ export class Http {
     if (url.protocol !== 'https:' && !isLoopback(url) && !isMetadata(url))
       throw new SecretsError('Usage', `will not send a credential to ${url.host} over plain http`);
     const headers = Object.fromEntries(new Headers(init.headers));
+    headers['user-agent'] ??= `secrets/${version}`;
     const body = init.body === undefined || init.body === null ? undefined : await bytesOf(init.body);
     const signals = [deadline.getStore(), init.signal].filter((signal) => signal instanceof AbortSignal);
     const agent = await this.#agentFor(url);

@@ -14,6 +14,7 @@ import type {
   GetResult,
   Grant,
   Identity,
+  KnownIdentity,
   LabelChanges,
   ListQuery,
   NativeRotations,
@@ -472,6 +473,10 @@ export class GcpProvider implements Provider {
 
   identity({ signal }: CallOptions): Promise<Identity> {
     return this.#store.service.identity(signal);
+  }
+
+  knownIdentity(): KnownIdentity | undefined {
+    return this.#store.service.knownIdentity();
   }
 
   async diagnose({ signal }: CallOptions): Promise<readonly Finding[]> {

@@ -8,7 +8,7 @@
 import { setMaxListeners } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { SecretsError } from '../../core/errors.ts';
-import type { Identity, ProviderContext } from '../provider.ts';
+import type { Identity, KnownIdentity, ProviderContext } from '../provider.ts';
 import { version } from '../../version.ts';
 import { type CallFacts, CODE, DOUBT, Fault, faultOfAnswer, faultOfThrown, translate } from './errors.ts';
 import { checkUrl, Http, isLoopback, withDeadline } from './http.ts';
@@ -64,6 +64,7 @@ export class GcpService {
   readonly #http: Http;
   readonly #ca: string | undefined;
   #opened: Promise<Opened> | undefined;
+  #identity: Identity | undefined;
 
   constructor(settings: GcpSettings, context: ProviderContext) {
     const { env } = context;
@@ -104,6 +105,11 @@ export class GcpService {
   async identity(signal: AbortSignal): Promise<Identity> {
     const { signedIn } = await this.#open(signal);
     return { ...signedIn.identity, details: { project: signedIn.project } };
+  }
+
+  /** Who asks, known once the credential is found. */
+  knownIdentity(): KnownIdentity | undefined {
+    return this.#identity;
   }
 
   /** One call by its name in the client. @throws SecretsError */
@@ -234,6 +240,7 @@ export class GcpService {
 
   async #connect(): Promise<Opened> {
     const signedIn = await signIn(this.#settings, this.#context, this.#universe, this.#http.fetch);
+    this.#identity = signedIn.identity;
     const { principal, source } = signedIn.identity;
     this.#context.debug(`${principal} from ${source}, project ${signedIn.project}, at ${this.endpoint}`);
     const { hostname, port, protocol } = this.#endpoint;

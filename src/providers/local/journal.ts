@@ -298,8 +298,9 @@ export class JournalFolder {
         if (codeOf(thrown) === 'EEXIST') return false;
         throw fileError(thrown, 'cannot write the secret', claim);
       }
-      // Somebody published this number and let go of the claim, or purged what this entry is to follow.
-      if ((this.files(sid).at(-1)?.number ?? 0) !== number - 1) {
+      // Somebody published this number and let go of the claim, or purged what this entry is to follow. If what is
+      // published is this very entry, a helper has finished our claim: it must not be written a second time.
+      if ((this.files(sid).at(-1)?.number ?? 0) !== number - 1 && !existsSync(final)) {
         removeFile(claim);
         return false;
       }

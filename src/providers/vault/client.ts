@@ -1,6 +1,6 @@
 /** One signed-in connection to Vault: node-vault with our transport, and Vault's errors as the product's own. */
 import { SecretsError } from '../../core/errors.ts';
-import type { Identity, ProviderContext } from '../provider.ts';
+import type { Identity, KnownIdentity, ProviderContext } from '../provider.ts';
 import { checkAddress } from './address.ts';
 import { asMap, type Json, translate } from './errors.ts';
 import type { VaultSettings } from './settings.ts';
@@ -27,6 +27,7 @@ export class VaultClient {
   readonly address: string;
   #transport: Transport | undefined;
   #signedIn: Promise<SignedIn & { readonly client: NodeVault }> | undefined;
+  #known: KnownIdentity | undefined;
 
   constructor(settings: VaultSettings, context: ProviderContext) {
     this.#settings = settings;
@@ -69,6 +70,8 @@ export class VaultClient {
   async token(signal: AbortSignal): Promise<TokenFacts> {
     const { body } = await this.read('auth/token/lookup-self', signal);
     const data = asMap(body['data']);
+    if (typeof data['display_name'] === 'string')
+      this.#known = { ...this.#known, principal: data['display_name'] };
     const all = [data['policies'], data['identity_policies']].flatMap((list) =>
       Array.isArray(list) ? list : [],
     );
@@ -94,6 +97,11 @@ export class VaultClient {
         ...(this.#namespace !== '' && { namespace: this.#namespace }),
       },
     };
+  }
+
+  /** Who asks, as far as sign-in or a look at the token has told. */
+  knownIdentity(): KnownIdentity | undefined {
+    return this.#known;
   }
 
   /** Lengthens the token's life, and says how many seconds it now has. */
@@ -198,6 +206,7 @@ export class VaultClient {
         asMap(await make(token ?? '').write(path, data, { signal, changesNothing: true })),
       signal,
     );
+    this.#known = { principal: found.principal, source: found.source };
     return { ...found, client: make(found.token) };
   }
 

@@ -2,6 +2,7 @@
 import { SecretsError } from '../../core/errors.ts';
 import type { VaultClient } from './client.ts';
 import { asMap, type Json, wantsCas } from './errors.ts';
+import { requestIdOf } from './kv.ts';
 import type { VaultSettings } from './settings.ts';
 
 /** Writes to a mount that asks for `cas` are tried so often before somebody else's writes are a conflict. */
@@ -47,18 +48,19 @@ export class Engine {
     name: string,
     version: string | undefined,
     signal: AbortSignal,
-  ): Promise<{ data: Json | undefined; metadata: Json }> {
+  ): Promise<{ data: Json | undefined; metadata: Json; requestId: string | undefined }> {
     const query = version === undefined ? '' : `?version=${version}`;
     const { found, body } = await this.client.read(this.path('data', name) + query, signal);
     const { data, metadata } = asMap(body['data']);
     return {
       data: found && data !== null && data !== undefined ? asMap(data) : undefined,
       metadata: asMap(metadata),
+      requestId: requestIdOf(body).requestId,
     };
   }
 
   /**
-   * Writes a version of KV v2 and returns its metadata. Without `cas` it goes over whatever is there, also
+   * Writes a version of KV v2 and returns its metadata, with the request's id. Without `cas` it goes over whatever is there, also
    * where the mount asks for `cas` with every write.
    * @throws SecretsError Conflict when the version is not `cas` (0: not there)
    */
@@ -66,14 +68,14 @@ export class Engine {
     const path = this.path('data', name);
     try {
       const options = cas === undefined ? {} : { options: { cas } };
-      return asMap((await this.client.write(path, { data, ...options }, signal))['data']);
+      return metadataOf(await this.client.write(path, { data, ...options }, signal));
     } catch (thrown) {
       if (cas !== undefined || !wantsCas(thrown)) throw thrown;
     }
     for (let attempt = 1; ; attempt += 1) {
       const now = Number((await this.metadata(name, signal))?.['current_version'] ?? 0);
       try {
-        return asMap((await this.client.write(path, { data, options: { cas: now } }, signal))['data']);
+        return metadataOf(await this.client.write(path, { data, options: { cas: now } }, signal));
       } catch (thrown) {
         const lost = thrown instanceof SecretsError && thrown.kind === 'Conflict';
         if (!lost || attempt === WRITE_ATTEMPTS) throw thrown;
@@ -92,6 +94,10 @@ export class Engine {
       throw new SecretsError('Usage', `the engine at ${this.mount}/ is ${String(data['type'])}, not kv`);
     return asMap(data['options'])['version'] === '2' ? 2 : 1;
   }
+}
+
+function metadataOf(answer: Json): Json {
+  return { ...asMap(answer['data']), request_id: answer['request_id'] ?? '' };
 }
 
 function checkMount(mount: string): string {

@@ -32,7 +32,13 @@ export function written(metadata: Json): VersionInfo {
     state: 'enabled',
     stages: ['current'],
     createdAt: dateOf(metadata['created_time']),
+    ...requestIdOf(metadata),
   };
+}
+
+/** Vault's id of a request, which its audit device writes too; nothing where the answer has none. */
+export function requestIdOf({ request_id: id }: Json): { readonly requestId?: string } {
+  return typeof id === 'string' && id !== '' ? { requestId: id } : {};
 }
 
 /** Versions, newest first, with what is known of each. */

@@ -16,6 +16,7 @@ import type {
   GetResult,
   Grant,
   Identity,
+  KnownIdentity,
   ListQuery,
   Provider,
   ProviderRules,
@@ -33,7 +34,17 @@ import { Engine } from './engine.ts';
 import { asMap, type Json } from './errors.ts';
 import { grantsOn, type Policy, readPolicies } from './grants.ts';
 import { keepAlive } from './keep-alive.ts';
-import { casOf, dateOf, decode, describeMetadata, encode, labelPatch, versionsOf, written } from './kv.ts';
+import {
+  casOf,
+  dateOf,
+  decode,
+  describeMetadata,
+  encode,
+  labelPatch,
+  requestIdOf,
+  versionsOf,
+  written,
+} from './kv.ts';
 import { isPendingId, type Pending, PENDING_SUFFIX, PendingVersions } from './pending.ts';
 import { checkRights } from './rights.ts';
 import type { VaultSettings } from './settings.ts';
@@ -98,6 +109,7 @@ export class VaultProvider implements Provider {
         id: ONLY_VERSION,
         state: 'enabled',
         stages: ['current'],
+        ...requestIdOf(body),
         ...decode(asMap(body['data'])),
       };
     }
@@ -117,7 +129,7 @@ export class VaultProvider implements Provider {
       wanted = versions.find(({ stages }) => stages.includes(stage))?.id;
       if (wanted === undefined) throw new SecretsError('NotFound', `has no ${stage} version`);
     }
-    const { data, metadata } = await this.#engine.data(name, wanted, signal);
+    const { data, metadata, requestId } = await this.#engine.data(name, wanted, signal);
     if (data === undefined) {
       if (metadata['destroyed'] === true) throw new SecretsError('NotFound', 'is destroyed');
       if (typeof metadata['deletion_time'] === 'string' && metadata['deletion_time'] !== '')
@@ -130,6 +142,7 @@ export class VaultProvider implements Provider {
       state: 'enabled',
       stages: wanted === undefined ? ['current'] : stage === undefined ? [] : [stage],
       createdAt: dateOf(metadata['created_time']),
+      requestId,
       ...decode(data),
     };
   }
@@ -162,8 +175,8 @@ export class VaultProvider implements Provider {
         });
       if (labels !== undefined)
         throw new SecretsError('Unsupported', 'KV version 1 has no labels', { hint: 'use a KV v2 mount' });
-      await this.#client.write(this.#engine.path('', name), data, signal);
-      return { id: ONLY_VERSION, state: 'enabled', stages: ['current'] };
+      const body = await this.#client.write(this.#engine.path('', name), data, signal);
+      return { id: ONLY_VERSION, state: 'enabled', stages: ['current'], ...requestIdOf(body) };
     }
     if (pending) return this.#pending.put(name, data, write, signal);
     const info = written(await this.#engine.write(name, data, casOf(write), signal));
@@ -350,6 +363,10 @@ export class VaultProvider implements Provider {
 
   identity({ signal }: CallOptions): Promise<Identity> {
     return this.#client.identity(signal);
+  }
+
+  knownIdentity(): KnownIdentity | undefined {
+    return this.#client.knownIdentity();
   }
 
   diagnose({ signal }: CallOptions): Promise<readonly Finding[]> {

@@ -16,6 +16,8 @@ export interface SignedIn {
   readonly source: string;
   /** Signing in again gives a new token: it was not handed to us as it is. */
   readonly repeatable: boolean;
+  /** Whom the token is for, where the answer that gave it says so. */
+  readonly principal?: string | undefined;
 }
 
 /** Sends a POST, with a token or without one; rejects with the library's error. */
@@ -42,8 +44,9 @@ export async function signIn(
     } catch (thrown) {
       throw signInError(thrown, what);
     }
-    const { client_token: token } = asMap(body['auth']);
-    if (typeof token === 'string' && token !== '') return { token, source: what, repeatable: true };
+    const { client_token: token, ...given } = asMap(body['auth']);
+    if (typeof token === 'string' && token !== '')
+      return { token, source: what, repeatable: true, principal: principalOf(given) };
     const more = body['auth'] === null ? '' : ' (does it ask for a second factor?)';
     throw new SecretsError('Unauthenticated', `${what} gave no token${more}`);
   };
@@ -80,6 +83,16 @@ export async function signIn(
       return { token, source: `${found.source}, unwrapped`, repeatable: false };
     }
   }
+}
+
+/**
+ * Whom a login was: the name that its method gives, else the entity. Source: the `auth` of the login answers in
+ * https://developer.hashicorp.com/vault/api-docs/auth
+ */
+function principalOf({ display_name: shown, metadata, entity_id: entity }: Json): string | undefined {
+  const { username, role_name: roleName, role, service_account_name: account } = asMap(metadata);
+  const names = [shown, username, account, roleName, role, entity];
+  return names.find((name): name is string => typeof name === 'string' && name !== '');
 }
 
 /**

@@ -11,6 +11,7 @@ import https from 'node:https';
 import { SecretsError } from '../../core/errors.ts';
 import { isJsonObject } from '../../core/json.ts';
 import { codeOf as systemCode } from '../../files.ts';
+import { version } from '../../version.ts';
 import { redirectTarget } from './address.ts';
 import type { TlsOptions } from './tls.ts';
 
@@ -181,6 +182,7 @@ function sendOnce(call: VaultCall, uri: string, line: Line): Promise<RawAnswer> 
         headers: {
           // Vault refuses requests without it where it runs behind an agent that asks for it.
           'X-Vault-Request': 'true',
+          'User-Agent': `secrets/${version}`,
           ...(body !== undefined && { 'Content-Type': 'application/json', 'Content-Length': body.length }),
           ...call.headers,
         },

@@ -297,7 +297,9 @@ function listener(respond: (request: http.IncomingMessage) => Promise<Answer>): 
     const { status, headers = {}, body } = answer;
     const text = body === undefined ? '' : JSON.stringify(body);
     const type = body === undefined ? {} : { 'content-type': 'application/json; charset=utf-8' };
-    response.writeHead(status, { ...type, 'content-length': Buffer.byteLength(text), ...headers }).end(text);
+    // Source: https://learn.microsoft.com/azure/key-vault/general/common-parameters-and-headers
+    const own = { 'x-ms-request-id': randomUUID(), 'content-length': Buffer.byteLength(text) };
+    response.writeHead(status, { ...type, ...own, ...headers }).end(text);
   };
   return (request, response) => {
     serve(request, response).catch(() => request.socket.destroy());

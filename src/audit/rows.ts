@@ -1,0 +1,83 @@
+/** Records as rows: for people, and as CSV (RFC 4180). */
+import type { AuditRecord } from '../core/audit.ts';
+import { singleLine } from '../output/sanitize.ts';
+
+const text = (value: unknown): string => (value === undefined ? '' : String(value));
+
+export const tableHead = ['TIME', 'OUTCOME', 'COMMAND', 'ACTION', 'SECRET', 'ACTOR', 'NOTE'] as const;
+
+export function tableRow(record: AuditRecord): string[] {
+  const { time, outcome, command, action, actor } = record;
+  return [
+    String(time).replace('T', ' '),
+    text(outcome),
+    command ?? '',
+    record.kind === 'access' ? text(action) : `(${record.kind})`,
+    subject(record),
+    [actor.user ?? actor.uid, actor.principal].filter((part) => part !== undefined).join(' as '),
+    [record.error, record.reason, ...ownNote(record)].filter((part) => part !== undefined).join('; '),
+  ];
+}
+
+/** What it was about, as a reference as far as the record names one. */
+function subject({ store, secret, keys, version }: AuditRecord): string {
+  const name = secret === undefined ? '' : secret;
+  const at = version === undefined ? '' : `?version=${version}`;
+  const key = Array.isArray(keys) && keys.length > 0 ? `#${keys.join(',')}` : '';
+  return `${store === undefined ? '' : `${store}://`}${name}${at}${key}`;
+}
+
+/** What a record about the log itself says. */
+function ownNote({ mode, repair, rotation, retention, checkpoint }: AuditRecord): string[] {
+  const parts: string[] = [];
+  if (mode !== undefined) parts.push(`the log is ${mode}`);
+  if (repair?.found === 'torn') parts.push(`${text(repair.bytes)} torn bytes are in ${text(repair.file)}`);
+  if (repair?.found === 'lost') parts.push(`records up to ${text(repair.lostSeq)} were gone`);
+  if (rotation !== undefined) parts.push(`goes on from ${rotation.file}`);
+  if (retention !== undefined) parts.push(`removed ${retention.from} to ${retention.to}`);
+  if (checkpoint !== undefined) parts.push(`signed by ${String(checkpoint.key).slice(0, 16)}`);
+  return parts;
+}
+
+const COLUMNS: Readonly<Record<string, (record: AuditRecord) => unknown>> = {
+  time: ({ time }) => time,
+  seq: ({ seq }) => seq,
+  kind: ({ kind }) => kind,
+  outcome: ({ outcome }) => outcome,
+  error: ({ error }) => error,
+  action: ({ action }) => action,
+  command: ({ command }) => command,
+  store: ({ store }) => store,
+  provider: ({ provider }) => provider,
+  secret: ({ secret }) => secret,
+  version: ({ version }) => version,
+  keys: ({ keys }) => (Array.isArray(keys) ? keys.join(' ') : undefined),
+  user: ({ actor }) => actor.user,
+  uid: ({ actor }) => actor.uid,
+  principal: ({ actor }) => actor.principal,
+  host: ({ host }) => host,
+  pid: ({ pid }) => pid,
+  reason: ({ reason }) => reason,
+  durationMs: ({ durationMs }) => durationMs,
+  requestId: ({ requestId }) => requestId,
+  note: (record) => ownNote(record).join('; '),
+};
+
+export function csvHead(): string {
+  return `${Object.keys(COLUMNS).join(',')}\r\n`;
+}
+
+export function csvRow(record: AuditRecord): string {
+  return `${Object.values(COLUMNS)
+    .map((column) => cell(column(record)))
+    .join(',')}\r\n`;
+}
+
+function cell(value: unknown): string {
+  if (value === undefined || value === null) return '';
+  if (typeof value === 'number') return String(value);
+  const plain = singleLine(typeof value === 'string' ? value : JSON.stringify(value));
+  // A spreadsheet takes these for the beginning of a formula (CWE-1236); the mark makes it text.
+  const safe = /^[=+\-@\t\r]/.test(plain) ? `'${plain}` : plain;
+  return /[",\r\n]/.test(safe) || safe !== safe.trim() ? `"${safe.replaceAll('"', '""')}"` : safe;
+}

@@ -1,0 +1,233 @@
+/** Reads a log from its files and has its chain verified: in one pass, in bounded memory. */
+import { isUtf8 } from 'node:buffer';
+import { createPublicKey, verify as verifySignature } from 'node:crypto';
+import { closeSync, fstatSync, readSync, type Stats } from 'node:fs';
+import { basename } from 'node:path';
+import type { Known, Problem, Summary, Trust } from '../core/audit-problems.ts';
+import { ChainVerifier } from '../core/audit-verify.ts';
+import type { Head } from '../core/audit-chain.ts';
+import { SecretsError } from '../core/errors.ts';
+import { codeOf, fileError } from '../files.ts';
+import { closedFiles, isAhead, isClosedName, namesOf, openAny, parseHead } from './files.ts';
+import { type PublicKey, publicKeyOf } from './keys.ts';
+import { takeLock } from './lock.ts';
+
+const PIECE = 1024 * 1024;
+/** No record is longer: what is, is no line of a log. */
+const LONGEST_LINE = 16 * 1024 * 1024;
+const LOCK_WAIT_MS = 5000;
+
+export interface VerifyOptions {
+  /** The log's current file, or closed files of it. */
+  readonly files: readonly string[];
+  /** Ids of the keys whose checkpoints count; undefined: any, as long as its signature is right. */
+  readonly keys: ReadonlySet<string> | undefined;
+  readonly anchors: readonly Known[];
+  readonly progress: (done: number, total: number) => void;
+  readonly signal: AbortSignal;
+}
+
+interface Part {
+  readonly fd: number;
+  readonly path: string;
+  readonly size: number;
+  /** A torn end is a dead writer's, not yet mended. */
+  readonly current: boolean;
+}
+
+/** What is right and wrong with a log. @throws SecretsError NotFound, Denied, Usage */
+export async function verifyLog(options: VerifyOptions): Promise<Summary> {
+  const isPart = options.files.every(isClosedName);
+  const { parts, head } = await openParts(options.files);
+  const known: Known[] = [...options.anchors];
+  if (head !== undefined) known.push({ ...head, from: 'the head file' });
+  const verifier = new ChainVerifier(trustIn(options.keys), known, isPart);
+  try {
+    const exposed: Problem[] = [];
+    for (const { fd, path } of parts) exposed.push(...exposure(fstatSync(fd), path));
+    const total = parts.reduce((sum, { size }) => sum + size, 0);
+    let before = 0;
+    let torn = false;
+    for (const part of parts) {
+      const rest = await readLines(
+        part,
+        verifier,
+        (done) => options.progress(before + done, total),
+        options.signal,
+      );
+      before += part.size;
+      if (rest.bytes === 0) continue;
+      if (part.current) torn = true;
+      else
+        verifier.report({
+          kind: 'truncated',
+          file: part.path,
+          line: rest.line,
+          message: 'the last line has no end',
+        });
+    }
+    const summary = verifier.end();
+    const notices = [...summary.notices];
+    const problems = [...summary.problems, ...exposed];
+    if (torn) {
+      const end = { seq: summary.last ?? 0, hash: summary.lastHash ?? '' };
+      // A writer died while it wrote; when the head file is not beyond it, nobody was told that it had been written.
+      if (head !== undefined && !isAhead(head, end))
+        notices.push('the last line has no end: a writer died; the next one will say so and go on');
+      else
+        problems.push({
+          kind: 'truncated',
+          file: parts.find(({ current }) => current)?.path ?? '',
+          message: 'the last line has no end',
+        });
+    }
+    return { ...summary, problems, notices };
+  } finally {
+    for (const { fd } of parts) closeSync(fd);
+  }
+}
+
+/** Opens the files at one moment, at which no writer is at work: a rotation would move them about. */
+async function openParts(
+  files: readonly string[],
+): Promise<{ readonly parts: readonly Part[]; readonly head: Head | undefined }> {
+  const current = files.filter((file) => !isClosedName(file));
+  if (current.length > 1)
+    throw new SecretsError('Usage', 'name one log, or closed files of one log', {
+      hint: `these are two: ${current
+        .slice(0, 2)
+        .map((path) => basename(path))
+        .join(', ')}`,
+    });
+  const [path] = current;
+  const release = path === undefined ? undefined : await lockFor(path);
+  const parts: Part[] = [];
+  const open = (name: string, isCurrent: boolean): void => {
+    const fd = openAny(name);
+    if (fd !== undefined) parts.push({ fd, path: name, size: fstatSync(fd).size, current: isCurrent });
+    else if (!isCurrent) throw new SecretsError('NotFound', `there is no such file: ${name}`);
+  };
+  try {
+    const closed = new Map(
+      (path === undefined ? [] : closedFiles(path)).map((file) => [file.path, file.from] as const),
+    );
+    for (const file of files) if (isClosedName(file)) closed.set(file, firstSeq(file));
+    for (const [name] of [...closed].toSorted(([, one], [, other]) => one - other)) open(name, false);
+    if (path !== undefined) open(path, true);
+    if (parts.length === 0) {
+      throw new SecretsError('NotFound', `there is no audit log: ${path ?? ''}`, {
+        hint: 'it is made by the first command that touches a secret',
+      });
+    }
+    const head = path === undefined ? undefined : openAny(namesOf(path).head);
+    if (head !== undefined) parts.push({ fd: head, path: namesOf(path ?? '').head, size: 0, current: false });
+    return { parts, head: head === undefined ? undefined : parseHead(head) };
+  } catch (thrown) {
+    for (const { fd } of parts) closeSync(fd);
+    throw fileError(thrown, 'cannot read the audit log', path ?? files[0] ?? '');
+  } finally {
+    release?.();
+  }
+}
+
+function firstSeq(path: string): number {
+  return Number(/-(\d+)-\d+\.jsonl$/.exec(path)?.[1] ?? 0);
+}
+
+/** A copy on a medium that can't be written has no writers. */
+async function lockFor(path: string): Promise<(() => void) | undefined> {
+  try {
+    const lock = await takeLock(namesOf(path).lock, LOCK_WAIT_MS);
+    return 'release' in lock ? () => lock.release() : undefined;
+  } catch (thrown) {
+    if (['EACCES', 'EROFS', 'EPERM', 'ENOENT', 'ENOTDIR', 'ENOSPC', 'EDQUOT'].includes(codeOf(thrown) ?? ''))
+      return undefined;
+    throw fileError(thrown, 'cannot lock the audit log', path);
+  }
+}
+
+/** Hands the lines on. @returns what is behind the last end of a line */
+async function readLines(
+  { fd, path, size }: Part,
+  verifier: ChainVerifier,
+  progress: (done: number) => void,
+  signal: AbortSignal,
+): Promise<{ readonly bytes: number; readonly line: number }> {
+  const piece = Buffer.allocUnsafe(PIECE);
+  let rest: Buffer = Buffer.alloc(0);
+  let line = 0;
+  for (let done = 0; done < size;) {
+    signal.throwIfAborted();
+    const read = readSync(fd, piece, 0, Math.min(PIECE, size - done), done);
+    if (read === 0) break;
+    done += read;
+    let from = 0;
+    for (;;) {
+      const end = piece.subarray(0, read).indexOf(0x0a, from);
+      if (end < 0) break;
+      let bytes: Buffer = piece.subarray(from, end);
+      if (rest.length > 0) bytes = Buffer.concat([rest, bytes]);
+      rest = Buffer.alloc(0);
+      from = end + 1;
+      line += 1;
+      verifier.add(isUtf8(bytes) ? bytes.toString('utf8') : '', { file: path, line });
+    }
+    rest = Buffer.concat([rest, piece.subarray(from, read)]);
+    if (rest.length > LONGEST_LINE) {
+      verifier.report({
+        kind: 'changed',
+        file: path,
+        line: line + 1,
+        message: 'the line is longer than any record',
+      });
+      return { bytes: 0, line };
+    }
+    progress(done);
+    // Lets a signal in.
+    await new Promise(setImmediate);
+  }
+  return { bytes: rest.length, line: line + 1 };
+}
+
+function exposure(stats: Stats, path: string): readonly Problem[] {
+  const own = process.getuid?.();
+  if ((stats.mode & 0o077) !== 0)
+    return [
+      {
+        kind: 'exposed',
+        file: path,
+        message: `the file is open to other users (mode ${(stats.mode & 0o777).toString(8)}); run: chmod 600 ${path}`,
+      },
+    ];
+  if (own !== undefined && stats.uid !== own)
+    return [{ kind: 'exposed', file: path, message: `the file belongs to another user (uid ${stats.uid})` }];
+  return [];
+}
+
+function trustIn(keys: ReadonlySet<string> | undefined): Trust {
+  const parsed = new Map<string, PublicKey | undefined>();
+  const keyOf = (der: string): PublicKey | undefined => {
+    if (!parsed.has(der)) {
+      if (parsed.size > 100) parsed.clear();
+      parsed.set(der, parseKey(der));
+    }
+    return parsed.get(der);
+  };
+  return {
+    accepts: (id) => keys === undefined || keys.has(id),
+    verify(id, der, text, signature) {
+      const key = keyOf(der);
+      if (key?.id !== id) return false;
+      return verifySignature(null, Buffer.from(text), key.key, Buffer.from(signature, 'base64'));
+    },
+  };
+}
+
+function parseKey(der: string): PublicKey | undefined {
+  try {
+    const key = createPublicKey({ key: Buffer.from(der, 'base64'), format: 'der', type: 'spki' });
+    return key.asymmetricKeyType === 'ed25519' ? publicKeyOf(key) : undefined;
+  } catch {
+    return undefined;
+  }
+}

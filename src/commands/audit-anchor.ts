@@ -1,0 +1,79 @@
+import { openAuditLog } from '../audit/log.ts';
+import { canonicalJson } from '../core/audit-chain.ts';
+import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
+import { isJsonObject, parseJson } from '../core/json.ts';
+import type { Session } from '../session.ts';
+import { xdgFolder } from '../world.ts';
+import type { CommonOptions } from './options.ts';
+import type { Invocation } from './spec.ts';
+
+interface AnchorOptions extends CommonOptions {
+  readonly to?: readonly string[];
+}
+
+export async function run(session: Session, { options }: Invocation<AnchorOptions>): Promise<void> {
+  const places = options.to ?? ['-'];
+  const senders = await Promise.all(places.map((place) => senderTo(session, place)));
+  const { audit } = await session.config();
+  const log = openAuditLog({
+    ...audit,
+    stateFolder: xdgFolder(session.world, 'state'),
+    mode: 'required',
+    now: session.world.now,
+  });
+  const line = canonicalJson(await log.checkpoint());
+  const errors: SecretsError[] = [];
+  for (const [index, send] of senders.entries()) {
+    try {
+      await send(`${line}\n`);
+      if (places[index] !== '-') session.note(`the anchor is in ${places[index] ?? ''}`);
+    } catch (thrown) {
+      errors.push(toSecretsError(thrown).forReference(places[index] ?? ''));
+    }
+  }
+  if (errors.length > 0)
+    throw combineErrors(errors, `${errors.length} of ${places.length} places have no anchor`);
+}
+
+/** How an anchor gets to a place; looked at before anything is written. @throws SecretsError Usage */
+async function senderTo(session: Session, place: string): Promise<(text: string) => Promise<void>> {
+  if (place === '-') return (text) => session.print(text);
+  if (/^https?:/i.test(place)) return webhook(session, place);
+  const target = await session.target(place);
+  const { name, key, version, stage } = target.reference;
+  if (key !== undefined || version !== undefined || stage !== undefined) {
+    throw new SecretsError('Usage', 'an anchor is a whole secret: no key, version or stage', {
+      reference: place,
+    });
+  }
+  return async (text) => {
+    const provider = await session.open(target.store, target.native);
+    await provider.put(name, { value: Buffer.from(text) }, session.call());
+  };
+}
+
+const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
+
+function webhook(session: Session, address: string): (text: string) => Promise<void> {
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  if (url === undefined) throw new SecretsError('Usage', `${JSON.stringify(address)} is no address`);
+  if (url.protocol !== 'https:' && !LOOPBACK.test(url.hostname)) {
+    throw new SecretsError('Usage', `an anchor is only sent over https: ${url.host}`);
+  }
+  return async (text) => {
+    const { send } = await import('../rotation/targets/http/request.ts');
+    const body = parseJson(Buffer.from(text));
+    if (!isJsonObject(body)) throw new TypeError('an anchor is an object');
+    const { signal } = session.call();
+    const status = await send(
+      { url: url.href, method: 'POST', body },
+      {},
+      undefined,
+      false,
+      signal as AbortSignal,
+    );
+    if (status < 200 || status > 299) {
+      throw new SecretsError('Unavailable', `${url.host} did not take the anchor: status ${status}`);
+    }
+  };
+}

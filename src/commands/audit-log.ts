@@ -1,0 +1,164 @@
+import { resolve } from 'node:path';
+import { followAuditLog, newestSeq, readAuditLog } from '../audit/read.ts';
+import { csvHead, csvRow, tableHead, tableRow } from '../audit/rows.ts';
+import type { AuditFilter, SecretPattern } from '../core/audit-filter.ts';
+import type { AuditOutcome, AuditRecord } from '../core/audit.ts';
+import { parsePeriod } from '../core/duration.ts';
+import { SecretsError } from '../core/errors.ts';
+import { parseReference } from '../core/reference.ts';
+import { jsonText, singleLine } from '../output/sanitize.ts';
+import { printTable } from '../output/table.ts';
+import type { Session } from '../session.ts';
+import type { CommonOptions } from './options.ts';
+import type { Invocation } from './spec.ts';
+
+interface LogOptions extends CommonOptions {
+  readonly since?: string;
+  readonly until?: string;
+  readonly secret?: string;
+  readonly actor?: string;
+  readonly command?: readonly string[];
+  readonly outcome?: readonly AuditOutcome[];
+  readonly limit?: string;
+  readonly follow?: boolean;
+  readonly all?: boolean;
+  readonly csv?: boolean;
+  readonly file?: string;
+}
+
+/** What a person looks at. */
+const TERMINAL_LIMIT = 200;
+/** Rows that are written at once. */
+const BATCH = 500;
+/** What a reader wants to know beside accesses. */
+const KINDS: readonly AuditRecord['kind'][] = ['access', 'mode', 'repair'];
+const ALL: readonly AuditRecord['kind'][] = [...KINDS, 'checkpoint', 'rotation', 'retention'];
+
+export async function run(session: Session, { options }: Invocation<LogOptions>): Promise<void> {
+  const filter = filterOf(session, options);
+  const path =
+    options.file === undefined
+      ? (await session.config()).audit.path
+      : resolve(session.world.cwd, options.file);
+  const { signal } = session.interrupt;
+  let damaged: string | undefined;
+  const onDamage = (file: string): void => {
+    damaged ??= file;
+  };
+  const print = printer(session, options);
+  // What is written between the end of the one loop and the beginning of the other is the other's.
+  const after = options.follow === true ? newestSeq(path) : undefined;
+  await print.head();
+  for await (const record of readAuditLog(path, { ...filter, toSeq: after }, { onDamage, signal }))
+    await print.row(record);
+  await print.flush();
+  if (damaged !== undefined) {
+    session.warn(
+      `lines that are no records were left out: ${damaged}; secrets audit verify says what is wrong`,
+    );
+  }
+  if (after === undefined) return;
+  for await (const record of followAuditLog(path, filter, { after, onDamage, signal })) {
+    await print.later(record);
+  }
+}
+
+interface Printer {
+  head(): Promise<void>;
+  row(record: AuditRecord): Promise<void>;
+  flush(): Promise<void>;
+  /** One that comes when the others have been printed: columns can't be aligned any more. */
+  later(record: AuditRecord): Promise<void>;
+}
+
+function printer(session: Session, { json, csv }: LogOptions): Printer {
+  let text = '';
+  const rows: string[][] = [];
+  // Columns are as wide as their widest cell: at a terminal all have to be known.
+  const atTerminal = session.world.stdout.isTTY === true;
+  const flush = async (): Promise<void> => {
+    if (text !== '') await session.print(text);
+    text = '';
+    if (rows.length > 0) await printTable(session, tableHead, rows);
+    rows.length = 0;
+  };
+  return {
+    async head() {
+      if (csv === true) await session.print(csvHead());
+    },
+    async row(record) {
+      if (json === true) text += `${jsonText(record)}\n`;
+      else if (csv === true) text += csvRow(record);
+      else rows.push(tableRow(record));
+      if (text.length > 64 * 1024 || (!atTerminal && rows.length >= BATCH)) await flush();
+    },
+    flush,
+    async later(record) {
+      if (json !== true && csv !== true && atTerminal)
+        await session.print(`${tableRow(record).map(singleLine).join('  ')}\n`);
+      else {
+        await this.row(record);
+        await flush();
+      }
+    },
+  };
+}
+
+function filterOf(session: Session, options: LogOptions): AuditFilter {
+  const { store } = session.options;
+  const now = session.world.now();
+  if (options.json === true && options.csv === true)
+    throw new SecretsError('Usage', '--json and --csv exclude each other');
+  const time = (flag: string, text: string | undefined): Date | undefined =>
+    text === undefined ? undefined : parseTime(text, now, flag);
+  const people = session.world.stdout.isTTY === true && options.json !== true && options.csv !== true;
+  return {
+    since: time('--since', options.since),
+    until: time('--until', options.until),
+    secret: options.secret === undefined ? undefined : parseSecret(options.secret),
+    actor: options.actor,
+    commands: options.command,
+    outcomes: options.outcome,
+    stores: store === undefined ? undefined : [store],
+    kinds: options.all === true ? ALL : isNarrow(options, store) ? ['access'] : KINDS,
+    limit:
+      options.limit === undefined
+        ? people && options.since === undefined
+          ? TERMINAL_LIMIT
+          : undefined
+        : parseLimit(options.limit),
+  };
+}
+
+/** Asks for something that records about the log itself do not have. */
+function isNarrow({ secret, command, outcome, actor }: LogOptions, store: string | undefined): boolean {
+  return [secret, command, outcome, actor, store].some((value) => value !== undefined);
+}
+
+function parseLimit(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new SecretsError('Usage', `--limit ${JSON.stringify(text)} is not a number`);
+}
+
+/** RFC 3339, its date alone (midnight UTC), or a span before now. @throws SecretsError Usage */
+function parseTime(text: string, now: Date, flag: string): Date {
+  if (/^\d+(s|m|h|d|w)$/.test(text)) return new Date(now.getTime() - parsePeriod(text));
+  const form = /^\d{4}-\d{2}-\d{2}([Tt ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([Zz]|[+-]\d{2}:\d{2}))?$/;
+  const time = form.test(text) ? new Date(text.toUpperCase().replace(' ', 'T')) : new Date(Number.NaN);
+  if (!Number.isNaN(time.getTime())) return time;
+  throw new SecretsError('Usage', `${flag} ${JSON.stringify(text)} is no time`, {
+    hint: 'write 2026-11-24T09:15:00Z, 2026-11-24, or how long ago: 90m, 7d',
+  });
+}
+
+/** A reference; its store may be left away, and its name may be a pattern. @throws SecretsError Usage */
+export function parseSecret(text: string): SecretPattern {
+  if (!/[*?]/.test(text)) {
+    const { store, name, key } = parseReference(text);
+    return { store, name, key };
+  }
+  const match = /^(?:([^:/#]+):\/\/)?([^#]+)(?:#(.+))?$/s.exec(text);
+  if (match === null)
+    throw new SecretsError('Usage', `--secret ${JSON.stringify(text)} is neither a reference nor a pattern`);
+  return { store: match[1], name: match[2] as string, key: match[3] };
+}

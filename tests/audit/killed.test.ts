@@ -1,0 +1,90 @@
+/** Writers that are killed with SIGKILL at each moment at which they change the file system. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { verifyLog } from '../../src/audit/verify.ts';
+import { event } from './events.ts';
+import { buildProgram, chainProblems, type LogPlace, logPlace, runWriter } from './kit.ts';
+
+const KILLER = fileURLToPath(new URL('kill-at.cjs', import.meta.url));
+const LONG = 900_000;
+/** Every so many points are tried; SECRETS_TEST_CRASH_POINTS=every has all of them tried. */
+const STRIDE = process.env['SECRETS_TEST_CRASH_POINTS'] === 'every' ? 1 : 3;
+
+let builds: LogPlace;
+let writer: string;
+beforeAll(async () => {
+  builds = logPlace();
+  writer = await buildProgram('writer', builds.root);
+});
+afterAll(() => builds.remove());
+
+const run = async (place: LogPlace, killAt: string, task: object): Promise<number> => {
+  const log = join(place.root, 'points');
+  const { code, signal, stderr } = await runWriter(
+    writer,
+    { appends: 1, options: place.options, ...task },
+    { KILL_AT: killAt, KILL_LOG: log },
+    ['--require', KILLER],
+  );
+  expect([killAt, code === 0 || signal === 'SIGKILL', stderr]).toEqual([killAt, true, '']);
+  return signal === 'SIGKILL' ? 0 : Number(readFileSync(log, 'utf8'));
+};
+
+describe.each([
+  ['the first append of a log', { appends: 2 }, {}, 0],
+  ['appends, with a checkpoint among them', { appends: 4 }, {}, 252],
+  ['rotation of the file and retention', { appends: 14 }, { rotateSize: 4096, keepFiles: 1 }, 20],
+] as const)('%s', (_title, task, more, before) => {
+  test(
+    'leaves a log that the next writer goes on with, wherever it is killed',
+    async () => {
+      const points = await (async () => {
+        const place = logPlace();
+        const log = place.open(more);
+        for (let n = 0; n < before; n += 1) await log.append([event(n)]);
+        const count = await run(place, '0 never', {
+          ...task,
+          options: { ...place.options, ...more },
+          from: 1000,
+        });
+        place.remove();
+        return count;
+      })();
+      expect(points).toBeGreaterThan(6);
+      let torn = 0;
+      for (let point = 1; point <= points; point += point < 40 ? 1 : STRIDE) {
+        for (const when of ['before', 'half', 'after']) {
+          const where = `${point} ${when}`;
+          const place = logPlace();
+          const log = place.open(more);
+          for (let n = 0; n < before; n += 1) await log.append([event(n)]);
+          await run(place, where, { ...task, options: { ...place.options, ...more }, from: 1000 });
+          const dead = place.access();
+          await log.append([event(5000)]);
+          await log.append([event(5001)]);
+          expect([where, chainProblems(place.all())]).toEqual([where, []]);
+          const { problems } = await verifyLog({
+            files: [place.path],
+            keys: undefined,
+            anchors: [],
+            progress: () => {},
+            signal: new AbortController().signal,
+          });
+          expect([where, problems]).toEqual([where, []]);
+          const access = place.access();
+          expect(access.slice(-2)).toEqual(['payments/5000', 'payments/5001']);
+          // Nothing that was whole is lost, but for what retention removes; and nothing is there twice.
+          if (!('keepFiles' in more)) expect([where, access.slice(0, -2)]).toEqual([where, dead]);
+          expect(new Set(access).size).toBe(access.length);
+          if (place.whole().some(({ repair }) => repair?.found === 'torn')) torn += 1;
+          expect(place.whole().some(({ repair }) => repair?.found === 'lost')).toBe(false);
+          expect(place.files().filter((file) => /lock/.test(file))).toEqual([]);
+          place.remove();
+        }
+      }
+      expect(torn).toBeGreaterThan(0);
+    },
+    LONG,
+  );
+});

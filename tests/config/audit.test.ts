@@ -1,0 +1,140 @@
+/** The `audit:` section: what it comes to from the user's and the project's file, and what of it needs trust. */
+import { join } from 'node:path';
+import { auditSchema } from '../../src/config/audit.ts';
+import { makeMachine, type Machine } from './setup.ts';
+
+let machine: Machine;
+beforeEach(() => {
+  machine = makeMachine();
+});
+afterEach(() => machine.remove());
+
+const MODES = ['off', 'best-effort', 'required'] as const;
+type Mode = (typeof MODES)[number];
+
+const write = (user: string | undefined, project: string | undefined): void => {
+  if (user !== undefined) machine.write('home/.config/secrets/secrets.yaml', user);
+  if (project !== undefined) machine.write('home/p/secrets.yaml', project);
+};
+const section = (mode: Mode | undefined): string | undefined =>
+  mode === undefined ? undefined : `audit: { log: ${mode} }\n`;
+/** By the rule as it is written down. */
+const stricter = (one: Mode, other: Mode): Mode => (MODES.indexOf(one) > MODES.indexOf(other) ? one : other);
+
+test('without a file it is best-effort, in the XDG state folder', async () => {
+  expect((await machine.load('home')).audit).toEqual({
+    log: 'best-effort',
+    path: join(machine.home, '.local/state/secrets/audit/audit.jsonl'),
+  });
+  const env = { XDG_STATE_HOME: '/elsewhere' };
+  expect((await machine.load('home', {}, { env })).audit.path).toBe('/elsewhere/secrets/audit/audit.jsonl');
+});
+
+describe.each<Mode | undefined>([undefined, ...MODES])('with %s of the user’s own', (own) => {
+  test.each<Mode | undefined>([undefined, ...MODES])('and %s of a found file', async (found) => {
+    write(section(own), section(found));
+    const usual = own ?? 'best-effort';
+    const { audit, project } = await machine.load('home/p');
+    expect(audit.log).toBe(found === undefined ? usual : stricter(usual, found));
+    const weaker = found !== undefined && stricter(usual, found) !== found;
+    expect(project?.lines.map(({ setting }) => setting) ?? []).toEqual(weaker ? ['audit.log'] : []);
+    expect((await machine.load('home/p', { trust: true })).audit.log).toBe(found ?? usual);
+  });
+});
+
+test('a path of the user’s own counts; one of a found file only when it is trusted', async () => {
+  write('audit: { path: ~/logs/audit.jsonl }\n', 'audit: { path: log/audit.jsonl }\n');
+  const own = join(machine.home, 'logs/audit.jsonl');
+  const { audit, project } = await machine.load('home/p');
+  expect(audit.path).toBe(own);
+  expect(project?.lines).toEqual([
+    {
+      setting: 'audit.path',
+      value: 'log/audit.jsonl',
+      effect: 'the log of your accesses is written there',
+      line: 1,
+    },
+  ]);
+  // Seen from the folder of the file.
+  expect((await machine.load('home/p', { trust: true })).audit.path).toBe(
+    join(machine.home, 'p/log/audit.jsonl'),
+  );
+});
+
+test('how long records are kept is the user’s own to say, or a trusted file’s', async () => {
+  write(
+    'audit: { rotate-size: 512KiB, keep: 52w }\n',
+    'audit:\n  keep: 1s\n  keep-files: 3\n  rotate-size: 1GiB\n',
+  );
+  const { audit, project } = await machine.load('home/p');
+  expect(audit).toMatchObject({ rotateSize: 524_288, keepMs: 52 * 7 * 86_400_000 });
+  expect(audit.keepFiles).toBeUndefined();
+  expect(project?.lines.map(({ line, setting, value }) => `${line} ${setting}: ${value}`)).toEqual([
+    '2 audit.keep: 1s',
+    '3 audit.keep-files: 3',
+    '4 audit.rotate-size: 1GiB',
+  ]);
+  expect((await machine.load('home/p', { trust: true })).audit).toMatchObject({
+    rotateSize: 2 ** 30,
+    keepMs: 1000,
+    keepFiles: 3,
+  });
+  for (const bad of [
+    'keep: 90',
+    'keep: 0d',
+    'keep-files: 0',
+    'keep-files: x',
+    'rotate-size: 64',
+    'rotate-size: 1TiB',
+  ]) {
+    write(`audit: { ${bad} }\n`, undefined);
+    await expect(machine.load('home')).rejects.toMatchObject({ kind: 'Usage' });
+  }
+});
+
+test('says what a line means to whom it is shown', async () => {
+  write(section('required'), 'audit:\n  log: off\nprofiles:\n  ci: { audit: { log: best-effort } }\n');
+  const { project } = await machine.load('home/p');
+  expect(project?.lines.map(({ line, setting, effect }) => `${line} ${setting}: ${effect}`)).toEqual([
+    '2 audit.log: your accesses are not recorded',
+    '4 profiles.ci.audit.log: your accesses go on where they can’t be recorded, against your own settings',
+  ]);
+});
+
+test('a profile counts when it is chosen', async () => {
+  write(undefined, 'profiles:\n  ci: { audit: { log: required } }\n  quiet: { audit: { log: off } }\n');
+  expect((await machine.load('home/p')).audit.log).toBe('best-effort');
+  expect((await machine.load('home/p', { profile: 'ci' })).audit.log).toBe('required');
+  expect((await machine.load('home/p', { profile: 'quiet' })).audit.log).toBe('best-effort');
+  expect((await machine.load('home/p', { profile: 'quiet', trust: true })).audit.log).toBe('off');
+});
+
+test('a file that is trusted and only asks for more needs no record of trust', async () => {
+  write(undefined, section('required'));
+  expect((await machine.load('home/p')).project).toMatchObject({ lines: [], trusted: true });
+});
+
+test.each([
+  ['audit: { log: on }', /:1: audit\.log must be "required" or "best-effort" or "off"/],
+  ['audit: { log: true }', /:1: audit\.log must be/],
+  ['audit: { path: "" }', /:1: audit\.path must be a text that is not empty/],
+  ['audit: { path: /tmp/ }', /:1: audit\.path must be a file/],
+  ['audit: { path: "a\\nb" }', /:1: audit\.path holds a control character/],
+  ['audit: { path: "a\\0b" }', /control character/],
+  [`audit: { path: "${'x'.repeat(3000)}" }`, /:1: audit\.path is longer than/],
+  ['audit: { path: [a] }', /:1: audit\.path must be/],
+  ['audit: { lgo: off }', /:1: unknown key audit\.lgo/],
+  ['audit: [off]', /:1: audit must be a map/],
+  ['audit: off', /:1: audit must be/],
+])('%s is refused', async (yaml, message) => {
+  write(undefined, `${yaml}\n`);
+  await expect(machine.load('home/p')).rejects.toMatchObject({
+    kind: 'Usage',
+    message: expect.stringMatching(message) as string,
+  });
+});
+
+test('every key of the section needs trust when it can take records away', () => {
+  // `log` where it is weaker, the others always: all above. Another key has to be looked at here.
+  expect(Object.keys(auditSchema.entries)).toEqual(['log', 'path', 'rotate-size', 'keep', 'keep-files']);
+});
