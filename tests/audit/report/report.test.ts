@@ -1,6 +1,7 @@
 /** The whole command on real stores, with something wrong in each. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { openAuditLog } from '../../../src/audit/log.ts';
 import type { ReportData } from '../../../src/core/audit-findings/report.ts';
 import type { AuditEvent } from '../../../src/core/audit.ts';
 import { scenarioFiles as awsFiles, startAws, type Aws } from '../../backends/aws.ts';
@@ -27,14 +28,12 @@ function found({ findings }: ReportData): readonly string[] {
   return findings.map(({ rule, secret = '', severity }) => `${severity} ${rule} ${secret}`.trim());
 }
 
-/** Puts a log where the program looks for it. */
+/** Begins the log anew, where the program looks for it, with these events. */
 async function writeLog(place: Place, events: readonly AuditEvent[]): Promise<void> {
-  const folder = join(place.home, '.local/state/secrets/audit');
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const lines = events.map(
-    (event, n) => `${JSON.stringify({ v: 1, seq: n + 1, kind: 'access', ...event })}\n`,
-  );
-  await writeFile(join(folder, 'audit.jsonl'), lines.join(''), { mode: 0o600 });
+  const stateFolder = join(place.home, '.local/state/secrets');
+  await rm(join(stateFolder, 'audit'), { recursive: true, force: true });
+  const path = join(stateFolder, 'audit/audit.jsonl');
+  await openAuditLog({ path, stateFolder, mode: 'best-effort', now: () => new Date() }).append(events);
 }
 
 function read(secret: string, daysAgo: number, more: Partial<AuditEvent> = {}): AuditEvent {
@@ -263,7 +262,8 @@ describeWith('on moto', awsFiles, () => {
       expect(findings.filter(({ rule }) => rule === 'honey-read')).toMatchObject([
         { secret: 'trap', principal: 'arn:aws:iam::123456789012:user/mallory', severity: 'critical' },
       ]);
-      expect(Object.keys(access.origins)).toEqual(['cloudtrail']);
+      // Beside it stands what our own log has of this store.
+      expect(Object.keys(access.origins).toSorted()).toEqual(['cloudtrail', 'secrets']);
     } finally {
       await trail.stop();
     }
