@@ -21,7 +21,14 @@ const bundle = await rolldown({
   // Native modules stay packages of their own: they hold binaries.
   external: Object.keys(pkg.optionalDependencies),
   resolve: { mainFields: ['module', 'main'] },
-  transform: { define: { SECRETS_VERSION: JSON.stringify(pkg.version) } },
+  transform: {
+    define: {
+      SECRETS_VERSION: JSON.stringify(pkg.version),
+      // See src/output/html/assets.ts.
+      SECRETS_PAGE_STYLE: JSON.stringify(await pagePart('page.css')),
+      SECRETS_PAGE_SCRIPT: JSON.stringify(await pagePart('page.js')),
+    },
+  },
   plugins: [lazyChildProcess(), forLauncher(), leanGoogle],
 });
 const { output } = await bundle.write({
@@ -38,6 +45,11 @@ await bundle.close();
 await writeFile(join(outDir, 'package.json'), '{ "type": "commonjs" }\n');
 await makeCodeCache(root);
 await writeFile(join(outDir, 'THIRD_PARTY_LICENSES.txt'), await licences(output));
+
+/** A part of the page that `audit report --format html` writes. */
+function pagePart(name) {
+  return readFile(join(root, 'src/output/html', name), 'utf8');
+}
 
 /**
  * What nearly every command needs, in one chunk: reading twenty small files costs more than reading a larger one.

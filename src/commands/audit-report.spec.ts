@@ -20,8 +20,8 @@ export const auditReport: CommandSpec = {
     },
     {
       flags: '--format <form>',
-      description: 'terminal, json, sarif or markdown (default terminal, json with --json)',
-      choices: ['terminal', 'json', 'sarif', 'markdown'],
+      description: 'terminal, json, sarif, markdown or html (default terminal, json with --json)',
+      choices: ['terminal', 'json', 'sarif', 'markdown', 'html'],
     },
     { flags: '--out <file>', description: 'write the report to this file' },
     {
@@ -45,6 +45,10 @@ export const auditReport: CommandSpec = {
     {
       command: 'secrets audit report --format sarif --out report.sarif',
       does: 'for a code-scanning page',
+    },
+    {
+      command: 'secrets audit report --format html --out report.html',
+      does: 'one page for a browser, which needs no network',
     },
   ],
   completes: 'store',

@@ -4,7 +4,7 @@
  */
 import type { ReportData } from '../../core/audit-findings/report.ts';
 
-export const FORMATS = ['terminal', 'json', 'sarif', 'markdown'] as const;
+export const FORMATS = ['terminal', 'json', 'sarif', 'markdown', 'html'] as const;
 export type Format = (typeof FORMATS)[number];
 
 /** What a form may know beside the data. */
@@ -24,6 +24,8 @@ export async function render(format: Format, data: ReportData, options: FormOpti
       return (await import('./sarif.ts')).renderSarif(data, options.version);
     case 'markdown':
       return (await import('./markdown.ts')).renderMarkdown(data);
+    case 'html':
+      return (await import('../../output/html/render.ts')).renderPage(data, options.version);
     case 'terminal':
       return (await import('./terminal.ts')).renderTerminal(data, options.colour);
   }

@@ -1,0 +1,73 @@
+/**
+ * Markup in which foreign text stays text. What stands between the fixed parts of a template is escaped, unless it is
+ * markup itself; so forgetting to escape is not possible, only to quote an attribute. Own code, since a library for
+ * it brings a framework along, and what keeps a name from being markup should be read in a minute.
+ */
+import { singleLine } from '../sanitize.ts';
+
+/** Text that is markup already: only `html` makes it. */
+export class Markup {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+/** `false` and `undefined` leave nothing. */
+export type Part = Markup | string | number | false | undefined | readonly Part[];
+
+/** Attributes stand in double quotes; nothing may be put into a script, a style or the name of an element. */
+export function html(fixed: TemplateStringsArray, ...parts: readonly Part[]): Markup {
+  // The indentation of the source is not sent.
+  const lean = (index: number): string => (fixed[index] ?? '').replaceAll(/\n\s*/g, '\n');
+  let text = lean(0);
+  for (const [index, part] of parts.entries()) text += textOf(part) + lean(index + 1);
+  return new Markup(text);
+}
+
+function textOf(part: Part): string {
+  if (part === undefined || part === false) return '';
+  if (part instanceof Markup) return part.text;
+  if (typeof part === 'number') return String(part);
+  return typeof part === 'string' ? escapeText(part) : part.map(textOf).join('');
+}
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+/** Safe as content and within a quoted attribute; controls and bidirectional overrides are shown as \u escapes. */
+export function escapeText(text: string): string {
+  return singleLine(text).replaceAll(/[&<>"']/g, (char) => ENTITIES[char] ?? '');
+}
+
+/** A foreign text that can't turn around what stands beside it, whatever script it is in. */
+export function isolated(text: string): Markup {
+  return html`<bdi>${text}</bdi>`;
+}
+
+/** A reference: `prod://pay/db`, or `prod://` for what is about a whole store. */
+export function place(store: string, secret: string | undefined): Markup {
+  return html`<code>${isolated(`${store}://${secret ?? ''}`)}</code>`;
+}
+
+const NUMBERS = new Intl.NumberFormat('en');
+
+/** `12,345`. */
+export function count(value: number): string {
+  return NUMBERS.format(value);
+}
+
+/** `1 finding`, `12 findings`. */
+export function plural(value: number, noun: string): string {
+  return `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
+}
+
+/** A time of the report, to the minute. */
+export function timeOf(iso: string): Markup {
+  return html`<time datetime="${iso}">${iso.slice(0, 16).replace('T', ' ')} UTC</time>`;
+}

@@ -1,0 +1,133 @@
+// Filters of the findings, kept in the address, and the choice of colours. Nothing is made of text here: what is shown
+// was in the page before, and is shown or hidden.
+'use strict';
+
+(() => {
+  const root = document.documentElement;
+
+  const themeButton = document.querySelector('button#theme');
+  if (themeButton instanceof HTMLButtonElement) {
+    const dark = matchMedia('(prefers-color-scheme: dark)');
+    const isDark = () => (root.dataset.theme ?? (dark.matches ? 'dark' : 'light')) === 'dark';
+    const label = () => {
+      themeButton.textContent = isDark() ? 'Light colours' : 'Dark colours';
+    };
+    themeButton.addEventListener('click', () => {
+      root.dataset.theme = isDark() ? 'light' : 'dark';
+      label();
+    });
+    dark.addEventListener('change', label);
+    label();
+    themeButton.hidden = false;
+  }
+
+  const form = document.querySelector('form#filters');
+  const list = document.querySelector('ol#list');
+  const count = document.querySelector('output#count');
+  const heading = document.querySelector('h2#findings-h');
+  if (!(form instanceof HTMLFormElement) || list === null || count === null) return;
+
+  /** @typedef {{ element: HTMLElement, text: string | undefined }} Item */
+  /** @type {Item[]} */
+  const items = [];
+  for (const element of list.children)
+    if (element instanceof HTMLElement) items.push({ element, text: undefined });
+  const boxes = [...form.querySelectorAll('input[type=checkbox]')].filter(
+    (box) => box instanceof HTMLInputElement,
+  );
+  const selects = [...form.querySelectorAll('select')];
+  const words = form.querySelector('input[type=search]');
+  if (!(words instanceof HTMLInputElement)) return;
+
+  /** @param {string} text */
+  const fold = (text) => text.toLowerCase().replace(/\s+/g, ' ');
+  /** Read once, and only when words are looked for. @param {Item} item */
+  const textOf = (item) => (item.text ??= fold(item.element.textContent ?? ''));
+
+  const apply = () => {
+    const severities = new Set(boxes.filter((box) => box.checked).map((box) => box.value));
+    const chosen = selects
+      .filter((select) => select.value !== '')
+      .map((select) => /** @type {const} */ ([select.name, select.value]));
+    const wanted = fold(words.value).split(' ').filter(Boolean);
+    let shown = 0;
+    for (const item of items) {
+      const { element } = item;
+      const fits =
+        (severities.size === 0 || severities.has(element.dataset.severity ?? '')) &&
+        chosen.every(([name, value]) => element.dataset[name] === value) &&
+        (wanted.length === 0 || wanted.every((word) => textOf(item).includes(word)));
+      if (element.hidden === fits) element.hidden = !fits;
+      if (fits) shown += 1;
+    }
+    const all = items.length.toLocaleString('en');
+    count.textContent =
+      shown === items.length
+        ? `All ${all} findings are shown, the worst first.`
+        : shown === 0
+          ? `No finding of ${all} fits these filters.`
+          : `${shown.toLocaleString('en')} of ${all} findings are shown, the worst first.`;
+  };
+
+  /** Writes the filters into the address, so that it can be sent to somebody. */
+  const remember = () => {
+    const state = new URLSearchParams();
+    const severities = boxes.filter((box) => box.checked).map((box) => box.value);
+    if (severities.length > 0) state.set('severity', severities.join('.'));
+    for (const { name, value } of selects) if (value !== '') state.set(name, value);
+    if (words.value.trim() !== '') state.set('q', words.value);
+    const hash = state.size > 0 ? `#${state}` : '#findings-h';
+    try {
+      history.replaceState(null, '', hash);
+    } catch {
+      // In a frame without an address of its own there is none to keep it in.
+    }
+  };
+
+  /** Takes the filters from the address, if it holds any: an anchor is none. */
+  const recall = () => {
+    if (!location.hash.includes('=')) return;
+    const state = new URLSearchParams(location.hash.slice(1));
+    const severities = (state.get('severity') ?? '').split('.');
+    for (const box of boxes) box.checked = severities.includes(box.value);
+    for (const select of selects) {
+      select.value = state.get(select.name) ?? '';
+      // A store or rule that this report doesn't have.
+      if (select.selectedIndex === -1) select.value = '';
+    }
+    words.value = state.get('q') ?? '';
+    apply();
+  };
+
+  let timer = 0;
+  const changed = () => {
+    clearTimeout(timer);
+    apply();
+    remember();
+  };
+  form.addEventListener('change', changed);
+  // Not at each key, or a screen reader would say a number at each.
+  words.addEventListener('input', () => {
+    clearTimeout(timer);
+    timer = setTimeout(changed, 200);
+  });
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    changed();
+  });
+  // When the event comes the fields are as they were.
+  form.addEventListener('reset', () => setTimeout(changed));
+
+  for (const link of document.querySelectorAll('a[data-only]'))
+    link.addEventListener('click', (event) => {
+      event.preventDefault();
+      form.reset();
+      for (const box of boxes) box.checked = box.value === link.getAttribute('data-only');
+      changed();
+      if (heading instanceof HTMLElement) heading.focus();
+    });
+
+  addEventListener('hashchange', recall);
+  form.hidden = false;
+  recall();
+})();
