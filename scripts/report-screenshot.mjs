@@ -54,7 +54,10 @@ try {
           [1100, 375].map((width) => ({ path: join(folder, `${scheme}-${width}.png`), scheme, width })),
         );
   for (const { path, scheme, width, height } of shots) {
-    const context = await browser.newContext({ colorScheme: scheme, viewport: { width, height: height ?? 900 } });
+    const context = await browser.newContext({
+      colorScheme: scheme,
+      viewport: { width, height: height ?? 900 },
+    });
     const page = await context.newPage();
     await page.goto(pathToFileURL(file).href);
     await page.screenshot({ path, fullPage: folder !== undefined });

@@ -168,7 +168,17 @@ export function emptyReport(): ReportData {
 }
 
 /** What is no foreign text: the report's own words and times. */
-const OWN = new Set(['severity', 'status', 'generatedAt', 'since', 'until', 'day', 'first', 'failOn', 'fingerprint']);
+const OWN = new Set([
+  'severity',
+  'status',
+  'generatedAt',
+  'since',
+  'until',
+  'day',
+  'first',
+  'failOn',
+  'fingerprint',
+]);
 
 /** The report with `text` in the place of every foreign text, keys of the evidence and origins included. */
 export function planted(data: ReportData, text: string): ReportData {
