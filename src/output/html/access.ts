@@ -124,7 +124,7 @@ function hours({ hours: rows }: ReportAccess): Markup {
   const about =
     total === 0
       ? 'There were no reads.'
-      : `Most reads: ${count(most.value)} on ${WEEKDAYS[most.day]}s from ${hourOf(most.hour)}. ${idle} of the 168 hours of a week had none.`;
+      : `Most reads: ${count(most.value)} on ${WEEKDAYS[most.day]}s from ${hourOf(most.hour)}. ${idle === 0 ? 'No hour of the week' : `${idle} of the 168 hours of the week`} had none.`;
   return html`<h3 id="hours">Reads by weekday and hour</h3>
     <figure aria-labelledby="hours">
       <div class="scroll" role="group" aria-label="Heat map of the hours" tabindex="0">

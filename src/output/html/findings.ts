@@ -63,9 +63,11 @@ function words(key: string): string {
   return key.replaceAll(/(?<=[a-z])[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }
 
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:[\d.]+Z$/;
+
 function valueOf(value: Evidence[string]): Markup {
   if (typeof value === 'number') return html`${Number.isInteger(value) ? count(value) : value}`;
-  if (typeof value === 'string') return isolated(value);
+  if (typeof value === 'string') return TIME.test(value) ? timeOf(value) : isolated(value);
   return html`${value.map((entry, index) => html`${index > 0 && ', '}${isolated(entry)}`)}`;
 }
 
