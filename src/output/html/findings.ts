@@ -2,7 +2,7 @@
 import { type Evidence, SEVERITIES } from '../../core/audit-findings/finding.ts';
 import type { ReportData, ReportFinding, SuppressedFinding } from '../../core/audit-findings/report.ts';
 import { type Rule, RULES } from '../../core/audit-findings/rules.ts';
-import { count, html, isolated, type Markup, place, plural, timeOf } from './markup.ts';
+import { count, html, isolated, type Markup, type Part, place, plural, timeOf } from './markup.ts';
 
 function ruleOf(id: string): Rule | undefined {
   return Object.hasOwn(RULES, id) ? RULES[id as keyof typeof RULES] : undefined;
@@ -24,7 +24,7 @@ export function findingsSection(findings: readonly ReportFinding[]): Markup {
     </p>
     ${
       findings.length > 0 &&
-      html`<ol id="list">
+      html`<ol id="list" role="list">
         ${findings.map((finding) => {
           const first = !seen.has(finding.severity);
           seen.add(finding.severity);
@@ -77,54 +77,58 @@ function filters(findings: readonly ReportFinding[]): Markup {
   const rules = tally(findings.map(({ rule }) => rule));
   const stores = tally(findings.map(({ store }) => store));
   const severities = tally(findings.map(({ severity }) => severity));
+  const ruleOptions = (name: string, kind: Rule['kind'] | undefined): Markup | false => {
+    const own = [...rules].filter(([rule]) => ruleOf(rule)?.kind === kind);
+    return (
+      own.length > 0 &&
+      html`<optgroup label="${name}">
+        ${own.map(([rule, number]) => option(rule, `${titleOf(rule)} (${count(number)})`))}
+      </optgroup>`
+    );
+  };
   return html`<form id="filters" role="search" aria-label="Findings" hidden>
       <fieldset>
         <legend>Severity <span class="hint">(none ticked: all)</span></legend>
         ${SEVERITIES.filter((severity) => severities.has(severity)).map((severity) => html`<label><input type="checkbox" name="severity" value="${severity}" /> ${severity} (${count(severities.get(severity) ?? 0)})</label> `)}
       </fieldset>
-      <label
-        >Rule
-        <select name="rule">
-          <option value="">all rules</option>
-          ${(
-            [
-              ['How secrets are kept', 'posture'],
-              ['Anomalies', 'anomaly'],
-              ['Others', undefined],
-            ] as const
-          ).map(([name, kind]) => {
-            const own = [...rules].filter(([rule]) => ruleOf(rule)?.kind === kind);
-            return (
-              own.length > 0 &&
-              html`<optgroup label="${name}">
-                ${own.map(([rule, number]) => html`<option value="${rule}">${titleOf(rule)} (${count(number)})</option>`)}
-              </optgroup>`
-            );
-          })}
-        </select></label
-      >
-      <label
-        >Store
-        <select name="store">
-          <option value="">all stores</option>
-          ${[...stores].map(([store, number]) => html`<option value="${store}">${store} (${count(number)})</option>`)}
-        </select></label
-      >
+      ${select('rule', 'Rule', [
+        option('', 'all rules'),
+        ruleOptions('How secrets are kept', 'posture'),
+        ruleOptions('Anomalies', 'anomaly'),
+        ruleOptions('Others', undefined),
+      ])}
+      ${select('store', 'Store', [
+        option('', 'all stores'),
+        [...stores].map(([store, number]) => option(store, `${store} (${count(number)})`)),
+      ])}
       ${
         known > 0 &&
-        html`<label
-          >Status
-          <select name="status">
-            <option value="">new and known</option>
-            <option value="new">new (${count(findings.length - known)})</option>
-            <option value="known">known (${count(known)})</option>
-          </select></label
-        >`
+        select('status', 'Status', [
+          option('', 'new and known'),
+          option('new', `new (${count(findings.length - known)})`),
+          option('known', `known (${count(known)})`),
+        ])
       }
-      <label class="text">Words <input type="search" name="q" autocomplete="off" spellcheck="false" /></label>
+      <div class="field text">
+        <label for="by-words">Words</label
+        ><input type="search" id="by-words" name="q" autocomplete="off" spellcheck="false" />
+      </div>
       <button type="reset">Clear filters</button>
     </form>
-    <noscript><p class="hint">Filters need JavaScript. All findings are listed.</p></noscript>`;
+    <p id="unfiltered" class="hint">Filters need JavaScript. All findings are listed.</p>`;
+}
+
+function select(name: string, label: string, options: Part): Markup {
+  return html`<div class="field">
+    <label for="by-${name}">${label}</label
+    ><select id="by-${name}" name="${name}">
+      ${options}
+    </select>
+  </div>`;
+}
+
+function option(value: string, text: string): Markup {
+  return html`<option value="${value}">${text}</option>`;
 }
 
 /** How often each occurs, by name. */

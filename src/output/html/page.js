@@ -129,5 +129,6 @@
 
   addEventListener('hashchange', recall);
   form.hidden = false;
+  document.querySelector('p#unfiltered')?.setAttribute('hidden', '');
   recall();
 })();

@@ -97,7 +97,7 @@ function summarySection(data: ReportData): Markup {
   const secrets = stores.reduce((sum, store) => sum + store.secrets, 0);
   return html`<section id="summary" aria-labelledby="summary-h">
     <h2 id="summary-h">Summary</h2>
-    <ul class="tiles" aria-label="Findings by severity">
+    <ul class="tiles" role="list" aria-label="Findings by severity">
       ${SEVERITIES.map((severity) => {
         const text = html`<span class="figure">${count(counts[severity])}</span>
           ${badge(severity)}${known > 0 && html` <span class="hint">${count(newCounts[severity])} new</span>`}`;
