@@ -18,18 +18,30 @@ export type Part = Markup | string | number | false | undefined | readonly Part[
 
 /** Attributes stand in double quotes; nothing may be put into a script, a style or the name of an element. */
 export function html(fixed: TemplateStringsArray, ...parts: readonly Part[]): Markup {
-  // The indentation of the source is not sent.
-  const lean = (index: number): string => (fixed[index] ?? '').replaceAll(/\n\s*/g, '\n');
-  let text = lean(0);
-  for (const [index, part] of parts.entries()) text += textOf(part) + lean(index + 1);
+  const lean = leanPartsOf(fixed);
+  let text = lean[0] ?? '';
+  for (const [index, part] of parts.entries()) text += textOf(part) + (lean[index + 1] ?? '');
   return new Markup(text);
+}
+
+const leanParts = new WeakMap<TemplateStringsArray, readonly string[]>();
+
+/** The fixed parts without the indentation of the source. */
+function leanPartsOf(fixed: TemplateStringsArray): readonly string[] {
+  const known = leanParts.get(fixed);
+  if (known !== undefined) return known;
+  const lean = fixed.map((part) => part.replaceAll(/\n\s*(?=\/?>)/g, '').replaceAll(/\n\s*/g, '\n'));
+  leanParts.set(fixed, lean);
+  return lean;
 }
 
 function textOf(part: Part): string {
   if (part === undefined || part === false) return '';
   if (part instanceof Markup) return part.text;
   if (typeof part === 'number') return String(part);
-  return typeof part === 'string' ? escapeText(part) : part.map(textOf).join('');
+  if (typeof part === 'string') return escapeText(part);
+  // Whatever only looks like markup is refused here, by having no `map`.
+  return part.map(textOf).join('');
 }
 
 const ENTITIES: Readonly<Record<string, string>> = {

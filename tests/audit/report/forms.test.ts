@@ -61,7 +61,7 @@ function reportOn(name: string): ReportData {
 
 const nasty = reportOn(NASTY);
 
-test.each(['terminal', 'markdown', 'sarif', 'json'] as const)(
+test.each(['terminal', 'markdown', 'sarif', 'json', 'html'] as const)(
   '%s holds nothing that steers a terminal',
   async (format) => {
     const text = await render(format, nasty, { colour: false, version: '1.2.3' });
