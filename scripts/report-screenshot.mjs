@@ -49,14 +49,23 @@ try {
   await writeFile(file, renderPage(exampleReport(), '0.1.0'));
   const shots =
     folder === undefined
-      ? [{ path: join(root, 'docs/audit-report.png'), scheme: 'light', width: 1000, height: 1250 }]
+      ? [
+          {
+            path: join(root, 'docs/audit-report.png'),
+            scheme: 'light',
+            width: 1000,
+            height: 1740,
+            scale: 0.8,
+          },
+        ]
       : ['light', 'dark'].flatMap((scheme) =>
           [1100, 375].map((width) => ({ path: join(folder, `${scheme}-${width}.png`), scheme, width })),
         );
-  for (const { path, scheme, width, height } of shots) {
+  for (const { path, scheme, width, height, scale } of shots) {
     const context = await browser.newContext({
       colorScheme: scheme,
       viewport: { width, height: height ?? 900 },
+      deviceScaleFactor: scale ?? 1,
     });
     const page = await context.newPage();
     await page.goto(pathToFileURL(file).href);
