@@ -55,7 +55,7 @@ try {
             scheme: 'light',
             width: 1000,
             height: 1740,
-            scale: 0.8,
+            scale: 0.75,
           },
         ]
       : ['light', 'dark'].flatMap((scheme) =>

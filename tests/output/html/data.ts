@@ -7,9 +7,9 @@ import { judgeFindings } from '../../../src/core/audit-findings/gates.ts';
 import { ANOMALIES } from '../../../src/core/audit-findings/parameters.ts';
 import type { ReportData } from '../../../src/core/audit-findings/report.ts';
 import { finding, type RuleId } from '../../../src/core/audit-findings/rules.ts';
-import { plantInto } from '../../audit/plants.ts';
-import { Random } from '../../audit/random.ts';
-import { eventOf, makeTrail } from '../../audit/trail.ts';
+import { plantInto } from '../../audit/report/plants.ts';
+import { Random } from '../../audit/report/random.ts';
+import { eventOf, makeTrail } from '../../audit/report/trail.ts';
 
 const DAY_MS = 86_400_000;
 const DAYS = 91;
