@@ -59,6 +59,7 @@ const HARMLESS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'auth.role-id': SAME_SERVER,
     'auth.username': SAME_SERVER,
     'auth.wrapped': 'a way to read the user’s own token',
+    'trail.device': SAME_SERVER,
   },
 };
 

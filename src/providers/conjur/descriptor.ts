@@ -28,6 +28,8 @@ export const conjur: ProviderDescriptor = {
     add('auth.netrc', auth['netrc'], 'a login and API key are read from this file and sent to the server');
     add('auth.token-file', auth['token-file'], 'this file is sent to the server as an access token');
     add('auth.jwt-file', auth['jwt-file'], 'this file is sent to the server as a JWT');
+    const trail = (settings['trail'] ?? {}) as StoreSettings;
+    add('trail.file', trail['file'], 'this file is read, and what it says of accesses is shown and believed');
     return items;
   },
   detect({ env, home, exists }) {

@@ -5,5 +5,5 @@ import type { ConjurSettings } from './settings.ts';
 
 export function open(settings: StoreSettings, context: ProviderContext): ConjurProvider {
   const checked = settings as ConjurSettings;
-  return new ConjurProvider(new ConjurClient(checked, context), checked);
+  return new ConjurProvider(new ConjurClient(checked, context), checked, context);
 }

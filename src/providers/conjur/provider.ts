@@ -7,6 +7,7 @@
  */
 // Longer than others: one class that answers every method of the interface.
 /* oxlint-disable max-lines */
+import type { AuditEvent } from '../../core/audit.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { pool } from '../../core/waiting.ts';
 import type {
@@ -21,12 +22,14 @@ import type {
   LabelChanges,
   ListQuery,
   Provider,
+  ProviderContext,
   ProviderRules,
   Right,
   SecretInfo,
   SecretRequest,
   SecretVersion,
   SecretWrite,
+  TrailQuery,
   VersionInfo,
 } from '../provider.ts';
 import { checkSignal, settle } from '../reading.ts';
@@ -62,14 +65,25 @@ const RULES: ProviderRules = {
 };
 
 export class ConjurProvider implements Provider {
-  readonly capabilities: ReadonlySet<Capability> = new Set(['versions', 'stages', 'labels', 'batch-get']);
+  readonly capabilities: ReadonlySet<Capability> = new Set([
+    'versions',
+    'stages',
+    'labels',
+    'batch-get',
+    'trail',
+  ]);
   readonly rules = RULES;
   readonly #client: ConjurClient;
   readonly #branch: string;
   readonly #pending: Pending;
 
-  constructor(client: ConjurClient, settings: ConjurSettings) {
+  readonly #settings: ConjurSettings;
+  readonly #context: ProviderContext;
+
+  constructor(client: ConjurClient, settings: ConjurSettings, context: ProviderContext) {
     this.#client = client;
+    this.#settings = settings;
+    this.#context = context;
     this.#branch = (settings.policy ?? 'root').replaceAll(/^\/+|\/+$/g, '') || 'root';
     this.#pending = new Pending(client, (name, main) => this.#place(name, main));
   }
@@ -356,6 +370,13 @@ export class ConjurProvider implements Provider {
 
   diagnose({ signal }: CallOptions): Promise<readonly Finding[]> {
     return diagnose(this.#client, this.#branch, signal);
+  }
+
+  async *trail(query: TrailQuery, options: CallOptions): AsyncIterable<AuditEvent> {
+    if (query.name !== undefined) this.checkName(query.name);
+    const { readTrail } = await import('./trail.ts');
+    const account = await this.#client.account();
+    yield* readTrail({ account, file: this.#settings.trail?.file, context: this.#context }, query, options);
   }
 
   close(): Promise<void> {

@@ -30,6 +30,14 @@ export const settingsSchema = v.strictObject({
       region: v.pipe(v.optional(text), v.description('AWS region to sign for, for iam; default $AWS_REGION')),
     }),
   ),
+  trail: v.optional(
+    v.strictObject({
+      file: v.pipe(
+        v.optional(text),
+        v.description('file of Conjur’s audit messages (RFC 5424), for secrets audit trail; .gz is unpacked'),
+      ),
+    }),
+  ),
 });
 
 /** The settings after validation. */
@@ -47,4 +55,5 @@ export interface ConjurSettings {
     readonly 'jwt-file'?: string;
     readonly region?: string;
   };
+  readonly trail?: { readonly file?: string };
 }

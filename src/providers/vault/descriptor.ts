@@ -17,10 +17,9 @@ export const vault: ProviderDescriptor = {
     const add = (setting: string, value: unknown, effect: string): void => {
       if (typeof value === 'string') items.push({ setting, value, effect });
     };
-    const { auth } = settings;
-    const signIn = (typeof auth === 'object' && auth !== null ? auth : {}) as Readonly<
-      Record<string, unknown>
-    >;
+    const mapOf = (value: unknown): Readonly<Record<string, unknown>> =>
+      (typeof value === 'object' && value !== null ? value : {}) as Readonly<Record<string, unknown>>;
+    const signIn = mapOf(settings['auth']);
     add('address', settings['address'], 'your Vault credential is sent to this server');
     // Whoever runs a namespace or an auth method sees what is sent to it for signing in.
     add('namespace', settings['namespace'], 'your Vault credential is used in this namespace');
@@ -32,6 +31,11 @@ export const vault: ProviderDescriptor = {
     );
     add('auth.mount', signIn['mount'], 'your credential is sent to this auth method');
     add('auth.token-file', signIn['token-file'], 'what is in this file is sent to the server');
+    add(
+      'trail.file',
+      mapOf(settings['trail'])['file'],
+      'this file is read, and what it says of accesses is shown and believed',
+    );
     const { method } = signIn;
     if (method === 'kubernetes')
       add('auth.method', method, 'this pod’s service account token is sent to the server');

@@ -5,5 +5,5 @@ import type { VaultSettings } from './settings.ts';
 
 export function open(settings: StoreSettings, context: ProviderContext): VaultProvider {
   const checked = settings as VaultSettings;
-  return new VaultProvider(new VaultClient(checked, context), checked);
+  return new VaultProvider(new VaultClient(checked, context), checked, context);
 }

@@ -7,6 +7,7 @@
  * its keys; any other text is kept under the single key `value`, and bytes that are not UTF-8 as base64 beside
  * `encoding: base64`.
  */
+import type { AuditEvent } from '../../core/audit.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { pool } from '../../core/waiting.ts';
 import type {
@@ -21,12 +22,14 @@ import type {
   KnownIdentity,
   ListQuery,
   Provider,
+  ProviderContext,
   ProviderRules,
   Right,
   SecretInfo,
   SecretRequest,
   SecretVersion,
   SecretWrite,
+  TrailQuery,
   VersionInfo,
 } from '../provider.ts';
 import { checkSignal, readEach } from '../reading.ts';
@@ -72,12 +75,19 @@ export class VaultProvider implements Provider {
   readonly #pending: PendingVersions;
   #policies: Promise<readonly Policy[]> | undefined;
 
-  constructor(client: VaultClient, settings: VaultSettings) {
+  readonly #settings: VaultSettings;
+  readonly #context: ProviderContext;
+
+  constructor(client: VaultClient, settings: VaultSettings, context: ProviderContext) {
     this.#client = client;
+    this.#settings = settings;
+    this.#context = context;
     this.#engine = new Engine(client, settings);
     this.#pending = new PendingVersions(this.#engine);
     this.capabilities = new Set<Capability>(
-      settings['kv-version'] === 1 ? [] : ['versions', 'stages', 'soft-delete', 'labels', 'cas'],
+      settings['kv-version'] === 1
+        ? ['trail']
+        : ['versions', 'stages', 'soft-delete', 'labels', 'cas', 'trail'],
     );
   }
 
@@ -377,6 +387,16 @@ export class VaultProvider implements Provider {
 
   keepAlive(warn: (message: string) => void, signal: AbortSignal): Promise<void> {
     return keepAlive(this.#client, warn, signal);
+  }
+
+  async *trail(query: TrailQuery, options: CallOptions): AsyncIterable<AuditEvent> {
+    if (query.name !== undefined) this.checkName(query.name);
+    const { readTrail } = await import('./trail.ts');
+    yield* readTrail(
+      { client: this.#client, engine: this.#engine, settings: this.#settings, context: this.#context },
+      query,
+      options,
+    );
   }
 
   close(): Promise<void> {

@@ -41,6 +41,22 @@ export const settingsSchema = v.strictObject({
       'server-id': said('for aws: what X-Vault-AWS-IAM-Server-ID must say'),
     }),
   ),
+  trail: v.optional(
+    v.strictObject({
+      file: said('file of the audit device, for secrets audit trail; .gz is unpacked'),
+      device: v.pipe(
+        v.optional(
+          v.pipe(
+            v.string(),
+            v.regex(/^[\w-][\w.-]*(\/[\w-][\w.-]*)*\/?$/, 'the path of an audit device, such as file'),
+          ),
+        ),
+        v.description(
+          'path of the audit device, whose hashes Vault is asked for; without it nothing is asked',
+        ),
+      ),
+    }),
+  ),
 });
 
 export type AuthMethod = 'token' | 'approle' | 'userpass' | 'jwt' | 'kubernetes' | 'aws' | 'cert';
@@ -67,4 +83,5 @@ export interface VaultSettings {
   readonly ca?: string;
   readonly 'tls-server-name'?: string;
   readonly auth?: AuthSettings;
+  readonly trail?: { readonly file?: string; readonly device?: string };
 }

@@ -13,6 +13,7 @@ import https from 'node:https';
 import { parseArgs } from 'node:util';
 import { byApiKey, byIam, byJwt, loginOf, roleOf, Tokens } from './authn.mjs';
 import { identifierOf, Model } from './model.mjs';
+import { AuditLines } from './audit.mjs';
 import { problemsOf } from './openapi.mjs';
 import { loadPolicy, PolicyError } from './policy.mjs';
 
@@ -36,6 +37,7 @@ const now = () => new Date(Date.now() + offsetMs);
 const { account } = flags;
 const model = new Model(account, now);
 const tokens = new Tokens(randomBytes(32), now);
+const audit = new AuditLines(now);
 const problems = [];
 let log = [];
 const loading = new Set();
@@ -164,6 +166,35 @@ function readBatch(request, role, query) {
   return json(200, Object.fromEntries(values.map(([id, value]) => [id, value.toString()])));
 }
 
+/** What Conjur notes of an exchange; `before` are the resources that there were. */
+function note({ role, what, kind, id, query, reads }, status, before) {
+  const ok = status < 400;
+  const why = status === 403 ? 'Forbidden' : 'CONJ00076E Variable is empty or not found.';
+  const say = (event) => audit.add({ user: role, ok, why, ...event });
+  const version = query.get('version') ?? undefined;
+  if (what === 'secrets' && id === undefined) {
+    for (const one of ok ? query.get('variable_ids').split(',') : [])
+      say({ type: 'fetch', operation: 'fetch', subject: { resource: one } });
+  } else if (what === 'secrets' && reads)
+    say({ type: 'fetch', operation: 'fetch', subject: { resource: id, version } });
+  else if (what === 'secrets') say({ type: 'update', operation: 'update', subject: { resource: id } });
+  else if (what === 'resources' && id === undefined)
+    say({ type: 'list', operation: 'list', subject: { account, kind } });
+  else if (what === 'resources' && query.get('check') === 'true')
+    say({
+      type: 'check',
+      operation: 'check',
+      subject: { resource: id, role, privilege: query.get('privilege') },
+    });
+  else if (what === 'resources') say({ type: 'resource', operation: 'get', subject: { resource: id } });
+  else if (what === 'policies' && ok) {
+    for (const one of model.resources.keys())
+      if (!before.has(one)) say({ type: 'policy', operation: 'add', subject: { resource: one } });
+    for (const one of before)
+      if (!model.resources.has(one)) say({ type: 'policy', operation: 'remove', subject: { resource: one } });
+  }
+}
+
 async function changePolicy(role, id, text, method) {
   const resource = model.find(role, id);
   if (resource === undefined) return notFound(id);
@@ -199,6 +230,15 @@ async function route(request) {
   const [what, owner, kind, ...rest] = parts;
   const id = `${owner}:${kind}:${rest.join('/')}`;
   const reads = request.method === 'GET';
+  const query = url.searchParams;
+  const listing = owner === undefined || (what === 'resources' && rest.length === 0);
+  const before = new Set(model.resources.keys());
+  const given = await serveRole(request, { role, caller, what, owner, kind, rest, id, reads, query });
+  note({ role, what, kind, id: listing ? undefined : id, query, reads }, given.status, before);
+  return given;
+}
+
+async function serveRole(request, { role, caller, what, owner, kind, rest, id, reads, query }) {
   if (what === 'whoami' && reads)
     return json(200, {
       client_ip: '127.0.0.1',
@@ -207,12 +247,11 @@ async function route(request) {
       username: loginOf(role),
       token_issued_at: new Date(caller.iat * 1000).toISOString(),
     });
-  if (what === 'secrets' && reads && owner === undefined) return readBatch(request, role, url.searchParams);
-  if (what === 'secrets' && reads) return readSecret(role, id, url.searchParams);
+  if (what === 'secrets' && reads && owner === undefined) return readBatch(request, role, query);
+  if (what === 'secrets' && reads) return readSecret(role, id, query);
   if (what === 'secrets' && request.method === 'POST') return addSecret(role, id, request.body);
-  if (what === 'resources' && reads && rest.length === 0 && owner === account)
-    return list(role, kind, url.searchParams);
-  if (what === 'resources' && reads) return show(request, role, id, url.searchParams);
+  if (what === 'resources' && reads && rest.length === 0 && owner === account) return list(role, kind, query);
+  if (what === 'resources' && reads) return show(request, role, id, query);
   if (what === 'policies' && kind === 'policy' && (request.method === 'PATCH' || request.method === 'POST'))
     return changePolicy(role, id, request.body.toString('utf8'), request.method);
   return empty(404);
@@ -251,10 +290,11 @@ https
   )
   .listen(Number(flags.port), '127.0.0.1', () => control.listen(0, '127.0.0.1'));
 
-/** GET /problems, GET /log (and forgets it), POST /clock with seconds ahead, POST /expires with { id, at }. */
+/** GET /problems, GET /audit (lines), GET /log (and forgets it), POST /clock with seconds ahead, POST /expires with { id, at }. */
 async function serveControl(message, response) {
   const body = await bodyOf(message);
   if (message.url === '/problems') response.end(JSON.stringify(problems));
+  else if (message.url === '/audit') response.end(audit.text());
   else if (message.url === '/log') {
     response.end(JSON.stringify(log));
     log = [];

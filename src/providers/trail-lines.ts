@@ -1,0 +1,127 @@
+/** Trails that are files: their lines, one at a time, so that a file may be of any size. */
+import { createReadStream, statSync } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
+import { createGunzip } from 'node:zlib';
+import { SecretsError } from '../core/errors.ts';
+import { fileError } from '../files.ts';
+import type { ProviderContext, TrailQuery } from './provider.ts';
+
+/** Longest line that is looked at, in characters; a longer one counts as no entry. */
+const LONGEST_LINE = 4 * 1024 * 1024;
+/** Stands for a line that was too long; no entry has it. */
+const TOO_LONG = '\u0000';
+/** Lines between two words on the progress. */
+const STEP = 100_000;
+
+/** The lines of a text that comes in pieces. One that is too long is given as a text that is no entry. */
+export async function* linesIn(
+  pieces: AsyncIterable<string | Uint8Array>,
+  longest = LONGEST_LINE,
+): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  let skipping = false;
+  for await (const piece of pieces) {
+    const text = typeof piece === 'string' ? piece : decoder.decode(piece, { stream: true });
+    let at = 0;
+    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', at)) {
+      const line = rest + text.slice(at, end);
+      yield skipping || line.length > longest ? TOO_LONG : line.endsWith('\r') ? line.slice(0, -1) : line;
+      rest = '';
+      skipping = false;
+      at = end + 1;
+    }
+    if (!skipping) rest += text.slice(at);
+    if (rest.length > longest) {
+      skipping = true;
+      rest = '';
+    }
+  }
+  if (skipping || rest !== '') yield skipping ? TOO_LONG : rest;
+}
+
+/**
+ * The lines of a file; of its content where it is compressed (`.gz`).
+ * @param regular refuse what is no regular file
+ * @throws SecretsError NotFound, Denied, Invalid
+ */
+export async function* linesOfFile(path: string, regular: boolean): AsyncGenerator<string> {
+  try {
+    const stats = statSync(path, { throwIfNoEntry: false });
+    if (stats === undefined)
+      throw new SecretsError('NotFound', `there is no file ${path}`, { hint: 'name the trail’s own file' });
+    if (stats.isDirectory() || (regular && !stats.isFile()))
+      throw new SecretsError('Invalid', `this is not a regular file: ${path}`);
+    const file = createReadStream(path, { highWaterMark: 256 * 1024 });
+    if (!path.endsWith('.gz')) yield* linesIn(file);
+    else {
+      const unpacked = createGunzip();
+      file.on('error', (error) => unpacked.destroy(error)).pipe(unpacked);
+      try {
+        yield* linesIn(unpacked);
+      } finally {
+        file.destroy();
+      }
+    }
+  } catch (thrown) {
+    throw fileError(thrown, 'cannot read the trail', path);
+  }
+}
+
+/**
+ * The lines of a store's trail: those that are given with the query, else of the file that its setting names.
+ * @throws SecretsError Usage when there are neither
+ */
+export function trailLines(
+  { lines }: TrailQuery,
+  file: string | undefined,
+  { cwd, home }: Pick<ProviderContext, 'cwd' | 'home'>,
+  what: string,
+): AsyncIterable<string> {
+  if (lines !== undefined) return lines;
+  if (file === undefined)
+    throw new SecretsError('Usage', `${what} is a file, and the store does not name it`, {
+      hint: 'give it with --from FILE (- for standard input), or as trail.file of the store',
+    });
+  const path = file.startsWith('~/') ? join(home, file.slice(2)) : file;
+  return linesOfFile(isAbsolute(path) ? path : join(cwd, path), true);
+}
+
+/** What reading lines came to. */
+export class LineCount {
+  #all = 0;
+  #bad = 0;
+  #lastBad = false;
+  readonly #context: Pick<ProviderContext, 'warn' | 'progress'>;
+  readonly #what: string;
+
+  /** @param what whose lines they are to be, such as "Vault’s audit device" */
+  constructor(context: Pick<ProviderContext, 'warn' | 'progress'>, what: string) {
+    this.#context = context;
+    this.#what = what;
+  }
+
+  /** Counts a line that was looked at. @throws what `signal` says */
+  add(good: boolean, signal: AbortSignal): void {
+    if (signal.aborted)
+      throw new SecretsError('Unavailable', `the time was over after ${this.#all} lines of the trail`, {
+        hint: 'allow more with --timeout',
+        cause: signal.reason,
+      });
+    this.#all += 1;
+    this.#lastBad = !good;
+    if (!good) this.#bad += 1;
+    if (this.#all % STEP === 0) this.#context.progress?.(`${this.#all} lines of the trail read`);
+  }
+
+  /** Says which lines were none. @throws SecretsError Invalid when all were */
+  end(): void {
+    if (this.#bad === 0) return;
+    if (this.#bad === this.#all)
+      throw new SecretsError('Invalid', `none of ${this.#all} lines is of ${this.#what}`, {
+        hint: 'check that it is the right file',
+      });
+    const cut = this.#lastBad ? ', the last one maybe since it is being written' : '';
+    this.#context.warn(`${this.#bad} of ${this.#all} lines are not of ${this.#what} and were left out${cut}`);
+  }
+}
