@@ -64,13 +64,16 @@ const COLUMNS: Readonly<Record<string, (record: AuditRecord) => unknown>> = {
 };
 
 export function csvHead(): string {
-  return `${Object.keys(COLUMNS).join(',')}\r\n`;
+  return csvLine(Object.keys(COLUMNS));
 }
 
 export function csvRow(record: AuditRecord): string {
-  return `${Object.values(COLUMNS)
-    .map((column) => cell(column(record)))
-    .join(',')}\r\n`;
+  return csvLine(Object.values(COLUMNS).map((column) => column(record)));
+}
+
+/** A line of CSV with its end. */
+export function csvLine(cells: readonly unknown[]): string {
+  return `${cells.map(cell).join(',')}\r\n`;
 }
 
 function cell(value: unknown): string {

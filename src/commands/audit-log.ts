@@ -3,12 +3,12 @@ import { followAuditLog, newestSeq, readAuditLog } from '../audit/read.ts';
 import { csvHead, csvRow, tableHead, tableRow } from '../audit/rows.ts';
 import type { AuditFilter, SecretPattern } from '../core/audit-filter.ts';
 import type { AuditOutcome, AuditRecord } from '../core/audit.ts';
-import { parsePeriod } from '../core/duration.ts';
 import { SecretsError } from '../core/errors.ts';
 import { parseReference } from '../core/reference.ts';
 import { jsonText, singleLine } from '../output/sanitize.ts';
 import { printTable } from '../output/table.ts';
 import type { Session } from '../session.ts';
+import { parseTime } from './audit-time.ts';
 import type { CommonOptions } from './options.ts';
 import type { Invocation } from './spec.ts';
 
@@ -138,17 +138,6 @@ function isNarrow({ secret, command, outcome, actor }: LogOptions, store: string
 function parseLimit(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
   throw new SecretsError('Usage', `--limit ${JSON.stringify(text)} is not a number`);
-}
-
-/** RFC 3339, its date alone (midnight UTC), or a span before now. @throws SecretsError Usage */
-function parseTime(text: string, now: Date, flag: string): Date {
-  if (/^\d+(s|m|h|d|w)$/.test(text)) return new Date(now.getTime() - parsePeriod(text));
-  const form = /^\d{4}-\d{2}-\d{2}([Tt ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([Zz]|[+-]\d{2}:\d{2}))?$/;
-  const time = form.test(text) ? new Date(text.toUpperCase().replace(' ', 'T')) : new Date(Number.NaN);
-  if (!Number.isNaN(time.getTime())) return time;
-  throw new SecretsError('Usage', `${flag} ${JSON.stringify(text)} is no time`, {
-    hint: 'write 2026-11-24T09:15:00Z, 2026-11-24, or how long ago: 90m, 7d',
-  });
 }
 
 /** A reference; its store may be left away, and its name may be a pattern. @throws SecretsError Usage */

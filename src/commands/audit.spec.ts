@@ -1,6 +1,7 @@
 import { auditAnchor } from './audit-anchor.spec.ts';
 import { auditLog } from './audit-log.spec.ts';
 import { auditReport } from './audit-report.spec.ts';
+import { auditTrail } from './audit-trail.spec.ts';
 import { auditVerify } from './audit-verify.spec.ts';
 import type { CommandSpec } from './spec.ts';
 
@@ -10,5 +11,5 @@ export const audit: CommandSpec = {
   group: 'Audit',
   summary: 'who touched which secret, whether the log is whole, and what is wrong with how secrets are kept',
   examples: [],
-  subcommands: [auditLog, auditVerify, auditAnchor, auditReport],
+  subcommands: [auditLog, auditTrail, auditReport, auditVerify, auditAnchor],
 };

@@ -4,8 +4,8 @@
  * A call is the same in both by the service's id of the request, where both have one. Else an access of our log stands
  * for one of the trail that is of the same action, secret and outcome, within a window about the time that it took, and
  * whose version and identity do not differ: one for one, so that of two reads at the same moment one alone came
- * through us. What a command calls beside (the metadata that a listing reads) is a part of its access; of reads that
- * gave a value out, only those are that a promotion makes for the value that it copies, and those of pending values.
+ * through us. What a command calls beside (the metadata that a listing reads) is a part of its access. Calls that give
+ * a value out or change something are parts only of accesses that make such calls, and of a few of them.
  * A call whose client is known and did not call itself `secrets` did not come through us, whatever else fits.
  */
 import type { AuditAction, AuditEvent } from './audit.ts';
@@ -24,7 +24,7 @@ export interface TimelineEntry {
   readonly by?: 'request-id' | 'time' | 'part' | undefined;
   /** The record of our log. */
   readonly own?: AuditEvent | undefined;
-  /** Whether the trail has it; `undefined` without a trail. */
+  /** Whether the trail has it; `undefined` without a trail, and for what it could not have. */
   readonly inTrail: boolean | undefined;
 }
 
@@ -46,9 +46,20 @@ const BUCKET_MS = 10_000;
 /** Failures after which the service may have done it all the same. */
 const IN_DOUBT: ReadonlySet<string> = new Set(['Unavailable', 'Throttled', 'Failed']);
 
-/** What reads a value to write it elsewhere, and how often at the most. */
-const COPIES: ReadonlySet<AuditAction> = new Set(['promote', 'restore']);
-const MAX_READS = 3;
+/** Calls that give a value out or change something, by the accesses that may make them beside. */
+const PARTS: Readonly<Partial<Record<AuditAction, readonly AuditAction[]>>> = {
+  write: ['label', 'promote', 'access'],
+  promote: ['read', 'write', 'label', 'delete', 'purge'],
+  restore: ['read', 'write', 'promote', 'label'],
+  delete: ['purge', 'label'],
+  purge: ['delete', 'label'],
+  label: ['write'],
+  rotate: ['write', 'promote', 'label', 'delete', 'purge'],
+};
+/** What neither gives a value out nor changes a secret. */
+const HARMLESS: ReadonlySet<AuditAction> = new Set(['list', 'describe', 'other']);
+/** Such calls that one access makes at the most. */
+const MOST_PARTS = 4;
 
 interface Own {
   readonly event: AuditEvent;
@@ -56,8 +67,8 @@ interface Own {
   readonly to: number;
   taken: boolean;
   inTrail: boolean;
-  /** Reads of values that may still be parts of it. */
-  reads: number;
+  /** Calls that may still be parts of it. */
+  parts: number;
 }
 
 /**
@@ -79,7 +90,7 @@ export function timeline(
       to: to + windowMs,
       taken: false,
       inTrail: false,
-      reads: COPIES.has(event.action) ? MAX_READS : 0,
+      parts: MOST_PARTS,
     };
   });
   const ofStore = accesses.filter(
@@ -90,9 +101,15 @@ export function timeline(
     const time = Date.parse(event.time);
     if (inTrail || time < since.getTime() || time > until.getTime()) continue;
     if (secret !== undefined && event.secret !== secret) continue;
-    entries.push({ event, through: 'yes', own: event, inTrail: trail === undefined ? undefined : false });
+    const could = trail !== undefined && isCall(event);
+    entries.push({ event, through: 'yes', own: event, inTrail: could ? false : undefined });
   }
   return entries.toSorted((a, b) => compareText(a.event.time, b.event.time));
+}
+
+/** A rotation as a whole is no call (those that it made have records of their own), nor is what we refused ourselves. */
+function isCall({ action, error }: AuditEvent): boolean {
+  return action !== 'rotate' && error !== 'Policy' && error !== 'Usage';
 }
 
 function compare(
@@ -111,7 +128,11 @@ function compare(
     if (requestId !== undefined && ids.has(requestId)) access.inTrail = true;
   }
   const lookup = bucketsOf(ofStore);
-  const sorted = trail.toSorted((a, b) => compareText(a.time, b.time));
+  // Most trails give the newest first; of those in the same second, too.
+  const isNewestFirst = (trail[0]?.time ?? '') > (trail.at(-1)?.time ?? '');
+  const sorted = (isNewestFirst ? trail.toReversed() : [...trail]).sort((a, b) =>
+    compareText(a.time, b.time),
+  );
   const left: AuditEvent[] = [];
   const entries: TimelineEntry[] = [];
   for (const event of sorted) {
@@ -134,7 +155,7 @@ function compare(
   for (const event of left) {
     const whole = lookup(event).find((access) => isPart(event, access));
     if (whole !== undefined && whole.event.action !== 'read') whole.inTrail = true;
-    if (whole !== undefined && isValueRead(event)) whole.reads -= 1;
+    if (whole !== undefined && !isHarmless(event)) whole.parts -= 1;
     entries.push({
       event,
       through: whole !== undefined ? 'yes' : isOurClient(event.client) ? 'client' : 'no',
@@ -190,16 +211,24 @@ function oneFor(event: AuditEvent, candidates: readonly Own[]): Own | undefined 
 }
 
 /** Whether an access of ours made this call beside. */
-function isPart(event: AuditEvent, { event: own, reads }: Own): boolean {
+function isPart(event: AuditEvent, { event: own, parts }: Own): boolean {
   if (isOthersClient(event.client)) return false;
   if (samePrincipal(own.actor.principal, event.actor.principal) === false) return false;
-  if (isValueRead(event)) return own.secret === event.secret && reads > 0;
-  return event.secret === undefined || covers(own, event.secret);
+  if (isHarmless(event)) return event.secret === undefined || covers(own, event.secret);
+  if (own.secret !== event.secret || parts <= 0) return false;
+  // A pending value is at a place of its own, which more than reads and writes look at.
+  if (event.version === 'pending') return event.action === 'read' || !isReading(own.action);
+  // Some writes take two calls. Where the client is not known, the other could be anybody's.
+  if (event.action === own.action) return !isReading(own.action) && isOurClient(event.client);
+  return PARTS[own.action]?.includes(event.action) === true;
 }
 
-/** A pending value is at a place of its own, which more than reads look at. */
-function isValueRead({ action, outcome, version }: AuditEvent): boolean {
-  return action === 'read' && outcome === 'allowed' && version !== 'pending';
+function isHarmless({ action, outcome }: AuditEvent): boolean {
+  return outcome !== 'allowed' || HARMLESS.has(action);
+}
+
+function isReading(action: AuditAction): boolean {
+  return action === 'read' || HARMLESS.has(action);
 }
 
 /** Whether an access is about a secret: of that name, or of all that begin with a name that was listed. */
@@ -261,20 +290,3 @@ export function countsOf(entries: readonly TimelineEntry[]): TimelineCounts {
     notInTrail: count(({ inTrail }) => inTrail === false),
   };
 }
-
-/** Every action, for options and schemas. */
-export const AUDIT_ACTIONS: readonly AuditAction[] = [
-  'read',
-  'list',
-  'describe',
-  'write',
-  'label',
-  'promote',
-  'delete',
-  'restore',
-  'purge',
-  'rotate',
-  'rekey',
-  'access',
-  'other',
-];

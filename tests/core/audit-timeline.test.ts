@@ -132,16 +132,31 @@ describe('parts of an access', () => {
   });
 
   test('only what copies values reads them beside, and not without end', () => {
-    for (const action of ['write', 'list', 'describe', 'delete', 'purge', 'label'] as const)
+    for (const action of ['write', 'list', 'describe', 'delete', 'purge', 'label', 'rotate'] as const)
       expect(shapes(line([seen(1)], [own(2, { action })]))).toContain('no');
     expect(shapes(line([seen(1, { version: 'pending' })], [own(2, { action: 'write' })]))).toEqual([
       'yes part',
     ]);
-    const many = Array.from({ length: 5 }, (_, index) => seen(index));
+    const many = Array.from({ length: 6 }, (_, index) => seen(index));
     expect(
       shapes(line(many, [own(9, { action: 'promote' })])).filter((shape) => shape === 'no'),
     ).toHaveLength(2);
     expect(shapes(line([seen(1, { client: 'curl/8' })], [own(2, { action: 'promote' })]))).toContain('no');
+  });
+
+  test('a change is no part of a read, nor of the same change unless the client is known', () => {
+    const write = seen(1, { action: 'write', requestId: 'x' });
+    for (const action of ['read', 'list', 'describe'] as const)
+      expect(shapes(line([write], [own(2, { action })]))).toContain('no');
+    const put = own(2, { action: 'write', requestId: 'y' });
+    expect(shapes(line([write], [put]))).toEqual(['no', 'yes  alone']);
+    expect(shapes(line([{ ...write, client: 'secrets/1.0' }], [put]))).toEqual(['yes part']);
+    expect(shapes(line([seen(1, { action: 'label' })], [put]))).toEqual(['yes part']);
+  });
+
+  test('a rotation as a whole, and what we refused, is not missing in the trail', () => {
+    const ours = [own(2, { action: 'rotate' }), own(3, { outcome: 'denied', error: 'Policy' })];
+    expect(line([], ours).map(({ inTrail }) => inTrail)).toEqual([undefined, undefined]);
   });
 
   test('a read that gave a value out is no part of another read', () => {

@@ -115,6 +115,7 @@ const RUNS: readonly Run[] = [
     line: 'secrets audit report --values --fail-on info --baseline base.json --update-baseline',
   },
   { covers: 'audit log', line: 'secrets audit log --json' },
+  { covers: 'audit trail', line: 'secrets audit trail local --json' },
   { covers: 'audit verify', line: 'secrets audit verify --json' },
   { covers: 'audit anchor', line: 'secrets audit anchor --json' },
   // A reason, a log that somebody died over, and one that is the very first.

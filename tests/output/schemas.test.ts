@@ -95,6 +95,8 @@ const RUNS: readonly (readonly [schema: string, line: string, exit?: number])[] 
   ],
   ['audit-log', 'secrets audit log --all --json'],
   ['audit-anchor', 'secrets audit anchor --json'],
+  ['audit-trail', 'secrets audit trail local --quiet --json'],
+  ['audit-trail', 'secrets audit trail j --action read --quiet --json'],
   ['audit-verify', 'secrets audit verify --json'],
   [
     'audit-verify',
