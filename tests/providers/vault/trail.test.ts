@@ -126,6 +126,17 @@ describeWith('the trail of Vault', scenarioFiles, () => {
     expect(more).toEqual([]);
   });
 
+  test('a value that was wrapped was given out, and one that is not there was not', async () => {
+    const name = fresh();
+    await api('POST', `secret/data/${name}`, { data: { k: 'v' } });
+    for (const one of [name, `${name}/none`])
+      await fetch(`${kit.vault.url}/v1/secret/data/${one}`, {
+        headers: { 'X-Vault-Token': kit.vault.token, 'X-Vault-Wrap-TTL': '60' },
+      });
+    expect(shapes(await read(store(), { name }))).toEqual(['write allowed 1 -', 'read allowed - -']);
+    expect(shapes(await read(store(), { name: `${name}/none` }))).toEqual(['read failed - NotFound']);
+  });
+
   test('knows its own calls by the hash of their user agent', async () => {
     const name = fresh();
     const own = store();
