@@ -139,6 +139,7 @@ async function runCommand(world: World, ...[spec, args, options, verb]: Line): P
     if (session.interrupt.signal.aborted) return INTERRUPTED;
     return fail(world, options, thrown);
   } finally {
+    await session.deliver();
     stopListening();
     await session.close();
   }

@@ -220,6 +220,22 @@ export class Session {
     return this.#records.record(access);
   }
 
+  /**
+   * Lets the audit sinks have what this command has recorded, for a moment: what they don't take then, they get later.
+   * Never rejects.
+   */
+  async deliver(quietly = false): Promise<void> {
+    if (this.verb === 'audit send' || !this.#records.hasBegun) return;
+    try {
+      const { audit } = await this.config();
+      if (audit.log === 'off' || (audit.sinks === undefined && audit.untrustedSinks !== true)) return;
+      const { deliverAfter } = await import('./audit/sinks/session.ts');
+      await deliverAfter(this, audit, quietly);
+    } catch (thrown) {
+      this.debug(`audit sinks: ${String(thrown)}`);
+    }
+  }
+
   /** Says what is wanted of a store before it is opened, for the record of what could not be. */
   asks(store: string, extra: Target['native'], reference: Partial<Reference>): void {
     this.#records.asks(store, extra, reference);

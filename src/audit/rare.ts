@@ -4,7 +4,7 @@
  * killed: the next one finds the torn end, the missing file or the full one, and goes on from there.
  */
 import { sign } from 'node:crypto';
-import { closeSync, fstatSync, fsyncSync, ftruncateSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, ftruncateSync, lstatSync, renameSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename, dirname } from 'node:path';
 import type { AuditRecord, Repair } from '../core/audit.ts';
@@ -22,6 +22,7 @@ import {
 import { SecretsError } from '../core/errors.ts';
 import { codeOf, createPrivateFile, removeFile, syncFolder } from '../files.ts';
 import {
+  type ClosedFile,
   closedFiles,
   firstLine,
   headOf,
@@ -36,6 +37,7 @@ import {
 } from './files.ts';
 import { needSigningKey, publish, signingKeyPath } from './keys.ts';
 import type { LogSettings } from './log.ts';
+import { type Waiting, waitingSinks } from './sinks/cursor.ts';
 
 /** A record about the log itself. */
 export function ownContent(
@@ -179,27 +181,54 @@ function close(options: LogSettings, fd: number, last: AuditRecord, size: number
   syncFolder(names.folder);
 }
 
-/** Removes what is older than the rule says, after a signed record says so. */
+/** Sinks are waited for until the closed files come to so many bytes. */
+const MOST_HELD = 2 ** 30;
+
+/**
+ * Removes what is older than the rule says, after a signed record says so. What a sink has not got yet stays, for as
+ * long as the sink's `hold`; what goes nevertheless is said in the record.
+ */
 function retain(options: LogSettings, fd: number, head: Head): Head {
   const { keepFiles, keepMs, now, path } = options;
   const closed = closedFiles(path);
   const tooMany = keepFiles === undefined ? 0 : Math.max(0, closed.length - keepFiles);
+  const waiting = keepFiles === undefined && keepMs === undefined ? [] : waitingFor(path, now());
+  let held = waiting.length === 0 ? 0 : sizeOf(closed);
   let count = 0;
   for (const file of closed) {
     const age = now().getTime() - Date.parse(lastOf(file.path).time);
-    if (count < tooMany || (keepMs !== undefined && age > keepMs)) count += 1;
-    else break;
+    if (count >= tooMany && (keepMs === undefined || age <= keepMs)) break;
+    if (held <= MOST_HELD && waiting.some(({ seq, holdMs }) => seq < file.to && age <= holdMs)) break;
+    if (held > 0) held -= sizeOf([file]);
+    count += 1;
   }
   const gone = closed.slice(0, count);
   const newest = gone.at(-1);
   if (newest === undefined) return head;
   const { hash, seq: to } = lastOf(newest.path);
+  const unsent = waiting
+    .filter(({ seq }) => seq < to)
+    .map(({ sink, seq }) => ({ sink, from: Math.max(seq + 1, gone[0]?.from ?? 1) }));
   const batch = new Batch(head, (end) => sealCheckpoint(options, end));
   const from = gone[0]?.from ?? to;
-  batch.add(ownContent(options, 'retention', { retention: { from, to, hash } }));
+  const retention = { from, to, hash, ...(unsent.length > 0 && { unsent }) };
+  batch.add(ownContent(options, 'retention', { retention }));
   batch.checkpoint();
   writeAt(fd, fstatSync(fd).size, batch.text);
   for (const file of gone) removeFile(file.path);
   syncFolder(namesOf(path).folder);
   return batch.head;
+}
+
+/** Sinks whose state can't be read are not waited for: the log goes on. */
+function waitingFor(path: string, now: Date): readonly Waiting[] {
+  try {
+    return waitingSinks(path, now);
+  } catch {
+    return [];
+  }
+}
+
+function sizeOf(files: readonly ClosedFile[]): number {
+  return files.reduce((sum, { path }) => sum + (lstatSync(path, { throwIfNoEntry: false })?.size ?? 0), 0);
 }

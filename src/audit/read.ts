@@ -152,6 +152,11 @@ function isSame(fd: number, path: string): boolean {
 
 /** Number of the last record; 0 without a log. */
 export function newestSeq(path: string): number {
+  return newestRecord(path)?.seq ?? 0;
+}
+
+/** The last record; undefined without a log. */
+export function newestRecord(path: string): AuditRecord | undefined {
   const files = openAll(path);
   try {
     for (const { fd, path: name } of files.toReversed()) {
@@ -159,22 +164,23 @@ export function newestSeq(path: string): number {
       for (let length = SAMPLE; ; length *= 4) {
         const from = Math.max(0, size - length);
         const record = linesOf({ fd, path: name, from, to: size }, []).map(parse).at(-1);
-        if (record !== undefined) return record.seq;
+        if (record !== undefined) return record;
         if (from === 0) break;
       }
     }
-    return 0;
+    return undefined;
   } finally {
     for (const { fd } of files) closeSync(fd);
   }
 }
 
-interface OpenFile {
+export interface OpenFile {
   readonly fd: number;
   readonly path: string;
 }
 
-function openAll(path: string): readonly OpenFile[] {
+/** All files of the log, oldest first. The caller closes them. */
+export function openAll(path: string): readonly OpenFile[] {
   const files: OpenFile[] = [];
   try {
     // The current one first: what is closed while this runs is then read under the name that it had.
@@ -273,7 +279,8 @@ function recordsIn(lines: readonly Buffer[], filter: AuditFilter, damaged: () =>
   return records;
 }
 
-function parse(line: Buffer): AuditRecord | undefined {
+/** A record that can be shown; undefined for what is none. Its hash is not looked at. */
+export function parse(line: Buffer): AuditRecord | undefined {
   try {
     const record = JSON.parse(line.toString('utf8')) as Partial<AuditRecord> | null;
     const { seq, time, kind } = record ?? {};

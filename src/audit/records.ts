@@ -29,6 +29,7 @@ const WANTED: Readonly<Record<string, AuditAction>> = {
   'stores rekey': 'rekey',
   'audit anchor': 'write',
   'audit verify': 'read',
+  'audit send': 'read',
 };
 
 /** What is used of a session. */
@@ -56,6 +57,11 @@ export class Records {
     return this.#recorder;
   }
 
+  /** Whether anything may have been recorded. */
+  get hasBegun(): boolean {
+    return this.#recorder !== undefined;
+  }
+
   async #make(): Promise<Recorder> {
     const { world, options, verb } = this.#session;
     const { audit } = await this.#session.config();
@@ -68,13 +74,21 @@ export class Records {
       pid: process.pid,
       reason: reasonOf(options.reason, world.env['SECRETS_REASON']),
     };
+    const warn = (message: string): void => this.#session.warn(message);
+    if (audit.sinks !== undefined && audit.log !== 'off') {
+      try {
+        const { greetSinks } = await import('./sinks/deliver.ts');
+        greetSinks(audit.path, audit.sinks, world.now());
+      } catch (thrown) {
+        warn(`the audit sinks get nothing: ${toSecretsError(thrown).message}`);
+      }
+    }
     const log = openAuditLog({
       ...audit,
       stateFolder: xdgFolder(world, 'state'),
       mode: audit.log === 'required' ? 'required' : 'best-effort',
       now: world.now,
     });
-    const warn = (message: string): void => this.#session.warn(message);
     return new Recorder(log, audit, circumstances, { now: world.now, warn });
   }
 

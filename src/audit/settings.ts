@@ -8,6 +8,7 @@ import type { AuditMode } from '../core/audit.ts';
 import { parsePeriod } from '../core/duration.ts';
 import type { World } from '../world.ts';
 import { auditLogPath } from './log.ts';
+import type { GivenSink, Sink } from './sinks/settings.ts';
 
 export interface AuditSettings {
   readonly log: AuditMode;
@@ -17,6 +18,10 @@ export interface AuditSettings {
   readonly rotateSize?: number | undefined;
   readonly keepMs?: number | undefined;
   readonly keepFiles?: number | undefined;
+  /** Where records are sent to; missing where there are none. */
+  readonly sinks?: readonly Sink[] | undefined;
+  /** Whether the project's file has sinks that are not used until it is trusted. */
+  readonly untrustedSinks?: boolean | undefined;
 }
 
 type AuditKey = 'log' | 'path' | 'rotate-size' | 'keep' | 'keep-files';
@@ -28,6 +33,9 @@ export interface GivenAudit {
   readonly 'rotate-size'?: string | undefined;
   readonly keep?: string | undefined;
   readonly 'keep-files'?: number | undefined;
+  readonly sinks?: Readonly<Record<string, GivenSink>> | undefined;
+  /** What the sinks ask for. */
+  readonly sinkLines: readonly TrustLine[];
   /** Lines of what it sets, by key, for what needs trust. */
   readonly lineOf: (key: AuditKey) => Pick<TrustLine, 'setting' | 'line'>;
 }
@@ -58,7 +66,29 @@ export function joinAudit(world: World, layers: readonly AuditLayer[], trusted: 
       if (counts) files = { ...files, ...filesOf(section) };
     }
   }
-  return { log, path, ...files };
+  return { log, path, ...files, ...joinSinks(layers, trusted) };
+}
+
+/** The user's own sinks always count: a project's can stand beside them, not in their place. */
+function joinSinks(layers: readonly AuditLayer[], trusted: boolean): Pick<AuditSettings, 'sinks' | 'untrustedSinks'> {
+  let sinks: Map<string, Sink> | undefined;
+  let untrustedSinks = false;
+  for (const { source, file, sections } of layers) {
+    for (const section of sections) {
+      for (const [name, given] of Object.entries(section?.sinks ?? {})) {
+        if (source === 'project' && !trusted) untrustedSinks = true;
+        else {
+          sinks ??= new Map();
+          if (source === 'user' || sinks.get(name)?.source !== 'user')
+            sinks.set(name, { name, given, file, source });
+        }
+      }
+    }
+  }
+  return {
+    ...(sinks !== undefined && { sinks: [...sinks.values()] }),
+    ...(untrustedSinks && { untrustedSinks }),
+  };
 }
 
 const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
@@ -110,5 +140,6 @@ export function auditTrust(
     const value = section[key];
     if (value !== undefined) lines.push({ ...lineOf(key), value: String(value), effect });
   }
+  lines.push(...section.sinkLines);
   return lines;
 }

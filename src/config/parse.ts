@@ -6,6 +6,7 @@
 /* oxlint-disable max-lines */
 import * as v from 'valibot';
 import type { GivenAudit } from '../audit/settings.ts';
+import { type GivenSink, sinkProblem, sinkTrustItems } from '../audit/sinks/settings.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import type { NativeSettings, ProviderDescriptor, StoreSettings, TrustItem } from '../providers/provider.ts';
@@ -242,6 +243,7 @@ function readAudit(reading: Reading, { audit }: PartDocument, at: readonly strin
     reading.refuse([...here, 'path'], `${[...here, 'path'].join('.')} must be a file, not a folder`);
   return {
     ...audit,
+    sinkLines: readSinks(reading, audit.sinks ?? {}, [...here, 'sinks']),
     lineOf: (key) => ({ setting: [...here, key].join('.'), line: reading.yaml.lineOf([...here, key]) }),
   };
 }
@@ -267,6 +269,23 @@ const lockItem = (store: string): TrustItem => ({
   value: store,
   effect: 'who rotates which secret is written to this store, and believed from there',
 });
+
+/** @returns what the sinks ask for */
+function readSinks(
+  reading: Reading,
+  sinks: Readonly<Record<string, GivenSink>>,
+  at: readonly string[],
+): readonly TrustLine[] {
+  return Object.entries(sinks).flatMap(([name, sink]) => {
+    const here = [...at, name];
+    const problem = sinkProblem(sink);
+    if (problem !== undefined) {
+      const { key, message, hint } = problem;
+      reading.refuse([...here, key], `${[...here, key].join('.')} ${message}`, hint);
+    }
+    return sinkTrustItems(sink).map((item) => reading.trust(here, item));
+  });
+}
 
 async function readPolicy(
   reading: Reading,

@@ -113,7 +113,15 @@ export interface AuditRecord extends AuditEvent {
   /** First record of a file that follows another: that one's name and its records. */
   readonly rotation?: { readonly file: string; readonly from: number; readonly to: number } | undefined;
   /** Records that the rule of retention removed; the log begins after `to`, whose hash this is. */
-  readonly retention?: { readonly from: number; readonly to: number; readonly hash: string } | undefined;
+  readonly retention?:
+    | {
+        readonly from: number;
+        readonly to: number;
+        readonly hash: string;
+        /** Sinks that had not got all of them, and the first that each has missed. */
+        readonly unsent?: readonly { readonly sink: string; readonly from: number }[] | undefined;
+      }
+    | undefined;
   /** What `audit.log` is from here on, as far as the log was told. */
   readonly mode?: AuditMode | undefined;
 }

@@ -1,0 +1,224 @@
+/**
+ * Sends a sink what it has not got, one batch after the other, and notes after each how far it has got. At least once:
+ * a sender that dies in between sends its last batch again. One process at a time does it for a sink.
+ */
+import { lstatSync } from 'node:fs';
+import type { Head } from '../../core/audit-chain.ts';
+import { SecretsError, toSecretsError } from '../../core/errors.ts';
+import { checkFolder, makePrivateFolder, removeFile } from '../../files.ts';
+import { type Lock, takeLock } from '../lock.ts';
+import { newestRecord } from '../read.ts';
+import { type Cursor, cursorPath, newCursor, readCursor, sinksFolder, writeCursor } from './cursor.ts';
+import { nextRecords } from './queue.ts';
+import { openSender, type SinkContext } from './send.ts';
+import { DEFAULT_HOLD, type Sink } from './settings.ts';
+
+const BATCH = { records: 250, bytes: 256 * 1024 };
+/** After a failure no command tries again for so long, twice as long after each further one. */
+const FIRST_PAUSE_MS = 5000;
+const LONGEST_PAUSE_MS = 3_600_000;
+/** The user is warned when a receiver has taken nothing for so long, and again after as long. */
+const WARN_AFTER_MS = 24 * 3_600_000;
+/** No sender keeps the lock for so long: one that is there is of somebody who is gone and can't be looked at. */
+const ABANDONED_MS = 600_000;
+/** Nobody holds the lock for longer than about this. */
+const LONGEST_HOLD_MS = 60_000;
+
+export interface DeliveryOptions {
+  readonly logPath: string;
+  readonly sink: Sink;
+  readonly context: SinkContext;
+  /** Ends what is under way. */
+  readonly signal: AbortSignal;
+  /** One batch may take this long. */
+  readonly batchMs: number;
+  /** How long another process that delivers is waited for. */
+  readonly waitMs: number;
+  /** Also before the time that the last failure has set. */
+  readonly eager: boolean;
+}
+
+export interface Delivered {
+  readonly sink: string;
+  /** `done`: the receiver has everything; `later`: a failure is not long enough ago; `busy`: another process does it. */
+  readonly state: 'done' | 'later' | 'busy' | 'failed' | 'stopped';
+  readonly sent: number;
+  /** Number of the last record that the receiver has; 0 for none. */
+  readonly upTo: number;
+  /** How many records it has not got, as far as is known. */
+  readonly backlog: number;
+  /** Records that retention removed before they could be sent. */
+  readonly missing?: { readonly from: number; readonly to: number } | undefined;
+  readonly error?: SecretsError | undefined;
+  /** Whether it has been so for so long that the user is to be told. */
+  readonly warn?: string | undefined;
+}
+
+/** Notes where the log ends for sinks that were never seen: they get what comes from then on. */
+export function greetSinks(logPath: string, sinks: readonly Sink[], now: Date): void {
+  for (const { name, given } of sinks)
+    if (readCursor(logPath, name) === undefined)
+      writeCursor(logPath, name, newCursor(newestRecord(logPath), given.hold ?? DEFAULT_HOLD, now));
+}
+
+/** The cursor; a new one for a sink that was never seen, one before all records for a file that is damaged. */
+export function cursorOf(logPath: string, { name, given }: Sink, now: Date): Cursor {
+  const found = readCursor(logPath, name);
+  const hold = given.hold ?? DEFAULT_HOLD;
+  if (found === undefined) return newCursor(newestRecord(logPath), hold, now);
+  return found === 'damaged'
+    ? newCursor(undefined, hold, now)
+    : { ...found, holdMs: newCursor(undefined, hold, now).holdMs };
+}
+
+/** How many records a sink has not got. */
+export function backlogOf(logPath: string, { seq, hash }: Head): number {
+  const newest = newestRecord(logPath);
+  if (newest === undefined || (newest.seq === seq && newest.hash === hash)) return 0;
+  return newest.seq > seq ? newest.seq - seq : newest.seq;
+}
+
+/** Delivers what is there. @throws SecretsError only when the log or the sink's state can't be read or written */
+export async function deliver(options: DeliveryOptions): Promise<Delivered> {
+  const { logPath, sink, context, eager } = options;
+  const { now } = context.world;
+  const known = cursorOf(logPath, sink, now());
+  const result = (state: Delivered['state'], cursor: Cursor, more: Partial<Delivered> = {}): Delivered => ({
+    sink: sink.name,
+    state,
+    sent: 0,
+    upTo: cursor.seq,
+    backlog: backlogOf(logPath, cursor),
+    ...more,
+  });
+  if (backlogOf(logPath, known) === 0) return result('done', known);
+  if (!eager && isTooEarly(known, now())) return result('later', known);
+  const lock = await lockFor(options);
+  if (lock === undefined) return result('busy', known);
+  try {
+    return await deliverLocked(options, lock, result);
+  } finally {
+    lock.release();
+  }
+}
+
+async function deliverLocked(
+  { logPath, sink, context, signal, batchMs }: DeliveryOptions,
+  lock: Lock,
+  result: (state: Delivered['state'], cursor: Cursor, more?: Partial<Delivered>) => Delivered,
+): Promise<Delivered> {
+  const { now } = context.world;
+  const began = Date.now();
+  let cursor = cursorOf(logPath, sink, now());
+  let sent = 0;
+  let missing: Delivered['missing'];
+  try {
+    const sender = await within(openSender(sink, context), signal, batchMs, 'its settings were not ready');
+    for (;;) {
+      const queue = nextRecords(logPath, cursor, cursor.offset, BATCH);
+      const last = queue.records.at(-1)?.record;
+      if (last === undefined) return result('done', cursor, { sent, missing });
+      missing ??= queue.missing;
+      await timed(signal, batchMs, (end, ms) => sender.send(queue.records, end, ms));
+      // Another one has taken this one for dead, and goes on where it was.
+      if (!lock.isHeld()) return result('busy', cursor, { sent });
+      sent += queue.records.length;
+      const { failure: _failure, warned: _warned, ...kept } = cursor;
+      cursor = {
+        ...kept,
+        seq: last.seq,
+        hash: last.hash,
+        offset: queue.offset,
+        success: now().toISOString(),
+      };
+      writeCursor(logPath, sink.name, cursor);
+      if (signal.aborted || Date.now() - began > LONGEST_HOLD_MS)
+        return result('stopped', cursor, { sent, missing });
+    }
+  } catch (thrown) {
+    const error = toSecretsError(thrown);
+    // It works, and there was no time for all of it.
+    if (signal.aborted && sent > 0) return result('stopped', cursor, { sent, missing });
+    if (!lock.isHeld()) return result('busy', cursor, { sent });
+    const at = now();
+    const times = (cursor.failure?.times ?? 0) + 1;
+    const pause = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(times - 1, 20), LONGEST_PAUSE_MS);
+    const warn = warning(cursor, sink.name, error, at);
+    writeCursor(logPath, sink.name, {
+      ...cursor,
+      failure: {
+        at: at.toISOString(),
+        message: error.message.slice(0, 500),
+        times,
+        next: new Date(at.getTime() + pause).toISOString(),
+      },
+      ...(warn !== undefined && { warned: at.toISOString() }),
+    });
+    return result('failed', cursor, { sent, missing, error, warn });
+  }
+}
+
+function isTooEarly({ failure }: Cursor, now: Date): boolean {
+  const wait = failure === undefined ? 0 : Date.parse(failure.next) - now.getTime();
+  // More than the longest: a clock was set.
+  return wait > 0 && wait <= LONGEST_PAUSE_MS;
+}
+
+function warning(cursor: Cursor, name: string, error: SecretsError, now: Date): string | undefined {
+  const { success, since, warned } = cursor;
+  const silent = now.getTime() - Date.parse(success ?? since);
+  const told = warned === undefined ? Number.POSITIVE_INFINITY : now.getTime() - Date.parse(warned);
+  if (silent < WARN_AFTER_MS || (told >= 0 && told < WARN_AFTER_MS)) return undefined;
+  const hours = Math.floor(silent / 3_600_000);
+  return `the audit sink ${name} has taken no record for ${hours} hours: ${error.message}; secrets audit sinks shows more`;
+}
+
+async function lockFor({ logPath, sink, waitMs }: DeliveryOptions): Promise<Lock | undefined> {
+  const folder = sinksFolder(logPath);
+  if (!checkFolder(folder, 'nothing')) makePrivateFolder(folder);
+  const path = `${cursorPath(logPath, sink.name)}.lock`;
+  const made = lstatSync(path, { throwIfNoEntry: false })?.mtimeMs;
+  if (made !== undefined && Date.now() - made > ABANDONED_MS) removeFile(path);
+  const lock = await takeLock(path, waitMs);
+  return 'release' in lock ? lock : undefined;
+}
+
+/** Runs with a signal of its own, which ends after a time or with the outer one. */
+async function timed<T>(
+  outer: AbortSignal,
+  ms: number,
+  work: (signal: AbortSignal, ms: number) => Promise<T>,
+): Promise<T> {
+  const end = new AbortController();
+  const onAbort = (): void => end.abort();
+  outer.addEventListener('abort', onAbort, { once: true });
+  if (outer.aborted) end.abort();
+  const timer = setTimeout(onAbort, ms);
+  try {
+    return await within(work(end.signal, ms), end.signal, ms, 'the receiver did not answer in time');
+  } finally {
+    clearTimeout(timer);
+    outer.removeEventListener('abort', onAbort);
+    end.abort();
+  }
+}
+
+/** The result, or a failure when the signal or the time ends first, whatever the work does then. */
+function within<T>(work: Promise<T>, signal: AbortSignal, ms: number, late: string): Promise<T> {
+  return new Promise((done, fail) => {
+    const end = (): void => {
+      // What the work itself says of an abort tells more: it gets the chance to.
+      setImmediate(() => fail(new SecretsError('Unavailable', late)));
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener('abort', end, { once: true });
+    if (signal.aborted) end();
+    work
+      .then(done, fail)
+      .finally(() => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', end);
+      })
+      .catch(() => {});
+  });
+}

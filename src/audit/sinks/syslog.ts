@@ -1,0 +1,88 @@
+/**
+ * Sends to a syslog server over a stream: TLS (RFC 5425), TCP on this machine (RFC 6587), or a Unix stream socket.
+ *
+ * These protocols have no receipts. What shows that a server took all of it is that it reads to the end of the
+ * connection, which we close for writing, and then closes it too, without an error: one that dies, hangs, or closes
+ * earlier does not.
+ */
+import { connect as connectPlain, isIP, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import { connect as connectTls } from 'node:tls';
+import { SecretsError } from '../../core/errors.ts';
+import { codeOf } from '../../files.ts';
+import { readAuthority } from '../../rotation/targets/network.ts';
+import type { Queued } from './queue.ts';
+import type { Sender } from './send.ts';
+import { type GivenSink, type SyslogAddress, syslogAddress } from './settings.ts';
+import { syslogFrame } from './syslog-format.ts';
+
+type Given = Extract<GivenSink, { type: 'syslog' }>;
+
+export function openSyslog({ address: text, ca: caPath, facility = 'authpriv' }: Given, file: string): Sender {
+  const address = syslogAddress(text);
+  if (address === undefined) throw new SecretsError('Usage', `no address of a syslog server: ${text}`);
+  const ca = readAuthority(caPath, dirname(file));
+  return {
+    send: (records, signal) =>
+      exchange(address, text, ca, framesOf(records, facility), signal),
+  };
+}
+
+function framesOf(records: readonly Queued[], facility: NonNullable<Given['facility']>): Buffer {
+  return Buffer.concat(records.map(({ record, line }) => syslogFrame(record, line, facility)));
+}
+
+function open(address: SyslogAddress, ca: string | undefined): { socket: Socket; ready: string } {
+  if (address.kind === 'unix') return { socket: connectPlain({ path: address.path }), ready: 'connect' };
+  const host = address.host.replaceAll(/[[\]]/g, '');
+  const { port } = address;
+  if (address.kind === 'tcp') return { socket: connectPlain({ host, port }), ready: 'connect' };
+  const servername = isIP(host) === 0 ? host : '';
+  return {
+    socket: connectTls({ host, port, servername, ...(ca !== undefined && { ca }) }),
+    ready: 'secureConnect',
+  };
+}
+
+function exchange(
+  address: SyslogAddress,
+  name: string,
+  ca: string | undefined,
+  frames: Buffer,
+  signal: AbortSignal,
+): Promise<void> {
+  const { socket, ready } = open(address, ca);
+  return new Promise<void>((done, fail) => {
+    let flushed = false;
+    const refuse = (message: string, cause?: unknown): void =>
+      fail(new SecretsError('Unavailable', `${name} ${message}`, { cause }));
+    const onAbort = (): void => {
+      refuse(flushed ? 'did not close the connection after the last record' : 'did not answer in time');
+      socket.destroy();
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    socket.on('error', (thrown) => refuse(reasonOf(thrown, address), thrown));
+    socket.once(ready, () => socket.end(frames));
+    socket.once('finish', () => (flushed = true));
+    socket.once('end', () => {
+      if (!flushed) refuse('closed the connection before it had everything');
+    });
+    // A server of syslog says nothing; what it says nevertheless is not read.
+    socket.resume();
+    socket.once('close', (hadError) => {
+      signal.removeEventListener('abort', onAbort);
+      if (flushed && !hadError) done();
+      else refuse('closed the connection before it had everything');
+    });
+  }).finally(() => socket.destroy());
+}
+
+function reasonOf(thrown: unknown, address: SyslogAddress): string {
+  const code = codeOf(thrown) ?? 'failed';
+  if (/CERT|SIGN|ISSUER|ALTNAME/.test(code)) return `has a certificate that is not trusted (${code})`;
+  // Node has no datagram sockets of that kind.
+  if (code === 'EPROTOTYPE' && address.kind === 'unix')
+    return 'is a datagram socket, and only stream sockets can be sent to';
+  return `can’t be reached (${code})`;
+}
