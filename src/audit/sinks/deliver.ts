@@ -112,13 +112,14 @@ async function deliverLocked(
   let cursor = cursorOf(logPath, sink, now());
   let sent = 0;
   let missing: Delivered['missing'];
+  const isKnown = readCursor(logPath, sink.name) !== 'damaged';
   try {
     const sender = await within(openSender(sink, context), signal, batchMs, 'its settings were not ready');
     for (;;) {
       const queue = nextRecords(logPath, cursor, cursor.offset, BATCH);
       const last = queue.records.at(-1)?.record;
       if (last === undefined) return result('done', cursor, { sent, missing });
-      missing ??= queue.missing;
+      if (isKnown) missing ??= queue.missing;
       await timed(signal, batchMs, (end, ms) => sender.send(queue.records, end, ms));
       // Another one has taken this one for dead, and goes on where it was.
       if (!lock.isHeld()) return result('busy', cursor, { sent });

@@ -42,7 +42,9 @@ export function nextRecords(path: string, after: Head, offset: number, limits: L
   const files = openAll(path);
   try {
     const found = newest.seq > after.seq ? collect(files, after, offset, limits) : undefined;
-    return found ?? collect(files, START, 0, limits) ?? { records: [], offset: 0 };
+    if (found !== undefined) return found;
+    const { records = [], offset: end = 0 } = collect(files, START, 0, limits) ?? {};
+    return { records, offset: end };
   } finally {
     for (const { fd } of files) closeSync(fd);
   }
@@ -66,8 +68,8 @@ function collect(
     for (const { line, end: lineEnd } of linesFrom(fd, from)) {
       const record = parse(line);
       if (record === undefined || record.seq <= after.seq) continue;
-      if (records.length === 0 && after.seq > 0) {
-        if (record.seq === after.seq + 1 && record.prev !== after.hash) return undefined;
+      if (records.length === 0) {
+        if (after.seq > 0 && record.seq === after.seq + 1 && record.prev !== after.hash) return undefined;
         if (record.seq > after.seq + 1) missing = { from: after.seq + 1, to: record.seq - 1 };
       }
       if (records.length > 0 && (records.length >= limits.records || bytes + line.length > limits.bytes))

@@ -1,9 +1,10 @@
 /**
  * Sends to a syslog server over a stream: TLS (RFC 5425), TCP on this machine (RFC 6587), or a Unix stream socket.
  *
- * These protocols have no receipts. What shows that a server took all of it is that it reads to the end of the
- * connection, which we close for writing, and then closes it too, without an error: one that dies, hangs, or closes
- * earlier does not.
+ * These protocols have no receipts. What shows that a server took all of it is how the connection ends: it is still open
+ * a round trip after the last record was sent, then we close it for writing, and the server, having read to that end,
+ * closes it too, without an error. One that dies, hangs, or closes earlier does not come to that; where it closes with
+ * something unread, TCP breaks the connection off.
  */
 import { connect as connectPlain, isIP, type Socket } from 'node:net';
 import { dirname } from 'node:path';
@@ -44,6 +45,9 @@ function open(address: SyslogAddress, ca: string | undefined): { socket: Socket;
   };
 }
 
+/** Round trips are taken for at least this long: the other side has to be scheduled. */
+const LEAST_TRIP_MS = 10;
+
 function exchange(
   address: SyslogAddress,
   name: string,
@@ -52,30 +56,43 @@ function exchange(
   signal: AbortSignal,
 ): Promise<void> {
   const { socket, ready } = open(address, ca);
+  const began = Date.now();
+  let timer: NodeJS.Timeout | undefined;
   return new Promise<void>((done, fail) => {
-    let flushed = false;
-    const refuse = (message: string, cause?: unknown): void =>
+    let isEnding = false;
+    const refuse = (message: string, cause?: unknown): void => {
       fail(new SecretsError('Unavailable', `${name} ${message}`, { cause }));
-    const onAbort = (): void => {
-      refuse(flushed ? 'did not close the connection after the last record' : 'did not answer in time');
       socket.destroy();
     };
+    const onAbort = (): void =>
+      refuse(isEnding ? 'did not close the connection after the last record' : 'did not answer in time');
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();
     socket.on('error', (thrown) => refuse(reasonOf(thrown, address), thrown));
-    socket.once(ready, () => socket.end(frames));
-    socket.once('finish', () => (flushed = true));
+    socket.once(ready, () => {
+      const trip = Math.max(2 * (Date.now() - began), LEAST_TRIP_MS);
+      socket.write(frames, (error) => {
+        if (error) return;
+        timer = setTimeout(() => {
+          isEnding = true;
+          socket.end();
+        }, trip);
+      });
+    });
     socket.once('end', () => {
-      if (!flushed) refuse('closed the connection before it had everything');
+      if (!isEnding) refuse('closed the connection before it had everything');
     });
     // A server of syslog says nothing; what it says nevertheless is not read.
     socket.resume();
     socket.once('close', (hadError) => {
       signal.removeEventListener('abort', onAbort);
-      if (flushed && !hadError) done();
+      if (isEnding && !hadError) done();
       else refuse('closed the connection before it had everything');
     });
-  }).finally(() => socket.destroy());
+  }).finally(() => {
+    clearTimeout(timer);
+    socket.destroy();
+  });
 }
 
 function reasonOf(thrown: unknown, address: SyslogAddress): string {
