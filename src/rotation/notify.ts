@@ -4,7 +4,7 @@
  *
  * Telling never decides anything: a receiver that can't be told is a warning, and stands in the outcome.
  */
-import { createHmac, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
@@ -13,9 +13,9 @@ import { SecretsError, toSecretsError } from '../core/errors.ts';
 import type { Intent } from '../core/rotation.ts';
 import { pool, sleep } from '../core/waiting.ts';
 import { codeOf } from '../files.ts';
-import { compact, utf8 } from '../output/shapes.ts';
+import { headersOf, signingKey } from '../net/standard-webhooks.ts';
+import { compact } from '../output/shapes.ts';
 import type { Session } from '../session.ts';
-import { version } from '../version.ts';
 import { userName } from './jobs.ts';
 import { type Receiver, receiverName, receiversOf } from './receivers.ts';
 import { type Answer, exchange } from './targets/http/request.ts';
@@ -31,8 +31,6 @@ const ATTEMPT_MS = 10_000;
 /** All tries of one webhook, or one run of a program. */
 const TOTAL_MS = 60_000;
 const PARALLEL = 4;
-/** Standard Webhooks: a key that begins so goes on in base64. */
-const KEY_PREFIX = 'whsec_';
 
 /** What came of a rotation. */
 export interface Told {
@@ -224,40 +222,6 @@ export class Notifier {
       throw new SecretsError(answer.error.kind, `its key ${reference}: ${answer.error.message}`);
     return signingKey(answer.value);
   }
-}
-
-/** The bytes of a key: those after `whsec_` in base64, or the whole value as it is. @throws SecretsError Invalid */
-export function signingKey(value: Uint8Array): Buffer {
-  const text = utf8(value)?.trim();
-  if (text?.startsWith(KEY_PREFIX) !== true) {
-    if (value.length === 0) throw new SecretsError('Invalid', 'its key is empty');
-    return Buffer.from(value);
-  }
-  const encoded = text.slice(KEY_PREFIX.length);
-  if (!/^[A-Za-z0-9+/]+=*$/.test(encoded))
-    throw new SecretsError('Invalid', `its key is not base64 after ${KEY_PREFIX}`);
-  return Buffer.from(encoded, 'base64');
-}
-
-/** The headers of one try. The id stays the same in all of them, for a receiver that may have got an earlier one. */
-export function headersOf(
-  id: string,
-  at: Date,
-  body: Uint8Array,
-  key: Uint8Array | undefined,
-): Record<string, string> {
-  const timestamp = String(Math.floor(at.getTime() / 1000));
-  const headers: Record<string, string> = {
-    'content-type': 'application/json',
-    'user-agent': `secrets/${version}`,
-    'webhook-id': id,
-    'webhook-timestamp': timestamp,
-  };
-  if (key !== undefined) {
-    const signature = createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body).digest('base64');
-    headers['webhook-signature'] = `v1,${signature}`;
-  }
-  return headers;
 }
 
 interface Attempt {

