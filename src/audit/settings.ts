@@ -70,7 +70,10 @@ export function joinAudit(world: World, layers: readonly AuditLayer[], trusted: 
 }
 
 /** The user's own sinks always count: a project's can stand beside them, not in their place. */
-function joinSinks(layers: readonly AuditLayer[], trusted: boolean): Pick<AuditSettings, 'sinks' | 'untrustedSinks'> {
+function joinSinks(
+  layers: readonly AuditLayer[],
+  trusted: boolean,
+): Pick<AuditSettings, 'sinks' | 'untrustedSinks'> {
   let sinks: Map<string, Sink> | undefined;
   let untrustedSinks = false;
   for (const { source, file, sections } of layers) {

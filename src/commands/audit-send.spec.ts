@@ -12,7 +12,10 @@ export const auditSend: CommandSpec = {
   ],
   examples: [
     { command: 'secrets audit send', does: 'bring every sink up to date' },
-    { command: 'secrets audit send --sink siem --follow', does: 'send one sink each record as it is written' },
+    {
+      command: 'secrets audit send --sink siem --follow',
+      does: 'send one sink each record as it is written',
+    },
   ],
   load: () => import('./audit-send.ts'),
 };

@@ -82,7 +82,12 @@ async function follow(
   }
 }
 
-async function tell(session: Session, { json }: SendOptions, sink: Sink, delivered: Delivered): Promise<void> {
+async function tell(
+  session: Session,
+  { json }: SendOptions,
+  sink: Sink,
+  delivered: Delivered,
+): Promise<void> {
   const { state, sent, upTo, backlog, missing, error } = delivered;
   if (missing !== undefined)
     session.warn(
@@ -114,7 +119,10 @@ async function tell(session: Session, { json }: SendOptions, sink: Sink, deliver
 }
 
 /** @throws SecretsError Usage */
-export function chosenSinks({ sinks = [] }: AuditSettings, names: readonly string[] | undefined): readonly Sink[] {
+export function chosenSinks(
+  { sinks = [] }: AuditSettings,
+  names: readonly string[] | undefined,
+): readonly Sink[] {
   if (sinks.length === 0)
     throw new SecretsError('Usage', 'there are no audit sinks', {
       hint: 'they stand under audit.sinks in secrets.yaml, and count once it is trusted',

@@ -1,6 +1,7 @@
 /** Who can be told of a rotation: URLs and programs, as settings and flags name them. Loads nothing else. */
 import type { NotifySetting, ReceiverSetting } from '../config/rotation.ts';
 import { SecretsError } from '../core/errors.ts';
+import { urlProblem } from '../net/address.ts';
 import type { TrustItem } from '../providers/provider.ts';
 
 /** One who is told. */
@@ -76,15 +77,14 @@ function webhook({
   readonly secret?: string | undefined;
   readonly ca?: string | undefined;
 }): Receiver {
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  if (parsed === undefined || !/^https?:$/.test(parsed.protocol) || parsed.hash !== '')
+  const problem = urlProblem(url);
+  if (problem?.what === 'none')
     throw new SecretsError('Usage', 'notify: a receiver is no http URL', { hint: 'https://HOST/PATH' });
-  if (parsed.username !== '' || parsed.password !== '')
+  if (problem?.what === 'credentials')
     throw new SecretsError('Usage', 'notify: a URL holds a user name or a password', {
       hint: 'let the receiver check the signature: notify: { url: …, secret: REF }',
     });
-  const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(parsed.hostname);
-  if (parsed.protocol !== 'https:' && !loopback)
+  if (problem?.what === 'plain')
     throw new SecretsError('Usage', 'notify: the URL must be https', {
       hint: 'plain http is for loopback addresses only',
     });

@@ -141,5 +141,79 @@ test('every key of the section needs trust when it can take records away', () =>
     ['log', 'path', 'rotate-size', 'keep', 'keep-files'],
     ['report', 'suppress'],
   ];
-  expect(Object.keys(auditSchema.entries)).toEqual([...recording, ...reporting]);
+  // Each sink says what it asks for: below.
+  expect(Object.keys(auditSchema.entries).toSorted()).toEqual(
+    [...recording, ...reporting, 'sinks'].toSorted(),
+  );
+});
+
+const HOOK = '{ type: webhook, url: "https://siem.example/h", secret: "ops://k", ca: ca.pem, hold: 2d }';
+
+test('each setting of a sink needs trust, or changes nothing but the form of messages', async () => {
+  const sinks = [
+    `a: ${HOOK}`,
+    'b: { type: otlp, url: "https://c.example/v1/logs", headers: "ops://h" }',
+    'c: { type: syslog, address: "tls://log.example", facility: local0, ca: x.pem, hold: 1w }',
+    'd: { type: otlp, url: "http://127.0.0.1:4318/v1/logs" }',
+  ];
+  write(undefined, `audit: { sinks: { ${sinks.join(', ')} } }\n`);
+  const { project, audit } = await machine.load('home/p');
+  expect(project?.trusted).toBe(false);
+  expect(project?.lines.map(({ setting }) => setting.replace('audit.sinks.', '')).toSorted()).toEqual(
+    [
+      ...['a.url', 'a.secret', 'a.ca', 'a.hold', 'b.url', 'b.headers'],
+      ...['c.address', 'c.ca', 'c.hold', 'd.url', 'd.type'],
+    ].toSorted(),
+  );
+  for (const { effect } of project?.lines ?? []) expect(effect).toMatch(/^[a-z].{15,}[^.]$/);
+  expect(audit).toMatchObject({ untrustedSinks: true });
+  expect(audit.sinks).toBeUndefined();
+});
+
+test('the user’s own sinks count whatever a project says, trusted or not', async () => {
+  write(
+    `audit: { sinks: { siem: ${HOOK} } }\n`,
+    'audit: { sinks: { siem: { type: syslog, address: "unix:/x" }, b: { type: syslog, address: "unix:/y" } } }\n',
+  );
+  const named = async (trust: boolean) =>
+    (await machine.load('home/p', { trust })).audit.sinks?.map(({ name, source, given }) => [
+      name,
+      source,
+      given.type,
+    ]);
+  expect(await named(false)).toEqual([['siem', 'user', 'webhook']]);
+  expect(await named(true)).toEqual([
+    ['siem', 'user', 'webhook'],
+    ['b', 'project', 'syslog'],
+  ]);
+});
+
+test.each([
+  ['{ type: smtp }', /:1: audit\.sinks\.s\.type must be/],
+  ['{ type: webhook }', /:1: audit\.sinks\.s\.url is missing/],
+  ['{ type: webhook, url: "http://siem.example/" }', /:1: audit\.sinks\.s\.url must be https/],
+  ['{ type: webhook, url: "ftp://siem.example/" }', /url is no http URL/],
+  ['{ type: webhook, url: "https://u:p@siem.example/" }', /looks like a secret/],
+  [
+    '{ type: webhook, url: "https://siem.example/", secret: key }',
+    /secret must be a reference that names its store/,
+  ],
+  ['{ type: otlp, url: "http://10.0.0.1:4318/v1/logs" }', /url must be https/],
+  ['{ type: otlp, url: "https://c.example/", headers: { a: b } }', /headers must be a text/],
+  ['{ type: otlp, url: "https://c.example/", headers: "Authorization=x" }', /headers must be a reference/],
+  ['{ type: syslog, address: "tcp://log.example:514" }', /address must be tls:/],
+  ['{ type: syslog, address: "udp://127.0.0.1:514" }', /address is no address of a syslog server/],
+  ['{ type: syslog, address: "unix:log" }', /address is no address/],
+  ['{ type: syslog, address: "tcp://127.0.0.1" }', /address is no address/],
+  ['{ type: syslog, address: "tls://log.example:70000" }', /address is no address/],
+  ['{ type: syslog, address: "unix:/dev/log", ca: x }', /ca goes with tls/],
+  ['{ type: syslog, address: "unix:/dev/log", facility: kern }', /facility must be/],
+  ['{ type: syslog, address: "unix:/dev/log", hold: ever }', /hold/],
+  ['{ type: syslog, address: "unix:/dev/log", url: x }', /unknown key audit\.sinks\.s\.url/],
+])('the sink %s is refused', async (yaml, message) => {
+  write(undefined, `audit: { sinks: { s: ${yaml} } }\n`);
+  await expect(machine.load('home/p')).rejects.toMatchObject({
+    kind: 'Usage',
+    message: expect.stringMatching(message) as string,
+  });
 });

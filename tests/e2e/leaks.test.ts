@@ -118,6 +118,13 @@ const RUNS: readonly Run[] = [
   { covers: 'audit trail', line: 'secrets audit trail local --json' },
   { covers: 'audit verify', line: 'secrets audit verify --json' },
   { covers: 'audit anchor', line: 'secrets audit anchor --json' },
+  { covers: 'audit sinks', line: 'secrets audit sinks --json' },
+  // A receiver that is not there, and a key that signs; what is kept for it is searched.
+  {
+    covers: 'audit send',
+    line: 'echo "audit: { sinks: { s: { type: webhook, url: \\"http://127.0.0.1:9/\\", secret: \\"local://a\\" } } }" > ../sinks.yaml; secrets get j#key --config ../sinks.yaml --trust > /dev/null; secrets audit send --config ../sinks.yaml --trust',
+    exit: 6,
+  },
   // A reason, a log that somebody died over, and one that is the very first.
   { covers: 'get', line: 'secrets get j#key --reason "ticket 42"', shows: 'stdout' },
   {

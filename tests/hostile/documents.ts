@@ -156,6 +156,21 @@ export const documents: readonly HostileDocument[] = [
     refused: /:1: audit\.path holds a control character/,
   },
   { title: 'a log in a list', bytes: 'audit: { path: [/dev/full] }\n', refused: /:1: audit\.path must be/ },
+  {
+    title: 'a sink whose name leads out of its folder',
+    bytes: 'audit: { sinks: { "../../x": { type: syslog, address: "unix:/x" } } }\n',
+    refused: /:1: .*must be a name of lower-case letters/,
+  },
+  {
+    title: 'a sink in plain text elsewhere',
+    bytes: 'audit: { sinks: { s: { type: webhook, url: "http://evil.example/" } } }\n',
+    refused: /:1: audit\.sinks\.s\.url must be https/,
+  },
+  {
+    title: 'a sink with control characters',
+    bytes: 'audit: { sinks: { s: { type: syslog, address: "unix:/x\\e[2J" } } }\n',
+    refused: /:1: audit\.sinks\.s\.address holds a control character/,
+  },
   { title: 'a sink', bytes: 'audit: { run: "touch ran" }\n', refused: /:1: unknown key audit\.run/ },
   { title: 'plugins', bytes: 'plugins: ["./evil.js"]\n', refused: /:1: unknown key plugins/ },
   {

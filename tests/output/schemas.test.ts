@@ -103,6 +103,12 @@ const RUNS: readonly (readonly [schema: string, line: string, exit?: number])[] 
     'cp -r ~/.local/state/secrets/audit copy; sed -i 5d copy/audit.jsonl; secrets audit verify copy/audit.jsonl --json',
     9,
   ],
+  [
+    'audit-send',
+    'echo \'audit: { sinks: { s: { type: syslog, address: "unix:/nobody" } } }\' > s.yaml; printf v | secrets put s --config s.yaml --trust --quiet; secrets audit send --config s.yaml --trust --json',
+    6,
+  ],
+  ['audit-sinks', 'secrets audit sinks --config s.yaml --trust --json'],
 ];
 
 describe('--json', () => {
@@ -121,7 +127,9 @@ describe('--json', () => {
       expect([outcome?.code, exit === 0 ? outcome?.stderr : '']).toEqual([exit, '']);
       const validate = ajv.getSchema(name) ?? schema(`output/${name}.schema.json`);
       const text = outcome?.stdout ?? '';
-      const documents = ['list', 'rotate', 'audit-log'].includes(name) ? text.trimEnd().split('\n') : [text];
+      const documents = ['list', 'rotate', 'audit-log', 'audit-send'].includes(name)
+        ? text.trimEnd().split('\n')
+        : [text];
       expect(documents.length).toBeGreaterThan(0);
       for (const document of documents) expectValid(validate as ValidateFunction, JSON.parse(document));
     },

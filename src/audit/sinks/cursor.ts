@@ -6,7 +6,13 @@ import { basename, dirname, join } from 'node:path';
 import { START } from '../../core/audit-chain.ts';
 import { parsePeriod } from '../../core/duration.ts';
 import { isJsonObject } from '../../core/json.ts';
-import { checkFolder, entriesOf, makePrivateFolder, readPrivateFile, replacePrivateFile } from '../../files.ts';
+import {
+  checkFolder,
+  entriesOf,
+  makePrivateFolder,
+  readPrivateFile,
+  replacePrivateFile,
+} from '../../files.ts';
 import { sweep } from '../files.ts';
 
 /** What is known of a sink. Times are ISO 8601 in UTC. */

@@ -40,7 +40,9 @@ export async function openOtlp(
   return {
     send: async (records, signal, ms) => {
       const secure = new URL(url).protocol === 'https:';
-      const agent = secure ? new https.Agent({ ...(authority !== undefined && { ca: authority }) }) : new http.Agent();
+      const agent = secure
+        ? new https.Agent({ ...(authority !== undefined && { ca: authority }) })
+        : new http.Agent();
       const stop = (): void => agent.destroy();
       signal.addEventListener('abort', stop, { once: true });
       const exporter = new OTLPLogExporter({

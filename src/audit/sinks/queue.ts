@@ -51,12 +51,7 @@ export function nextRecords(path: string, after: Head, offset: number, limits: L
 }
 
 /** @returns undefined when what follows in the log is not what follows that record */
-function collect(
-  files: readonly OpenFile[],
-  after: Head,
-  offset: number,
-  limits: Limits,
-): Queue | undefined {
+function collect(files: readonly OpenFile[], after: Head, offset: number, limits: Limits): Queue | undefined {
   const records: Queued[] = [];
   let bytes = 0;
   let end = offset;

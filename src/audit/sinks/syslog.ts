@@ -19,13 +19,15 @@ import { syslogFrame } from './syslog-format.ts';
 
 type Given = Extract<GivenSink, { type: 'syslog' }>;
 
-export function openSyslog({ address: text, ca: caPath, facility = 'authpriv' }: Given, file: string): Sender {
+export function openSyslog(
+  { address: text, ca: caPath, facility = 'authpriv' }: Given,
+  file: string,
+): Sender {
   const address = syslogAddress(text);
   if (address === undefined) throw new SecretsError('Usage', `no address of a syslog server: ${text}`);
   const ca = readAuthority(caPath, dirname(file));
   return {
-    send: (records, signal) =>
-      exchange(address, text, ca, framesOf(records, facility), signal),
+    send: (records, signal) => exchange(address, text, ca, framesOf(records, facility), signal),
   };
 }
 

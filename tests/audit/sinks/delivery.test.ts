@@ -119,7 +119,10 @@ test('after a failure a command waits before it tries again, longer each time; a
   place.greet(sink);
   await append(0, 1);
   receiver.otherwise = () => 503;
-  expect(await place.deliver(sink, { eager: false })).toMatchObject({ state: 'failed', error: { kind: 'Unavailable' } });
+  expect(await place.deliver(sink, { eager: false })).toMatchObject({
+    state: 'failed',
+    error: { kind: 'Unavailable' },
+  });
   expect(receiver.seen).toHaveLength(1);
   expect(await place.deliver(sink, { eager: false })).toMatchObject({ state: 'later', backlog: 2 });
   expect(receiver.seen).toHaveLength(1);
@@ -128,7 +131,10 @@ test('after a failure a command waits before it tries again, longer each time; a
   later(5001);
   expect(await place.deliver(sink, { eager: false })).toMatchObject({ state: 'later' });
   expect(await place.deliver(sink)).toMatchObject({ state: 'failed' });
-  expect(place.cursor().failure).toMatchObject({ times: 3, message: expect.stringContaining('503') as string });
+  expect(place.cursor().failure).toMatchObject({
+    times: 3,
+    message: expect.stringContaining('503') as string,
+  });
   // A clock that was set back does not keep it waiting for ever.
   later(-100 * HOUR);
   expect(await place.deliver(sink, { eager: false })).toMatchObject({ state: 'failed' });
@@ -192,8 +198,7 @@ test('a sink that was removed keeps nothing for longer than its `hold`', async (
   log = place.open({ rotateSize: 8192, keepFiles: 1 });
   place.greet(sink);
   later(3 * 24 * HOUR);
-  for (let n = 0; n < 100; n += 1)
-    await log.append([event(n, { time: place.clock.now.toISOString() })]);
+  for (let n = 0; n < 100; n += 1) await log.append([event(n, { time: place.clock.now.toISOString() })]);
   expect(place.files().filter((file) => file.endsWith('.jsonl')).length).toBeLessThan(4);
   expect(place.whole().some(({ retention }) => retention?.unsent !== undefined)).toBe(false);
 });
@@ -284,9 +289,9 @@ test('TLS is verified; `ca` names an authority', async () => {
     });
     expect(secure.seen).toEqual([]);
     writeFileSync(join(place.root, 'ca.pem'), pair.cert);
-    expect(
-      await place.deliver(place.sink({ type: 'webhook', url: secure.url, ca: 'ca.pem' })),
-    ).toMatchObject({ state: 'done', sent: 2 });
+    expect(await place.deliver(place.sink({ type: 'webhook', url: secure.url, ca: 'ca.pem' }))).toMatchObject(
+      { state: 'done', sent: 2 },
+    );
   } finally {
     await secure.stop();
   }

@@ -4,7 +4,12 @@ import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Cursor } from '../../../src/audit/sinks/cursor.ts';
 import { readCursor } from '../../../src/audit/sinks/cursor.ts';
-import { deliver, type Delivered, type DeliveryOptions, greetSinks } from '../../../src/audit/sinks/deliver.ts';
+import {
+  deliver,
+  type Delivered,
+  type DeliveryOptions,
+  greetSinks,
+} from '../../../src/audit/sinks/deliver.ts';
 import type { GivenSink, Sink } from '../../../src/audit/sinks/settings.ts';
 import type { AuditRecord } from '../../../src/core/audit.ts';
 import { type LogPlace, logPlace } from '../kit.ts';
@@ -24,7 +29,10 @@ export interface HttpReceiver {
   stop(): Promise<void>;
 }
 
-export async function startHttp(tls?: { readonly key: string; readonly cert: string }): Promise<HttpReceiver> {
+export async function startHttp(tls?: {
+  readonly key: string;
+  readonly cert: string;
+}): Promise<HttpReceiver> {
   const handle = (request: http.IncomingMessage, response: http.ServerResponse): void => {
     const answer = receiver.answers.shift() ?? receiver.otherwise();
     if (answer === 'broken') return void request.socket.destroy();
@@ -86,7 +94,8 @@ export function sinkPlace(): SinkPlace {
   return {
     ...place,
     options: { ...place.options, now },
-    open: (more = {}) => place.open({ now, ...more }),
+    // No test here is about power cuts: nothing waits for the disk.
+    open: (more = {}) => place.open({ now, mode: 'best-effort', ...more }),
     clock,
     sink: (given, name = 'siem') => ({ name, given, file: `${place.root}/secrets.yaml`, source: 'user' }),
     greet: (...sinks) => greetSinks(place.path, sinks, clock.now),

@@ -42,7 +42,11 @@ describeWith('OTLP over HTTP', [OTLP_PYTHON], () => {
     }
     const [checkpoint, allowed, denied, failed] = got as [OtlpRecord, OtlpRecord, OtlpRecord, OtlpRecord];
     expect(checkpoint.record.eventName).toBe('secrets.checkpoint');
-    expect([allowed, denied, failed].map(({ record }) => record.severityText)).toEqual(['INFO', 'WARN', 'INFO2']);
+    expect([allowed, denied, failed].map(({ record }) => record.severityText)).toEqual([
+      'INFO',
+      'WARN',
+      'INFO2',
+    ]);
     expect(denied.record).toMatchObject({
       eventName: 'secrets.access',
       severityNumber: 'SEVERITY_NUMBER_WARN',

@@ -130,9 +130,16 @@ test('a file that is not trusted sends nothing, and takes nothing away', async (
   const other = await startHttp();
   try {
     own({ sinks: { siem: hook() } });
-    project({ sinks: { siem: { type: 'webhook', url: other.url }, mine: { type: 'webhook', url: other.url } } });
-    const { code, stderr } = await place.sh('printf v | secrets put a --quiet=no 2>&1 || printf v | secrets put a');
-    expect([code, stderr]).toEqual([0, expect.stringMatching(/audit sinks of secrets\.yaml are not used/) as string]);
+    project({
+      sinks: { siem: { type: 'webhook', url: other.url }, mine: { type: 'webhook', url: other.url } },
+    });
+    const { code, stderr } = await place.sh(
+      'printf v | secrets put a --quiet=no 2>&1 || printf v | secrets put a',
+    );
+    expect([code, stderr]).toEqual([
+      0,
+      expect.stringMatching(/audit sinks of secrets\.yaml are not used/) as string,
+    ]);
     expect(other.seen).toEqual([]);
     expect(sentNames()).toContain('put a');
     await place.sh('secrets trust --yes');
@@ -171,7 +178,9 @@ test('audit send --follow sends what is written meanwhile, until it is interrupt
 test('two senders at once, and commands beside them: everything arrives', async () => {
   own({ sinks: { siem: hook() } });
   await ok('printf v | secrets put a --quiet');
-  await place.sh('for n in 1 2 3 4 5 6; do secrets get a & done; secrets audit send & secrets audit send; wait');
+  await place.sh(
+    'for n in 1 2 3 4 5 6; do secrets get a & done; secrets audit send & secrets audit send; wait',
+  );
   await ok('secrets audit send');
   expect(distinct(recordsOf(receiver.taken)).map(({ seq }) => seq)).toEqual(
     recordsIn(logOf(place)).map(({ seq }) => seq),
@@ -205,7 +214,11 @@ test('a sender that is killed at any change it makes loses nothing', async () =>
       await ok('secrets audit send');
       if (recordsOf(receiver.taken).length > before && before > 0) again += 1;
       const log = recordsIn(logOf(place)).map(({ seq }) => seq);
-      expect([point, when, distinct(recordsOf(receiver.taken)).map(({ seq }) => seq)]).toEqual([point, when, log]);
+      expect([point, when, distinct(recordsOf(receiver.taken)).map(({ seq }) => seq)]).toEqual([
+        point,
+        when,
+        log,
+      ]);
     }
   }
   expect(again).toBeGreaterThan(0);
@@ -222,7 +235,9 @@ test('without sinks there is no trace of them', async () => {
     code: 2,
     stderr: expect.stringMatching(/there are no audit sinks/) as string,
   });
-  const loaded = await place.sh('strace -f -e trace=openat secrets get a 2>&1 | grep -c "chunks/\\(deliver\\|session\\|otlp\\|syslog\\|webhook\\)" || true');
+  const loaded = await place.sh(
+    'strace -f -e trace=openat secrets get a 2>&1 | grep -c "chunks/\\(deliver\\|session\\|otlp\\|syslog\\|webhook\\)" || true',
+  );
   expect(loaded.stdout.trim()).toBe('0');
 });
 

@@ -44,12 +44,20 @@ describe('a message', () => {
     ['denied', 'local3', 19 * 8 + 4],
   ] as const)('of an access that was %s, for %s, has priority %d', (outcome, facility, priority) => {
     expect(messageOf({ outcome }, facility)).toMatch(
-      new RegExp(`^<${priority}>1 2026-11-01T00:00:01\\.000Z desk secrets 100 read \\[secrets@32473 seq="7" `),
+      new RegExp(
+        `^<${priority}>1 2026-11-01T00:00:01\\.000Z desk secrets 100 read \\[secrets@32473 seq="7" `,
+      ),
     );
   });
 
   test('is ASCII on one line, whatever is in the record, and holds it all', () => {
-    const all = { secret: HOSTILE, host: HOSTILE, reason: HOSTILE, actor: { user: HOSTILE }, store: 'x'.repeat(3000) };
+    const all = {
+      secret: HOSTILE,
+      host: HOSTILE,
+      reason: HOSTILE,
+      actor: { user: HOSTILE },
+      store: 'x'.repeat(3000),
+    };
     const message = messageOf(all);
     expect(message).toMatch(/^[\x20-\x7e\u00a0-\uffff]+$/);
     const text = message.slice(message.indexOf('] {"') + 2);
@@ -79,37 +87,44 @@ describeWith('rsyslog', RSYSLOG_FILES, () => {
   }, 30_000);
   afterAll(() => server.stop());
 
-  test.each(['unix', 'tcp', 'tls'] as const)('takes every record over %s, and reads its fields', async (kind) => {
-    const before = server.messages().length;
-    const sink = place.sink({ type: 'syslog', address: server[kind], ...(kind === 'tls' && { ca: server.ca }) });
-    place.greet(sink);
-    const log = place.open();
-    const hostile = event(1, { secret: HOSTILE, reason: HOSTILE, outcome: 'denied', error: 'Denied' });
-    await log.append([event(0), hostile]);
-    await log.append(Array.from({ length: 600 }, (_, n) => event(n + 2)));
-    const records = place.whole();
-    expect(await place.deliver(sink)).toMatchObject({ state: 'done', sent: records.length });
-    await until(() => server.messages().length >= before + records.length);
-    const messages = server.messages().slice(before);
-    expect(messages.map(({ text }) => Number((JSON.parse(text) as AuditRecord).seq))).toEqual(
-      records.map(({ seq }) => seq),
-    );
-    for (const [index, { text, data }] of messages.entries()) {
-      const record = JSON.parse(text) as AuditRecord;
-      expect(hashOf(record)).toBe(record.hash);
-      expect(record).toEqual(records[index]);
-      expect(data['secrets@32473']).toMatchObject({ seq: String(record.seq), hash: record.hash });
-    }
-    const denied = messages.find(({ text }) => (JSON.parse(text) as AuditRecord).outcome === 'denied');
-    expect(denied).toMatchObject({
-      ...{ pri: '84', version: '1', host: 'desk', app: 'secrets', procid: '100', msgid: 'read' },
-      time: '2026-11-01T00:00:01.000Z',
-    });
-    expect(denied?.data['secrets@32473']).toMatchObject({
-      ...{ outcome: 'denied', user: 'ada', store: 'prod' },
-      secret: 'a"b\\c]d [x="y"] ??[2J?<0>1 - forged \u202e ünï 😀',
-    });
-  });
+  test.each(['unix', 'tcp', 'tls'] as const)(
+    'takes every record over %s, and reads its fields',
+    async (kind) => {
+      const before = server.messages().length;
+      const sink = place.sink({
+        type: 'syslog',
+        address: server[kind],
+        ...(kind === 'tls' && { ca: server.ca }),
+      });
+      place.greet(sink);
+      const log = place.open();
+      const hostile = event(1, { secret: HOSTILE, reason: HOSTILE, outcome: 'denied', error: 'Denied' });
+      await log.append([event(0), hostile]);
+      await log.append(Array.from({ length: 600 }, (_, n) => event(n + 2)));
+      const records = place.whole();
+      expect(await place.deliver(sink)).toMatchObject({ state: 'done', sent: records.length });
+      await until(() => server.messages().length >= before + records.length);
+      const messages = server.messages().slice(before);
+      expect(messages.map(({ text }) => Number((JSON.parse(text) as AuditRecord).seq))).toEqual(
+        records.map(({ seq }) => seq),
+      );
+      for (const [index, { text, data }] of messages.entries()) {
+        const record = JSON.parse(text) as AuditRecord;
+        expect(hashOf(record)).toBe(record.hash);
+        expect(record).toEqual(records[index]);
+        expect(data['secrets@32473']).toMatchObject({ seq: String(record.seq), hash: record.hash });
+      }
+      const denied = messages.find(({ text }) => (JSON.parse(text) as AuditRecord).outcome === 'denied');
+      expect(denied).toMatchObject({
+        ...{ pri: '84', version: '1', host: 'desk', app: 'secrets', procid: '100', msgid: 'read' },
+        time: '2026-11-01T00:00:01.000Z',
+      });
+      expect(denied?.data['secrets@32473']).toMatchObject({
+        ...{ outcome: 'denied', user: 'ada', store: 'prod' },
+        secret: 'a"b\\c]d [x="y"] ??[2J?<0>1 - forged \u202e ünï 😀',
+      });
+    },
+  );
 
   test('is not believed without its authority', async () => {
     const sink = place.sink({ type: 'syslog', address: server.tls });
@@ -117,7 +132,10 @@ describeWith('rsyslog', RSYSLOG_FILES, () => {
     await place.open().append([event(0)]);
     expect(await place.deliver(sink)).toMatchObject({
       state: 'failed',
-      error: { kind: 'Unavailable', message: expect.stringMatching(/certificate that is not trusted/) as string },
+      error: {
+        kind: 'Unavailable',
+        message: expect.stringMatching(/certificate that is not trusted/) as string,
+      },
     });
     writeFileSync(join(place.root, 'other.pem'), makeCertificate().cert);
     expect(
@@ -189,9 +207,13 @@ describe('a server', () => {
     const sink = place.sink({ type: 'syslog', address: `unix:${path}` });
     place.greet(sink);
     await place.open().append([event(0)]);
-    expect(await place.deliver(sink)).toMatchObject({ error: { message: expect.stringMatching(/ENOENT/) as string } });
+    expect(await place.deliver(sink)).toMatchObject({
+      error: { message: expect.stringMatching(/ENOENT/) as string },
+    });
     writeFileSync(path, '');
     chmodSync(path, 0o700);
-    expect(await place.deliver(sink)).toMatchObject({ error: { message: expect.stringMatching(/ECONNREFUSED/) as string } });
+    expect(await place.deliver(sink)).toMatchObject({
+      error: { message: expect.stringMatching(/ECONNREFUSED/) as string },
+    });
   });
 });
