@@ -214,12 +214,10 @@ function within<T>(work: Promise<T>, signal: AbortSignal, ms: number, late: stri
     const timer = setTimeout(end, ms);
     signal.addEventListener('abort', end, { once: true });
     if (signal.aborted) end();
-    work
-      .then(done, fail)
-      .finally(() => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', end);
-      })
-      .catch(() => {});
+    const settle = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+    };
+    work.finally(settle).then(done, fail);
   });
 }

@@ -159,10 +159,10 @@ test('audit send --follow sends what is written meanwhile, until it is interrupt
   const child = spawn('bash', ['-c', 'exec secrets audit send --follow --json'], {
     ...{ cwd: place.cwd, env: place.env, stdio: ['ignore', 'pipe', 'pipe'] },
   });
-  let out = '';
-  child.stdout?.on('data', (chunk: Buffer) => (out += chunk.toString()));
+  const begun = new Promise((resolve) => child.stdout?.once('data', resolve));
+  child.stdout?.resume();
   const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
-  for (let n = 0; n < 200 && out === ''; n += 1) await new Promise((resolve) => setTimeout(resolve, 50));
+  await begun;
   // The command's own try; the next one comes five seconds later.
   receiver.answers.push('broken');
   await place.sh('printf v | secrets put late --quiet');
