@@ -206,10 +206,10 @@ async function timed<T>(
 
 /** The result, or a failure when the signal or the time ends first, whatever the work does then. */
 function within<T>(work: Promise<T>, signal: AbortSignal, ms: number, late: string): Promise<T> {
-  return new Promise((done, fail) => {
+  return new Promise((resolve, reject) => {
     const end = (): void => {
       // What the work itself says of an abort tells more: it gets the chance to.
-      setImmediate(() => fail(new SecretsError('Unavailable', late)));
+      setImmediate(() => reject(new SecretsError('Unavailable', late)));
     };
     const timer = setTimeout(end, ms);
     signal.addEventListener('abort', end, { once: true });
@@ -218,6 +218,6 @@ function within<T>(work: Promise<T>, signal: AbortSignal, ms: number, late: stri
       clearTimeout(timer);
       signal.removeEventListener('abort', end);
     };
-    work.finally(settle).then(done, fail);
+    work.finally(settle).then(resolve, reject);
   });
 }
