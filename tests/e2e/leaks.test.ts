@@ -63,7 +63,7 @@ const RUNS: readonly Run[] = [
   // The secret changes while the program runs, which then is started anew, or reads a file of its anew.
   {
     covers: 'exec',
-    line: `${CHANGING} secrets exec --restart-on-rotate ${FAST} -e A=a -- sh -c 'echo "$A"; [ -e again ] && exit; touch again; ${WAITING}'; rm again; secrets put a < "$IN"`,
+    line: `${CHANGING} secrets exec --restart-on-rotate ${FAST} -e A=a -- sh -c 'echo "$A"; [ -e again ] && exit; : > again; ${WAITING}'; rm again; secrets put a < "$IN"`,
   },
   {
     covers: 'exec',
