@@ -3,7 +3,8 @@
  * stores, the deadline, and the ways to speak to the user.
  */
 import { setMaxListeners } from 'node:events';
-import { type Access, recorded } from './audit/recorder.ts';
+import { recorded } from './audit/recorded.ts';
+import type { Access } from './audit/recorder.ts';
 import { Records, storeId } from './audit/records.ts';
 import type { Config, StoreConfig } from './config/config.ts';
 import type { CommonOptions } from './commands/options.ts';

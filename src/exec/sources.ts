@@ -5,6 +5,7 @@ import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
 import { parseJson } from '../core/json.ts';
 import { formatReference, parseReference } from '../core/reference.ts';
 import { type Resolved, resolveAll, secretDocument, type Target } from '../core/resolver.ts';
+import type { Provider } from '../providers/provider.ts';
 import type { Session } from '../session.ts';
 import type { World } from '../world.ts';
 
@@ -145,8 +146,12 @@ function listingsOf(from: readonly string[], listed: readonly Listed[]): readonl
 }
 
 /** The secrets that are under a prefix by now. @throws SecretsError */
-export async function listAgain(session: Session, ref: string): Promise<readonly string[]> {
-  return (await listPrefix(session, await session.config(), ref)).map((one) => one.ref);
+export async function listAgain(
+  session: Session,
+  ref: string,
+  open: (store: string) => Promise<Provider>,
+): Promise<readonly string[]> {
+  return (await listPrefix(session, await session.config(), ref, open)).map((one) => one.ref);
 }
 
 async function makePlan(
@@ -257,14 +262,19 @@ function documentOf(result: Resolved): unknown {
 }
 
 /** One variable for each secret under a prefix that ends in a slash. */
-async function listPrefix(session: Session, config: Config, ref: string): Promise<Listed[]> {
+async function listPrefix(
+  session: Session,
+  config: Config,
+  ref: string,
+  open: (store: string) => Promise<Provider> = (store) => session.open(store),
+): Promise<Listed[]> {
   const parsed = ref.endsWith('://')
     ? { store: ref.slice(0, -3), name: '' }
     : parseReference(ref.slice(0, -1));
   const store = parsed.store ?? session.options.store ?? config.defaultStore;
   const prefix = parsed.name === '' ? '' : `${parsed.name}/`;
   session.asks(store, undefined, { name: prefix });
-  const provider = await session.open(store);
+  const provider = await open(store);
   const found: Listed[] = [];
   for await (const { name } of provider.list({ prefix }, session.call())) {
     found.push({ key: name.slice(prefix.length), source: ref, ref: formatReference({ store, name }) });

@@ -3,6 +3,7 @@
  * cost money. It compares the ids of current versions; where a store keeps none, or does not let us see them, values.
  */
 import { createHash } from 'node:crypto';
+import { forLooks } from '../audit/recorded.ts';
 import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
 import { type Resolved, resolveAll, type Target } from '../core/resolver.ts';
 import { pool } from '../core/waiting.ts';
@@ -35,6 +36,8 @@ export class VersionWatch {
   readonly #session: Session;
   #watched = new Map<string, Watched>();
   #listings: readonly { readonly ref: string; found: string }[] = [];
+  /** Stores as they are looked at: a look that finds nothing new leaves no record. */
+  readonly #looked = new Map<Provider, Provider>();
 
   constructor(session: Session) {
     this.#session = session;
@@ -97,7 +100,7 @@ export class VersionWatch {
   async #lookAt(one: Watched): Promise<boolean> {
     if (one.byValue) return false;
     const { store, native, reference } = one.target;
-    const provider = await this.#session.open(store, native);
+    const provider = await this.#open(store, native);
     const sight = await this.#see(provider, reference.name, reference.stage);
     if (sight === undefined) {
       this.#session.debug(`${one.target.text}: its version can’t be seen, so its value is compared`);
@@ -109,6 +112,13 @@ export class VersionWatch {
     one.version = sight.version;
     one.created = sight.created;
     return changed;
+  }
+
+  async #open(store: string, native?: Target['native']): Promise<Provider> {
+    const opened = await this.#session.open(store, native);
+    const known = this.#looked.get(opened) ?? forLooks(opened);
+    this.#looked.set(opened, known);
+    return known;
   }
 
   /** The version that is read, or `undefined` when only a read can tell. */
@@ -160,7 +170,7 @@ export class VersionWatch {
   }
 
   async #list(one: { readonly ref: string; found: string }): Promise<boolean> {
-    const found = namesText(await listAgain(this.#session, one.ref));
+    const found = namesText(await listAgain(this.#session, one.ref, (store) => this.#open(store)));
     const changed = found !== one.found;
     one.found = found;
     return changed;
