@@ -4,12 +4,13 @@ import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { singleLine } from '../output/sanitize.ts';
 import { compact } from '../output/shapes.ts';
 import type { NativeChange } from '../providers/provider.ts';
-import type { Job } from '../rotation/jobs.ts';
+import type { Ended, Job } from '../rotation/jobs.ts';
 import { configureNative, type NativeOutcome, resumeNative, rotateNatively } from '../rotation/native.ts';
+import type { Notified, Notifier } from '../rotation/notify.ts';
 import type { Schedule } from '../rotation/schedule.ts';
 import type { TargetFinding } from '../rotation/target.ts';
 import type { Session } from '../session.ts';
-import { jsonLine } from './rotate-outcome.ts';
+import { holderJson, jsonLine } from './rotate-outcome.ts';
 
 /** A function of AWS has 15 minutes for a step, and Google's earliest notice is five minutes off. */
 const DEFAULT_WAIT = '15m';
@@ -18,29 +19,62 @@ interface DriveOptions {
   readonly dryRun?: boolean;
   readonly configure?: boolean;
   readonly wait?: string;
+  readonly notifier: Notifier;
   readonly stopped: () => boolean;
   readonly progress: (text: string) => void;
 }
 
-/** Sets it and has it rotated, as the options say. @returns the failure, if it is one */
-export async function driveNative(
-  session: Session,
-  job: Job,
-  options: DriveOptions,
-): Promise<SecretsError | undefined> {
+/** What it came to. */
+interface Driven {
+  readonly failure: SecretsError | undefined;
+  /** Missing: it has not come to an end, or nothing was rotated. */
+  readonly ended?: Ended | undefined;
+  /** Tells receivers and then the user, since what the receivers said is part of it. */
+  readonly report?: () => Promise<void>;
+}
+
+/** Sets it and has it rotated, as the options say. */
+export async function driveNative(session: Session, job: Job, options: DriveOptions): Promise<Driven> {
   if (job.native === undefined)
     throw new SecretsError('Usage', 'its policy says nothing of native, so there is nothing to configure', {
       reference: job.reference,
     });
   const waitMs = waitOf(options);
-  if (options.dryRun === true) return rehearseNative(session, job, options.configure !== true);
+  if (options.dryRun === true)
+    return { failure: await rehearseNative(session, job, options.configure !== true) };
   const call = (): ReturnType<Session['call']> => session.call();
-  const { progress, stopped } = options;
-  const outcome =
-    options.configure === true
-      ? await configureNative(job, call)
-      : await rotateNatively(job, { call, waitMs, interrupt: session.interrupt.signal, stopped, progress });
-  return tell(session, job.reference, outcome);
+  const { progress, stopped, notifier } = options;
+  if (options.configure === true) {
+    const outcome = await configureNative(job, call);
+    // No rotation: there is nobody to be told.
+    return { failure: undefined, report: () => show(session, job.reference, outcome, undefined, []) };
+  }
+  const startedAt = session.world.now();
+  const interrupt = session.interrupt.signal;
+  const outcome = await rotateNatively(job, { call, waitMs, interrupt, stopped, progress });
+  return driven(session, job, 'rotate', startedAt, outcome, notifier);
+}
+
+function driven(
+  session: Session,
+  job: Job,
+  intent: 'rotate' | 'resume',
+  startedAt: Date,
+  outcome: NativeOutcome,
+  notifier: Notifier,
+): Driven {
+  const { reference } = job;
+  const { ending, by, before, version, attempt, error } = outcome;
+  const failure = error?.forReference(reference);
+  const report = async (): Promise<void> => {
+    const holder = ending === 'held' ? holderJson({ since: attempt?.since }) : undefined;
+    const told = { outcome: ending, by, before, after: version, holder };
+    const notified = await notifier.tell({ reference, intent, startedAt, ...told, failure });
+    await show(session, reference, outcome, failure, notified);
+  };
+  // That it was begun has a record of its own.
+  const ended = ending === 'started' ? undefined : { job, version, error: failure };
+  return { failure, report, ended };
 }
 
 function waitOf({ wait = DEFAULT_WAIT }: Pick<DriveOptions, 'wait'>): number {
@@ -53,7 +87,7 @@ export async function recoverNative(
   job: Job,
   intent: 'resume' | 'rollback',
   options: DriveOptions,
-): Promise<void> {
+): Promise<Ended> {
   const { reference } = job;
   if (intent === 'rollback')
     throw new SecretsError('Unsupported', 'its service rotates it, and only that knows how far it came', {
@@ -62,9 +96,10 @@ export async function recoverNative(
     });
   if (options.dryRun === true) {
     await rehearseNative(session, job, false);
-    return;
+    return { job };
   }
-  const { progress, stopped } = options;
+  const { progress, stopped, notifier } = options;
+  const startedAt = session.world.now();
   const outcome = await resumeNative(job, {
     call: () => session.call(),
     waitMs: waitOf(options),
@@ -72,17 +107,20 @@ export async function recoverNative(
     stopped,
     progress,
   });
-  const failure = await tell(session, reference, outcome);
+  const { failure, report } = driven(session, job, 'resume', startedAt, outcome, notifier);
+  await report?.();
   if (failure !== undefined) throw failure;
+  return { job, version: outcome.version };
 }
 
-async function tell(
+async function show(
   session: Session,
   reference: string,
   outcome: NativeOutcome,
-): Promise<SecretsError | undefined> {
-  const { ending, by, changes, version, startsAt, attempt, error } = outcome;
-  const failure = error?.forReference(reference);
+  failure: SecretsError | undefined,
+  notified: readonly Notified[],
+): Promise<void> {
+  const { ending, by, changes, version, startsAt, attempt } = outcome;
   if (session.options.json === true) {
     const { kind, message, hint, exitCode } = failure ?? {};
     await session.print(
@@ -98,11 +136,11 @@ async function tell(
             since: attempt?.since?.toISOString(),
           }),
           error: failure === undefined ? undefined : compact({ kind, message, hint, exitCode }),
+          notified: notified.length === 0 ? undefined : notified,
         }),
       ),
     );
   } else if (failure === undefined) session.note(`${reference}: ${textOf(outcome)}`);
-  return failure;
 }
 
 function textOf({ ending, by = 'its service', changes, version, startsAt }: NativeOutcome): string {

@@ -47,8 +47,9 @@ export async function recover(
     ended = { job };
     if (job.native?.starts === true) {
       const { recoverNative } = await import('./rotate-native.ts');
-      await recoverNative(session, job, intent, {
+      ended = await recoverNative(session, job, intent, {
         ...options,
+        notifier,
         stopped: () => stop.asked(),
         progress: (what) => progress.update(`${job.reference}: ${what}`),
       });

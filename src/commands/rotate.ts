@@ -75,7 +75,7 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
             return undefined;
           }
           let reference = text;
-          let recorded = options.dryRun === true;
+          let recorded = options.dryRun === true || configure;
           const startedAt = session.world.now();
           const startedMs = Date.now();
           let begun = false;
@@ -106,15 +106,17 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
               tried += 1;
               const progress = (what: string): void => show(reference, what);
               if (job.native?.starts === true || configure) {
-                const drive = { ...options, progress, stopped: () => stop.asked() };
-                const failure = await driveNative(session, job, drive);
+                const drive = { ...options, notifier, progress, stopped: () => stop.asked() };
+                const { failure, ended, report } = await driveNative(session, job, drive);
                 if (failure !== undefined) failures.push(failure);
-                // Begun and not waited for: there is no outcome yet.
-                if (options.dryRun === true || configure || options.wait?.startsWith('0') === true)
-                  return undefined;
-                const outcome = failure === undefined ? 'done' : 'stuck';
-                return async () =>
-                  void (await notifier.tell({ reference, intent: 'rotate', startedAt, outcome, failure }));
+                recorded = true;
+                try {
+                  if (ended !== undefined) await rotations.record(reference, startedMs, ended);
+                } catch (thrown) {
+                  // Its outcome is as it is, and is told.
+                  failures.push(toSecretsError(thrown).forReference(reference));
+                }
+                return report;
               }
               if (options.dryRun === true) {
                 const failure = await rehearse(session, job);
@@ -134,7 +136,7 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
             return async () => {
               const outcome = 'unchanged';
               const notified =
-                options.dryRun === true
+                options.dryRun === true || configure
                   ? []
                   : await notifier.tell({ reference, intent: 'rotate', startedAt, outcome, failure: error });
               const shown = {

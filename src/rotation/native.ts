@@ -107,6 +107,8 @@ export interface NativeOutcome {
   readonly ending: 'done' | 'started' | 'configured' | 'failed' | 'held' | 'unchanged' | 'nothing';
   readonly by: string | undefined;
   readonly changes: readonly NativeChange[];
+  /** Current versions, as far as they are known: before, and now. */
+  readonly before?: string | undefined;
   readonly version?: string | undefined;
   readonly startsAt?: Date | undefined;
   readonly attempt?: NativeAttempt | undefined;
@@ -182,7 +184,7 @@ async function watchNative(
   { call, waitMs, interrupt, stopped, progress }: WaitOptions,
 ): Promise<NativeOutcome> {
   const { rotations } = needed(job);
-  const begun = { ...known, startsAt: start.startsAt };
+  const begun = { ...known, before: start.before, startsAt: start.startsAt };
   if (waitMs === 0 || rotations.watch === undefined) return { ending: 'started', ...begun };
   const end = performance.now() + waitMs;
   let last: NativeProgress | undefined;

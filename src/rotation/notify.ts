@@ -43,6 +43,8 @@ export interface Told {
   readonly before?: string | undefined;
   readonly after?: string | undefined;
   readonly startedAt: Date;
+  /** The service that rotates, where that is not us. */
+  readonly by?: string | undefined;
   readonly holder?: object | undefined;
   readonly failure?: SecretsError | undefined;
 }
@@ -116,7 +118,7 @@ export class Notifier {
     return [...receiversOf(setting).map((receiver) => ({ receiver, folder })), ...this.#flags];
   }
 
-  #document({ reference, intent, outcome, rotation, before, after, startedAt, holder, failure }: Told): {
+  #document({ reference, intent, outcome, rotation, before, after, startedAt, by, holder, failure }: Told): {
     readonly id: string;
   } {
     const { world } = this.#session;
@@ -134,6 +136,7 @@ export class Notifier {
       host: hostname(),
       startedAt: startedAt.toISOString(),
       endedAt: world.now().toISOString(),
+      by,
       holder,
       error:
         failure === undefined

@@ -26,7 +26,10 @@ test('neither status nor the report calls it stuck, and the next rotation is not
   const stages = { kept: false, pending: true, labelled: false };
   for (let at = 1; at < 200 && !(stages.kept && stages.labelled && !stages.pending); at += 1) {
     await place.sh('secrets purge --yes a; printf first | secrets put --quiet a');
-    await place.sh('secrets rotate a; exit $?', { NODE_OPTIONS: `--require=${KILLER}`, KILL_AT: `${at} after` });
+    await place.sh('secrets rotate a; exit $?', {
+      NODE_OPTIONS: `--require=${KILLER}`,
+      KILL_AT: `${at} after`,
+    });
     stages.kept = (await place.sh('secrets get "a?stage=previous"')).stdout === 'first';
     stages.pending = (await place.sh('secrets get "a?stage=pending"')).code === 0;
     const { stdout } = await place.sh('secrets get --metadata --json a');
