@@ -47,10 +47,12 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
   const notifier = new Notifier(session, options.notify ?? [], () => rotations.policies());
   const stop = graceful(session);
   try {
-    const policies = [...(await rotations.policies())].filter(
-      ([, { settings }]) => !configure || settings.native !== undefined,
-    );
-    const all = named.length > 0 ? named : policies.map(([reference]) => reference);
+    const all =
+      named.length > 0
+        ? named
+        : [...(await rotations.policies())]
+            .filter(([, { settings }]) => !configure || settings.native !== undefined)
+            .map(([reference]) => reference);
     const { parallel, jitterMs, leaseMs } = await rotations.bounds();
     const progress = startProgress(session);
     const doing = new Map<string, string>();
