@@ -20,7 +20,7 @@ export async function failureSince(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   try {
-    return await service.trail(signal, async (sdk, client, http) => {
+    return await service.trail(signal, async ({ sdk, client }, http) => {
       for (const AttributeValue of FAILURES) {
         const { Events: events } = await client.send(
           new sdk.LookupEventsCommand({

@@ -17,6 +17,11 @@ export interface Opened {
   readonly client: Client;
 }
 
+interface OpenedTrail {
+  readonly sdk: TrailSdk;
+  readonly client: InstanceType<TrailSdk['CloudTrailClient']>;
+}
+
 export type Work<T> = (opened: Opened, http: { abortSignal: AbortSignal }) => Promise<T>;
 
 /** Longest answer read, in bytes: twenty of the largest values, each byte of them escaped as JSON does. */
@@ -29,8 +34,9 @@ export class AwsService {
   readonly #endpoint: string | undefined;
   readonly #stsEndpoint: string | undefined;
   /** Where CloudTrail is asked, if not at AWS's own endpoint. */
-  readonly trailEndpoint: string | undefined;
+  readonly #trailEndpoint: string | undefined;
   #opened: Promise<Opened> | undefined;
+  #trail: Promise<OpenedTrail> | undefined;
   #noted: Promise<void> | undefined;
 
   constructor(settings: AwsSettings, context: ProviderContext) {
@@ -48,7 +54,7 @@ export class AwsService {
         env['AWS_ENDPOINT_URL_STS'] ??
         (emulator ? endpoint : env['AWS_ENDPOINT_URL']),
     );
-    this.trailEndpoint = checkEndpoint(
+    this.#trailEndpoint = checkEndpoint(
       settings['cloudtrail-endpoint'] ??
         env['AWS_ENDPOINT_URL_CLOUDTRAIL'] ??
         (emulator ? endpoint : env['AWS_ENDPOINT_URL']),
@@ -137,27 +143,25 @@ export class AwsService {
   /** Asks CloudTrail, in the same region with the same credential; what it throws is a SecretsError. */
   async trail<T>(
     signal: AbortSignal,
-    work: (
-      sdk: TrailSdk,
-      client: InstanceType<TrailSdk['CloudTrailClient']>,
-      http: { abortSignal: AbortSignal },
-    ) => Promise<T>,
+    work: (opened: OpenedTrail, http: { abortSignal: AbortSignal }) => Promise<T>,
   ): Promise<T> {
     return this.read(signal, async ({ client }, http) => {
-      const sdk = await import('@aws-sdk/client-cloudtrail');
-      const trail = new sdk.CloudTrailClient({
-        maxAttempts: 2,
-        region: await client.config.region(),
-        credentials: client.config.credentials,
-        ...(this.trailEndpoint !== undefined && { endpoint: this.trailEndpoint }),
-      });
-      guard(trail as never);
-      try {
-        return await work(sdk, trail, http);
-      } finally {
-        trail.destroy();
-      }
+      this.#trail ??= this.#openTrail(client);
+      return work(await this.#trail, http);
     });
+  }
+
+  async #openTrail({ config }: Client): Promise<OpenedTrail> {
+    const sdk = await import('@aws-sdk/client-cloudtrail');
+    const client = new sdk.CloudTrailClient({
+      ...OURS,
+      region: await config.region(),
+      credentials: config.credentials,
+      ...(this.#trailEndpoint !== undefined && { endpoint: this.#trailEndpoint }),
+    });
+    // Another client, the same stack as far as this goes.
+    guard(client as never);
+    return { sdk, client };
   }
 
   /** Where requests go, and how far this machine's clock is off, in seconds, as far as AWS's answers have told. */
@@ -170,8 +174,8 @@ export class AwsService {
   }
 
   async close(): Promise<void> {
-    const opened = await this.#opened?.catch(() => undefined);
-    opened?.client.destroy();
+    for (const opened of [this.#opened, this.#trail])
+      (await opened?.catch(() => undefined))?.client.destroy();
   }
 
   async #open(): Promise<Opened> {
@@ -183,10 +187,7 @@ export class AwsService {
     const { profile } = this.#credentials;
     const credentials = await this.#credentials.provide(this.#sts(region));
     const client = new sdk.SecretsManagerClient({
-      maxAttempts: 4,
-      logger: QUIET,
-      // Shows in CloudTrail which calls came this way.
-      customUserAgent: [['secrets', version]],
+      ...OURS,
       ...(region !== undefined && { region }),
       ...(profile !== undefined && { profile }),
       ...(this.#endpoint !== undefined && { endpoint: this.#endpoint }),
@@ -214,8 +215,19 @@ export class AwsService {
 }
 
 const ignore = (): void => undefined;
-/** The SDK would warn on stderr of both a profile and keys. */
-export const QUIET = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+
+/** What our clients have in common. */
+const OURS: {
+  readonly maxAttempts: number;
+  readonly logger: Record<'debug' | 'info' | 'warn' | 'error', () => void>;
+  readonly customUserAgent: [string, string][];
+} = {
+  maxAttempts: 4,
+  // The SDK would warn on stderr of both a profile and keys.
+  logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
+  // Shows in CloudTrail which calls came this way.
+  customUserAgent: [['secrets', version]],
+};
 
 /** What is used of a request of the SDK. */
 interface Sent {
@@ -225,7 +237,7 @@ interface Sent {
 }
 
 /** Watches what goes to the network and what comes from it, closest to it: after signing, before parsing. */
-export function guard(client: Pick<Client, 'middlewareStack'>, credentials?: AwsCredentials): void {
+function guard(client: Pick<Client, 'middlewareStack'>, credentials?: AwsCredentials): void {
   client.middlewareStack.add(
     (next) => async (args) => {
       // The endpoint may come from a file of the user that only the SDK has read.

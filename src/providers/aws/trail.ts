@@ -10,7 +10,6 @@
 import type { AuditAction, AuditEvent } from '../../core/audit.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { sleep } from '../../core/waiting.ts';
-import { version } from '../../version.ts';
 import type { CallOptions, ProviderContext, TrailQuery } from '../provider.ts';
 import {
   checkPeriod,
@@ -25,10 +24,8 @@ import {
   warnOfDelay,
 } from '../trail.ts';
 import { understood } from './errors.ts';
-import { type AwsService, guard, type Opened, QUIET } from './service.ts';
+import type { AwsService } from './service.ts';
 import { nameInArn, type Owner, TrailNames } from './trail-names.ts';
-
-type Sdk = typeof import('@aws-sdk/client-cloudtrail');
 
 const SOURCE = 'secretsmanager.amazonaws.com';
 /** The event history is kept so long. */
@@ -219,63 +216,38 @@ async function* lookUp(
   { progress }: TrailSettings['context'],
   signal: AbortSignal,
 ): AsyncIterable<readonly unknown[]> {
-  let opened: { sdk: Sdk; client: InstanceType<Sdk['CloudTrailClient']> } | undefined;
   let token: string | undefined;
   let next = 0;
   let count = 0;
-  try {
-    do {
-      const wait = next - performance.now();
-      if (wait > 0) await sleep(wait, signal, true);
-      next = performance.now() + PACE_MS;
-      const page = await patiently(signal, () =>
-        service.read(signal, async (store, http) => {
-          opened ??= await open(store, service.trailEndpoint);
-          const { client, sdk } = opened;
-          return client.send(
-            new sdk.LookupEventsCommand({
-              LookupAttributes: [{ AttributeKey: 'EventSource', AttributeValue: SOURCE }],
-              StartTime: since,
-              EndTime: until,
-              MaxResults: PAGE,
-              ...(token !== undefined && { NextToken: token }),
-            }),
-            http,
-          );
-        }),
-      ).catch((thrown: unknown) => {
-        throw refused(thrown);
-      });
-      const events: unknown = page.Events ?? [];
-      understood(Array.isArray(events));
-      if (page.NextToken !== undefined && page.NextToken === token)
-        throw new SecretsError('Unavailable', 'CloudTrail gives the same page of events again and again');
-      token = page.NextToken;
-      count += events.length;
-      progress?.(`${count} events of CloudTrail read`);
-      yield events;
-    } while (token !== undefined);
-  } finally {
-    opened?.client.destroy();
-  }
-}
-
-async function open(
-  { client: store }: Opened,
-  endpoint: string | undefined,
-): Promise<{ sdk: Sdk; client: InstanceType<Sdk['CloudTrailClient']> }> {
-  const sdk = await import('@aws-sdk/client-cloudtrail');
-  const client = new sdk.CloudTrailClient({
-    maxAttempts: 4,
-    logger: QUIET,
-    customUserAgent: [['secrets', version]],
-    region: await store.config.region(),
-    credentials: store.config.credentials,
-    ...(endpoint !== undefined && { endpoint }),
-  });
-  // Another client, the same stack as far as this goes.
-  guard(client as never);
-  return { sdk, client };
+  do {
+    const wait = next - performance.now();
+    if (wait > 0) await sleep(wait, signal, true);
+    next = performance.now() + PACE_MS;
+    const page = await patiently(signal, () =>
+      service.trail(signal, ({ sdk, client }, http) =>
+        client.send(
+          new sdk.LookupEventsCommand({
+            LookupAttributes: [{ AttributeKey: 'EventSource', AttributeValue: SOURCE }],
+            StartTime: since,
+            EndTime: until,
+            MaxResults: PAGE,
+            ...(token !== undefined && { NextToken: token }),
+          }),
+          http,
+        ),
+      ),
+    ).catch((thrown: unknown) => {
+      throw refused(thrown);
+    });
+    const events: unknown = page.Events ?? [];
+    understood(Array.isArray(events));
+    if (page.NextToken !== undefined && page.NextToken === token)
+      throw new SecretsError('Unavailable', 'CloudTrail gives the same page of events again and again');
+    token = page.NextToken;
+    count += events.length;
+    progress?.(`${count} events of CloudTrail read`);
+    yield events;
+  } while (token !== undefined);
 }
 
 function refused(thrown: unknown): SecretsError {
