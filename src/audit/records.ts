@@ -20,6 +20,7 @@ const WANTED: Readonly<Record<string, AuditAction>> = {
   purge: 'purge',
   rotate: 'read',
   'rotate status': 'describe',
+  'rotate cancel': 'other',
   exec: 'read',
   env: 'read',
   copy: 'read',
@@ -30,6 +31,7 @@ const WANTED: Readonly<Record<string, AuditAction>> = {
   'audit anchor': 'write',
   'audit verify': 'read',
   'audit send': 'read',
+  'audit report': 'list',
 };
 
 /** What is used of a session. */

@@ -140,6 +140,7 @@ describeWith('rotations by aws', scenarioFiles, () => {
         }) as object,
       }),
     ]);
+    expect(rotateRecords().slice(1)).toEqual(['rotate aws://told-slow failed Unavailable']);
     runs.release();
     const done = await json('secrets rotate resume aws://told-slow --json');
     // It may have ended before it was looked at.
@@ -148,6 +149,7 @@ describeWith('rotations by aws', scenarioFiles, () => {
     expect(told()).toEqual([
       expect.objectContaining({ intent: 'resume', outcome: done['outcome'], ok: true }),
     ]);
+    expect(rotateRecords().slice(2)).toEqual(['rotate aws://told-slow allowed']);
   });
 
   test('not of settings, plans, and what is not due', async () => {
