@@ -1,6 +1,7 @@
 /** Two machines at once in stores without a conditional write: with a lock in another store, and by best effort. */
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { accessesIn, logOf, shortOf } from '../audit/program.ts';
 import { startConjur } from '../backends/conjur.ts';
 import { describeWith } from '../backends/server.ts';
 import { scenarioFiles as vaultFiles, startVault, type Vault } from '../backends/vault.ts';
@@ -232,6 +233,14 @@ describeWith('rotation.lock of a project', vaultFiles, () => {
     expect(JSON.parse((await sh(other, 'secrets rotate status --trust --json')).stdout)).toMatchObject({
       secrets: [{ reference: 'conjur://lock-b' }, { reference: 'conjur://lock-a', state: 'ok' }],
     });
+    // Rotations are of the secret; what the lock took are accesses of its own store.
+    const accesses = accessesIn(logOf(other));
+    expect(accesses.filter(({ action }) => action === 'rotate').map(shortOf)).toEqual([
+      'rotate conjur://lock-a failed Conflict',
+      'rotate conjur://lock-a allowed',
+      'rotate conjur://lock-b allowed',
+    ]);
+    expect(accesses.map(({ store, action }) => `${action} ${store}`)).toContain('purge vault');
     // The lock held no value, and is gone.
     await expect(vault.api('LIST', 'secret/metadata')).rejects.toThrow(/404/);
   }, 300_000);
