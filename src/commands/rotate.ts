@@ -4,7 +4,7 @@ import { pool, sleep } from '../core/waiting.ts';
 import { singleLine } from '../output/sanitize.ts';
 import { compact } from '../output/shapes.ts';
 import { startProgress } from '../output/progress.ts';
-import { type Ended, type Job, Rotations } from '../rotation/jobs.ts';
+import { type Job, Rotations } from '../rotation/jobs.ts';
 import { Notifier } from '../rotation/notify.ts';
 import { retireReplaced } from '../rotation/retire.ts';
 import { checkReminder, refuseNativelyRotated, remind, scheduleForJob } from '../rotation/native.ts';
@@ -233,16 +233,24 @@ async function rotateOne(
   progress: (text: string) => void,
 ): Promise<Done> {
   const startedMs = Date.now();
-  let ended: Ended = { job };
+  let done: Done;
   try {
-    const done = await rotateRecorded(session, rotations, job, progress);
-    ended = { job, version: done.outcome.currentVersion, error: done.failure };
+    done = await rotateRecorded(session, rotations, job, progress);
+  } catch (thrown) {
+    await rotations.record(job.reference, startedMs, { job, error: toSecretsError(thrown) });
+    throw thrown;
+  }
+  const { outcome, failure } = done;
+  try {
+    await rotations.record(job.reference, startedMs, {
+      job,
+      version: outcome.currentVersion,
+      error: failure,
+    });
     return done;
   } catch (thrown) {
-    ended = { job, error: toSecretsError(thrown) };
-    throw thrown;
-  } finally {
-    await rotations.record(job.reference, startedMs, ended);
+    // It was done all the same: nobody may be told that nothing was changed.
+    return { ...done, failure: failure ?? toSecretsError(thrown).forReference(job.reference) };
   }
 }
 

@@ -50,6 +50,26 @@ describe('required', () => {
     expect(readFileSync(log)).toEqual(before);
   });
 
+  test('a rotation whose last record fails is told as what it was, not as nothing', async () => {
+    // The last thing that is run takes the log away.
+    const retire = join(place.home, 'retire');
+    writeFileSync(retire, `#!/bin/sh\nmv '${log}' '${log}.away'; mkdir '${log}'\n`, { mode: 0o700 });
+    const policy = { generate: 'alnum:20', target: { type: 'program', apply: '/bin/true', retire } };
+    writeFileSync(
+      join(place.home, '.config/secrets/secrets.yaml'),
+      JSON.stringify({ audit: { log: 'required' }, rotation: { 'local://a': policy } }),
+    );
+    const { code, stdout } = await place.sh('secrets rotate a --json');
+    expect(code).toBe(8);
+    expect(JSON.parse(stdout)).toMatchObject({
+      reference: 'local://a',
+      outcome: 'done',
+      error: { kind: 'Policy', exitCode: 8 },
+    });
+    config('off');
+    expect(await current()).not.toBe(VALUE);
+  });
+
   // eslint-disable-next-line jest/no-disabled-tests -- skipped by name where nothing can be mounted
   (CAN_MOUNT ? test : test.skip)('on a disk that is full for real as well', async () => {
     const folder = join(place.root, 'disk');
