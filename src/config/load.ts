@@ -243,7 +243,7 @@ function joinNotify(layers: readonly Layer[], project: ProjectFile | undefined):
         joined = { setting: notify.setting, file: parsed.path };
       else untrusted = notify.lines;
     }
-  if (untrusted === undefined || untrusted.length === 0) return joined;
+  if (untrusted === undefined) return joined;
   return { setting: [], file: undefined, ...joined, untrusted };
 }
 

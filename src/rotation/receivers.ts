@@ -36,7 +36,13 @@ export function checkReceivers(setting: NotifySetting): void {
 
 /** What a found secrets.yaml asks for with these receivers. */
 export function trustItemsOf(setting: NotifySetting): readonly TrustItem[] {
-  return receiversOf(setting).flatMap((receiver): TrustItem[] => {
+  const receivers = receiversOf(setting);
+  // That needs trust as well: it would silence those whom the user's own file names.
+  if (receivers.length === 0)
+    return [
+      { setting: '', value: '[]', effect: 'nobody is told of rotations, whoever your own settings name' },
+    ];
+  return receivers.flatMap((receiver): TrustItem[] => {
     if (receiver.kind === 'program')
       return [
         {

@@ -340,3 +340,22 @@ test('nobody whom an untrusted secrets.yaml names is told, and the user’s own 
   expect(stdout).toMatch(/rotation\.notify: http:.*\n +what came of each rotation is sent to this server\n/);
   expect(stdout).toMatch(/rotation\.notify: \.\/theirs\n +this program is run after each rotation/);
 });
+
+test('an untrusted secrets.yaml that names nobody does not silence the user’s own', async () => {
+  await sh('printf v | secrets put --quiet a; mkdir -p ~/.config/secrets');
+  writeFileSync(
+    join(place.home, '.config/secrets/secrets.yaml'),
+    JSON.stringify({ rotation: { notify: join(place.cwd, program('own')) } }),
+  );
+  settings({ notify: [] });
+  expect(await sh('secrets rotate a --generate hex:8')).toMatchObject({
+    code: 0,
+    stderr: expect.stringMatching(/rotation\.notify is not used, since .* is not trusted/),
+  });
+  expect(documentOf(readBack('own.in'))).toMatchObject({ outcome: 'done' });
+  expect((await sh('secrets trust --dry-run')).stdout).toMatch(/rotation\.notify: \[\]\n +nobody is told/);
+  // Trusted, it does.
+  await sh('rm own.in');
+  expect(await sh('secrets rotate a --generate hex:8 --trust')).toMatchObject({ code: 0, stderr: '' });
+  expect(existsSync(join(place.cwd, 'own.in'))).toBe(false);
+});
