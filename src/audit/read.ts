@@ -2,6 +2,7 @@
 import { closeSync, fstatSync, statSync } from 'node:fs';
 import type { AuditRecord } from '../core/audit.ts';
 import { type AuditFilter, needlesOf, passes } from '../core/audit-filter.ts';
+import { isJsonObject } from '../core/json.ts';
 import { fileError } from '../files.ts';
 import { closedFiles, openAny, readFully } from './files.ts';
 
@@ -279,18 +280,55 @@ function recordsIn(lines: readonly Buffer[], filter: AuditFilter, damaged: () =>
   return records;
 }
 
+const TEXTS = [
+  'origin',
+  'action',
+  'outcome',
+  'error',
+  'store',
+  'provider',
+  'secret',
+  'version',
+  'stage',
+  'command',
+  'host',
+  'address',
+  'client',
+  'reason',
+  'requestId',
+  'mode',
+] as const;
+const MAPS = ['checkpoint', 'repair', 'rotation', 'retention'] as const;
+
 /** A record that can be shown; undefined for what is none. Its hash is not looked at. */
 export function parse(line: Buffer): AuditRecord | undefined {
   try {
     const record = JSON.parse(line.toString('utf8')) as Partial<AuditRecord> | null;
     const { seq, time, kind } = record ?? {};
     if (typeof seq !== 'number' || typeof time !== 'string' || typeof kind !== 'string') return undefined;
-    // What is shown and asked of a record must be there, also in one that somebody tampered with.
-    return {
-      ...(record as AuditRecord),
-      actor: typeof record?.actor === 'object' && record.actor !== null ? record.actor : {},
-    };
+    return fitted(record as Record<string, unknown>) as unknown as AuditRecord;
   } catch {
     return undefined;
   }
+}
+
+/**
+ * What is shown and asked of a record, in the form that it has to have, also of one that somebody tampered with: no
+ * record may keep the others from being shown.
+ */
+function fitted(record: Record<string, unknown>): Record<string, unknown> {
+  for (const name of TEXTS) {
+    const value = record[name];
+    if (value !== undefined && typeof value !== 'string') record[name] = JSON.stringify(value);
+  }
+  for (const name of MAPS) if (record[name] !== undefined && !isJsonObject(record[name])) delete record[name];
+  const { keys, actor } = record;
+  if (keys !== undefined && !(Array.isArray(keys) && keys.every((key) => typeof key === 'string')))
+    delete record['keys'];
+  if (!isJsonObject(actor)) record['actor'] = {};
+  else
+    for (const name of ['user', 'principal', 'source'])
+      if (actor[name] !== undefined && typeof actor[name] !== 'string')
+        record['actor'] = { ...(record['actor'] as object), [name]: JSON.stringify(actor[name]) };
+  return record;
 }

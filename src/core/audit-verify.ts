@@ -10,6 +10,7 @@ import type { AuditRecord } from './audit.ts';
 import { CHECKPOINT_EVERY, NO_HASH, signedText } from './audit-chain.ts';
 import { type Item, parseItem } from './audit-line.ts';
 import type { Known, Position, Problem, ProblemKind, Summary, Trust } from './audit-problems.ts';
+import { isJsonObject } from './json.ts';
 
 const MOST_PROBLEMS = 100;
 const MOST_GAPS = 1000;
@@ -283,7 +284,8 @@ export class ChainVerifier {
         'there must be a signed checkpoint here: the log was written anew without the key',
         seq,
       );
-    if (record.repair !== undefined) {
+    // Whoever writes the log anew may give these members any form.
+    if (isJsonObject(record.repair)) {
       this.#repairs += 1;
       const { found, lostSeq } = record.repair;
       if (found === 'lost')
@@ -297,7 +299,7 @@ export class ChainVerifier {
     const { retention } = record;
     const start = this.#start?.seq;
     if (
-      retention !== undefined &&
+      isJsonObject(retention) &&
       start !== undefined &&
       retention.from < start &&
       start - 1 <= retention.to

@@ -131,6 +131,32 @@ describe('the command', () => {
     expect(stderr).toMatch(/^secrets: warning: lines that are no records were left out: .*audit verify/);
   });
 
+  test('no record that somebody gave another form keeps the others from being shown', async () => {
+    await place.open().append([event(0), event(1)]);
+    const [whole] = place.records().slice(-1);
+    const others = [
+      'actor',
+      'checkpoint',
+      'command',
+      'error',
+      'keys',
+      'mode',
+      'reason',
+      'repair',
+      'retention',
+    ]
+      .concat(['rotation', 'secret', 'store', 'version', 'host', 'outcome', 'action'])
+      .flatMap((name) => [null, 7, {}, [1]].map((value) => ({ ...whole, [name]: value })))
+      .concat([{ ...whole, actor: { user: 7, principal: {} } } as never]);
+    place.write([...place.lines(), ...others.map((record) => JSON.stringify(record))]);
+    for (const options of ['', '--json', '--csv', '--command get', '--secret payments/1#k', '--actor ada']) {
+      const { stderr, code } = await sh(`secrets audit log --all ${file} ${options}`);
+      expect({ options, stderr, code }).toEqual({ options, stderr: '', code: 0 });
+    }
+    const { stdout } = await sh(`secrets audit log --all ${file} --json`);
+    expect(stdout.trim().split('\n')).toHaveLength(3 + others.length);
+  });
+
   test('gives a spreadsheet text, never a formula', async () => {
     const hostile = ['=1+1', '+1', '-1', '@x', 'a,b', 'say "x"', ' lead', 'e\u001b[31mvil', 'line\r\nend'];
     await place.open().append(hostile.map((secret, n) => event(n, { secret })));

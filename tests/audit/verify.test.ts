@@ -202,6 +202,20 @@ test('wrong key: all records written anew without the key, with another key, wit
   ]);
 });
 
+test('a record of another form is judged as the others are', async () => {
+  const lines = await small();
+  const last = parse(lines.at(-1) as string);
+  for (const name of ['repair', 'retention', 'checkpoint', 'rotation', 'actor'])
+    for (const value of [null, 7, 'x', []]) {
+      place.write([...lines.slice(0, -1), rehash({ ...last, [name]: value } as unknown as AuditRecord)]);
+      // The end is not signed yet; the head file knows what was written.
+      expect((await check()).problems).toMatchObject([{ kind: 'changed', seq: 12 }]);
+    }
+  // Removed from the beginning, so that a record of retention is looked for.
+  place.write([...lines.slice(1, -1), rehash({ ...last, retention: null } as unknown as AuditRecord)]);
+  expect((await check()).problems).toMatchObject([{ kind: 'removed' }, { kind: 'changed' }]);
+});
+
 test('a file that others can read is said to be so', async () => {
   await small();
   chmodSync(place.path, 0o640);
