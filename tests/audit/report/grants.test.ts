@@ -37,6 +37,11 @@ describe('an AWS resource policy', () => {
   ])('%j: %j', (statement, expected) => {
     expect(grants(statement)).toEqual(expected);
   });
+  test('no wildcards keep the report from ending', () => {
+    const Action = [`${'*'.repeat(40)}x`, `${'*e'.repeat(20)}x`, `${'*'.repeat(40)}value`];
+    expect(grants({ ...read, Action, Principal: '*' })).toEqual(['public *']);
+    expect(grants({ ...read, Action: Action.slice(0, 2), Principal: '*' })).toEqual([]);
+  });
   test.each(['', '[]', 'null', '{'])('%j is none', (text) => {
     expect(() => awsGrants(text)).toThrow('a policy that is none');
   });
