@@ -85,9 +85,12 @@ function plain(text: string): string {
     .replaceAll(/\bwww\./gi, (found) => `${found.slice(0, -1)}\\.`);
 }
 
-/** A name as code, within more backticks than it has itself; a bar would end the cell of a table. */
+/**
+ * A name as code, within more backticks than it has itself. A bar would end the cell of a table, and so would one behind
+ * an escaped backslash: backslashes before a bar are written as other characters that could mislead are.
+ */
 function code(text: string): string {
-  const clean = singleLine(text);
+  const clean = singleLine(text).replaceAll(/\\+(?=\|)/g, (run) => String.raw`\u005c`.repeat(run.length));
   if (clean === '') return '';
   const longest = Math.max(0, ...[...clean.matchAll(/`+/g)].map(([run]) => run.length));
   const fence = '`'.repeat(longest + 1);

@@ -153,6 +153,15 @@ describe('markdown', () => {
     }
     expect(text).not.toMatch(/^k/m);
   });
+  test.each([1, 2, 3])('nor by %s backslashes before a bar', async (count) => {
+    const name = `x${'\\'.repeat(count)}| [a](https://e.example) \``;
+    const text = await render('markdown', reportOn(name), { colour: false, version: '' });
+    // As GFM splits rows: a backslash takes the next character along, in code as well.
+    const rows = text.split('\n').filter((row) => /^\| ((critical|high) \| `|`+ ?x)/.test(row));
+    expect(rows.length).toBeGreaterThan(2);
+    const cellsOf = (row: string): number => row.replaceAll(/\\./g, '').split('|').length;
+    expect(new Set(rows.map(cellsOf))).toEqual(new Set([7]));
+  });
   test('has a table of the findings and of the readers', async () => {
     const text = await render('markdown', reportOn('pay/db'), { colour: false, version: '' });
     expect(text).toContain('| critical | `honey-read` | `prod://pay/db` | pay/db read it |');
