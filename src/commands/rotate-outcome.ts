@@ -1,5 +1,5 @@
 /** What a rotation came to, for people and for programs. */
-import { SecretsError } from '../core/errors.ts';
+import { SecretsError, toSecretsError } from '../core/errors.ts';
 import type { Intent } from '../core/rotation.ts';
 import { compact } from '../output/shapes.ts';
 import type { Outcome } from '../rotation/engine.ts';
@@ -118,6 +118,29 @@ export function tellOf(
   const { ending, rotation, before, currentVersion: after, holder } = outcome;
   const told = { outcome: ending, rotation, before, after, holder: holderJson(holder) };
   return notifier.tell({ reference, intent, startedAt, ...told, failure });
+}
+
+/** A rotation whose record can't be written: what it came to is said all the same. */
+export function notRecorded(
+  reference: string,
+  failure: SecretsError | undefined,
+  thrown: unknown,
+): SecretsError {
+  const { kind, message } = toSecretsError(thrown);
+  if (failure === undefined)
+    return new SecretsError(kind, `it is done, and is not recorded: ${message}`, {
+      reference,
+      hint: 'mend the log; do not repeat it',
+      cause: thrown,
+    });
+  const { hint, message: what } = failure;
+  // A failure of the log itself is said once.
+  if (what.includes(message)) return failure;
+  return new SecretsError(failure.kind, `${what}; and this is not recorded: ${message}`, {
+    reference,
+    hint,
+    cause: failure,
+  });
 }
 
 /** One line for programs. */

@@ -15,6 +15,7 @@ import {
   holderJson,
   holderText,
   jsonLine,
+  notRecorded,
   outcomeJson,
   outcomeText,
   tellOf,
@@ -91,7 +92,10 @@ export async function recover(
     progress.done();
     stop.end();
     await rotations.close();
-    if (options.dryRun !== true) await rotations.record(text, startedMs, ended);
+    if (options.dryRun !== true)
+      await rotations.record(text, startedMs, ended).catch((thrown: unknown) => {
+        throw notRecorded(ended.job?.reference ?? text, ended.error, thrown);
+      });
   }
 }
 

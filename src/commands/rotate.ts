@@ -4,7 +4,7 @@ import { pool, sleep } from '../core/waiting.ts';
 import { singleLine } from '../output/sanitize.ts';
 import { compact } from '../output/shapes.ts';
 import { startProgress } from '../output/progress.ts';
-import { type Job, Rotations } from '../rotation/jobs.ts';
+import { type Ended, type Job, Rotations } from '../rotation/jobs.ts';
 import { Notifier } from '../rotation/notify.ts';
 import { retireReplaced } from '../rotation/retire.ts';
 import { checkReminder, refuseNativelyRotated, remind, scheduleForJob } from '../rotation/native.ts';
@@ -14,7 +14,7 @@ import type { Finding } from '../providers/provider.ts';
 import type { Session } from '../session.ts';
 import type { CommonOptions } from './options.ts';
 import { driveNative, reminderFinding, skipsNative } from './rotate-native.ts';
-import { failureOf, jsonLine, outcomeJson, outcomeText, tellOf } from './rotate-outcome.ts';
+import { failureOf, jsonLine, notRecorded, outcomeJson, outcomeText, tellOf } from './rotate-outcome.ts';
 import { graceful, tellBroken } from './rotate-signals.ts';
 import type { Invocation } from './spec.ts';
 
@@ -233,24 +233,24 @@ async function rotateOne(
   progress: (text: string) => void,
 ): Promise<Done> {
   const startedMs = Date.now();
+  const record = (ended: Omit<Ended, 'job'>): Promise<void> =>
+    rotations.record(job.reference, startedMs, { job, ...ended });
   let done: Done;
   try {
     done = await rotateRecorded(session, rotations, job, progress);
   } catch (thrown) {
-    await rotations.record(job.reference, startedMs, { job, error: toSecretsError(thrown) });
+    const error = toSecretsError(thrown);
+    await record({ error }).catch((failure: unknown) => {
+      throw notRecorded(job.reference, error, failure);
+    });
     throw thrown;
   }
   const { outcome, failure } = done;
   try {
-    await rotations.record(job.reference, startedMs, {
-      job,
-      version: outcome.currentVersion,
-      error: failure,
-    });
+    await record({ version: outcome.currentVersion, error: failure });
     return done;
   } catch (thrown) {
-    // It was done all the same: nobody may be told that nothing was changed.
-    return { ...done, failure: failure ?? toSecretsError(thrown).forReference(job.reference) };
+    return { ...done, failure: notRecorded(job.reference, failure, thrown) };
   }
 }
 

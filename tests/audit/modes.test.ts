@@ -165,6 +165,34 @@ describe('required', () => {
     expect((await place.sh('secrets get b')).stdout).toBe('x');
   });
 
+  test('a rotation that stops halfway says so, also where that can’t be recorded', async () => {
+    const script = (name: string, text: string): string => {
+      writeFileSync(join(place.cwd, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+      return join(place.cwd, name);
+    };
+    const breaks = `cat > /dev/null; mv '${log}' kept; mkdir '${log}'`;
+    const rotate = async (rotation: object): Promise<Outcome> => {
+      const settings = { audit: { log: 'required' }, rotation };
+      writeFileSync(join(place.home, '.config/secrets/secrets.yaml'), JSON.stringify(settings));
+      const outcome = await place.sh('secrets rotate a --json');
+      await place.sh(`rmdir '${log}'; mv kept '${log}'`);
+      return outcome;
+    };
+    const lineOf = ({ stdout }: Outcome): object => JSON.parse(stdout.split('\n')[0] ?? '') as object;
+    const notify = script('told', 'cat > told.in');
+    const apply = script('breaks', breaks);
+    const stopped = await rotate({ notify, a: { target: { type: 'program', apply } } });
+    expect(stopped.code).toBe(8);
+    expect(lineOf(stopped)).toMatchObject({
+      outcome: 'stuck',
+      error: { kind: 'Policy', message: expect.stringMatching(/halfway: .*audit log/) },
+    });
+    expect(stopped.stderr).toMatch(/secrets rotate resume local:\/\/a finishes it/);
+    expect(JSON.parse(readFileSync(join(place.home, '.config/secrets/told.in'), 'utf8'))).toMatchObject({
+      outcome: 'stuck',
+    });
+  });
+
   test('a missing secret is recorded before that is said', async () => {
     expect((await place.sh('secrets get nope')).code).toBe(3);
     expect(accessesIn(log).map(shortOf)).toContain('read local://nope failed NotFound');
