@@ -26,9 +26,9 @@ export async function run(session: Session, { options }: Invocation<AnchorOption
   for (const [index, send] of senders.entries()) {
     try {
       await send(`${line}\n`);
-      if (places[index] !== '-') session.note(`the anchor is in ${places[index] ?? ''}`);
+      if (places[index] !== '-') session.note(`the anchor is in ${shown(places[index] ?? '')}`);
     } catch (thrown) {
-      errors.push(toSecretsError(thrown).forReference(places[index] ?? ''));
+      errors.push(toSecretsError(thrown).forReference(shown(places[index] ?? '')));
     }
   }
   if (errors.length > 0)
@@ -38,7 +38,7 @@ export async function run(session: Session, { options }: Invocation<AnchorOption
 /** How an anchor gets to a place; looked at before anything is written. @throws SecretsError Usage */
 async function senderTo(session: Session, place: string): Promise<(text: string) => Promise<void>> {
   if (place === '-') return (text) => session.print(text);
-  if (/^https?:/i.test(place)) return webhook(session, place);
+  if (isUrl(place)) return webhook(session, place);
   const target = await session.target(place);
   const { name, key, version, stage } = target.reference;
   if (key !== undefined || version !== undefined || stage !== undefined) {
@@ -52,11 +52,25 @@ async function senderTo(session: Session, place: string): Promise<(text: string)
   };
 }
 
+/** What messages call a place. The path and query of a URL may be what lets in: they are not shown. */
+function shown(place: string): string {
+  return isUrl(place) ? new URL(place).origin : place;
+}
+
+function isUrl(place: string): boolean {
+  return /^https?:/i.test(place);
+}
+
 const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 
 function webhook(session: Session, address: string): (text: string) => Promise<void> {
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (url === undefined) throw new SecretsError('Usage', `${JSON.stringify(address)} is no address`);
+  if (url.username !== '' || url.password !== '') {
+    throw new SecretsError('Usage', `the address holds a user name or a password: ${url.host}`, {
+      hint: 'an anchor is signed: its receiver needs no password to believe it',
+    });
+  }
   if (url.protocol !== 'https:' && !LOOPBACK.test(url.hostname)) {
     throw new SecretsError('Usage', `an anchor is only sent over https: ${url.host}`);
   }

@@ -72,6 +72,27 @@ test('in a secret, a webhook, a file and stdin; and in each it finds an end that
   }
 }, 60_000);
 
+test('a URL is named by its origin alone, and holds no password', async () => {
+  await sh('printf v | secrets put a --quiet');
+  for (const status of [204, 500]) {
+    const { url, server } = await receiver(status);
+    try {
+      const { code, stderr } = await sh(`secrets audit anchor --to '${url}&token=LetMeIn' --debug`);
+      expect(code).toBe(status === 204 ? 0 : 6);
+      if (status === 500) expect(stderr).toContain(new URL(url).origin);
+      expect(stderr).not.toMatch(/anchors|LetMeIn/);
+      const withPassword = await sh(`secrets audit anchor --to '${url.replace('//', '//user:LetMeIn@')}'`);
+      expect(withPassword).toMatchObject({
+        code: 2,
+        stderr: expect.stringMatching(/a user name or a password/),
+      });
+      expect(withPassword.stderr).not.toContain('LetMeIn');
+    } finally {
+      server.close();
+    }
+  }
+});
+
 test('who has the key and writes the log anew is found by the anchor', async () => {
   await sh('printf v | secrets put a --quiet; secrets get a; secrets audit anchor > anchor.json');
   rmSync(log());
