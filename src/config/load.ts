@@ -152,14 +152,17 @@ function otherHash(world: World, project: ProjectFile | undefined): readonly str
 
 function linesOf(parsed: ParsedConfig, layers: readonly Layer[]): readonly TrustLine[] {
   const audits = layers.map(auditLayer);
-  return [parsed, ...parsed.profiles.values()].flatMap(({ stores, env, policies, notify, lock, audit }) => [
-    ...auditTrust(audit, audits),
-    ...(notify?.lines ?? []),
-    ...(lock === undefined ? [] : [lock]),
-    ...[...policies.values()].flatMap(({ lines }) => lines),
-    ...[...stores].flatMap(([name, { lines, line }]) => [...lines, ...hiding(name, line, layers)]),
-    ...[...env.values()].flatMap(({ trust }) => (trust === undefined ? [] : [trust])),
-  ]);
+  return [parsed, ...parsed.profiles.values()].flatMap(
+    ({ stores, env, policies, notify, lock, boundLines, audit }) => [
+      ...auditTrust(audit, audits),
+      ...(notify?.lines ?? []),
+      ...(lock === undefined ? [] : [lock]),
+      ...boundLines,
+      ...[...policies.values()].flatMap(({ lines }) => lines),
+      ...[...stores].flatMap(([name, { lines, line }]) => [...lines, ...hiding(name, line, layers)]),
+      ...[...env.values()].flatMap(({ trust }) => (trust === undefined ? [] : [trust])),
+    ],
+  );
 }
 
 function auditLayer({ source, parsed, parts }: Layer): AuditLayer {
@@ -207,8 +210,9 @@ function joinBounds(
   let bounds: RotationBounds & { readonly untrustedLock?: readonly TrustLine[] } = {};
   for (const { source, parts } of layers)
     for (const { bounds: own, lock } of parts) {
-      const asks = lock !== undefined && source === 'project' && project?.trusted !== true;
-      bounds = { ...bounds, ...own, ...(asks && { untrustedLock: [lock] }) };
+      if (source === 'user' || project?.trusted === true) bounds = { ...bounds, ...own };
+      // Whoever needs a lock is told why there is none.
+      else if (lock !== undefined) bounds = { ...bounds, lock: own.lock, untrustedLock: [lock] };
     }
   return bounds;
 }

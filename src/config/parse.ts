@@ -62,6 +62,8 @@ export interface ParsedPart {
   readonly env: ReadonlyMap<string, ParsedVariable>;
   readonly policies: ReadonlyMap<string, ParsedPolicy>;
   readonly bounds: RotationBounds;
+  /** The lines of `bounds` but for the lock's. */
+  readonly boundLines: readonly TrustLine[];
   readonly audit: GivenAudit | undefined;
   readonly notify: ParsedNotify | undefined;
   /** The line of `rotation.lock`. */
@@ -216,10 +218,15 @@ async function readPart(reading: Reading, part: PartDocument, at: readonly strin
     name === undefined ? undefined : { name, line: reading.yaml.lineOf([...at, 'default']) };
   const policies = new Map<string, ParsedPolicy>();
   const bounds: Record<string, unknown> = {};
+  const boundLines: TrustLine[] = [];
   let notify: ParsedNotify | undefined;
   for (const [name, given] of Object.entries(part.rotation ?? {})) {
-    if ((BOUNDS as readonly string[]).includes(name)) bounds[name] = given;
-    else if (name === NOTIFY)
+    if ((BOUNDS as readonly string[]).includes(name)) {
+      bounds[name] = given;
+      const effect = BOUND_EFFECTS[name];
+      if (effect !== undefined)
+        boundLines.push(reading.trust([...at, 'rotation'], { setting: name, value: String(given), effect }));
+    } else if (name === NOTIFY)
       notify = await readNotify(reading, given as NotifySetting, [...at, 'rotation', NOTIFY]);
     else
       policies.set(name, await readPolicy(reading, name, given as PolicySettings, [...at, 'rotation', name]));
@@ -232,7 +239,19 @@ async function readPart(reading: Reading, part: PartDocument, at: readonly strin
   if (wrong !== undefined)
     reading.refuse([...at, 'audit', 'suppress', ...wrong.keys], wrong.message, wrong.hint);
   const audit = readAudit(reading, part, at);
-  return { defaultStore, stores, env, policies, bounds, notify, audit, report, suppress, ...line };
+  return {
+    defaultStore,
+    stores,
+    env,
+    policies,
+    bounds,
+    boundLines,
+    notify,
+    audit,
+    report,
+    suppress,
+    ...line,
+  };
 }
 
 function readAudit(reading: Reading, { audit }: PartDocument, at: readonly string[]): GivenAudit | undefined {
@@ -263,6 +282,14 @@ async function readNotify(
   }
   return { setting, lines: trustItemsOf(setting).map((item) => reading.trust(at, item)) };
 }
+
+/** They hold for the user's own policies, too. */
+const BOUND_EFFECTS: Readonly<Record<string, string>> = {
+  lease: 'a rotation is taken over after this time, and its calls are ended after half of it',
+  parallel: 'so many rotations are made at a time',
+  'per-target': 'so many rotations are made at a time on one system',
+  jitter: '--due waits up to this time before each rotation',
+};
 
 const lockItem = (store: string): TrustItem => ({
   setting: 'lock',
