@@ -238,3 +238,23 @@ test('what is hashed is what was read: a change after the reading is not part of
   // … and not what lies there by now.
   expect(await isTrusted()).toBe(false);
 });
+
+test('bounds of rotations in a found file wait for trust: they would hold for the user’s own', async () => {
+  machine.write('home/.config/secrets/secrets.yaml', 'rotation: { lease: 10m, parallel: 2 }\n');
+  const theirs = { lease: '1s', parallel: 64, 'per-target': 64, jitter: '9w', lock: 'local' };
+  machine.write('home/p/secrets.yaml', JSON.stringify({ rotation: theirs }));
+  const { rotation, project } = await machine.load('home/p');
+  expect(rotation).toEqual({
+    lease: '10m',
+    parallel: 2,
+    lock: 'local',
+    untrustedLock: [expect.objectContaining({ setting: 'rotation.lock' })],
+  });
+  expect(project?.trusted).toBe(false);
+  expect(project?.lines.map(({ setting }) => setting).toSorted()).toEqual(
+    Object.keys(theirs)
+      .map((name) => `rotation.${name}`)
+      .toSorted(),
+  );
+  expect((await machine.load('home/p', { trust: true })).rotation).toEqual(theirs);
+});
