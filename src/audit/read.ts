@@ -234,8 +234,11 @@ function timeAt(fd: number, from: number): number | undefined {
 /** The whole lines that begin in a block, without their ends; with needles those that hold all of them. */
 function linesOf({ fd, from, to }: Block, needles: readonly Buffer[]): Buffer[] {
   let piece = readFully(fd, Math.max(0, from - 1), to - Math.max(0, from - 1));
+  // In the middle of a line that is longer than a block no line begins.
+  if (from > 0 && !piece.includes(NEWLINE)) return [];
   while (piece.length > 0 && piece[piece.length - 1] !== NEWLINE) {
-    const more = readFully(fd, Math.max(0, from - 1) + piece.length, BLOCK);
+    // Twice as much each time: what has no end is read once.
+    const more = readFully(fd, Math.max(0, from - 1) + piece.length, Math.max(BLOCK, piece.length));
     const end = more.indexOf(NEWLINE);
     if (more.length === 0) break;
     piece = Buffer.concat([piece, end < 0 ? more : more.subarray(0, end + 1)]);

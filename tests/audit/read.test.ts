@@ -131,6 +131,16 @@ describe('the command', () => {
     expect(stderr).toMatch(/^secrets: warning: lines that are no records were left out: .*audit verify/);
   });
 
+  test('a line of many megabytes is passed over, and what follows it is shown', async () => {
+    await place.open().append([event(0)]);
+    const [first = '', second = ''] = place.lines();
+    writeFileSync(place.path, `${first}\n${'x'.repeat(40_000_000)}\n${second}\n${'x'.repeat(40_000_000)}`);
+    const { stdout, stderr, code } = await sh(`secrets audit log ${file} --json`);
+    expect(code).toBe(0);
+    expect(stdout).toBe(`${second}\n`);
+    expect(stderr).toMatch(/lines that are no records were left out/);
+  }, 60_000);
+
   test('no record that somebody gave another form keeps the others from being shown', async () => {
     await place.open().append([event(0), event(1)]);
     const [whole] = place.records().slice(-1);
