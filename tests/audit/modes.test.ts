@@ -1,3 +1,5 @@
+/* oxlint-disable max-lines */
+// Over 400 lines: each mode is tried with the same few helpers, and most of the file is what is expected of `required`.
 /**
  * How strictly accesses are recorded: what happens to values, changes and programs when the log can't be written. The
  * program runs as a user would run it; a limit of the system on the size of files stands for a full disk.
