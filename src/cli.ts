@@ -38,8 +38,6 @@ type Action = (...line: Line) => Promise<void>;
 /** The commander program. Exported for completion and for the documentation's tests. */
 export function createProgram(world: World, commands: readonly CommandSpec[], action: Action): Command {
   const program = new Command('secrets')
-    .description('One command line for every secret manager.')
-    .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help')
     .enablePositionalOptions()
     .showHelpAfterError('(try --help)')
@@ -55,10 +53,14 @@ export function createProgram(world: World, commands: readonly CommandSpec[], ac
       getErrHelpWidth: () => world.stderr.columns ?? 100,
     })
     .exitOverride();
-  // Of one command alone there is no help to choose.
-  if (commands.length > 1) program.helpCommand('help [command]', 'print help for a command');
-  else program.helpCommand(false);
-  addOptions(program, commonOptions);
+  // One command alone was named by the first word: no option of the program's own stands before it.
+  if (commands.length > 1) {
+    program
+      .description('One command line for every secret manager.')
+      .version(version, '-V, --version', 'print the version')
+      .helpCommand('help [command]', 'print help for a command');
+    addOptions(program, commonOptions);
+  } else program.helpCommand(false);
   for (const spec of commands) addCommand(program, spec, action);
   return program;
 }
@@ -128,7 +130,7 @@ function exampleText(spec: CommandSpec): string {
 
 async function runCommand(world: World, ...[spec, args, options, verb]: Line): Promise<number> {
   const session = new Session(world, options, verb);
-  const stopListening = world.onSignal('SIGINT', () => session.interrupt.abort());
+  const stopListening = world.onSignal('SIGINT', () => session.stop());
   session.releaseSignals = stopListening;
   try {
     if (spec.load === undefined) throw new SecretsError('Usage', `${spec.name} needs a verb`);

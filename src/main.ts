@@ -23,6 +23,9 @@ async function start(): Promise<void> {
     import('./providers/registry.ts'),
   ]);
   process.exitCode = await main(processWorld(providers));
+  // With nothing under way the process would end by itself now. Ended here, it does not take its heap apart before,
+  // nor collect its garbage: a twentieth of a start.
+  if (process.getActiveResourcesInfo().length === 0) process.exit();
 }
 
 void start();

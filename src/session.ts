@@ -26,7 +26,7 @@ export class Session {
   readonly options: CommonOptions;
   /** The command's name with its noun, such as `rotate resume`. */
   readonly verb: string;
-  /** Aborts everything under way: the user interrupted. */
+  /** Aborted when the user interrupts, by `stop`. */
   readonly interrupt = new AbortController();
   readonly #providers = new Map<string, Promise<Provider>>();
   readonly #opened: Provider[] = [];
@@ -42,9 +42,13 @@ export class Session {
     this.world = world;
     this.options = options;
     this.verb = verb;
-    this.interrupt.signal.addEventListener('abort', () => {
-      for (const deadline of this.#deadlines) deadline.abort(this.interrupt.signal.reason);
-    });
+  }
+
+  /** The user interrupted: aborts `interrupt`, and every call under way. */
+  stop(): void {
+    this.interrupt.abort();
+    // Not a listener of the signal: Node's events of the web cost each start, and an interrupt is rare.
+    for (const deadline of this.#deadlines) deadline.abort(this.interrupt.signal.reason);
   }
 
   /** The configuration; read once, on first use. @throws SecretsError Usage, Policy */
@@ -303,7 +307,7 @@ export class Session {
       return await ask();
     } catch (thrown) {
       // In raw mode Ctrl-C is a key, not a signal; it has to mean the same.
-      if (thrown instanceof Error && thrown.name === 'Interrupted') this.interrupt.abort();
+      if (thrown instanceof Error && thrown.name === 'Interrupted') this.stop();
       throw thrown;
     }
   }

@@ -13,7 +13,7 @@ export function graceful(session: Session): Stopping {
   session.releaseSignals();
   const first = new AbortController();
   const listen = (): void => {
-    if (first.signal.aborted) session.interrupt.abort();
+    if (first.signal.aborted) session.stop();
     first.abort();
     if (!session.interrupt.signal.aborted)
       session.note('finishing what has begun; once more to stop it halfway');
