@@ -2,7 +2,7 @@
  * The store's cryptography: AES-256-GCM (NIST SP 800-38D) with 96-bit random nonces, HKDF-SHA256 (RFC 5869) for
  * one key a box, HMAC-SHA256 for hidden names.
  */
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
 
 const NONCE = 12;
 const TAG = 16;
@@ -56,9 +56,19 @@ export function unseal(key: Uint8Array, box: Uint8Array, aad: Uint8Array): Buffe
  * @param id what the box is, in hex: an event's id, or the store's
  */
 export function boxKey(dataKey: Uint8Array, id: string, use: 'event' | 'manifest'): Buffer {
-  return Buffer.from(
-    hkdfSync('sha256', dataKey, Buffer.from(id, 'hex'), `secrets-local/1/${use}`, KEY_LENGTH),
-  );
+  return hkdf(dataKey, Buffer.from(id, 'hex'), `secrets-local/1/${use}`);
+}
+
+/**
+ * HKDF-SHA256 of 32 bytes (RFC 5869, sections 2.2 and 2.3): extract, and the one block of expand. Not Node's own, whose
+ * first call has OpenSSL set up all of its key derivations: a start pays for that, while HMAC is needed anyway.
+ */
+export function hkdf(key: Uint8Array, salt: Uint8Array, info: string): Buffer {
+  return hmac(hmac(salt, key), `${info}\u0001`);
+}
+
+function hmac(key: Uint8Array, data: Uint8Array | string): Buffer {
+  return createHmac('sha256', key).update(data).digest();
 }
 
 /** The folder name of a secret whose name is hidden: 40 hex digits. */
