@@ -58,6 +58,7 @@ function pagePart(name) {
 function startChunk() {
   const parts = [
     'cli.ts',
+    'program.ts',
     'session.ts',
     'audit/(files|lock|log|reason|recorder|records|settings|time)\\.ts',
     'files.ts',

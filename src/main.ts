@@ -17,12 +17,8 @@ async function start(): Promise<void> {
     }
     return;
   }
-  const [{ main }, { processWorld }, { providers }] = await Promise.all([
-    import('./cli.ts'),
-    import('./process-world.ts'),
-    import('./providers/registry.ts'),
-  ]);
-  process.exitCode = await main(processWorld(providers));
+  const { run } = await import('./program.ts');
+  process.exitCode = await run();
   // With nothing under way the process would end by itself now. Ended here, it does not take its heap apart before,
   // nor collect its garbage: a twentieth of a start.
   if (process.getActiveResourcesInfo().length === 0) process.exit();
