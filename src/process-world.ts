@@ -1,7 +1,7 @@
 /** The world of this process: what the shipped program runs in. */
 import { fstatSync, writeSync } from 'node:fs';
 import { homedir, hostname, userInfo } from 'node:os';
-import { Writable } from 'node:stream';
+import { EventEmitter } from 'node:events';
 import { codeOf } from './files.ts';
 import type { OutputStream, World } from './world.ts';
 
@@ -79,32 +79,22 @@ function isPlain(fd: number): boolean {
 
 /**
  * Output to a pipe, a socket or a file, written at once, as `process.stdout` does it there on POSIX; but that one loads
- * the networking of Node first, a fifth of what `get` on the local store takes.
+ * the networking of Node first, a fifth of what `get` on the local store takes. Not a `Writable`: its queue has nothing
+ * to do here, and making one takes longer than the write.
  */
-class PlainOutput extends Writable {
+class PlainOutput extends EventEmitter {
   readonly #fd: number;
   /** Node's own stream, once that one has something to wait for: what follows must come after it. */
   #waiting: OutputStream | undefined;
 
   constructor(fd: number) {
-    super({ decodeStrings: true });
+    super();
     this.#fd = fd;
   }
 
-  /** Past the queue of `Writable`, which has nothing to do here and takes longer than the write. */
-  override write(
-    chunk: string | Uint8Array,
-    encoding?: BufferEncoding | ((error: Error | null | undefined) => void),
-    callback?: (error: Error | null | undefined) => void,
-  ): boolean {
-    const done = typeof encoding === 'function' ? encoding : callback;
-    const text = typeof encoding === 'string' ? encoding : 'utf8';
-    this.#put(typeof chunk === 'string' ? Buffer.from(chunk, text) : chunk, (error) => done?.(error));
+  write(chunk: string | Uint8Array, done: (error?: Error | null) => void = ignored): boolean {
+    this.#put(typeof chunk === 'string' ? Buffer.from(chunk) : chunk, done);
     return true;
-  }
-
-  override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
-    this.#put(chunk, done);
   }
 
   #put(chunk: Uint8Array, done: (error?: Error | null) => void): void {

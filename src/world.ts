@@ -2,11 +2,16 @@
  * The outside world, as one argument: everything a command may read from or do to the machine it runs on.
  * Tests pass a world of their own, so that no module needs a mock.
  */
+import type { EventEmitter } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import type { ProviderDescriptor } from './providers/provider.ts';
 
-/** A stream that may be a terminal. */
-export type OutputStream = Writable & { readonly isTTY?: boolean; readonly columns?: number };
+/** What is used of a stream that is written to; it may be a terminal. */
+export interface OutputStream extends EventEmitter {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(chunk: string | Uint8Array, done?: (error?: Error | null) => void): boolean;
+}
 export type InputStream = Readable & { readonly isTTY?: boolean };
 
 export interface World {
@@ -21,7 +26,8 @@ export interface World {
   readonly names?: () => { readonly user: string | undefined; readonly host: string };
   readonly stdin: InputStream;
   readonly stdout: OutputStream;
-  readonly stderr: OutputStream;
+  /** Questions are asked here, which takes a whole stream. */
+  readonly stderr: OutputStream & Writable;
   readonly now: () => Date;
   readonly providers: readonly ProviderDescriptor[];
   /** Calls back on each signal of that name until the returned function is called. */
