@@ -63,15 +63,14 @@ function startChunk() {
     'audit/(files|lock|log|reason|recorder|records|settings|time)\\.ts',
     'files.ts',
     '(process-)?world.ts',
-    'version.ts',
     'core/(?!audit-(?!chain)|redactor|generate|env|secret-forms|patch|waiting|rotation|transfer)',
     'config/(config|find|load)\\.ts',
     'output/(report|sanitize|shapes|style)',
-    'commands/(get\\.spec|options|get)\\.ts',
+    'commands/(get\\.spec|get)\\.ts',
     'providers/(registry|[^/]+/descriptor)\\.ts',
     'providers/local/(?!age|create|diagnose|keychain|rekey|settings|wrap)',
   ];
-  const wanted = new RegExp(`/(src/(${parts.join('|')})|node_modules/commander/)|rolldown/runtime`);
+  const wanted = new RegExp(`/src/(${parts.join('|')})|rolldown/runtime`);
   return { name: 'start', test: wanted };
 }
 

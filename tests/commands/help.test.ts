@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
-import { createProgram } from '../../src/cli.ts';
+import { plainGet } from '../../src/cli.ts';
+import { createProgram, type Line } from '../../src/command-line.ts';
+import { get } from '../../src/commands/get.spec.ts';
 import { commands } from '../../src/commands/index.ts';
 import type { CommandSpec } from '../../src/commands/spec.ts';
 import type { World } from '../../src/world.ts';
@@ -99,6 +101,38 @@ describe('--help', () => {
   test('lists every command', async () => {
     const { output } = await parse(['--help']);
     for (const { name } of commands) expect(output).toMatch(new RegExp(`^  ${name}\\b`, 'm'));
+  });
+});
+
+describe('a get without options', () => {
+  async function parsedAs(argv: readonly string[]): Promise<Line | undefined> {
+    let line: Line | undefined;
+    const program = createProgram(makeWorld().world, [get], (...given) => {
+      line = given;
+      return Promise.resolve();
+    });
+    await program.parseAsync([...argv], { from: 'user' });
+    return line;
+  }
+
+  test.each([[['get', 'a']], [['get', 'a', 'b', 'get', 'aws://c#d', 'help', '']]])(
+    'comes to what the parser makes of it: %j',
+    async (argv) => {
+      const plain = plainGet(argv);
+      expect(plain).toBeDefined();
+      expect(plain).toEqual(await parsedAs(argv));
+    },
+  );
+
+  test.each([
+    [['get']],
+    [['get', '-']],
+    [['get', '--', 'a']],
+    [['get', 'a', '--json']],
+    [['list', 'a']],
+    [[]],
+  ])('anything else is the parser’s: %j', (argv: string[]) => {
+    expect(plainGet(argv)).toBeUndefined();
   });
 });
 
