@@ -39,7 +39,7 @@ const { output } = await bundle.write({
   minify: true,
   // Native packages are required: a script that bin/secrets loads has no import().
   dynamicImportInCjs: false,
-  codeSplitting: { groups: [startChunk()] },
+  codeSplitting: { groups: [startChunk(), parserChunk()] },
 });
 await bundle.close();
 await writeFile(join(outDir, 'package.json'), '{ "type": "commonjs" }\n');
@@ -74,6 +74,14 @@ function startChunk() {
   return { name: 'start', test: wanted };
 }
 
+/** The parser of the command line, which a `get` with references alone does without. */
+function parserChunk() {
+  return {
+    name: 'parser',
+    test: /\/(src\/(command-line|commands\/options|version)\.ts|node_modules\/commander\/)/,
+  };
+}
+
 /**
  * What bin/secrets expects: each file one function, and ASCII, which is read at half the cost of anything else.
  * Characters beyond it only stand in strings and patterns.
@@ -92,7 +100,7 @@ function forLauncher() {
 }
 
 /**
- * The bundler's few helpers are a file of their own, which main.js names and has no use for. The start of the program
+ * The bundler's few helpers are a file of their own, which main.js names and has no use for. What a start reads
  * gets a copy of them: a file less to find, read and check is a hundredth of a start.
  */
 function inlineRuntime(files) {
@@ -102,11 +110,12 @@ function inlineRuntime(files) {
     if (!file.code.includes(call)) throw new Error(`${file.fileName} has its helpers in another way now`);
     file.code = file.code.replace(call, () => replacement);
   };
-  take(
-    files.find(({ fileName }) => /\/start-/.test(fileName)),
-    './',
-    `((exports)=>{${runtime.code}\n;return exports})({})`,
-  );
+  for (const own of [/\/start-/, /\/parser-/])
+    take(
+      files.find(({ fileName }) => own.test(fileName)),
+      './',
+      `((exports)=>{${runtime.code}\n;return exports})({})`,
+    );
   const main = files.find(({ fileName }) => fileName === 'main.js');
   if (!main.code.startsWith(`require("./chunks/${basename(runtime.fileName)}");`))
     throw new Error('main.js uses helpers of the bundler');

@@ -52,6 +52,8 @@ export async function makeCodeCache(root) {
   };
   const runs = [
     ['get a/b'],
+    // With the parser, and little else: a collection of garbage in a longer run takes compiled functions away.
+    ['get --newline a/b'],
     ['get aws://a/b'],
     ['get vault://a/b'],
     ['get azure://a', undefined, azure],
