@@ -48,12 +48,19 @@ export function namesOf(path: string): {
 /** Old enough for no writer to be at work on it. */
 const LEFT_OVER_MS = 60_000;
 
-/** Removes the temporary files of writers that died. */
-export function sweep(folder: string): void {
+/** What `replacePrivateFile`, `createFile` and the making of a key add to a file's name until it is whole. */
+const TEMPORARY = /\.\d+(?:\.[0-9a-z]+)?\.tmp$/;
+
+/**
+ * Removes the temporary files of writers that died: those of these files alone, since `audit.path` may name any folder.
+ */
+export function sweep(folder: string, isOurs: (name: string) => boolean): void {
   for (const entry of entriesOf(folder)) {
+    const from = entry.search(TEMPORARY);
+    if (from === -1 || !isOurs(entry.slice(0, from))) continue;
     const path = join(folder, entry);
-    const made = entry.endsWith('.tmp') ? lstatSync(path, { throwIfNoEntry: false })?.mtimeMs : undefined;
-    if (made !== undefined && Date.now() - made > LEFT_OVER_MS) removeFile(path);
+    const info = lstatSync(path, { throwIfNoEntry: false });
+    if (info?.isFile() === true && Date.now() - info.mtimeMs > LEFT_OVER_MS) removeFile(path);
   }
 }
 

@@ -8,11 +8,12 @@
  *
  * A holder is known to be dead when this machine (this start of it, this PID namespace) has no such process any more.
  * Of a holder elsewhere (a shared home, another container) nothing can be known: it is taken for dead once its lock has
- * been seen unchanged for `FOREIGN_MS`; a holder that was kept from working for half of that looks again before it writes.
+ * been seen unchanged for `FOREIGN_MS`; so a holder looks, right before it writes, whether it still is one.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { SecretsError } from '../core/errors.ts';
 import { codeOf } from '../files.ts';
 
 /** Seen for so long, a lock of a holder that can't be looked at counts as abandoned. */
@@ -70,9 +71,9 @@ function milliseconds(): number {
 }
 
 function heldLock(path: string, mine: string): Lock {
-  const from = milliseconds();
   return {
-    isHeld: () => milliseconds() - from < FOREIGN_MS / 2 || readLink(path) === mine,
+    // No clock is asked: a machine that was suspended, or stopped right after it made the link, would trust its own.
+    isHeld: () => readLink(path) === mine,
     release() {
       if (readLink(path) === mine) removeLink(path);
     },
@@ -124,12 +125,16 @@ function parse(text: string): Holder {
 function stateOf(text: string): 'alive' | 'dead' | 'unknown' {
   const [, pid = '', start = '', where = ''] = text.split(' ');
   if (!/^\d+$/.test(pid) || where !== place()) return 'unknown';
+  let others = false;
   try {
     process.kill(Number(pid), 0);
   } catch (thrown) {
     if (codeOf(thrown) === 'ESRCH') return 'dead';
+    others = true;
   }
   const now = startOf(pid);
+  // Another user's process, which /proc may hide (`hidepid`, proc(5)): it is there, and not to be looked at.
+  if (now === undefined && others) return 'unknown';
   // Without /proc a number that was given to another process since can't be told from the holder's.
   if (now === undefined) return start === '' ? 'unknown' : 'dead';
   return now === start ? 'alive' : 'dead';
@@ -177,12 +182,17 @@ function makeLink(text: string, path: string): boolean {
   }
 }
 
-/** The text of a link; undefined when there is none (any more), or for what is no link and has no holder. */
+/** The text of a link; undefined when there is none (any more). @throws SecretsError Policy for what is no link */
 function readLink(path: string): string | undefined {
   try {
     return readlinkSync(path);
   } catch (thrown) {
     if (codeOf(thrown) === 'ENOENT') return undefined;
+    if (codeOf(thrown) === 'EINVAL')
+      throw new SecretsError('Policy', `what is in the place of its lock is no lock: ${path}`, {
+        hint: 'put it away',
+        cause: thrown,
+      });
     throw thrown;
   }
 }

@@ -62,9 +62,11 @@ export function ownContent(
 /** The next record as a signed checkpoint. */
 export function sealCheckpoint(options: LogSettings, head: Head): Sealed {
   const key = needSigningKey(options.stateFolder);
-  const { folder, publicKeys } = namesOf(options.path);
+  const { folder, publicKeys, head: headFile } = namesOf(options.path);
   publish(publicKeys, key);
-  for (const used of new Set([folder, dirname(signingKeyPath(options.stateFolder))])) sweep(used);
+  const keyPath = signingKeyPath(options.stateFolder);
+  const ours = new Set([options.path, headFile, publicKeys, keyPath].map((path) => basename(path)));
+  for (const used of new Set([folder, dirname(keyPath)])) sweep(used, (name) => ours.has(name));
   const unsigned = { every: CHECKPOINT_EVERY, key: key.id, publicKey: key.der, signature: '' };
   const content = ownContent(options, 'checkpoint', { checkpoint: unsigned });
   const text = signedText({ ...content, v: 1, seq: head.seq + 1, prev: head.hash });

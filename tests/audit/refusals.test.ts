@@ -92,6 +92,11 @@ describe('refused, and left as it is:', () => {
       () => place.write(place.lines().map((line) => line.replace('"ada"', '"eve"'))),
       /last record of the audit log was changed/,
     ],
+    [
+      'something else in the place of its lock',
+      () => writeFileSync(`${path()}.lock`, '', { mode: 0o600 }),
+      /no lock: .*\.lock$/,
+    ],
     ['a last line that is no record', () => place.write([...place.lines(), 'anything']), /last record/],
   ])('%s', async (_title, spoil, message) => {
     await place.open().append([event(0)]);
@@ -219,11 +224,21 @@ describe('the lock', () => {
 test('temporary files of writers that died are removed with the next checkpoint', async () => {
   const log = place.open();
   await log.append([event(0)]);
-  const left = join(place.folder, 'signing.key.1.tmp');
-  writeFileSync(left, '', { mode: 0o600 });
-  utimesSync(left, new Date(0), new Date(0));
+  const old = (name: string): string => {
+    const path = join(place.folder, name);
+    writeFileSync(path, '', { mode: 0o600 });
+    utimesSync(path, new Date(0), new Date(0));
+    return path;
+  };
+  const left = ['signing.key.1.tmp', 'audit.head.12.m0abc.tmp'].map(old);
+  // The folder may be any that `audit.path` names.
+  const others = ['draft.tmp', 'audit.head.tmp', 'other.12.m0abc.tmp'].map(old);
+  const folder = join(place.folder, 'signing.key.2.tmp');
+  mkdirSync(folder);
+  utimesSync(folder, new Date(0), new Date(0));
   await log.checkpoint();
-  expect(existsSync(left)).toBe(false);
+  expect(left.map((path) => existsSync(path))).toEqual([false, false]);
+  expect([...others, folder].map((path) => existsSync(path))).toEqual([true, true, true, true]);
 });
 
 test('off is recorded once, and that it is on again by the next access', async () => {

@@ -89,7 +89,7 @@ export function readCursor(logPath: string, sink: string): Cursor | 'damaged' | 
 export function writeCursor(logPath: string, sink: string, cursor: Cursor): void {
   const folder = sinksFolder(logPath);
   if (!checkFolder(folder, 'nothing')) makePrivateFolder(folder);
-  sweep(folder);
+  sweep(folder, (name) => name.endsWith('.json'));
   replacePrivateFile(cursorPath(logPath, sink), Buffer.from(`${JSON.stringify(cursor)}\n`), WHAT);
 }
 
