@@ -115,6 +115,9 @@ async function start({ tls }: ServerOptions, kind: Kind): Promise<Database> {
       ...tlsArgs,
     ]);
     await untilAccepts(port, made);
+    // MySQL listens at its port before it has made its socket.
+    for (let tries = 0; tries < 200 && !existsSync(join(place.folder, 'run', 's')); tries += 1)
+      await new Promise((resolve) => setTimeout(resolve, 100));
     return made;
   };
   let child = await run();
