@@ -35,6 +35,12 @@ export async function run(session: Session, { args, options }: Invocation<Report
       hint: 'name it with --baseline FILE',
     });
   const config = await session.config();
+  const { file, untrustedReport } = config;
+  if (untrustedReport !== undefined) {
+    const { notTrusted } = await import('../config/trust.ts');
+    const { message, hint } = notTrusted('its part about the audit report', file, untrustedReport);
+    session.warn(`${message}; ${hint}`);
+  }
   const stores = args.length > 0 ? [...new Set(args.map(storeName))] : await storesInUse(session, config);
   // Before anything is asked: a wrong name is no store that failed.
   for (const store of stores) await session.storeConfig(store);

@@ -29,7 +29,7 @@ export async function run(session: Session, { options }: Invocation<InitOptions>
   const bytes = Buffer.from(text);
   // What it writes, every other command must take.
   const { parseConfig } = await import('../config/parse.ts');
-  const parsed = await parseConfig(bytes, path, world.providers);
+  const parsed = await parseConfig(bytes, path, world);
   if (options.dryRun !== true) {
     if (!createFile(path, bytes, 'the configuration')) throw thereAlready(path);
     const lines = [...parsed.stores.values()].flatMap((store) => store.lines);

@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { RULES } from '../core/audit-findings/rules.ts';
 import { nearest } from '../core/nearest.ts';
+import type { TrustItem } from '../providers/provider.ts';
 
 const period = v.pipe(v.string(), v.regex(/^[1-9]\d{0,5}[smhdw]$/, 'a duration such as 12h, 30d or 8w'));
 const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000_000));
@@ -51,7 +52,7 @@ const suppressionSchema = v.strictObject({
   until: v.pipe(
     v.string(),
     v.regex(/^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$/, 'a date such as 2027-01-31'),
-    v.description('last day on which it is suppressed'),
+    v.description('last day on which it is suppressed, at most a year ahead'),
   ),
 });
 
@@ -67,18 +68,58 @@ export const auditReportEntries = {
 export type ReportSettings = v.InferOutput<typeof reportSchema>;
 export type SuppressionSettings = v.InferOutput<typeof suppressionSchema>;
 
-/** The first suppression of a rule that there is none of, which would silently do nothing. */
-export function unknownRule(
+/** A suppression is for a while; a leap year is one, too. */
+const MOST_DAYS = 366;
+const DAY_MS = 86_400_000;
+
+/** What is wrong with a suppression beyond its form, and where. */
+export interface WrongSuppression {
+  readonly keys: readonly string[];
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** The first suppression of a rule that there is none of, which would silently do nothing, or without an end in sight. */
+export function wrongSuppression(
   suppress: readonly SuppressionSettings[],
-): { readonly keys: readonly string[]; readonly message: string; readonly hint: string } | undefined {
+  now: Date,
+): WrongSuppression | undefined {
   const known = Object.keys(RULES);
-  const index = suppress.findIndex(({ rule }) => rule !== '*' && !known.includes(rule));
-  const rule = suppress[index]?.rule;
-  if (rule === undefined) return undefined;
-  const near = nearest(rule, known);
-  return {
-    keys: [String(index), 'rule'],
-    message: `there is no rule ${rule.slice(0, 80)}`,
-    hint: near === undefined ? `the rules are ${known.join(', ')}` : `did you mean ${near}?`,
-  };
+  const last = new Date(now.getTime() + MOST_DAYS * DAY_MS).toISOString().slice(0, 10);
+  for (const [index, { rule, until }] of suppress.entries()) {
+    if (rule !== '*' && !known.includes(rule)) {
+      const near = nearest(rule, known);
+      return {
+        keys: [String(index), 'rule'],
+        message: `there is no rule ${rule.slice(0, 80)}`,
+        hint: near === undefined ? `the rules are ${known.join(', ')}` : `did you mean ${near}?`,
+      };
+    }
+    if (until > last)
+      return {
+        keys: [String(index), 'until'],
+        message: 'a suppression ends within a year',
+        hint: `name a day up to ${last}, and look at it again then`,
+      };
+  }
+  return undefined;
+}
+
+/** What a found secrets.yaml asks for: both could keep from the user what is wrong, in the user's own stores, too. */
+export function reportTrustItems(
+  report: ReportSettings,
+  suppress: readonly SuppressionSettings[],
+): readonly TrustItem[] {
+  return [
+    ...Object.entries(report).map(([name, given]) => ({
+      setting: `report.${name}`,
+      value: String(given),
+      effect: 'the audit report measures by other limits',
+    })),
+    ...suppress.map(({ rule, secret, until }, index) => ({
+      setting: `suppress.${index}`,
+      value: `${rule} of ${secret} until ${until}`,
+      effect: 'findings of the audit report are left out',
+    })),
+  ];
 }

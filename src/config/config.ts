@@ -93,6 +93,8 @@ export interface Config {
   /** What `audit report` measures by, as far as the files say. */
   readonly report: ReportSettings;
   readonly suppress: readonly SuppressionSettings[];
+  /** Lines of the project's file about the report that are not acted on yet. */
+  readonly untrustedReport?: readonly TrustLine[];
   /** Remarks for the user, such as a file that was passed over. */
   readonly warnings: readonly string[];
 }

@@ -4,7 +4,7 @@ import { type AuditLayer, auditTrust, joinAudit } from '../audit/settings.ts';
 import { SecretsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import { type World, xdgFolder } from '../world.ts';
-import type { ReportSettings } from './audit-report.ts';
+import type { ReportSettings, SuppressionSettings } from './audit-report.ts';
 import type { Config, EnvEntry, PolicyConfig, ProjectFile, StoreConfig, TrustLine } from './config.ts';
 import { CONFIG_FILE, findUpward, readFound, type ReadFile, readNamed, readUserFile } from './find.ts';
 import type { ParsedConfig, ParsedPart, ParsedPolicy } from './parse.ts';
@@ -59,11 +59,7 @@ export async function loadConfig(world: World, options: ConfigOptions): Promise<
     rotation: joinBounds(layers, project),
     audit: joinAudit(world, layers.map(auditLayer), project?.trusted === true),
     notify: joinNotify(layers, project),
-    report: Object.assign(
-      {},
-      ...layers.flatMap(({ parts }) => parts.map(({ report }) => report)),
-    ) as ReportSettings,
-    suppress: layers.flatMap(({ parts }) => parts.flatMap(({ suppress }) => suppress)),
+    ...joinReport(layers, project),
     warnings: [...(found.warning === undefined ? [] : [found.warning]), ...otherHash(world, project)],
   };
 }
@@ -75,7 +71,7 @@ async function readLayer(
   profile: string | undefined,
 ): Promise<Layer> {
   const { parseConfig } = await import('./parse.ts');
-  const parsed = await parseConfig(bytes, path, world.providers);
+  const parsed = await parseConfig(bytes, path, world);
   const chosen = profile === undefined ? undefined : parsed.profiles.get(profile);
   return { source, parsed, parts: chosen === undefined ? [parsed] : [parsed, chosen] };
 }
@@ -153,8 +149,9 @@ function otherHash(world: World, project: ProjectFile | undefined): readonly str
 function linesOf(parsed: ParsedConfig, layers: readonly Layer[]): readonly TrustLine[] {
   const audits = layers.map(auditLayer);
   return [parsed, ...parsed.profiles.values()].flatMap(
-    ({ stores, env, policies, notify, lock, boundLines, audit }) => [
+    ({ stores, env, policies, notify, lock, boundLines, audit, reportLines }) => [
       ...auditTrust(audit, audits),
+      ...reportLines,
       ...(notify?.lines ?? []),
       ...(lock === undefined ? [] : [lock]),
       ...boundLines,
@@ -249,6 +246,24 @@ function joinNotify(layers: readonly Layer[], project: ProjectFile | undefined):
     }
   if (untrusted === undefined) return joined;
   return { setting: [], file: undefined, ...joined, untrusted };
+}
+
+/** The user's own always counts: what nobody has trusted neither leaves out a finding nor moves a limit. */
+function joinReport(
+  layers: readonly Layer[],
+  project: ProjectFile | undefined,
+): Pick<Config, 'report' | 'suppress' | 'untrustedReport'> {
+  let report: ReportSettings = {};
+  const suppress: SuppressionSettings[] = [];
+  const untrusted: TrustLine[] = [];
+  for (const { source, parts } of layers)
+    for (const part of parts) {
+      if (source === 'user' || project?.trusted === true) {
+        report = { ...report, ...part.report };
+        suppress.push(...part.suppress);
+      } else untrusted.push(...part.reportLines);
+    }
+  return { report, suppress, ...(untrusted.length > 0 && { untrustedReport: untrusted }) };
 }
 
 function joinDefault(layers: readonly Layer[], stores: ReadonlyMap<string, StoreConfig>): string {

@@ -10,10 +10,16 @@ import { type GivenSink, sinkProblem, sinkTrustItems } from '../audit/sinks/sett
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import type { NativeSettings, ProviderDescriptor, StoreSettings, TrustItem } from '../providers/provider.ts';
-import { type ReportSettings, type SuppressionSettings, unknownRule } from './audit-report.ts';
+import {
+  type ReportSettings,
+  reportTrustItems,
+  type SuppressionSettings,
+  wrongSuppression,
+} from './audit-report.ts';
 import type { TrustLine } from './config.ts';
 import { BOUNDS, NOTIFY, type NotifySetting, type PolicySettings, type RotationBounds } from './rotation.ts';
 import type { TargetSettings } from '../rotation/target.ts';
+import type { World } from '../world.ts';
 import { knownKeys } from './known-keys.ts';
 import { listAsMap } from './lists.ts';
 import { looseFileSchema, type PartDocument } from './schema.ts';
@@ -70,6 +76,8 @@ export interface ParsedPart {
   readonly lock?: TrustLine;
   readonly report: ReportSettings;
   readonly suppress: readonly SuppressionSettings[];
+  /** The lines of `report` and `suppress`. */
+  readonly reportLines: readonly TrustLine[];
 }
 
 export interface ParsedConfig extends ParsedPart {
@@ -82,11 +90,13 @@ class Reading {
   readonly path: string;
   readonly yaml: YamlFile;
   readonly providers: readonly ProviderDescriptor[];
+  readonly now: Date;
 
-  constructor(path: string, yaml: YamlFile, providers: readonly ProviderDescriptor[]) {
+  constructor(path: string, yaml: YamlFile, { providers, now }: Pick<World, 'providers' | 'now'>) {
     this.path = path;
     this.yaml = yaml;
     this.providers = providers;
+    this.now = now();
   }
 
   refuse(keys: readonly string[], message: string, hint?: string): never {
@@ -184,11 +194,11 @@ function short(text: string): string {
 export async function parseConfig(
   bytes: Uint8Array,
   path: string,
-  providers: readonly ProviderDescriptor[],
+  world: Pick<World, 'providers' | 'now'>,
 ): Promise<ParsedConfig> {
   const yaml = readYaml(bytes, path);
   refuseIssued(bytes, path);
-  const reading = new Reading(path, yaml, providers);
+  const reading = new Reading(path, yaml, world);
   const root = reading.check(looseFileSchema, yaml.value ?? {}, []);
   const profiles = new Map<string, ParsedPart>();
   for (const [name, part] of Object.entries(root.profiles ?? {}))
@@ -235,9 +245,12 @@ async function readPart(reading: Reading, part: PartDocument, at: readonly strin
   const line =
     typeof lock === 'string' ? { lock: reading.trust([...at, 'rotation'], lockItem(lock)) } : undefined;
   const { report = {}, suppress = [] } = part.audit ?? {};
-  const wrong = unknownRule(suppress);
-  if (wrong !== undefined)
-    reading.refuse([...at, 'audit', 'suppress', ...wrong.keys], wrong.message, wrong.hint);
+  const wrong = wrongSuppression(suppress, reading.now);
+  if (wrong !== undefined) {
+    const keys = [...at, 'audit', 'suppress', ...wrong.keys];
+    reading.refuse(keys, `${keys.join('.')}: ${wrong.message}`, wrong.hint);
+  }
+  const reportLines = reportTrustItems(report, suppress).map((item) => reading.trust([...at, 'audit'], item));
   const audit = readAudit(reading, part, at);
   return {
     defaultStore,
@@ -250,6 +263,7 @@ async function readPart(reading: Reading, part: PartDocument, at: readonly strin
     audit,
     report,
     suppress,
+    reportLines,
     ...line,
   };
 }

@@ -135,8 +135,8 @@ test.each([
 });
 
 test('every key of the section needs trust when it can take records away', () => {
-  // `log` where it is weaker, the others always: all above. `report` and `suppress` take nothing from the log: what
-  // they leave out, every form of the report names. Another key has to be looked at here.
+  // `log` where it is weaker, the others always: all above. `report` and `suppress` keep findings from the user: below.
+  // Another key has to be looked at here.
   const [recording, reporting] = [
     ['log', 'path', 'rotate-size', 'keep', 'keep-files'],
     ['report', 'suppress'],
@@ -145,6 +145,71 @@ test('every key of the section needs trust when it can take records away', () =>
   expect(Object.keys(auditSchema.entries).toSorted()).toEqual(
     [...recording, ...reporting, 'sinks'].toSorted(),
   );
+});
+
+const day = (text: string): string => `[{ rule: '*', secret: '**', reason: r, until: ${text} }]`;
+
+test('what the report leaves out and measures by is the user’s own to say, or a trusted file’s', async () => {
+  write(
+    `audit: { report: { max-versions: 3, learn: 7d }, suppress: ${day('2026-02-01')} }\n`,
+    `audit:\n  report: { max-versions: 999, burst: 1s }\n  suppress: ${day('2026-03-01')}\n`,
+  );
+  const own = { rule: '*', secret: '**', reason: 'r', until: '2026-02-01' };
+  const config = await machine.load('home/p');
+  expect(config).toMatchObject({
+    report: { 'max-versions': 3, learn: '7d' },
+    suppress: [own],
+    project: { trusted: false },
+  });
+  expect(config.suppress).toHaveLength(1);
+  expect(config.untrustedReport).toEqual(config.project?.lines);
+  expect(config.project?.lines).toEqual([
+    {
+      setting: 'audit.report.max-versions',
+      value: '999',
+      effect: 'the audit report measures by other limits',
+      line: 2,
+    },
+    {
+      setting: 'audit.report.burst',
+      value: '1s',
+      effect: 'the audit report measures by other limits',
+      line: 2,
+    },
+    {
+      setting: 'audit.suppress.0',
+      value: '* of ** until 2026-03-01',
+      effect: 'findings of the audit report are left out',
+      line: 3,
+    },
+  ]);
+  const trusted = await machine.load('home/p', { trust: true });
+  expect(trusted).toMatchObject({
+    report: { 'max-versions': 999, learn: '7d', burst: '1s' },
+    suppress: [own, { ...own, until: '2026-03-01' }],
+  });
+  expect(trusted.untrustedReport).toBeUndefined();
+  // What is empty asks for nothing.
+  write(undefined, 'audit: { report: {}, suppress: [] }\n');
+  expect((await machine.load('home/p')).project).toMatchObject({ lines: [], trusted: true });
+});
+
+test('a suppression ends within a year, whoever wrote it', async () => {
+  // A year and a day from the 2nd of January 2026, the clock of these tests.
+  write(`audit: { suppress: ${day('2027-01-03')} }\n`, undefined);
+  expect((await machine.load('home')).suppress).toHaveLength(1);
+  for (const until of ['2027-01-04', '9999-12-31']) {
+    write(
+      `audit: { suppress: ${day('2026-02-01')} }\n`,
+      `profiles:\n  a:\n    audit: { suppress: ${day(until)} }\n`,
+    );
+    await expect(machine.load('home/p')).rejects.toMatchObject({
+      kind: 'Usage',
+      message: expect.stringMatching(
+        /secrets\.yaml:3: profiles\.a\.audit\.suppress\.0\.until: a suppression ends within a year$/,
+      ) as string,
+    });
+  }
 });
 
 const HOOK = '{ type: webhook, url: "https://siem.example/h", secret: "ops://k", ca: ca.pem, hold: 2d }';

@@ -82,7 +82,7 @@ test.each<[boolean, unknown]>([
   [false, { audit: { report: { 'unused-after': 30 } } }],
   [false, { audit: { report: { 'broad-share': 2 } } }],
   [false, { audit: { report: { unused: '30d' } } }],
-  [true, { audit: { suppress: [{ rule: 'overdue', secret: 'a/*', reason: 'r', until: '2027-01-31' }] } }],
+  [true, { audit: { suppress: [{ rule: 'overdue', secret: 'a/*', reason: 'r', until: '2026-12-31' }] } }],
   [false, { audit: { suppress: [{ rule: 'overdue', secret: 'a/*', reason: ' ', until: '2027-01-31' }] } }],
   [false, { audit: { suppress: [{ rule: 'overdue', secret: 'a/*', reason: 'r', until: '2027-13-31' }] } }],
   [false, { audit: { suppress: [{ rule: 'overdue', secret: 'a/*', reason: 'r' }] } }],

@@ -91,7 +91,7 @@ const RUNS: readonly (readonly [schema: string, line: string, exit?: number])[] 
   ['audit-report', 'printf changeme | secrets put --quiet w && secrets audit report --json'],
   [
     'audit-report',
-    'echo \'audit: { suppress: [{ rule: weak-value, secret: "**", reason: r, until: 2020-01-01 }, { rule: default-value, secret: w, reason: r, until: 2999-01-01 }] }\' > secrets.yaml; secrets audit report --values --fail-on critical --json',
+    `echo 'audit: { suppress: [{ rule: weak-value, secret: "**", reason: r, until: 2020-01-01 }, { rule: default-value, secret: w, reason: r, until: ${new Date().toISOString().slice(0, 10)} }] }' > secrets.yaml; secrets audit report --trust --values --fail-on critical --json`,
   ],
   ['audit-log', 'secrets audit log --all --json'],
   ['audit-anchor', 'secrets audit anchor --json'],

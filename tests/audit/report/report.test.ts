@@ -1,5 +1,5 @@
 /** The whole command on real stores, with something wrong in each. */
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openAuditLog } from '../../../src/audit/log.ts';
 import type { ReportData } from '../../../src/core/audit-findings/report.ts';
@@ -64,7 +64,8 @@ describe('on the local store', () => {
       printf '${STRONG}' | secrets put --quiet soon --expires 10d
       for n in 1 2 3 4; do printf '%s-${STRONG}' "$n" | secrets put --quiet many; done
       printf admin | secrets put --quiet weak
-      echo 'audit: { report: { max-versions: 3 } }' > secrets.yaml
+      mkdir -p ~/.config/secrets
+      echo 'audit: { report: { max-versions: 3 } }' > ~/.config/secrets/secrets.yaml
       sleep 2`);
     expect(found(await reportOf(place, '--values'))).toEqual([
       'critical default-value weak',
@@ -74,6 +75,45 @@ describe('on the local store', () => {
       'medium expiring soon',
       'low too-many-versions many',
     ]);
+  });
+
+  test('a found file hides nothing and moves no limit until it is trusted', async () => {
+    await place.sh(`
+      printf '${STRONG}' | secrets put --quiet trap --label honey=yes
+      printf admin | secrets put --quiet weak
+      for n in 1 2 3 4; do printf '%s-${STRONG}' "$n" | secrets put --quiet many; done
+      mkdir -p ~/.config/secrets
+      echo 'audit: { report: { max-versions: 3 } }' > ~/.config/secrets/secrets.yaml`);
+    await writeLog(place, [read('trap', 0.9)]);
+    const until = new Date(Date.now() + 300 * DAY_MS).toISOString().slice(0, 10);
+    const suppress = [{ rule: '*', secret: '**', reason: 'none of it counts', until }];
+    const report = { 'max-versions': 1_000_000 };
+    await writeFile(join(place.cwd, 'secrets.yaml'), JSON.stringify({ audit: { report, suppress } }));
+    const all = ['critical default-value weak', 'critical honey-read trap', 'low too-many-versions many'];
+    const hostile = await place.sh('secrets audit report --values --fail-on low --json');
+    expect(hostile.code).toBe(8);
+    expect(hostile.stderr).toMatch(
+      /warning: its part about the audit report is not used, since .*secrets\.yaml is not trusted \(line 1: audit\.report\.max-versions: the audit report measures by other limits; line 1: audit\.suppress\.0: findings of the audit report are left out\)/,
+    );
+    const data = JSON.parse(hostile.stdout) as ReportData;
+    expect(found(data).toSorted()).toEqual(all);
+    expect(data.suppressed).toEqual([]);
+    // Neither does a profile of it, nor a file that is named.
+    await writeFile(
+      join(place.cwd, 'named.yaml'),
+      JSON.stringify({ profiles: { ci: { audit: { report, suppress } } } }),
+    );
+    const named = await place.sh(
+      'secrets audit report --config named.yaml --profile ci --values --fail-on low --json',
+    );
+    expect({ ...named, found: found(JSON.parse(named.stdout) as ReportData).toSorted() }).toMatchObject({
+      code: 8,
+      stderr: expect.stringMatching(/line 1: profiles\.ci\.audit\.suppress\.0: /) as string,
+      found: all,
+    });
+    const trusted = await reportOf(place, '--values --fail-on low --trust');
+    expect(found(trusted)).toEqual([]);
+    expect(trusted.suppressed.map(({ rule }) => rule).toSorted()).toEqual(['default-value', 'honey-read']);
   });
 
   test('the log: a honey secret, a burst of denials, and who read what', async () => {
