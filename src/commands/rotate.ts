@@ -68,94 +68,95 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
     // In the order of the queue, so that nobody who may begin waits behind one who may not yet.
     const waits = all.map(() => Math.random() * jitterMs).toSorted((one, other) => one - other);
     const started = performance.now();
-    await Promise.all(
-      all.map(async (text, index) => {
-        // Whoever is slow to be told holds up no rotation.
-        const report = await limit(async (): Promise<(() => Promise<void>) | undefined> => {
-          if (stop.asked()) {
-            left += 1;
-            return undefined;
+    const work = all.map(async (text, index) => {
+      // Whoever is slow to be told holds up no rotation.
+      const report = await limit(async (): Promise<(() => Promise<void>) | undefined> => {
+        if (stop.asked()) {
+          left += 1;
+          return undefined;
+        }
+        let reference = text;
+        let recorded = options.dryRun === true || configure;
+        const startedAt = session.world.now();
+        const startedMs = Date.now();
+        let begun = false;
+        try {
+          const job = await rotations.job(text, { generate: options.generate });
+          reference = job.reference;
+          if ((named.length === 0 || maxAgeMs !== undefined) && !configure) {
+            const schedule = await scheduleForJob(
+              job,
+              maxAgeMs ?? (job.native?.starts === true ? undefined : job.everyMs),
+              leaseMs,
+              session.world.now(),
+              (id) => rotations.seenFor(reference, id),
+              () => session.call(),
+            );
+            if (skipsNative(session, job, schedule)) return undefined;
+            if (!(await isDue(session, rotations, job, schedule, options))) return undefined;
+            const wait = (waits[index] ?? 0) - (performance.now() - started);
+            if (options.due === true && options.dryRun !== true && wait > 0)
+              await sleep(Math.min(wait, 2 ** 31 - 1), stop.signal, true);
           }
-          let reference = text;
-          let recorded = options.dryRun === true || configure;
-          const startedAt = session.world.now();
-          const startedMs = Date.now();
-          let begun = false;
-          try {
-            const job = await rotations.job(text, { generate: options.generate });
-            reference = job.reference;
-            if ((named.length === 0 || maxAgeMs !== undefined) && !configure) {
-              const schedule = await scheduleForJob(
-                job,
-                maxAgeMs ?? (job.native?.starts === true ? undefined : job.everyMs),
-                leaseMs,
-                session.world.now(),
-                (id) => rotations.seenFor(reference, id),
-                () => session.call(),
-              );
-              if (skipsNative(session, job, schedule)) return undefined;
-              if (!(await isDue(session, rotations, job, schedule, options))) return undefined;
-              const wait = (waits[index] ?? 0) - (performance.now() - started);
-              if (options.due === true && options.dryRun !== true && wait > 0)
-                await sleep(Math.min(wait, 2 ** 31 - 1), stop.signal, true);
+          return await rotations.within(job, async () => {
+            if (stop.asked()) {
+              left += 1;
+              return undefined;
             }
-            return await rotations.within(job, async () => {
-              if (stop.asked()) {
-                left += 1;
-                return undefined;
-              }
-              begun = true;
-              tried += 1;
-              const progress = (what: string): void => show(reference, what);
-              if (job.native?.starts === true || configure) {
-                const drive = { ...options, notifier, progress, stopped: () => stop.asked() };
-                const { failure, ended, report } = await driveNative(session, job, drive);
-                if (failure !== undefined) failures.push(failure);
-                recorded = true;
-                try {
-                  if (ended !== undefined) await rotations.record(reference, startedMs, ended);
-                } catch (thrown) {
-                  // Its outcome is as it is, and is told.
-                  failures.push(toSecretsError(thrown).forReference(reference));
-                }
-                return report;
-              }
-              if (options.dryRun === true) {
-                const failure = await rehearse(session, job);
-                if (failure !== undefined) failures.push(failure);
-                return undefined;
-              }
+            begun = true;
+            tried += 1;
+            const progress = (what: string): void => show(reference, what);
+            if (job.native?.starts === true || configure) {
+              const drive = { ...options, notifier, progress, stopped: () => stop.asked() };
+              const { failure, ended, report } = await driveNative(session, job, drive);
+              if (failure !== undefined) failures.push(failure);
               recorded = true;
-              const done = await rotateOne(session, rotations, job, progress);
-              if (done.failure !== undefined) failures.push(done.failure);
-              return () => reportOne(session, notifier, reference, startedAt, done);
-            });
-          } catch (thrown) {
-            const error = toSecretsError(thrown).forReference(reference);
-            if (!recorded) await rotations.record(text, startedMs, { error });
-            failures.push(error);
-            if (!begun) tried += 1;
-            return async () => {
-              const outcome = 'unchanged';
-              const notified =
-                options.dryRun === true || configure
-                  ? []
-                  : await notifier.tell({ reference, intent: 'rotate', startedAt, outcome, failure: error });
-              const shown = {
-                reference,
-                outcome,
-                error: errorJson(error),
-                ...(notified.length > 0 && { notified }),
-              };
-              if (options.json === true) await session.print(jsonLine(shown));
+              try {
+                if (ended !== undefined) await rotations.record(reference, startedMs, ended);
+              } catch (thrown) {
+                // Its outcome is as it is, and is told.
+                failures.push(toSecretsError(thrown).forReference(reference));
+              }
+              return report;
+            }
+            if (options.dryRun === true) {
+              const failure = await rehearse(session, job);
+              if (failure !== undefined) failures.push(failure);
+              return undefined;
+            }
+            recorded = true;
+            const done = await rotateOne(session, rotations, job, progress);
+            if (done.failure !== undefined) failures.push(done.failure);
+            return () => reportOne(session, notifier, reference, startedAt, done);
+          });
+        } catch (thrown) {
+          let error = toSecretsError(thrown).forReference(reference);
+          if (!recorded) error = await recordFailure(rotations, text, startedMs, error);
+          failures.push(error);
+          if (!begun) tried += 1;
+          return async () => {
+            const outcome = 'unchanged';
+            const notified =
+              options.dryRun === true || configure
+                ? []
+                : await notifier.tell({ reference, intent: 'rotate', startedAt, outcome, failure: error });
+            const shown = {
+              reference,
+              outcome,
+              error: errorJson(error),
+              ...(notified.length > 0 && { notified }),
             };
-          } finally {
-            show(reference, undefined);
-          }
-        });
-        await report?.();
-      }),
-    );
+            if (options.json === true) await session.print(jsonLine(shown));
+          };
+        } finally {
+          show(reference, undefined);
+        }
+      });
+      await report?.();
+    });
+    // Whatever ends one, as when nobody reads what it printed: the others' targets stay open until they are done.
+    await Promise.allSettled(work);
+    await Promise.all(work);
     progress.done();
     if (left > 0)
       throw new SecretsError('Partial', `stopped before ${left} of ${all.length} were looked at`, {
@@ -167,6 +168,23 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
   } finally {
     stop.end();
     await rotations.close();
+  }
+}
+
+/** @returns the failure of a rotation that did not come to its steps, or that this can't be recorded. Never rejects */
+async function recordFailure(
+  rotations: Rotations,
+  text: string,
+  startedMs: number,
+  error: SecretsError,
+): Promise<SecretsError> {
+  try {
+    await rotations.record(text, startedMs, { error });
+    return error;
+  } catch (thrown) {
+    const { message, hint } = notRecorded(error.reference ?? text, error, thrown);
+    const { kind } = toSecretsError(thrown);
+    return new SecretsError(kind, message, { reference: error.reference, hint, cause: thrown });
   }
 }
 
