@@ -54,12 +54,22 @@ export function rulesOf(text: string): readonly PathRule[] {
   }
   const plain = withoutComments(text);
   const rules: PathRule[] = [];
-  for (const match of plain.matchAll(/\bpath\s*"((?:[^"\\]|\\.)*)"\s*\{/g)) {
-    const body = blockAt(plain, match.index + match[0].length);
-    const list = /\bcapabilities\s*=\s*\[([^\]]*)\]/.exec(body)?.[1];
+  const head = /\bpath\s*"/g;
+  const open = /\s*\{/y;
+  while (head.exec(plain) !== null) {
+    const start = head.lastIndex;
+    head.lastIndex = textEnd(plain, start - 1);
+    open.lastIndex = head.lastIndex;
+    if (!open.test(plain)) continue;
+    const path = plain.slice(start, head.lastIndex - 1);
+    const end = blockEnd(plain, open.lastIndex);
+    const body = plain.slice(open.lastIndex, end);
+    // A path within a path is none, and each part of the text is looked at once, however it is nested.
+    head.lastIndex = end;
+    const list = /\bcapabilities\s*=\s*\[([^\][]*)\]/.exec(body)?.[1];
     const old = /\bpolicy\s*=\s*"(\w+)"/.exec(body)?.[1];
     const capabilities = list?.match(/"(\w+)"/g)?.map((quoted) => quoted.slice(1, -1));
-    rules.push({ path: match[1] ?? '', capabilities: capabilitiesOf(capabilities, old) });
+    rules.push({ path, capabilities: capabilitiesOf(capabilities, old) });
   }
   return rules;
 }
@@ -71,21 +81,63 @@ function capabilitiesOf(list: unknown, old: unknown): readonly string[] {
   return old === 'deny' ? ['deny'] : old === 'sudo' ? ['read', 'sudo'] : [];
 }
 
-/** Comments begin with #, // or are between slash and star; not within a text. */
+/**
+ * Comments begin with #, // or are between slash and star; not within a text. In one pass, as all of the reading: a
+ * policy is as long as its server lets it be, and may be written by somebody who has that path alone.
+ */
 function withoutComments(text: string): string {
-  return text.replaceAll(/"(?:[^"\\]|\\.)*"|#[^\n]*|\/\/[^\n]*|\/\*[\s\S]*?\*\//g, (part) =>
-    part.startsWith('"') ? part : ' ',
-  );
+  const kept: string[] = [];
+  let from = 0;
+  let at = 0;
+  while (at < text.length) {
+    if (text[at] === '"') {
+      at = textEnd(text, at);
+      continue;
+    }
+    const end = commentEnd(text, at);
+    if (end === undefined) at += 1;
+    else {
+      kept.push(text.slice(from, at), ' ');
+      from = end;
+      at = end;
+    }
+  }
+  return kept.join('') + text.slice(from);
 }
 
-function blockAt(text: string, start: number): string {
+/** Where the comment that begins here ends, before its newline; `undefined` where none does. */
+function commentEnd(text: string, at: number): number | undefined {
+  const isBlock = text.startsWith('/*', at);
+  if (!isBlock && text[at] !== '#' && !text.startsWith('//', at)) return undefined;
+  const end = isBlock ? text.indexOf('*/', at + 2) : text.indexOf('\n', at);
+  if (end === -1) return text.length;
+  return isBlock ? end + 2 : end;
+}
+
+/** What follows the quoted text that begins here; one that has no end is the rest. */
+function textEnd(text: string, start: number): number {
+  for (let at = start + 1; at < text.length; at += 1) {
+    if (text[at] === '\\') at += 1;
+    else if (text[at] === '"') return at + 1;
+  }
+  return text.length;
+}
+
+/** Where the block is closed that is open here; one that isn't is the rest. */
+function blockEnd(text: string, start: number): number {
   let depth = 1;
-  for (let at = start; at < text.length; at += 1) {
+  let at = start;
+  while (at < text.length) {
+    if (text[at] === '"') {
+      at = textEnd(text, at);
+      continue;
+    }
     if (text[at] === '{') depth += 1;
     else if (text[at] === '}') depth -= 1;
-    if (depth === 0) return text.slice(start, at);
+    if (depth === 0) return at;
+    at += 1;
   }
-  return text.slice(start);
+  return text.length;
 }
 
 /**

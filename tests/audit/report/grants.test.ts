@@ -111,6 +111,37 @@ describe('Vault’s policies', () => {
   ])('%j: %j', (text, expected) => {
     expect(grants(text)).toEqual(expected);
   });
+  test.each([
+    ['a brace within a text ends no block', `path "secret/*" { x = "}" capabilities = ["read"] }`],
+    ['no comment begins within a text', 'path "secret/*" { x = "/* # //" capabilities = ["read"] } # */'],
+    ['a quote may stand in a text', 'path "secret/*" { x = "\\"}" capabilities = ["read"] }'],
+    [
+      'a comment ends with its line',
+      '# a "\npath "secret/*" { // }\n/* } */ capabilities = [ # ]\n"read"] }',
+    ],
+  ])('%s', (_, text) => {
+    expect(grants(text)).toEqual(['account the policy p, path secret/*']);
+  });
+  // Where every beginning is looked at to the end of the text, some take minutes.
+  test.each([
+    '/*',
+    '"\\',
+    '\\"',
+    'path "a" {',
+    'path "a" { capabilities = [',
+    'path "a" { policy = "',
+    'path "',
+    'path ',
+    'capabilities = ["',
+    '{',
+    '#',
+    ' ',
+  ])('a megabyte of %j does not keep the report from ending', (part) => {
+    const text = part.repeat(Math.ceil(2 ** 20 / part.length));
+    const before = path('secret/*', 'read');
+    for (const hostile of [text, `path "x" {${text}`, `path "x" { capabilities = [${text}`, `"${text}`])
+      expect(rulesOf(before + hostile)[0]).toEqual({ path: 'secret/*', capabilities: ['read'] });
+  });
   test('what the policy default grants, every token has', () => {
     expect(grants(path('secret/data/pay/*', 'read'), 'default')).toEqual([
       'wildcard the policy default, path secret/data/pay/*',
