@@ -30,8 +30,8 @@ export async function failureSince(
           }),
           http,
         );
-        // The newest first. What names the secret has moved within the event over the years: any place counts.
-        const found = (events ?? []).find(({ CloudTrailEvent: text }) => text?.includes(arn) === true);
+        // The newest first.
+        const found = (events ?? []).find(({ CloudTrailEvent: text }) => isAbout(text ?? '', arn));
         if (found !== undefined) return reasonOf(found.CloudTrailEvent ?? '');
       }
       return undefined;
@@ -41,6 +41,23 @@ export async function failureSince(
     service.debug(`CloudTrail can’t be asked why a rotation takes long: ${toSecretsError(thrown).message}`);
     return undefined;
   }
+}
+
+/**
+ * Whether an event names this secret. What names it has moved within the event over the years, so that any place counts,
+ * but only as a whole: the ARN of a secret `x` may begin that of a secret `x-AbCdEf`.
+ */
+export function isAbout(event: string, arn: string): boolean {
+  let found = false;
+  try {
+    JSON.parse(event, (_, value: unknown) => {
+      found ||= value === arn;
+      return value;
+    });
+  } catch {
+    return false;
+  }
+  return found;
 }
 
 function reasonOf(text: string): string {
