@@ -65,15 +65,12 @@ export interface CallOptions {
   readonly deadline?: number | undefined;
 }
 
-/** A stage is a label that points at one version. */
-export type Stage = 'current' | 'previous' | 'pending';
-
 /** One secret asked for. Without `version` and `stage`: what the service's own clients read by default. */
 export interface SecretRequest {
   readonly name: string;
   /** The provider's own version id. Excludes `stage`. */
   readonly version?: string | undefined;
-  /** `current`, `previous`, `pending`, or a native label of the provider. */
+  /** A label that points at one version: `current`, `previous`, `pending`, or a native one of the provider. */
   readonly stage?: string | undefined;
   /** The keys of it that are wanted, for the audit log: taken out before a provider is asked, which gives the whole. */
   readonly keys?: readonly string[] | undefined;
