@@ -51,8 +51,6 @@ export async function suggest(world: World): Promise<Suggestions> {
 
 function detect(descriptor: ProviderDescriptor, { env, home }: World): Detection | undefined {
   if (descriptor.detect !== undefined) return descriptor.detect({ env, home, exists: existsSync });
-  // The local store is everywhere, and its variables speak of this machine alone.
-  if (descriptor.kind === 'local') return undefined;
   const variable = descriptor.credentialVariables.find((name) => env[name]);
   return variable === undefined ? undefined : { evidence: `$${variable}`, settings: {} };
 }

@@ -11,6 +11,8 @@ export const local: ProviderDescriptor = {
     'SECRETS_NEW_PASSPHRASE',
     'SECRETS_AGE_IDENTITY',
   ],
+  // It is everywhere, and its variables speak of this machine alone.
+  detect: () => undefined,
   // The folder could collect what is put; a key that somebody else knows, or a recipient, could read it.
   trustItems: trustItemsFor({
     path: 'secrets are kept in this folder',
