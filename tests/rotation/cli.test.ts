@@ -103,6 +103,22 @@ describe('secrets rotate', () => {
     expect([again.code, again.stdout]).toEqual([0, '']);
   });
 
+  test('the failure of the one that is due keeps its own code; beside another it is 7', async () => {
+    const bad = { every: '1s', target: { type: 'program', apply: '/nonexistent' } };
+    policies({ a: bad, fresh: { every: '30d' } });
+    await ok('for name in a b fresh; do printf v | secrets put --quiet $name; done; sleep 1.1');
+    const one = await sh('secrets rotate --due --trust --json');
+    expect(one.code).not.toBe(7);
+    expect(JSON.parse(one.stderr)).toMatchObject({
+      error: { reference: 'local://a', exitCode: one.code },
+    });
+    expect(JSON.parse(one.stdout)).toMatchObject({ error: { exitCode: one.code } });
+    policies({ a: bad, b: { every: '1s' } });
+    const several = await sh('secrets rotate --due --trust');
+    expect(several.code).toBe(7);
+    expect(several.stderr).toMatch(/1 of 2 rotations failed/);
+  });
+
   test('takes a list of references from stdin', async () => {
     policies({ a: {}, b: {}, c: {} });
     for (const name of ['a', 'b', 'c']) await ok(`printf v | secrets put --quiet ${name}`);
