@@ -189,7 +189,7 @@ async function recordFailure(
 }
 
 function summary(failures: readonly SecretsError[], tried: number): SecretsError {
-  if (tried === 1) return combineErrors(failures, '');
+  if (tried === 1) return combineErrors(failures, 'the rotation failed, and that is not recorded');
   return new SecretsError('Partial', `${failures.length} of ${tried} rotations failed`, { errors: failures });
 }
 
