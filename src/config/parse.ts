@@ -186,8 +186,10 @@ function expectation({ expected, type }: Issue): string {
     .replaceAll(' or undefined', '');
 }
 
+/** For a message of one line: a key may hold anything. */
 function short(text: string): string {
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+  const line = text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, '\ufffd');
+  return line.length > 80 ? `${line.slice(0, 80)}…` : line;
 }
 
 /** @throws SecretsError Usage, naming file and line */

@@ -16,7 +16,14 @@ beforeAll(() => {
 afterAll(() => rmSync(home, { recursive: true }));
 
 const world = (): World =>
-  ({ env: {}, home, cwd: home, uid: process.getuid?.(), providers }) as unknown as World;
+  ({
+    env: {},
+    home,
+    cwd: home,
+    uid: process.getuid?.(),
+    providers,
+    now: () => new Date(),
+  }) as unknown as World;
 
 async function load(bytes: string | Uint8Array): Promise<SecretsError | undefined> {
   writeFileSync(join(home, 'secrets.yaml'), bytes);

@@ -125,6 +125,7 @@ export const documents: readonly HostileDocument[] = [
     bytes: `"${'k'.repeat(100_000)}": x\n`,
     refused: /:1: not valid YAML/,
   },
+  { title: 'an unknown key of several lines', bytes: '? $\n \n }\n', refused: /^[^\n]*$/ },
   { title: 'an unknown key of 1 kB', bytes: `${'k'.repeat(1000)}: x\n`, refused: /:1: unknown key k{80}…/ },
   {
     title: 'a setting of 100 kB',
