@@ -77,7 +77,8 @@ test(
     const ask = async (...args: string[]): Promise<readonly string[]> => {
       const { code, stdout, peak } = await run('large', ['audit', 'log', '--json', ...args]);
       expect([args, code]).toEqual([args, 0]);
-      expect(peak).toBeLessThan(250);
+      // The log has more than 400 MiB; how much garbage stands at the peak differs from run to run.
+      expect(peak).toBeLessThan(320);
       return stdout.trim().split('\n');
     };
     // Ten seconds apart: an hour has 360.
