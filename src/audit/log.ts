@@ -11,18 +11,25 @@ import { SecretsError } from '../core/errors.ts';
 import { checkFolder, fileError, makePrivateFolder } from '../files.ts';
 import { type World, xdgFolder } from '../world.ts';
 import { appendWhole, isAhead, namesOf, openOwn, readHead, readTail, type Tail, writeHead } from './files.ts';
+import type { Unlocked } from './keys.ts';
 import { type Lock, takeLock } from './lock.ts';
 
 const DEFAULT_ROTATE_SIZE = 64 * 1024 * 1024;
 /** More than what a new file begins with. */
 const LEAST_ROTATE_SIZE = 4096;
 const DEFAULT_WAIT_MS = 10_000;
+const UNLOCK_PAUSE_MS = 60_000;
+
+/** `keychain`: its file is encrypted, with the passphrase in the OS key chain. */
+export type AuditKeyMethod = 'key-file' | 'keychain';
 
 export interface AuditLogOptions {
   /** Absolute path of the file that is written; `auditLogPath` says where it is by default. */
   readonly path: string;
   /** Where the key that signs checkpoints is kept: `xdgFolder(world, 'state')`. */
   readonly stateFolder: string;
+  /** How that key is kept; default: as it is, and a new one in a plain file. */
+  readonly key?: AuditKeyMethod | undefined;
   /** `required` makes each append durable (one fsync). */
   readonly mode: Exclude<AuditMode, 'off'>;
   readonly now: () => Date;
@@ -41,22 +48,28 @@ export function auditLogPath(world: Pick<World, 'env' | 'home'>): string {
 }
 
 /** The options with their defaults. */
-export type LogSettings = AuditLogOptions & { readonly rotateSize: number; readonly waitMs: number };
+export type LogSettings = AuditLogOptions & {
+  readonly rotateSize: number;
+  readonly waitMs: number;
+  /** The signing key, once the key chain was asked for it. */
+  readonly unlocked?: Unlocked | undefined;
+};
 
 /** Opens nothing yet: the file is opened, and made, by the first append. */
 export function openAuditLog(options: AuditLogOptions): AuditLog {
   return new FileLog(options);
 }
 
-/** What came of an attempt; `rare`: it needs the module of the rare things. */
-type Attempt = 'written' | 'again' | 'rare';
+/** What came of an attempt; `rare`: it needs the module of the rare things; `locked`: the key chain has to be asked. */
+type Attempt = 'written' | 'again' | 'rare' | 'locked';
 type Plan = readonly Content[] | 'checkpoint';
 type Rare = typeof import('./rare.ts');
 
 class FileLog implements AuditLog {
-  readonly #settings: LogSettings;
+  #settings: LogSettings;
   readonly #names: ReturnType<typeof namesOf>;
   #rare: Rare | undefined;
+  #refused: { readonly error: unknown; readonly until: number } | undefined;
 
   constructor(options: AuditLogOptions) {
     const { rotateSize = DEFAULT_ROTATE_SIZE, waitMs = DEFAULT_WAIT_MS } = options;
@@ -123,14 +136,29 @@ class FileLog implements AuditLog {
         let attempt: Attempt;
         try {
           attempt = this.#attempt(planAt, lock);
+        } catch (thrown) {
+          if (this.#rare?.isKeyLocked(thrown) !== true) throw thrown;
+          attempt = 'locked';
         } finally {
           lock.release();
         }
         if (attempt === 'written') return;
         if (attempt === 'rare') this.#rare ??= await import('./rare.ts');
+        if (attempt === 'locked') await this.#unlock();
       }
     } catch (thrown) {
       throw cannotWrite(thrown, path);
+    }
+  }
+
+  /** A key chain that did not answer is not waited for again by each record of a command. */
+  async #unlock(): Promise<void> {
+    if (this.#refused !== undefined && performance.now() < this.#refused.until) throw this.#refused.error;
+    try {
+      this.#settings = { ...this.#settings, unlocked: await this.#rare?.unlockKey(this.#settings) };
+    } catch (thrown) {
+      this.#refused = { error: thrown, until: performance.now() + UNLOCK_PAUSE_MS };
+      throw thrown;
     }
   }
 

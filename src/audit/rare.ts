@@ -35,7 +35,15 @@ import {
   type Tail,
   writeHead,
 } from './files.ts';
-import { needSigningKey, publish, signingKeyPath } from './keys.ts';
+import {
+  KeyIsLocked,
+  needSigningKey,
+  publish,
+  readKeyFile,
+  type SigningKey,
+  signingKeyPath,
+  type Unlocked,
+} from './keys.ts';
 import type { LogSettings } from './log.ts';
 import { type Waiting, waitingSinks } from './sinks/cursor.ts';
 
@@ -59,9 +67,27 @@ export function ownContent(
   };
 }
 
-/** The next record as a signed checkpoint. */
+/** Whether the key has to be fetched (`unlockKey`) before this is tried again. */
+export function isKeyLocked(thrown: unknown): boolean {
+  return thrown instanceof KeyIsLocked;
+}
+
+/** Fetches the signing key from the key chain; while no lock is held. @throws SecretsError */
+export async function unlockKey(options: LogSettings): Promise<Unlocked | undefined> {
+  return (await import('./unlock.ts')).unlockKey(options);
+}
+
+/** @throws KeyIsLocked */
+function signingKey({ stateFolder, key, unlocked }: LogSettings): SigningKey {
+  // One that is gone since it was unlocked is made anew where the key chain can be asked.
+  if (key === 'keychain' && (unlocked === undefined || readKeyFile(stateFolder) === undefined))
+    throw new KeyIsLocked();
+  return needSigningKey(stateFolder, unlocked);
+}
+
+/** The next record as a signed checkpoint. @throws SecretsError, KeyIsLocked */
 export function sealCheckpoint(options: LogSettings, head: Head): Sealed {
-  const key = needSigningKey(options.stateFolder);
+  const key = signingKey(options);
   const { folder, publicKeys, head: headFile } = namesOf(options.path);
   publish(publicKeys, key);
   const keyPath = signingKeyPath(options.stateFolder);
@@ -121,6 +147,9 @@ function mend(options: LogSettings, fd: number, tail: Tail, noted: Head | undefi
   }
   if (batch.text === '') return undefined;
   batch.finish();
+  // Retention signs after this is written, and is not come back to: its key has to be there before.
+  const retains = previous !== undefined && (options.keepFiles ?? options.keepMs) !== undefined;
+  if (retains && options.key === 'keychain') signingKey(options);
   // Over the torn bytes: cutting them off first would leave a moment in which nothing tells of them.
   writeAt(fd, tail.size, batch.text);
   if (tail.record === undefined) syncFolder(names.folder);

@@ -7,13 +7,15 @@ import type { TrustLine } from '../config/config.ts';
 import type { AuditMode } from '../core/audit.ts';
 import { parsePeriod } from '../core/duration.ts';
 import type { World } from '../world.ts';
-import { auditLogPath } from './log.ts';
+import { type AuditKeyMethod, auditLogPath } from './log.ts';
 import type { GivenSink, Sink } from './sinks/settings.ts';
 
 export interface AuditSettings {
   readonly log: AuditMode;
   /** Absolute path of the log. */
   readonly path: string;
+  /** How the signing key is kept; see `AuditLogOptions`. */
+  readonly key?: AuditKeyMethod | undefined;
   /** When a file is closed, in bytes, and for how long closed ones are kept; see `AuditLogOptions`. */
   readonly rotateSize?: number | undefined;
   readonly keepMs?: number | undefined;
@@ -24,12 +26,13 @@ export interface AuditSettings {
   readonly untrustedSinks?: boolean | undefined;
 }
 
-type AuditKey = 'log' | 'path' | 'rotate-size' | 'keep' | 'keep-files';
+type AuditKey = 'log' | 'path' | 'key' | 'rotate-size' | 'keep' | 'keep-files';
 
 /** An `audit:` section as a file has it. */
 export interface GivenAudit {
   readonly log?: AuditMode | undefined;
   readonly path?: string | undefined;
+  readonly key?: AuditKeyMethod | undefined;
   readonly 'rotate-size'?: string | undefined;
   readonly keep?: string | undefined;
   readonly 'keep-files'?: number | undefined;
@@ -96,11 +99,12 @@ function joinSinks(
 
 const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
 
-/** What a section says of the log's files, as far as it says anything. */
+/** What a section says of the log's files and its key, as far as it says anything. */
 function filesOf(section: GivenAudit): Partial<AuditSettings> {
-  const { 'rotate-size': size, keep, 'keep-files': keepFiles } = section;
+  const { key, 'rotate-size': size, keep, 'keep-files': keepFiles } = section;
   const bytes = size === undefined ? undefined : Number.parseInt(size, 10) * (UNITS[size.slice(-3, -2)] ?? 1);
   return {
+    ...(key !== undefined && { key }),
     ...(bytes !== undefined && { rotateSize: bytes }),
     ...(keep !== undefined && { keepMs: parsePeriod(keep) }),
     ...(keepFiles !== undefined && { keepFiles }),
@@ -136,6 +140,7 @@ export function auditTrust(
     lines.push({ ...lineOf('path'), value: path, effect: 'the log of your accesses is written there' });
   const removal = 'records of your accesses are removed then';
   for (const [key, effect] of [
+    ['key', 'the key that signs your log is kept there from then on'],
     ['keep', removal],
     ['keep-files', removal],
     ['rotate-size', 'files of your log are closed at this size'],

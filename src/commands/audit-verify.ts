@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { parseAnchors } from '../audit/anchor.ts';
 import { namesOf } from '../audit/files.ts';
-import { parsePublicKeys, readSigningKey } from '../audit/keys.ts';
+import { parsePublicKeys, readOwnPublicKey } from '../audit/keys.ts';
 import { verifyLog } from '../audit/verify.ts';
 import type { Known, Problem, Summary } from '../core/audit-problems.ts';
 import { SecretsError } from '../core/errors.ts';
@@ -120,7 +120,7 @@ function keysOf(
     });
     return { ids: new Set(ids), pinned: true };
   }
-  const own = readSigningKey(xdgFolder(session.world, 'state'));
+  const own = readOwnPublicKey(xdgFolder(session.world, 'state'));
   if (own !== undefined) return { ids: new Set([own.id]), pinned: true };
   const beside = files.flatMap((file) => keyIdsIn(namesOf(file).publicKeys) ?? []);
   return { ids: beside.length === 0 ? undefined : new Set(beside), pinned: false };

@@ -67,6 +67,12 @@ export const auditSchema = v.strictObject({
     v.optional(v.pipe(v.string(), v.nonEmpty())),
     v.description('file of the log; default $XDG_STATE_HOME/secrets/audit/audit.jsonl'),
   ),
+  key: v.pipe(
+    v.optional(v.picklist(['key-file', 'keychain'])),
+    v.description(
+      'where the key that signs the log is kept: in a 0600 file, or that file encrypted with its passphrase in the OS key chain; default: as it is, a new one in a file',
+    ),
+  ),
   'rotate-size': v.pipe(
     v.optional(size),
     v.description('a file of this size is closed and the next one begun; default 64MiB'),

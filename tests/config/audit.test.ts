@@ -61,6 +61,21 @@ test('a path of the user’s own counts; one of a found file only when it is tru
   );
 });
 
+test('how the signing key is kept is the user’s own to say, or a trusted file’s', async () => {
+  write('audit: { key: keychain }\n', 'audit: { key: key-file }\n');
+  const { audit, project } = await machine.load('home/p');
+  expect(audit.key).toBe('keychain');
+  expect(project?.lines).toEqual([
+    {
+      setting: 'audit.key',
+      value: 'key-file',
+      effect: 'the key that signs your log is kept there from then on',
+      line: 1,
+    },
+  ]);
+  expect((await machine.load('home/p', { trust: true })).audit.key).toBe('key-file');
+});
+
 test('how long records are kept is the user’s own to say, or a trusted file’s', async () => {
   write(
     'audit: { rotate-size: 512KiB, keep: 52w }\n',
@@ -122,6 +137,7 @@ test.each([
   ['audit: { path: "a\\nb" }', /:1: audit\.path holds a control character/],
   ['audit: { path: "a\\0b" }', /control character/],
   [`audit: { path: "${'x'.repeat(3000)}" }`, /:1: audit\.path is longer than/],
+  ['audit: { key: passphrase }', /:1: audit\.key must be "key-file" or "keychain"/],
   ['audit: { path: [a] }', /:1: audit\.path must be/],
   ['audit: { lgo: off }', /:1: unknown key audit\.lgo/],
   ['audit: [off]', /:1: audit must be a map/],
@@ -138,7 +154,7 @@ test('every key of the section needs trust when it can take records away', () =>
   // `log` where it is weaker, the others always: all above. `report` and `suppress` keep findings from the user: below.
   // Another key has to be looked at here.
   const [recording, reporting] = [
-    ['log', 'path', 'rotate-size', 'keep', 'keep-files'],
+    ['log', 'path', 'key', 'rotate-size', 'keep', 'keep-files'],
     ['report', 'suppress'],
   ];
   // Each sink says what it asks for: below.

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { generateIdentity, identityToRecipient } from 'age-encryption';
 import { makePlace, type Outcome, type Place } from '../../e2e/program.ts';
 import { Terminal } from '../../e2e/terminal.ts';
+import { KEYCHAIN, inSession as runInSession } from '../../backends/keychain.ts';
 import { describeWith } from '../../backends/server.ts';
 import { expectRefused, STORE } from './place.ts';
 
@@ -214,14 +215,9 @@ describe('age recipients', () => {
   });
 });
 
-const DAEMON = '/usr/bin/gnome-keyring-daemon';
-describeWith('the key chain', [DAEMON, '/usr/bin/dbus-run-session'], () => {
-  /** Runs lines of bash in a session with a bus and an unlocked Secret Service of the place's own. */
-  const inSession = (script: string, unlocked: 'unlocked' | 'no' = 'unlocked'): Promise<Outcome> =>
-    place.sh('mkdir -p -m 700 "$XDG_RUNTIME_DIR" && exec dbus-run-session -- bash -c "$SCRIPT"', {
-      XDG_RUNTIME_DIR: join(place.root, 'run'),
-      SCRIPT: `printf pw | ${DAEMON} --${unlocked === 'no' ? 'start' : 'unlock'} --components=secrets >/dev/null 2>&1\n${script}`,
-    });
+describeWith('the key chain', KEYCHAIN, () => {
+  const inSession = (script: string, unlocked?: 'unlocked' | 'no'): Promise<Outcome> =>
+    runInSession(place, script, unlocked);
 
   test('holds the key when it is reachable, and no key file is made', async () => {
     const { stdout, stderr } = await inSession(
