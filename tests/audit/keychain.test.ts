@@ -43,7 +43,12 @@ const signers = (): (string | undefined)[] => [
 /** Exit code 8 and one line, with what to do. */
 function expectRefused({ code, stderr }: Outcome, message: RegExp): void {
   expect([code, stderr]).toEqual([8, expect.stringMatching(message)]);
-  expect(stderr.replace(/^dbus-daemon.*\n/gm, '').trim().split('\n')).toHaveLength(1);
+  expect(
+    stderr
+      .replace(/^dbus-daemon.*\n/gm, '')
+      .trim()
+      .split('\n'),
+  ).toHaveLength(1);
 }
 
 const UNREACHABLE =
