@@ -79,7 +79,7 @@ export async function buildProgram(name: 'writer' | 'bulk', folder: string): Pro
   // In a process of its own: it does not run among the globals of a test.
   const source = `
     import { rolldown } from 'rolldown';
-    const bundle = await rolldown({ input: 'tests/audit/${name}.ts', platform: 'node' });
+    const bundle = await rolldown({ input: 'tests/audit/${name}.ts', platform: 'node', external: /^@napi-rs/ });
     await bundle.write({
       dir: process.argv[1], format: 'cjs', entryFileNames: '${file}', chunkFileNames: '[name].cjs',
       dynamicImportInCjs: false,
