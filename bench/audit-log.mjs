@@ -12,7 +12,12 @@ const root = new URL('..', import.meta.url).pathname;
 const program = join(root, 'bin/secrets');
 const place = mkdtempSync(join(tmpdir(), 'secrets-bench-audit-'));
 try {
-  const bundle = await rolldown({ cwd: root, input: 'tests/audit/bulk.ts', platform: 'node' });
+  const bundle = await rolldown({
+    cwd: root,
+    input: 'tests/audit/bulk.ts',
+    platform: 'node',
+    external: /^@napi-rs/,
+  });
   await bundle.write({ dir: place, format: 'cjs', entryFileNames: 'bulk.cjs', chunkFileNames: '[name].cjs' });
   await bundle.close();
   const stateFolder = join(place, 'state/secrets');

@@ -19,6 +19,8 @@ const DEFAULT_ROTATE_SIZE = 64 * 1024 * 1024;
 const LEAST_ROTATE_SIZE = 4096;
 const DEFAULT_WAIT_MS = 10_000;
 const UNLOCK_PAUSE_MS = 60_000;
+/** When a checkpoint falls among so many, `ready` wants the signing key as well. */
+const RECORDS_TO_COME = 8;
 
 /** `keychain`: its file is encrypted, with the passphrase in the OS key chain. */
 export type AuditKeyMethod = 'key-file' | 'keychain';
@@ -62,7 +64,8 @@ export function openAuditLog(options: AuditLogOptions): AuditLog {
 
 /** What came of an attempt; `rare`: it needs the module of the rare things; `locked`: the key chain has to be asked. */
 type Attempt = 'written' | 'again' | 'rare' | 'locked';
-type Plan = readonly Content[] | 'checkpoint';
+/** `ready`: nothing yet, but records are to come. */
+type Plan = readonly Content[] | 'checkpoint' | 'ready';
 type Rare = typeof import('./rare.ts');
 
 class FileLog implements AuditLog {
@@ -86,7 +89,7 @@ class FileLog implements AuditLog {
   }
 
   async ready(): Promise<void> {
-    await this.#write(() => []);
+    await this.#write(() => 'ready');
   }
 
   async appendMode(mode: AuditMode, event: AuditEvent): Promise<void> {
@@ -185,6 +188,12 @@ class FileLog implements AuditLog {
       const plan = planAt(tail);
       if (plan.length === 0) return 'written';
       const rare = this.#rare;
+      if (plan === 'ready') {
+        if (!hasCheckpoint(record, RECORDS_TO_COME)) return 'written';
+        if (rare === undefined) return 'rare';
+        rare.signingKey(this.#settings);
+        return 'written';
+      }
       const signs = plan === 'checkpoint' || hasCheckpoint(record, plan.length);
       if (rare === undefined && signs) return 'rare';
       const batch = new Batch(record, (head) => (rare as Rare).sealCheckpoint(this.#settings, head));

@@ -77,8 +77,8 @@ export async function unlockKey(options: LogSettings): Promise<Unlocked | undefi
   return (await import('./unlock.ts')).unlockKey(options);
 }
 
-/** @throws KeyIsLocked */
-function signingKey({ stateFolder, key, unlocked }: LogSettings): SigningKey {
+/** The key that signs, made on first use. @throws SecretsError, KeyIsLocked */
+export function signingKey({ stateFolder, key, unlocked }: LogSettings): SigningKey {
   // One that is gone since it was unlocked is made anew where the key chain can be asked.
   if (key === 'keychain' && (unlocked === undefined || readKeyFile(stateFolder) === undefined))
     throw new KeyIsLocked();
