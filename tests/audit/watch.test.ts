@@ -1,5 +1,5 @@
 /** What `exec --restart-on-rotate` leaves in the log while it looks whether anything is new. */
-import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pause, RESTART, RotatingBox, SERVER, SLOW, starts } from '../exec/rotating.ts';
 import { until } from '../exec/setup.ts';
@@ -91,6 +91,11 @@ test(
     const run = box.start([...RESTART, '-e', 'V=a', '--', 'sh', '-c', SERVER]);
     await run.saw('has=first;');
     await sees(DESCRIBED, 1);
+    // The record is there before its writer has done with the folder.
+    await until(
+      () => !readdirSync(folder()).some((name) => name.endsWith('.lock')),
+      () => readdirSync(folder()).join(' '),
+    );
     renameSync(folder(), `${folder()}-away`);
     writeFileSync(folder(), '');
     // Looks that find nothing new need no log.
