@@ -83,12 +83,14 @@ function look(
   seen: Set<string>,
 ): void {
   if (pid === process.pid) return;
-  const command = read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim();
+  const commandLine = (): string => read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim();
+  const command = commandLine();
   if (command === '') return;
   seen.add(command);
   for (const where of ['cmdline', 'environ', 'comm'] as const) {
     if (!holds(read(`/proc/${pid}/${where}`), forms)) continue;
-    if (where === 'environ' && expected(command)) continue;
+    // A process that replaces itself (execve) between the two reads has the other program's environment.
+    if (where === 'environ' && (expected(command) || expected(commandLine()))) continue;
     sightings.set(`${pid} ${where}`, { pid, where, command });
   }
 }
