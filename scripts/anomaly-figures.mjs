@@ -2,11 +2,9 @@
 // --write puts them there; --seeds N and --days N measure something else and only print it; --examples shows each miss.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { rolldown } from 'rolldown';
+import { importSource, root } from './import-source.mjs';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
 const { values } = parseArgs({
   options: {
     write: { type: 'boolean', default: false },
@@ -20,23 +18,7 @@ const source = `
   export { figuresTable, measure, noFigures } from ${JSON.stringify(join(root, 'tests/audit/report/figures.ts'))};
   export { BLIND, KINDS } from ${JSON.stringify(join(root, 'tests/audit/report/plants.ts'))};
 `;
-const bundle = await rolldown({
-  cwd: root,
-  input: 'entry',
-  platform: 'node',
-  plugins: [
-    {
-      name: 'entry',
-      resolveId: (id) => (id === 'entry' ? id : undefined),
-      load: (id) => (id === 'entry' ? source : undefined),
-    },
-  ],
-});
-const { output } = await bundle.generate({ format: 'esm', codeSplitting: false });
-await bundle.close();
-const { figuresTable, measure, noFigures, KINDS, BLIND } = await import(
-  `data:text/javascript;base64,${Buffer.from(output[0].code).toString('base64')}`
-);
+const { figuresTable, measure, noFigures, KINDS, BLIND } = await importSource(source);
 
 const figures = noFigures();
 // The parameters were set while looking at seeds 1 to 8.

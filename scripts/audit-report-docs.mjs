@@ -2,16 +2,10 @@
 // or src/config/audit-report.ts. A test compares them.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { rolldown } from 'rolldown';
+import { importSource, root } from './import-source.mjs';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
-const bundle = await rolldown({ cwd: root, input: 'tests/audit/report/doc-tables.ts', platform: 'node' });
-const { output } = await bundle.generate({ format: 'esm', codeSplitting: false });
-await bundle.close();
-const { tables } = await import(
-  `data:text/javascript;base64,${Buffer.from(output[0].code).toString('base64')}`
-);
+const source = `export { tables } from ${JSON.stringify(join(root, 'tests/audit/report/doc-tables.ts'))};`;
+const { tables } = await importSource(source);
 const page = join(root, 'docs/audit-report.md');
 let text = await readFile(page, 'utf8');
 for (const [name, table] of tables) {

@@ -3,40 +3,24 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
-import { rolldown } from 'rolldown';
+import { importSource, root } from './import-source.mjs';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
 const [folder] = process.argv.slice(2);
 const source = `
   export { exampleReport } from ${JSON.stringify(join(root, 'tests/output/html/data.ts'))};
   export { renderPage } from ${JSON.stringify(join(root, 'src/output/html/render.ts'))};
 `;
 const part = (name) => readFile(join(root, 'src/output/html', name), 'utf8');
-const bundle = await rolldown({
-  cwd: root,
-  input: 'entry',
-  platform: 'node',
+const { exampleReport, renderPage } = await importSource(source, {
   transform: {
     define: {
       SECRETS_PAGE_STYLE: JSON.stringify(await part('page.css')),
       SECRETS_PAGE_SCRIPT: JSON.stringify(await part('page.js')),
     },
   },
-  plugins: [
-    {
-      name: 'entry',
-      resolveId: (id) => (id === 'entry' ? id : undefined),
-      load: (id) => (id === 'entry' ? source : undefined),
-    },
-  ],
 });
-const { output } = await bundle.generate({ format: 'esm', codeSplitting: false });
-await bundle.close();
-const { exampleReport, renderPage } = await import(
-  `data:text/javascript;base64,${Buffer.from(output[0].code).toString('base64')}`
-);
 
 const work = await mkdtemp(join(tmpdir(), 'secrets-page-'));
 const browser = await chromium.launch({

@@ -2,10 +2,8 @@
 // provider's settings, or of src/providers/exec/protocol.ts.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { rolldown } from 'rolldown';
+import { importSource, root } from './import-source.mjs';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
 const source = `
   import { configSchema, SCHEMA_FILE } from ${JSON.stringify(join(root, 'scripts/config-schema.ts'))};
   import { providers } from ${JSON.stringify(join(root, 'src/providers/registry.ts'))};
@@ -15,23 +13,8 @@ const source = `
     [ANSWER_FILE, answerSchemaDocument()],
   ];
 `;
-const bundle = await rolldown({
-  cwd: root,
-  input: 'entry',
-  platform: 'node',
+const { files } = await importSource(source, {
   // Only the settings are needed; the adapters and their SDKs stay unread.
   external: (id) => /\/index\.ts$/.test(id) && !id.endsWith('targets/index.ts'),
-  plugins: [
-    {
-      name: 'entry',
-      resolveId: (id) => (id === 'entry' ? id : undefined),
-      load: (id) => (id === 'entry' ? source : undefined),
-    },
-  ],
 });
-const { output } = await bundle.generate({ format: 'esm', codeSplitting: false });
-await bundle.close();
-const { files } = await import(
-  `data:text/javascript;base64,${Buffer.from(output[0].code).toString('base64')}`
-);
 for (const [file, schema] of files) await writeFile(join(root, file), `${JSON.stringify(schema, null, 2)}\n`);
