@@ -3,8 +3,8 @@ import * as v from 'valibot';
 import { RULES } from '../core/audit-findings/rules.ts';
 import { nearest } from '../core/nearest.ts';
 import type { TrustItem } from '../providers/provider.ts';
+import { period } from './period.ts';
 
-const period = v.pipe(v.string(), v.regex(/^[1-9]\d{0,5}[smhdw]$/, 'a duration such as 12h, 30d or 8w'));
 const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000_000));
 const number = v.pipe(v.number(), v.minValue(1), v.maxValue(1_000_000));
 const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));

@@ -2,9 +2,10 @@
 import * as v from 'valibot';
 import { auditReportEntries } from './audit-report.ts';
 import { FACILITIES, type Facility } from '../audit/sinks/settings.ts';
+import { periodLike } from './period.ts';
 
 const size = v.pipe(v.string(), v.regex(/^[1-9]\d{0,4}[KMG]iB$/, 'a size such as 512KiB, 64MiB or 1GiB'));
-const period = v.pipe(v.string(), v.regex(/^[1-9]\d{0,5}[smhdw]$/, 'a duration such as 90d or 52w'));
+const period = periodLike('90d or 52w');
 const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100_000));
 
 const text = v.pipe(v.string(), v.nonEmpty());

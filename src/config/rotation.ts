@@ -1,8 +1,8 @@
 /** The `rotation:` section of a secrets.yaml: which secrets are rotated, how often, how, and within which bounds. */
 import * as v from 'valibot';
 import type { NativeSettings } from '../providers/provider.ts';
+import { period } from './period.ts';
 
-const period = v.pipe(v.string(), v.regex(/^[1-9]\d{0,5}[smhdw]$/, 'a duration such as 12h, 30d or 8w'));
 const text = v.pipe(v.string(), v.nonEmpty());
 const receiver = v.union([
   v.pipe(text, v.description('an https URL, or a program: its path or its name on PATH')),
