@@ -2,6 +2,7 @@
 import { closeSync, fstatSync, statSync } from 'node:fs';
 import type { AuditRecord } from '../core/audit.ts';
 import { type AuditFilter, needlesOf, passes } from '../core/audit-filter.ts';
+import { sleep } from '../core/waiting.ts';
 import { isJsonObject } from '../core/json.ts';
 import { fileError } from '../files.ts';
 import { closedFiles, openAny, readFully } from './files.ts';
@@ -127,23 +128,11 @@ export async function* followAuditLog(
           continue;
         }
       }
-      await pause(POLL_MS, signal);
+      await sleep(POLL_MS, signal, true);
     }
   } finally {
     if (file !== undefined) closeSync(file.fd);
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end);
-  });
 }
 
 function isSame(fd: number, path: string): boolean {
