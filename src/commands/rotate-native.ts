@@ -2,7 +2,7 @@
 import { parseDuration, parsePeriod } from '../core/duration.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { singleLine } from '../output/sanitize.ts';
-import { compact } from '../output/shapes.ts';
+import { compact, failureJson } from '../output/shapes.ts';
 import type { NativeChange } from '../providers/provider.ts';
 import type { Ended, Job } from '../rotation/jobs.ts';
 import { configureNative, type NativeOutcome, resumeNative, rotateNatively } from '../rotation/native.ts';
@@ -122,7 +122,6 @@ async function show(
 ): Promise<void> {
   const { ending, by, changes, version, startsAt, attempt } = outcome;
   if (session.options.json === true) {
-    const { kind, message, hint, exitCode } = failure ?? {};
     await session.print(
       jsonLine(
         compact({
@@ -135,7 +134,7 @@ async function show(
             startsAt: startsAt?.toISOString(),
             since: attempt?.since?.toISOString(),
           }),
-          error: failure === undefined ? undefined : compact({ kind, message, hint, exitCode }),
+          error: failure && failureJson(failure),
           notified: notified.length === 0 ? undefined : notified,
         }),
       ),

@@ -1,7 +1,7 @@
 /** What a rotation came to, for people and for programs. */
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import type { Intent } from '../core/rotation.ts';
-import { compact } from '../output/shapes.ts';
+import { compact, failureJson } from '../output/shapes.ts';
 import type { Outcome } from '../rotation/engine.ts';
 import type { Holder } from '../rotation/holder.ts';
 import type { Notified, Notifier } from '../rotation/notify.ts';
@@ -92,15 +92,7 @@ export function outcomeJson(
     rotation,
     version: currentVersion,
     holder: holderJson(holder),
-    error:
-      failure === undefined
-        ? undefined
-        : compact({
-            kind: failure.kind,
-            message: failure.message,
-            hint: failure.hint,
-            exitCode: failure.exitCode,
-          }),
+    error: failure && failureJson(failure),
     events,
     notified: notified.length === 0 ? undefined : notified,
   });

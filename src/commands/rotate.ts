@@ -2,7 +2,7 @@ import { parsePeriod } from '../core/duration.ts';
 import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
 import { pool, sleep } from '../core/waiting.ts';
 import { singleLine } from '../output/sanitize.ts';
-import { compact } from '../output/shapes.ts';
+import { compact, failureJson } from '../output/shapes.ts';
 import { startProgress } from '../output/progress.ts';
 import { type Ended, type Job, Rotations } from '../rotation/jobs.ts';
 import { Notifier } from '../rotation/notify.ts';
@@ -143,7 +143,7 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
             const shown = {
               reference,
               outcome,
-              error: errorJson(error),
+              error: failureJson(error),
               ...(notified.length > 0 && { notified }),
             };
             if (options.json === true) await session.print(jsonLine(shown));
@@ -191,10 +191,6 @@ async function recordFailure(
 function summary(failures: readonly SecretsError[], tried: number): SecretsError {
   if (tried === 1) return combineErrors(failures, 'the rotation failed, and that is not recorded');
   return new SecretsError('Partial', `${failures.length} of ${tried} rotations failed`, { errors: failures });
-}
-
-function errorJson({ kind, message, hint, exitCode }: SecretsError): object {
-  return compact({ kind, message, hint, exitCode });
 }
 
 /** References from the command line, and for `-` from stdin: one a line, `#` at its start begins a remark. */

@@ -1,4 +1,5 @@
 /** What `--json` prints, as the schemas in schemas/output describe it. Missing facts are left out. */
+import type { SecretsError } from '../core/errors.ts';
 import { decodeUtf8 } from '../core/utf8.ts';
 import type { SecretInfo, VersionInfo } from '../providers/provider.ts';
 
@@ -17,6 +18,11 @@ export function utf8(value: Uint8Array): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** What failed, within an object that says already what it is about. */
+export function failureJson({ kind, message, hint, exitCode }: SecretsError): object {
+  return compact({ kind, message, hint, exitCode });
 }
 
 export function versionJson(version: VersionInfo): object {

@@ -14,7 +14,7 @@ import type { Intent } from '../core/rotation.ts';
 import { pool, sleep } from '../core/waiting.ts';
 import { codeOf } from '../files.ts';
 import { headersOf, signingKey } from '../net/standard-webhooks.ts';
-import { compact } from '../output/shapes.ts';
+import { compact, failureJson } from '../output/shapes.ts';
 import type { Session } from '../session.ts';
 import { userName } from './jobs.ts';
 import { type Receiver, receiverName, receiversOf } from './receivers.ts';
@@ -138,15 +138,7 @@ export class Notifier {
       endedAt: world.now().toISOString(),
       by,
       holder,
-      error:
-        failure === undefined
-          ? undefined
-          : compact({
-              kind: failure.kind,
-              message: failure.message,
-              hint: failure.hint,
-              exitCode: failure.exitCode,
-            }),
+      error: failure && failureJson(failure),
     }) as { readonly id: string };
   }
 
