@@ -63,7 +63,7 @@ function startChunk() {
     'audit/(files|lock|log|reason|recorder|records|settings|time)\\.ts',
     'files.ts',
     '(process-)?world.ts',
-    'core/(?!audit-(?!chain)|redactor|generate|env|secret-forms|patch|waiting|rotation|transfer)',
+    'core/(?!audit-(?!chain)|document/|redactor|generate|env|secret-forms|patch|waiting|rotation|transfer)',
     'config/(config|find|load)\\.ts',
     'output/(report|sanitize|shapes|style)',
     'commands/(get\\.spec|get)\\.ts',

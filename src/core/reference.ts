@@ -117,7 +117,8 @@ function missingKey(key: string, known: readonly string[]): SecretsError {
   return new SecretsError('NotFound', `has no key ${key}`, { hint });
 }
 
-function pointerTokens(pointer: string): string[] {
+/** The steps of a JSON Pointer (RFC 6901 §3). @throws SecretsError Usage */
+export function pointerTokens(pointer: string): string[] {
   return pointer
     .slice(1)
     .split('/')
