@@ -3,10 +3,11 @@
  * /etc/conjur.conf, then ~/.conjurrc (or $CONJURRC), then CONJUR_* variables; a store's settings come last.
  * Source: https://github.com/cyberark/conjur-api-go#configuration and https://github.com/cyberark/conjur-cli-go
  */
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
 import { codeOf } from '../../files.ts';
+import { readUnlockFile } from '../../unlock-file.ts';
 import type { ProviderContext } from '../provider.ts';
 import type { ConjurSettings } from './settings.ts';
 
@@ -168,23 +169,8 @@ export function readText(path: string, what: string): string {
  * @throws SecretsError Denied when others can read the file
  */
 export function readNetrc(path: string, machine: string): { login: string; password: string } | undefined {
-  let text: string;
-  try {
-    const { mode } = statSync(path);
-    if (process.platform !== 'win32' && (mode & 0o077) !== 0)
-      throw new SecretsError(
-        'Denied',
-        `${path} is open to other users (mode ${(mode & 0o777).toString(8)})`,
-        {
-          hint: `run: chmod 600 ${path}`,
-        },
-      );
-    text = readFileSync(path, 'utf8');
-  } catch (thrown) {
-    if (thrown instanceof SecretsError) throw thrown;
-    if (codeOf(thrown) === 'ENOENT') return undefined;
-    throw new SecretsError('Usage', `cannot read ${path}`, { cause: thrown });
-  }
+  const text = readUnlockFile(path, 'the netrc file', 'followed')?.toString('utf8');
+  if (text === undefined) return undefined;
   const words = text.replaceAll(/^[ \t]*(#.*|macdef[^\n]*(\n[ \t]*\S[^\n]*)*)$/gm, '').match(/\S+/g) ?? [];
   const wanted = machine.replaceAll(/\/+/g, '/');
   for (let at = 0; at < words.length; at += 1) {

@@ -1,7 +1,7 @@
 /** Data keys wrapped for age recipients (age-encryption.org/v1). */
 import { join } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
-import { readPrivateFile } from '../../files.ts';
+import { readUnlockFile } from '../../unlock-file.ts';
 import { xdgFolder } from '../../world.ts';
 import type { ProviderContext } from '../provider.ts';
 import { KEY_LENGTH } from './crypto.ts';
@@ -36,7 +36,7 @@ export async function ageDecrypt(
     named === undefined || named === ''
       ? join(xdgFolder(context, 'config'), 'age.txt')
       : expandPath(context, named);
-  const text = readPrivateFile(path, 'the age identity file', true)?.toString('utf8');
+  const text = readUnlockFile(path, 'the age identity file')?.toString('utf8');
   if (text === undefined) {
     throw new SecretsError('Unauthenticated', `there is no age identity to open the store with: ${path}`, {
       hint: 'make one with age-keygen, or name yours in SECRETS_AGE_IDENTITY',

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
 import { xdgFolder } from '../../world.ts';
 import type { ProviderContext } from '../provider.ts';
-import { readPrivateFile } from '../../files.ts';
+import { readUnlockFile } from '../../unlock-file.ts';
 import { BoxError, fromBase64, KEY_LENGTH } from './crypto.ts';
 import { type Manifest, unwrapKey } from './manifest.ts';
 import type { LocalSettings } from './settings.ts';
@@ -94,7 +94,7 @@ export async function unwrapDataKey(
 
 /** The key in a key file; undefined without a file. @throws SecretsError Denied, Integrity */
 export function readKeyFile(path: string): Buffer | undefined {
-  const text = readPrivateFile(path, 'the key file', true)?.toString('latin1').trim();
+  const text = readUnlockFile(path, 'the key file')?.toString('latin1').trim();
   if (text === undefined) return undefined;
   const key = text.startsWith(KEY_FILE_PREFIX)
     ? fromBase64(text.slice(KEY_FILE_PREFIX.length), KEY_LENGTH)
@@ -139,7 +139,7 @@ export async function readPassphrase(context: ProviderContext): Promise<string> 
   if (direct !== undefined && direct !== '') return direct;
   const file = env['SECRETS_PASSPHRASE_FILE'];
   if (file !== undefined && file !== '') {
-    const bytes = readPrivateFile(file, 'the passphrase file', true);
+    const bytes = readUnlockFile(file, 'the passphrase file');
     if (bytes === undefined)
       throw new SecretsError('Unauthenticated', `the passphrase file is missing: ${file}`);
     return bytes.toString('utf8').replace(/\r?\n$/, '');
