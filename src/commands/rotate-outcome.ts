@@ -20,6 +20,9 @@ export function holderJson(holder: Outcome['holder'] | Holder): object | undefin
     : compact({ since });
 }
 
+const CURRENT_REFUSED =
+  'was it changed elsewhere? secrets history shows older versions, secrets rotate rollback --to-previous sets the previous one';
+
 /** The failure that an outcome is, if it is one. */
 export function failureOf(reference: string, intent: Intent, outcome: Outcome): SecretsError | undefined {
   const { ending, error, holder } = outcome;
@@ -37,6 +40,16 @@ export function failureOf(reference: string, intent: Intent, outcome: Outcome): 
         {
           reference,
           hint: error?.hint,
+          cause: error,
+        },
+      );
+    case 'refused':
+      return new SecretsError(
+        'Failed',
+        `no rotation is under way, and the target refuses the current value`,
+        {
+          reference,
+          hint: error?.hint ?? CURRENT_REFUSED,
           cause: error,
         },
       );

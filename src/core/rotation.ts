@@ -7,11 +7,14 @@
  *
  * - The store's current version is the old credential, until the promotion.
  * - The store's pending version is the claim, and the new credential; it is durable before the target hears of it.
- * - Only the target knows which of the two it accepts.
+ * - Only the target knows which of the two it accepts, and only for now: a change that an earlier run sent may take
+ *   effect at any later moment. So nothing is concluded from a sign-in that an earlier run may have brought about.
+ *   Whoever goes on sets the credential again, which queues behind what is late, and verifies after that.
  *
- * The invariant, explored exhaustively in tests/core/rotation.test.ts: at every moment, whatever has failed or died,
- * a credential that the target accepts is readable in the store, as current or as pending. The table below is the
- * machine; the diagram in docs/rotation.md is made from it.
+ * The invariant, explored exhaustively in tests/core/rotation.test.ts: at every moment, whatever has failed, died or
+ * arrives late, a credential that the target accepts is readable in the store: as current or as pending, and where
+ * the target has no fence against late changes, as the previous version or as the one that was put aside. The table
+ * below is the machine; the diagram in docs/rotation.md is made from it.
  */
 
 /** What is to be done. `rotate` begins a rotation; the others go on with one that somebody left. */
@@ -78,7 +81,10 @@ export type Effect =
   | 'apply-old'
   /** Have the target forget the new credential, where it can. `ok`, `failed`, `lost`. */
   | 'retire-new'
-  /** Remove the pending version. `ok`, `lost`, `failed` (also when in doubt). */
+  /**
+   * Remove the pending version. Where a late change may still make the target accept it, it stays readable elsewhere.
+   * `ok`, `lost`, `failed` (also when in doubt).
+   */
   | 'discard';
 
 /** How a run ends. */
@@ -91,8 +97,10 @@ export type Ending =
   | 'unchanged'
   /** Somebody else rotates it. */
   | 'held'
-  /** There is no rotation to go on with. */
+  /** There is no rotation to go on with, and the target accepts the current credential as far as it can be asked. */
   | 'nothing'
+  /** There is no rotation to go on with, and the target refuses the current credential. */
+  | 'refused'
   /** Somebody else has taken this rotation over meanwhile. */
   | 'lost'
   /** The pending version stays: `resume` or `rollback` goes on. */
@@ -130,12 +138,12 @@ const STEPS = {
   },
   verifying: {
     effect: 'verify-new',
-    on: { accepted: 'promoting', unknown: 'promoting', refused: 'givenUp', failed: 'stuck' },
+    on: { accepted: 'promoting', unknown: 'promoting', refused: 'notTaken', failed: 'stuck' },
   },
   /** After an `apply` that failed: an earlier one may have been made, and the target says so. */
   probing: {
     effect: 'verify-new',
-    on: { accepted: 'promoting', refused: 'givenUp', unknown: 'givenUp', failed: 'stuck' },
+    on: { accepted: 'acceptedAnyway', refused: 'givenUp', unknown: 'givenUp', failed: 'stuck' },
   },
   /** After an `apply` without an answer. Refused now, it may still arrive: nothing is given up before the lease ends. */
   probingInDoubt: {
@@ -163,20 +171,25 @@ const STEPS = {
     on: {
       ok: 'tookOver',
       unissued: 'tookOverUnissued',
-      promoted: 'tidying',
-      none: 'nothing',
+      promoted: 'askingPromoted',
+      none: 'askingCurrent',
       held: 'held',
       failed: 'stuck',
     },
   },
+  /** Nothing is under way. That is good news only if the current credential works. */
+  askingCurrent: {
+    effect: 'verify-old',
+    on: { accepted: 'nothing', unknown: 'nothing', refused: 'refused', failed: 'unchanged' },
+  },
+  /** The new credential is current; a change that came late may have ended it. Then it is applied again. */
+  askingPromoted: {
+    effect: 'verify-old',
+    on: { accepted: 'tidying', unknown: 'tidying', refused: 'readingBack', failed: 'stuck' },
+  },
   /** The new credential is current, and a promotion that broke off has left its pending version behind. */
   tidying: { effect: 'discard', on: { ok: 'finishing', lost: 'lost', failed: 'stuck' } },
-  /** On resuming: what the one who died had reached. Not knowing means doing it again. */
-  askingNew: {
-    effect: 'verify-new',
-    on: { accepted: 'promoting', refused: 'readingBack', unknown: 'readingBack', failed: 'stuck' },
-  },
-
+  /** After an `apply` of this run that certainly was not made, the first of its rotation: nothing is on its way. */
   askingOld: {
     effect: 'verify-old',
     on: { accepted: 'retiringNew', refused: 'restoring', unknown: 'restoring', failed: 'stuck' },
@@ -194,14 +207,28 @@ const STEPS = {
 const FORKS = {
   /** A credential that the target makes is not there yet. */
   claimed: ({ issues }: Plan) => (issues ? 'issuing' : 'readingBack'),
-  tookOver: ({ intent }: Plan) => (intent === 'rollback' ? 'askingOld' : 'askingNew'),
+  /** What the one who died had reached, nobody knows, nor what is still on its way: it is done again. */
+  tookOver: ({ intent }: Plan) => (intent === 'rollback' ? 'restoring' : 'readingBack'),
   /** The pending version is the claim alone. */
-  tookOverUnissued: ({ intent }: Plan) => (intent === 'rollback' ? 'askingOld' : 'issuing'),
+  tookOverUnissued: ({ intent }: Plan) => (intent === 'rollback' ? 'restoring' : 'issuing'),
+  /** Whoever resumes can't tell an earlier change that was made from one that a still earlier one may yet replace. */
+  acceptedAnyway: ({ intent }: Plan) => (intent === 'rotate' ? 'promoting' : 'stuck'),
   /** A rotation that its target refuses is undone at once; one that somebody resumes is left for them to decide. */
   givenUp: ({ intent }: Plan) => (intent === 'rotate' ? 'askingOld' : 'stuck'),
+  /** As above, but something was sent: the old credential is set, whatever the target says of it now. */
+  notTaken: ({ intent }: Plan) => (intent === 'rotate' ? 'restoring' : 'stuck'),
 } as const satisfies Readonly<Record<string, (plan: Plan) => string>>;
 
-export const ENDINGS = ['done', 'undone', 'unchanged', 'held', 'nothing', 'lost', 'stuck'] as const;
+export const ENDINGS = [
+  'done',
+  'undone',
+  'unchanged',
+  'held',
+  'nothing',
+  'refused',
+  'lost',
+  'stuck',
+] as const satisfies readonly Ending[];
 
 export type Working = keyof typeof STEPS;
 export type Fork = keyof typeof FORKS;

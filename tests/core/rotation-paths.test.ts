@@ -20,6 +20,7 @@ const READ = 'read-back ok';
 const PROMOTED = 'promote ok, finish ok';
 const APPLIED = `${READ}, apply-new ok, verify-new accepted`;
 const UNDONE = 'verify-old accepted, retire-new ok, discard ok';
+const RESTORED = `apply-old ok, ${UNDONE}`;
 const ISSUED = `${CLAIMED}, issue ok`;
 const PROMOTING = `${CLAIMED}, ${APPLIED}`;
 
@@ -121,8 +122,8 @@ const RUNS: readonly Run[] = [
     'stuck',
   ),
   rotates(
-    'taken without effect',
-    `${CLAIMED}, ${READ}, apply-new ok, verify-new refused, ${UNDONE}`,
+    'taken without effect, as far as one sees: the old one is set again',
+    `${CLAIMED}, ${READ}, apply-new ok, verify-new refused, ${RESTORED}`,
     'undone',
   ),
   rotates('applied, and the target is away', `${CLAIMED}, ${READ}, apply-new ok, verify-new failed`, 'stuck'),
@@ -167,23 +168,60 @@ const RUNS: readonly Run[] = [
   issues('perhaps it is stored', `${ISSUED}, store-issued unclear, ${APPLIED}, ${PROMOTED}`, 'done'),
 
   // Going on with what somebody left.
-  resumes('there is none', 'take-over none', 'nothing'),
+  ...(['accepted', 'unknown'] as const).map((verdict) =>
+    resumes(
+      `there is none, and the current one is ${verdict}`,
+      `take-over none, verify-old ${verdict}`,
+      'nothing',
+    ),
+  ),
+  resumes('there is none, and the current one is refused', 'take-over none, verify-old refused', 'refused'),
+  resumes('there is none, and the target is away', 'take-over none, verify-old failed', 'unchanged'),
   resumes('its holder is alive', 'take-over held', 'held'),
   resumes('it can’t be taken over', 'take-over failed', 'stuck'),
-  resumes('it was promoted', 'take-over promoted, discard ok, finish ok', 'done'),
-  resumes('it was promoted, and somebody else tidies', 'take-over promoted, discard lost', 'lost'),
-  resumes('it was promoted, and can’t be tidied', 'take-over promoted, discard failed', 'stuck'),
-  resumes('it was applied', `take-over ok, verify-new accepted, ${PROMOTED}`, 'done'),
-  resumes('it was not applied', `take-over ok, verify-new refused, ${APPLIED}, ${PROMOTED}`, 'done'),
+  ...(['accepted', 'unknown'] as const).map((verdict) =>
+    resumes(
+      `it was promoted, and is ${verdict}`,
+      `take-over promoted, verify-old ${verdict}, discard ok, finish ok`,
+      'done',
+    ),
+  ),
   resumes(
-    'nobody knows',
-    `take-over ok, verify-new unknown, ${READ}, apply-new ok, verify-new unknown, ${PROMOTED}`,
+    'it was promoted, and something late has ended it',
+    `take-over promoted, verify-old refused, ${APPLIED}, ${PROMOTED}`,
     'done',
   ),
-  resumes('the target is away', 'take-over ok, verify-new failed', 'stuck'),
+  resumes('it was promoted, and the target is away', 'take-over promoted, verify-old failed', 'stuck'),
+  resumes(
+    'it was promoted, and somebody else tidies',
+    'take-over promoted, verify-old accepted, discard lost',
+    'lost',
+  ),
+  resumes(
+    'it was promoted, and can’t be tidied',
+    'take-over promoted, verify-old accepted, discard failed',
+    'stuck',
+  ),
+  resumes('applied or not, it is applied again', `take-over ok, ${APPLIED}, ${PROMOTED}`, 'done'),
+  resumes(
+    'of a target that can’t be asked',
+    `take-over ok, ${READ}, apply-new ok, verify-new unknown, ${PROMOTED}`,
+    'done',
+  ),
+  resumes('the target is away', `take-over ok, ${READ}, apply-new failed, verify-new failed`, 'stuck'),
   resumes(
     'its value is refused: somebody has to decide',
-    `take-over ok, verify-new refused, ${READ}, apply-new failed, verify-new refused`,
+    `take-over ok, ${READ}, apply-new failed, verify-new refused`,
+    'stuck',
+  ),
+  resumes(
+    'it can’t be set, and is accepted: an earlier change may yet replace it',
+    `take-over ok, ${READ}, apply-new failed, verify-new accepted`,
+    'stuck',
+  ),
+  resumes(
+    'it is set without effect: somebody has to decide',
+    `take-over ok, ${READ}, apply-new ok, verify-new refused`,
     'stuck',
   ),
   resumes(
@@ -193,42 +231,62 @@ const RUNS: readonly Run[] = [
     true,
   ),
 
-  undoes('it was not applied', `take-over ok, ${UNDONE}`, 'undone'),
-  undoes('its key was not stored', `take-over unissued, ${UNDONE}`, 'undone', true),
-  ...(['refused', 'unknown'] as const).flatMap((now) =>
-    (['accepted', 'unknown'] as const).map((then) =>
-      undoes(
-        `the old one is ${now}, then ${then}`,
-        `take-over ok, verify-old ${now}, apply-old ok, verify-old ${then}, retire-new ok, discard ok`,
-        'undone',
-      ),
-    ),
+  undoes('applied or not, the old one is set', `take-over ok, ${RESTORED}`, 'undone'),
+  undoes('its key was not stored', `take-over unissued, ${RESTORED}`, 'undone', true),
+  undoes(
+    'a target that can’t be asked',
+    'take-over ok, apply-old ok, verify-old unknown, retire-new ok, discard ok',
+    'undone',
   ),
-  undoes('it was promoted', 'take-over promoted, discard ok, finish ok', 'done'),
-  undoes('the target is away', 'take-over ok, verify-old failed', 'stuck'),
-  undoes('the old one is not taken back', 'take-over ok, verify-old refused, apply-old failed', 'stuck'),
-  undoes('it was taken over meanwhile', 'take-over ok, verify-old refused, apply-old lost', 'lost'),
+  undoes('it was promoted', 'take-over promoted, verify-old accepted, discard ok, finish ok', 'done'),
+  undoes('the old one is not taken back', 'take-over ok, apply-old failed', 'stuck'),
+  undoes('it was taken over meanwhile', 'take-over ok, apply-old lost', 'lost'),
   undoes(
     'the old one is taken back without effect',
-    'take-over ok, verify-old refused, apply-old ok, verify-old refused',
+    'take-over ok, apply-old ok, verify-old refused',
+    'stuck',
+  ),
+  undoes('the target goes away', 'take-over ok, apply-old ok, verify-old failed', 'stuck'),
+  undoes(
+    'the new one can’t be ended',
+    'take-over ok, apply-old ok, verify-old accepted, retire-new failed',
     'stuck',
   ),
   undoes(
-    'the target goes away',
-    'take-over ok, verify-old refused, apply-old ok, verify-old failed',
-    'stuck',
+    'it was taken over before that',
+    'take-over ok, apply-old ok, verify-old accepted, retire-new lost',
+    'lost',
   ),
-  undoes('the new one can’t be ended', 'take-over ok, verify-old accepted, retire-new failed', 'stuck'),
-  undoes('it was taken over before that', 'take-over ok, verify-old accepted, retire-new lost', 'lost'),
   undoes(
     'it was taken over at the end',
-    'take-over ok, verify-old accepted, retire-new ok, discard lost',
+    'take-over ok, apply-old ok, verify-old accepted, retire-new ok, discard lost',
     'lost',
   ),
   undoes(
     'its value can’t be discarded',
-    'take-over ok, verify-old accepted, retire-new ok, discard failed',
+    'take-over ok, apply-old ok, verify-old accepted, retire-new ok, discard failed',
     'stuck',
+  ),
+  // What fails before anything is sent needs no setting, and what was sent does.
+  rotates(
+    'nothing was sent, and the old one is refused all the same',
+    `${CLAIMED}, ${READ}, apply-new failed, verify-new refused, verify-old refused, ${RESTORED}`,
+    'undone',
+  ),
+  rotates(
+    'nothing was sent, and the old one can’t be asked for',
+    `${CLAIMED}, ${READ}, apply-new failed, verify-new unknown, verify-old unknown, ${RESTORED}`,
+    'undone',
+  ),
+  rotates(
+    'nothing was sent, and the target is away',
+    `${CLAIMED}, ${READ}, apply-new failed, verify-new refused, verify-old failed`,
+    'stuck',
+  ),
+  rotates(
+    'the old one is set, and nobody can ask',
+    `${CLAIMED}, ${READ}, apply-new ok, verify-new refused, apply-old ok, verify-old unknown, retire-new ok, discard ok`,
+    'undone',
   ),
 ];
 
@@ -258,7 +316,9 @@ test('these are all transitions', () => {
   const all = transitions()
     .filter(
       ({ from, on }) =>
-        from !== '[*]' && on !== '' && !/^(claimed|tookOver|tookOverUnissued|givenUp)$/.test(from),
+        from !== '[*]' &&
+        on !== '' &&
+        !/^(claimed|tookOver|tookOverUnissued|acceptedAnyway|givenUp|notTaken)$/.test(from),
     )
     .map(({ from, on }) => `${from} ${on}`);
   expect(all.length).toBeGreaterThan(80);
