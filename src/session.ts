@@ -211,7 +211,9 @@ export class Session {
     }
     const { open } = await descriptor.load();
     const recorder = await this.#records.recorder();
-    const opened = await open({ ...store.settings, ...extra }, this.providerContext(name), this.#lazyCall());
+    const call = this.#lazyCall();
+    const opened = await open({ ...store.settings, ...extra }, this.providerContext(name), call);
+    await opened.prepare?.(call);
     const provider = recorded({ provider: opened, recorder, store: name, kind: store.provider });
     this.#opened.push(provider);
     return provider;

@@ -29,6 +29,7 @@ type Recording = {
 
 const recording: Recording = {
   checkName: undefined,
+  prepare: undefined,
   identity: undefined,
   knownIdentity: undefined,
   diagnose: undefined,

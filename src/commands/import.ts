@@ -1,13 +1,12 @@
 import { isAbsolute, join } from 'node:path';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
+import type { NewValue } from '../core/document/document.ts';
+import { withKeys } from '../core/document/secret.ts';
 import type { JsonValue } from '../core/json.ts';
-import { setKeys } from '../core/patch.ts';
-import { valueText } from '../core/reference.ts';
-import { secretDocument } from '../core/resolver.ts';
 import { changedKeys, sameValue } from '../core/transfer.ts';
 import { startProgress } from '../output/progress.ts';
 import { utf8 } from '../output/shapes.ts';
-import type { SecretVersion } from '../providers/provider.ts';
+import type { SecretVersion, SecretWrite } from '../providers/provider.ts';
 import type { Session } from '../session.ts';
 import { readMany } from '../transfer/compare.ts';
 import { type FileFormat, type FoundSecret, type FoundValue, readSecrets } from '../transfer/files.ts';
@@ -32,7 +31,7 @@ const MERGE_TRIES = 12;
 /** One secret to write: its whole value, or keys beside those it has. */
 type Wanted = { readonly name: string } & (
   | { readonly value: Uint8Array }
-  | { readonly keys: ReadonlyMap<string, JsonValue> }
+  | { readonly keys: ReadonlyMap<string, NewValue> }
 );
 
 export async function run(session: Session, { args, options }: Invocation<Options>): Promise<void> {
@@ -79,18 +78,25 @@ function wantedOf(secret: FoundSecret, target: Place, file: string): readonly Wa
   }
   return [...secret.keys].map(([key, value]) => ({
     name: `${target.name}${key}`,
-    value: 'bytes' in value ? value.bytes : Buffer.from(valueText(notNull(key, value.json, file))),
+    value: 'bytes' in value ? value.bytes : Buffer.from(textOfJson(notNull(key, value.json, file))),
   }));
 }
 
-function jsonOf(key: string, value: FoundValue, file: string): JsonValue {
-  if ('json' in value) return notNull(key, value.json, file);
+function jsonOf(key: string, value: FoundValue, file: string): NewValue {
+  if ('json' in value) {
+    const json = notNull(key, value.json, file);
+    return typeof json === 'string' ? json : { json: JSON.stringify(json) };
+  }
   const text = utf8(value.bytes);
   if (text === undefined)
     throw new SecretsError('Invalid', `${file}: ${key} is not text, and a key of a JSON secret holds text`, {
       hint: 'put it into a secret of its own with secrets put --from-file',
     });
   return text;
+}
+
+function textOfJson(value: JsonValue): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 /** A name without a value is a mistake, not an empty secret. */
@@ -140,7 +146,7 @@ async function planAll(
     try {
       if (result?.ok === false && result.error.kind !== 'NotFound') throw result.error;
       const before = result?.ok === true ? result.secret : undefined;
-      const value = valueFor(one, before);
+      const { value } = valueFor(one, before);
       unfit.push(sizeError(target, one.name, value.length));
       if (before === undefined) return { one, step: { ...common, action: 'create' } };
       const action = sameValue({ value }, before) ? 'same' : 'update';
@@ -158,10 +164,8 @@ async function planAll(
 }
 
 /** The whole new value: keys go beside those that are there. */
-function valueFor(one: Wanted, before: SecretVersion | undefined): Uint8Array {
-  if ('value' in one) return one.value;
-  const document = before === undefined ? undefined : secretDocument(before);
-  return Buffer.from(JSON.stringify(setKeys(document, one.keys)));
+function valueFor(one: Wanted, before: SecretVersion | undefined): Pick<SecretWrite, 'value' | 'soleKey'> {
+  return 'value' in one ? { value: one.value } : withKeys(before, one.keys);
 }
 
 async function write(session: Session, target: Place, pace: Pace, one: Wanted, step: Step): Promise<Step> {
@@ -175,7 +179,7 @@ async function write(session: Session, target: Place, pace: Pace, one: Wanted, s
       const value = valueFor(one, before);
       const condition = before === undefined ? { ifAbsent: true } : { ifVersion: before.id };
       try {
-        await pace.run(() => provider.put(one.name, { value, ...(cas && condition) }, session.call()));
+        await pace.run(() => provider.put(one.name, { ...value, ...(cas && condition) }, session.call()));
         return step;
       } catch (thrown) {
         const error = toSecretsError(thrown);

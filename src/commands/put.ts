@@ -1,8 +1,8 @@
 import { parseDuration } from '../core/duration.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { parseGenerate } from '../core/generate-spec.ts';
-import { setKeys } from '../core/patch.ts';
-import { secretDocument, type Target } from '../core/resolver.ts';
+import { keyText as textOfKey, withKeys } from '../core/document/secret.ts';
+import type { Target } from '../core/resolver.ts';
 import { tell } from '../output/outcome.ts';
 import { compact, utf8, versionJson } from '../output/shapes.ts';
 import type { Provider, SecretVersion, SecretWrite, VersionInfo } from '../providers/provider.ts';
@@ -125,7 +125,7 @@ async function rehearse(
       `its current version is ${before?.id ?? 'none'}, not ${conditions.ifVersion}`,
     );
   }
-  if (value instanceof Map) merge(before, value);
+  if (value instanceof Map) withKeys(before, value);
   const { maxValueBytes } = provider.rules;
   if (value instanceof Uint8Array && value.length > maxValueBytes) {
     throw new SecretsError('Invalid', `the value is larger than this store takes: ${maxValueBytes} bytes`);
@@ -215,10 +215,6 @@ async function current({ session, provider, target }: Job): Promise<SecretVersio
   return undefined;
 }
 
-function merge(before: SecretVersion | undefined, changes: ReadonlyMap<string, string>): Buffer {
-  return Buffer.from(JSON.stringify(setKeys(before && secretDocument(before), changes)));
-}
-
 /**
  * Reads, merges and writes: where the store has compare-and-set, only if nobody wrote meanwhile, and again if
  * somebody did. Elsewhere it reads back what it wrote, which finds most collisions, not all.
@@ -234,8 +230,8 @@ async function putKeys(job: Job, changes: ReadonlyMap<string, string>): Promise<
       throw new SecretsError('Conflict', 'exists already');
     const guard = !cas ? {} : before === undefined ? { ifAbsent: true } : { ifVersion: before.id };
     try {
-      const value = merge(before, changes);
-      const written = await provider.put(name, { ...guard, ...conditions, value, keys }, session.call());
+      const merged = withKeys(before, changes);
+      const written = await provider.put(name, { ...guard, ...conditions, ...merged, keys }, session.call());
       if (!cas) await checkKept(job, changes);
       return written;
     } catch (thrown) {
@@ -251,10 +247,7 @@ async function putKeys(job: Job, changes: ReadonlyMap<string, string>): Promise<
 
 async function checkKept(job: Job, changes: ReadonlyMap<string, string>): Promise<void> {
   const after = await current(job);
-  const document = after === undefined ? undefined : secretDocument(after);
-  const kept = [...changes].every(
-    ([key, text]) => (document as Readonly<Record<string, unknown>> | undefined)?.[key] === text,
-  );
+  const kept = after !== undefined && [...changes].every(([key, text]) => textOfKey(after, key) === text);
   if (!kept) {
     throw new SecretsError('Conflict', 'somebody else wrote it at the same moment', {
       hint: 'look at it and put again; this store has no conditional write',

@@ -1,7 +1,6 @@
 /** From settings and flags to the variables of a child: pure. */
+import type { JsonDocument } from './document/document.ts';
 import { SecretsError } from './errors.ts';
-import { isJsonObject } from './json.ts';
-import { valueText } from './reference.ts';
 import { decodeUtf8 } from './utf8.ts';
 
 /** POSIX XBD 8.1, and what every shell can export. */
@@ -43,19 +42,19 @@ export function splitAssignment(text: string): readonly [name: string, reference
 
 /**
  * The variables that the keys of a JSON secret become, by key.
- * @throws SecretsError Invalid when the value has no keys
+ * @throws SecretsError Invalid when the value has no keys, or one that is no text
  */
 export function keysOf(
-  document: unknown,
+  document: JsonDocument,
   reference: string,
 ): readonly (readonly [key: string, text: string])[] {
-  if (!isJsonObject(document)) {
+  if (!document.isObject) {
     throw new SecretsError('Invalid', 'has no keys to make variables of: its value is not a JSON object', {
       reference,
       hint: 'use -e NAME=REF for a plain value',
     });
   }
-  return Object.entries(document).map(([key, value]) => [key, valueText(value)]);
+  return document.entries();
 }
 
 /**

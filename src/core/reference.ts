@@ -8,7 +8,6 @@
  * the literal key `a.b`.
  */
 import { SecretsError } from './errors.ts';
-import { isJsonObject, type JsonValue } from './json.ts';
 
 /** A parsed reference. `parse(format(r))` gives `r` back. */
 export interface Reference {
@@ -81,40 +80,6 @@ export function formatReference(reference: Reference): string {
         : '';
   const key = reference.key === undefined ? '' : `#${encode(reference.key, /%/)}`;
   return `${store}${encode(reference.name, /[%?#]/)}${query}${key}`;
-}
-
-/**
- * Selects what `key` names in a value: the JSON value at a pointer, or of a literal key.
- * @throws SecretsError NotFound when there is no such key, Invalid when the value is not a JSON object
- */
-export function selectKey(document: unknown, key: string): JsonValue {
-  if (!key.startsWith('/')) {
-    if (!isJsonObject(document))
-      throw new SecretsError('Invalid', `has no keys: its value is not a JSON object`);
-    if (!Object.hasOwn(document, key)) throw missingKey(key, Object.keys(document));
-    return document[key] as JsonValue;
-  }
-  let here: unknown = document;
-  for (const token of pointerTokens(key)) {
-    if (Array.isArray(here) && /^(0|[1-9]\d*)$/.test(token) && Number(token) < here.length) {
-      here = here[Number(token)];
-    } else if (isJsonObject(here) && Object.hasOwn(here, token)) {
-      here = here[token];
-    } else {
-      throw missingKey(key, isJsonObject(here) ? Object.keys(here) : []);
-    }
-  }
-  return here as JsonValue;
-}
-
-/** What a selected JSON value is as bytes: a string as it is, anything else as JSON. */
-export function valueText(value: JsonValue): string {
-  return typeof value === 'string' ? value : JSON.stringify(value);
-}
-
-function missingKey(key: string, known: readonly string[]): SecretsError {
-  const hint = known.length === 0 ? undefined : `its keys are ${known.slice(0, 10).join(', ')}`;
-  return new SecretsError('NotFound', `has no key ${key}`, { hint });
 }
 
 /** The steps of a JSON Pointer (RFC 6901 §3). @throws SecretsError Usage */

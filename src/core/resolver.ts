@@ -11,8 +11,7 @@ import type {
   SecretVersion,
 } from '../providers/provider.ts';
 import { SecretsError, toSecretsError } from './errors.ts';
-import { parseJson } from './json.ts';
-import { type Reference, selectKey, valueText } from './reference.ts';
+import type { Reference } from './reference.ts';
 
 /** A reference with the store it belongs to and the text that the user wrote. */
 export interface Target {
@@ -91,38 +90,31 @@ async function askStore(
     const error = toSecretsError(thrown);
     return targets.map((target) => ({ ok: false, target, error: error.forReference(target.text) }));
   }
-  return targets.map((target, index) => {
-    const answer = answers[positions[index] as number] as GetResult;
-    if (!answer.ok) return { ok: false, target, error: answer.error.forReference(target.text) };
-    try {
-      return {
-        ok: true,
-        target,
-        secret: answer.secret,
-        value: selectValue(answer.secret, target.reference.key),
-      };
-    } catch (thrown) {
-      return { ok: false, target, error: toSecretsError(thrown).forReference(target.text) };
-    }
-  });
+  return Promise.all(
+    targets.map(async (target, index): Promise<Resolved> => {
+      const answer = answers[positions[index] as number] as GetResult;
+      if (!answer.ok) return { ok: false, target, error: answer.error.forReference(target.text) };
+      try {
+        return {
+          ok: true,
+          target,
+          secret: answer.secret,
+          value: await selectValue(answer.secret, target.reference.key),
+        };
+      } catch (thrown) {
+        return { ok: false, target, error: toSecretsError(thrown).forReference(target.text) };
+      }
+    }),
+  );
 }
 
 /**
  * The whole value, or the one key of it.
  * @throws SecretsError NotFound without such a key, Invalid when the value has no keys
  */
-export function selectValue(secret: SecretVersion, key: string | undefined): Uint8Array {
+async function selectValue(secret: SecretVersion, key: string | undefined): Promise<Uint8Array> {
   if (key === undefined) return secret.value;
-  return Buffer.from(valueText(selectKey(secretDocument(secret), key)));
-}
-
-/** The value as a JSON document: the provider's map, or the parsed value. @throws SecretsError Invalid */
-export function secretDocument(secret: SecretVersion): unknown {
-  if (secret.fields !== undefined) return secret.fields;
-  try {
-    return parseJson(secret.value);
-  } catch {
-    // The parser's message quotes the text, which is the secret.
-    throw new SecretsError('Invalid', 'has no keys: its value is not JSON');
-  }
+  // Loaded for a key alone: a whole value is never parsed.
+  const { keyText } = await import('./document/secret.ts');
+  return Buffer.from(keyText(secret, key));
 }

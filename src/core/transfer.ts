@@ -1,7 +1,8 @@
 /** What copying between stores decides, apart from any I/O: names, sameness, and where a history goes on. */
 import type { SecretVersion } from '../providers/provider.ts';
+import type { JsonDocument } from './document/document.ts';
+import { ownObject } from './document/secret.ts';
 import { SecretsError } from './errors.ts';
-import { isJsonObject, parseJson } from './json.ts';
 
 /** One secret and the name it gets on the other side. */
 export interface Pair {
@@ -56,45 +57,28 @@ export function sortedNames(names: Iterable<string>): string[] {
   return [...names].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
 }
 
-type Valued = Pick<SecretVersion, 'value' | 'fields'>;
+type Valued = Pick<SecretVersion, 'value'>;
 
 /**
- * Whether two values are the same secret: the same bytes, or JSON objects of the same keys and values, since a
- * store that keeps maps does not keep their white space and order.
+ * Whether two values are the same secret: the same bytes, or JSON objects that read the same (`JsonDocument.equals`),
+ * since a store that keeps maps does not keep their white space and order.
  */
 export function sameValue(a: Valued, b: Valued): boolean {
   if (Buffer.compare(a.value, b.value) === 0) return true;
-  const [left, right] = [documentOf(a), documentOf(b)];
-  return left !== undefined && right !== undefined && canonical(left) === canonical(right);
+  const [left, right] = [ownObject(a.value), ownObject(b.value)];
+  return left !== undefined && right !== undefined && left.equals(right);
 }
 
 /** Names of the keys whose values differ; undefined when one of the two has no keys. */
 export function changedKeys(a: Valued, b: Valued): readonly string[] | undefined {
-  const [left, right] = [documentOf(a), documentOf(b)];
+  const [left, right] = [ownObject(a.value), ownObject(b.value)];
   if (left === undefined || right === undefined) return undefined;
-  const of = (document: object, key: string): unknown =>
-    Object.hasOwn(document, key) ? (document as Record<string, unknown>)[key] : undefined;
-  return sortedNames(new Set([...Object.keys(left), ...Object.keys(right)])).filter(
-    (key) => canonical(of(left, key)) !== canonical(of(right, key)),
-  );
-}
-
-function documentOf({ value, fields }: Valued): object | undefined {
-  if (fields !== undefined) return fields;
-  try {
-    const document = parseJson(value);
-    return isJsonObject(document) ? document : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** One text for all ways to write a JSON document. */
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) =>
-    isJsonObject(inner)
-      ? Object.fromEntries(sortedNames(Object.keys(inner)).map((key) => [key, inner[key]]))
-      : inner,
+  const of = (document: JsonDocument, key: string): string | undefined => {
+    const node = document.member(key);
+    return node && document.canonical(node);
+  };
+  return sortedNames(new Set([...left.keys, ...right.keys])).filter(
+    (key) => of(left, key) !== of(right, key),
   );
 }
 

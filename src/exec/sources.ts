@@ -1,10 +1,10 @@
 /** Which variables a command asks for, and their values: all of them, or one error that lists every failure. */
 import type { Config } from '../config/config.ts';
+import type { JsonDocument } from '../core/document/document.ts';
 import { checkVariableName, keysOf, NameMap, splitAssignment } from '../core/environment.ts';
 import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
-import { parseJson } from '../core/json.ts';
 import { formatReference, parseReference } from '../core/reference.ts';
-import { type Resolved, resolveAll, secretDocument, type Target } from '../core/resolver.ts';
+import { type Resolved, resolveAll, type Target } from '../core/resolver.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { Session } from '../session.ts';
 import type { World } from '../world.ts';
@@ -99,11 +99,12 @@ export async function resolveVariables(
   };
 
   const found = new NameMap<Uint8Array>();
+  const documentOf = plan.wholes.length === 0 ? undefined : await documentReader();
   for (const [index, ref] of plan.wholes.entries()) {
     settle(() => {
-      for (const [key, text] of keysOf(documentOf(results[singles.length + index] as Resolved), ref)) {
-        settle(() => found.add(key, ref, Buffer.from(text)));
-      }
+      const document = documentOf?.(results[singles.length + index] as Resolved);
+      if (document === undefined) return;
+      for (const [key, text] of keysOf(document, ref)) settle(() => found.add(key, ref, Buffer.from(text)));
     });
   }
   for (const [index, { key, source }] of plan.listed.entries()) {
@@ -245,20 +246,25 @@ function valueOf(result: Resolved): Uint8Array {
   return result.value;
 }
 
-/** The secret, or the key of it that the reference names, as a document with keys. */
-function documentOf(result: Resolved): unknown {
-  const value = valueOf(result);
-  if (!result.ok || result.target.reference.key === undefined) {
-    return result.ok ? secretDocument(result.secret) : undefined;
-  }
-  try {
-    return parseJson(value);
-  } catch {
-    // The parser's message quotes the text, which is the secret.
-    throw new SecretsError('Invalid', 'has no keys: its value is not JSON', {
-      reference: result.target.text,
-    });
-  }
+/**
+ * Gives the secret, or the key of it that a reference names, as a document with keys. Loaded for `--from` alone.
+ * @throws SecretsError when it was not resolved, Invalid when it is no JSON
+ */
+async function documentReader(): Promise<(result: Resolved) => JsonDocument> {
+  const [{ JsonDocument: Document }, { secretDocument }] = await Promise.all([
+    import('../core/document/document.ts'),
+    import('../core/document/secret.ts'),
+  ]);
+  return (result) => {
+    const value = valueOf(result);
+    try {
+      return result.ok && result.target.reference.key === undefined
+        ? secretDocument(result.secret)
+        : Document.parse(value);
+    } catch (thrown) {
+      throw toSecretsError(thrown).forReference(result.target.text);
+    }
+  };
 }
 
 /** One variable for each secret under a prefix that ends in a slash. */

@@ -101,10 +101,10 @@ export interface SecretVersion extends VersionInfo {
   readonly name: string;
   readonly value: Uint8Array;
   /**
-   * The value as a map, for services that store maps (Vault KV): `#key` selects from it. Where it is missing,
-   * `#key` selects from the value parsed as a JSON object.
+   * The one key of the map that holds the value, where a service stores maps (Vault KV) and the value is not one.
+   * `#key` reads the value by it. Otherwise `#key` selects from the value, which is a JSON object.
    */
-  readonly fields?: Readonly<Record<string, JsonValue>> | undefined;
+  readonly soleKey?: string | undefined;
 }
 
 /** One answer of a batch: the version, or why this one could not be had. Same order as the requests. */
@@ -260,6 +260,8 @@ export interface SecretWrite {
   readonly labels?: LabelChanges | undefined;
   readonly description?: string | undefined;
   readonly expiresAt?: Date | undefined;
+  /** Keep the value under this key although it could be a map: as in `SecretVersion`. Others ignore it. */
+  readonly soleKey?: string | undefined;
   /** The keys that are changed, for the audit log; as in `SecretRequest`. */
   readonly keys?: readonly string[] | undefined;
 }
@@ -380,6 +382,12 @@ export interface Right {
 export interface Provider {
   readonly capabilities: ReadonlySet<Capability>;
   readonly rules: ProviderRules;
+
+  /**
+   * Finds out what `capabilities` says, where that depends on what the service answers. `Session.open` waits for it
+   * before a command sees the provider. Never rejects: what kept it from the answer is the error of every later call.
+   */
+  prepare?(options: CallOptions): Promise<void>;
 
   /**
    * Throws `Invalid`, with the rule in the message, if the service would refuse this name. Makes no call.

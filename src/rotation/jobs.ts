@@ -204,10 +204,8 @@ export class Rotations {
         const [answer] = await session.resolve([text]);
         if (answer === undefined) throw new TypeError('one was asked for');
         if (!answer.ok) throw answer.error;
-        const { secret, target, value } = answer;
-        return target.reference.key === undefined
-          ? credentialOf(value, secret.fields)
-          : { value, fields: undefined };
+        const { target, value } = answer;
+        return target.reference.key === undefined ? credentialOf(value) : { value, fields: undefined };
       },
       credentialVariables: providers.flatMap((provider) => provider.credentialVariables),
     };

@@ -196,8 +196,8 @@ export class LockedPlace extends SecretPlace {
       this.call(),
     );
     if (answer?.ok === true) {
-      const { id, createdAt, value, fields } = answer.secret;
-      const found = credentialOf(value, fields).fields ?? {};
+      const { id, createdAt, value } = answer.secret;
+      const found = credentialOf(value).fields ?? {};
       const text = (given: JsonValue | undefined): string | undefined =>
         typeof given === 'string' ? given : undefined;
       return {

@@ -190,7 +190,7 @@ export class SecretPlace {
 const SETTLE_MS = 2000;
 
 export function heldOf(secret: SecretVersion): Held {
-  return { id: secret.id, createdAt: secret.createdAt, ...credentialOf(secret.value, secret.fields) };
+  return { id: secret.id, createdAt: secret.createdAt, ...credentialOf(secret.value) };
 }
 
 export function credentialOf(

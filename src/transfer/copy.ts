@@ -159,9 +159,10 @@ async function writeVersions(
   const cas = provider.capabilities.has('cas');
   const metadata = await metadataOf(session, source, target, step, options);
   let before = step.onTopOf;
-  for (const [index, { value, expiresAt }] of versions.entries()) {
+  for (const [index, { value, soleKey, expiresAt }] of versions.entries()) {
     const write: SecretWrite = {
       value,
+      ...(soleKey !== undefined && { soleKey }),
       ...(expiresAt !== undefined && { expiresAt }),
       ...(index === 0 && metadata),
       ...(cas && (before === undefined ? { ifAbsent: true } : { ifVersion: before })),

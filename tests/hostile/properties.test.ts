@@ -7,9 +7,9 @@ import {
   splitAssignment,
   variableName,
 } from '../../src/core/environment.ts';
+import { JsonDocument } from '../../src/core/document/document.ts';
 import { SecretsError } from '../../src/core/errors.ts';
-import { parseJson } from '../../src/core/json.ts';
-import { formatReference, parseReference, type Reference, selectKey } from '../../src/core/reference.ts';
+import { formatReference, parseReference, type Reference } from '../../src/core/reference.ts';
 import { jsonText, singleLine } from '../../src/output/sanitize.ts';
 
 const RUNS = { numRuns: 3000 };
@@ -129,14 +129,14 @@ describe('references', () => {
   test('a key of any document is found as it is, or not found; the prototype has none', () => {
     fc.assert(
       fc.property(fc.jsonValue(), anything, (document, key) => {
-        const result = attempt(() => selectKey(document, key));
+        const result = attempt(() => JsonDocument.parse(JSON.stringify(document)).select(key));
         if (result instanceof SecretsError) expect(['NotFound', 'Invalid', 'Usage']).toContain(result.kind);
       }),
       RUNS,
     );
     for (const key of ['__proto__', 'constructor', 'toString', '/__proto__/x', '/constructor/prototype']) {
-      expect(attempt(() => selectKey({ a: 1 }, key))).toMatchObject({ kind: 'NotFound' });
-      expect(attempt(() => selectKey(parseJson(Buffer.from('{"a":[]}')), `/a/length`))).toMatchObject({
+      expect(attempt(() => JsonDocument.parse('{"a":1}').select(key))).toMatchObject({ kind: 'NotFound' });
+      expect(attempt(() => JsonDocument.parse('{"a":[]}').select('/a/length'))).toMatchObject({
         kind: 'NotFound',
       });
     }
@@ -192,7 +192,7 @@ describe('the variable that a key becomes', () => {
       fc.property(
         fc.dictionary(fc.oneof(anything, fc.constantFrom('__proto__', 'a-b', 'a_b', 'A.B')), fc.jsonValue()),
         (document) => {
-          const json: unknown = parseJson(Buffer.from(JSON.stringify(document)));
+          const json = JsonDocument.parse(JSON.stringify(document));
           const map = new NameMap<string>();
           const keys = keysOf(json, 'local://a');
           expect(keys).toHaveLength(Object.keys(document).length);
@@ -207,7 +207,7 @@ describe('the variable that a key becomes', () => {
   });
 
   test('__proto__ is a key like any other', () => {
-    const json: unknown = parseJson(Buffer.from('{"__proto__":"x","constructor":"y"}'));
+    const json = JsonDocument.parse('{"__proto__":"x","constructor":"y"}');
     const map = new NameMap<string>();
     for (const [key, text] of keysOf(json, 'local://a')) map.add(key, 'local://a', text);
     expect([...map]).toEqual([

@@ -2,6 +2,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { open } from '../../src/providers/vault/index.ts';
+import { keyText } from '../../src/core/document/secret.ts';
 import type { Provider, StoreSettings } from '../../src/providers/provider.ts';
 import { describeWith, freePort } from '../backends/server.ts';
 import { scenarioFiles, startVault, type Vault } from '../backends/vault.ts';
@@ -62,6 +63,16 @@ describeWith('vault', scenarioFiles, () => {
     itKeepsTheContract({ open: () => asRoot(settings), ...through(settings) });
   });
 
+  describe('KV version 1, found out', () => {
+    const settings = { mount: 'kv1' };
+    const prepared = async (): Promise<Provider> => {
+      const provider = asRoot(settings);
+      await provider.prepare?.(now());
+      return provider;
+    };
+    itKeepsTheContract({ open: prepared, ...through(settings) });
+  });
+
   test('finds KV version 1 out by itself', async () => {
     const provider = asRoot({ mount: 'kv1' });
     await provider.put('found', { value }, now());
@@ -84,8 +95,9 @@ describeWith('vault', scenarioFiles, () => {
 
   test('reads what Vault’s own clients wrote, key by key', async () => {
     await vault.api('POST', 'secret/data/theirs', { data: { user: 'u', port: 5432 } });
-    const { fields } = await readOne(asRoot(), { name: 'theirs' });
-    expect(fields).toEqual({ user: 'u', port: 5432 });
+    const secret = await readOne(asRoot(), { name: 'theirs' });
+    expect(Buffer.from(secret.value).toString()).toBe('{"port":5432,"user":"u"}');
+    expect(keyText(secret, 'port')).toBe('5432');
   });
 
   test('takes the token of ~/.vault-token', async () => {

@@ -48,7 +48,7 @@ export async function readValues(
           );
           for (const [index, answer] of answers.entries()) {
             const secret = batch[index]?.info.name ?? '';
-            if (answer.ok) rules.take({ store, secret }, answer.secret.value, answer.secret.fields);
+            if (answer.ok) rules.take({ store, secret }, answer.secret.value);
             else if (answer.error.kind === 'Denied') hidden.set(store, (hidden.get(store) ?? 0) + 1);
             // No current version, or deleted in between: other rules say so.
             else if (answer.error.kind !== 'NotFound' && answer.error.kind !== 'Invalid')

@@ -3,8 +3,7 @@
  * this run and never leaves the process, and how many guesses it would take. Neither is in any finding.
  */
 import { createHmac, randomBytes } from 'node:crypto';
-import type { JsonValue } from '../json.ts';
-import { isJsonObject, parseJson } from '../json.ts';
+import { ownObject } from '../document/secret.ts';
 import { decodeUtf8 } from '../utf8.ts';
 import type { Finding } from './finding.ts';
 import { finding } from './rules.ts';
@@ -23,6 +22,8 @@ const SHORTEST_COMPARED = 6;
 const LONGEST_JUDGED = 72;
 /** Of this length and with so many different characters, no text is guessed soon; most generated values are such. */
 const [PLAINLY_LONG, PLAINLY_VARIED] = [28, 13];
+/** A value larger than this is a file, in bytes. */
+const LARGEST_PARSED = 64 * 1024;
 /** Keys of a secret that are looked at, at most. */
 const MOST_KEYS = 100;
 
@@ -104,21 +105,17 @@ export class ValueRules {
   }
 
   /** Looks at one secret's value. */
-  take(
-    place: { readonly store: string; readonly secret: string },
-    value: Uint8Array,
-    fields?: Readonly<Record<string, JsonValue>>,
-  ): void {
-    const map = mapOf(value, fields);
+  take(place: { readonly store: string; readonly secret: string }, value: Uint8Array): void {
+    const map = value.length > LARGEST_PARSED ? undefined : ownObject(value);
     if (map === undefined) {
       this.#one(place, textOf(value), value, true);
       return;
     }
-    const keys = Object.keys(map);
+    const { keys } = map;
     for (const key of keys.slice(0, MOST_KEYS)) {
-      const inner = map[key];
-      const text = typeof inner === 'string' ? inner : typeof inner === 'number' ? String(inner) : undefined;
-      if (text === undefined) continue;
+      const inner = map.member(key);
+      if (inner?.kind !== 'string' && inner?.kind !== 'number') continue;
+      const text = inner.kind === 'string' ? inner.text : map.sourceOf(inner);
       // The single key under which a store keeps a plain value is the whole of it.
       const whole = keys.length === 1 && key === 'value';
       if (!whole && PLAIN_KEY.test(key)) continue;
@@ -194,22 +191,9 @@ function nameOf({ store, secret, key }: ValuePlace): string {
 }
 
 function textOf(value: Uint8Array): string | undefined {
-  if (value.length > 64 * 1024) return undefined;
+  if (value.length > LARGEST_PARSED) return undefined;
   try {
     return decodeUtf8(value);
-  } catch {
-    return undefined;
-  }
-}
-
-function mapOf(
-  value: Uint8Array,
-  fields: Readonly<Record<string, JsonValue>> | undefined,
-): Readonly<Record<string, JsonValue>> | undefined {
-  if (fields !== undefined) return fields;
-  try {
-    const parsed = value.length > 64 * 1024 ? undefined : parseJson(value);
-    return isJsonObject(parsed) ? parsed : undefined;
   } catch {
     return undefined;
   }

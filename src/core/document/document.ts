@@ -71,6 +71,11 @@ export class JsonDocument {
     return this.#members().map(({ key }) => key);
   }
 
+  /** The keys of an object with what a reader gets of each. @throws SecretsError Invalid, as `textOf` */
+  entries(): readonly (readonly [key: string, text: string])[] {
+    return this.#members().map(({ key, value }) => [key, this.textOf(value)]);
+  }
+
   /** The value of a top-level key, literally named. */
   member(key: string): JsonNode | undefined {
     this.#byKey ??= new Map(this.#members().map((member) => [member.key, member.value]));
@@ -165,13 +170,25 @@ export class JsonDocument {
     return this.canonical(this.root) === other.canonical(other.root);
   }
 
-  /** One text for all ways to write a value, in the sense of `equals`. Nesting is bounded, so it may recurse. */
+  /** One text for all ways to write a value, in the sense of `equals`. */
   canonical(node: JsonNode): string {
+    return this.#write(node, (members) => members.toSorted((a, b) => (a.key < b.key ? -1 : 1)));
+  }
+
+  /** A value without white space, its strings without needless escapes; numbers and the order of keys stay. */
+  compact(node: JsonNode = this.root): string {
+    return this.#write(node, (members) => members);
+  }
+
+  /** Nesting is bounded, so this may recurse. */
+  #write(node: JsonNode, order: (members: readonly JsonMember[]) => readonly JsonMember[]): string {
     if (node.kind === 'string') return JSON.stringify(node.text);
-    if (node.kind === 'array') return `[${node.items.map((item) => this.canonical(item)).join()}]`;
+    if (node.kind === 'array') return `[${node.items.map((item) => this.#write(item, order)).join()}]`;
     if (node.kind !== 'object') return this.sourceOf(node);
-    const sorted = node.members.toSorted((a, b) => (a.key < b.key ? -1 : 1));
-    return `{${sorted.map(({ key, value }) => `${JSON.stringify(key)}:${this.canonical(value)}`).join()}}`;
+    const members = order(node.members).map(
+      ({ key, value }) => `${JSON.stringify(key)}:${this.#write(value, order)}`,
+    );
+    return `{${members.join()}}`;
   }
 
   #members(): readonly JsonMember[] {

@@ -1,4 +1,5 @@
 /** One signed-in connection to Vault: node-vault with our transport, and Vault's errors as the product's own. */
+import type { JsonDocument } from '../../core/document/document.ts';
 import { SecretsError } from '../../core/errors.ts';
 import type { Identity, KnownIdentity, ProviderContext } from '../provider.ts';
 import { checkAddress } from './address.ts';
@@ -55,7 +56,7 @@ export class VaultClient {
     return Array.isArray(keys) ? keys.filter(isName) : [];
   }
 
-  async write(path: string, data: Json, signal: AbortSignal): Promise<Json> {
+  async write(path: string, data: Json | JsonDocument, signal: AbortSignal): Promise<Json> {
     return asMap(await this.#call(signal, (client) => client.write(path, data, { signal })));
   }
 

@@ -1,8 +1,10 @@
 /** One KV mount: its version, its paths, and the few calls that more than one file makes. */
 import { SecretsError } from '../../core/errors.ts';
+import { JsonDocument } from '../../core/document/document.ts';
 import type { VaultClient } from './client.ts';
 import { asMap, type Json, wantsCas } from './errors.ts';
 import { requestIdOf } from './kv.ts';
+import { documentOf } from './transport.ts';
 import type { VaultSettings } from './settings.ts';
 
 /** Writes to a mount that asks for `cas` are tried so often before somebody else's writes are a conflict. */
@@ -12,12 +14,30 @@ export class Engine {
   readonly client: VaultClient;
   readonly mount: string;
   #version: Promise<1 | 2> | undefined;
+  #known: 1 | 2 | undefined;
 
   constructor(client: VaultClient, settings: VaultSettings) {
     this.client = client;
     this.mount = checkMount(settings.mount ?? 'secret');
     const fixed = settings['kv-version'];
+    this.#known = fixed;
     if (fixed !== undefined) this.#version = Promise.resolve(fixed);
+  }
+
+  /** The engine's version, as far as it is set or has been asked. */
+  get knownVersion(): 1 | 2 | undefined {
+    return this.#known;
+  }
+
+  /**
+   * Asks for the version before anything depends on it. A failure stays: the caller has taken the store for one with
+   * all capabilities, and a later answer must not let it act on that. Never rejects; every later call does then.
+   */
+  async prepare(signal: AbortSignal): Promise<void> {
+    const asked = this.version(signal);
+    await asked.catch(() => {
+      this.#version = asked;
+    });
   }
 
   /**
@@ -48,12 +68,12 @@ export class Engine {
     name: string,
     version: string | undefined,
     signal: AbortSignal,
-  ): Promise<{ data: Json | undefined; metadata: Json; requestId: string | undefined }> {
+  ): Promise<{ data: JsonDocument | undefined; metadata: Json; requestId: string | undefined }> {
     const query = version === undefined ? '' : `?version=${version}`;
     const { found, body } = await this.client.read(this.path('data', name) + query, signal);
-    const { data, metadata } = asMap(body['data']);
+    const { metadata } = asMap(body['data']);
     return {
-      data: found && data !== null && data !== undefined ? asMap(data) : undefined,
+      data: found ? mapIn(body, '/data/data') : undefined,
       metadata: asMap(metadata),
       requestId: requestIdOf(body).requestId,
     };
@@ -64,7 +84,7 @@ export class Engine {
    * where the mount asks for `cas` with every write.
    * @throws SecretsError Conflict when the version is not `cas` (0: not there)
    */
-  async write(name: string, data: Json, cas: number | undefined, signal: AbortSignal): Promise<Json> {
+  async write(name: string, data: JsonDocument, cas: number | undefined, signal: AbortSignal): Promise<Json> {
     const path = this.path('data', name);
     try {
       const options = cas === undefined ? {} : { options: { cas } };
@@ -92,8 +112,24 @@ export class Engine {
     if (!found) throw new SecretsError('NotFound', `there is no engine at ${this.mount}/`);
     if (data['type'] !== 'kv' && data['type'] !== 'generic')
       throw new SecretsError('Usage', `the engine at ${this.mount}/ is ${String(data['type'])}, not kv`);
-    return asMap(data['options'])['version'] === '2' ? 2 : 1;
+    this.#known = asMap(data['options'])['version'] === '2' ? 2 : 1;
+    return this.#known;
   }
+}
+
+/**
+ * The map at this place of an answer, its numbers as Vault sent them; undefined where there is none.
+ * @throws SecretsError Unavailable for anything else
+ */
+export function mapIn(body: Json, pointer: '/data' | '/data/data'): JsonDocument | undefined {
+  const answer = documentOf(body);
+  const steps = pointer.slice(1).split('/');
+  let parent: unknown = body;
+  for (const step of steps) parent = asMap(parent)[step];
+  if (parent === undefined || parent === null) return undefined;
+  const map = JsonDocument.parse(answer.sourceOf(answer.select(pointer)));
+  if (map.isObject) return map;
+  throw new SecretsError('Unavailable', 'the answer is not one of Vault: its data is no map');
 }
 
 function metadataOf(answer: Json): Json {

@@ -1,10 +1,13 @@
 /**
  * What KV keeps and answers, as the product's own forms: values as maps, metadata as versions and labels.
  */
+import { isUtf8 } from 'node:buffer';
+import { isWellFormed, JsonDocument } from '../../core/document/document.ts';
+import { ownObject } from '../../core/document/secret.ts';
+import type { JsonNode } from '../../core/document/syntax.ts';
 import { SecretsError } from '../../core/errors.ts';
-import { isJsonObject, type JsonValue } from '../../core/json.ts';
 import { decodeUtf8 } from '../../core/utf8.ts';
-import type { SecretInfo, SecretWrite, VersionInfo } from '../provider.ts';
+import type { SecretInfo, SecretVersion, SecretWrite, VersionInfo } from '../provider.ts';
 import { asMap, type Json } from './errors.ts';
 
 const LABEL_DESCRIPTION = 'description';
@@ -106,55 +109,54 @@ export function labelPatch(
   return Object.keys(patch).length === 0 ? undefined : patch;
 }
 
-/** What KV keeps for a value. */
-export function encode(value: Uint8Array): Record<string, JsonValue> {
+/** The key of a map that holds a value which is no map. */
+const SOLE_KEY = 'value';
+/** Vault refuses requests that are nested deeper than 300 levels; some of them are the request's own. */
+const MAX_MAP_DEPTH = 250;
+
+/**
+ * What KV keeps for a value: a JSON object as a map, text under the single key `value`, and other bytes there as
+ * base64. An object that KV would not give back as it was, or that would read as one of the other two, is text too.
+ */
+export function encode({ value, soleKey }: Pick<SecretWrite, 'value' | 'soleKey'>): JsonDocument {
   let text: string;
   try {
     text = decodeUtf8(value);
   } catch {
-    return { value: Buffer.from(value).toString('base64'), encoding: 'base64' };
+    return JsonDocument.of([
+      [SOLE_KEY, Buffer.from(value).toString('base64')],
+      ['encoding', 'base64'],
+    ]);
   }
-  if (text.trimStart().startsWith('{')) {
-    try {
-      const parsed: unknown = JSON.parse(text);
-      // Only if it comes back the same: not a map that our own reading would take for a plain value.
-      const fits = isJsonObject(parsed) && !isPlain(parsed) && Object.keys(parsed).length > 0;
-      if (fits && !losesDigits(text)) return { ...parsed };
-    } catch {
-      // Not JSON: plain text.
-    }
+  if (soleKey !== SOLE_KEY && /^[\t\n\r ]*\{/.test(text)) {
+    const map = ownObject(value);
+    if (map !== undefined && map.keys.length > 0 && plainIn(map) === undefined && isKept(map.root))
+      return map;
   }
-  return { value: text };
+  return JsonDocument.of([[SOLE_KEY, text]]);
 }
 
-/** Whether a JSON text has a number with more digits than JavaScript's numbers keep. */
-function losesDigits(json: string): boolean {
-  const numbers = json.replaceAll(/"(?:[^"\\]|\\.)*"/g, '').match(/-?\d[\d.eE+-]*/g) ?? [];
-  return numbers.some((number) => {
-    const digits = number
-      .replace(/[eE].*/, '')
-      .replaceAll(/\D/g, '')
-      .replace(/^0+/, '')
-      .replace(/0+$/, '');
-    return digits.length > 15;
-  });
+/** Whether KV gives a value back as it was: Go replaces half of a surrogate pair by U+FFFD. */
+function isKept(node: JsonNode, depth = 1): boolean {
+  if (depth > MAX_MAP_DEPTH) return false;
+  if (node.kind === 'string') return isWellFormed(node.text);
+  if (node.kind === 'array') return node.items.every((item) => isKept(item, depth + 1));
+  if (node.kind !== 'object') return true;
+  return node.members.every(({ key, value }) => isWellFormed(key) && isKept(value, depth + 1));
 }
 
-function isPlain(data: Json): boolean {
-  const keys = Object.keys(data);
-  return (
-    (keys.length === 1 && typeof data['value'] === 'string') ||
-    (keys.length === 2 && typeof data['value'] === 'string' && data['encoding'] === 'base64')
-  );
+/** A value of KV: of a map its JSON, of which Vault keeps neither white space nor order. */
+export function decode(map: JsonDocument): Pick<SecretVersion, 'value' | 'soleKey'> {
+  return plainIn(map) ?? { value: Buffer.from(map.compact()) };
 }
 
-export function decode(data: Json): { value: Uint8Array; fields?: Readonly<Record<string, JsonValue>> } {
-  const { value, encoding } = data;
-  const fields = data as Readonly<Record<string, JsonValue>>;
-  if (isPlain(data)) {
-    const bytes = Buffer.from(value as string, encoding === 'base64' ? 'base64' : 'utf8');
-    // Text that is itself a JSON object keeps its own keys for `#key`.
-    return bytes.subarray(0, 1).toString() === '{' ? { value: bytes } : { value: bytes, fields };
-  }
-  return { value: Buffer.from(JSON.stringify(data)), fields };
+/** The value that stands in a map by itself; undefined when the map is the value. */
+function plainIn(map: JsonDocument): Pick<SecretVersion, 'value' | 'soleKey'> | undefined {
+  const [value, encoding] = [map.member(SOLE_KEY), map.member('encoding')];
+  if (value?.kind !== 'string') return undefined;
+  if (map.keys.length === 1) return { value: Buffer.from(value.text), soleKey: SOLE_KEY };
+  if (map.keys.length !== 2 || encoding?.kind !== 'string' || encoding.text !== 'base64') return undefined;
+  // Somebody's map with these two keys, unless it holds exactly what is written here for bytes.
+  const bytes = Buffer.from(value.text, 'base64');
+  return isUtf8(bytes) || bytes.toString('base64') !== value.text ? undefined : { value: bytes };
 }

@@ -10,6 +10,7 @@
  * 3. the sibling goes.
  * A run that finds the mark looks whether 2 took place before it does it.
  */
+import type { JsonDocument } from '../../core/document/document.ts';
 import { SecretsError } from '../../core/errors.ts';
 import type { SecretWrite, VersionInfo } from '../provider.ts';
 import type { Engine } from './engine.ts';
@@ -24,7 +25,7 @@ const MARK = 'secrets-promotion';
 /** A pending version with what KV keeps for its value. */
 export interface Pending {
   readonly info: VersionInfo;
-  readonly data: Json;
+  readonly data: JsonDocument;
   /** The version of the secret that a promotion under way has as `cas`. */
   readonly promotedOver: number | undefined;
 }
@@ -68,7 +69,7 @@ export class PendingVersions {
   }
 
   /** Stores a pending version; with `ifAbsent` only where there is none. @throws SecretsError Conflict */
-  async put(name: string, data: Json, write: SecretWrite, signal: AbortSignal): Promise<VersionInfo> {
+  async put(name: string, data: JsonDocument, write: SecretWrite, signal: AbortSignal): Promise<VersionInfo> {
     const { ifVersion, ifAbsent } = write;
     if (ifVersion !== undefined) {
       const current = String((await this.#engine.metadata(name, signal))?.['current_version'] ?? '');
@@ -95,7 +96,7 @@ export class PendingVersions {
   }
 
   /** Writes over the pending version with this id, and no other. @throws SecretsError Conflict */
-  async #replace(path: string, data: Json, id: string, signal: AbortSignal): Promise<VersionInfo> {
+  async #replace(path: string, data: JsonDocument, id: string, signal: AbortSignal): Promise<VersionInfo> {
     const taken = (cause?: unknown): SecretsError =>
       new SecretsError('Conflict', `version ${id} is not pending any more`, {
         hint: 'somebody else has taken that rotation over',
@@ -163,7 +164,7 @@ export class PendingVersions {
     if (promotedOver === undefined) return undefined;
     for (let version = promotedOver + 1; version <= current; version += 1) {
       const found = await this.#engine.data(name, String(version), signal);
-      if (found.data === undefined || JSON.stringify(found.data) !== JSON.stringify(data)) continue;
+      if (found.data?.equals(data) !== true) continue;
       return {
         id: String(version),
         state: 'enabled',

@@ -37,8 +37,8 @@ import type {
 import { checkSignal, readEach } from '../reading.ts';
 import type { VaultClient } from './client.ts';
 import { diagnose } from './doctor.ts';
-import { Engine } from './engine.ts';
-import { asMap, type Json } from './errors.ts';
+import { Engine, mapIn } from './engine.ts';
+import type { Json } from './errors.ts';
 import { grantsOn, type Policy, readPolicies } from './grants.ts';
 import { keepAlive } from './keep-alive.ts';
 import {
@@ -69,8 +69,17 @@ const RULES: ProviderRules = {
   structured: true,
 };
 
+const CAPABILITIES_V1: ReadonlySet<Capability> = new Set<Capability>(['trail']);
+const CAPABILITIES_V2: ReadonlySet<Capability> = new Set<Capability>([
+  'versions',
+  'stages',
+  'soft-delete',
+  'labels',
+  'cas',
+  'trail',
+]);
+
 export class VaultProvider implements Provider {
-  readonly capabilities: ReadonlySet<Capability>;
   readonly rules = RULES;
   readonly #client: VaultClient;
   readonly #engine: Engine;
@@ -86,11 +95,15 @@ export class VaultProvider implements Provider {
     this.#context = context;
     this.#engine = new Engine(client, settings);
     this.#pending = new PendingVersions(this.#engine);
-    this.capabilities = new Set<Capability>(
-      settings['kv-version'] === 1
-        ? ['trail']
-        : ['versions', 'stages', 'soft-delete', 'labels', 'cas', 'trail'],
-    );
+  }
+
+  /** KV v1 has none of KV v2's; until the version is known, see `prepare`. */
+  get capabilities(): ReadonlySet<Capability> {
+    return this.#engine.knownVersion === 1 ? CAPABILITIES_V1 : CAPABILITIES_V2;
+  }
+
+  prepare({ signal }: CallOptions): Promise<void> {
+    return this.#engine.prepare(signal);
   }
 
   checkName(name: string): void {
@@ -117,14 +130,15 @@ export class VaultProvider implements Provider {
       if (stage !== undefined && stage !== 'current')
         throw new SecretsError('Unsupported', `KV version 1 has no ${stage} version`);
       const { found, body } = await this.#client.read(this.#engine.path('', name), signal);
-      if (!found) throw notFound();
+      const data = found ? mapIn(body, '/data') : undefined;
+      if (data === undefined) throw notFound();
       return {
         name,
         id: ONLY_VERSION,
         state: 'enabled',
         stages: ['current'],
         ...requestIdOf(body),
-        ...decode(asMap(body['data'])),
+        ...decode(data),
       };
     }
     if (stage === 'pending') {
@@ -171,7 +185,7 @@ export class VaultProvider implements Provider {
     }
     checkSignal(signal);
     const labels = labelPatch(write);
-    const data = encode(write.value);
+    const data = encode(write);
     const pending = write.stage === 'pending';
     if (pending && labels !== undefined)
       throw new SecretsError(

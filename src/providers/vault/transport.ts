@@ -8,6 +8,7 @@
 import { setMaxListeners } from 'node:events';
 import http from 'node:http';
 import https from 'node:https';
+import { JsonDocument } from '../../core/document/document.ts';
 import { SecretsError } from '../../core/errors.ts';
 import { isJsonObject } from '../../core/json.ts';
 import { codeOf as systemCode } from '../../files.ts';
@@ -163,10 +164,35 @@ class Broken extends Error {
   }
 }
 
+/** The body of a request; a document in it goes out by its source, since its numbers need not fit into Node's. */
+function requestText(data: object | null): string {
+  if (data instanceof JsonDocument) return data.text;
+  const parts = Object.entries(data ?? {}).flatMap(([key, value]: [string, unknown]) => {
+    const text = value instanceof JsonDocument ? value.text : JSON.stringify(value);
+    return text === undefined ? [] : [`${JSON.stringify(key)}:${text}`];
+  });
+  return `{${parts.join()}}`;
+}
+
+/** What each answer was parsed from. */
+const sources = new WeakMap<object, string>();
+
+/** An answer as a document with its source. @throws SecretsError Unavailable for one that Vault would not give */
+export function documentOf(body: object): JsonDocument {
+  try {
+    return JsonDocument.parse(sources.get(body) ?? '');
+  } catch (cause) {
+    throw new SecretsError('Unavailable', 'the answer is not one of Vault', {
+      hint: 'is the address that of a Vault server?',
+      cause,
+    });
+  }
+}
+
 function sendOnce(call: VaultCall, uri: string, line: Line): Promise<RawAnswer> {
   // The library asks for JSON with `true`, which is no body.
   const data = typeof call.json === 'object' ? call.json : undefined;
-  const body = data === undefined ? undefined : Buffer.from(JSON.stringify(data));
+  const body = data === undefined ? undefined : Buffer.from(requestText(data));
   const secure = uri.startsWith('https:');
   const { request } = secure ? https : http;
   const agent = secure ? line.https : line.http;
@@ -220,6 +246,7 @@ function answer(call: VaultCall, { status, text }: RawAnswer, doubt: string): Va
   let body: unknown;
   try {
     body = JSON.parse(text);
+    if (isJsonObject(body)) sources.set(body, text);
   } catch {
     // A proxy's page in place of Vault's JSON: only its status is of use, and only if it is an error.
   }
