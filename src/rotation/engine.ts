@@ -134,6 +134,7 @@ export class Engine extends ClaimedRun {
       if (this.previous === undefined)
         throw new SecretsError('NotFound', 'has no previous version to go back to');
       this.draft = credentialOf(this.previous.value);
+      await target.prove?.(this.draft, this.known, this.options.signal());
       return 'ok';
     }
     if (this.plan.issues) {
@@ -145,6 +146,7 @@ export class Engine extends ClaimedRun {
       const proposed =
         (await target.propose?.(draft, this.known, this.rotation, this.options.signal())) ?? draft;
       if (!sameCredential(proposed, this.old)) {
+        await target.prove?.(proposed, this.known, this.options.signal());
         this.draft = proposed;
         return 'ok';
       }

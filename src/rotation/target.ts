@@ -100,6 +100,13 @@ export interface Target {
   propose?(draft: Credential, known: Known, rotation: Rotation, signal: AbortSignal): Promise<Credential>;
 
   /**
+   * Before anything is stored, for a credential that is about to be: whether what `verify` says about it will prove
+   * anything, and be about the account that `apply` changes. Changes nothing. Without this method it is.
+   * @throws SecretsError Unsupported when a sign-in there proves nothing, or is another account's
+   */
+  prove?(credential: Credential, known: Known, signal: AbortSignal): Promise<void>;
+
+  /**
    * For a system that makes credentials itself (an IAM access key, a Vault static role), in place of `propose` and
    * generated values: makes one there and returns the whole new value, a JSON object. Before it is called the pending
    * stage is claimed with a copy of the current value and one key more; what it returns replaces that. When the process dies in between, it is
@@ -120,11 +127,15 @@ export interface Target {
    * Makes the system accept this credential. It may replace the one accepted so far; where the system can have both,
    * both work afterwards. Also called to go back: with the old credential, after a failed rotation or for
    * `rollback --to-previous`. To sign in, use whichever of `known` is accepted, or an admin's credential.
-   * When it is accepted already, succeeds without a change.
+   * It always sets: that a sign-in works says nothing of what is on its way, nor, where any password lets in, of the
+   * password. Setting what is set already is a success.
    */
   apply(credential: Credential, known: Known, rotation: Rotation, signal: AbortSignal): Promise<void>;
 
-  /** Signs in with exactly this credential, and nothing else. Changes nothing. */
+  /**
+   * Signs in with exactly this credential, and nothing else. Changes nothing. `accepted` takes a negative control: a
+   * wrong credential is refused on the same path.
+   */
   verify(credential: Credential, signal: AbortSignal): Promise<Verdict>;
 
   /**

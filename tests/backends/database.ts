@@ -9,6 +9,8 @@ import { join } from 'node:path';
 export interface Database {
   readonly port: number;
   readonly admin: { readonly username: string; readonly password: string };
+  /** PEM file of its RSA key, for MySQL's own plugins where there is no TLS. */
+  readonly serverKey?: string;
   /** Its major version. */
   readonly version: number;
   /** Runs statements as the superuser. */

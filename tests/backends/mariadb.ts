@@ -70,8 +70,9 @@ export function startMysql(options: ServerOptions = {}): Promise<Database> {
       place.run(program, [...args, '--initialize-insecure', `--datadir=${data}`]);
     },
     command,
-    first: ['DROP USER IF EXISTS root@localhost'],
+    first: ["GRANT PROXY ON ''@'' TO root@'%' WITH GRANT OPTION", 'DROP USER IF EXISTS root@localhost'],
     last: [],
+    hasKey: true,
   });
 }
 
@@ -83,6 +84,8 @@ interface Kind {
   /** Statements that take the first root's accounts away. */
   readonly first: readonly string[];
   readonly last: readonly string[];
+  /** Whether the server makes itself an RSA key. */
+  readonly hasKey?: boolean;
 }
 
 async function start({ tls }: ServerOptions, kind: Kind): Promise<Database> {
@@ -152,6 +155,7 @@ async function start({ tls }: ServerOptions, kind: Kind): Promise<Database> {
   return {
     port,
     admin,
+    ...(kind.hasKey === true && { serverKey: join(data, 'public_key.pem') }),
     version: Number.parseInt(row?.version ?? '', 10),
     sql: async (...statements) => {
       await asRoot(admin.password, statements);

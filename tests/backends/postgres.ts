@@ -34,15 +34,28 @@ export const POSTGRES_18 = programsIn(
 export const POSTGRES_FILES = POSTGRES.files;
 
 export interface Postgres extends Database {
+  /** The folder of its Unix socket. */
+  readonly socket: string;
+  /** The first column of a query's rows, asked as the superuser. */
+  column(query: string): Promise<readonly unknown[]>;
   accepts(username: string, password: string, host?: string): Promise<boolean>;
 }
 
 export interface PostgresOptions {
   readonly programs?: PostgresPrograms;
   readonly tls?: KeyPair | undefined;
+  /** Lines of pg_hba.conf before its own, which ask everybody for a password. */
+  readonly hba?: readonly string[];
+  /** Lines of pg_ident.conf. */
+  readonly ident?: readonly string[];
 }
 
-export async function startPostgres({ programs = POSTGRES, tls }: PostgresOptions = {}): Promise<Postgres> {
+export async function startPostgres({
+  programs = POSTGRES,
+  tls,
+  hba = [],
+  ident = [],
+}: PostgresOptions = {}): Promise<Postgres> {
   const place = makePlace('postgres');
   const admin = { username: 'admin', password: 'admin-0f9b1c' };
   const data = join(place.folder, 'data');
@@ -76,6 +89,19 @@ export async function startPostgres({ programs = POSTGRES, tls }: PostgresOption
     settings.push('ssl = on');
   }
   place.run('sh', ['-c', `cat >> '${join(data, 'postgresql.conf')}'`], `${settings.join('\n')}\n`);
+  if (hba.length > 0) {
+    const file = join(data, 'pg_hba.conf');
+    place.run(
+      'sh',
+      ['-c', `{ cat; cat '${file}'; } > '${file}.new' && mv '${file}.new' '${file}'`],
+      `${hba.join('\n')}\n`,
+    );
+  }
+  place.run(
+    'sh',
+    ['-c', `cat >> '${join(data, 'pg_ident.conf')}'`],
+    ident.map((line) => `${line}\n`).join(''),
+  );
   const start = async () => {
     const program = join(programs.bin, 'postgres');
     const made = place.start('sh', ['-c', `exec "$0" -D "$1" 2>> "$2"`, program, data, log]);
@@ -88,6 +114,17 @@ export async function startPostgres({ programs = POSTGRES, tls }: PostgresOption
     version: programs.version,
     port,
     admin,
+    socket: join(place.folder, 'run'),
+    column: async (query) => {
+      const client = clientOf(port, admin.username, admin.password);
+      await client.connect();
+      try {
+        const { rows } = await client.query<unknown[]>({ text: query, rowMode: 'array' });
+        return rows.map(([first]) => first);
+      } finally {
+        await client.end();
+      }
+    },
     sql: async (...statements) => {
       const client = clientOf(port, admin.username, admin.password);
       await client.connect();

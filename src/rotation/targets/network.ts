@@ -17,14 +17,32 @@ export function isLoopback(host: string): boolean {
  * @throws SecretsError Usage when it can't be read, or holds no certificate
  */
 export function readAuthority(ca: string | undefined, folder: string): string | undefined {
-  if (ca === undefined) return undefined;
-  const path = resolve(folder, ca);
+  return readPem('ca', ca, folder, 'CERTIFICATE');
+}
+
+/**
+ * @param setting that names the file, whose path starts at the folder of the settings
+ * @param kind what has to be in it
+ * @throws SecretsError Usage when it can't be read, or holds no such thing
+ */
+export function readPem(
+  setting: string,
+  file: string | undefined,
+  folder: string,
+  kind: 'CERTIFICATE' | 'PUBLIC KEY',
+): string | undefined {
+  if (file === undefined) return undefined;
+  const path = resolve(folder, file);
   let pem: string;
   try {
     pem = readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new SecretsError('Usage', `cannot read the ca ${path}: ${codeOf(cause) ?? 'failed'}`, { cause });
+    throw new SecretsError('Usage', `cannot read the ${setting} ${path}: ${codeOf(cause) ?? 'failed'}`, {
+      cause,
+    });
   }
-  if (pem.includes('-----BEGIN CERTIFICATE-----')) return pem;
-  throw new SecretsError('Usage', `${path} holds no certificate`, { hint: 'a PEM file is expected' });
+  if (pem.includes(`-----BEGIN ${kind}-----`)) return pem;
+  throw new SecretsError('Usage', `${path} holds no ${kind.toLowerCase()}`, {
+    hint: 'a PEM file is expected',
+  });
 }

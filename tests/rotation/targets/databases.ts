@@ -49,7 +49,7 @@ function postgresKind(programs: PostgresPrograms, certificates: DatabaseKind['ce
     database: 'postgres',
     odd: 'App "7"',
     right: 'CREATEROLE',
-    change: 'ALTER ROLE CURRENT_USER PASSWORD',
+    change: "PASSWORD 'SCRAM-SHA-256$",
     start: (tls) => startPostgres({ programs, tls }),
     user: (name, password) => `CREATE ROLE ${quoted(name)} LOGIN PASSWORD ${literal(password)}`,
     administrator: (password, users) => [

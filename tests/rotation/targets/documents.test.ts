@@ -62,7 +62,15 @@ for (const { title, files, start, optional } of [MARIADB, MYSQL])
           );
           const at = { host: '127.0.0.1', port: server.port };
           const admin = credential({ ...at, username: 'rotator', password: 'change me' });
-          const { target } = await openTarget(mysql, { admin: 'ops://a' }, { 'ops://a': admin });
+          const { target } = await openTarget(
+            mysql,
+            {
+              admin: 'ops://a',
+              username: 'app',
+              ...(server.serverKey !== undefined && { 'server-key': server.serverKey }),
+            },
+            { 'ops://a': admin },
+          );
           const current = credential({ ...at, username: 'app', password: 'first' });
           expect((await target.check(known(current), never)).map(({ status }) => status)).toEqual([
             'ok',

@@ -34,8 +34,14 @@ for (const kind of [MARIADB, MYSQL])
 
       const loginOf = (username: string, word: string) =>
         credential({ username, password: word, host: '127.0.0.1', port: server.port });
-      const withAdmin = async (settings: object = {}, admin = loginOf('rotator', 'rotator-1')) =>
-        (await openTarget(mysql, { admin: ADMIN, ...settings }, { [ADMIN]: admin })).target;
+      const basics = () => (server.serverKey === undefined ? {} : { 'server-key': server.serverKey });
+      const withAdmin = async (
+        username: string,
+        settings: object = {},
+        admin = loginOf('rotator', 'rotator-1'),
+      ) =>
+        (await openTarget(mysql, { ...basics(), admin: ADMIN, username, ...settings }, { [ADMIN]: admin }))
+          .target;
 
       /** As the engine asks, before it claims anything. */
       const refusal = async (target: Awaited<ReturnType<typeof withAdmin>>, username: string) => {
@@ -49,16 +55,16 @@ for (const kind of [MARIADB, MYSQL])
 
       test('the account’s host part is a setting', async () => {
         const [current, next] = [loginOf('elsewhere', 'first'), loginOf('elsewhere', 'second')];
-        const target = await withAdmin();
+        const target = await withAdmin('elsewhere');
         await expect(target.apply(next, known(current, next), rotation(), never)).rejects.toMatchObject({
           kind: 'NotFound',
         });
-        await rotate(await withAdmin({ 'account-host': '127.0.0.%' }), current, next);
+        await rotate(await withAdmin('elsewhere', { 'account-host': '127.0.0.%' }), current, next);
         expect(await server.accepts('elsewhere', 'second')).toBe(true);
       });
 
       test('a locked account and an expired password are no refusal; an administrator mends the latter', async () => {
-        const own = (await openTarget(mysql, {})).target;
+        const own = (await openTarget(mysql, basics())).target;
         await expect(own.verify(loginOf('locked', 'first'), never)).rejects.toMatchObject({
           kind: 'Denied',
           message: 'the account is locked',
@@ -67,7 +73,7 @@ for (const kind of [MARIADB, MYSQL])
           kind: 'Denied',
           message: 'the password has expired',
         });
-        const target = await withAdmin();
+        const target = await withAdmin('old');
         const current = loginOf('old', 'first');
         await expect(target.check(known(current), never)).resolves.toMatchObject([
           { status: 'fail', detail: 'the password has expired' },
@@ -78,7 +84,7 @@ for (const kind of [MARIADB, MYSQL])
       });
 
       test('an address beyond loopback, whose certificate can’t be checked, is refused', async () => {
-        const { target } = await openTarget(mysql, {});
+        const { target } = await openTarget(mysql, basics());
         const far = credential({ ...loginOf('plain', 'x').fields, host: '192.0.2.1' });
         await expect(target.verify(far, never)).rejects.toMatchObject({ kind: 'Invalid' });
       });
@@ -86,9 +92,9 @@ for (const kind of [MARIADB, MYSQL])
       /** Refused as the engine asks, before it claims anything, and whenever a password is to be set all the same. */
       const refuses = async (via: string, byItself: RegExp): Promise<void> => {
         await server.sql(`CREATE OR REPLACE USER u@'%' IDENTIFIED VIA ${via}`);
-        const own = (await openTarget(mysql, {})).target;
+        const own = (await openTarget(mysql, basics())).target;
         // An administrator who may look into the accounts.
-        const target = await withAdmin({}, credential({ ...loginOf('', '').fields, ...server.admin }));
+        const target = await withAdmin('u', {}, credential({ ...loginOf('', '').fields, ...server.admin }));
         const [current, next] = [loginOf('u', 'first'), loginOf('u', 'next')];
         for (const [one, message] of [
           [own, byItself],
@@ -136,11 +142,11 @@ for (const kind of [MARIADB, MYSQL])
             "INSTALL PLUGIN auth_socket SONAME 'auth_socket.so'",
             "CREATE USER u@'%' IDENTIFIED WITH auth_socket",
           );
-          const own = (await openTarget(mysql, {})).target;
+          const own = (await openTarget(mysql, basics())).target;
           await rotate(own, loginOf('sha2', 'first'), loginOf('sha2', 'second'));
-          await rotate(await withAdmin(), loginOf('older', 'first'), loginOf('older', 'second'));
+          await rotate(await withAdmin('older'), loginOf('older', 'first'), loginOf('older', 'second'));
           const root = credential({ ...loginOf('', '').fields, ...server.admin });
-          expect(await refusal(await withAdmin({}, root), 'u')).toMatchObject({
+          expect(await refusal(await withAdmin('u', {}, root), 'u')).toMatchObject({
             kind: 'Unsupported',
             message: 'u signs in by auth_socket',
           });
@@ -148,7 +154,7 @@ for (const kind of [MARIADB, MYSQL])
 
         test('the current password is given where the server asks for it', async () => {
           await server.sql("CREATE USER careful@'%' IDENTIFIED BY 'first' PASSWORD REQUIRE CURRENT");
-          const { target } = await openTarget(mysql, {});
+          const { target } = await openTarget(mysql, basics());
           await rotate(target, loginOf('careful', 'first'), loginOf('careful', 'second-of-careful'));
           expect(await server.accepts('careful', 'second-of-careful')).toBe(true);
           expect(server.log()).not.toContain('second-of-careful');
@@ -157,7 +163,7 @@ for (const kind of [MARIADB, MYSQL])
         test('a password that the server’s rules refuse is said to be', async () => {
           await server.sql("INSTALL COMPONENT 'file://component_validate_password'");
           try {
-            const { target } = await openTarget(mysql, {});
+            const { target } = await openTarget(mysql, basics());
             const [current, next] = [loginOf('plain', 'first'), loginOf('plain', 'short')];
             await expect(target.apply(next, known(current, next), rotation(), never)).rejects.toMatchObject({
               kind: 'Invalid',

@@ -11,8 +11,30 @@ export class Refused extends Error {
   }
 }
 
+/**
+ * The server let the user in, and then had no place for its session: a database that is missing or closed to it, too
+ * many connections. The credential is proven all the same.
+ */
+export class Admitted extends Error {
+  readonly reason: SecretsError;
+  readonly mutual: boolean;
+  constructor(reason: SecretsError, mutual: boolean) {
+    super(reason.message, { cause: reason });
+    this.reason = reason;
+    this.mutual = mutual;
+  }
+}
+
 /** One signed-in connection. */
 export interface Connection {
+  /** Whether the server has shown who it is: by its certificate, or by knowing the password (SCRAM). */
+  readonly mutual: boolean;
+  /**
+   * That the account which signed in is the one whose password is changed, not one that a pooler, a proxy user or a
+   * map puts in its place.
+   * @throws SecretsError Unsupported naming both
+   */
+  checkAccount(username: string): Promise<void>;
   /**
    * Sets a password; `undefined` makes one that nobody knows, so that no password lets the user in.
    * @param own whether it is the connection's own user
@@ -35,8 +57,11 @@ export interface DatabaseDriver {
   readonly port: number;
   /** Whether its connections have `checkUser`. */
   readonly checksUsers?: boolean;
-  /** @throws Refused, SecretsError Unavailable, Denied, Invalid, Unsupported */
-  connect(login: Login, tls: TlsSettings, signal: AbortSignal): Promise<Connection>;
+  /**
+   * @param privileged for an administrator: what the server has set for the session is overruled from its first byte
+   * @throws Refused, Admitted, SecretsError Unavailable, Denied, Invalid, Unsupported
+   */
+  connect(login: Login, tls: TlsSettings, signal: AbortSignal, privileged?: boolean): Promise<Connection>;
 }
 
 export interface TlsSettings {

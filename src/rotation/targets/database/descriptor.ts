@@ -12,3 +12,8 @@ export function databaseTrustItems(settings: TargetSettings): readonly TrustItem
     admin: 'this secret is read, and sent to the database as its administrator’s',
   });
 }
+
+/** For `verifies` of the descriptors. */
+export function databaseVerifies({ verify }: TargetSettings): boolean {
+  return verify !== 'none';
+}

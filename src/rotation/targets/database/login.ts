@@ -65,11 +65,6 @@ export function loginOf(credential: Credential, form: LoginForm): Login {
   return { host, port, username, password: part.password, database: part.database ?? defaults.database };
 }
 
-/** The user's name alone; `undefined` when neither the secret nor the settings have one. */
-export function usernameOf(credential: Credential | undefined, form: LoginForm): string | undefined {
-  return (credential && partsOf(credential, form).username) ?? form.defaults.username;
-}
-
 type Parts = { readonly [name in keyof typeof NAMES]: string | undefined };
 
 function partsOf({ value, fields }: Credential, form: LoginForm): Parts {

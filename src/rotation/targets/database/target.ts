@@ -12,40 +12,50 @@ import type {
   TargetFinding,
   Verdict,
 } from '../../target.ts';
-import { type Connection, type DatabaseDriver, Refused, type TlsSettings } from './connection.ts';
+import type { Connection, DatabaseDriver } from './connection.ts';
 import { readAuthority } from '../network.ts';
-import { type Login, type LoginForm, loginOf, usernameOf, withNewPassword } from './login.ts';
+import { type Login, type LoginForm, loginOf, withNewPassword } from './login.ts';
+import { closing, placeOf, SignIns } from './proof.ts';
 import type { DatabaseSettings } from './settings.ts';
+import { administratorOf, loginWithin, trustedBy } from './trusted.ts';
 
 export class DatabaseTarget implements Target {
   readonly #driver: DatabaseDriver;
   readonly #settings: DatabaseSettings;
   readonly #context: TargetContext;
   readonly #form: LoginForm;
-  readonly #tls: TlsSettings;
+  readonly #signIns: SignIns;
 
   /** @throws SecretsError Usage for settings that don't fit together, or a `ca` that can't be read */
   constructor(driver: DatabaseDriver, settings: DatabaseSettings, context: TargetContext) {
     const { users, admin, username, ca } = settings;
+    const unfit = (message: string, hint?: string): SecretsError =>
+      new SecretsError('Usage', message, { reference: context.reference, hint });
     if (users !== undefined && admin === undefined)
-      throw new SecretsError('Usage', 'two users that take turns need an administrator', {
-        reference: context.reference,
-        hint: 'name the secret with its credential as admin of the target',
-      });
+      throw unfit(
+        'two users that take turns need an administrator',
+        'name the secret with its credential as admin of the target',
+      );
     if (users !== undefined && (users[0] === users[1] || username !== undefined))
-      throw new SecretsError('Usage', 'users names two different users, and username none', {
-        reference: context.reference,
-      });
+      throw unfit('users names two different users, and username none');
+    if (admin !== undefined && users === undefined && username === undefined)
+      throw unfit(
+        'an administrator changes the password of the user that the target names, and it names none',
+        'set username of the target',
+      );
     this.#driver = driver;
     this.#settings = settings;
     this.#context = context;
     this.#form = { schemes: driver.schemes, port: driver.port, defaults: settings };
-    this.#tls = { ca: readAuthority(ca, context.folder) };
+    this.#signIns = new SignIns(driver, { ca: readAuthority(ca, context.folder) });
   }
 
   limitKey(current: Credential | undefined): string | undefined {
     try {
-      const { host, port } = current === undefined ? this.#settings : loginOf(current, this.#form);
+      const { host, port } =
+        current === undefined || this.#settings.host !== undefined
+          ? this.#settings
+          : loginOf(current, this.#form);
       return host === undefined ? undefined : `${host}:${port ?? this.#driver.port}`;
     } catch {
       return undefined;
@@ -57,43 +67,57 @@ export class DatabaseTarget implements Target {
     const findings: TargetFinding[] = [];
     const failed = (check: string, thrown: unknown): void => {
       if (signal.aborted) throw toSecretsError(thrown);
-      const { message, hint } = thrown instanceof Refused ? refusedSignIn(admin) : toSecretsError(thrown);
+      const { message, hint } = toSecretsError(thrown);
       findings.push({ check, status: 'fail', detail: message, hint });
     };
     if (known.current !== undefined) {
       const check = 'sign-in with the current credential';
+      let login: Login;
       try {
-        const login = loginOf(known.current, this.#form);
-        const connection = await this.#driver.connect(login, this.#tls, signal);
-        try {
-          findings.push({ check, status: 'ok', detail: `as ${login.username}` });
-          if (admin === undefined) findings.push(...(await connection.inspect(login.username, true)));
-        } finally {
-          await connection.close();
-        }
+        login = await this.#login(known.current, signal);
+      } catch (thrown) {
+        // What contradicts the target is not taken anywhere, by nobody.
+        failed(check, thrown);
+        return findings;
+      }
+      try {
+        findings.push(...(await this.#checkCurrent(check, login, signal)));
       } catch (thrown) {
         failed(check, thrown);
       }
     } else if (admin === undefined) {
       failed('current credential', this.#noSecret());
     }
-    if (admin !== undefined) {
-      const check = `sign-in as administrator (${admin})`;
-      try {
-        const own = this.#settings.users ?? [usernameOf(known.current, this.#form)];
-        const { connection, login } = await this.#asAdmin(known.current ?? known.pending, signal);
-        try {
-          findings.push({ check, status: 'ok', detail: `as ${login.username}` });
-          findings.push(...this.#samePlace(known.current, login));
-          for (const user of own)
-            if (user !== undefined) findings.push(...(await connection.inspect(user, false)));
-        } finally {
-          await connection.close();
-        }
-      } catch (thrown) {
-        failed(check, thrown);
-      }
+    if (admin === undefined) return findings;
+    const check = `sign-in as administrator (${admin})`;
+    try {
+      const { connection, login } = await this.#asAdmin(signal);
+      await closing(connection, async () => {
+        findings.push({ check, status: 'ok', detail: `as ${login.username}` });
+        const user = known.current && (await this.#readable(known.current, signal));
+        if (user !== undefined) findings.push(...samePlace(user, login));
+        const { users, username = '' } = this.#settings;
+        for (const user of users ?? [username]) findings.push(...(await connection.inspect(user, false)));
+      });
+    } catch (thrown) {
+      failed(check, thrown);
     }
+    return findings;
+  }
+
+  async #checkCurrent(check: string, login: Login, signal: AbortSignal): Promise<readonly TargetFinding[]> {
+    const { admin } = this.#settings;
+    const findings: TargetFinding[] = [];
+    if (admin !== undefined && !this.#verifies) return [NOT_VERIFIED];
+    const connection = await this.#signIns.open(login, signal);
+    if (connection === undefined) throw refusedSignIn(admin);
+    await closing(connection, async () => {
+      await connection.checkAccount(login.username);
+      findings.push({ check, status: 'ok', detail: `as ${login.username}` });
+      if (admin === undefined) findings.push(...(await connection.inspect(login.username, true)));
+    });
+    if (!this.#verifies) return [...findings, NOT_VERIFIED];
+    await this.#signIns.control(login, signal);
     return findings;
   }
 
@@ -106,17 +130,13 @@ export class DatabaseTarget implements Target {
     const { users } = this.#settings;
     let next: string | undefined;
     if (users !== undefined) {
-      const now = usernameOf(known.current, this.#form);
-      if (now !== undefined && !users.includes(now))
-        throw new SecretsError('Invalid', `the secret's user ${now} is none of the two that take turns`, {
-          reference: this.#context.reference,
-          hint: 'put one of them into the secret, or mend users of the target',
-        });
+      const now =
+        known.current === undefined ? undefined : (await this.#login(known.current, signal)).username;
       next = users[0] === now ? users[1] : users[0];
     }
     const proposed = withNewPassword(draft, known.current, this.#form, next);
     // What can't be signed in with must not get into the store.
-    const { username } = loginOf(proposed, this.#form);
+    const { username } = await this.#login(proposed, signal);
     if (this.#driver.checksUsers === true) await this.#checkUser(username, known, signal);
     return proposed;
   }
@@ -127,8 +147,8 @@ export class DatabaseTarget implements Target {
     try {
       if (own && known.current === undefined) return;
       const connection = own
-        ? await this.#signIn(loginOf(known.current as Credential, this.#form), signal)
-        : (await this.#asAdmin(known.current, signal)).connection;
+        ? await this.#signIns.open(await this.#login(known.current as Credential, signal), signal)
+        : (await this.#asAdmin(signal)).connection;
       if (connection !== undefined)
         await closing(connection, async () => connection.checkUser?.(username, own));
     } catch (thrown) {
@@ -137,23 +157,28 @@ export class DatabaseTarget implements Target {
     }
   }
 
+  async prove(credential: Credential, known: Known, signal: AbortSignal): Promise<void> {
+    const login = await this.#login(credential, signal);
+    if (!this.#verifies) return;
+    // The account can be looked at where a password of its user is known: first, as one mistake might lock it.
+    const current = known.current === undefined ? undefined : await this.#login(known.current, signal);
+    if (current?.username === login.username) await this.#signIns.checkAccount(current, signal);
+    await this.#signIns.control(login, signal);
+  }
+
   async apply(credential: Credential, known: Known, _rotation: unknown, signal: AbortSignal): Promise<void> {
-    const login = loginOf(credential, this.#form);
+    const login = await this.#login(credential, signal);
     if (this.#settings.admin !== undefined) {
-      if (await this.#accepts(login, signal)) return;
-      const { connection } = await this.#asAdmin(credential, signal);
+      const { connection } = await this.#asAdmin(signal);
       await closing(connection, () => connection.setPassword(login.username, login.password, false));
       return;
     }
-    const others = [known.current, known.pending, known.previous]
-      .flatMap((one) => (one === undefined ? [] : [loginOf(one, this.#form)]))
-      .filter((other) => other.username === login.username && other.password !== login.password);
-    // The wanted one first: then there is nothing to do.
-    for (const candidate of [login, ...others]) {
-      const connection = await this.#signIn(candidate, signal);
+    for (const candidate of [...(await this.#othersOf(login, known, signal)), login]) {
+      const connection = await this.#signIns.open(candidate, signal);
       if (connection === undefined) continue;
       await closing(connection, async () => {
-        if (candidate !== login) await connection.setPassword(login.username, login.password, true);
+        await connection.checkAccount(login.username);
+        await connection.setPassword(login.username, login.password, true);
       });
       return;
     }
@@ -163,69 +188,75 @@ export class DatabaseTarget implements Target {
     });
   }
 
+  async #othersOf(login: Login, known: Known, signal: AbortSignal): Promise<readonly Login[]> {
+    const others = new Map<string, Login>();
+    for (const one of [known.current, known.pending, known.previous]) {
+      const other = one === undefined ? undefined : await this.#readable(one, signal);
+      if (other?.username === login.username && other.password !== login.password)
+        others.set(other.password, other);
+    }
+    return [...others.values()];
+  }
+
+  /** Of a version that can't be read as a login of this target there is nothing to sign in with. */
+  async #readable(credential: Credential, signal: AbortSignal): Promise<Login | undefined> {
+    try {
+      return await this.#login(credential, signal);
+    } catch (thrown) {
+      if (toSecretsError(thrown).kind !== 'Invalid') throw thrown;
+      this.#context.debug(`a version is no login of this target: ${toSecretsError(thrown).message}`);
+      return undefined;
+    }
+  }
+
   async verify(credential: Credential, signal: AbortSignal): Promise<Verdict> {
-    return (await this.#accepts(loginOf(credential, this.#form), signal)) ? 'accepted' : 'refused';
+    const login = await this.#login(credential, signal);
+    if (!this.#verifies) return 'unknown';
+    return (await this.#signIns.proves(login, signal)) ? 'accepted' : 'refused';
   }
 
   /** A single user's old password ended when the new one came; of two users the older one is shut out. */
   async retire(old: Credential, current: Credential, phase: RetirePhase, signal: AbortSignal): Promise<void> {
     const { users } = this.#settings;
     if (users === undefined || phase !== 'expired') return;
-    const login = loginOf(old, this.#form);
-    const inUse = loginOf(current, this.#form).username;
+    const inUse = await this.#login(current, signal);
+    const login = await this.#readable(old, signal);
+    if (login === undefined || login.username === inUse.username) return;
     // Another password of that user is a later rotation's, or a person's.
-    if (login.username === inUse || !users.includes(login.username)) return;
-    if (!(await this.#accepts(login, signal))) return;
-    const { connection } = await this.#asAdmin(current, signal);
+    if (this.#verifies && !(await this.#signIns.proves(login, signal))) return;
+    const { connection } = await this.#asAdmin(signal);
     await closing(connection, () => connection.setPassword(login.username, undefined, false));
   }
 
   async close(): Promise<void> {}
 
-  async #accepts(login: Login, signal: AbortSignal): Promise<boolean> {
-    const connection = await this.#signIn(login, signal);
-    await connection?.close();
-    return connection !== undefined;
+  get #verifies(): boolean {
+    return this.#settings.verify !== 'none';
   }
 
-  async #signIn(login: Login, signal: AbortSignal): Promise<Connection | undefined> {
+  /**
+   * The rotated user's sign-in, within what is trusted.
+   * @throws SecretsError Invalid naming what the secret contradicts
+   */
+  async #login(credential: Credential, signal: AbortSignal): Promise<Login> {
+    const { admin } = this.#settings;
+    const login =
+      admin === undefined
+        ? undefined
+        : await administratorOf(this.#settings, this.#form, this.#context, signal);
+    return loginWithin(credential, trustedBy(this.#settings, login, this.#form), this.#form, this.#settings);
+  }
+
+  async #asAdmin(signal: AbortSignal): Promise<{ readonly connection: Connection; readonly login: Login }> {
+    const { admin = '' } = this.#settings;
+    const login = await administratorOf(this.#settings, this.#form, this.#context, signal);
     try {
-      return await this.#driver.connect(login, this.#tls, signal);
+      const connection = await this.#signIns.open(login, signal, true);
+      if (connection === undefined) throw refusedSignIn(admin);
+      return { connection, login };
     } catch (thrown) {
-      if (thrown instanceof Refused) return undefined;
-      throw thrown;
+      throw toSecretsError(thrown).forReference(admin);
     }
-  }
-
-  /** Signs in with the other secret; what it doesn't say (host, port, database) is as for the rotated user. */
-  async #asAdmin(
-    credential: Credential | undefined,
-    signal: AbortSignal,
-  ): Promise<{ readonly connection: Connection; readonly login: Login }> {
-    const { admin = '', host, port, database } = this.#settings;
-    const own = credential === undefined ? undefined : loginOf(credential, this.#form);
-    // The settings before the rotated secret: who may write to that one must not choose where this password goes.
-    const defaults = {
-      host: host ?? own?.host,
-      port: port ?? own?.port,
-      database: database ?? own?.database,
-    };
-    const secret = await this.#context.read(admin, signal);
-    try {
-      const login = loginOf(secret, { ...this.#form, defaults });
-      return { connection: await this.#driver.connect(login, this.#tls, signal), login };
-    } catch (thrown) {
-      throw (thrown instanceof Refused ? refusedSignIn(admin) : toSecretsError(thrown)).forReference(admin);
-    }
-  }
-
-  /** Another name of the same server is fine (a pooler, a replica's address), another server is not. */
-  #samePlace(current: Credential | undefined, admin: Login): readonly TargetFinding[] {
-    if (current === undefined) return [];
-    const { host } = loginOf(current, this.#form);
-    if (host === admin.host) return [];
-    const detail = `the administrator signs in at ${admin.host}, the user at ${host}`;
-    return [{ check: 'hosts', status: 'warn', detail, hint: 'are they the same database?' }];
   }
 
   #noSecret(): SecretsError {
@@ -236,12 +267,17 @@ export class DatabaseTarget implements Target {
   }
 }
 
-async function closing(connection: Connection, work: () => Promise<void>): Promise<void> {
-  try {
-    await work();
-  } finally {
-    await connection.close();
-  }
+const NOT_VERIFIED: TargetFinding = {
+  check: 'verification',
+  status: 'warn',
+  detail: 'none, as the target says: a password that the database does not take is not noticed',
+};
+
+/** Another name of the same server is fine (a pooler, a replica's address), another server is not. */
+function samePlace(user: Login, admin: Login): readonly TargetFinding[] {
+  if (user.host === admin.host) return [];
+  const detail = `the administrator signs in at ${placeOf(admin)}, the user at ${placeOf(user)}`;
+  return [{ check: 'hosts', status: 'warn', detail, hint: 'are they the same database?' }];
 }
 
 function refusedSignIn(admin: string | undefined): SecretsError {

@@ -2,12 +2,21 @@
 import type { Target, TargetContext, TargetSettings } from '../../target.ts';
 import type { DatabaseSettings } from '../database/settings.ts';
 import { DatabaseTarget } from '../database/target.ts';
+import { readPem } from '../network.ts';
 import { mysqlDriver } from './driver.ts';
+
+interface MysqlSettings extends DatabaseSettings {
+  readonly 'account-host'?: string;
+  readonly 'server-key'?: string;
+}
 
 /** @throws SecretsError Usage */
 export function open(settings: TargetSettings, context: TargetContext): Target {
-  const { 'account-host': accountHost = '%', ...database } = settings as DatabaseSettings & {
-    readonly 'account-host'?: string;
-  };
-  return new DatabaseTarget(mysqlDriver(accountHost), database, context);
+  const { 'account-host': accountHost, 'server-key': serverKey, ...database } = settings as MysqlSettings;
+  const driver = mysqlDriver({
+    accountHost,
+    byAdmin: database.admin !== undefined,
+    serverKey: readPem('server-key', serverKey, context.folder, 'PUBLIC KEY'),
+  });
+  return new DatabaseTarget(driver, database, context);
 }

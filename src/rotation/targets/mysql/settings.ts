@@ -5,5 +5,8 @@ import { said } from '../schema.ts';
 
 export const settingsSchema = v.strictObject({
   ...databaseSettings,
-  'account-host': said('host part of the account that the administrator changes; default %'),
+  'account-host': said(
+    'host part of the account that is changed; with an administrator % when left out; a sign-in that comes to another is refused',
+  ),
+  'server-key': said('PEM file of the server’s RSA key, for MySQL’s own plugins where there is no TLS'),
 });

@@ -3,6 +3,7 @@ import { SecretsError } from '../../../core/errors.ts';
 import { codeOf } from '../../../files.ts';
 import type { TargetFinding } from '../../target.ts';
 import {
+  Admitted,
   bounded,
   type Connection,
   type DatabaseDriver,
@@ -10,8 +11,9 @@ import {
   Refused,
   type TlsSettings,
 } from '../database/connection.ts';
-import { IN_DOUBT } from '../network.ts';
 import type { Login } from '../database/login.ts';
+import { otherAccount, placeOf } from '../database/proof.ts';
+import { IN_DOUBT } from '../network.ts';
 import { scramVerifier } from './verifier.ts';
 
 type Client = import('pg').Client;
@@ -22,32 +24,73 @@ export const postgresDriver: DatabaseDriver = {
   connect,
 };
 
-async function connect(login: Login, tls: TlsSettings, signal: AbortSignal): Promise<Connection> {
+/**
+ * What a database or a role may have set for its sessions (ALTER DATABASE … SET) is overruled for an administrator before
+ * the first name is looked up: startup parameters win over both.
+ * https://www.postgresql.org/docs/current/config-setting.html
+ */
+const PINNED = [
+  'search_path=pg_catalog,pg_temp',
+  'role=none',
+  'default_transaction_read_only=off',
+  'standard_conforming_strings=on',
+]
+  .map((setting) => `-c ${setting}`)
+  .join(' ');
+
+async function connect(
+  login: Login,
+  tls: TlsSettings,
+  signal: AbortSignal,
+  privileged = false,
+): Promise<Connection> {
   const { Client } = (await import('pg')).default;
   const { host, port, username, password } = login;
-  // Everything is said, so that no PG* variable of the environment takes a part.
+  const secure = needsTls(host, tls);
+  const seen = { cleartext: false, authenticated: false, scram: false };
   const client = new Client({
     host,
     port,
     user: username,
-    password,
-    database: login.database ?? username,
-    ssl: needsTls(host, tls) && { rejectUnauthorized: true, ...(tls.ca !== undefined && { ca: tls.ca }) },
+    // A function is asked once the server has said how it wants the password.
+    password: async () => {
+      if (seen.cleartext && !secure) throw wantsCleartext(login);
+      return password;
+    },
+    database: login.database ?? 'postgres',
+    ssl: secure && { rejectUnauthorized: true, ...(tls.ca !== undefined && { ca: tls.ca }) },
+    sslnegotiation: 'postgres',
     application_name: 'secrets',
     connectionTimeoutMillis: 0,
     keepAlive: true,
   });
+  const { connection, connectionParameters } = client as unknown as Internals;
+  // The driver takes these from PG* variables of the environment where they are not set.
+  Object.assign(connectionParameters, {
+    options: privileged ? PINNED : undefined,
+    replication: undefined,
+    application_name: 'secrets',
+  });
+  connection.on('authenticationCleartextPassword', () => (seen.cleartext = true));
+  // The driver checks the server's signature in it, and doesn't mind when it is left out.
+  connection.on('authenticationSASLFinal', () => (seen.scram = true));
+  connection.on('authenticationOk', () => (seen.authenticated = true));
   // The cut connection reports itself here too; each call has its own rejection.
   client.on('error', () => {});
-  const cut = (): void => streamOf(client)?.destroy();
+  const cut = (): void => connection.stream?.destroy();
   try {
     await bounded(() => client.connect(), cut, signal);
   } catch (thrown) {
     cut();
-    throw connectError(thrown, login);
+    const error = connectError(thrown, login);
+    const sessionFailed = ['42501', '3D000', '53300'].includes(codeOf(thrown) ?? '');
+    if (!seen.authenticated || !sessionFailed || !(error instanceof SecretsError)) throw error;
+    throw new Admitted(error, secure || seen.scram);
   }
   return {
-    setPassword: (user, next, own) => setPassword(client, user, next, own, cut, signal),
+    mutual: secure || seen.scram,
+    checkAccount: (user) => checkAccount(client, user, cut, signal),
+    setPassword: (user, next) => setPassword(client, user, next, cut, signal),
     inspect: (user, own) => inspect(client, user, own, cut, signal),
     close: async () => {
       // A server that hangs must not hold up the end.
@@ -58,21 +101,50 @@ async function connect(login: Login, tls: TlsSettings, signal: AbortSignal): Pro
   };
 }
 
-function streamOf(client: Client): { destroy(): void } | undefined {
-  return (client as unknown as { connection?: { stream?: { destroy(): void } } }).connection?.stream;
+/** What `pg` has no types for. */
+interface Internals {
+  readonly connection: {
+    readonly stream?: { destroy(): void };
+    on(event: `authentication${string}`, listener: () => void): void;
+  };
+  readonly connectionParameters: Record<string, unknown>;
+}
+
+function wantsCleartext(login: Login): SecretsError {
+  return new SecretsError('Unsupported', `${placeOf(login)} wants the password in clear text, without TLS`, {
+    hint: 'use scram-sha-256 in pg_hba.conf, or TLS: name the authority of its certificate as ca',
+  });
+}
+
+/** A pooler may sign everybody in as one user of its own, a map as another one. */
+async function checkAccount(
+  client: Client,
+  username: string,
+  cut: () => void,
+  signal: AbortSignal,
+): Promise<void> {
+  let actual: unknown;
+  try {
+    const answer = await bounded(() => client.query('SELECT session_user AS account'), cut, signal);
+    actual = (answer.rows as Record<string, unknown>[])[0]?.['account'];
+  } catch (thrown) {
+    throw changeError(thrown, username);
+  }
+  if (actual !== username) throw otherAccount(username, String(actual));
 }
 
 async function setPassword(
   client: Client,
   username: string,
   password: string | undefined,
-  own: boolean,
   cut: () => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const verifier = password === undefined ? 'NULL' : client.escapeLiteral(await scramVerifier(password));
-  const role = own ? 'CURRENT_USER' : client.escapeIdentifier(username);
-  const statement = `ALTER ROLE ${role} PASSWORD ${verifier}`;
+  const verifier = password === undefined ? 'NULL' : `'${await scramVerifier(password)}'`;
+  // A database or a role may have set another role for the session (ALTER … SET role), or that it only reads. One
+  // message, and LOCAL: behind a pooler nothing of it must be left over for the next client.
+  const statement = `BEGIN READ WRITE; SET LOCAL role TO none;
+    ALTER ROLE ${client.escapeIdentifier(username)} PASSWORD ${verifier}; COMMIT`;
   try {
     await bounded(() => client.query(statement), cut, signal, IN_DOUBT);
   } catch (thrown) {
@@ -80,12 +152,16 @@ async function setPassword(
   }
 }
 
+/** Every name and operator with its schema: what a search_path finds first may be anybody's. */
 const RIGHTS = `
-  SELECT pg_is_in_recovery() AS standby, me.rolsuper AS super, me.rolcreaterole AS createrole,
-    current_setting('server_version_num')::int AS version, target.rolsuper AS target_super,
-    target.rolcanlogin AS target_login, target.rolvaliduntil < now() AS expired,
-    pg_has_role(me.oid, target.oid, 'MEMBER WITH ADMIN OPTION') AS admin
-  FROM pg_roles me LEFT JOIN pg_roles target ON target.rolname = $1 WHERE me.rolname = current_user`;
+  SELECT pg_catalog.pg_is_in_recovery() AS standby, me.rolsuper AS super, me.rolcreaterole AS createrole,
+    pg_catalog.current_setting('server_version_num') AS version, target.rolsuper AS target_super,
+    target.rolcanlogin AS target_login,
+    target.rolvaliduntil OPERATOR(pg_catalog.<) pg_catalog.now() AS expired,
+    pg_catalog.pg_has_role(me.oid, target.oid, 'MEMBER WITH ADMIN OPTION') AS admin
+  FROM pg_catalog.pg_roles me
+    LEFT JOIN pg_catalog.pg_roles target ON target.rolname OPERATOR(pg_catalog.=) $1::pg_catalog.name
+  WHERE me.rolname OPERATOR(pg_catalog.=) current_user`;
 
 async function inspect(
   client: Client,
@@ -122,10 +198,11 @@ async function inspect(
 }
 
 /** Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html */
-function connectError(thrown: unknown, { host, port, database }: Login): Error {
+function connectError(thrown: unknown, login: Login): Error {
   if (thrown instanceof SecretsError) return thrown;
+  const { host, database } = login;
   const code = codeOf(thrown) ?? '';
-  const place = host.startsWith('/') ? host : `${host}:${port}`;
+  const place = placeOf(login);
   const fail = (kind: 'Unavailable' | 'Denied' | 'Invalid', message: string, hint: string): SecretsError =>
     new SecretsError(kind, message, { hint, cause: stripped(thrown) });
   // 28000 is also "no pg_hba.conf entry", which says nothing of the credential; the routine tells them apart.
@@ -136,7 +213,7 @@ function connectError(thrown: unknown, { host, port, database }: Login): Error {
   if (code === '42501')
     return fail('Denied', 'the user may not connect to this database', 'GRANT CONNECT ON DATABASE');
   if (code === '3D000')
-    return fail('Invalid', `there is no database ${database ?? ''}`, 'mend dbname in the secret');
+    return fail('Invalid', `there is no database ${database ?? 'postgres'}`, 'mend dbname in the secret');
   if (/^[0-9A-Z]{5}$/.test(code) && /\d/.test(code))
     return fail('Unavailable', `${place} takes no sign-in now (${code})`, 'look into the server’s log');
   if (/CERT|SIGN|ISSUER|ALTNAME/.test(code))

@@ -210,7 +210,7 @@ async function databaseOf(
     return new DatabaseTarget(postgresDriver, settings, context);
   }
   const { mysqlDriver } = await import('../mysql/driver.ts');
-  return new DatabaseTarget(mysqlDriver('%'), settings, context);
+  return new DatabaseTarget(mysqlDriver(), settings, context);
 }
 
 function isSame(credential: Credential, { username, password }: StaticCredential): boolean {

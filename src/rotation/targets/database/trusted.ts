@@ -1,0 +1,97 @@
+/**
+ * Who is changed and where, and who changes it. The rotated secret is data that others may write: what the settings
+ * say it may only repeat, and with an administrator it decides nothing but the password.
+ */
+import { SecretsError } from '../../../core/errors.ts';
+import type { Credential, TargetContext } from '../../target.ts';
+import { type Login, type LoginDefaults, type LoginForm, loginOf } from './login.ts';
+import type { DatabaseSettings } from './settings.ts';
+
+/** What the settings, or the administrator's own secret, say of the rotated user's sign-in. */
+export type Trusted = LoginDefaults;
+
+/** The setting that each part of a login is checked against. */
+const SETTINGS = ['username', 'host', 'port', 'database'] as const;
+
+/** Where the administrator signs in: as its own secret says, then as the settings do; never as the rotated one does. */
+export async function administratorOf(
+  settings: DatabaseSettings,
+  form: LoginForm,
+  context: TargetContext,
+  signal: AbortSignal,
+): Promise<Login> {
+  const { admin = '', host, port } = settings;
+  const secret = await context.read(admin, signal);
+  try {
+    return plain(loginOf(secret, { ...form, defaults: { host, port } }));
+  } catch (thrown) {
+    throw thrown instanceof SecretsError ? thrown.forReference(admin) : thrown;
+  }
+}
+
+/** @param admin the administrator's own login, if there is one */
+export function trustedBy(settings: DatabaseSettings, admin: Login | undefined, form: LoginForm): Trusted {
+  const { username, host, port, database } = settings;
+  if (admin === undefined) return { username, host, port, database };
+  const sameHost = host === undefined || host === admin.host;
+  return {
+    username,
+    host: host ?? admin.host,
+    port: port ?? (sameHost ? admin.port : form.port),
+    database: database ?? admin.database,
+  };
+}
+
+/**
+ * The rotated user's sign-in.
+ * @throws SecretsError Invalid naming the part in which the secret contradicts what is trusted
+ */
+export function loginWithin(
+  credential: Credential,
+  trusted: Trusted,
+  form: LoginForm,
+  { admin, users }: DatabaseSettings,
+): Login {
+  const login = plain(loginOf(credential, { ...form, defaults: trusted }));
+  if (users !== undefined && !users.includes(login.username))
+    throw new SecretsError(
+      'Invalid',
+      `the secret's user ${login.username} is none of the two that take turns`,
+      {
+        hint: 'put one of them into the secret, or mend users of the target',
+      },
+    );
+  for (const name of SETTINGS) {
+    const wanted = trusted[name];
+    // Without an administrator the user acts for itself, with a password that only its own secret has.
+    const free = wanted === undefined && (admin === undefined || name === 'username');
+    if (!free && !isSame(name, wanted, login[name])) throw contradicts(name, wanted === undefined);
+  }
+  return login;
+}
+
+function isSame(name: string, one: unknown, other: unknown): boolean {
+  const text = (value: unknown): string => (name === 'host' ? String(value).toLowerCase() : String(value));
+  return text(one) === text(other);
+}
+
+function contradicts(name: (typeof SETTINGS)[number], missing: boolean): SecretsError {
+  const what = { username: 'user name', host: 'host', port: 'port', database: 'database' }[name];
+  return new SecretsError(
+    'Invalid',
+    missing
+      ? `the secret names a ${what} that its target does not name (${name})`
+      : `the secret's ${what} is not the one of its target (${name})`,
+    {
+      hint: `if the secret is right, set ${name} of the target to it; whoever may write the secret does not decide that`,
+    },
+  );
+}
+
+/** A NUL ends a text in both databases' protocols, and what follows would be read as something else. */
+function plain(login: Login): Login {
+  for (const name of ['host', 'username', 'database', 'password'] as const)
+    if (login[name]?.includes('\0') === true)
+      throw new SecretsError('Invalid', `the secret's ${name} holds a NUL character`);
+  return login;
+}

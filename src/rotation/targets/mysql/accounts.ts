@@ -1,0 +1,107 @@
+/** Which account a sign-in comes to, and how that account signs in. */
+import { SecretsError } from '../../../core/errors.ts';
+import { otherAccount } from '../database/proof.ts';
+import { accountName, isDenied, literal, query, type Session } from './session.ts';
+
+/**
+ * That the account of this connection is the one whose password is changed: a user may have a row for each host, and a
+ * proxy user acts as another one.
+ * https://dev.mysql.com/doc/refman/8.4/en/connection-access.html
+ * @throws SecretsError Unsupported
+ */
+export async function checkOwnAccount(session: Session, username: string): Promise<void> {
+  const [row] = await query(session, 'SELECT CURRENT_USER() AS account, @@proxy_user AS proxy');
+  const account = String(row?.['account']);
+  const at = account.lastIndexOf('@');
+  const proxied = row?.['proxy'] !== null && row?.['proxy'] !== '';
+  const { accountHost } = session;
+  const sameHost =
+    accountHost === undefined || account.slice(at + 1).toLowerCase() === accountHost.toLowerCase();
+  if (account.slice(0, at) !== username || proxied || !sameHost)
+    throw otherAccount(accountHost === undefined ? username : `${username}@${accountHost}`, account);
+  await checkLockout(session, undefined);
+}
+
+/**
+ * That an account's name alone says which one it is, where this connection may know.
+ * @throws SecretsError Unsupported
+ */
+export async function checkHosts(session: Session, username: string): Promise<void> {
+  if (session.hostIsNamed) return;
+  let rows: readonly Record<string, unknown>[];
+  try {
+    rows = await query(session, `SELECT Host AS host FROM mysql.user WHERE User = ${literal(username)}`);
+  } catch (thrown) {
+    if (isDenied(thrown)) return;
+    throw thrown;
+  }
+  if (rows.length < 2) return;
+  const hosts = rows.map((row) => String(row['host'])).join(', ');
+  throw new SecretsError('Unsupported', `${username} has an account at each of ${hosts}`, {
+    hint: 'name the one that the application signs in as: account-host',
+  });
+}
+
+/**
+ * A wrong password is tried to see that it is refused: never where one mistake locks the account.
+ * @throws SecretsError Unsupported
+ */
+export async function checkLockout(session: Session, username: string | undefined): Promise<void> {
+  const definition = await definitionOf(session, username);
+  if (definition === undefined || !/ FAILED_LOGIN_ATTEMPTS 1(?!\d)/.test(definition)) return;
+  throw new SecretsError('Unsupported', 'one wrong password locks the account, and one has to be tried', {
+    hint: 'allow at least two with FAILED_LOGIN_ATTEMPTS, or set `verify: none` in the target',
+  });
+}
+
+/** What made the account, without the names in it; `undefined` where this connection may not know. */
+async function definitionOf(session: Session, username: string | undefined): Promise<string | undefined> {
+  const name = username === undefined ? 'CURRENT_USER()' : accountName(username, session.accountHost ?? '%');
+  try {
+    const [row] = await query(session, `SHOW CREATE USER ${name}`);
+    // Names are in backquotes, and may look like anything.
+    return String(Object.values(row ?? {})[0]).replaceAll(/`(?:[^`]|``)*`/g, '');
+  } catch (thrown) {
+    // Its own right (SELECT on mysql) isn't asked for.
+    if (isDenied(thrown)) return undefined;
+    throw thrown;
+  }
+}
+
+/** The plugins whose password is set here; the server keeps the user's own. */
+const PLUGINS = {
+  mariadb: ['mysql_native_password'],
+  mysql: ['caching_sha2_password', 'sha256_password', 'mysql_native_password'],
+} as const;
+
+/** @throws SecretsError Unsupported when the user signs in by anything but one password that can be set here */
+export async function checkMethods(
+  session: Session,
+  username: string,
+  own: boolean,
+  mariadb: boolean,
+): Promise<void> {
+  const methods = await methodsOf(session, username, own, mariadb);
+  const known: readonly string[] = PLUGINS[mariadb ? 'mariadb' : 'mysql'];
+  if (methods === undefined || (methods.length === 1 && known.includes(methods[0] ?? ''))) return;
+  const hint =
+    methods.length > 1
+      ? 'leave it one: a user with several ways to sign in would lose the others'
+      : `only passwords of ${known.join(', ')} are changed here`;
+  throw new SecretsError('Unsupported', `${username} signs in by ${methods.join(' or ')}`, { hint });
+}
+
+/** How the user signs in, where this connection may know. */
+async function methodsOf(
+  session: Session,
+  username: string,
+  own: boolean,
+  mariadb: boolean,
+): Promise<readonly string[] | undefined> {
+  const statement = await definitionOf(session, own ? undefined : username);
+  if (statement === undefined) return undefined;
+  const [, first = 'mysql_native_password', rest = ''] =
+    / IDENTIFIED (?:VIA|WITH) '?(\w+)(.*)/s.exec(statement) ?? [];
+  const others = mariadb ? rest.replaceAll(/'[^']*'/g, '').matchAll(/ OR (\w+)/g) : [];
+  return [first, ...[...others].map(([, name = '']) => name)];
+}

@@ -1,0 +1,130 @@
+/** What MySQL's and MariaDB's errors mean here. */
+import { SecretsError } from '../../../core/errors.ts';
+import { codeOf } from '../../../files.ts';
+import { Admitted, Refused } from '../database/connection.ts';
+import type { Login } from '../database/login.ts';
+import { placeOf } from '../database/proof.ts';
+import { IN_DOUBT } from '../network.ts';
+
+/** MariaDB's own number for a locked account, of which the driver knows no name. */
+const MARIADB_LOCKED = 4151;
+
+function numberOf(thrown: unknown): unknown {
+  return typeof thrown === 'object' && thrown !== null && 'errno' in thrown ? thrown.errno : undefined;
+}
+
+type Kind = 'Unavailable' | 'Denied' | 'Invalid' | 'NotFound' | 'Unsupported';
+
+/** These come after the password was found right. */
+const AFTER_SIGN_IN = [
+  'ER_BAD_DB_ERROR',
+  'ER_DBACCESS_DENIED_ERROR',
+  'ER_TOO_MANY_USER_CONNECTIONS',
+  'ER_USER_LIMIT_REACHED',
+];
+
+export function connectError(thrown: unknown, login: Login): Error {
+  const error = signInError(thrown, login);
+  const admitted = AFTER_SIGN_IN.includes(codeOf(thrown) ?? '') && error instanceof SecretsError;
+  return admitted ? new Admitted(error, true) : error;
+}
+
+/** Codes: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html */
+function signInError(thrown: unknown, login: Login): Error {
+  if (thrown instanceof SecretsError) return thrown;
+  const { host, database } = login;
+  const code = codeOf(thrown) ?? '';
+  const place = placeOf(login);
+  const fail = (kind: Kind, message: string, hint: string): SecretsError =>
+    new SecretsError(kind, message, { hint, cause: stripped(thrown) });
+  const method = /unknown plugin (\w+)/.exec(String(thrown))?.[1];
+  if (method !== undefined)
+    return fail(
+      'Unsupported',
+      `the user signs in by ${method}, which is not known here`,
+      'give it a password of mysql_native_password, or of MySQL’s caching_sha2_password',
+    );
+  if (numberOf(thrown) === MARIADB_LOCKED)
+    return fail('Denied', 'the account is locked', 'ALTER USER … ACCOUNT UNLOCK');
+  switch (code) {
+    case 'ER_ACCESS_DENIED_ERROR':
+    case 'ER_ACCESS_DENIED_NO_PASSWORD_ERROR':
+      return new Refused(stripped(thrown));
+    case 'ER_DBACCESS_DENIED_ERROR':
+      return fail(
+        'Denied',
+        'the user may not use this database',
+        'grant it a right there, or leave dbname out',
+      );
+    case 'ER_BAD_DB_ERROR':
+      return fail('Invalid', `there is no database ${database ?? ''}`, 'mend dbname in the secret');
+    case 'ER_ACCOUNT_HAS_BEEN_LOCKED':
+      return fail('Denied', 'the account is locked', 'ALTER USER … ACCOUNT UNLOCK');
+    case 'ER_MUST_CHANGE_PASSWORD_LOGIN':
+      return fail('Denied', 'the password has expired', 'an administrator can set it: name one as admin');
+    case 'ER_HOST_NOT_PRIVILEGED':
+    case 'ER_HOST_IS_BLOCKED':
+      return fail('Denied', `${place} admits no sign-in from here`, 'look into the server’s log');
+    case 'MYSQL_CLEAR_PASSWORD_NOT_ENABLED':
+      return fail(
+        'Unsupported',
+        `${place} wants the password in clear text`,
+        'give the user a password of mysql_native_password, or of MySQL’s caching_sha2_password',
+      );
+    default:
+      break;
+  }
+  if (code.startsWith('ER_'))
+    return fail('Unavailable', `${place} takes no sign-in now (${code})`, 'look into the server’s log');
+  if (code === 'HANDSHAKE_NO_SSL_SUPPORT')
+    return fail(
+      'Unavailable',
+      `${place} has no TLS`,
+      'switch it on: plain text is for loopback addresses only',
+    );
+  if (/CERT|SIGN|ISSUER|ALTNAME|HANDSHAKE_SSL/.test(code) || /certificate|altname/i.test(String(thrown)))
+    return fail(
+      'Unavailable',
+      `the certificate of ${host} is not trusted (${code})`,
+      'name its authority as ca',
+    );
+  return fail('Unavailable', `cannot reach ${place} (${code || 'broken connection'})`, 'check host and port');
+}
+
+export function changeError(thrown: unknown, username: string): SecretsError {
+  if (thrown instanceof SecretsError) return thrown;
+  const code = codeOf(thrown) ?? '';
+  const fail = (kind: Kind, message: string, hint: string): SecretsError =>
+    new SecretsError(kind, message, { hint, cause: stripped(thrown) });
+  switch (code) {
+    case 'ER_SPECIFIC_ACCESS_DENIED_ERROR':
+    case 'ER_DBACCESS_DENIED_ERROR':
+    case 'ER_TABLEACCESS_DENIED_ERROR':
+    case 'ER_ACCESS_DENIED_ERROR':
+    case 'ER_PASSWORD_NOT_ALLOWED':
+      return fail('Denied', `no right to change the password of ${username}`, 'it takes CREATE USER');
+    case 'ER_PASSWORD_NO_MATCH':
+    case 'ER_CANNOT_USER':
+      return fail(
+        'NotFound',
+        `there is no account of ${username} at this host`,
+        'create it, or mend account-host',
+      );
+    case 'ER_OPTION_PREVENTS_STATEMENT':
+      return fail('Unavailable', 'this server is read-only', 'use the primary’s address');
+    default:
+      break;
+  }
+  if (code.startsWith('ER_'))
+    return fail(
+      'Invalid',
+      `the database refused the new password (${code})`,
+      'look into its password policy',
+    );
+  return fail('Unavailable', `the database’s answer is missing${IN_DOUBT}`, 'run the command again');
+}
+
+/** Code and number alone: a driver's error holds the statement. */
+function stripped(thrown: unknown): Error {
+  return Object.assign(new Error('MySQL'), { code: codeOf(thrown), errno: numberOf(thrown) });
+}
