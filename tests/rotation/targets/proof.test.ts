@@ -24,6 +24,7 @@ describe.each([POSTGRES, POSTGRES_18])('version $version', (programs) => {
         hba: [
           'host all trusting 127.0.0.1/32 trust',
           'host all clear 127.0.0.1/32 password',
+          'host all plain 127.0.0.1/32 md5',
           'local all mapped peer map=everybody',
         ],
         ident: [`everybody ${me} mapped`],
@@ -90,6 +91,21 @@ describe.each([POSTGRES, POSTGRES_18])('version $version', (programs) => {
         expect(await verifierOf('trusting')).not.toEqual(before);
         expect(await target.verify(next, never)).toBe('unknown');
         expect(postgres.verifies?.({ verify: 'none' })).toBe(false);
+      },
+    );
+
+    test.each([true, false])(
+      'a password that was kept as MD5 is one of SCRAM afterwards; by an administrator: %s',
+      async (admin) => {
+        await server.sql("SET password_encryption = 'md5'; ALTER ROLE plain PASSWORD 'first'");
+        expect(await verifierOf('plain')).toEqual([expect.stringMatching(/^md5/)]);
+        const target = await open('plain', admin);
+        const current = credential(fieldsOf('plain', 'first'));
+        const next = credential(fieldsOf('plain', 'second'));
+        expect((await target.check(known(current), never)).map(({ status }) => status)).not.toContain('fail');
+        await target.prove?.(next, known(current), never);
+        await rotate(target, current, next);
+        expect(await verifierOf('plain')).toEqual([expect.stringMatching(/^SCRAM/)]);
       },
     );
 
@@ -262,6 +278,20 @@ for (const kind of [MARIADB, MYSQL])
         await rotate(named, current(), next());
         await rotate(await open({}), next(), current());
       });
+
+      if (kind === MARIADB)
+        test('where one mistake locks an account, none is made', async () => {
+          await server.sql('SET GLOBAL max_password_errors = 1');
+          try {
+            const target = await open({ 'account-host': '127.0.0.1' });
+            await expect(target.prove?.(next(), known(current()), never)).rejects.toThrow(
+              'one wrong password locks the account',
+            );
+            expect(await server.accepts('bob', 'first')).toBe(true);
+          } finally {
+            await server.sql('SET GLOBAL max_password_errors = 100');
+          }
+        });
 
       if (kind === MYSQL)
         test('a proxy user, and an account that one mistake locks, are refused', async () => {

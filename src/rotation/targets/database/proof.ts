@@ -31,13 +31,15 @@ export class SignIns {
 
   /**
    * Whether this password lets the user in, as the account that is meant, and a wrong one does not.
+   * @param mutual whether the server must have shown in turn who it is. A password that was set here is SCRAM's, which
+   *   does; one that was kept as MD5 before can't
    * @throws SecretsError Unsupported when a sign-in proves nothing there
    */
-  async proves(login: Login, signal: AbortSignal): Promise<boolean> {
+  async proves(login: Login, signal: AbortSignal, mutual = false): Promise<boolean> {
     const admitted = await this.#admits(login, signal);
     if (admitted === undefined) return false;
     await this.control(login, signal);
-    if (admitted.mutual) return true;
+    if (!mutual || admitted.mutual) return true;
     throw new SecretsError(
       'Unsupported',
       `${placeOf(login)} has not shown that it knows the password of ${login.username}`,

@@ -212,7 +212,7 @@ export class DatabaseTarget implements Target {
   async verify(credential: Credential, signal: AbortSignal): Promise<Verdict> {
     const login = await this.#login(credential, signal);
     if (!this.#verifies) return 'unknown';
-    return (await this.#signIns.proves(login, signal)) ? 'accepted' : 'refused';
+    return (await this.#signIns.proves(login, signal, true)) ? 'accepted' : 'refused';
   }
 
   /** A single user's old password ended when the new one came; of two users the older one is shut out. */

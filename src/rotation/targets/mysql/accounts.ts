@@ -47,10 +47,13 @@ export async function checkHosts(session: Session, username: string): Promise<vo
  * @throws SecretsError Unsupported
  */
 export async function checkLockout(session: Session, username: string | undefined): Promise<void> {
-  const definition = await definitionOf(session, username);
-  if (definition === undefined || !/ FAILED_LOGIN_ATTEMPTS 1(?!\d)/.test(definition)) return;
+  const definition = (await definitionOf(session, username)) ?? '';
+  // MariaDB's, for all accounts; MySQL has no such variable.
+  const [global] = await query(session, "SHOW GLOBAL VARIABLES LIKE 'max_password_errors'");
+  const strict = global !== undefined && Number(Object.values(global)[1]) <= 1;
+  if (!strict && !/ FAILED_LOGIN_ATTEMPTS 1(?!\d)/.test(definition)) return;
   throw new SecretsError('Unsupported', 'one wrong password locks the account, and one has to be tried', {
-    hint: 'allow at least two with FAILED_LOGIN_ATTEMPTS, or set `verify: none` in the target',
+    hint: 'allow at least two (FAILED_LOGIN_ATTEMPTS, max_password_errors), or set `verify: none` in the target',
   });
 }
 

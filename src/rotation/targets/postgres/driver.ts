@@ -203,13 +203,23 @@ function connectError(thrown: unknown, login: Login): Error {
   const { host, database } = login;
   const code = codeOf(thrown) ?? '';
   const place = placeOf(login);
-  const fail = (kind: 'Unavailable' | 'Denied' | 'Invalid', message: string, hint: string): SecretsError =>
-    new SecretsError(kind, message, { hint, cause: stripped(thrown) });
+  const fail = (
+    kind: 'Unavailable' | 'Denied' | 'Invalid' | 'Unsupported',
+    message: string,
+    hint: string,
+  ): SecretsError => new SecretsError(kind, message, { hint, cause: stripped(thrown) });
   // 28000 is also "no pg_hba.conf entry", which says nothing of the credential; the routine tells them apart.
   const switchedOff = code === '28000' && routineOf(thrown) === 'InitializeSessionUserId';
   if (code === '28P01' || switchedOff) return new Refused(stripped(thrown));
   if (code === '28000')
     return fail('Denied', `${place} admits no such sign-in from here`, 'look into pg_hba.conf');
+  // protocol_violation: how poolers answer to a startup parameter.
+  if (code === '08P01')
+    return fail(
+      'Unsupported',
+      `${place} does not take the settings of an administrator's session`,
+      'is it a pooler? name the server’s own address in the administrator’s secret',
+    );
   if (code === '42501')
     return fail('Denied', 'the user may not connect to this database', 'GRANT CONNECT ON DATABASE');
   if (code === '3D000')
