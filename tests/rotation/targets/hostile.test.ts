@@ -146,7 +146,7 @@ describe.each([POSTGRES, POSTGRES_18])('version $version', (programs) => {
           'owner-1',
           'CREATE EVENT TRIGGER mine ON ddl_command_end EXECUTE FUNCTION evil.on_ddl()',
         ),
-      ).rejects.toThrow();
+      ).rejects.toThrow('permission denied');
     });
 
     describe.each(['superuser', 'CREATEROLE'])('for an administrator with %s', (right) => {
