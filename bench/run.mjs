@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { rolldown } from 'rolldown';
 import { startAws, startAzure, startConjur, startGcp, startVault } from './backends.mjs';
+import { measureRedaction } from './redaction.mjs';
 
 const { values: flags } = parseArgs({
   options: {
@@ -162,7 +163,9 @@ const gcpScripts = {
 };
 
 const closing = [];
+let redaction = [];
 try {
+  redaction = await measureRedaction(root, home);
   const put = await run([program, 'put', 'bench/value'], baseEnv, 'the-value');
   if (put.code !== 0) throw new Error(`put on local failed: ${put.stderr}`);
   const bare = { name: 'node -e 0', args: ['-e', '0'] };
@@ -230,7 +233,7 @@ try {
 }
 
 if (flags.json) {
-  process.stdout.write(`${JSON.stringify({ node: process.version, runs, results }, null, 2)}\n`);
+  process.stdout.write(`${JSON.stringify({ node: process.version, runs, results, redaction }, null, 2)}\n`);
 } else {
   process.stdout.write(`node ${process.version}, ${runs} turns, medians of whole processes\n`);
   let last = '';
@@ -242,5 +245,10 @@ if (flags.json) {
         ? ''
         : `${medianMs.toFixed(1).padStart(8)} ms  ${ratio.toFixed(2).padStart(5)} x`;
     process.stdout.write(`  ${name.padEnd(36)}${figures}${bar === undefined ? '' : `  (bar ${bar} x)`}\n`);
+  }
+  process.stdout.write('\nmasked output\n');
+  for (const { count, buildMs, mbPerSecond } of redaction) {
+    const figures = `${mbPerSecond.toFixed(0).padStart(8)} MB/s  (prepared in ${buildMs.toFixed(0)} ms)`;
+    process.stdout.write(`  ${`${count} values of 32 characters`.padEnd(36)}${figures}\n`);
   }
 }

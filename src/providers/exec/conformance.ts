@@ -1,6 +1,6 @@
 /** `secrets doctor --plugin`: runs the core of the contract against a plugin, under names of its own. */
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
-import { formsOf } from '../../core/secret-forms.ts';
+import { Masker } from '../../core/redactor.ts';
 import type { Finding } from '../provider.ts';
 import { capabilityChecks } from './capability-checks.ts';
 import { checks } from './checks.ts';
@@ -138,9 +138,9 @@ async function closeQuietly(trial: Trial): Promise<void> {
 function lookForValues(stderr: Buffer, bytes: number, { values }: Trial): string {
   if (bytes === 0) return 'nothing written';
   for (const value of values) {
-    // Of a large value some bytes say enough, and its forms would take long to look for.
-    const forms = formsOf(value.length > 1024 ? value.subarray(0, 64) : value);
-    if (forms.some((form) => stderr.includes(form))) throw new CheckError('it wrote a value to stderr');
+    // Of a large value some bytes say enough.
+    if (new Masker([value.length > 1024 ? value.subarray(0, 64) : value]).finds(stderr))
+      throw new CheckError('it wrote a value to stderr');
   }
   return `${bytes} bytes, no value among them`;
 }

@@ -5,7 +5,7 @@
 import * as v from 'valibot';
 import { SecretsError, type ErrorKind } from '../../core/errors.ts';
 import { parseJson } from '../../core/json.ts';
-import { formsOf } from '../../core/secret-forms.ts';
+import { Masker } from '../../core/redactor.ts';
 import { singleLine } from '../../output/sanitize.ts';
 import { PluginProcess } from './process.ts';
 import {
@@ -318,6 +318,5 @@ export class Connection {
 /** Whether a text shows a value in any of the forms that programs write values in. */
 export function holds(text: string, value: Uint8Array | undefined): boolean {
   if (value === undefined || value.length === 0) return false;
-  const bytes = Buffer.from(text);
-  return formsOf(value).some((form) => bytes.includes(form));
+  return new Masker([value]).finds(Buffer.from(text));
 }

@@ -1,0 +1,93 @@
+/** What encoders put between the characters of a value: quotes, line breaks, separators. */
+import {
+  afterBackslash,
+  indented,
+  MOST_INDENT,
+  type Node,
+  node,
+  once,
+  softBreak,
+  type Step,
+  way,
+} from './nodes.ts';
+
+/** The most quotes between two characters: `'\"'\"'` and the like. */
+const MOST_QUOTES = 8;
+const QUOTES = [
+  ...['\'"$`\\'],
+  ...['%22', '%27', '%5C', '%5c', '&quot;', '&#34;', '&#39;', '&#x27;', '&apos;', 'u0022', 'u0027'],
+] as const;
+
+/** What may stand between letters. */
+export const betweenLetters: () => Node = once(() => {
+  const start = node();
+  softBreak(start, node('inserted'));
+  return start;
+});
+
+/**
+ * What may stand before a character that shells and languages quote, or after it: the end of one kind of quotes and
+ * the beginning of another, and a break of a long text into two.
+ */
+export const betweenQuotes: () => Node = once(() => {
+  const start = node();
+  let here = start;
+  for (let index = 0; index < MOST_QUOTES; index += 1) {
+    const next = node('inserted');
+    softBreak(here, next);
+    for (const [at, quote] of QUOTES.entries()) way(here, at === 0 ? [quote] : quote, next);
+    if (index > 0) {
+      for (const operator of ['', ' +', ' .', ' &', ' \\'])
+        for (const lineBreak of operator === '' || operator === ' \\' ? ['\n'] : ['\n', ' '])
+          indented(here, operator + lineBreak, next);
+    }
+    here = next;
+  }
+  return start;
+});
+
+/** Line breaks and their indentation inside of base64, as they are or as JSON, URLs and HTML have them. */
+export const betweenBase64: () => Node = once(() => {
+  const start = node();
+  const end = node('inserted');
+  for (const lineBreak of ['\n', '\r\n', '\r', '%0A', '%0a', '%0D%0A', '%0d%0a', '&#10;', '&#xA;', '&#xa;'])
+    indented(start, lineBreak, end);
+  for (const lineBreak of ['&#13;&#10;', '&#xD;&#xA;', '&#13;\n']) indented(start, lineBreak, end);
+  const quoted = node();
+  const body = afterBackslash(start);
+  indented(body, 'n', quoted);
+  const middle = node();
+  way(body, 'r', middle);
+  indented(afterBackslash(middle), 'n', quoted);
+  quoted.also.push(end);
+  // A text that is broken after the line break: 'AAAA\n' + ⏎ 'BBBB'.
+  const broken = node();
+  for (const operator of ['', ' +', ' .']) {
+    const closed = node();
+    way(quoted, ['\'"`'], closed);
+    indented(closed, `${operator}\n`, broken);
+  }
+  way(broken, ['\'"`'], end);
+  return start;
+});
+
+/** Separators between bytes in hexadecimal, and the prefix of the next: `68:75`, `\x68\x75`, `0x68, 0x75`. */
+export const betweenHex: () => Node = once(() =>
+  separators([' :-_,.\n\r\t;|'], ['0x', '0X', '\\x', 'x', '%', '\\\\x']),
+);
+
+/** Separators between decimal numbers. */
+export const betweenDecimals: () => Node = once(() => separators([' ,\n\r\t;:.'], []));
+
+function separators(step: readonly Step[], prefixes: readonly string[]): Node {
+  const start = node();
+  const prefixed = node('inserted');
+  let here = start;
+  for (let index = 0; index < MOST_INDENT; index += 1) {
+    for (const prefix of prefixes) way(here, prefix, prefixed);
+    const next = node('inserted');
+    way(here, step, next);
+    here = next;
+  }
+  return start;
+}
