@@ -16,6 +16,12 @@ trap 'echo got TERM; exit 9' TERM
 echo pid $$ ready
 while :; do sleep 0.05; done`;
 
+/**
+ * Runs what follows as a job of a shell in a session of its own, and says which process it is. Without a shell that
+ * watches its group, as under nohup or cron, the kernel ignores SIGTSTP (POSIX: an orphaned process group).
+ */
+const JOB = ['setsid', '--wait', 'bash', '-c', 'set -m; "$@" & echo "program $!"; wait -f $!', 'bash'];
+
 const WAYS: readonly (readonly [string, readonly string[]])[] = [
   ['plainly', []],
   ['with its output masked', ['--redact']],
@@ -67,34 +73,31 @@ describe.each(WAYS)('a child that is run %s', (_, more) => {
   );
 
   test('stops with SIGTSTP and goes on with SIGCONT', async () => {
-    const running = box.start([
-      'exec',
-      '-e',
-      'T=text',
-      ...more,
-      '--',
-      'bash',
-      '-c',
-      'echo pid $$ ready; while :; do sleep 0.05; done',
-    ]);
+    const script = 'echo pid $$ ready; while :; do sleep 0.05; done';
+    const running = box.start(['exec', '-e', 'T=text', ...more, '--', 'bash', '-c', script], {
+      before: JOB,
+    });
     await running.saw('ready');
-    const child = Number(/pid (\d+)/.exec(running.output.stdout)?.[1]);
-    const state = (pid: number | undefined): string =>
+    const [program, child] = ['program', 'pid'].map((which) =>
+      Number(new RegExp(`${which} (\\d+)`).exec(running.output.stdout)?.[1]),
+    ) as [number, number];
+    const state = (pid: number): string =>
       spawnSync('ps', ['-o', 'state=', '-p', String(pid)])
         .stdout.toString()
         .trim();
-    running.process.kill('SIGTSTP');
+    process.kill(program, 'SIGTSTP');
     await until(
-      () => state(child) === 'T' && state(running.process.pid) === 'T',
+      () => state(child) === 'T' && state(program) === 'T',
       () => `both stopped`,
     );
-    running.process.kill('SIGCONT');
+    process.kill(program, 'SIGCONT');
     await until(
-      () => state(child) !== 'T' && state(running.process.pid) !== 'T',
+      () => state(child) !== 'T' && state(program) !== 'T',
       () => 'both running',
     );
-    running.process.kill('SIGTERM');
+    process.kill(program, 'SIGTERM');
     await running.ended;
+    expect(state(program)).toBe('');
     expect(state(child)).toBe('');
   });
 });
