@@ -41,6 +41,9 @@ const audit = new AuditLines(now);
 const problems = [];
 let log = [];
 const loading = new Set();
+/** Set by a test: the next policy load goes on only once another was refused because of it. */
+let meeting = false;
+let refusedOne = () => {};
 
 const answer = (status, type, body, headers = {}) => ({
   status,
@@ -200,13 +203,19 @@ async function changePolicy(role, id, text, method) {
   if (resource === undefined) return notFound(id);
   if (!model.allowed(role, method === 'POST' ? 'create' : 'update', resource)) return empty(403);
   if (loading.has(id)) {
+    refusedOne();
     const busy = failure(409, 'policy_conflict', 'Concurrent policy load in progress, please retry');
     busy.headers['Retry-After'] = '1';
     return busy;
   }
   loading.add(id);
   try {
-    await new Promise((resolve) => setTimeout(resolve, 2));
+    if (meeting) {
+      meeting = false;
+      await new Promise((resolve) => {
+        refusedOne = resolve;
+      });
+    }
     return json(201, loadPolicy(model, id, text, method === 'PATCH'));
   } catch (thrown) {
     if (!(thrown instanceof PolicyError)) throw thrown;
@@ -290,7 +299,10 @@ https
   )
   .listen(Number(flags.port), '127.0.0.1', () => control.listen(0, '127.0.0.1'));
 
-/** GET /problems, GET /audit (lines), GET /log (and forgets it), POST /clock with seconds ahead, POST /expires with { id, at }. */
+/**
+ * GET /problems, GET /audit (lines), GET /log (and forgets it), POST /clock with seconds ahead, POST /expires with
+ * { id, at }, POST /meeting: the next policy load waits until it was in the way of another.
+ */
 async function serveControl(message, response) {
   const body = await bodyOf(message);
   if (message.url === '/problems') response.end(JSON.stringify(problems));
@@ -300,6 +312,9 @@ async function serveControl(message, response) {
     log = [];
   } else if (message.url === '/clock') {
     offsetMs = Number(body) * 1000;
+    response.end();
+  } else if (message.url === '/meeting') {
+    meeting = true;
     response.end();
   } else if (message.url === '/expires') {
     const { id, at } = JSON.parse(body.toString());

@@ -151,6 +151,7 @@ describe('conjur variables', () => {
     test('waits for other loads of the same policy', async () => {
       const others = [kit.as('admin'), kit.as('admin'), kit.as('admin')];
       await kit.conjur.log();
+      await kit.conjur.control('/meeting', '');
       await Promise.all(others.map((provider, index) => kit.put(`busy/${index}`, 'v', provider)));
       const lines = (await kit.conjur.log()).filter((line) => line.startsWith('PATCH'));
       expect(lines.some((line) => line.endsWith(' 409'))).toBe(true);
