@@ -96,6 +96,8 @@ export class ClaimedRun {
   protected currentVersion: string | undefined;
   /** The current version at the first look. */
   protected before: string | undefined;
+  /** The current version that the draft was made from. */
+  protected base: string | undefined;
   /** Something was sent to the target and may still arrive. */
   protected inDoubt = false;
 
@@ -159,6 +161,7 @@ export class ClaimedRun {
 
   protected async claim(): Promise<Event> {
     const draft = needed(this.draft);
+    this.base = this.old?.id;
     this.heldFor.restart();
     try {
       const { id, createdAt } = await this.options.place.claim(draft.value, this.record());
@@ -171,8 +174,36 @@ export class ClaimedRun {
       }
       return isUnclear(error) ? 'unclear' : 'failed';
     }
+    try {
+      await this.load();
+      if (await this.givesUpStale()) return 'failed';
+    } catch (thrown) {
+      this.error = toSecretsError(thrown);
+      return 'unclear';
+    }
     await this.sign();
     return 'ok';
+  }
+
+  /**
+   * Gives a claim up whose value was made from a version that is not current any more. Another rotation may begin
+   * and end between our look and our claim: what was made before would undo its changes. Once the claim is held no
+   * other rotation can do that, so one look suffices, whatever conditions the store's writes have.
+   */
+  protected async givesUpStale(): Promise<boolean> {
+    const { place } = this.options;
+    if (this.old?.id === this.base) return false;
+    const pending = needed(this.pending);
+    await place.discard(pending.id).catch((thrown: unknown) => {
+      if (toSecretsError(thrown).kind !== 'NotFound') throw thrown;
+    });
+    await place.unsign({}, pending.id);
+    this.pending = undefined;
+    const now = this.old === undefined ? 'no version' : `version ${this.old.id}`;
+    this.error = new SecretsError('Conflict', `changed while this rotation began: ${now} is current now`, {
+      hint: 'repeat it to rotate once more',
+    });
+    return true;
   }
 
   protected async nameRival(): Promise<void> {
@@ -194,6 +225,7 @@ export class ClaimedRun {
       return 'held';
     }
     this.pending = pending;
+    if (await this.givesUpStale()) return 'none';
     await this.sign();
     return 'mine';
   }

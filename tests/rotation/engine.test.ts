@@ -233,8 +233,18 @@ for (const store of [...STORES, ...LOCKED])
           release = resolve;
         });
         system.trouble = (call) => (call === 'apply' ? gate : undefined);
-        const runs = [1, 2, 3, 4].map(() => rotate(name, system, {}));
-        await Promise.race(runs);
+        // One is at the gate; the others end. A run that only looks after the gate is open is a second rotation.
+        let ended = 0;
+        let open: () => void = () => {};
+        const othersEnded = new Promise<void>((resolve) => {
+          open = resolve;
+        });
+        const runs = [1, 2, 3, 4].map(async () => {
+          const outcome = await rotate(name, system, {});
+          if ((ended += 1) === 3) open();
+          return outcome;
+        });
+        await othersEnded;
         const late = await rotate(name, system, {});
         expect(late).toMatchObject({
           ending: 'held',
@@ -245,6 +255,50 @@ for (const store of [...STORES, ...LOCKED])
         expect(endings.toSorted()).toEqual(['done', 'held', 'held', 'held']);
         expect(system.changes).toBe(1);
         expectSettled(system, await look(provider, name));
+      });
+
+      test('one that begins and ends between another’s look and its claim wins, and the other changes nothing', async () => {
+        const { name, system } = await fresh(manner);
+        // Stops before the first write of a run: its claim, or its lock.
+        let arrive: () => void = () => {};
+        const arrived = new Promise<void>((resolve) => {
+          arrive = resolve;
+        });
+        let release: () => void = () => {};
+        const gate = new Promise<void>((resolve) => {
+          release = resolve;
+        });
+        const slowly = <T extends Provider>(store: T): T =>
+          new Proxy(store, {
+            get: (object, key) => {
+              const found: unknown = Reflect.get(object, key);
+              if (typeof found !== 'function') return found;
+              const method = found as (...args: unknown[]) => unknown;
+              if (key !== 'put') return method.bind(object);
+              return async (...args: unknown[]) => {
+                arrive();
+                await gate;
+                return method.apply(object, args);
+              };
+            },
+          });
+        const slow = rotateOn(slowly(provider), name, system, { lock: lock && slowly(lock) });
+        await arrived;
+        expect(await rotate(name, system, {})).toMatchObject({ ending: 'done' });
+        const between = await look(provider, name);
+        release();
+        expect(await slow).toMatchObject({
+          ending: 'unchanged',
+          error: {
+            kind: 'Conflict',
+            message: `changed while this rotation began: version ${between.current?.id} is current now`,
+          },
+        });
+        expect(system.changes).toBe(1);
+        expect(await look(provider, name)).toEqual(between);
+        expectSettled(system, between);
+        // Nor is anything in the way of the next.
+        expect(await rotate(name, system, {})).toMatchObject({ ending: 'done', before: between.current?.id });
       });
 
       test('a dead holder is taken over after its lease, never before, whatever the clocks say', async () => {

@@ -7,7 +7,7 @@ import type { Provider } from '../../src/providers/provider.ts';
 import { Engine, type EngineOptions, type Outcome } from '../../src/rotation/engine.ts';
 import { Watch } from '../../src/rotation/lease.ts';
 import { LockedPlace } from '../../src/rotation/locked-place.ts';
-import { CLAIM_KEY, credentialOf, SecretPlace } from '../../src/rotation/place.ts';
+import { CLAIM_KEY, credentialOf, SecretPlace, type Stages } from '../../src/rotation/place.ts';
 import type { Credential, Target, Verdict } from '../../src/rotation/target.ts';
 
 export interface Manner {
@@ -213,11 +213,7 @@ export async function rotateOn(
   return death === undefined ? run : Promise.race([run, death.died]);
 }
 
-export interface Seen {
-  readonly current: Credential | undefined;
-  readonly previous: Credential | undefined;
-  readonly pending: Credential | undefined;
-}
+export type Seen = Stages;
 
 /** What the store has, as anybody reads it. */
 export function look(provider: Provider, name: string): Promise<Seen> {
