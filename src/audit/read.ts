@@ -5,11 +5,10 @@ import { type AuditFilter, needlesOf, passes } from '../core/audit-filter.ts';
 import { sleep } from '../core/waiting.ts';
 import { isJsonObject } from '../core/json.ts';
 import { fileError } from '../files.ts';
-import { closedFiles, openAny, readFully } from './files.ts';
+import { closedFiles, openAny } from './files.ts';
+import { type Span, spansOf, Window } from './lines.ts';
 
 const NEWLINE = 0x0a;
-/** What is read, or passed over, at a time. */
-const BLOCK = 256 * 1024;
 const SAMPLE = 8192;
 /** Records of processes that wrote at the same time may stand a little out of order, and clocks are set. */
 const SLACK_MS = 10 * 60_000;
@@ -21,12 +20,8 @@ export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-interface Block {
-  readonly fd: number;
+interface Block extends Span {
   readonly path: string;
-  /** Lines that begin in [from, to). */
-  readonly from: number;
-  readonly to: number;
 }
 
 /**
@@ -40,30 +35,36 @@ export async function* readAuditLog(
 ): AsyncGenerator<AuditRecord> {
   const needles = needlesOf(filter);
   const files = openAll(path);
+  const window = new Window();
   try {
-    const blocks = files.flatMap((file) => blocksOf(file, filter));
-    const matches = (block: Block): AuditRecord[] =>
-      recordsIn(linesOf(block, needles), filter, () => onDamage?.(block.path));
-    if (filter.limit === undefined) {
-      for (const block of blocks) {
-        signal?.throwIfAborted();
-        yield* matches(block);
-        // Lets a signal in.
-        await new Promise(setImmediate);
-      }
-      return;
-    }
-    const found: AuditRecord[][] = [];
-    let count = 0;
-    for (const block of blocks.toReversed()) {
-      signal?.throwIfAborted();
-      if (count >= filter.limit) break;
-      const records = matches(block);
-      count += records.length;
-      found.unshift(records);
+    const blocks = files.flatMap((file) => blocksOf(file, filter, window));
+    /** The matching records of a block; they don't need the window any more. */
+    const matches = async (block: Block, damaged?: (file: string) => void): Promise<AuditRecord[]> => {
+      // Lets a signal in.
       await new Promise(setImmediate);
+      signal?.throwIfAborted();
+      return recordsIn(window.lines(block, needles), filter, () => damaged?.(block.path));
+    };
+    let first = 0;
+    let tooMany = 0;
+    if (filter.limit !== undefined) {
+      // Counted from the end and not kept, then read again forwards: no limit makes the reader hold more than a block.
+      first = blocks.length;
+      let count = 0;
+      while (first > 0 && count < filter.limit) {
+        first -= 1;
+        count += (await matches(blocks[first] as Block)).length;
+      }
+      tooMany = Math.max(0, count - filter.limit);
     }
-    yield* filter.limit === 0 ? [] : found.flat().slice(-filter.limit);
+    // A line that was torn when it was counted may be whole by now.
+    let left = filter.limit ?? Infinity;
+    for (const block of blocks.slice(first)) {
+      const records = (await matches(block, onDamage)).slice(tooMany, tooMany + left);
+      yield* records;
+      left -= records.length;
+      tooMany = 0;
+    }
   } finally {
     for (const { fd } of files) closeSync(fd);
   }
@@ -79,29 +80,28 @@ export async function* followAuditLog(
   filter: AuditFilter,
   { after, onDamage, signal }: ReadOptions & { readonly after: number; readonly signal: AbortSignal },
 ): AsyncGenerator<AuditRecord> {
-  const needles = needlesOf(filter);
   let last = after;
   let file: { readonly fd: number; at: number } | undefined;
-  const fresh = (fd: number, from: number, to: number): AuditRecord[] => {
-    const lines = linesOf({ fd, path, from, to }, []);
-    const records: AuditRecord[] = [];
-    for (const line of lines) {
-      const record = parse(line);
-      if (record === undefined) onDamage?.(path);
-      else if (record.seq > last) {
+  const window = new Window();
+  function* fresh(fd: number, from: number, to: number): Generator<AuditRecord> {
+    for (const span of spansOf(fd, from, to)) {
+      // All of a block before the first of it is given: whoever is given one may take its time.
+      const records = window.lines(span, []).flatMap((line) => {
+        const record = parse(line);
+        if (record === undefined) onDamage?.(path);
+        if (record === undefined || record.seq <= last) return [];
         last = record.seq;
-        if (needles.every((needle) => line.includes(needle)) && passes(filter, record)) records.push(record);
-      }
+        return passes(filter, record) ? [record] : [];
+      });
+      yield* records;
     }
-    return records;
-  };
+  }
   /** The whole lines that have come to an open file. */
-  const grown = (open: { readonly fd: number; at: number }): AuditRecord[] => {
-    const end = endOfLines(open.fd, open.at);
-    const records = fresh(open.fd, open.at, end);
-    open.at = end;
-    return records;
-  };
+  function* grown(open: { readonly fd: number; at: number }): Generator<AuditRecord> {
+    const from = open.at;
+    open.at = endOfLines(window, open.fd, from);
+    yield* fresh(open.fd, from, open.at);
+  }
   try {
     while (!signal.aborted) {
       if (file !== undefined) yield* grown(file);
@@ -148,14 +148,21 @@ export function newestSeq(path: string): number {
 /** The last record; undefined without a log. */
 export function newestRecord(path: string): AuditRecord | undefined {
   const files = openAll(path);
+  const window = new Window();
   try {
-    for (const { fd, path: name } of files.toReversed()) {
+    for (const { fd } of files.toReversed()) {
       const { size } = fstatSync(fd);
-      for (let length = SAMPLE; ; length *= 4) {
-        const from = Math.max(0, size - length);
-        const record = linesOf({ fd, path: name, from, to: size }, []).map(parse).at(-1);
+      const lastIn = (span: Span): AuditRecord | undefined =>
+        window
+          .lines(span, [])
+          .map(parse)
+          .findLast((one) => one !== undefined);
+      // Nearly always among the last few lines; else block by block.
+      const near = lastIn({ fd, from: Math.max(0, size - SAMPLE), to: size });
+      if (near !== undefined) return near;
+      for (const span of spansOf(fd).toReversed()) {
+        const record = lastIn(span);
         if (record !== undefined) return record;
-        if (from === 0) break;
       }
     }
     return undefined;
@@ -193,26 +200,23 @@ export function openAll(path: string): readonly OpenFile[] {
  * The parts of a file that may hold records of the time asked for. Not by bisection: a clock that was set back makes
  * times that are not in order, so the time is looked up at the border of each part.
  */
-function blocksOf({ fd, path }: OpenFile, { since, until }: AuditFilter): readonly Block[] {
-  const { size } = fstatSync(fd);
-  const borders = [];
-  for (let from = 0; from < size; from += BLOCK) borders.push(from);
-  const blocks = borders.map((from) => ({ fd, path, from, to: Math.min(from + BLOCK, size) }));
+function blocksOf({ fd, path }: OpenFile, { since, until }: AuditFilter, window: Window): readonly Block[] {
+  const blocks = spansOf(fd).map((span) => ({ ...span, path }));
   if (since === undefined && until === undefined) return blocks;
-  const times = borders.map((from) => timeAt(fd, from));
+  const times = blocks.map(({ from }) => timeAt(window, fd, from));
   return blocks.filter((_, index) => {
     const begins = times[index];
     const ends = index + 1 < times.length ? times[index + 1] : undefined;
     // Of the last part only the beginning is known.
-    if (begins === undefined || index + 1 === borders.length) return true;
+    if (begins === undefined || index + 1 === blocks.length) return true;
     if (until !== undefined && Math.min(begins, ends ?? begins) > until.getTime() + SLACK_MS) return false;
     return since === undefined || ends === undefined || Math.max(begins, ends) >= since.getTime() - SLACK_MS;
   });
 }
 
 /** The time of the first record that begins there or later; undefined when it does not lie near. */
-function timeAt(fd: number, from: number): number | undefined {
-  const piece = readFully(fd, Math.max(0, from - 1), SAMPLE);
+function timeAt(window: Window, fd: number, from: number): number | undefined {
+  const piece = window.read(fd, Math.max(0, from - 1), SAMPLE);
   const start = from === 0 ? 0 : piece.indexOf(NEWLINE) + 1;
   if (from > 0 && start === 0) return undefined;
   const at = piece.indexOf('"time":"', start);
@@ -220,46 +224,13 @@ function timeAt(fd: number, from: number): number | undefined {
   return Number.isNaN(time) ? undefined : time;
 }
 
-/** The whole lines that begin in a block, without their ends; with needles those that hold all of them. */
-function linesOf({ fd, from, to }: Block, needles: readonly Buffer[]): Buffer[] {
-  let piece = readFully(fd, Math.max(0, from - 1), to - Math.max(0, from - 1));
-  // In the middle of a line that is longer than a block no line begins.
-  if (from > 0 && !piece.includes(NEWLINE)) return [];
-  while (piece.length > 0 && piece[piece.length - 1] !== NEWLINE) {
-    // Twice as much each time: what has no end is read once.
-    const more = readFully(fd, Math.max(0, from - 1) + piece.length, Math.max(BLOCK, piece.length));
-    const end = more.indexOf(NEWLINE);
-    if (more.length === 0) break;
-    piece = Buffer.concat([piece, end < 0 ? more : more.subarray(0, end + 1)]);
+/** Where the last whole line after `from` ends. */
+function endOfLines(window: Window, fd: number, from: number): number {
+  for (const span of spansOf(fd, from).toReversed()) {
+    const end = window.read(fd, span.from, span.to - span.from).lastIndexOf(NEWLINE);
+    if (end >= 0) return span.from + end + 1;
   }
-  const lines: Buffer[] = [];
-  let at = 0;
-  if (from > 0) {
-    at = piece.indexOf(NEWLINE) + 1;
-    if (at === 0) return lines;
-  }
-  const [first, ...others] = needles;
-  // The line that begins at `to` is the next block's: it was read only when the one before ended just there.
-  while (at < piece.length) {
-    if (first !== undefined) {
-      const hit = piece.indexOf(first, at);
-      if (hit < 0) break;
-      at = Math.max(at, piece.lastIndexOf(NEWLINE, hit) + 1);
-    }
-    const end = piece.indexOf(NEWLINE, at);
-    if (end < 0) break;
-    const line = piece.subarray(at, end);
-    if (others.every((needle) => line.includes(needle))) lines.push(line);
-    at = end + 1;
-  }
-  return lines;
-}
-
-function endOfLines(fd: number, from: number): number {
-  const { size } = fstatSync(fd);
-  if (size <= from) return from;
-  const end = readFully(fd, from, size - from).lastIndexOf(NEWLINE);
-  return from + end + 1;
+  return from;
 }
 
 function recordsIn(lines: readonly Buffer[], filter: AuditFilter, damaged: () => void): AuditRecord[] {

@@ -10,11 +10,10 @@ import { SecretsError } from '../core/errors.ts';
 import { codeOf, fileError } from '../files.ts';
 import { closedFiles, isAhead, isClosedName, namesOf, openAny, parseHead } from './files.ts';
 import { type PublicKey, publicKeyOf } from './keys.ts';
+import { LONGEST_LINE } from './lines.ts';
 import { takeLock } from './lock.ts';
 
 const PIECE = 1024 * 1024;
-/** No record is longer: what is, is no line of a log. */
-const LONGEST_LINE = 16 * 1024 * 1024;
 const LOCK_WAIT_MS = 5000;
 
 export interface VerifyOptions {
@@ -48,9 +47,11 @@ export async function verifyLog(options: VerifyOptions): Promise<Summary> {
     const total = parts.reduce((sum, { size }) => sum + size, 0);
     let before = 0;
     let torn = false;
+    const piece = Buffer.allocUnsafe(PIECE);
     for (const part of parts) {
       const rest = await readLines(
         part,
+        piece,
         verifier,
         (done) => options.progress(before + done, total),
         options.signal,
@@ -146,14 +147,14 @@ async function lockFor(path: string): Promise<(() => void) | undefined> {
   }
 }
 
-/** Hands the lines on. @returns what is behind the last end of a line */
+/** Hands the lines on, which are read into `piece`. @returns what is behind the last end of a line */
 async function readLines(
   { fd, path, size }: Part,
+  piece: Buffer,
   verifier: ChainVerifier,
   progress: (done: number) => void,
   signal: AbortSignal,
 ): Promise<{ readonly bytes: number; readonly line: number }> {
-  const piece = Buffer.allocUnsafe(PIECE);
   let rest: Buffer = Buffer.alloc(0);
   let line = 0;
   for (let done = 0; done < size;) {

@@ -30,6 +30,8 @@ interface LogOptions extends CommonOptions {
 const TERMINAL_LIMIT = 200;
 /** Rows that are written at once. */
 const BATCH = 500;
+/** Rows whose columns are aligned at a terminal: all of them have to be held until the last is known. */
+const ALIGNED = 5000;
 /** What a reader wants to know beside accesses. */
 const KINDS: readonly AuditRecord['kind'][] = ['access', 'mode', 'repair'];
 const ALL: readonly AuditRecord['kind'][] = [...KINDS, 'checkpoint', 'rotation', 'retention'];
@@ -74,7 +76,7 @@ interface Printer {
 function printer(session: Session, { json, csv }: LogOptions): Printer {
   let text = '';
   const rows: string[][] = [];
-  // Columns are as wide as their widest cell: at a terminal all have to be known.
+  // Columns are as wide as their widest cell: at a terminal many have to be known.
   const atTerminal = session.world.stdout.isTTY === true;
   const flush = async (): Promise<void> => {
     if (text !== '') await session.print(text);
@@ -90,7 +92,7 @@ function printer(session: Session, { json, csv }: LogOptions): Printer {
       if (json === true) text += `${jsonText(record)}\n`;
       else if (csv === true) text += csvRow(record);
       else rows.push(tableRow(record));
-      if (text.length > 64 * 1024 || (!atTerminal && rows.length >= BATCH)) await flush();
+      if (text.length > 64 * 1024 || rows.length >= (atTerminal ? ALIGNED : BATCH)) await flush();
     },
     flush,
     async later(record) {
