@@ -68,6 +68,11 @@ export class Connection {
   readonly #pending = new Map<number, Pending>();
   readonly #queue: Pending[] = [];
   readonly #cancelled = new Set<number>();
+  /** What is to be done when a signal aborts, by the signal. */
+  readonly #aborts = new Map<
+    AbortSignal,
+    { readonly waiting: Set<() => void>; readonly listener: () => void }
+  >();
   #lastId = 0;
   #broken: string | undefined;
 
@@ -140,7 +145,7 @@ export class Connection {
       const settle =
         <T>(work: (outcome: T) => void) =>
         (outcome: T): void => {
-          signal.removeEventListener('abort', abort);
+          forget();
           clearTimeout(timer);
           work(outcome);
         };
@@ -155,12 +160,36 @@ export class Connection {
         resolve: settle(resolve),
         reject: settle(reject),
       };
-      signal.addEventListener('abort', abort, { once: true });
+      const forget = this.#onAbort(signal, abort);
       const timer =
         deadline === undefined ? undefined : setTimeout(abort, Math.min(deadline - Date.now(), MAX_TIMER_MS));
       this.#queue.push(pending);
       this.#sendWaiting();
     });
+  }
+
+  /**
+   * Calls back when the signal aborts. Requests that share a signal share one listener: of eleven Node would warn.
+   * @returns ends that
+   */
+  #onAbort(signal: AbortSignal, abort: () => void): () => void {
+    let shared = this.#aborts.get(signal);
+    if (shared === undefined) {
+      const waiting = new Set<() => void>();
+      const listener = (): void => {
+        for (const one of waiting) one();
+      };
+      shared = { waiting, listener };
+      this.#aborts.set(signal, shared);
+      signal.addEventListener('abort', listener, { once: true });
+    }
+    const { waiting, listener } = shared;
+    waiting.add(abort);
+    return () => {
+      if (!waiting.delete(abort) || waiting.size > 0) return;
+      this.#aborts.delete(signal);
+      signal.removeEventListener('abort', listener);
+    };
   }
 
   /** Requests that were given up and that the plugin has not answered since. */

@@ -1,4 +1,5 @@
 /** The wire: deadlines, bounds, doubt, what goes over it, and the published schemas of it. */
+import { getEventListeners } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
@@ -44,6 +45,8 @@ test('a plugin that leaves its requests without an answer is given up', async ()
   const provider = await full('silent');
   const stop = new AbortController();
   const calls = Array.from({ length: 100 }, () => kindOf(provider.describe('a', { signal: stop.signal })));
+  // Of more than ten Node warns, and it would be right: see MaxListenersExceededWarning.
+  expect(getEventListeners(stop.signal, 'abort')).toHaveLength(1);
   setTimeout(() => stop.abort(), 50);
   expect(new Set(await Promise.all(calls))).toEqual(new Set(['Unavailable']));
   // Of a hundred only 32 were sent; what waited for its turn left no trace.
@@ -53,6 +56,16 @@ test('a plugin that leaves its requests without an answer is given up', async ()
   expect((await errorOf(provider.describe('a', now())))?.message).toMatch(
     /leaves its requests without an answer|did not answer/,
   );
+});
+
+test('requests that are over leave nothing on their signal', async () => {
+  const provider = await full('');
+  const { signal } = new AbortController();
+  const once = (): Promise<unknown> => kindOf(provider.describe('missing', { signal }));
+  await Promise.all(Array.from({ length: 40 }, once));
+  expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+  await once();
+  expect(getEventListeners(signal, 'abort')).toHaveLength(0);
 });
 
 test('a write that did not leave this process is not in doubt', async () => {
