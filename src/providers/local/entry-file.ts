@@ -28,6 +28,11 @@ export function fileName(number: number, at: number, id: string): string {
   return `${String(number).padStart(10, '0')}-${String(at).padStart(14, '0')}-${id}.sealed`;
 }
 
+/** A text that sorts after the file names of all entries with this number, and before those of the next. */
+export function lastPlaceOf(number: number): string {
+  return `${String(number).padStart(10, '0')}~`;
+}
+
 /** What is known of an entry without a key. */
 export interface Header {
   /** Id of the data key that it is sealed under. */

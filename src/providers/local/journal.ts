@@ -39,7 +39,7 @@ import {
 } from '../../files.ts';
 import { type Keys, newId } from './manifest.ts';
 import { isEventBody } from './event-body.ts';
-import { destroyedBy, type EventBody, missingOf, type StoredEvent } from './state.ts';
+import { destroyedBy, type EventBody, isForked, missingOf, type StoredEvent } from './state.ts';
 
 /** A temporary file this old belongs to no living writer. */
 const STALE_TMP_MS = 3_600_000;
@@ -48,7 +48,8 @@ const TRIES = 1000;
 /** A file that can't be used, or one that is missing. */
 export interface Damage {
   readonly file: string;
-  readonly number: number;
+  /** Where it stands in the order at the latest: compares with file names. */
+  readonly place: string;
   readonly why: string;
 }
 
@@ -57,6 +58,8 @@ export interface Journal {
   /** In order: by number, then time, then id. */
   readonly events: readonly StoredEvent[];
   readonly damage: readonly Damage[];
+  /** Two branches wrote: an event may not have known of one that is before it. */
+  readonly forked: boolean;
   /** The highest number on disk, damaged files included. */
   readonly lastNumber: number;
 }
@@ -175,9 +178,9 @@ export class JournalFolder {
       const missing = missingOf(journal.events, damagedIds);
       // A listing is not of one instant: it can miss both a file that is destroyed meanwhile and the entry that says so.
       if (missing.every(({ id }) => sought.has(id))) {
-        const damage = missing.map(({ id, number }) => ({
+        const damage = missing.map(({ id, place }) => ({
           file: `*-${id}.sealed`,
-          number,
+          place,
           why: 'a file of its history is missing',
         }));
         return { ...journal, damage: [...journal.damage, ...damage] };
@@ -197,14 +200,19 @@ export class JournalFolder {
         events.push(event);
       } catch (thrown) {
         if (!(thrown instanceof SecretsError) || thrown.kind !== 'Integrity') throw thrown;
-        damage.push({ file: parts.file, number: parts.number, why: thrown.message });
+        damage.push({ file: parts.file, place: parts.file, why: thrown.message });
       }
     }
     const destroyed = destroyedBy(events);
+    // Whether the file of a destroyed version is there, whole or damaged, makes no difference.
+    const harmful = damage.filter(({ file }) => !destroyed.has(parseFileName(file)?.id ?? ''));
     return {
       events,
-      // Whether the file of a destroyed version is there, whole or damaged, makes no difference.
-      damage: damage.filter(({ file }) => !destroyed.has(parseFileName(file)?.id ?? '')),
+      damage: harmful,
+      forked: isForked(
+        events,
+        harmful.flatMap(({ file }) => parseFileName(file)?.number ?? []),
+      ),
       lastNumber: files.at(-1)?.number ?? 0,
     };
   }

@@ -2,7 +2,9 @@
 import { SecretsError } from '../../core/errors.ts';
 import type { SecretInfo, SecretRequest, SecretVersion } from '../provider.ts';
 import type { Journal, JournalFolder } from './journal.ts';
+import type { FileParts } from './entry-file.ts';
 import {
+  currentPlace,
   findVersion,
   type FoldedVersion,
   fold,
@@ -16,14 +18,12 @@ export function readVersion(journal: JournalFolder, request: SecretRequest): Sec
   const { name, version, stage = 'current' } = request;
   const sid = journal.secretId(name);
   if (version === undefined && stage === 'current') {
-    // The usual case needs one file: the newest entry is the current value.
+    // The usual case needs one file: the newest entry is the current value, whatever was before it.
     const files = journal.files(sid);
     const newest = files.at(-1);
     if (newest === undefined) throw notFound();
     const event = naming(name, () => journal.read(sid, newest));
-    // Two files of one number: another branch wrote too, and may have used the same version number.
-    const forked = files.some(({ number }, index) => number === files[index - 1]?.number);
-    if (!forked && event.type === 'value' && event.stage === 'current') {
+    if (isCurrentValue(event) && !hasTwins(files)) {
       const state = fold([event]) as SecretState;
       return asVersion(state, state.current);
     }
@@ -47,6 +47,12 @@ export function readVersion(journal: JournalFolder, request: SecretRequest): Sec
   if (found === undefined) throw new SecretsError('NotFound', `has no ${stage} version`);
   return asVersion(state, found);
 }
+
+const isCurrentValue = (event: StoredEvent): boolean => event.type === 'value' && event.stage === 'current';
+
+/** Two files of one number: another branch wrote too, and may have used the same version number. */
+const hasTwins = (files: readonly FileParts[]): boolean =>
+  files.some(({ number }, index) => number === files[index - 1]?.number);
 
 function naming(name: string, work: () => StoredEvent): StoredEvent {
   try {
@@ -73,7 +79,8 @@ export function summary(
   sid: string,
   query: { readonly prefix?: string | undefined; readonly details?: boolean | undefined },
 ): SecretInfo | undefined {
-  const newest = journal.files(sid).at(-1);
+  const files = journal.files(sid);
+  const newest = files.at(-1);
   if (newest === undefined) return undefined;
   let event: StoredEvent;
   try {
@@ -84,7 +91,7 @@ export function summary(
     throw new SecretsError('Integrity', name, { cause: thrown });
   }
   if (query.prefix !== undefined && !event.name.startsWith(query.prefix)) return undefined;
-  if (event.type === 'value' && event.stage === 'current' && query.details !== true)
+  if (event.type === 'value' && isCurrentValue(event) && !hasTwins(files) && query.details !== true)
     return { name: event.name, updatedAt: new Date(event.at), currentVersion: String(event.version) };
   const loaded = journal.load(sid);
   const state = fold(loaded.events) as SecretState;
@@ -101,9 +108,12 @@ export function stateOf({ events, damage }: Journal, name: string): SecretState 
 }
 
 /** The damage that leaves it open which version is current, or whether the secret is deleted. */
-function harmOf({ damage }: Journal, state: SecretState): Journal['damage'] {
-  // What can't be read may have made another version current, or deleted the secret.
-  return state.currentIsLost ? damage : damage.filter(({ number }) => number >= state.currentBy);
+function harmOf({ damage, forked }: Journal, state: SecretState): Journal['damage'] {
+  if (state.currentIsLost) return damage;
+  // What can't be read may have made another version current, or deleted the secret; but not if what did so last
+  // comes after it. Another branch may also have destroyed the version before this one went back to it.
+  const certain = forked ? currentPlace(state) : state.currentBy;
+  return damage.filter(({ place }) => place > certain);
 }
 
 /** @throws SecretsError Integrity when it is open which version is current */

@@ -1,6 +1,7 @@
 /** What a secret's events come to. Pure. */
 import { SecretsError } from '../../core/errors.ts';
 import type { VersionInfo } from '../provider.ts';
+import { fileName, lastPlaceOf } from './entry-file.ts';
 
 interface Common {
   /** The secret's name; sealed with the rest. */
@@ -95,8 +96,8 @@ export interface SecretState {
   readonly createdAt: number;
   readonly updatedAt: number;
   readonly highestVersion: number;
-  /** Number of the last event that made a version current; 0 when none did. */
-  readonly currentBy: number;
+  /** File name of the last event that made a version current, its place in the order; '' when none did. */
+  readonly currentBy: string;
   /** An event made a version current that is damaged or missing: which value is current is known, and not had. */
   readonly currentIsLost: boolean;
 }
@@ -138,11 +139,29 @@ function withGone(events: readonly StoredEvent[]): readonly (StoredEvent | GoneE
   );
 }
 
+/**
+ * Whether two branches wrote: two entries have one number.
+ * @param damaged numbers of files that are there and can't be read
+ */
+export function isForked(events: readonly StoredEvent[], damaged: readonly number[]): boolean {
+  const numbers = [...withGone(events).map(({ number }) => number), ...damaged];
+  return new Set(numbers).size < numbers.length;
+}
+
+/** The place of the version that is current: that of the event which wrote it. */
+export function currentPlace({ current }: SecretState): string {
+  return current?.event === undefined ? '' : placeOf(current.event);
+}
+
 /** An event that must have been there, and is not. */
 export interface Missing {
   readonly id: string;
-  /** The number it had, or, for a version that was made current, that of the event which did so. */
-  readonly number: number;
+  /** Where it may have stood at the latest, comparable with file names. */
+  readonly place: string;
+}
+
+function placeOf({ number, at, id }: Pick<StoredEvent, 'number' | 'at' | 'id'>): string {
+  return fileName(number, at, id);
 }
 
 /**
@@ -159,10 +178,11 @@ export function missingOf(
   for (const { id, type } of all) if (type === 'value' || type === 'gone') versions.add(id);
   return all.flatMap((event) => [
     ...(event.parent !== undefined && !known.has(event.parent)
-      ? [{ id: event.parent, number: event.number - 1 }]
+      ? [{ id: event.parent, place: lastPlaceOf(event.number - 1) }]
       : []),
+    // It stood before the event that made it current.
     ...(event.type === 'current' && !versions.has(event.target)
-      ? [{ id: event.target, number: event.number }]
+      ? [{ id: event.target, place: placeOf(event) }]
       : []),
   ]);
 }
@@ -185,11 +205,11 @@ export function fold(events: readonly StoredEvent[]): SecretState | undefined {
   let previous: string | undefined;
   let pending: string | undefined;
   let deletedAt: number | undefined;
-  let currentBy = 0;
+  let currentBy = '';
   const destroyed = destroyedBy(events);
-  const promote = (id: string, by: number): void => {
+  const promote = (id: string, by: StoredEvent | GoneEvent): void => {
     if (destroyed.has(id)) return;
-    currentBy = by;
+    currentBy = placeOf(by);
     if (id === current) return;
     previous = current;
     current = id;
@@ -209,14 +229,14 @@ export function fold(events: readonly StoredEvent[]): SecretState | undefined {
         const value = event.type === 'value' ? event : undefined;
         raw.set(event.id, { version: event.version, at: event.at, by: event.by, event: value });
         describe(event);
-        if (event.stage === 'current') promote(event.id, event.number);
+        if (event.stage === 'current') promote(event.id, event);
         else pending = value?.id;
         deletedAt = undefined;
         break;
       }
       case 'current':
         // Of a version that is not there, too: an older one must not pass for the current one.
-        promote(event.target, event.number);
+        promote(event.target, event);
         describe(event);
         deletedAt = undefined;
         break;

@@ -20,19 +20,23 @@ function settled(entries) {
   return [...entries.filter((e) => !removed.has(e.id)), ...removed.values()].sort(inOrder);
 }
 
-// Entries that another one names and that are nowhere (s8), each with the number that counts for it.
+// Entries that another one names and that are nowhere (s8), each with the place in the order that counts for it.
 export function missing(entries) {
   const all = settled(entries);
   const ids = new Set(all.map((e) => e.id));
   // What can be a version: a damaged file, too.
   const versions = new Set(all.filter((e) => !e.data || e.data.type === 'value').map((e) => e.id));
-  return all.flatMap(({ number, data, id }) => {
+  return all.flatMap(({ number, time, data, id }) => {
     const found = [];
     const why = (other, what) => `a file is missing: entry ${other}, ${what} ${id}`;
     if (data?.parent && !ids.has(data.parent))
-      found.push({ id: data.parent, number: number - 1, why: why(data.parent, 'parent of') });
+      found.push({
+        id: data.parent,
+        at: { number: number - 1, time: Infinity, id: '' },
+        why: why(data.parent, 'parent of'),
+      });
     if (data?.type === 'current' && !versions.has(data.target))
-      found.push({ id: data.target, number, why: why(data.target, 'made current by') });
+      found.push({ id: data.target, at: { number, time, id }, why: why(data.target, 'made current by') });
     return found;
   });
 }
@@ -44,10 +48,10 @@ export function replay(files) {
   const labels = new Map();
   const damage = [...missing(files), ...entries.filter((e) => e.why)];
   let current, previous, pending, description, deletedAt;
-  let promotedBy = 0; // n of s8
+  let promotedBy; // P of s8
   const promote = (id, by) => {
     if (destroyed.has(id)) return;
-    promotedBy = by.number;
+    promotedBy = by;
     if (current === id) return;
     previous = current;
     current = id;
@@ -74,7 +78,10 @@ export function replay(files) {
   const last = files.at(-1);
   const shortCut = last.data?.type === 'value' && last.data.stage === 'current' && current === last.id;
   const lost = current !== undefined && !versions.has(current);
-  const uncertain = !shortCut && (lost || damage.some((one) => one.number >= promotedBy));
+  const forked = new Set(entries.map((e) => e.number)).size < entries.length;
+  const certain = forked ? entries.find((e) => e.id === current) : promotedBy;
+  const isAfter = (one) => certain === undefined || inOrder(certain, one.at ?? one) < 0;
+  const uncertain = !shortCut && (lost || damage.some(isAfter));
   if (uncertain) current = undefined;
   if (damage.length > 0) previous = pending = undefined;
   const deleted = deletedAt !== undefined;

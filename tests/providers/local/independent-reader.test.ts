@@ -18,6 +18,8 @@ import { entriesOf, flip, STORE } from './place.ts';
 
 const soon = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(30_000) });
 const STAGES = ['current', 'previous', 'pending'];
+/** Histories of two branches that are tried each time. */
+const RUNS = 50;
 
 interface Answer {
   readonly kind: string;
@@ -350,9 +352,64 @@ describe('the independent reader', () => {
         if (damaged.kind === 'Integrity') failed += 1;
       },
     );
-    await fc.assert(property, { numRuns: 100 });
-    expect(failed).toBeGreaterThan(5);
+    const put = {
+      kind: 'put' as const,
+      stage: 'current' as const,
+      labels: undefined,
+      description: undefined,
+    };
+    await fc.assert(property, {
+      numRuns: RUNS,
+      // A deletion and a value of one number, one of which is damaged: in either order. Then a version that one
+      // branch destroys while the other makes it current, where it is not known any more that it was destroyed.
+      examples: [
+        [
+          [{ kind: 'delete' }, put, { ...put, stage: 'pending' }],
+          [{ kind: 'destroy', version: 3 }],
+          [{ kind: 'current', version: 3 }],
+          [],
+          { kind: 'flip', pick: 4 },
+        ],
+        [[], [{ kind: 'delete' }], [put], [], { kind: 'flip', pick: 1 }],
+        [[], [put], [{ kind: 'delete' }], [], { kind: 'flip', pick: 2 }],
+      ],
+    });
+    expect(failed).toBeGreaterThan(RUNS / 25);
   }, 240_000);
+
+  test.each([
+    ['before', 'the value is there', { kind: 'no error', value: Buffer.from('two').toString('base64') }],
+    ['after', 'it may have deleted the secret', { kind: 'Integrity' }],
+  ])(
+    'of a damaged deletion on another branch, %s a new value of the same number, %s',
+    async (when, _, left) => {
+      const [folder, branch] = [join(home, 'main'), join(home, 'branch')];
+      // Time goes on between the two, by the writers' own clocks.
+      let now = Date.UTC(2026, 0, 1);
+      const at = (path: string): Provider =>
+        open({ path, key: { method: 'key-file' } }, { ...context(), now: () => new Date((now += 1000)) });
+      const store = at(folder);
+      await store.put('a', { value: Buffer.from('one') }, soon());
+      cpSync(folder, branch, { recursive: true });
+      const remove = (): Promise<unknown> => store.delete('a', {}, soon());
+      const write = (): Promise<unknown> => at(branch).put('a', { value: Buffer.from('two') }, soon());
+      for (const step of when === 'before' ? [remove, write] : [write, remove]) await step();
+      const known = new Set(entriesOf(branch).map((file) => relative(branch, file)));
+      const deletion = entriesOf(folder).find((file) => !known.has(relative(folder, file))) as string;
+      mergeFiles(branch, folder);
+      flip(deletion, 60);
+      expect(await ask(store, { name: 'a' })).toEqual(left);
+      await agreeOn(store, await readStore(folder, keyFile(folder)), 'a');
+      const listed = async (): Promise<unknown[]> => {
+        const found: unknown[] = [];
+        for await (const { name, currentVersion } of store.list({}, soon()))
+          found.push([name, currentVersion]);
+        return found;
+      };
+      if (when === 'before') expect(await listed()).toEqual([['a', '2']]);
+      else expect(await kindOf(listed())).toBe('Integrity');
+    },
+  );
 
   const DAEMON = '/usr/bin/gnome-keyring-daemon';
   describeWith('with the key chain', [DAEMON, '/usr/bin/dbus-run-session'], () => {
