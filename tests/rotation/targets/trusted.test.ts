@@ -4,6 +4,7 @@ import { mysql } from '../../../src/rotation/targets/mysql/descriptor.ts';
 import { postgres } from '../../../src/rotation/targets/postgres/descriptor.ts';
 import { type Front, startFront } from './front.ts';
 import { credential, known, never, openTarget, rotation } from './kit.ts';
+import { makeServerCertificate, makeTemporary } from './temporary.ts';
 
 const ADMIN = 'ops://admin';
 
@@ -101,6 +102,28 @@ test.each([postgres, mysql])(
     expect(fronts.map((front) => front.received())).toEqual(['', '']);
   },
 );
+
+test.each([
+  ['sslmode', (place: string) => `postgres://app:x@${place}/shop?sslmode=disable`],
+  ['hostaddr', (place: string) => `postgres://app:x@${place}/shop?hostaddr=192.0.2.1`],
+  ['sslmode', () => ({ sslmode: 'allow' })],
+  ['useSSL', () => ({ useSSL: false })],
+  ['ssl-mode', () => ({ 'ssl-mode': 'DISABLED' })],
+  ['service', (place: string) => ({ service: 'payments', url: `postgres://app:x@${place}/shop?service=a` })],
+] as const)('a secret that chooses another way by %s is refused', async (name, make) => {
+  const temporary = makeTemporary();
+  try {
+    const { ca } = makeServerCertificate(temporary.folder, 'DNS:localhost');
+    const settings = { admin: ADMIN, username: 'app', database: 'shop', ca };
+    const made = make(`127.0.0.1:${mine()}`);
+    const place = { username: 'app', password: 'x', host: '127.0.0.1', port: mine(), dbname: 'shop' };
+    const secret = credential(typeof made === 'string' ? made : { ...place, ...made });
+    for (const message of await messages(postgres, settings, secret)) expect(message).toContain(name);
+    expect(fronts.map((front) => front.received())).toEqual(['', '']);
+  } finally {
+    temporary.remove();
+  }
+});
 
 test('an administrator without a named user is wrong settings', async () => {
   await expect(openTarget(postgres, { admin: ADMIN }, {})).rejects.toMatchObject({

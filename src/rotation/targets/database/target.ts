@@ -12,9 +12,10 @@ import type {
   TargetFinding,
   Verdict,
 } from '../../target.ts';
-import type { Connection, DatabaseDriver } from './connection.ts';
+import { type Connection, type DatabaseDriver, needsTls, type TlsSettings } from './connection.ts';
 import { readAuthority } from '../network.ts';
 import { type Login, type LoginForm, loginOf, withNewPassword } from './login.ts';
+import { checkOptions } from './options.ts';
 import { closing, placeOf, SignIns } from './proof.ts';
 import type { DatabaseSettings } from './settings.ts';
 import { administratorOf, loginWithin, trustedBy } from './trusted.ts';
@@ -24,6 +25,7 @@ export class DatabaseTarget implements Target {
   readonly #settings: DatabaseSettings;
   readonly #context: TargetContext;
   readonly #form: LoginForm;
+  readonly #tls: TlsSettings;
   readonly #signIns: SignIns;
 
   /** @throws SecretsError Usage for settings that don't fit together, or a `ca` that can't be read */
@@ -47,7 +49,8 @@ export class DatabaseTarget implements Target {
     this.#settings = settings;
     this.#context = context;
     this.#form = { schemes: driver.schemes, port: driver.port, defaults: settings };
-    this.#signIns = new SignIns(driver, { ca: readAuthority(ca, context.folder) });
+    this.#tls = { ca: readAuthority(ca, context.folder) };
+    this.#signIns = new SignIns(driver, this.#tls);
   }
 
   limitKey(current: Credential | undefined): string | undefined {
@@ -244,7 +247,14 @@ export class DatabaseTarget implements Target {
       admin === undefined
         ? undefined
         : await administratorOf(this.#settings, this.#form, this.#context, signal);
-    return loginWithin(credential, trustedBy(this.#settings, login, this.#form), this.#form, this.#settings);
+    const own = loginWithin(
+      credential,
+      trustedBy(this.#settings, login, this.#form),
+      this.#form,
+      this.#settings,
+    );
+    if (admin !== undefined) checkOptions(credential, needsTls(own.host, this.#tls));
+    return own;
   }
 
   async #asAdmin(signal: AbortSignal): Promise<{ readonly connection: Connection; readonly login: Login }> {
