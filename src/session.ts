@@ -128,7 +128,7 @@ export class Session {
       return native;
     }
     const reference = parseReference(text);
-    const store = reference.store ?? this.options.store ?? config.defaultStore;
+    const store = reference.store ?? (await this.defaultStore());
     if (asked) this.asks(store, undefined, reference);
     try {
       this.#storeConfig(config, store, text);
@@ -146,7 +146,7 @@ export class Session {
       const native = descriptor.native?.(identifier);
       if (native === undefined) continue;
       // The configured store of that kind, when there is exactly one, knows how to sign in; else the builtin one.
-      const named = this.options.store ?? config.defaultStore;
+      const named = this.options.store ?? (config.untrustedDefault ? undefined : config.defaultStore);
       const own = [...config.stores.values()].filter((store) => store.provider === descriptor.kind);
       const chosen =
         own.find(({ name }) => name === named) ?? own.find(({ source }) => source === 'builtin') ?? own[0];
@@ -162,6 +162,18 @@ export class Session {
   async resolve(texts: readonly string[]): Promise<readonly Resolved[]> {
     const targets = await Promise.all(texts.map((text) => this.target(text)));
     return resolveAll(targets, (target) => this.open(target.store, target.native), this.call());
+  }
+
+  /**
+   * The store that bare names are looked up in: `--store`, or the configuration's default.
+   * @throws SecretsError Policy for a default that needs trust that the user has not given
+   */
+  async defaultStore(): Promise<string> {
+    if (this.options.store !== undefined) return this.options.store;
+    const { defaultStore, untrustedDefault, file } = await this.config();
+    if (untrustedDefault === undefined) return defaultStore;
+    const { notTrusted } = await import('./config/trust.ts');
+    throw notTrusted(`the default store ${defaultStore}`, file, [untrustedDefault]);
   }
 
   /** The store's settings. @throws SecretsError Usage when there is no such store */

@@ -18,6 +18,7 @@ import {
 import { dirname, sep } from 'node:path';
 import { SecretsError } from './core/errors.ts';
 import { codeOf, fileError } from './files.ts';
+import { checkContent } from './pinned.ts';
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 
@@ -56,7 +57,9 @@ export function readUnlockFile(
     const stats = fstatSync(fd);
     if (!stats.isFile()) throw new SecretsError('Invalid', `${what} is not a regular file: ${path}`);
     checkAccess(stats, place, path);
-    return readFileSync(fd);
+    const content = readFileSync(fd);
+    checkContent(path, content);
+    return content;
   } catch (thrown) {
     throw fileError(thrown, `cannot read ${what}`, path);
   } finally {

@@ -23,8 +23,8 @@ export async function run(session: Session, { args }: Invocation): Promise<void>
 
 /** What the scripts ask for at TAB: names from the cache, stores from the settings. No backend is asked. */
 async function names(session: Session): Promise<string> {
-  const { defaultStore, stores } = await session.config();
-  const lines = rememberedNames(session.world, defaultStore);
+  const { defaultStore, untrustedDefault, stores } = await session.config();
+  const lines = untrustedDefault === undefined ? rememberedNames(session.world, defaultStore) : [];
   for (const store of stores.keys()) {
     lines.push(...rememberedNames(session.world, store).map((name) => `${store}://${name}`), `${store}://`);
   }

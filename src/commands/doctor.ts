@@ -35,7 +35,7 @@ export async function run(session: Session, { args, options }: Invocation<Doctor
       const own = [...config.stores.values()]
         .filter(({ source }) => source !== 'builtin')
         .map(({ name }) => name);
-      names = own.length > 0 ? own : [config.defaultStore];
+      names = own.length > 0 || config.untrustedDefault !== undefined ? own : [config.defaultStore];
     }
   } catch (thrown) {
     const { message, hint } = toSecretsError(thrown);

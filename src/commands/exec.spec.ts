@@ -9,6 +9,10 @@ export const sourceOptions: readonly OptionSpec[] = [
       'add a variable for each key of a JSON secret, or for each secret under a prefix that ends in /',
     repeat: true,
   },
+  {
+    flags: '--prefix <text>',
+    description: 'put this before the names that --from makes, such as APP_',
+  },
   { flags: '--resolve-env', description: 'also replace references found in inherited variables' },
   { flags: '--no-project', description: 'leave the variables of secrets.yaml out' },
 ];
@@ -54,7 +58,10 @@ export const exec: CommandSpec = {
   examples: [
     { command: 'secrets exec -- npm start', does: 'with the variables of secrets.yaml' },
     { command: 'secrets exec -e TOKEN=ci/token -- ./deploy.sh', does: 'with one more' },
-    { command: 'secrets exec --from app/db -- psql', does: 'a variable for each key of app/db' },
+    {
+      command: 'secrets exec --from app/db --prefix DB_ -- ./server',
+      does: 'DB_USER, DB_PASSWORD and so on: one for each key of app/db',
+    },
     {
       command: 'secrets exec --file KUBECONFIG=prod://kube -- kubectl get pods',
       does: 'a value as a private file',

@@ -1,4 +1,4 @@
-import { lstatSync, realpathSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { CONFIG_FILE, findUpward } from '../config/find.ts';
 import { fileText, projectName, referenceFor, suggest, type Suggestions } from '../config/suggest.ts';
@@ -29,12 +29,10 @@ export async function run(session: Session, { options }: Invocation<InitOptions>
   const bytes = Buffer.from(text);
   // What it writes, every other command must take.
   const { parseConfig } = await import('../config/parse.ts');
-  const parsed = await parseConfig(bytes, path, world);
+  await parseConfig(bytes, path, world);
   if (options.dryRun !== true) {
     if (!createFile(path, bytes, 'the configuration')) throw thereAlready(path);
-    const lines = [...parsed.stores.values()].flatMap((store) => store.lines);
-    // The addresses are those that the user's own environment names.
-    if (lines.length > 0) await trust(session, path, bytes, lines);
+    await trust(session, path, bytes);
   }
   if (options.dryRun === true && options.json !== true) return session.print(text);
   const { stores, variables, plain, powerful } = suggestions;
@@ -86,15 +84,17 @@ async function chooseDefault(
   return answer.trim() === '' ? guess : check(answer.trim());
 }
 
-async function trust(
-  session: Session,
-  path: string,
-  bytes: Uint8Array,
-  lines: Parameters<typeof import('../config/trust.ts').writePin>[3],
-): Promise<void> {
+/**
+ * The stores and the default are those that the user's own environment and answer name, so the file is trusted as it
+ * was written; of a checkout's .env files it has names that steer nothing.
+ */
+async function trust(session: Session, path: string, bytes: Uint8Array): Promise<void> {
+  const { loadConfig } = await import('../config/load.ts');
   const { sha256, writePin } = await import('../config/trust.ts');
   try {
-    writePin(session.world, realpathSync(path), sha256(bytes), lines);
+    const { project } = await loadConfig(session.world, { file: path });
+    // What has taken its place since is not what was written.
+    if (project?.sha256 === sha256(bytes)) writePin(session.world, project);
   } catch (thrown) {
     session.warn(`${path} is written, and not trusted yet: ${toSecretsError(thrown).message}`);
   }

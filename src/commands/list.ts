@@ -20,7 +20,9 @@ interface ListOptions extends CommonOptions {
 
 export async function run(session: Session, { args, options }: Invocation<ListOptions>): Promise<void> {
   const config = await session.config();
-  const { store, prefix } = splitPrefix(args[0] ?? '', session.options.store ?? config.defaultStore);
+  const { store, prefix } = await splitPrefix(args[0] ?? '', () =>
+    options.allStores === true ? config.defaultStore : session.defaultStore(),
+  );
   const names = options.allStores === true ? storesOf(config.stores) : [store];
   const filters = (options.filter ?? []).map(parseFilter);
   const rows: string[][] = [];
@@ -90,9 +92,12 @@ function parseFilter(text: string): [string, string] {
   throw new SecretsError('Usage', `${JSON.stringify(text)} is not a filter`, { hint: 'write LABEL=VALUE' });
 }
 
-function splitPrefix(text: string, fallback: string): { store: string; prefix: string | undefined } {
+async function splitPrefix(
+  text: string,
+  fallback: () => string | Promise<string>,
+): Promise<{ store: string; prefix: string | undefined }> {
   const scheme = text.indexOf('://');
-  const store = scheme === -1 ? fallback : text.slice(0, scheme);
+  const store = scheme === -1 ? await fallback() : text.slice(0, scheme);
   const prefix = scheme === -1 ? text : text.slice(scheme + 3);
   if (!isStoreName(store))
     throw new SecretsError('Usage', `${JSON.stringify(text)} does not start with the name of a store`);

@@ -125,7 +125,7 @@ async function collect(
     asked.set(reference, untrusted === undefined ? { every, native, target, lock } : { every });
   }
   // A provider's own store is looked through when it is in use here: not each cloud that the program knows.
-  const stores = new Set([config.defaultStore]);
+  const stores = new Set(config.untrustedDefault === undefined ? [config.defaultStore] : []);
   for (const { name, source } of config.stores.values()) if (source !== 'builtin') stores.add(name);
   for (const reference of policies.keys()) stores.add((await session.target(reference, false)).store);
   await Promise.all(

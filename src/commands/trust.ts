@@ -1,10 +1,12 @@
 import { existsSync, realpathSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
-import type { Config, ProjectFile, TrustLine } from '../config/config.ts';
+import { basename, dirname, join, resolve } from 'node:path';
+import type { Config, PinnedFile, ProjectFile, TrustLine } from '../config/config.ts';
 import { findUpward, readNamed } from '../config/find.ts';
+import { contentHash } from '../config/named-files.ts';
 import {
   covers,
   findPin,
+  hashOfSet,
   lineText,
   listPins,
   type Pin,
@@ -56,7 +58,7 @@ export async function run(session: Session, { args, options }: Invocation<TrustO
   }
   if (options.yes !== true) await confirm(session, project);
   // The hash is of what was shown: a change since then is not what was accepted.
-  writePin(session.world, project.realPath, project.sha256, project.lines);
+  writePin(session.world, project);
   return report(session, project, 'trusted', `${project.path}: trusted`, options);
 }
 
@@ -76,7 +78,7 @@ function asksHere(session: Session, options: TrustOptions): boolean {
 /** The lines, each as what it is: no character in them can move the cursor or look like another. */
 async function show(
   session: Session,
-  { path, sha256, lines }: ProjectFile,
+  { path, realPath, sha256, lines, shown, files }: ProjectFile,
   pin: Pin | undefined,
   options: TrustOptions,
 ): Promise<void> {
@@ -86,11 +88,15 @@ async function show(
   const how = pin?.sha256 === sha256 ? 'wants more than you trusted' : 'has changed since you trusted it';
   const text = [
     `${singleLine(path)}${changed ? ` ${how}` : ''}`,
-    ...lines.flatMap((line) => [
+    ...shown.flatMap((line) => [
       `  line ${line.line}: ${asciiText(line.setting)}: ${asciiText(line.value)}${changed && !known.has(lineText(line)) ? '  (new)' : ''}`,
       `    ${line.effect}`,
     ]),
-    `  sha256 ${sha256}`,
+    ...(files.length === 0 ? [] : ['  files that are trusted with it:']),
+    ...files.map(
+      (file) => `    ${asciiText(file.sha256)}  ${asciiText(file.name)}${isNew(file, pin) ? '  (new)' : ''}`,
+    ),
+    `  sha256 ${sha256}${files.length === 0 ? '' : ` of ${basename(realPath)} and these files together`}`,
     '',
   ].join('\n');
   // Before a question they belong to it; stdout may be a file.
@@ -98,13 +104,19 @@ async function show(
   else await session.print(text);
 }
 
-async function confirm(session: Session, { lines }: ProjectFile): Promise<void> {
+function isNew({ name, sha256 }: PinnedFile, pin: Pin | undefined): boolean {
+  return pin !== undefined && !pin.files.some((file) => file.name === name && file.sha256 === sha256);
+}
+
+async function confirm(session: Session, { shown, files }: ProjectFile): Promise<void> {
   const { stdin, stderr } = session.world;
   if (stdin.isTTY !== true || stderr.isTTY !== true)
     throw new SecretsError('Usage', 'trust asks before it accepts these lines, and there is no terminal', {
       hint: 'read them, then use --yes; in CI set SECRETS_TRUSTED to the sha256',
     });
-  const these = lines.length === 1 ? 'this line' : `these ${lines.length} lines`;
+  const lines = shown.length === 1 ? 'this line' : `these ${shown.length} lines`;
+  const these =
+    files.length === 0 ? lines : `${lines} and ${files.length === 1 ? 'this file' : 'these files'}`;
   const answer = await session.ask(`Act on ${these} from now on? Type yes to trust the file`);
   if (answer.trim().toLowerCase() !== 'yes') throw new SecretsError('Failed', 'not trusted');
 }
@@ -113,7 +125,13 @@ type State = 'trusted' | 'trusted-already' | 'not-trusted' | 'nothing-to-trust' 
 
 function report(
   session: Session,
-  { path, realPath, sha256, lines }: Pick<ProjectFile, 'path' | 'realPath' | 'sha256' | 'lines'>,
+  {
+    path,
+    realPath,
+    sha256,
+    shown,
+    files,
+  }: Pick<ProjectFile, 'path' | 'realPath' | 'sha256' | 'shown' | 'files'>,
   state: State,
   text: string,
   { dryRun }: TrustOptions,
@@ -123,7 +141,8 @@ function report(
     realPath,
     state,
     ...(sha256 !== '' && { sha256 }),
-    lines: lines.map(({ line, setting, value, effect }: TrustLine) => ({ line, setting, value, effect })),
+    lines: shown.map(({ line, setting, value, effect }: TrustLine) => ({ line, setting, value, effect })),
+    ...(files.length > 0 && { files: files.map(({ name, sha256: hash }) => ({ name, sha256: hash })) }),
   };
   return tell(session, { text, json, dryRun: dryRun === true });
 }
@@ -138,7 +157,13 @@ async function revoke(session: Session, file: string | undefined, options: Trust
     });
   if (options.dryRun !== true) removePin(session.world, realPath);
   const text = `${path}: ${options.dryRun === true ? 'would not be trusted any more' : 'not trusted any more'}`;
-  return report(session, { path, realPath, sha256: pin.sha256, lines: [] }, 'revoked', text, options);
+  return report(
+    session,
+    { path, realPath, sha256: pin.sha256, shown: [], files: [] },
+    'revoked',
+    text,
+    options,
+  );
 }
 
 /** Without reading it: a file that is wrong can lose its trust too. */
@@ -179,9 +204,11 @@ async function listTrusted(session: Session, options: TrustOptions): Promise<voi
   );
 }
 
-function stateOf({ path, sha256: accepted }: Pin): 'trusted' | 'changed' | 'gone' {
+function stateOf({ path, sha256: accepted, files }: Pin): 'trusted' | 'changed' | 'gone' {
   try {
-    return sha256(readNamed(path).bytes) === accepted ? 'trusted' : 'changed';
+    const now = files.map((file) => ({ ...file, sha256: contentHash(file.path) ?? 'no file' }));
+    const yaml = { path, sha256: sha256(readNamed(path).bytes) };
+    return hashOfSet(yaml, now) === accepted ? 'trusted' : 'changed';
   } catch {
     return 'gone';
   }

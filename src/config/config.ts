@@ -62,15 +62,28 @@ export interface NotifyConfig {
   readonly untrusted?: readonly TrustLine[];
 }
 
+/** A file that a secrets.yaml names, and that is trusted with it. */
+export interface PinnedFile {
+  readonly path: string;
+  /** Seen from the folder of the secrets.yaml. */
+  readonly name: string;
+  /** Of its content; a word for what has none. */
+  readonly sha256: string;
+}
+
 /** The project's file, and what in it asks for trust. */
 export interface ProjectFile {
   readonly path: string;
   /** Without symbolic links: what a pin is for. */
   readonly realPath: string;
-  /** Of the very bytes that were read. */
+  /** What trust is for: the hash of the very bytes that were read, and of the files that they name. See trust.ts. */
   readonly sha256: string;
   /** Every line of it that needs trust, other profiles' too. */
   readonly lines: readonly TrustLine[];
+  /** Those, and lines that would need trust in another environment: what is accepted when the file is trusted. */
+  readonly shown: readonly TrustLine[];
+  /** Files that it names and that come with it. */
+  readonly files: readonly PinnedFile[];
   /** Whether the lines are acted on: pinned, named by SECRETS_TRUSTED, or `--trust`. */
   readonly trusted: boolean;
 }
@@ -81,6 +94,8 @@ export interface Config {
   readonly project: ProjectFile | undefined;
   readonly profile: string | undefined;
   readonly defaultStore: string;
+  /** The line that chose it, for which no bare name is looked up there yet. */
+  readonly untrustedDefault?: TrustLine;
   readonly stores: ReadonlyMap<string, StoreConfig>;
   readonly env: ReadonlyMap<string, EnvEntry>;
   /** Rotation policies by reference, as written. */

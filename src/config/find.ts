@@ -107,7 +107,11 @@ export function readFound(world: World, path: string): ReadFile {
   return file;
 }
 
-/** The repository's root around a folder, or the folder itself. */
+/** The repository's root around a folder, or the folder itself. Without symbolic links, if the folder is. */
+export function repositoryRoot(folder: string, home: string): string {
+  return rootOf(folder, realHome(home));
+}
+
 function rootOf(start: string, home: string): string {
   for (let folder = start; folder !== home && dirname(folder) !== folder; folder = dirname(folder))
     if (isRoot(folder)) return folder;

@@ -1,14 +1,17 @@
 /** Finds, reads and joins the configuration, and marks what needs trust that the user has not given. */
-import { join, resolve } from 'node:path';
-import { type AuditLayer, auditTrust, joinAudit } from '../audit/settings.ts';
+import { dirname, join, resolve } from 'node:path';
+import { type AuditLayer, joinAudit } from '../audit/settings.ts';
 import { SecretsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import { type World, xdgFolder } from '../world.ts';
 import type { ReportSettings, SuppressionSettings } from './audit-report.ts';
 import type { Config, EnvEntry, PolicyConfig, ProjectFile, StoreConfig, TrustLine } from './config.ts';
 import { CONFIG_FILE, findUpward, readFound, type ReadFile, readNamed, readUserFile } from './find.ts';
+import { defaultTrust, judge, otherHash, storeTrust } from './judge.ts';
+import { placedSettings } from './named-files.ts';
 import type { ParsedConfig, ParsedPart, ParsedPolicy } from './parse.ts';
 import type { RotationBounds } from './rotation.ts';
+import type { LayerVariable } from './variables.ts';
 
 export interface ConfigOptions {
   /** `--config FILE`. */
@@ -45,16 +48,19 @@ export async function loadConfig(world: World, options: ConfigOptions): Promise<
   checkProfile(profile, layers, options.profile !== undefined);
   for (const [index, layer] of layers.entries()) layers[index] = await settlePolicies(world, layer, layers);
 
+  const variables = layers.length === 0 ? [] : (await import('./variables.ts')).allVariables(world, layers);
   const project =
-    projectFile === undefined ? undefined : await judge(world, projectFile, layers, options.trust === true);
+    projectFile === undefined
+      ? undefined
+      : await judge(world, projectFile, layers, variables, options.trust === true);
   const stores = joinStores(world, layers, project);
   return {
     file: found.path,
     project,
     profile,
-    defaultStore: joinDefault(layers, stores),
+    ...joinDefault(layers, stores, project),
     stores,
-    env: layers.length === 0 ? new Map<string, EnvEntry>() : await joinVariables(world, layers, project),
+    env: joinVariables(variables, project),
     policies: joinPolicies(layers, project),
     rotation: joinBounds(layers, project),
     audit: joinAudit(world, layers.map(auditLayer), project?.trusted === true),
@@ -66,12 +72,12 @@ export async function loadConfig(world: World, options: ConfigOptions): Promise<
 
 async function readLayer(
   world: World,
-  { bytes, path }: ReadFile,
+  { bytes, path, realPath }: ReadFile,
   source: Layer['source'],
   profile: string | undefined,
 ): Promise<Layer> {
   const { parseConfig } = await import('./parse.ts');
-  const parsed = await parseConfig(bytes, path, world);
+  const parsed = await parseConfig(bytes, path, world, realPath);
   const chosen = profile === undefined ? undefined : parsed.profiles.get(profile);
   return { source, parsed, parts: chosen === undefined ? [parsed] : [parsed, chosen] };
 }
@@ -117,69 +123,8 @@ function checkProfile(profile: string | undefined, layers: readonly Layer[], byF
   });
 }
 
-/** What in the project's file needs trust, and whether it has it. */
-async function judge(
-  world: World,
-  { path, realPath, bytes }: ReadFile,
-  layers: readonly Layer[],
-  trustFlag: boolean,
-): Promise<ProjectFile> {
-  const lines = layers
-    .filter(({ source }) => source === 'project')
-    .flatMap(({ parsed }) => linesOf(parsed, layers))
-    .toSorted((a, b) => a.line - b.line);
-  // Few files need trust; the others need neither a hash nor the record.
-  if (lines.length === 0) return { path, realPath, sha256: '', lines, trusted: true };
-  const { covers, findPin, sha256 } = await import('./trust.ts');
-  const hash = sha256(bytes);
-  const trusted =
-    trustFlag ||
-    world.env['SECRETS_TRUSTED']?.trim().toLowerCase() === hash ||
-    covers(findPin(world, realPath), hash, lines);
-  return { path, realPath, sha256: hash, lines, trusted };
-}
-
-/** A hash of another content is most likely one that was not renewed. */
-function otherHash(world: World, project: ProjectFile | undefined): readonly string[] {
-  const given = world.env['SECRETS_TRUSTED'] ?? '';
-  if (given === '' || project === undefined || project.trusted) return [];
-  return [`SECRETS_TRUSTED is not the hash of ${project.path} as it is now`];
-}
-
-function linesOf(parsed: ParsedConfig, layers: readonly Layer[]): readonly TrustLine[] {
-  const audits = layers.map(auditLayer);
-  return [parsed, ...parsed.profiles.values()].flatMap(
-    ({ stores, env, policies, notify, lock, boundLines, audit, reportLines }) => [
-      ...auditTrust(audit, audits),
-      ...reportLines,
-      ...(notify?.lines ?? []),
-      ...(lock === undefined ? [] : [lock]),
-      ...boundLines,
-      ...[...policies.values()].flatMap(({ lines }) => lines),
-      ...[...stores].flatMap(([name, { lines, line }]) => [...lines, ...hiding(name, line, layers)]),
-      ...[...env.values()].flatMap(({ trust }) => (trust === undefined ? [] : [trust])),
-    ],
-  );
-}
-
 function auditLayer({ source, parsed, parts }: Layer): AuditLayer {
-  return { source, file: parsed.path, sections: parts.map(({ audit }) => audit) };
-}
-
-/** A store of the project that takes the place of the user's own: what was meant for the one goes to the other. */
-function hiding(name: string, line: number, layers: readonly Layer[]): readonly TrustLine[] {
-  const own = layers.some(
-    ({ source, parts }) => source === 'user' && parts.some(({ stores }) => stores.has(name)),
-  );
-  if (!own) return [];
-  return [
-    {
-      setting: `stores.${name}`,
-      value: name,
-      effect: 'this store takes the place of your own store of this name',
-      line,
-    },
-  ];
+  return { source, file: parsed.realPath, sections: parts.map(({ audit }) => audit) };
 }
 
 function joinStores(
@@ -190,10 +135,14 @@ function joinStores(
   const stores = new Map<string, StoreConfig>();
   for (const { kind } of world.providers)
     stores.set(kind, { name: kind, provider: kind, settings: {}, source: 'builtin' });
-  for (const { source, parts } of layers) {
-    for (const [name, { provider, settings, lines, line }] of parts.flatMap((part) => [...part.stores])) {
+  for (const { source, parsed, parts } of layers) {
+    for (const [name, store] of parts.flatMap((part) => [...part.stores])) {
+      const { provider } = store;
       const asks =
-        source === 'user' || project?.trusted === true ? [] : [...lines, ...hiding(name, line, layers)];
+        source === 'user' || project?.trusted === true ? [] : storeTrust(world, name, store, layers);
+      const descriptor = world.providers.find(({ kind }) => kind === provider);
+      const folder = dirname(parsed.realPath);
+      const settings = placedSettings(store.settings, descriptor ?? {}, folder, world.home);
       stores.set(name, { name, provider, settings, source, ...(asks.length > 0 && { untrusted: asks }) });
     }
   }
@@ -225,7 +174,7 @@ function joinPolicies(layers: readonly Layer[], project: ProjectFile | undefined
         reference,
         settings,
         ...(nativeKind !== undefined && { nativeKind }),
-        file: parsed.path,
+        file: parsed.realPath,
         line,
         ...(!trusted && { untrusted: lines }),
       });
@@ -241,7 +190,7 @@ function joinNotify(layers: readonly Layer[], project: ProjectFile | undefined):
     for (const { notify } of parts) {
       if (notify === undefined) continue;
       if (source === 'user' || project?.trusted === true)
-        joined = { setting: notify.setting, file: parsed.path };
+        joined = { setting: notify.setting, file: parsed.realPath };
       else untrusted = notify.lines;
     }
   if (untrusted === undefined) return joined;
@@ -266,48 +215,41 @@ function joinReport(
   return { report, suppress, ...(untrusted.length > 0 && { untrustedReport: untrusted }) };
 }
 
-function joinDefault(layers: readonly Layer[], stores: ReadonlyMap<string, StoreConfig>): string {
-  let chosen = 'local';
-  for (const { parsed, parts } of layers) {
+/** Until the project's file is trusted, its default is one that nothing is looked up in. */
+function joinDefault(
+  layers: readonly Layer[],
+  stores: ReadonlyMap<string, StoreConfig>,
+  project: ProjectFile | undefined,
+): Pick<Config, 'defaultStore' | 'untrustedDefault'> {
+  let joined: Pick<Config, 'defaultStore' | 'untrustedDefault'> = { defaultStore: 'local' };
+  for (const { source, parsed, parts } of layers) {
     for (const { defaultStore } of parts) {
       if (defaultStore === undefined) continue;
-      chosen = defaultStore.name;
-      if (stores.has(chosen)) continue;
-      const near = nearest(chosen, stores.keys());
-      throw new SecretsError(
-        'Usage',
-        `${parsed.path}:${defaultStore.line}: the default store is not among the stores`,
-        {
-          hint:
-            near === undefined ? `the stores are ${[...stores.keys()].join(', ')}` : `did you mean ${near}?`,
-        },
-      );
+      const { name, line } = defaultStore;
+      const asks =
+        source === 'user' || project?.trusted === true ? undefined : defaultTrust(defaultStore, layers);
+      joined = { defaultStore: name, ...(asks !== undefined && { untrustedDefault: asks }) };
+      if (stores.has(name)) continue;
+      const near = nearest(name, stores.keys());
+      throw new SecretsError('Usage', `${parsed.path}:${line}: the default store is not among the stores`, {
+        hint:
+          near === undefined ? `the stores are ${[...stores.keys()].join(', ')}` : `did you mean ${near}?`,
+      });
     }
   }
-  return chosen;
+  return joined;
 }
 
-async function joinVariables(
-  world: World,
-  layers: readonly Layer[],
+/** Every profile is checked; the chosen one counts. */
+function joinVariables(
+  variables: readonly LayerVariable[],
   project: ProjectFile | undefined,
-): Promise<Map<string, EnvEntry>> {
-  const { settleVariable } = await import('./variables.ts');
-  const names = new Set(world.providers.map(({ kind }) => kind));
-  for (const { parsed } of layers)
-    for (const { stores } of [parsed, ...parsed.profiles.values()])
-      for (const name of stores.keys()) names.add(name);
+): Map<string, EnvEntry> {
   const env = new Map<string, EnvEntry>();
-  for (const { source, parsed, parts } of layers) {
-    // Every profile is checked; the chosen one counts.
-    for (const part of [parsed, ...parsed.profiles.values()]) {
-      for (const [name, variable] of part.env) {
-        const entry = settleVariable(world, parsed.path, name, variable, names);
-        if (!parts.includes(part)) continue;
-        const asks = source === 'project' && project?.trusted !== true ? variable.trust : undefined;
-        env.set(name, { ...entry, ...(asks !== undefined && { untrusted: asks }) });
-      }
-    }
+  for (const { name, entry, counts, trust } of variables) {
+    if (!counts) continue;
+    const asks = project?.trusted === true ? undefined : trust.here;
+    env.set(name, { ...entry, ...(asks !== undefined && { untrusted: asks }) });
   }
   return env;
 }

@@ -23,7 +23,7 @@ import type { World } from '../world.ts';
 import { knownKeys } from './known-keys.ts';
 import { listAsMap } from './lists.ts';
 import { looseFileSchema, type PartDocument } from './schema.ts';
-import { findIssued, runsPrograms, settingLooksSecret } from './suspect.ts';
+import { findIssued, settingLooksSecret } from './suspect.ts';
 import { readYaml, type YamlFile } from './yaml.ts';
 
 /** A store as one file has it. */
@@ -31,6 +31,8 @@ export interface ParsedStore {
   readonly provider: string;
   readonly settings: StoreSettings;
   readonly lines: readonly TrustLine[];
+  /** The whole path of the store, such as `stores.team`. */
+  readonly setting: string;
   readonly line: number;
 }
 
@@ -39,8 +41,8 @@ export interface ParsedVariable {
   readonly given:
     | string
     | { readonly ref: string; readonly as: 'value' | 'file'; readonly optional: boolean };
-  /** The line that needs trust because of the variable's name. */
-  readonly trust?: TrustLine;
+  /** The whole path of the setting, such as `env.PATH`. */
+  readonly setting: string;
   readonly line: number;
 }
 
@@ -63,7 +65,9 @@ export interface ParsedNotify {
 
 /** What a file says, or one profile of it. */
 export interface ParsedPart {
-  readonly defaultStore: { readonly name: string; readonly line: number } | undefined;
+  readonly defaultStore:
+    | { readonly name: string; readonly setting: string; readonly line: number }
+    | undefined;
   readonly stores: ReadonlyMap<string, ParsedStore>;
   readonly env: ReadonlyMap<string, ParsedVariable>;
   readonly policies: ReadonlyMap<string, ParsedPolicy>;
@@ -82,6 +86,8 @@ export interface ParsedPart {
 
 export interface ParsedConfig extends ParsedPart {
   readonly path: string;
+  /** Without symbolic links: what relative paths in it start from is its folder, wherever a link to it stands. */
+  readonly realPath: string;
   readonly profiles: ReadonlyMap<string, ParsedPart>;
 }
 
@@ -197,6 +203,7 @@ export async function parseConfig(
   bytes: Uint8Array,
   path: string,
   world: Pick<World, 'providers' | 'now'>,
+  realPath = path,
 ): Promise<ParsedConfig> {
   const yaml = readYaml(bytes, path);
   refuseIssued(bytes, path);
@@ -205,7 +212,7 @@ export async function parseConfig(
   const profiles = new Map<string, ParsedPart>();
   for (const [name, part] of Object.entries(root.profiles ?? {}))
     profiles.set(name, await readPart(reading, part, ['profiles', name]));
-  return { path, ...(await readPart(reading, root, [])), profiles };
+  return { path, realPath, ...(await readPart(reading, root, [])), profiles };
 }
 
 /** Credentials have no place anywhere in the file, comments included. */
@@ -227,7 +234,9 @@ async function readPart(reading: Reading, part: PartDocument, at: readonly strin
     env.set(name, readVariable(reading, name, given, [...at, 'env', name]));
   const { default: name } = part;
   const defaultStore =
-    name === undefined ? undefined : { name, line: reading.yaml.lineOf([...at, 'default']) };
+    name === undefined
+      ? undefined
+      : { name, setting: [...at, 'default'].join('.'), line: reading.yaml.lineOf([...at, 'default']) };
   const policies = new Map<string, ParsedPolicy>();
   const bounds: Record<string, unknown> = {};
   const boundLines: TrustLine[] = [];
@@ -418,7 +427,7 @@ async function readStore(
   checkSettings(reading, rest, at);
   const settings = reading.check(await kind.schema(), rest, at) as StoreSettings;
   const lines = kind.trustItems(settings).map((item) => reading.trust(at, item));
-  return { provider, settings, lines, line: reading.yaml.lineOf(at) };
+  return { provider, settings, lines, setting: at.join('.'), line: reading.yaml.lineOf(at) };
 }
 
 /** Longest text of a setting: more is no address, path or name, and could hide its end from who reads it. */
@@ -450,19 +459,12 @@ function readVariable(
   const line = reading.yaml.lineOf(at);
   if (typeof given === 'string' && given.includes('\0'))
     reading.refuse(at, `${short(name)} holds a NUL, which no variable can`);
-  const trust = runsPrograms(name)
-    ? reading.trust(at, {
-        setting: '',
-        value: typeof given === 'string' ? given : given.ref,
-        effect: 'this variable changes what programs run, or whom they believe',
-      })
-    : undefined;
   return {
     given:
       typeof given === 'string'
         ? given
         : { ref: given.ref, as: given.as ?? 'value', optional: given.optional ?? false },
-    ...(trust !== undefined && { trust }),
+    setting: at.join('.'),
     line,
   };
 }

@@ -2,12 +2,13 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { checkVariableName } from '../core/environment.ts';
+import { steers } from '../core/steering.ts';
 import { toSecretsError } from '../core/errors.ts';
 import { entriesOf } from '../files.ts';
 import type { Detection, ProviderDescriptor, StoreSettings } from '../providers/provider.ts';
 import type { World } from '../world.ts';
 import { readNamed } from './find.ts';
-import { runsPrograms, settingLooksSecret } from './suspect.ts';
+import { settingLooksSecret } from './suspect.ts';
 
 /** A store to write down. */
 export interface SuggestedStore {
@@ -88,8 +89,8 @@ async function suggestVariables(folder: string): Promise<Omit<Suggestions, 'stor
     }
   }
   const all = [...names.values()];
-  const powerful = all.filter(({ name }) => runsPrograms(name));
-  const plain = all.filter(({ name }) => !runsPrograms(name) && PLAIN.test(name));
+  const powerful = all.filter(({ name }) => steers(name));
+  const plain = all.filter(({ name }) => !steers(name) && PLAIN.test(name));
   const others = new Set([...powerful, ...plain]);
   return { variables: all.filter((one) => !others.has(one)), plain, powerful, warnings };
 }

@@ -1,4 +1,4 @@
-/** Rules about texts: which look like secrets, and which variables change what programs do. */
+/** Rules about texts: which look like secrets. */
 
 /** Marks of credentials that are issued with one, and of private keys. */
 const ISSUED = new RegExp(
@@ -48,28 +48,4 @@ function looksRandom(value: string): boolean {
   if (![0, 1, 2].every((wanted) => classes.includes(wanted))) return false;
   const changes = classes.filter((one, index) => index > 0 && one !== classes[index - 1]).length;
   return changes * 3 >= value.length;
-}
-
-/** Variables by which a program loads code, runs another program, or is told whom to believe or to talk to. */
-const POWERFUL = [
-  // The dynamic linker, the C library, and where programs are found.
-  'LD_.*|DYLD_.*|PATH|GCONV_PATH|LOCPATH|NLSPATH|TERMINFO(_DIRS)?|HOSTALIASES|RES_OPTIONS',
-  // Shells.
-  'BASH_ENV|BASH_FUNC_.*|ENV|IFS|PS[0-4]|SHELL|SHELLOPTS|BASHOPTS|PROMPT_COMMAND|CDPATH|ZDOTDIR|FPATH|INPUTRC',
-  // Language runtimes and their package managers.
-  'NODE_.*|NPM_CONFIG_.*|PYTHON.*|PIP_.*|PERL.*|RUBY(OPT|LIB)|BUNDLE_.*|GEM_.*|LUA_(INIT|PATH|CPATH).*|PHPRC|PHP_INI_SCAN_DIR',
-  '.*JAVA_(TOOL_)?OPTIONS|JAVA_HOME|CLASSPATH|(MAVEN|GRADLE)_OPTS|DOTNET_.*|COR(ECLR)?_.*|GOFLAGS|GOPROXY|GOENV|CARGO_.*|RUSTC.*|ERL_.*|JULIA_.*|R_PROFILE.*|MAKEFLAGS',
-  // Programs that other programs start.
-  '(GIT|MAN)?_?(EDITOR|PAGER)|GIT_.*|VISUAL|BROWSER|LESS(OPEN|CLOSE)|VIMINIT|EXINIT|(SSH|SUDO)_ASKPASS|ANSIBLE_.*|TF_CLI_.*',
-  // Whom to believe and through whom to go.
-  'SSL_CERT_(FILE|DIR)|SSLKEYLOGFILE|OPENSSL_.*|.*_CA_BUNDLE|CURL_HOME|(HTTPS?|ALL|NO|FTP)_PROXY|WGETRC|SSH_AUTH_SOCK|GNUPGHOME|KUBECONFIG|DOCKER_(HOST|CONFIG)',
-  'AWS_(CONFIG_FILE|SHARED_CREDENTIALS_FILE|ENDPOINT_URL.*)|VAULT_(ADDR|AGENT_ADDR|CACERT|CAPATH|PROXY_ADDR|SKIP_VERIFY)|CLOUDSDK_.*|CONJUR_APPLIANCE_URL',
-  // Where everything else is looked for.
-  'HOME|USERPROFILE|TMPDIR|XDG_.*|SECRETS_.*',
-];
-const RUNS_PROGRAMS = new RegExp(`^(${POWERFUL.join('|')})$`, 'i');
-
-/** Whether a variable of this name can make a program run code, or believe or reach another server. */
-export function runsPrograms(name: string): boolean {
-  return RUNS_PROGRAMS.test(name);
 }

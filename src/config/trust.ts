@@ -3,7 +3,7 @@
  * file's real path, holding that path and the SHA-256 of the content that was shown and accepted.
  */
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { SecretsError } from '../core/errors.ts';
 import {
   checkFolder,
@@ -15,12 +15,15 @@ import {
   syncFolder,
 } from '../files.ts';
 import { type World, xdgFolder } from '../world.ts';
-import type { TrustLine } from './config.ts';
+import type { PinnedFile, ProjectFile, TrustLine } from './config.ts';
 
 /** A record of trust. */
 export interface Pin {
   readonly path: string;
+  /** See `hashOfSet`. */
   readonly sha256: string;
+  /** The files that were accepted with it. */
+  readonly files: readonly PinnedFile[];
   readonly trustedAt: string;
   /** What was accepted, as `setting = value`, to show later what is new. */
   readonly lines: readonly string[];
@@ -30,6 +33,19 @@ const WHAT = 'the record of trust';
 
 export function sha256(data: Uint8Array | string): string {
   return createHash('sha256').update(data).digest('hex');
+}
+
+/**
+ * What trust is for: of a secrets.yaml that names no files its own SHA-256, else the SHA-256 of the text that
+ * `sha256sum` prints for it and its files, in the order that `secrets trust` shows.
+ */
+export function hashOfSet(
+  yaml: { readonly path: string; readonly sha256: string },
+  files: readonly Pick<PinnedFile, 'name' | 'sha256'>[],
+): string {
+  if (files.length === 0) return yaml.sha256;
+  const all = [{ name: basename(yaml.path), sha256: yaml.sha256 }, ...files];
+  return sha256(all.map((file) => `${file.sha256}  ${file.name}\n`).join(''));
 }
 
 /** A trust line as a pin remembers it. */
@@ -77,15 +93,19 @@ export function listPins(world: World): readonly Pin[] {
 }
 
 /** Remembers that the user trusts this content at this place. */
-export function writePin(world: World, realPath: string, hash: string, lines: readonly TrustLine[]): void {
+export function writePin(
+  world: World,
+  { realPath, sha256: hash, shown, files }: Pick<ProjectFile, 'realPath' | 'sha256' | 'shown' | 'files'>,
+): void {
   const folder = folderOf(world);
   makePrivateFolder(folder);
   checkFolder(folder, 'nothing');
-  const pin: Pin = {
+  const pin: Omit<Pin, 'files'> & Partial<Pin> = {
     path: realPath,
     sha256: hash,
     trustedAt: world.now().toISOString(),
-    lines: lines.map(lineText),
+    lines: shown.map(lineText),
+    ...(files.length > 0 && { files }),
   };
   replacePrivateFile(fileOf(world, realPath), Buffer.from(`${JSON.stringify(pin)}\n`), WHAT);
   syncFolder(folder);
@@ -105,15 +125,26 @@ function readPin(path: string): Pin | undefined {
   if (bytes === undefined) return undefined;
   try {
     const pin = JSON.parse(bytes.toString()) as Partial<Pin> | null;
-    const { path: of, sha256: hash, trustedAt, lines } = pin ?? {};
+    const { path: of, sha256: hash, trustedAt, lines, files } = pin ?? {};
     if (typeof of !== 'string' || typeof hash !== 'string' || typeof trustedAt !== 'string') return undefined;
     const texts = Array.isArray(lines)
       ? lines.filter((line): line is string => typeof line === 'string')
       : [];
-    return { path: of, sha256: hash, trustedAt, lines: texts };
+    return {
+      path: of,
+      sha256: hash,
+      trustedAt,
+      lines: texts,
+      files: Array.isArray(files) ? files.filter(isFile) : [],
+    };
   } catch {
     return undefined;
   }
+}
+
+function isFile(file: unknown): file is PinnedFile {
+  const { path, name, sha256: hash } = (file ?? {}) as Partial<PinnedFile>;
+  return [path, name, hash].every((text) => typeof text === 'string');
 }
 
 /** The refusal to act on lines that are not trusted. */

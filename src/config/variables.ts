@@ -1,21 +1,57 @@
 /** Whether a variable of a secrets.yaml is a reference or a literal, and that it may be what it is. */
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
-import { isStoreName, parseReference } from '../core/reference.ts';
+import { isStoreName, isUrlScheme, parseReference } from '../core/reference.ts';
 import type { World } from '../world.ts';
 import type { EnvEntry } from './config.ts';
+import type { Layer } from './load.ts';
 import type { ParsedVariable } from './parse.ts';
+import { type VariableTrust, variableTrust } from './variable-trust.ts';
 import { looksSecret } from './suspect.ts';
 
-/** Schemes of addresses that are no names of stores, however near they are to one. */
-const SCHEMES =
-  /^(https?|wss?|s?ftp|ssh|git|file|data|unix|tcp|udp|tls|postgres(ql)?|mysql|mariadb|mongodb|rediss?|amqps?|mqtts?|kafka|nats|smtps?|ldaps?|jdbc|s3|gs|abfss?|memcached|sqlite|grpcs?|otlp|dns|docker|oci|npm|urn|mailto)$/;
+/** A variable of one file, as what it is. */
+export interface LayerVariable {
+  readonly source: Layer['source'];
+  readonly name: string;
+  readonly entry: EnvEntry;
+  /** Whether it stands in the file itself or the chosen profile. */
+  readonly counts: boolean;
+  readonly trust: VariableTrust;
+}
+
+/** Those of every file and profile, the user's first. @throws SecretsError Usage */
+export function allVariables(world: World, layers: readonly Layer[]): readonly LayerVariable[] {
+  const stores = new Set(world.providers.map(({ kind }) => kind));
+  for (const { parsed } of layers)
+    for (const part of [parsed, ...parsed.profiles.values()])
+      for (const name of part.stores.keys()) stores.add(name);
+  const user = layers.filter(({ source }) => source === 'user').flatMap(({ parts }) => parts);
+  const around = {
+    env: world.env,
+    own: new Set(user.flatMap((part) => [...part.env.keys()])),
+    isNative: (text: string) => isNative(world, text),
+  };
+  return layers.flatMap(({ source, parsed, parts }) =>
+    [parsed, ...parsed.profiles.values()].flatMap((part) =>
+      [...part.env].map(([name, variable]): LayerVariable => {
+        const entry = settleVariable(world, parsed.path, name, variable, stores);
+        const trust = source === 'user' ? {} : variableTrust(name, entry, variable, around);
+        return { source, name, entry, counts: parts.includes(part), trust };
+      }),
+    ),
+  );
+}
+
+function isNative({ providers }: World, text: string): boolean {
+  const bare = text.split('#', 1)[0] ?? '';
+  return providers.some(({ native }) => native?.(bare) !== undefined);
+}
 
 /**
  * @param stores every name that a store has anywhere in the configuration
  * @throws SecretsError Usage for a literal that looks like a secret, a malformed reference, an unknown store
  */
-export function settleVariable(
+function settleVariable(
   world: World,
   path: string,
   name: string,
@@ -25,17 +61,13 @@ export function settleVariable(
   const refuse = (message: string, hint?: string): never => {
     throw new SecretsError('Usage', `${path}:${line}: ${message}`, { hint });
   };
-  const isNative = (text: string): boolean => {
-    const bare = text.split('#', 1)[0] ?? '';
-    return world.providers.some(({ native }) => native?.(bare) !== undefined);
-  };
   const scheme = (text: string): string | undefined => {
     const end = text.indexOf('://');
     const word = end === -1 ? '' : text.slice(0, end);
     return isStoreName(word) ? word : undefined;
   };
   const ref = (text: string, as: 'value' | 'file', optional: boolean): EnvEntry => {
-    if (!isNative(text)) {
+    if (!isNative(world, text)) {
       try {
         parseReference(text);
       } catch (thrown) {
@@ -55,8 +87,8 @@ export function settleVariable(
   };
   if (typeof given !== 'string') return ref(given.ref, given.as, given.optional);
   const store = scheme(given);
-  if ((store !== undefined && stores.has(store)) || isNative(given)) return ref(given, 'value', false);
-  const near = store === undefined || SCHEMES.test(store) ? undefined : nearest(store, stores);
+  if ((store !== undefined && stores.has(store)) || isNative(world, given)) return ref(given, 'value', false);
+  const near = store === undefined || isUrlScheme(store) ? undefined : nearest(store, stores);
   if (near !== undefined) refuse(`${name}: there is no store named ${store ?? ''}`, `did you mean ${near}?`);
   if (looksSecret(name, given))
     refuse(`the value of ${name} looks like a secret`, 'put it in a store and write its reference here');

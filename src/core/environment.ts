@@ -1,6 +1,7 @@
 /** From settings and flags to the variables of a child: pure. */
 import type { JsonDocument } from './document/document.ts';
 import { SecretsError } from './errors.ts';
+import { steers } from './steering.ts';
 import { decodeUtf8 } from './utf8.ts';
 
 /** POSIX XBD 8.1, and what every shell can export. */
@@ -57,29 +58,52 @@ export function keysOf(
   return document.entries();
 }
 
-/**
- * Variables that choose which programs and libraries run. `--from` takes names from the store: whoever may add a
- * secret there must not be able to run a program here.
- */
-const STEERING =
-  /^(?:PATH|LD_.*|DYLD_.*|GCONV_PATH|BASH_ENV|BASHOPTS|SHELLOPTS|PROMPT_COMMAND|NODE_OPTIONS|NODE_PATH|PYTHON(?:PATH|HOME|STARTUP)|PERL5?(?:OPT|LIB|DB)|RUBY(?:OPT|LIB)|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|GIT_(?:SSH|SSH_COMMAND|EXEC_PATH|ASKPASS))$/;
+/** What decides whether a name from a store may become a variable. */
+export interface NameRules<T> {
+  /** `--prefix`: stands before every name. */
+  readonly prefix?: string | undefined;
+  /** Whether this variable is inherited, with another value. */
+  readonly isTaken: (name: string, value: T) => boolean;
+}
 
-/** Collects what `--from` gives, and finds two things that become one variable. */
+/**
+ * Collects what `--from` gives, and finds two things that become one variable. `--from` takes names from the store:
+ * whoever may add a secret there must not be able to steer a program here, nor replace what the user has set.
+ */
 export class NameMap<T> {
   readonly #entries = new Map<string, { readonly origin: string; readonly value: T }>();
+  readonly #rules: NameRules<T>;
+
+  /** @throws SecretsError Usage for a prefix that no variable can begin with */
+  constructor(rules: NameRules<T>) {
+    if (rules.prefix !== undefined) checkVariableName(rules.prefix);
+    this.#rules = rules;
+  }
+
+  /** The variable that a key becomes. @throws SecretsError Usage */
+  nameOf(key: string): string {
+    const { prefix } = this.#rules;
+    const name = variableName(key);
+    return prefix === undefined ? name : `${prefix}${name.replace(/^_(?=[0-9])/, '')}`;
+  }
 
   /**
    * @param key the key or name that the variable is made of
    * @param source the reference it was found under
    * @throws SecretsError Usage naming both, when another one became this variable already; Policy for a variable
-   *   that decides what runs
+   *   that steers programs, or that is set already
    */
   add(key: string, source: string, value: T): void {
-    const name = variableName(key);
+    const name = this.nameOf(key);
     const origin = `${JSON.stringify(key)} (from ${source})`;
-    if (STEERING.test(name)) {
-      throw new SecretsError('Policy', `${origin} would become ${name}, which decides what programs run`, {
+    if (steers(name)) {
+      throw new SecretsError('Policy', `${origin} would become ${name}, which decides what programs do`, {
         hint: `give it by name if that is wanted: -e ${name}=REF`,
+      });
+    }
+    if (this.#rules.prefix === undefined && this.#rules.isTaken(name, value)) {
+      throw new SecretsError('Policy', `${origin} would replace the variable ${name}, which is set already`, {
+        hint: `give it by name if that is wanted: -e ${name}=REF; or give all a prefix: --prefix APP_`,
       });
     }
     const other = this.#entries.get(name);

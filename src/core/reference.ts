@@ -26,6 +26,15 @@ const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f\ud800-\udfff]/u;
 /** Longest reference taken at all, so that hostile input costs no time. */
 const MAX_LENGTH = 8192;
 
+/** Schemes of addresses that are no names of stores, however near they are to one. */
+const URL_SCHEMES =
+  /^(https?|wss?|s?ftp|ssh|git|file|data|unix|tcp|udp|tls|postgres(ql)?|mysql|mariadb|mongodb|rediss?|amqps?|mqtts?|kafka|nats|smtps?|imaps?|ldaps?|jdbc|s3|gs|abfss?|memcached|sqlite|sqlserver|oracle|cockroachdb|clickhouse|elasticsearch|grpcs?|otlp|dns|docker|oci|npm|urn|mailto|socks[45]?h?)$/;
+
+/** Whether a text that begins with this word and `://` is most likely an address. */
+export function isUrlScheme(word: string): boolean {
+  return URL_SCHEMES.test(word);
+}
+
 /** Whether `text` is a legal name of a store: lower-case letters, digits, `-` and `_`, at most 64. */
 export function isStoreName(text: string): boolean {
   return STORE.test(text);

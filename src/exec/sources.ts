@@ -12,6 +12,7 @@ import type { World } from '../world.ts';
 export interface SourceOptions {
   readonly env?: readonly string[];
   readonly from?: readonly string[];
+  readonly prefix?: string;
   readonly file?: readonly string[];
   readonly project?: boolean;
   readonly resolveEnv?: boolean;
@@ -98,18 +99,26 @@ export async function resolveVariables(
     }
   };
 
-  const found = new NameMap<Uint8Array>();
+  const { env } = session.world;
+  const isTaken = (name: string, value: Uint8Array): boolean =>
+    env[name] !== undefined && !withheld.has(name) && Buffer.compare(Buffer.from(env[name]), value) !== 0;
+  const found = new NameMap<Uint8Array>({ prefix: options.prefix, isTaken });
+  // What `-e` names takes its place anyway.
+  const addFound = (key: string, source: string, value: () => Uint8Array): void => {
+    if (!plan.explicit.has(found.nameOf(key))) found.add(key, source, value());
+  };
   const documentOf = plan.wholes.length === 0 ? undefined : await documentReader();
   for (const [index, ref] of plan.wholes.entries()) {
     settle(() => {
       const document = documentOf?.(results[singles.length + index] as Resolved);
       if (document === undefined) return;
-      for (const [key, text] of keysOf(document, ref)) settle(() => found.add(key, ref, Buffer.from(text)));
+      for (const [key, text] of keysOf(document, ref))
+        settle(() => addFound(key, ref, () => Buffer.from(text)));
     });
   }
   for (const [index, { key, source }] of plan.listed.entries()) {
     settle(() =>
-      found.add(key, source, valueOf(results[singles.length + plan.wholes.length + index] as Resolved)),
+      addFound(key, source, () => valueOf(results[singles.length + plan.wholes.length + index] as Resolved)),
     );
   }
 
@@ -152,7 +161,7 @@ export async function listAgain(
   ref: string,
   open: (store: string) => Promise<Provider>,
 ): Promise<readonly string[]> {
-  return (await listPrefix(session, await session.config(), ref, open)).map((one) => one.ref);
+  return (await listPrefix(session, ref, open)).map((one) => one.ref);
 }
 
 async function makePlan(
@@ -183,7 +192,7 @@ async function makePlan(
     from
       .filter((ref) => ref.endsWith('/'))
       .map((ref) =>
-        listPrefix(session, config, ref).catch((thrown: unknown): Listed[] => {
+        listPrefix(session, ref).catch((thrown: unknown): Listed[] => {
           errors.push(toSecretsError(thrown).forReference(ref));
           return [];
         }),
@@ -270,14 +279,13 @@ async function documentReader(): Promise<(result: Resolved) => JsonDocument> {
 /** One variable for each secret under a prefix that ends in a slash. */
 async function listPrefix(
   session: Session,
-  config: Config,
   ref: string,
   open: (store: string) => Promise<Provider> = (store) => session.open(store),
 ): Promise<Listed[]> {
   const parsed = ref.endsWith('://')
     ? { store: ref.slice(0, -3), name: '' }
     : parseReference(ref.slice(0, -1));
-  const store = parsed.store ?? session.options.store ?? config.defaultStore;
+  const store = parsed.store ?? (await session.defaultStore());
   const prefix = parsed.name === '' ? '' : `${parsed.name}/`;
   session.asks(store, undefined, { name: prefix });
   const provider = await open(store);

@@ -572,8 +572,15 @@ export interface ProviderDescriptor {
   readonly credentialVariables: readonly string[];
   /** Recognises a native identifier (an ARN, …); `undefined` when it is none of this provider's. */
   readonly native?: (text: string) => NativeReference | undefined;
-  /** The lines of a store's settings that need trust when they come from a found secrets.yaml. */
+  /** The lines of a store's settings that need trust when they come from a found secrets.yaml: see `trustItemsFor`. */
   readonly trustItems: (settings: StoreSettings) => readonly TrustItem[];
+  /** Settings that need none, each with its reason. */
+  readonly harmless?: import('./trust.ts').HarmlessSettings;
+  /**
+   * Settings that hold a path, by their dotted name. A relative one starts at the folder of the secrets.yaml. What a
+   * `pinned` file holds is trusted with the secrets.yaml; `data` is a folder, or a file that others go on writing to.
+   */
+  readonly files?: Readonly<Record<string, 'pinned' | 'data'>>;
   /**
    * Whether this machine is set up for this provider, for `secrets init`. Without it, a set credential variable
    * speaks for the provider.

@@ -1,23 +1,42 @@
-/** A short way for a descriptor to say which of its settings need trust. */
+/** How a descriptor says which of its settings need trust: all of them, but for those known to be harmless. */
 import type { JsonValue } from '../core/json.ts';
 import type { StoreSettings, TrustItem } from './provider.ts';
 
+/** Why a setting needs no trust. */
+export interface Harmless {
+  readonly reason: string;
+  /** Its values that need none; any without it. */
+  readonly when?: (value: JsonValue) => boolean;
+}
+
+/** Settings that need no trust, by name. A setting inside a map is named with dots: `auth.token-file`. */
+export type HarmlessSettings = Readonly<Record<string, Harmless>>;
+
+/** What is said of a setting that nobody has described: safe, and a reason to describe it. */
+const UNDESCRIBED = 'this setting changes where your credential or what you write goes';
+
 /**
- * Makes a descriptor's `trustItems`: the settings that need trust, each with what it means. A setting inside a map is
- * named with dots: `auth.token-file`.
+ * Makes a descriptor's `trustItems`: every setting that is given, but for the harmless ones.
+ * @param effects what a setting means, by name; one that is named here is shown as a whole, also a map
  */
 export function trustItemsFor(
   effects: Readonly<Record<string, string>>,
+  harmless: HarmlessSettings = {},
 ): (settings: StoreSettings) => readonly TrustItem[] {
-  return (settings) =>
-    Object.entries(effects).flatMap(([setting, effect]): TrustItem[] => {
-      let value: JsonValue | undefined = settings;
-      for (const key of setting.split('.'))
-        value =
-          typeof value === 'object' && value !== null && !Array.isArray(value) && Object.hasOwn(value, key)
-            ? (value as Readonly<Record<string, JsonValue>>)[key]
-            : undefined;
+  const walk = (settings: StoreSettings, prefix: string): readonly TrustItem[] =>
+    Object.entries(settings).flatMap(([key, value]) => {
+      const setting = `${prefix}${key}`;
       if (value === undefined) return [];
-      return [{ setting, value: typeof value === 'string' ? value : JSON.stringify(value), effect }];
+      const known = Object.hasOwn(harmless, setting) ? harmless[setting] : undefined;
+      if (known !== undefined && (known.when?.(value) ?? true)) return [];
+      const effect = Object.hasOwn(effects, setting) ? effects[setting] : undefined;
+      if (effect === undefined && typeof value === 'object' && value !== null && !Array.isArray(value))
+        return walk(value as StoreSettings, `${setting}.`);
+      return [{ setting, value: textOf(value), effect: effect ?? UNDESCRIBED }];
     });
+  return (settings) => walk(settings, '');
+}
+
+function textOf(value: JsonValue): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }

@@ -5,7 +5,6 @@
  * Telling never decides anything: a receiver that can't be told is a warning, and stands in the outcome.
  */
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import type { PolicyConfig } from '../config/config.ts';
@@ -15,6 +14,7 @@ import { pool, sleep } from '../core/waiting.ts';
 import { codeOf } from '../files.ts';
 import { headersOf, signingKey } from '../net/standard-webhooks.ts';
 import { compact, failureJson } from '../output/shapes.ts';
+import { readPinnedText } from '../pinned.ts';
 import type { Session } from '../session.ts';
 import { userName } from './jobs.ts';
 import { type Receiver, receiverName, receiversOf } from './receivers.ts';
@@ -261,8 +261,9 @@ function judge({ status, retryAfter }: Answer): Attempt {
 
 function readAuthority(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readPinnedText(path);
   } catch (cause) {
+    if (cause instanceof SecretsError) throw cause;
     throw new SecretsError('Usage', `cannot read the ca ${path}: ${codeOf(cause) ?? 'failed'}`, { cause });
   }
 }

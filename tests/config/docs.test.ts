@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { looseFileSchema } from '../../src/config/schema.ts';
-import { runsPrograms } from '../../src/config/suspect.ts';
+import { steers } from '../../src/core/steering.ts';
 import { ROOT } from '../e2e/program.ts';
 import { makeMachine } from './setup.ts';
 
@@ -47,5 +47,5 @@ test('names every key of the file', () => {
 
 test('the variables it names for trust are such', () => {
   for (const name of ['PATH', 'LD_PRELOAD', 'NODE_OPTIONS', 'BASH_ENV', 'HTTPS_PROXY', 'GIT_SSH'])
-    expect(runsPrograms(name)).toBe(true);
+    expect(steers(name)).toBe(true);
 });

@@ -109,7 +109,7 @@ describe('the search', () => {
 
   const unshare = spawnSync('unshare', ['-rm', 'true']).status === 0;
   (unshare ? test : test.skip)('ends at the border of a file system (needs unshare)', () => {
-    const outer = machine.write('home/p/secrets.yaml', 'env: { A: outer }\n');
+    const outer = machine.write('home/p/secrets.yaml', 'env: { LOG_LEVEL: outer }\n');
     const program = join(CHECKOUT, 'bin/secrets');
     const look = `'${process.execPath}' '${program}' env --format json`;
     const script = `mount -t tmpfs none q && mkdir q/s && cd q/s && ${look}; cd ../.. && ${look}`;
@@ -119,7 +119,7 @@ describe('the search', () => {
       encoding: 'utf8',
     });
     expect(existsSync(outer)).toBe(true);
-    expect(stdout.replaceAll(/\s/g, '')).toBe('{}{"A":"outer"}');
+    expect(stdout.replaceAll(/\s/g, '')).toBe('{}{"LOG_LEVEL":"outer"}');
   });
 });
 
@@ -341,8 +341,8 @@ describe('what is wrong in it', () => {
       'stores: { v: { provider: vault, mount: kv } }\nenv: { A: info, U: "postgres://localhost/x", B: { ref: b, as: file, optional: true } }',
     );
     expect(Object.fromEntries(env)).toEqual({
-      A: { kind: 'literal', value: 'info' },
-      U: { kind: 'literal', value: 'postgres://localhost/x' },
+      A: { kind: 'literal', value: 'info', untrusted: expect.anything() as unknown },
+      U: { kind: 'literal', value: 'postgres://localhost/x', untrusted: expect.anything() as unknown },
       B: { kind: 'ref', ref: 'b', as: 'file', optional: true },
     });
     expect(stores.get('v')).toEqual({
@@ -350,6 +350,7 @@ describe('what is wrong in it', () => {
       provider: 'vault',
       settings: { mount: 'kv' },
       source: 'project',
+      untrusted: [expect.objectContaining({ setting: 'stores.v.mount' })],
     });
   });
 });

@@ -1,4 +1,5 @@
-import { looksSecret, runsPrograms, settingLooksSecret } from '../../src/config/suspect.ts';
+import { looksSecret, settingLooksSecret } from '../../src/config/suspect.ts';
+import { steers } from '../../src/core/steering.ts';
 import { makeMachine, type Machine } from './setup.ts';
 
 /** In parts, so that no scanner takes this file for a leak. */
@@ -65,14 +66,14 @@ test.each(
     ' ',
   ),
 )('%s changes what programs do', (name) => {
-  expect(runsPrograms(name)).toBe(true);
+  expect(steers(name)).toBe(true);
 });
 test.each(
-  'DATABASE_URL AWS_SECRET_ACCESS_KEY AWS_REGION VAULT_TOKEN LOG_LEVEL PORT PATHS MY_PATH GITHUB_TOKEN ENVIRONMENT HOMEPAGE'.split(
+  'DATABASE_URL AWS_SECRET_ACCESS_KEY VAULT_TOKEN LOG_LEVEL PORT PATHS MY_PATH GITHUB_TOKEN ENVIRONMENT HOMEPAGE'.split(
     ' ',
   ),
 )('%s does not', (name) => {
-  expect(runsPrograms(name)).toBe(false);
+  expect(steers(name)).toBe(false);
 });
 
 describe('a secrets.yaml holds no secret', () => {

@@ -16,8 +16,8 @@ import type { World } from '../../src/world.ts';
 import { makeMachine, type Machine } from './setup.ts';
 
 const YAML = `stores:
-  v: { provider: vault, address: https://v.example, mount: kv }
-  plain: { provider: vault, mount: kv }
+  v: { provider: vault, address: https://v.example }
+  plain: { provider: aws, region: eu-west-1 }
 env:
   NODE_OPTIONS: -r ./x.js
   A: v://a
@@ -47,7 +47,7 @@ const isTrusted = async (more: Partial<World> = {}): Promise<boolean> => {
 const pin = async (): Promise<void> => {
   const { project } = await load();
   if (project === undefined) throw new Error('no project');
-  writePin(world, project.realPath, project.sha256, project.lines);
+  writePin(world, project);
 };
 const record = (): string => {
   const folder = join(machine.home, '.local/state/secrets/trust');
@@ -150,7 +150,8 @@ describe('a pin', () => {
   test('follows XDG_STATE_HOME, as the user’s own environment says it', async () => {
     const env = { XDG_STATE_HOME: join(machine.root, 'state') };
     const { project } = await load({ env });
-    writePin(machine.world('home/p', { env }), path, project?.sha256 ?? '', project?.lines ?? []);
+    if (project === undefined) throw new Error('no project');
+    writePin(machine.world('home/p', { env }), project);
     expect(await isTrusted({ env })).toBe(true);
     expect(await isTrusted()).toBe(false);
   });
@@ -233,7 +234,8 @@ test('what is hashed is what was read: a change after the reading is not part of
   machine.write('home/p/secrets.yaml', YAML.replace('v.example', 'evil.example'));
   // The user accepts what was shown …
   expect(project?.lines[0]?.value).toBe('https://v.example');
-  writePin(world, path, project?.sha256 ?? '', project?.lines ?? []);
+  if (project === undefined) throw new Error('no project');
+  writePin(world, project);
   expect(stores.get('v')?.settings['address']).toBe('https://v.example');
   // … and not what lies there by now.
   expect(await isTrusted()).toBe(false);

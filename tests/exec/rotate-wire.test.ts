@@ -117,6 +117,7 @@ describeWith('a program with a secret of a store without versions (KV v1)', vaul
       });
       expect(mounted.status).toBe(204);
       box.write('secrets.yaml', 'stores: { old: { provider: vault, mount: old } }\n');
+      expect((await box.run(['trust', '--yes'], { env })).code).toBe(0);
       const put = async (value: string): Promise<void> => {
         const { code, stderr } = await box.run(['put', '--quiet', 'old://a'], {
           env,

@@ -246,7 +246,21 @@ describeWith('aws', scenarioFiles, () => {
       ['sts-endpoint', 'https://b.example'],
       ['assume-role', 'arn:aws:iam::123456789012:role/r'],
     ]);
-    expect(descriptor.trustItems({ region: 'eu-west-1', profile: 'p' })).toEqual([]);
+    expect(descriptor.trustItems({ region: 'eu-west-1', prefix: 'team/' })).toEqual([]);
+    expect(descriptor.trustItems({ profile: 'p' })).toHaveLength(1);
+  });
+
+  test('a name is checked with the prefix before it, since that is what AWS is asked for', () => {
+    const account = 'arn:aws:secretsmanager:eu-west-1:666666666666:secret:';
+    const check = (prefix: string, name: string) => (): void =>
+      start(aws.admin, { prefix, region: 'eu-west-1' }).checkName(name);
+    expect(check('team/', 'db')).not.toThrow();
+    expect(check('ar', 'n:aws:x')).toThrow('aws takes names of');
+    expect(check('arn:', '')).toThrow('aws takes names of');
+    expect(check('a:b', 'c')).toThrow('aws takes names of');
+    // Only a file that is trusted gets here with one.
+    expect(check(account, 'db')).not.toThrow();
+    expect(check(account, 'a b')).toThrow('aws takes names of');
   });
 
   test('a store’s endpoint is not taken for that of STS, unless it is on loopback', async () => {

@@ -66,8 +66,8 @@ class Gathering {
 
 /** The stores that a report is about when none is named: those that are in use here. */
 export async function storesInUse(session: Session, config: Config): Promise<readonly string[]> {
-  const stores = new Set([session.options.store ?? config.defaultStore]);
-  if (session.options.store !== undefined) return [...stores];
+  if (session.options.store !== undefined) return [session.options.store];
+  const stores = new Set(config.untrustedDefault === undefined ? [config.defaultStore] : []);
   for (const { name, source } of config.stores.values()) if (source !== 'builtin') stores.add(name);
   for (const { reference } of config.policies.values())
     stores.add((await session.target(reference, false)).store);

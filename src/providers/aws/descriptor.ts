@@ -1,5 +1,5 @@
 import type { NativeReference, ProviderDescriptor } from '../provider.ts';
-import { trustItemsFor } from '../trust.ts';
+import { type HarmlessSettings, trustItemsFor } from '../trust.ts';
 
 /** `arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME`, with or without the six random characters. */
 const ARN = /^arn:aws[a-z-]*:secretsmanager:([a-z0-9-]+):\d{12}:secret:[A-Za-z0-9/_+=.@-]+$/;
@@ -8,6 +8,26 @@ function native(text: string): NativeReference | undefined {
   const region = ARN.exec(text)?.[1];
   return region === undefined ? undefined : { name: text, settings: { region } };
 }
+
+const HARMLESS: HarmlessSettings = {
+  region: { reason: 'its form admits AWS’s own regions alone, where the account is the user’s' },
+  prefix: {
+    reason: 'stands before names in the user’s own account',
+    // With a colon it could begin an ARN, which names an account.
+    when: (value) => typeof value === 'string' && /^[A-Za-z0-9/_+=.@-]+$/.test(value),
+  },
+};
+
+const EFFECTS = {
+  profile: 'this profile of yours signs you in, and may run a program for that',
+  prefix: 'names begin with this, which may name somebody else’s account',
+  endpoint: 'requests signed by you are sent to this server',
+  'sts-endpoint': 'requests signed by you are sent to this server',
+  'cloudtrail-endpoint': 'requests signed by you are sent to this server',
+  'assume-role': 'your credential is used to become this role',
+  'external-id': 'this is told to the role that your credential becomes',
+  'kms-key': 'whoever may use this key can keep you from, or read, what you put',
+};
 
 /** AWS Secrets Manager. */
 export const aws: ProviderDescriptor = {
@@ -21,13 +41,8 @@ export const aws: ProviderDescriptor = {
     'AWS_CONTAINER_AUTHORIZATION_TOKEN',
   ],
   native,
-  trustItems: trustItemsFor({
-    endpoint: 'requests signed by you are sent to this server',
-    'sts-endpoint': 'requests signed by you are sent to this server',
-    'cloudtrail-endpoint': 'requests signed by you are sent to this server',
-    'assume-role': 'your credential is used to become this role',
-    'kms-key': 'whoever may use this key can keep you from, or read, what you put',
-  }),
+  trustItems: trustItemsFor(EFFECTS, HARMLESS),
+  harmless: HARMLESS,
   detect({ env, home, exists }) {
     const variable = ['AWS_PROFILE', 'AWS_ACCESS_KEY_ID', 'AWS_WEB_IDENTITY_TOKEN_FILE'].find(
       (name) => env[name],
@@ -43,6 +58,7 @@ export const aws: ProviderDescriptor = {
   nativeRotation: {
     trustItems: trustItemsFor({
       function: 'AWS gives this function the secret, and what it stores becomes the value',
+      duration: 'how long AWS’s window for the schedule lasts',
       schedule: 'AWS gives the secret a new value by this schedule from then on',
     }),
     schema: async () => (await import('./rotation-settings.ts')).nativeSchema,

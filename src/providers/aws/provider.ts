@@ -60,10 +60,12 @@ export class AwsProvider implements Provider {
   }
 
   checkName(name: string): void {
-    const fits = name.startsWith('arn:')
-      ? /^arn:[^\s]{1,1020}$/.test(name)
-      : /^[A-Za-z0-9/_+=.@-]+$/.test(name) && (this.#prefix + name).length <= RULES.maxNameLength;
-    if (!fits) throw new SecretsError('Invalid', `aws takes names of ${RULES.nameRule}`);
+    // With the prefix, since that is what AWS is asked for: an ARN there is another account's secret.
+    const id = this.#id(name);
+    const fits = id.startsWith('arn:')
+      ? /^arn:[^\s]{1,1020}$/.test(id)
+      : /^[A-Za-z0-9/_+=.@-]+$/.test(id) && id.length <= RULES.maxNameLength;
+    if (!fits || name === '') throw new SecretsError('Invalid', `aws takes names of ${RULES.nameRule}`);
   }
 
   async get(requests: readonly SecretRequest[], { signal }: CallOptions): Promise<readonly GetResult[]> {
@@ -74,7 +76,7 @@ export class AwsProvider implements Provider {
     const distinct = [...new Map(requests.map((request) => [keyOf(request), request])).values()];
     const plain = distinct.filter(({ name, version, stage }) => {
       const current = version === undefined && (stage === undefined || stage === 'current');
-      return current && !name.startsWith('arn:') && isName(() => this.checkName(name));
+      return current && !this.#id(name).startsWith('arn:') && isName(() => this.checkName(name));
     });
     const limit = pool(PARALLEL);
     if (plain.length > 1) {

@@ -34,12 +34,6 @@ export const CLOUDS = {
 
 export type CloudName = keyof typeof CLOUDS;
 
-/** Made when it is asked for: every start of the program loads this module. */
-const authorityHosts = (): readonly string[] => [
-  ...Object.values(CLOUDS).map(({ authorityHost }) => new URL(authorityHost).host),
-  'login.partner.microsoftonline.cn',
-];
-
 /** 3 to 24 letters, digits and single hyphens. Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftkeyvault */
 export const VAULT_NAME = /^(?=.{3,24}$)[a-zA-Z](?:-?[a-zA-Z0-9])+$/;
 
@@ -49,21 +43,4 @@ export function cloudOfHost(host: string): CloudName | undefined {
   if (dot === -1 || !VAULT_NAME.test(host.slice(0, dot))) return undefined;
   const suffix = host.slice(dot + 1).toLowerCase();
   return (Object.keys(CLOUDS) as CloudName[]).find((name) => CLOUDS[name].suffix === suffix);
-}
-
-/** Whether this is a sign-in host that Microsoft runs. */
-export function isKnownAuthority(url: string): boolean {
-  return (
-    URL.canParse(url) && new URL(url).protocol === 'https:' && authorityHosts().includes(new URL(url).host)
-  );
-}
-
-/** Whether this is the host name suffix of one of Azure's clouds. */
-export function isKnownSuffix(suffix: string): boolean {
-  return Object.values(CLOUDS).some((cloud) => cloud.suffix === suffix);
-}
-
-/** Whether this is the address of Azure Monitor's logs in one of Azure's clouds. */
-export function isKnownLogs(url: string): boolean {
-  return Object.values(CLOUDS).some(({ logs }) => url === logs);
 }

@@ -1,12 +1,6 @@
-import type {
-  Detection,
-  NativeReference,
-  ProviderDescriptor,
-  StoreSettings,
-  Surroundings,
-  TrustItem,
-} from '../provider.ts';
-import { cloudOfHost, isKnownAuthority, isKnownLogs, isKnownSuffix, VAULT_NAME } from './clouds.ts';
+import type { Detection, NativeReference, ProviderDescriptor, Surroundings } from '../provider.ts';
+import { type HarmlessSettings, trustItemsFor } from '../trust.ts';
+import { cloudOfHost, VAULT_NAME } from './clouds.ts';
 
 /** `https://NAME.vault.azure.net/secrets/S[/V]`, as Azure writes a secret's identifier. */
 const IDENTIFIER =
@@ -24,49 +18,37 @@ function native(text: string): NativeReference | undefined {
   };
 }
 
-function trustItems(settings: StoreSettings): readonly TrustItem[] {
-  const items: TrustItem[] = [];
-  const add = (setting: string, value: unknown, effect: string): void => {
-    if (typeof value === 'string') items.push({ setting, value, effect });
-    else if (value === true) items.push({ setting, value: 'true', effect });
-  };
-  const { vault, auth } = settings;
-  if (typeof vault === 'string' && vault.includes(':') && !isAzureVault(vault))
-    add('vault', vault, 'your Azure token and your secrets are sent to this server');
-  const { 'dns-suffix': suffix, 'authority-host': authority } = settings;
-  if (typeof suffix === 'string' && !isKnownSuffix(suffix))
-    add('dns-suffix', suffix, 'your Azure token and your secrets are sent to a server below this name');
-  if (typeof authority === 'string' && !isKnownAuthority(authority))
-    add('authority-host', authority, 'your Azure credential is sent to this server');
-  add('ca', settings['ca'], 'servers with a certificate of this authority are believed');
-  add(
-    'disable-challenge-resource-verification',
-    settings['disable-challenge-resource-verification'],
-    'your token is sent whatever service the server says it is for',
-  );
-  add(
-    'disable-instance-discovery',
-    settings['disable-instance-discovery'],
-    'nobody is asked whether the sign-in host is genuine',
-  );
-  const { endpoint } = (settings['trail'] ?? {}) as Record<string, unknown>;
-  if (typeof endpoint === 'string' && !isKnownLogs(endpoint))
-    add('trail.endpoint', endpoint, 'a token of yours for Azure Monitor is sent to this server');
-  const {
-    certificate,
-    'token-file': tokenFile,
-    'additional-tenants': tenants,
-  } = (auth ?? {}) as Record<string, unknown>;
-  add('auth.certificate', certificate, 'this file signs you in to Azure');
-  add('auth.token-file', tokenFile, 'the token in this file is sent to Azure to sign you in');
-  if (Array.isArray(tenants))
-    add(
-      'auth.additional-tenants',
-      JSON.stringify(tenants),
-      'tokens for vaults of these tenants are asked for',
-    );
-  return items;
-}
+const HARMLESS: HarmlessSettings = {
+  names: { reason: 'says how the names that the user gives are written' },
+};
+
+const SIGN_IN = 'your Azure credential is used to sign in there';
+const trustItems = trustItemsFor(
+  {
+    vault: 'your Azure token and what you write are sent to this vault',
+    cloud: 'your Azure credential is sent to the sign-in host of this cloud',
+    'dns-suffix': 'your Azure token and your secrets are sent to a server below this name',
+    'authority-host': 'your Azure credential is sent to this server',
+    'service-version': 'requests are made for this version of the service',
+    ca: 'servers with a certificate of this authority are believed',
+    'disable-challenge-resource-verification':
+      'your token is sent whatever service the server says it is for',
+    'disable-instance-discovery': 'nobody is asked whether the sign-in host is genuine',
+    'trail.workspace': 'this workspace’s records of accesses are shown and believed',
+    'trail.endpoint': 'a token of yours for Azure Monitor is sent to this server',
+    'auth.method': 'you are signed in this way, which may run a program',
+    'auth.tenant-id': SIGN_IN,
+    'auth.client-id': 'your credential is used as this application’s',
+    'auth.resource-id': 'this identity of the machine is used',
+    'auth.object-id': 'this identity of the machine is used',
+    'auth.certificate': 'this file signs you in to Azure',
+    'auth.send-certificate-chain': 'the chain of your certificate is sent',
+    'auth.token-file': 'the token in this file is sent to Azure to sign you in',
+    'auth.subscription': 'the account of this subscription signs you in',
+    'auth.additional-tenants': 'tokens for vaults of these tenants are asked for',
+  },
+  HARMLESS,
+);
 
 /** A vault's name or address, or a session of the Azure CLI. */
 function detect({ env, home, exists }: Surroundings): Detection | undefined {
@@ -105,10 +87,14 @@ export const azure: ProviderDescriptor = {
   ],
   native,
   trustItems,
+  harmless: HARMLESS,
+  files: { ca: 'pinned', 'auth.certificate': 'pinned', 'auth.token-file': 'pinned' },
   detect,
-  // A date on the user's own secret sends nothing anywhere.
   nativeRotation: {
-    trustItems: () => [],
+    trustItems: trustItemsFor({
+      reminder: 'a date is written to the secret, of which Azure reminds',
+      after: 'the date is this long after each new value',
+    }),
     schema: async () => (await import('./rotation-settings.ts')).nativeSchema,
   },
   schema: async () => (await import('./settings.ts')).settingsSchema,

@@ -4,6 +4,7 @@
  * Source: https://learn.microsoft.com/azure/developer/javascript/sdk/authentication/credential-chains
  */
 import { SecretsError } from '../../core/errors.ts';
+import { checkContents } from '../../pinned.ts';
 import type { ProviderContext } from '../provider.ts';
 import type { AuthSettings, Method } from './settings.ts';
 import { translateSignIn } from './sign-in-errors.ts';
@@ -233,6 +234,7 @@ export class SignIn implements Credential {
         const chain =
           auth['send-certificate-chain'] ??
           /^(1|true)$/i.test(env['AZURE_CLIENT_SEND_CERTIFICATE_CHAIN'] ?? '');
+        checkContents();
         const { ClientCertificateCredential } = await import('./credentials/client-certificate.ts');
         return new ClientCertificateCredential(
           tenant,
@@ -244,6 +246,7 @@ export class SignIn implements Credential {
       case 'workload-identity': {
         const tokenFilePath = auth['token-file'] ?? env['AZURE_FEDERATED_TOKEN_FILE'];
         if (!tokenFilePath) throw new NotSetUp('AZURE_FEDERATED_TOKEN_FILE is not set');
+        checkContents();
         const [tenant, client] = application();
         const { WorkloadIdentityCredential } = await import('./credentials/workload-identity.ts');
         return new WorkloadIdentityCredential({

@@ -5,7 +5,6 @@
  * The SDK's own retries would send a write again whose answer was lost, and so write twice. Its errors for answers
  * without a body, or with a page, are a TypeError: such an answer gets an empty JSON error here.
  */
-import { readFileSync } from 'node:fs';
 import { rootCertificates } from 'node:tls';
 import {
   createDefaultHttpClient,
@@ -19,6 +18,7 @@ import {
   userAgentPolicy,
 } from '@azure/core-rest-pipeline';
 import { SecretsError } from '../../core/errors.ts';
+import { readPinnedText } from '../../pinned.ts';
 import { sleep } from '../../core/waiting.ts';
 import { version } from '../../version.ts';
 
@@ -262,8 +262,9 @@ export function isCertificateError(code: string): boolean {
 export function readAuthorities(path: string | undefined): string | undefined {
   if (path === undefined) return undefined;
   try {
-    return [...rootCertificates, readFileSync(path, 'utf8')].join('\n');
+    return [...rootCertificates, readPinnedText(path)].join('\n');
   } catch (thrown) {
+    if (thrown instanceof SecretsError) throw thrown;
     throw new SecretsError('Usage', `cannot read the CA certificate: ${path}`, { cause: thrown });
   }
 }

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
 import { codeOf } from '../../files.ts';
+import { readPinnedText } from '../../pinned.ts';
 import { readUnlockFile } from '../../unlock-file.ts';
 import type { ProviderContext } from '../provider.ts';
 import type { ConjurSettings } from './settings.ts';
@@ -157,8 +158,9 @@ function parsePlain(text: string): Flat | undefined {
 
 export function readText(path: string, what: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readPinnedText(path);
   } catch (thrown) {
+    if (thrown instanceof SecretsError) throw thrown;
     throw new SecretsError('Usage', `cannot read ${what}: ${path}`, { cause: thrown });
   }
 }

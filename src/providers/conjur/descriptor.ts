@@ -1,4 +1,5 @@
-import type { ProviderDescriptor, StoreSettings, TrustItem } from '../provider.ts';
+import type { ProviderDescriptor } from '../provider.ts';
+import { trustItemsFor } from '../trust.ts';
 
 /** CyberArk Conjur, now CyberArk Secrets Manager: Open Source, Self-Hosted and SaaS share the REST API. */
 export const conjur: ProviderDescriptor = {
@@ -16,22 +17,29 @@ export const conjur: ProviderDescriptor = {
       ? undefined
       : { name: match[2] as string, settings: { account: match[1] as string } };
   },
-  trustItems: (settings) => {
-    const items: TrustItem[] = [];
-    const add = (setting: string, value: unknown, effect: string): void => {
-      if (typeof value === 'string') items.push({ setting, value, effect });
-    };
-    // Checked by the schema to be a map.
-    const auth = (settings['auth'] ?? {}) as StoreSettings;
-    add('url', settings['url'], 'your Conjur credential is sent to this server');
-    add('ca', settings['ca'], 'servers with a certificate of this authority are believed');
-    add('auth.netrc', auth['netrc'], 'a login and API key are read from this file and sent to the server');
-    add('auth.token-file', auth['token-file'], 'this file is sent to the server as an access token');
-    add('auth.jwt-file', auth['jwt-file'], 'this file is sent to the server as a JWT');
-    const trail = (settings['trail'] ?? {}) as StoreSettings;
-    add('trail.file', trail['file'], 'this file is read, and what it says of accesses is shown and believed');
-    return items;
+  // Nothing is harmless here: accounts and policy branches of one server belong to different people.
+  harmless: {},
+  files: {
+    ca: 'pinned',
+    'auth.netrc': 'pinned',
+    'auth.token-file': 'pinned',
+    'auth.jwt-file': 'pinned',
+    'trail.file': 'data',
   },
+  trustItems: trustItemsFor({
+    url: 'your Conjur credential is sent to this server',
+    account: 'your credential is used in this account, and what you write goes there',
+    ca: 'servers with a certificate of this authority are believed',
+    policy: 'variables are made in this branch, whose owners can read them',
+    'auth.method': 'you are signed in this way, which may send what the machine holds, or a proof of it',
+    'auth.service-id': 'your credential is sent to this authenticator',
+    'auth.login': 'your API key is sent for this login',
+    'auth.netrc': 'a login and API key are read from this file and sent to the server',
+    'auth.token-file': 'this file is sent to the server as an access token',
+    'auth.jwt-file': 'this file is sent to the server as a JWT',
+    'auth.region': 'a proof of your AWS identity is made for this region',
+    'trail.file': 'this file is read, and what it says of accesses is shown and believed',
+  }),
   detect({ env, home, exists }) {
     const variable = ['CONJUR_APPLIANCE_URL', 'CONJUR_AUTHN_LOGIN', 'CONJUR_AUTHN_JWT_TOKEN'].find(
       (name) => env[name],

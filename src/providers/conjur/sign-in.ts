@@ -2,8 +2,8 @@
  * The ways to an access token. Source: https://docs.cyberark.com/conjur-open-source/latest/en/content/developer/conjur_api_authenticate.htm
  * and the order of https://github.com/cyberark/conjur-api-go (NewClientFromEnvironment).
  */
-import { readFileSync } from 'node:fs';
 import { SecretsError } from '../../core/errors.ts';
+import { readPinnedText } from '../../pinned.ts';
 import { isJsonObject } from '../../core/json.ts';
 import type { ProviderContext } from '../provider.ts';
 import { type ConjurConfig, readNetrc } from './config.ts';
@@ -160,8 +160,9 @@ function fileToken(file: string): SignIn {
 function readCredential(file: string, what: string): string {
   let text = '';
   try {
-    text = readFileSync(file, 'utf8').trim();
+    text = readPinnedText(file).trim();
   } catch (thrown) {
+    if (thrown instanceof SecretsError) throw thrown;
     throw new SecretsError('Unauthenticated', `cannot read the ${what}: ${file}`, {
       hint: 'check the path and its mode',
       cause: thrown,

@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot';
 import { SecretsError, type ErrorKind } from '../../core/errors.ts';
+import { checkContents } from '../../pinned.ts';
 import { parseJson } from '../../core/json.ts';
 import { Masker } from '../../core/redactor.ts';
 import { singleLine } from '../../output/sanitize.ts';
@@ -78,6 +79,7 @@ export class Connection {
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
+    checkContents();
     this.#process = new PluginProcess(options.path, options.env, {
       maxLine: () => this.maxLine,
       onLine: (line) => this.#receive(line),

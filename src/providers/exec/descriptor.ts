@@ -6,6 +6,7 @@ export const exec: ProviderDescriptor = {
   kind: 'exec',
   title: 'a provider plugin, secrets-provider-NAME on PATH',
   credentialVariables: [],
+  harmless: {},
   trustItems: trustItemsFor({
     plugin: 'the program secrets-provider-NAME of this name is run, and given what you write',
     settings: 'the plugin is told these settings, which may say where it sends a credential',

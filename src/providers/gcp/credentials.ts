@@ -2,10 +2,10 @@
  * Finds the credential, in the order of https://cloud.google.com/docs/authentication/application-default-credentials
  * with tokens that are given outright before it. Finding makes no call but to this machine's metadata server.
  */
-import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
+import { readPinnedText } from '../../pinned.ts';
 import { isJsonObject, type JsonValue } from '../../core/json.ts';
 import { codeOf } from '../../files.ts';
 import type { ProviderContext } from '../provider.ts';
@@ -60,8 +60,9 @@ function readKeyFile(path: string, shown: string): { json: KeyFile; source: stri
 
 function readText(path: string, shown: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readPinnedText(path);
   } catch (thrown) {
+    if (thrown instanceof SecretsError) throw thrown;
     throw new SecretsError('Unauthenticated', `cannot read the credentials in ${shown} (${codeOf(thrown)})`, {
       hint: 'correct its path, or sign in: gcloud auth application-default login',
       cause: thrown,

@@ -1,6 +1,15 @@
 import type { ProviderDescriptor } from '../provider.ts';
-import { trustItemsFor } from '../trust.ts';
+import { type HarmlessSettings, trustItemsFor } from '../trust.ts';
 import { parseNative } from './names.ts';
+
+const HARMLESS: HarmlessSettings = {
+  location: { reason: 'its form admits Google’s own regions alone, where the project is the user’s' },
+  prefix: {
+    reason: 'stands before names in the user’s own project',
+    when: (value) => typeof value === 'string' && /^[A-Za-z0-9_-]+$/.test(value),
+  },
+  transport: { reason: 'two ways to the same server' },
+};
 
 /** Google Secret Manager. */
 export const gcp: ProviderDescriptor = {
@@ -15,18 +24,26 @@ export const gcp: ProviderDescriptor = {
     'CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE',
   ],
   native: parseNative,
-  trustItems: trustItemsFor({
-    project: 'what you write goes to this project, whose owners can read it',
-    'quota-project': 'your calls are counted for this project, whose owners see them',
-    endpoint: 'your access token and your secrets are sent to this server',
-    'logging-endpoint': 'your access token is sent to this server',
-    'universe-domain': 'your access token and your secrets are sent to servers of this domain',
-    ca: 'servers with a certificate of this authority are believed',
-    credentials:
-      'this file says how to sign in: it can name a program to run and a server to send a token to',
-    impersonate: 'your credential is used to become this service account',
-    'replication.kms-key': 'what you write is encrypted with this key, whose owner can make it unreadable',
-  }),
+  harmless: HARMLESS,
+  files: { ca: 'pinned', credentials: 'pinned' },
+  trustItems: trustItemsFor(
+    {
+      prefix: 'names begin with this, which may name somebody else’s project',
+      'replication.locations': 'what you write is kept in these places',
+      'version-destroy-days': 'what you purge can be brought back so long',
+      project: 'what you write goes to this project, whose owners can read it',
+      'quota-project': 'your calls are counted for this project, whose owners see them',
+      endpoint: 'your access token and your secrets are sent to this server',
+      'logging-endpoint': 'your access token is sent to this server',
+      'universe-domain': 'your access token and your secrets are sent to servers of this domain',
+      ca: 'servers with a certificate of this authority are believed',
+      credentials:
+        'this file says how to sign in: it can name a program to run and a server to send a token to',
+      impersonate: 'your credential is used to become this service account',
+      'replication.kms-key': 'what you write is encrypted with this key, whose owner can make it unreadable',
+    },
+    HARMLESS,
+  ),
   detect({ env, home, exists }) {
     const variable = ['GOOGLE_APPLICATION_CREDENTIALS', 'GOOGLE_CLOUD_PROJECT', 'CLOUDSDK_CORE_PROJECT'].find(
       (name) => env[name],

@@ -6,8 +6,8 @@
  * offer requests and answers, which are secrets, to the library's logging.
  */
 import { setMaxListeners } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { SecretsError } from '../../core/errors.ts';
+import { readPinnedText } from '../../pinned.ts';
 import type { Identity, KnownIdentity, ProviderContext } from '../provider.ts';
 import { version } from '../../version.ts';
 import { type CallFacts, CODE, DOUBT, Fault, faultOfAnswer, faultOfThrown, translate } from './errors.ts';
@@ -389,8 +389,9 @@ function deferred<T>(): { promise: Promise<T>; reject(reason: unknown): void } {
 
 function readCa(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readPinnedText(path);
   } catch (thrown) {
+    if (thrown instanceof SecretsError) throw thrown;
     throw new SecretsError('Usage', `cannot read the CA certificate: ${path}`, { cause: thrown });
   }
 }

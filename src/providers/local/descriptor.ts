@@ -1,5 +1,9 @@
 import type { ProviderDescriptor } from '../provider.ts';
-import { trustItemsFor } from '../trust.ts';
+import { type HarmlessSettings, trustItemsFor } from '../trust.ts';
+
+const HARMLESS: HarmlessSettings = {
+  names: { reason: 'hidden names are the default', when: (value) => value === 'hidden' },
+};
 
 /** The embedded encrypted store: no account, no server. */
 export const local: ProviderDescriptor = {
@@ -14,12 +18,19 @@ export const local: ProviderDescriptor = {
   // It is everywhere, and its variables speak of this machine alone.
   detect: () => undefined,
   // The folder could collect what is put; a key that somebody else knows, or a recipient, could read it.
-  trustItems: trustItemsFor({
-    path: 'secrets are kept in this folder',
-    'key.file': 'secrets are sealed under the key in this file',
-    'key.recipients': 'whoever holds these age keys can read the store',
-    'key.identity': 'this file is read to open the store',
-  }),
+  harmless: HARMLESS,
+  files: { path: 'data', 'key.file': 'pinned', 'key.identity': 'pinned' },
+  trustItems: trustItemsFor(
+    {
+      names: 'the names of your secrets stand in the names of files',
+      'key.method': 'a new store’s key is kept this way',
+      path: 'secrets are kept in this folder',
+      'key.file': 'secrets are sealed under the key in this file',
+      'key.recipients': 'whoever holds these age keys can read the store',
+      'key.identity': 'this file is read to open the store',
+    },
+    HARMLESS,
+  ),
   schema: async () => (await import('./settings.ts')).settingsSchema,
   load: () => import('./index.ts'),
 };

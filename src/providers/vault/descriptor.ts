@@ -1,4 +1,5 @@
-import type { ProviderDescriptor, TrustItem } from '../provider.ts';
+import type { ProviderDescriptor } from '../provider.ts';
+import { trustItemsFor } from '../trust.ts';
 
 /** HashiCorp Vault's KV secrets engine, versions 1 and 2. */
 export const vault: ProviderDescriptor = {
@@ -12,36 +13,29 @@ export const vault: ProviderDescriptor = {
     'VAULT_JWT',
     'VAULT_CLIENT_KEY',
   ],
-  trustItems: (settings) => {
-    const items: TrustItem[] = [];
-    const add = (setting: string, value: unknown, effect: string): void => {
-      if (typeof value === 'string') items.push({ setting, value, effect });
-    };
-    const mapOf = (value: unknown): Readonly<Record<string, unknown>> =>
-      (typeof value === 'object' && value !== null ? value : {}) as Readonly<Record<string, unknown>>;
-    const signIn = mapOf(settings['auth']);
-    add('address', settings['address'], 'your Vault credential is sent to this server');
+  // Nothing is harmless here: a mount, or the wrong version of its engine, is another place for what is written.
+  harmless: {},
+  files: { ca: 'pinned', 'auth.token-file': 'pinned', 'trail.file': 'data' },
+  trustItems: trustItemsFor({
+    address: 'your Vault credential is sent to this server',
+    mount: 'what you write goes to this mount, and what is there is believed',
+    'kv-version': 'the mount is spoken to as this version, which writes to another path than the other one',
     // Whoever runs a namespace or an auth method sees what is sent to it for signing in.
-    add('namespace', settings['namespace'], 'your Vault credential is used in this namespace');
-    add('ca', settings['ca'], 'servers with a certificate of this authority are believed');
-    add(
-      'tls-server-name',
-      settings['tls-server-name'],
-      'a server with a certificate for this name is believed',
-    );
-    add('auth.mount', signIn['mount'], 'your credential is sent to this auth method');
-    add('auth.token-file', signIn['token-file'], 'what is in this file is sent to the server');
-    add(
-      'trail.file',
-      mapOf(settings['trail'])['file'],
-      'this file is read, and what it says of accesses is shown and believed',
-    );
-    const { method } = signIn;
-    if (method === 'kubernetes')
-      add('auth.method', method, 'this pod’s service account token is sent to the server');
-    if (method === 'aws') add('auth.method', method, 'a proof of your AWS identity is sent to the server');
-    return items;
-  },
+    namespace: 'your Vault credential is used in this namespace',
+    ca: 'servers with a certificate of this authority are believed',
+    'tls-server-name': 'a server with a certificate for this name is believed',
+    'auth.method': 'you are signed in this way, which may send what the machine holds, or a proof of it',
+    'auth.mount': 'your credential is sent to this auth method',
+    'auth.role': 'you are signed in to this role',
+    'auth.role-id': 'you are signed in to this role',
+    'auth.username': 'your password is sent for this user',
+    'auth.token-file': 'what is in this file is sent to the server',
+    'auth.wrapped': 'your token is unwrapped, which uses it up',
+    'auth.region': 'a proof of your AWS identity is made for this region',
+    'auth.server-id': 'a proof of your AWS identity is made for this server',
+    'trail.file': 'this file is read, and what it says of accesses is shown and believed',
+    'trail.device': 'names of secrets are sent to this audit device for their hashes',
+  }),
   detect({ env, home, exists }) {
     const variable = ['VAULT_ADDR', 'VAULT_TOKEN', 'VAULT_ROLE_ID'].find((name) => env[name]);
     if (variable === undefined && !exists(`${home}/.vault-token`)) return undefined;

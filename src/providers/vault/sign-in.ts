@@ -1,7 +1,7 @@
 /** The ways to a Vault token. Each sends one credential to the auth method's login path, and nothing else. */
-import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
+import { readPinnedText } from '../../pinned.ts';
 import type { ProviderContext } from '../provider.ts';
 import { asMap, type Json, signInError } from './errors.ts';
 import type { AuthSettings } from './settings.ts';
@@ -127,8 +127,9 @@ function storedToken(file: string | undefined, { env, home, cwd }: ProviderConte
   if (file === undefined && fromEnv !== '') return make(fromEnv, 'VAULT_TOKEN');
   let token = '';
   try {
-    token = readFileSync(file === undefined ? join(home, '.vault-token') : resolve(cwd, file), 'utf8').trim();
-  } catch {
+    token = readPinnedText(file === undefined ? join(home, '.vault-token') : resolve(cwd, file)).trim();
+  } catch (thrown) {
+    if (thrown instanceof SecretsError) throw thrown;
     // Said below, with what to do.
   }
   if (token !== '') return make(token, file ?? '~/.vault-token');

@@ -1,8 +1,9 @@
 /** Whom to believe and how to show oneself over TLS, from settings and Vault's own variables. */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { SecretsError } from '../../core/errors.ts';
+import { readPinnedText } from '../../pinned.ts';
 import type { ProviderContext } from '../provider.ts';
 import type { VaultSettings } from './settings.ts';
 
@@ -87,8 +88,9 @@ function readFolder(folder: string): string {
 /** @throws SecretsError Usage when it can't be read */
 export function readText(path: string, what: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readPinnedText(path);
   } catch (thrown) {
+    if (thrown instanceof SecretsError) throw thrown;
     throw new SecretsError('Usage', `cannot read ${what}: ${path}`, { cause: thrown });
   }
 }

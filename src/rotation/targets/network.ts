@@ -1,8 +1,8 @@
 /** What targets that speak to a server have in common. */
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
 import { codeOf } from '../../files.ts';
+import { readPinnedText } from '../../pinned.ts';
 
 /** Ends the line about a change whose answer is missing. */
 export const IN_DOUBT = '; the change may have been made';
@@ -35,8 +35,9 @@ export function readPem(
   const path = resolve(folder, file);
   let pem: string;
   try {
-    pem = readFileSync(path, 'utf8');
+    pem = readPinnedText(path);
   } catch (cause) {
+    if (cause instanceof SecretsError) throw cause;
     throw new SecretsError('Usage', `cannot read the ${setting} ${path}: ${codeOf(cause) ?? 'failed'}`, {
       cause,
     });

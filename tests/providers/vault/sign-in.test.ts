@@ -245,15 +245,19 @@ describeWith('vault: sign-in', scenarioFiles, () => {
     };
     expect(items(everything)).toEqual([
       'address',
+      'mount',
       'namespace',
       'ca',
       'tls-server-name',
+      'auth.method',
       'auth.mount',
+      'auth.role',
       'auth.token-file',
     ]);
     expect(items({ auth: { method: 'kubernetes' } })).toEqual(['auth.method']);
     expect(items({ auth: { method: 'aws' } })).toEqual(['auth.method']);
-    expect(items({ mount: 'secret', auth: { method: 'approle' } })).toEqual([]);
+    expect(items({ mount: 'secret', auth: { method: 'approle' } })).toEqual(['mount', 'auth.method']);
+    expect(items({})).toEqual([]);
   });
 });
 

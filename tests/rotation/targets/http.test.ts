@@ -238,8 +238,22 @@ describe('HTTP calls', () => {
   });
 
   test('lists what needs trust', () => {
-    const items = http.trustItems({ ...settingsFor('https://api.example.com'), admin: 'ops://api' });
-    expect(items.map(({ setting }) => setting)).toEqual(['apply.url', 'verify.url', 'retire.url', 'admin']);
+    const items = http.trustItems({
+      apply: {
+        url: 'https://api.example.com',
+        headers: { Authorization: 'Bearer {{old}}' },
+        basic: { username: 'ada', password: '{{old}}' },
+        body: { key: '{{new}}' },
+      },
+      admin: 'ops://api',
+    });
+    expect(items.map(({ setting, value }) => [setting, value])).toEqual([
+      ['apply.url', 'https://api.example.com'],
+      ['apply.headers', '{"Authorization":"Bearer {{old}}"}'],
+      ['apply.basic', '{"username":"ada","password":"{{old}}"}'],
+      ['apply.body', '{"key":"{{new}}"}'],
+      ['admin', 'ops://api'],
+    ]);
   });
 });
 

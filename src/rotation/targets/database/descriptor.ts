@@ -1,17 +1,23 @@
 /** What the database targets' settings need trust for. Imports types only. */
-import type { TrustItem } from '../../../providers/provider.ts';
+import { trustItemsFor } from '../../../providers/trust.ts';
 import type { TargetSettings } from '../../target.ts';
-import { AUTHORITY_EFFECT, trustItemsOf } from '../trust.ts';
+import { AUTHORITY_EFFECT } from '../trust.ts';
 
 export const HOST_EFFECT = 'the database’s password is sent to this host';
+export const PORT_EFFECT = 'the database’s password is sent to this port';
 
-export function databaseTrustItems(settings: TargetSettings): readonly TrustItem[] {
-  return trustItemsOf(settings, {
-    host: HOST_EFFECT,
-    ca: AUTHORITY_EFFECT,
-    admin: 'this secret is read, and sent to the database as its administrator’s',
-  });
-}
+export const databaseTrustItems = trustItemsFor({
+  host: HOST_EFFECT,
+  port: PORT_EFFECT,
+  database: 'this database is connected to',
+  username: 'this user gets a new password',
+  users: 'these users get new passwords in turn',
+  ca: AUTHORITY_EFFECT,
+  verify: 'how a new password is verified, or that it is not',
+  'account-host': 'the account of this host gets a new password',
+  'server-key': 'passwords are encrypted for the holder of this key',
+  admin: 'this secret is read, and sent to the database as its administrator’s',
+});
 
 /** For `verifies` of the descriptors. */
 export function databaseVerifies({ verify }: TargetSettings): boolean {

@@ -4,6 +4,7 @@ import { SecretsError } from '../../../core/errors.ts';
 import { Masker } from '../../../core/redactor.ts';
 import { findProgram } from '../../../exec/find.ts';
 import { codeOf } from '../../../files.ts';
+import { checkContents } from '../../../pinned.ts';
 import type { TargetContext } from '../../target.ts';
 
 /** Bytes of standard error that are kept for the message. */
@@ -35,6 +36,7 @@ export async function runHook(
   const path = findHook(name, env['PATH'], folder);
   const own = Object.fromEntries(Object.entries(env).filter(([key]) => !credentialVariables.includes(key)));
   if (signal.aborted) throw late(name, '', signal.reason);
+  checkContents();
   // A group of its own: what the hook has started ends with it.
   const child = spawn(path, args, {
     cwd: folder,

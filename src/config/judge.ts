@@ -1,0 +1,131 @@
+/** What in the project's file needs trust, and whether it has it. In every start of the program: it loads no library. */
+import { dirname } from 'node:path';
+import { type AuditLayer, auditTrust } from '../audit/settings.ts';
+import { isUrlScheme } from '../core/reference.ts';
+import { expectContents } from '../pinned.ts';
+import type { World } from '../world.ts';
+import type { PinnedFile, ProjectFile, TrustLine } from './config.ts';
+import { type ReadFile, repositoryRoot } from './find.ts';
+import type { Layer } from './load.ts';
+import type { ParsedConfig, ParsedPart, ParsedStore } from './parse.ts';
+import type { LayerVariable } from './variables.ts';
+
+export async function judge(
+  world: World,
+  { path, realPath, bytes }: ReadFile,
+  layers: readonly Layer[],
+  variables: readonly LayerVariable[],
+  trustFlag: boolean,
+): Promise<ProjectFile> {
+  const project = layers.filter(({ source }) => source === 'project');
+  const ofVariables = variables.filter(({ source }) => source === 'project').map(({ trust }) => trust);
+  const byLine = (a: TrustLine, b: TrustLine): number => a.line - b.line;
+  const lines = [
+    ...project.flatMap(({ parsed }) => linesOf(world, parsed, layers)),
+    ...ofVariables.flatMap(({ here }) => (here === undefined ? [] : [here])),
+  ].toSorted(byLine);
+  // Few files need trust; the others need neither a hash nor the record.
+  if (lines.length === 0)
+    return { path, realPath, sha256: '', lines, shown: lines, files: [], trusted: true };
+  const elsewhere = ofVariables.flatMap((one) => (one.elsewhere === undefined ? [] : [one.elsewhere]));
+  const shown = [...lines, ...elsewhere].toSorted(byLine);
+  const { covers, findPin, hashOfSet, sha256 } = await import('./trust.ts');
+  const files = await filesOf(world, realPath, project);
+  const hash = hashOfSet({ path: realPath, sha256: sha256(bytes) }, files);
+  const trusted =
+    trustFlag ||
+    world.env['SECRETS_TRUSTED']?.trim().toLowerCase() === hash ||
+    covers(findPin(world, realPath), hash, lines);
+  if (trusted) expectContents(files, sha256);
+  return { path, realPath, sha256: hash, lines, shown, files, trusted };
+}
+
+async function filesOf(
+  world: World,
+  realPath: string,
+  layers: readonly Layer[],
+): Promise<readonly PinnedFile[]> {
+  const { namedFiles } = await import('./named-files.ts');
+  const { providers, home, env } = world;
+  const folder = dirname(realPath);
+  const around = {
+    providers,
+    home,
+    searchPath: env['PATH'],
+    folder,
+    root: repositoryRoot(folder, home),
+  };
+  return layers.flatMap(({ parsed }) => namedFiles(parsed, around));
+}
+
+/** A hash of another content is most likely one that was not renewed. */
+export function otherHash(world: World, project: ProjectFile | undefined): readonly string[] {
+  const given = world.env['SECRETS_TRUSTED'] ?? '';
+  if (given === '' || project === undefined || project.trusted) return [];
+  const files = project.files.length === 0 ? '' : ' and the files it names';
+  return [`SECRETS_TRUSTED is not the hash of ${project.path}${files} as it is now`];
+}
+
+function linesOf(world: World, parsed: ParsedConfig, layers: readonly Layer[]): readonly TrustLine[] {
+  const audits = layers.map(({ source, parsed: { realPath }, parts }): AuditLayer => ({
+    source,
+    file: realPath,
+    sections: parts.map(({ audit }) => audit),
+  }));
+  return [parsed, ...parsed.profiles.values()].flatMap(
+    ({ defaultStore, stores, policies, notify, lock, boundLines, audit, reportLines }) => [
+      ...auditTrust(audit, audits),
+      ...reportLines,
+      ...(notify?.lines ?? []),
+      ...(lock === undefined ? [] : [lock]),
+      ...boundLines,
+      ...[...policies.values()].flatMap(({ lines }) => lines),
+      ...[...stores].flatMap(([name, store]) => storeTrust(world, name, store, layers)),
+      ...listOf(defaultStore === undefined ? undefined : defaultTrust(defaultStore, layers)),
+    ],
+  );
+}
+
+function listOf<T>(one: T | undefined): readonly T[] {
+  return one === undefined ? [] : [one];
+}
+
+/** What a store of the project needs trust for: its settings, and a name by which something else is meant. */
+export function storeTrust(
+  world: World,
+  name: string,
+  { lines, line, setting }: ParsedStore,
+  layers: readonly Layer[],
+): readonly TrustLine[] {
+  const own = layers.some(
+    ({ source, parts }) => source === 'user' && parts.some(({ stores }) => stores.has(name)),
+  );
+  const effects = [
+    ...(own ? ['this store takes the place of your own store of this name'] : []),
+    ...(world.providers.some(({ kind }) => kind === name)
+      ? ['this store takes the place of the built-in one of this name']
+      : []),
+    ...(isUrlScheme(name)
+      ? [`addresses that begin with ${name}:// are taken for secrets of this store`]
+      : []),
+  ];
+  return [...lines, ...effects.map((effect) => ({ setting, value: name, effect, line }))];
+}
+
+/** A default that is not the user's own anyway: what is named without a store goes elsewhere. */
+export function defaultTrust(
+  { name, setting, line }: NonNullable<ParsedPart['defaultStore']>,
+  layers: readonly Layer[],
+): TrustLine | undefined {
+  const own = layers
+    .filter(({ source }) => source === 'user')
+    .flatMap(({ parts }) => parts)
+    .findLast(({ defaultStore }) => defaultStore !== undefined)?.defaultStore?.name;
+  if (name === (own ?? 'local')) return undefined;
+  return {
+    setting,
+    value: name,
+    effect: 'what is named without a store is looked up, and written, in this one',
+    line,
+  };
+}

@@ -1,0 +1,167 @@
+/**
+ * The files that a secrets.yaml names and that come with it: their content is trusted together with it. Of a store
+ * these are the settings that its provider calls files; of rotations, notifications and sinks, whatever text, or word
+ * of a command, is the path of a file.
+ */
+import { createHash } from 'node:crypto';
+import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
+import { isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { codeOf } from '../files.ts';
+import type { ProviderDescriptor, StoreSettings } from '../providers/provider.ts';
+import type { PinnedFile } from './config.ts';
+import type { ParsedConfig, ParsedPart } from './parse.ts';
+
+/** A path of a setting: `~/` is the user's home, anything else that is relative starts at the file's folder. */
+export function placedPath(path: string, folder: string, home: string): string {
+  return resolve(folder, path.replace(/^~(?=\/|$)/, home));
+}
+
+/** The settings of a store with absolute paths. */
+export function placedSettings(
+  settings: StoreSettings,
+  { files = {} }: Pick<ProviderDescriptor, 'files'>,
+  folder: string,
+  home: string,
+): StoreSettings {
+  let placed = settings;
+  for (const setting of Object.keys(files))
+    placed = replaced(placed, setting.split('.'), (path) => placedPath(path, folder, home));
+  return placed;
+}
+
+function replaced(
+  settings: StoreSettings,
+  [key = '', ...rest]: readonly string[],
+  by: (text: string) => string,
+): StoreSettings {
+  const value = Object.hasOwn(settings, key) ? settings[key] : undefined;
+  if (rest.length === 0) return typeof value === 'string' ? { ...settings, [key]: by(value) } : settings;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return settings;
+  return { ...settings, [key]: replaced(value as StoreSettings, rest, by) };
+}
+
+interface Surroundings {
+  readonly providers: readonly ProviderDescriptor[];
+  readonly home: string;
+  readonly searchPath: string | undefined;
+  /** The folder of the file, and the root of the repository that it is in; both without links. */
+  readonly folder: string;
+  readonly root: string;
+}
+
+/** In the order of their names, each once. */
+export function namedFiles(parsed: ParsedConfig, around: Surroundings): readonly PinnedFile[] {
+  const found = new Map<string, PinnedFile>();
+  const add = (path: string, missing: boolean): void => {
+    if (found.has(path)) return;
+    const sha256 = contentHash(path);
+    if (sha256 === undefined || (sha256 === MISSING && !missing)) return;
+    found.set(path, { path, name: relative(around.folder, path), sha256 });
+  };
+  for (const part of [parsed, ...parsed.profiles.values()]) {
+    for (const path of storeFiles(part, around)) add(path, true);
+    for (const text of textsOf([
+      [...part.policies.values()].map(({ settings: { target, notify } }) => [target, notify]),
+      part.notify?.setting,
+      part.audit?.sinks,
+    ]))
+      for (const { path, missing } of filesOf(text, around)) add(path, missing);
+  }
+  return [...found.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function storeFiles({ stores }: ParsedPart, around: Surroundings): readonly string[] {
+  const { providers, folder, home } = around;
+  return [...stores.values()].flatMap(({ provider, settings }) => {
+    const descriptor = providers.find(({ kind }) => kind === provider);
+    const pinned = Object.entries(descriptor?.files ?? {}).filter(([, how]) => how === 'pinned');
+    const texts = pinned.flatMap(([setting]) => textsOf(valueAt(settings, setting.split('.'))));
+    const program =
+      provider === 'exec' ? textsOf(settings['plugin']).map((name) => `secrets-provider-${name}`) : [];
+    return [
+      ...texts.filter((text) => comesAlong(text, around)).map((text) => placedPath(text, folder, home)),
+      ...program.flatMap((name) => onPath(name, around)),
+    ];
+  });
+}
+
+function valueAt(settings: unknown, keys: readonly string[]): unknown {
+  return keys.reduce<unknown>(
+    (value, key) =>
+      typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined,
+    settings,
+  );
+}
+
+/** Every text in a document. */
+function textsOf(value: unknown): readonly string[] {
+  if (typeof value === 'string') return [value];
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsOf) : [];
+}
+
+/** A text that is a path as a whole, also of a file that is not there yet; and paths in a command. */
+function filesOf(
+  text: string,
+  around: Surroundings,
+): readonly { readonly path: string; readonly missing: boolean }[] {
+  if (text.includes('\0') || /^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return [];
+  const words = [...new Set([text, ...text.split(/[\s=;&|<>"'`$(){}]+/)])].filter((word) => word !== '');
+  return words.flatMap((word) => {
+    const missing = word === text && /^\.{1,2}\//.test(word);
+    return [
+      ...(comesAlong(word, around) ? [{ path: placedPath(word, around.folder, around.home), missing }] : []),
+      ...(word.includes('/') ? [] : onPath(word, around).map((path) => ({ path, missing: false }))),
+    ];
+  });
+}
+
+/** Whether a path is one of the checkout's: relative to the file, or in its repository, with or without links. */
+function comesAlong(text: string, { folder, root, home }: Surroundings): boolean {
+  if (!isAbsolute(text) && !/^~(\/|$)/.test(text)) return true;
+  const path = placedPath(text, folder, home);
+  return isIn(path, root) || isIn(realOf(path), root);
+}
+
+/** Programs of this name that PATH finds in the repository. */
+function onPath(name: string, { searchPath = '', root }: Surroundings): readonly string[] {
+  return searchPath
+    .split(':')
+    .filter((folder) => isAbsolute(folder) && isIn(realOf(folder), root))
+    .map((folder) => join(folder, name));
+}
+
+function isIn(path: string, root: string): boolean {
+  return path === root || path.startsWith(root.endsWith(sep) ? root : root + sep);
+}
+
+function realOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
+
+const MISSING = 'missing';
+
+/** The SHA-256 of a file's content; nothing for what holds none, such as a folder. */
+export function contentHash(path: string): string | undefined {
+  let fd: number | undefined;
+  try {
+    // Without O_NONBLOCK the opening of a pipe waits for somebody to write to it.
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    if (!fstatSync(fd).isFile()) return undefined;
+    const hash = createHash('sha256');
+    const chunk = Buffer.alloc(64 * 1024);
+    for (let read = -1; read !== 0;) {
+      read = readSync(fd, chunk, 0, chunk.length, null);
+      hash.update(chunk.subarray(0, read));
+    }
+    return hash.digest('hex');
+  } catch (thrown) {
+    const code = codeOf(thrown);
+    return code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENAMETOOLONG' ? MISSING : 'unreadable';
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}

@@ -1,0 +1,44 @@
+/** Which variables of a project's file need trust. */
+import { isHarmlessLiteral, steers } from '../core/steering.ts';
+import type { EnvEntry, TrustLine } from './config.ts';
+
+/** What is there before the project's file is. */
+export interface Around {
+  /** The environment that programs would inherit. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Names that the user's own file gives. */
+  readonly own: ReadonlySet<string>;
+  readonly isNative: (text: string) => boolean;
+}
+
+/** The line that needs trust here, or only where something else has set the variable. */
+export interface VariableTrust {
+  readonly here?: TrustLine;
+  readonly elsewhere?: TrustLine;
+}
+
+export function variableTrust(
+  name: string,
+  entry: EnvEntry,
+  { setting, line }: { readonly setting: string; readonly line: number },
+  { env, own, isNative }: Around,
+): VariableTrust {
+  const value = entry.kind === 'literal' ? entry.value : entry.ref;
+  const asking = (effect: string): TrustLine => ({ setting, value, effect, line });
+  if (steers(name)) return { here: asking('this variable changes what programs run, or whom they believe') };
+  if (entry.kind === 'ref') {
+    // An ARN, a project, a vault: an account that the file chose, so the value may be whatever it likes.
+    return isNative(entry.ref)
+      ? {
+          here: asking('this secret is read from an account that the file names, and programs get its value'),
+        }
+      : {};
+  }
+  if (!isHarmlessLiteral(name, value))
+    return { here: asking('programs get this text in place of a value of your own choice') };
+  const set = env[name];
+  // The same text changes nothing: a program started by `exec` may start another one so.
+  const replaces = own.has(name) || (set !== undefined && set !== value);
+  const taken = asking('this text takes the place of what you have set');
+  return replaces ? { here: taken } : { elsewhere: taken };
+}
