@@ -30,6 +30,7 @@ export function namesOf(path: string): {
   readonly lock: string;
   readonly head: string;
   readonly publicKeys: string;
+  readonly room: string;
   readonly closed: (from: number, to: number) => string;
   readonly torn: (seq: number, digest: string) => string;
 } {
@@ -40,6 +41,7 @@ export function namesOf(path: string): {
     lock: `${path}.lock`,
     head: `${base}.head`,
     publicKeys: `${base}.pub`,
+    room: `${base}.room`,
     closed: (from, to) => `${base}-${padded(from)}-${padded(to)}.jsonl`,
     torn: (seq, digest) => `${base}-torn-${padded(seq)}-${digest.slice(0, 8)}.part`,
   };
@@ -286,20 +288,30 @@ export function readHead(path: string): Head | undefined {
 
 /** What an open head file says. */
 export function parseHead(fd: number): Head | undefined {
-  const match = HEAD.exec(readFileSync(fd, 'utf8'));
+  return parseHeadLine(readFileSync(fd, 'utf8'));
+}
+
+/** @returns undefined for what is no such line, or not whole */
+export function parseHeadLine(line: string): Head | undefined {
+  const match = HEAD.exec(line);
   if (match === null || check(match[1] as string) !== match[4]) return undefined;
   return { seq: Number(match[2]), hash: match[3] as string };
 }
 
-/**
- * Notes the last record. Always the same length, so that it is replaced in place; never synced: a head that lags behind
- * the log says nothing, and one that is ahead of it says that the log has lost its end.
- */
-export function writeHead(path: string, { seq, hash }: Head): void {
+/** Always of the same length, so that it is replaced in place. */
+export function headLine({ seq, hash }: Head): string {
   const text = `${String(seq).padStart(16, '0')} ${hash}`;
+  return `${text} ${check(text)}\n`;
+}
+
+/**
+ * Notes the last record; never synced: a head that lags behind the log says nothing, and one that is ahead of it says
+ * that the log has lost its end.
+ */
+export function writeHead(path: string, head: Head): void {
   const fd = openSync(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
   try {
-    writeSync(fd, `${text} ${check(text)}\n`, 0, 'latin1');
+    writeSync(fd, headLine(head), 0, 'latin1');
   } finally {
     closeSync(fd);
   }

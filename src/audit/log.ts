@@ -6,20 +6,22 @@
 import { closeSync, fsyncSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AuditEvent, AuditLog, AuditMode, AuditRecord } from '../core/audit.ts';
-import { Batch, type Content, hasCheckpoint, type Head } from '../core/audit-chain.ts';
+import { Batch, type Content, hasCheckpoint, type Head, type Statement } from '../core/audit-chain.ts';
 import { SecretsError } from '../core/errors.ts';
 import { checkFolder, fileError, makePrivateFolder } from '../files.ts';
 import { type World, xdgFolder } from '../world.ts';
 import { appendWhole, isAhead, namesOf, openOwn, readHead, readTail, type Tail, writeHead } from './files.ts';
 import type { Unlocked } from './keys.ts';
 import { type Lock, takeLock } from './lock.ts';
+import { hasRoom, useRoom } from './room.ts';
+import { isAt, readSecondHead, type SecondHead, secondHeadPath, writeSecondHead } from './second-head.ts';
 
 const DEFAULT_ROTATE_SIZE = 64 * 1024 * 1024;
 /** More than what a new file begins with. */
 const LEAST_ROTATE_SIZE = 4096;
 const DEFAULT_WAIT_MS = 10_000;
 const UNLOCK_PAUSE_MS = 60_000;
-/** When a checkpoint falls among so many, `ready` wants the signing key as well. */
+/** When a checkpoint falls among so many, a change is not begun without the signing key. */
 const RECORDS_TO_COME = 8;
 
 /** `keychain`: its file is encrypted, with the passphrase in the OS key chain. */
@@ -30,6 +32,8 @@ export interface AuditLogOptions {
   readonly path: string;
   /** Where the key that signs checkpoints is kept: `xdgFolder(world, 'state')`. */
   readonly stateFolder: string;
+  /** Where the second head is kept: in another folder than the log (second-head.ts); default: there is none. */
+  readonly headFolder?: string | undefined;
   /** How that key is kept; default: as it is, and a new one in a plain file. */
   readonly key?: AuditKeyMethod | undefined;
   /** `required` makes each append durable (one fsync). */
@@ -49,10 +53,17 @@ export function auditLogPath(world: Pick<World, 'env' | 'home'>): string {
   return join(xdgFolder(world, 'state'), 'audit', 'audit.jsonl');
 }
 
+/** Where second heads are kept, of logs wherever they are. */
+export function auditHeadFolder(world: Pick<World, 'env' | 'home'>): string {
+  return join(xdgFolder(world, 'data'), 'audit-heads');
+}
+
 /** The options with their defaults. */
 export type LogSettings = AuditLogOptions & {
   readonly rotateSize: number;
   readonly waitMs: number;
+  /** Path of the second head; undefined where none can be kept. */
+  readonly secondHead?: string | undefined;
   /** The signing key, once the key chain was asked for it. */
   readonly unlocked?: Unlocked | undefined;
 };
@@ -62,10 +73,17 @@ export function openAuditLog(options: AuditLogOptions): AuditLog {
   return new FileLog(options);
 }
 
-/** What came of an attempt; `rare`: it needs the module of the rare things; `locked`: the key chain has to be asked. */
-type Attempt = 'written' | 'again' | 'rare' | 'locked';
-/** `ready`: nothing yet, but records are to come. */
-type Plan = readonly Content[] | 'checkpoint' | 'ready';
+/** The end of the log, to append to. */
+interface End extends Pick<Tail, 'size'> {
+  readonly fd: number;
+  readonly record: AuditRecord;
+  readonly second: SecondHead | undefined;
+  readonly lock: Lock;
+}
+
+/** What came of an attempt: the numbers of what was added; `rare`: it needs the module of the rare things; `locked`: the key chain has to be asked. */
+type Attempt = readonly number[] | 'again' | 'rare' | 'locked';
+type Plan = readonly Content[] | { readonly checkpoint: Statement };
 type Rare = typeof import('./rare.ts');
 
 class FileLog implements AuditLog {
@@ -76,33 +94,52 @@ class FileLog implements AuditLog {
 
   constructor(options: AuditLogOptions) {
     const { rotateSize = DEFAULT_ROTATE_SIZE, waitMs = DEFAULT_WAIT_MS } = options;
-    this.#settings = { ...options, rotateSize: Math.max(rotateSize, LEAST_ROTATE_SIZE), waitMs };
+    const { path, headFolder } = options;
+    const secondHead = headFolder === undefined ? undefined : secondHeadPath(headFolder, path);
+    this.#settings = { ...options, rotateSize: Math.max(rotateSize, LEAST_ROTATE_SIZE), waitMs, secondHead };
     this.#names = namesOf(options.path);
   }
 
   async append(events: readonly AuditEvent[]): Promise<void> {
-    if (events.length === 0) return;
-    const contents = events.map((event): Content => ({ ...event, kind: 'access' }));
-    await this.#write((tail) =>
-      tail.mode === 'off' ? [this.#isOnAgain(contents[0] as Content), ...contents] : contents,
-    );
+    try {
+      await this.#add(events, 'access');
+    } catch (thrown) {
+      // What was done is recorded in the room that was kept for it, when there is no other.
+      const isOutcome = events.some(({ intent }) => intent !== undefined);
+      if (!isOutcome || !useRoom(this.#names.room, (thrown as Error).cause)) throw thrown;
+      await this.#add(events, 'access');
+    }
   }
 
-  async ready(): Promise<void> {
-    await this.#write(() => 'ready');
+  async intend(events: readonly AuditEvent[]): Promise<readonly number[]> {
+    return this.#add(events, 'intent');
+  }
+
+  /** @returns the numbers of their records */
+  async #add(events: readonly AuditEvent[], kind: 'access' | 'intent'): Promise<readonly number[]> {
+    if (events.length === 0) return [];
+    const contents = events.map((event): Content => ({ ...event, kind }));
+    const numbers = await this.#write(({ mode }) =>
+      mode === 'off' ? [this.#isOnAgain(contents[0] as Content), ...contents] : contents,
+    );
+    return numbers.slice(-events.length);
   }
 
   async appendMode(mode: AuditMode, event: AuditEvent): Promise<void> {
     await this.#write((tail) => (tail.mode === mode ? [] : [{ ...event, kind: 'mode', mode }]));
   }
 
-  async checkpoint(): Promise<AuditRecord> {
+  async checkpoint(accepted?: Statement['accepted']): Promise<AuditRecord> {
     let signed: AuditRecord | undefined;
-    const noteEnd = ({ record }: Tail): AuditRecord | undefined =>
-      (signed = record?.kind === 'checkpoint' ? record : undefined);
     for (;;) {
       // After the write the end is looked at again: another process may have appended meanwhile.
-      await this.#write((tail) => (noteEnd(tail) === undefined ? 'checkpoint' : []));
+      await this.#write(({ record }) => {
+        const { checkpoint } = record?.kind === 'checkpoint' ? record : {};
+        const isIt =
+          checkpoint !== undefined && (accepted === undefined || checkpoint.accepted !== undefined);
+        signed = isIt ? record : undefined;
+        return isIt ? [] : { checkpoint: accepted === undefined ? {} : { accepted } };
+      });
       if (signed !== undefined) return signed;
     }
   }
@@ -123,34 +160,41 @@ class FileLog implements AuditLog {
     };
   }
 
-  /** @param planAt what to append to a log with that end */
-  async #write(planAt: (tail: Tail) => Plan): Promise<void> {
-    const { path, waitMs } = this.#settings;
+  /**
+   * @param planAt what to append to a log with that end
+   * @returns the numbers of what was added
+   */
+  async #write(planAt: (tail: Tail) => Plan): Promise<readonly number[]> {
+    const { path } = this.#settings;
     try {
       for (;;) {
-        if (!checkFolder(this.#names.folder, 'nothing')) makePrivateFolder(this.#names.folder);
-        const lock = await takeLock(this.#names.lock, waitMs);
-        if (!('release' in lock)) {
-          throw new SecretsError('Policy', `process ${lock.pid} on ${lock.host} keeps it locked: ${path}`, {
-            hint: `look what that process does; if it is not there any more, remove ${this.#names.lock}`,
-          });
-        }
-        // Everything under the lock is synchronous, so that no other append of this process waits for itself.
-        let attempt: Attempt;
-        try {
-          attempt = this.#attempt(planAt, lock);
-        } catch (thrown) {
-          if (this.#rare?.isKeyLocked(thrown) !== true) throw thrown;
-          attempt = 'locked';
-        } finally {
-          lock.release();
-        }
-        if (attempt === 'written') return;
+        const attempt = await this.#locked((lock) => this.#attempt(planAt, lock));
+        if (typeof attempt === 'object') return attempt;
         if (attempt === 'rare') this.#rare ??= await import('./rare.ts');
         if (attempt === 'locked') await this.#unlock();
       }
     } catch (thrown) {
       throw cannotWrite(thrown, path);
+    }
+  }
+
+  async #locked(work: (lock: Lock) => Attempt): Promise<Attempt> {
+    const { path, waitMs } = this.#settings;
+    if (!checkFolder(this.#names.folder, 'nothing')) makePrivateFolder(this.#names.folder);
+    const lock = await takeLock(this.#names.lock, waitMs);
+    if (!('release' in lock)) {
+      throw new SecretsError('Policy', `process ${lock.pid} on ${lock.host} keeps it locked: ${path}`, {
+        hint: `look what that process does; if it is not there any more, remove ${this.#names.lock}`,
+      });
+    }
+    // Everything under the lock is synchronous, so that no other append of this process waits for itself.
+    try {
+      return work(lock);
+    } catch (thrown) {
+      if (this.#rare?.isKeyLocked(thrown) !== true) throw thrown;
+      return 'locked';
+    } finally {
+      lock.release();
     }
   }
 
@@ -166,8 +210,9 @@ class FileLog implements AuditLog {
   }
 
   #attempt(planAt: (tail: Tail) => Plan, lock: Lock): Attempt {
-    const { path, mode, rotateSize } = this.#settings;
+    const { path, rotateSize, secondHead } = this.#settings;
     const noted = readHead(this.#names.head);
+    const second = secondHead === undefined ? undefined : readSecondHead(secondHead);
     const fd = openOwn(path, 'append');
     try {
       const tail = fd === undefined ? undefined : readTail(fd, path);
@@ -178,41 +223,52 @@ class FileLog implements AuditLog {
         record === undefined ||
         tail.torn !== undefined ||
         tail.size >= rotateSize ||
-        isAhead(noted, record)
+        isAhead(noted, record) ||
+        (second !== undefined && !isAt(second, record))
       ) {
         if (this.#rare === undefined) return 'rare';
         if (!lock.isHeld()) return 'again';
-        this.#rare.prepare(this.#settings, noted);
+        if (!this.#rare.prepare(this.#settings, noted, second))
+          this.#settings = { ...this.#settings, secondHead: undefined };
         return 'again';
       }
-      const plan = planAt(tail);
-      if (plan.length === 0) return 'written';
-      const rare = this.#rare;
-      if (plan === 'ready') {
-        if (!hasCheckpoint(record, RECORDS_TO_COME)) return 'written';
-        if (rare === undefined) return 'rare';
-        rare.signingKey(this.#settings);
-        return 'written';
-      }
-      const signs = plan === 'checkpoint' || hasCheckpoint(record, plan.length);
-      if (rare === undefined && signs) return 'rare';
-      const batch = new Batch(record, (head) => (rare as Rare).sealCheckpoint(this.#settings, head));
-      if (plan === 'checkpoint') batch.checkpoint();
-      else for (const content of plan) batch.add(content);
-      batch.finish();
-      if (!lock.isHeld()) return 'again';
-      appendWhole(fd, tail.size, batch.text);
-      if (mode === 'required' || plan === 'checkpoint') fsyncSync(fd);
-      this.#note(batch.head);
-      return 'written';
+      return this.#append(planAt(tail), { fd, size: tail.size, record, second, lock });
     } finally {
       if (fd !== undefined) closeSync(fd);
     }
   }
 
-  #note(head: Head): void {
+  #append(plan: Plan, { fd, size, record, second, lock }: End): Attempt {
+    const statement = 'checkpoint' in plan ? plan.checkpoint : undefined;
+    const contents = 'checkpoint' in plan ? [] : plan;
+    if (statement === undefined && contents.length === 0) return [];
+    const rare = this.#rare;
+    const isIntent = contents.some(({ kind }) => kind === 'intent');
+    const signs = statement !== undefined || hasCheckpoint(record, contents.length);
+    // What is done once it is intended has to be recorded, too.
+    const willSign = isIntent && hasCheckpoint(record, contents.length + RECORDS_TO_COME);
+    if (rare === undefined && (signs || willSign || (isIntent && !hasRoom(this.#names.room)))) return 'rare';
+    if (willSign) rare?.signingKey(this.#settings);
+    if (isIntent) rare?.keepRoom(this.#names.room);
+    const batch = new Batch(record, (head, said) =>
+      (rare as Rare).sealCheckpoint(this.#settings, head, said),
+    );
+    if (statement !== undefined) batch.checkpoint(statement);
+    const numbers = contents.map((content) => batch.add(content));
+    batch.finish();
+    if (!lock.isHeld()) return 'again';
+    appendWhole(fd, size, batch.text);
+    if (this.#settings.mode === 'required' || statement !== undefined) fsyncSync(fd);
+    this.#note(batch.head, second);
+    return numbers;
+  }
+
+  #note(head: Head, second: SecondHead | undefined): void {
+    const { secondHead } = this.#settings;
     try {
       writeHead(this.#names.head, head);
+      if (typeof second === 'object' && secondHead !== undefined)
+        writeSecondHead(secondHead, second.slot, head);
     } catch {
       // The record is written. An end that is cut off later is found by a checkpoint or an anchor.
     }

@@ -244,21 +244,23 @@ async function look<T>(
 }
 
 async function change<T>(watched: Watched, told: Told, work: () => Promise<T>): Promise<T> {
-  await watched.recorder.ready();
+  const { provider, recorder, store, kind } = watched;
+  const identity = provider.knownIdentity?.();
+  const intent = await recorder.intend({ ...told, store, provider: kind, identity });
   const started = milliseconds();
   let result: T;
   try {
     result = await work();
   } catch (thrown) {
-    return failed(watched, started, told, thrown);
+    return failed(watched, started, { ...told, intent }, thrown);
   }
   const { id: version = told.version, requestId } = (result ?? {}) as { id?: string; requestId?: string };
   try {
-    await note(watched, started, [{ ...told, version, requestId }]);
+    await note(watched, started, [{ ...told, version, requestId, intent }]);
   } catch (thrown) {
     // Its hint is about what was not done; here something was.
     const { kind, message } = toSecretsError(thrown);
-    throw new SecretsError(kind, `the change was made, and is not recorded: ${message}`, {
+    throw new SecretsError(kind, `the change was made, and its outcome is not recorded: ${message}`, {
       hint: 'mend the log; do not repeat the change',
       cause: thrown,
     });

@@ -29,6 +29,8 @@ export interface Access {
   readonly error?: SecretsError | undefined;
   readonly identity?: KnownIdentity | undefined;
   readonly durationMs?: number | undefined;
+  /** What `intend` gave, when this is what came of it. */
+  readonly intent?: number | undefined;
 }
 
 /** Longest text of a record, in UTF-16 units: what was typed as a reference may be of any length. */
@@ -44,6 +46,8 @@ export class Recorder {
   readonly #warn: (message: string) => void;
   #waiting: AuditEvent[] = [];
   #next: Promise<void> | undefined;
+  #intending: AuditEvent[] = [];
+  #nextIntents: Promise<readonly number[]> | undefined;
   #last: Promise<unknown> = Promise.resolve();
   #off: Promise<void> | undefined;
   #warned = false;
@@ -62,12 +66,25 @@ export class Recorder {
     this.#warn = warn;
   }
 
-  /** Before a change: with `required`, that it can be recorded. @throws SecretsError Policy */
-  async ready(): Promise<void> {
-    if (this.#settings.log !== 'required') return;
+  /**
+   * Before a change: with `required`, its intent is durable when this resolves. In the other modes there is none.
+   * @returns the intent, for the record of what came of it
+   * @throws SecretsError Policy: then nothing may be changed
+   */
+  async intend(access: Access): Promise<number | undefined> {
+    if (this.#settings.log !== 'required') return undefined;
     // Once a record could not be written, nothing more is changed.
     if (this.#broken !== undefined) throw this.#broken;
-    await this.#log.ready();
+    const place = this.#intending.push({ ...this.#event(access), outcome: 'unknown' }) - 1;
+    this.#nextIntents ??= this.#last.then(() => {
+      const batch = this.#intending;
+      this.#intending = [];
+      this.#nextIntents = undefined;
+      return this.#log.intend(batch);
+    });
+    const written = this.#nextIntents;
+    this.#last = written.catch(() => {});
+    return (await written)[place];
   }
 
   /**
@@ -107,8 +124,20 @@ export class Recorder {
 
   #event(access: Access): AuditEvent {
     const { user, uid, command, host, pid, reason } = this.#circumstances;
-    const { action, store, provider, secret, version, stage, keys, requestId, error, identity, durationMs } =
-      access;
+    const {
+      action,
+      store,
+      provider,
+      secret,
+      version,
+      stage,
+      keys,
+      requestId,
+      error,
+      identity,
+      durationMs,
+      intent,
+    } = access;
     const actor: { -readonly [K in keyof AuditActor]: AuditActor[K] } = {};
     if (user !== undefined) actor.user = user;
     if (uid !== undefined) actor.uid = uid;
@@ -134,6 +163,7 @@ export class Recorder {
     if (reason !== undefined) event.reason = reason;
     if (durationMs !== undefined) event.durationMs = durationMs;
     if (requestId !== undefined) event.requestId = bounded(requestId);
+    if (intent !== undefined) event.intent = intent;
     return event;
   }
 }

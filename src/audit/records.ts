@@ -5,7 +5,7 @@ import { toSecretsError } from '../core/errors.ts';
 import type { Reference } from '../core/reference.ts';
 import type { Target } from '../core/resolver.ts';
 import { type World, xdgFolder } from '../world.ts';
-import { openAuditLog } from './log.ts';
+import { auditHeadFolder, openAuditLog } from './log.ts';
 import { reasonOf } from './reason.ts';
 import { type Access, Recorder } from './recorder.ts';
 
@@ -88,6 +88,7 @@ export class Records {
     const log = openAuditLog({
       ...audit,
       stateFolder: xdgFolder(world, 'state'),
+      headFolder: auditHeadFolder(world),
       mode: audit.log === 'required' ? 'required' : 'best-effort',
       now: world.now,
     });

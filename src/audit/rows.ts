@@ -6,16 +6,17 @@ const text = (value: unknown): string => (value === undefined ? '' : String(valu
 
 export const tableHead = ['TIME', 'OUTCOME', 'COMMAND', 'ACTION', 'SECRET', 'ACTOR', 'NOTE'] as const;
 
-export function tableRow(record: AuditRecord): string[] {
+/** @param isOpen of an intent: whether its outcome is not recorded */
+export function tableRow(record: AuditRecord, isOpen: boolean): string[] {
   const { time, outcome, command, action, actor } = record;
   return [
     String(time).replace('T', ' '),
     text(outcome),
     command ?? '',
-    record.kind === 'access' ? text(action) : `(${record.kind})`,
+    ['access', 'intent'].includes(record.kind) ? text(action) : `(${record.kind})`,
     subject(record),
     [actor.user ?? actor.uid, actor.principal].filter((part) => part !== undefined).join(' as '),
-    [record.error, record.reason, ...ownNote(record)].filter((part) => part !== undefined).join('; '),
+    [record.error, record.reason, ...ownNote(record, isOpen)].filter((part) => part !== undefined).join('; '),
   ];
 }
 
@@ -28,18 +29,24 @@ function subject({ store, secret, keys, version }: AuditRecord): string {
 }
 
 /** What a record about the log itself says. */
-function ownNote({ mode, repair, rotation, retention, checkpoint }: AuditRecord): string[] {
+function ownNote(
+  { kind, mode, repair, rotation, retention, checkpoint }: AuditRecord,
+  isOpen: boolean,
+): string[] {
   const parts: string[] = [];
+  if (kind === 'intent') parts.push(isOpen ? 'outcome not recorded' : 'intent');
   if (mode !== undefined) parts.push(`the log is ${mode}`);
   if (repair?.found === 'torn') parts.push(`${text(repair.bytes)} torn bytes are in ${text(repair.file)}`);
+  if (repair?.found === 'no-head') parts.push('the second head was gone');
   if (repair?.found === 'lost') parts.push(`records up to ${text(repair.lostSeq)} were gone`);
   if (rotation !== undefined) parts.push(`goes on from ${rotation.file}`);
   if (retention !== undefined) parts.push(`removed ${retention.from} to ${retention.to}`);
+  if (checkpoint?.accepted !== undefined) parts.push('what was missing before is accepted');
   if (checkpoint !== undefined) parts.push(`signed by ${String(checkpoint.key).slice(0, 16)}`);
   return parts;
 }
 
-const COLUMNS: Readonly<Record<string, (record: AuditRecord) => unknown>> = {
+const COLUMNS: Readonly<Record<string, (record: AuditRecord, isOpen: boolean) => unknown>> = {
   time: ({ time }) => time,
   seq: ({ seq }) => seq,
   kind: ({ kind }) => kind,
@@ -60,15 +67,16 @@ const COLUMNS: Readonly<Record<string, (record: AuditRecord) => unknown>> = {
   reason: ({ reason }) => reason,
   durationMs: ({ durationMs }) => durationMs,
   requestId: ({ requestId }) => requestId,
-  note: (record) => ownNote(record).join('; '),
+  intent: ({ intent }) => intent,
+  note: (record, isOpen) => ownNote(record, isOpen).join('; '),
 };
 
 export function csvHead(): string {
   return csvLine(Object.keys(COLUMNS));
 }
 
-export function csvRow(record: AuditRecord): string {
-  return csvLine(Object.values(COLUMNS).map((column) => column(record)));
+export function csvRow(record: AuditRecord, isOpen: boolean): string {
+  return csvLine(Object.values(COLUMNS).map((column) => column(record, isOpen)));
 }
 
 /** A line of CSV with its end. */

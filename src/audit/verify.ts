@@ -1,20 +1,22 @@
 /** Reads a log from its files and has its chain verified: in one pass, in bounded memory. */
 import { isUtf8 } from 'node:buffer';
-import { createPublicKey, verify as verifySignature } from 'node:crypto';
 import { closeSync, fstatSync, readSync, type Stats } from 'node:fs';
 import { basename } from 'node:path';
-import type { Known, Problem, Summary, Trust } from '../core/audit-problems.ts';
+import type { Known, Problem, Summary } from '../core/audit-problems.ts';
 import { ChainVerifier } from '../core/audit-verify.ts';
 import type { Head } from '../core/audit-chain.ts';
 import { SecretsError } from '../core/errors.ts';
 import { codeOf, fileError } from '../files.ts';
-import { closedFiles, isAhead, isClosedName, namesOf, openAny, parseHead } from './files.ts';
-import { type PublicKey, publicKeyOf } from './keys.ts';
+import { closedFiles, isAhead, isClosedName, namesOf, openAny, parseHead, readFully } from './files.ts';
+import { foreignForm } from './foreign.ts';
 import { LONGEST_LINE } from './lines.ts';
 import { takeLock } from './lock.ts';
+import { readSecondHead, type SecondHead, secondHeadId, secondHeadPath } from './second-head.ts';
+import { trustIn } from './trust.ts';
 
 const PIECE = 1024 * 1024;
 const LOCK_WAIT_MS = 5000;
+const FORM_BYTES = 8192;
 
 export interface VerifyOptions {
   /** The log's current file, or closed files of it. */
@@ -22,6 +24,10 @@ export interface VerifyOptions {
   /** Ids of the keys whose checkpoints count; undefined: any, as long as its signature is right. */
   readonly keys: ReadonlySet<string> | undefined;
   readonly anchors: readonly Known[];
+  /** Where second heads are kept; undefined: nothing is known of them. */
+  readonly headFolder?: string | undefined;
+  /** Whether the files were named, and are not just those of the configuration. */
+  readonly named?: boolean | undefined;
   readonly progress: (done: number, total: number) => void;
   readonly signal: AbortSignal;
 }
@@ -34,16 +40,28 @@ interface Part {
   readonly current: boolean;
 }
 
-/** What is right and wrong with a log. @throws SecretsError NotFound, Denied, Usage */
+/** What the heads of a log say. */
+interface Heads {
+  readonly head: Head | undefined;
+  readonly secondPath: string | undefined;
+  readonly second: SecondHead;
+}
+
+/**
+ * What is right and wrong with a log.
+ * @throws SecretsError NotFound, Denied, Usage; Invalid for a named file that is no log and of a form that is known
+ */
 export async function verifyLog(options: VerifyOptions): Promise<Summary> {
   const isPart = options.files.every(isClosedName);
-  const { parts, head } = await openParts(options.files);
+  const { parts, heads } = await openParts(options.files, options.headFolder);
+  const { head, second } = heads;
   const known: Known[] = [...options.anchors];
-  if (head !== undefined) known.push({ ...head, from: 'the head file' });
+  known.push(...headsKnown(heads));
   const verifier = new ChainVerifier(trustIn(options.keys), known, isPart);
   try {
     const exposed: Problem[] = [];
     for (const { fd, path } of parts) exposed.push(...exposure(fstatSync(fd), path));
+    for (const part of parts) checkForm(part, verifier, options.named === true);
     const total = parts.reduce((sum, { size }) => sum + size, 0);
     let before = 0;
     let torn = false;
@@ -72,26 +90,74 @@ export async function verifyLog(options: VerifyOptions): Promise<Summary> {
     const problems = [...summary.problems, ...exposed];
     if (torn) {
       const end = { seq: summary.last ?? 0, hash: summary.lastHash ?? '' };
-      // A writer died while it wrote; when the head file is not beyond it, nobody was told that it had been written.
-      if (head !== undefined && !isAhead(head, end))
+      const ends = [head, typeof second === 'object' ? second.head : undefined];
+      // A writer died while it wrote; when no head is beyond it, nobody was told that it had been written.
+      if (ends.some((one) => one !== undefined) && !ends.some((one) => isAhead(one, end)))
         notices.push('the last line has no end: a writer died; the next one will say so and go on');
       else
         problems.push({
           kind: 'truncated',
           file: parts.find(({ current }) => current)?.path ?? '',
           message: 'the last line has no end',
+          acceptable: true,
         });
     }
+    if (!isPart) judgeHeads(heads, summary, problems, notices);
     return { ...summary, problems, notices };
   } finally {
     for (const { fd } of parts) closeSync(fd);
   }
 }
 
+function headsKnown({ head, second }: Heads): readonly Known[] {
+  const apart = typeof second === 'object' ? second.head : undefined;
+  const isSame = head?.seq === apart?.seq && head?.hash === apart?.hash;
+  const known: Known[] = [];
+  if (head !== undefined)
+    known.push({ ...head, from: isSame ? 'the head file and the second head' : 'the head file', own: true });
+  if (apart !== undefined && !isSame) known.push({ ...apart, from: 'the second head', own: true });
+  return known;
+}
+
+/** What the heads that are missing, or lag behind, mean. */
+function judgeHeads(
+  { head, second, secondPath }: Heads,
+  { last = 0, secondHead }: Summary,
+  problems: Problem[],
+  notices: string[],
+): void {
+  if (head === undefined && last > 0) notices.push('the head file is missing, or damaged');
+  if (secondPath === undefined) return;
+  if (typeof second === 'object') {
+    const behind = last - second.head.seq;
+    if (behind > 0) notices.push(`the second head is ${behind} behind the log`);
+  } else if (secondHead === secondHeadId(secondPath))
+    problems.push({
+      kind: 'truncated',
+      file: secondPath,
+      message: `the second head is ${second === 'none' ? 'missing' : 'damaged, or open to others'}: the log may have lost its end`,
+      acceptable: true,
+    });
+  else
+    notices.push(
+      'no second head is kept here for this log: an end that was cut off together with the head file, or a folder that was brought back from a copy, is found by an anchor alone',
+    );
+}
+
+/** Says what a file is that is no log: else each of its lines is a record that was changed. */
+function checkForm({ fd, path, size }: Part, verifier: ChainVerifier, isNamed: boolean): void {
+  const form = size === 0 ? undefined : foreignForm(readFully(fd, 0, Math.min(size, FORM_BYTES)));
+  if (form === undefined) return;
+  const message = `this is no audit log but ${form.what}`;
+  if (isNamed) throw new SecretsError('Invalid', `${message}: ${path}`, { hint: form.hint });
+  verifier.report({ kind: 'changed', file: path, message });
+}
+
 /** Opens the files at one moment, at which no writer is at work: a rotation would move them about. */
 async function openParts(
   files: readonly string[],
-): Promise<{ readonly parts: readonly Part[]; readonly head: Head | undefined }> {
+  headFolder: string | undefined,
+): Promise<{ readonly parts: readonly Part[]; readonly heads: Heads }> {
   const current = files.filter((file) => !isClosedName(file));
   if (current.length > 1)
     throw new SecretsError('Usage', 'name one log, or closed files of one log', {
@@ -115,19 +181,37 @@ async function openParts(
     for (const file of files) if (isClosedName(file)) closed.set(file, firstSeq(file));
     for (const [name] of [...closed].toSorted(([, one], [, other]) => one - other)) open(name, false);
     if (path !== undefined) open(path, true);
-    if (parts.length === 0) {
+    const heads = headsOf(path, headFolder);
+    // A log that is gone altogether is not one that was never there.
+    if (parts.length === 0 && heads.head === undefined && typeof heads.second === 'string') {
       throw new SecretsError('NotFound', `there is no audit log: ${path ?? ''}`, {
         hint: 'it is made by the first command that touches a secret',
       });
     }
-    const head = path === undefined ? undefined : openAny(namesOf(path).head);
-    if (head !== undefined) parts.push({ fd: head, path: namesOf(path ?? '').head, size: 0, current: false });
-    return { parts, head: head === undefined ? undefined : parseHead(head) };
+    for (const name of [path === undefined ? undefined : namesOf(path).head, heads.secondPath]) {
+      const fd = name === undefined ? undefined : openAny(name);
+      // Of these the mode alone is looked at.
+      if (fd !== undefined) parts.push({ fd, path: name as string, size: 0, current: false });
+    }
+    return { parts, heads };
   } catch (thrown) {
     for (const { fd } of parts) closeSync(fd);
     throw fileError(thrown, 'cannot read the audit log', path ?? files[0] ?? '');
   } finally {
     release?.();
+  }
+}
+
+function headsOf(path: string | undefined, headFolder: string | undefined): Heads {
+  if (path === undefined) return { head: undefined, second: 'none', secondPath: undefined };
+  const fd = openAny(namesOf(path).head);
+  try {
+    const head = fd === undefined ? undefined : parseHead(fd);
+    const secondPath = headFolder === undefined ? undefined : secondHeadPath(headFolder, path);
+    const second = secondPath === undefined ? 'none' : readSecondHead(secondPath, 'any');
+    return { head, second, secondPath };
+  } finally {
+    if (fd !== undefined) closeSync(fd);
   }
 }
 
@@ -203,32 +287,4 @@ function exposure(stats: Stats, path: string): readonly Problem[] {
   if (own !== undefined && stats.uid !== own)
     return [{ kind: 'exposed', file: path, message: `the file belongs to another user (uid ${stats.uid})` }];
   return [];
-}
-
-function trustIn(keys: ReadonlySet<string> | undefined): Trust {
-  const parsed = new Map<string, PublicKey | undefined>();
-  const keyOf = (der: string): PublicKey | undefined => {
-    if (!parsed.has(der)) {
-      if (parsed.size > 100) parsed.clear();
-      parsed.set(der, parseKey(der));
-    }
-    return parsed.get(der);
-  };
-  return {
-    accepts: (id) => keys === undefined || keys.has(id),
-    verify(id, der, text, signature) {
-      const key = keyOf(der);
-      if (key?.id !== id) return false;
-      return verifySignature(null, Buffer.from(text), key.key, Buffer.from(signature, 'base64'));
-    },
-  };
-}
-
-function parseKey(der: string): PublicKey | undefined {
-  try {
-    const key = createPublicKey({ key: Buffer.from(der, 'base64'), format: 'der', type: 'spki' });
-    return key.asymmetricKeyType === 'ed25519' ? publicKeyOf(key) : undefined;
-  } catch {
-    return undefined;
-  }
 }

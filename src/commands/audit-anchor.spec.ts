@@ -11,6 +11,11 @@ export const auditAnchor: CommandSpec = {
       description: 'a reference, an https:// address, or - for stdout (the default); may be repeated',
       repeat: true,
     },
+    {
+      flags: '--accept',
+      description:
+        'Sign that what is missing from the log is known: afterwards audit verify takes it as a notice',
+    },
   ],
   examples: [
     { command: 'secrets audit anchor > anchor.json', does: 'what CI keeps as an artefact' },

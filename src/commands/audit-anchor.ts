@@ -1,14 +1,18 @@
-import { openAuditLog } from '../audit/log.ts';
-import { canonicalJson } from '../core/audit-chain.ts';
+import { readOwnPublicKey } from '../audit/keys.ts';
+import { auditHeadFolder, openAuditLog } from '../audit/log.ts';
+import { canonicalJson, NO_HASH } from '../core/audit-chain.ts';
+import type { Problem } from '../core/audit-problems.ts';
 import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
 import { isJsonObject, parseJson } from '../core/json.ts';
 import type { Session } from '../session.ts';
 import { xdgFolder } from '../world.ts';
+import { check, problemLine } from './audit-verify.ts';
 import type { CommonOptions } from './options.ts';
 import type { Invocation } from './spec.ts';
 
 interface AnchorOptions extends CommonOptions {
   readonly to?: readonly string[];
+  readonly accept?: boolean;
 }
 
 export async function run(session: Session, { options }: Invocation<AnchorOptions>): Promise<void> {
@@ -18,10 +22,12 @@ export async function run(session: Session, { options }: Invocation<AnchorOption
   const log = openAuditLog({
     ...audit,
     stateFolder: xdgFolder(session.world, 'state'),
+    headFolder: auditHeadFolder(session.world),
     mode: 'required',
     now: session.world.now,
   });
-  const line = canonicalJson(await log.checkpoint());
+  const accepted = options.accept === true ? await acceptable(session, audit.path) : undefined;
+  const line = canonicalJson(await log.checkpoint(accepted));
   const errors: SecretsError[] = [];
   for (const [index, send] of senders.entries()) {
     try {
@@ -33,6 +39,31 @@ export async function run(session: Session, { options }: Invocation<AnchorOption
   }
   if (errors.length > 0)
     throw combineErrors(errors, `${errors.length} of ${places.length} places have no anchor`);
+}
+
+/**
+ * Where the log begins, when all that is wrong with it is that something is missing. What was altered is not accepted.
+ * @throws SecretsError Integrity, Usage where nothing is wrong
+ */
+async function acceptable(session: Session, path: string): Promise<{ from: number; hash: string }> {
+  const own = readOwnPublicKey(xdgFolder(session.world, 'state'));
+  const keys = own === undefined ? undefined : new Set([own.id]);
+  const summary = await check(session, [path], { keys, anchors: [] });
+  const missing = summary.problems.filter((problem) => problem.acceptable === true);
+  const [wrong] = summary.problems.filter((problem) => problem.acceptable !== true);
+  if (wrong !== undefined || summary.more > 0) {
+    throw new SecretsError(
+      'Integrity',
+      `this can’t be accepted: ${problemLine(wrong ?? (summary.problems[0] as Problem))}`,
+      {
+        hint: 'to begin a new log, move all files of this one away, and keep them',
+      },
+    );
+  }
+  if (missing.length === 0)
+    throw new SecretsError('Usage', 'nothing is missing from the log', { hint: 'leave --accept away' });
+  for (const problem of missing) session.note(`accepted: ${problemLine(problem)}`);
+  return { from: summary.first ?? 1, hash: summary.firstPrev ?? NO_HASH };
 }
 
 /** How an anchor gets to a place; looked at before anything is written. @throws SecretsError Usage */

@@ -21,13 +21,18 @@ export const auditLog: CommandSpec = {
     { flags: '--command <name>', description: 'this command, such as get; may be repeated', repeat: true },
     {
       flags: '--outcome <outcome>',
-      description: 'allowed, denied or failed; may be repeated',
+      description:
+        'allowed, denied, failed, or unknown (a change whose outcome is not recorded); may be repeated',
       repeat: true,
-      choices: ['allowed', 'denied', 'failed'],
+      choices: ['allowed', 'denied', 'failed', 'unknown'],
     },
     { flags: '--limit <n>', description: 'the newest so many' },
     { flags: '--follow', description: 'go on with what is written from now on' },
-    { flags: '--all', description: 'also the records about the log itself: checkpoints, repairs, rotations' },
+    {
+      flags: '--all',
+      description:
+        'also the records about the log itself (checkpoints, repairs, rotations) and all intents of changes',
+    },
     { flags: '--csv', description: 'comma-separated, for spreadsheets' },
     { flags: '--file <path>', description: 'read this log instead of the one of the configuration' },
   ],

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
-import { followAuditLog, newestSeq, readAuditLog } from '../audit/read.ts';
+import { openIntents, withoutAnswered } from '../audit/open-intents.ts';
+import { followAuditLog, newestSeq, readAuditLog, type ReadOptions } from '../audit/read.ts';
 import { csvHead, csvRow, tableHead, tableRow } from '../audit/rows.ts';
 import type { AuditFilter, SecretPattern } from '../core/audit-filter.ts';
 import type { AuditOutcome, AuditRecord } from '../core/audit.ts';
@@ -34,7 +35,7 @@ const BATCH = 500;
 const ALIGNED = 5000;
 /** What a reader wants to know beside accesses. */
 const KINDS: readonly AuditRecord['kind'][] = ['access', 'mode', 'repair'];
-const ALL: readonly AuditRecord['kind'][] = [...KINDS, 'checkpoint', 'rotation', 'retention'];
+const ALL: readonly AuditRecord['kind'][] = [...KINDS, 'intent', 'checkpoint', 'rotation', 'retention'];
 
 export async function run(session: Session, { options }: Invocation<LogOptions>): Promise<void> {
   const filter = filterOf(session, options);
@@ -47,11 +48,14 @@ export async function run(session: Session, { options }: Invocation<LogOptions>)
   const onDamage = (file: string): void => {
     damaged ??= file;
   };
-  const print = printer(session, options);
+  // Without --all, an intent is shown only while it is open.
+  const open =
+    options.all === true && options.json !== true ? await openIntents(path, filter, { signal }) : undefined;
+  const print = printer(session, options, ({ seq }) => open?.has(seq) ?? true);
   // What is written between the end of the one loop and the beginning of the other is the other's.
   const after = options.follow === true ? newestSeq(path) : undefined;
   await print.head();
-  for await (const record of readAuditLog(path, { ...filter, toSeq: after }, { onDamage, signal }))
+  for await (const record of recordsOf(path, { ...filter, toSeq: after }, { onDamage, signal }))
     await print.row(record);
   await print.flush();
   if (damaged !== undefined) {
@@ -65,6 +69,45 @@ export async function run(session: Session, { options }: Invocation<LogOptions>)
   }
 }
 
+/**
+ * The records that are asked for. A change that was about to be made is among them while its outcome is not recorded, or
+ * when all kinds are asked for.
+ */
+async function* recordsOf(
+  path: string,
+  filter: AuditFilter,
+  options: ReadOptions,
+): AsyncGenerator<AuditRecord> {
+  const { kinds = [], limit, until, outcomes } = filter;
+  if (!isAskedFor(filter) || kinds.includes('intent')) {
+    yield* readAuditLog(path, filter, options);
+    return;
+  }
+  const both = { ...filter, kinds: [...kinds, 'intent' as const] };
+  if (limit !== undefined && until === undefined && outcomes === undefined) {
+    // The outcome of each stands behind it, and is asked for as well: twice as many are enough.
+    const records: AuditRecord[] = [];
+    for await (const record of readAuditLog(path, { ...both, limit: 2 * limit }, options))
+      records.push(record);
+    yield* limit === 0 ? [] : withoutAnswered(records).slice(-limit);
+    return;
+  }
+  const open = await openIntents(path, filter, options);
+  const shown = { ...both, kinds: open.size === 0 ? kinds : both.kinds };
+  const found: AuditRecord[] = [];
+  for await (const record of readAuditLog(path, { ...shown, limit: undefined }, options)) {
+    if (record.kind === 'intent' && !open.has(record.seq)) continue;
+    if (limit === undefined) yield record;
+    else if (found.push(record) > 2 * limit) found.splice(0, found.length - limit);
+  }
+  if (limit !== undefined && limit > 0) yield* found.slice(-limit);
+}
+
+/** Whether intents may pass. */
+function isAskedFor({ outcomes }: AuditFilter): boolean {
+  return outcomes === undefined || outcomes.includes('unknown');
+}
+
 interface Printer {
   head(): Promise<void>;
   row(record: AuditRecord): Promise<void>;
@@ -73,7 +116,11 @@ interface Printer {
   later(record: AuditRecord): Promise<void>;
 }
 
-function printer(session: Session, { json, csv }: LogOptions): Printer {
+function printer(
+  session: Session,
+  { json, csv }: LogOptions,
+  isOpen: (record: AuditRecord) => boolean,
+): Printer {
   let text = '';
   const rows: string[][] = [];
   // Columns are as wide as their widest cell: at a terminal many have to be known.
@@ -90,14 +137,14 @@ function printer(session: Session, { json, csv }: LogOptions): Printer {
     },
     async row(record) {
       if (json === true) text += `${jsonText(record)}\n`;
-      else if (csv === true) text += csvRow(record);
-      else rows.push(tableRow(record));
+      else if (csv === true) text += csvRow(record, isOpen(record));
+      else rows.push(tableRow(record, isOpen(record)));
       if (text.length > 64 * 1024 || rows.length >= (atTerminal ? ALIGNED : BATCH)) await flush();
     },
     flush,
     async later(record) {
       if (json !== true && csv !== true && atTerminal)
-        await session.print(`${tableRow(record).map(singleLine).join('  ')}\n`);
+        await session.print(`${tableRow(record, isOpen(record)).map(singleLine).join('  ')}\n`);
       else {
         await this.row(record);
         await flush();

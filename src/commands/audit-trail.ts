@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { openIntents } from '../audit/open-intents.ts';
 import { readAuditLog } from '../audit/read.ts';
 import { csvLine } from '../audit/rows.ts';
 import { countsOf, timeline, type TimelineCounts, type TimelineEntry } from '../core/audit-timeline.ts';
@@ -149,6 +150,9 @@ async function ownRecords(
       records.push(record);
       if (records.length > MOST) throw tooMany('of the audit log');
     }
+    // A change that was made, and whose outcome could not be recorded, came through us as well.
+    for (const record of (await openIntents(file, filter, { signal: session.interrupt.signal })).values())
+      if (record.provider === kind && records.push(record) > MOST) throw tooMany('of the audit log');
     if (!any) session.warn(`the audit log has no access of this time: ${file}`);
   }
   if (damaged !== undefined)

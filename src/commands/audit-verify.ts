@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { parseAnchors } from '../audit/anchor.ts';
 import { namesOf } from '../audit/files.ts';
+import { auditHeadFolder } from '../audit/log.ts';
 import { parsePublicKeys, readOwnPublicKey } from '../audit/keys.ts';
 import { verifyLog } from '../audit/verify.ts';
 import type { Known, Problem, Summary } from '../core/audit-problems.ts';
@@ -30,14 +31,7 @@ export async function run(session: Session, { args, options }: Invocation<Verify
   for (const place of options.anchor ?? [])
     anchors.push(...parseAnchors(await anchorText(session, place), place));
   const keys = keysOf(session, options.key, files);
-  const progress = startProgress(session);
-  const summary = await verifyLog({
-    files,
-    keys: keys.ids,
-    anchors,
-    progress: (done, total) => progress.update(`verified ${Math.floor((100 * done) / total)} % of the log`),
-    signal: session.interrupt.signal,
-  }).finally(() => progress.done());
+  const summary = await check(session, files, { keys: keys.ids, anchors, named: args.length > 0 });
   const [first] = summary.problems;
   if (options.json === true) await session.printJson(summaryJson(summary, keys.pinned));
   else {
@@ -51,7 +45,23 @@ export async function run(session: Session, { args, options }: Invocation<Verify
   });
 }
 
-function problemLine({ kind, file, line, seq, message }: Problem): string {
+/** Verifies a log, with the progress of that. @throws SecretsError */
+export async function check(
+  session: Session,
+  files: readonly string[],
+  more: Pick<Parameters<typeof verifyLog>[0], 'keys' | 'anchors' | 'named'>,
+): Promise<Summary> {
+  const progress = startProgress(session);
+  return verifyLog({
+    ...more,
+    files,
+    headFolder: auditHeadFolder(session.world),
+    progress: (done, total) => progress.update(`verified ${Math.floor((100 * done) / total)} % of the log`),
+    signal: session.interrupt.signal,
+  }).finally(() => progress.done());
+}
+
+export function problemLine({ kind, file, line, seq, message }: Problem): string {
   const where = [
     file === undefined ? undefined : `${file}${line === undefined ? '' : `:${line}`}`,
     seq === undefined ? undefined : `record ${seq}`,
@@ -88,7 +98,7 @@ function lines(summary: Summary, isPinned: boolean): readonly string[] {
 const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
 
 function summaryJson(summary: Summary, isPinned: boolean): object {
-  const { problems, lastHash, ...facts } = summary;
+  const { problems, lastHash, secondHead: _named, firstPrev: _first, ...facts } = summary;
   return compact({
     whole: problems.length === 0,
     ...facts,

@@ -1,6 +1,7 @@
 /** The chain of the audit log: canonical form, hash, number. Pure; docs/audit-log.md is its specification. */
 import { hash } from 'node:crypto';
-import type { AuditRecord } from './audit.ts';
+import type { AuditRecord, Checkpoint } from './audit.ts';
+import { isJsonObject } from './json.ts';
 
 /** `prev` of a log's first record. */
 export const NO_HASH = '0'.repeat(64);
@@ -97,26 +98,45 @@ export function signedText(record: Readonly<Record<string, unknown>>): string {
   return `secrets-audit-checkpoint-1\n${canonicalJson({ ...record, hash: undefined, checkpoint: unsigned })}`;
 }
 
+/** What a checkpoint says beside its signature. */
+export type Statement = Pick<Checkpoint, 'removed' | 'accepted'>;
+
+/**
+ * Whether a signed checkpoint says why a log begins with this record and not with the first. A removal that was cut
+ * short leaves more than it names, never less.
+ */
+export function explainsStart(
+  { removed, accepted }: Statement = {},
+  { seq, prev }: { readonly seq: number; readonly prev: string },
+): boolean {
+  const last = seq - 1;
+  if (isJsonObject(accepted) && accepted.from === seq && accepted.hash === prev) return true;
+  if (!isJsonObject(removed) || removed.from !== 1) return false;
+  return last < removed.to || (last === removed.to && removed.hash === prev);
+}
+
 /** Lines that are written at once, with the checkpoints that fall between them. */
 export class Batch {
   /** After the last of them. */
   head: Head;
   text = '';
-  readonly #seal: (head: Head) => Sealed;
+  readonly #seal: (head: Head, statement: Statement) => Sealed;
 
   /** @param sealCheckpoint the checkpoint that follows a record */
-  constructor(head: Head, sealCheckpoint: (head: Head) => Sealed) {
+  constructor(head: Head, sealCheckpoint: (head: Head, statement: Statement) => Sealed) {
     this.head = head;
     this.#seal = sealCheckpoint;
   }
 
-  add(content: Content): void {
+  /** @returns the record's number */
+  add(content: Content): number {
     this.finish();
     this.#put(seal(this.head, content));
+    return this.head.seq;
   }
 
-  checkpoint(): void {
-    this.#put(this.#seal(this.head));
+  checkpoint(statement: Statement = {}): void {
+    this.#put(this.#seal(this.head, statement));
   }
 
   /** Adds a checkpoint if the next record has to be one. */

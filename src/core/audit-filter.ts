@@ -14,6 +14,8 @@ export interface AuditFilter {
   readonly stores?: readonly string[] | undefined;
   /** Default: `access` alone. */
   readonly kinds?: readonly AuditRecord['kind'][] | undefined;
+  /** What says what came of an intent, alone. */
+  readonly answers?: boolean | undefined;
   /** Up to the record with this number. */
   readonly toSeq?: number | undefined;
   /** The newest so many. */
@@ -66,8 +68,10 @@ export function passes(filter: AuditFilter, record: AuditRecord): boolean {
     outcomes,
     stores,
     toSeq,
+    answers,
     kinds = ['access'],
   } = filter;
+  if (answers === true && record.intent === undefined) return false;
   if (toSeq !== undefined && record.seq > toSeq) return false;
   if (!kinds.includes(record.kind)) return false;
   if (since !== undefined || until !== undefined) {
@@ -100,7 +104,13 @@ function isSecret({ store, name, key }: SecretPattern, record: AuditRecord): boo
 }
 
 /** Bytes that each line of a record that passes has in it: canonical JSON has one spelling for them. */
-export function needlesOf({ secret, outcomes, stores, kinds = ['access'] }: AuditFilter): readonly Buffer[] {
+export function needlesOf({
+  secret,
+  outcomes,
+  stores,
+  answers,
+  kinds = ['access'],
+}: AuditFilter): readonly Buffer[] {
   const needles: string[] = [];
   const add = (name: string, values: readonly string[] | undefined): void => {
     const [only] = values ?? [];
@@ -110,6 +120,7 @@ export function needlesOf({ secret, outcomes, stores, kinds = ['access'] }: Audi
   if (secret !== undefined && !isPattern(secret.name)) add('secret', [secret.name]);
   add('store', secret?.store === undefined ? undefined : [secret.store]);
   add('store', stores);
+  if (answers === true) needles.push('"intent":');
   add('outcome', outcomes);
   add('kind', kinds);
   return needles.map((needle) => Buffer.from(needle));

@@ -22,6 +22,8 @@ export interface Problem extends Partial<Position> {
   /** The record it is about, as far as that is known. */
   readonly seq?: number | undefined;
   readonly message: string;
+  /** Something is missing, and who has the key may sign that it is known: `audit anchor --accept`. */
+  readonly acceptable?: boolean | undefined;
 }
 
 /** Something known from elsewhere that the log must contain: an anchor, the head file. */
@@ -30,6 +32,8 @@ export interface Known {
   readonly hash: string;
   /** As messages call it: `the anchor`, `the head file`. */
   readonly from: string;
+  /** A head of our own; an anchor is somebody else's, and nobody here may accept that it is not met. */
+  readonly own?: boolean | undefined;
 }
 
 /** Verifies a signature: the key with that id, or the one that the checkpoint carries. */
@@ -43,6 +47,8 @@ export interface Trust {
 export interface Summary {
   readonly records: number;
   readonly first: number | undefined;
+  /** `prev` of the first record. */
+  readonly firstPrev: string | undefined;
   readonly last: number | undefined;
   readonly lastHash: string | undefined;
   readonly checkpoints: number;
@@ -52,6 +58,8 @@ export interface Summary {
   readonly keys: readonly string[];
   /** The log begins after this record, as a record of retention says. */
   readonly retainedFrom: number | undefined;
+  /** The second head that the last good checkpoint names. */
+  readonly secondHead: string | undefined;
   readonly repairs: number;
   readonly problems: readonly Problem[];
   /** There were more than are listed. */

@@ -41,6 +41,8 @@ export interface TimelineQuery {
 
 /** Times of trails with whole seconds are cut off, not rounded. */
 const SECOND = 1000;
+/** Calls of a change whose outcome is not recorded may come so long after its intent. */
+const OPEN_MS = 60_000;
 /** Width of the buckets that accesses are looked up in. */
 const BUCKET_MS = 10_000;
 /** Failures after which the service may have done it all the same. */
@@ -83,11 +85,12 @@ export function timeline(
 ): TimelineEntry[] {
   const { since, until, windowMs, store, secret } = query;
   const accesses = own.map((event): Own => {
-    const to = Date.parse(event.time);
+    const time = Date.parse(event.time);
     return {
       event,
-      from: to - (event.durationMs ?? 0) - windowMs,
-      to: to + windowMs,
+      from: time - (event.durationMs ?? 0) - windowMs,
+      // An intent is recorded before its calls.
+      to: time + (event.outcome === 'unknown' ? OPEN_MS : 0) + windowMs,
       taken: false,
       inTrail: false,
       parts: MOST_PARTS,
@@ -107,9 +110,12 @@ export function timeline(
   return entries.toSorted((a, b) => compareText(a.event.time, b.event.time));
 }
 
-/** A rotation as a whole is no call (those that it made have records of their own), nor is what we refused ourselves. */
-function isCall({ action, error }: AuditEvent): boolean {
-  return action !== 'rotate' && error !== 'Policy' && error !== 'Usage';
+/**
+ * A rotation as a whole is no call (those that it made have records of their own), nor is what we refused ourselves; what
+ * was only about to be done may be none.
+ */
+function isCall({ action, error, outcome }: AuditEvent): boolean {
+  return outcome !== 'unknown' && action !== 'rotate' && error !== 'Policy' && error !== 'Usage';
 }
 
 function compare(
@@ -238,6 +244,7 @@ function covers({ action, secret }: AuditEvent, name: string): boolean {
 }
 
 function sameOutcome(own: AuditEvent, event: AuditEvent): boolean {
+  if (own.outcome === 'unknown') return true;
   if (own.outcome === 'allowed') return event.outcome === 'allowed';
   return event.outcome !== 'allowed' || IN_DOUBT.has(own.error ?? '');
 }

@@ -6,10 +6,12 @@
  * its own hash says whether it was changed; the number of the one that follows says whether it was put in; numbers that
  * are missing were removed, unless they turn up elsewhere: then the order was changed.
  */
-import type { AuditRecord } from './audit.ts';
+import type { AuditRecord, Checkpoint, Repair } from './audit.ts';
 import { CHECKPOINT_EVERY, NO_HASH, signedText } from './audit-chain.ts';
+import { OpenIntents } from './audit-intents.ts';
 import { type Item, parseItem } from './audit-line.ts';
 import type { Known, Position, Problem, ProblemKind, Summary, Trust } from './audit-problems.ts';
+import { LogStart } from './audit-start.ts';
 import { isJsonObject } from './json.ts';
 
 const MOST_PROBLEMS = 100;
@@ -33,9 +35,13 @@ export class ChainVerifier {
   #links: readonly (string | undefined)[] = [NO_HASH];
   #last: Item | undefined;
   #beforeLast: readonly (string | undefined)[] = [NO_HASH];
-  #start: { readonly item: Item; readonly seq: number } | undefined;
-  #startExplained = false;
+  /** Of a log that does not begin with 1. */
+  #start: LogStart | undefined;
+  readonly #intents = new OpenIntents();
+  #secondHead: string | undefined;
+  #accepted: string[] = [];
   #first: number | undefined;
+  #firstPrev: string | undefined;
   #records = 0;
   #checkpoints = 0;
   #repairs = 0;
@@ -47,7 +53,7 @@ export class ChainVerifier {
   /** @param isPart files from the middle of a log: what is missing before them is no problem */
   constructor(trust: Trust, known: readonly Known[], isPart = false) {
     this.#trust = trust;
-    this.#known = group(known);
+    this.#known = group(known.filter(({ seq }) => seq > 0));
     this.#isPart = isPart;
   }
 
@@ -77,41 +83,32 @@ export class ChainVerifier {
     const start = this.#start;
     if (start !== undefined && this.#isPart) {
       notices.push(`starts at record ${start.seq}: the files before were not given`);
-    } else if (start !== undefined && !this.#startExplained) {
-      this.#find(
-        {
-          kind: 'removed',
-          ...at(start.item),
-          seq: start.seq,
-          message: `the log begins with record ${start.seq}, and no record of retention says that those before it were removed`,
-        },
-        -1,
-      );
-    } else if (start !== undefined) {
-      notices.push(`starts at record ${start.seq}, by retention`);
-    }
+    } else if (start?.isExplained === true) notices.push(start.notice());
+    else if (start !== undefined) this.#find(start.problem(), -1);
+    notices.push(...this.#accepted, ...this.#intents.notices());
     const last = this.#expected - 1;
     for (const known of [...this.#known.values()].flat()) {
-      if (known.seq > last) {
-        this.#find({
-          kind: 'truncated',
-          seq: known.seq,
-          message: `the log ends with record ${last}, and ${known.from} knows record ${known.seq}`,
-        });
-      } else if (start !== undefined && known.seq < start.seq) {
-        notices.push(`${known.from} is about record ${known.seq}, which retention has removed`);
+      const { seq, from, own } = known;
+      const gone = start !== undefined && seq < start.seq ? start.gone(known) : undefined;
+      if (gone !== undefined && 'notice' in gone) notices.push(gone.notice);
+      else if (gone !== undefined) this.#find(gone);
+      else if (seq > last) {
+        const message = `the log ends with record ${last}, and ${from} knows record ${seq}`;
+        this.#find({ kind: 'truncated', seq, message, acceptable: own });
       }
     }
     this.#problems.sort((one, other) => one.order - other.order);
     return {
       records: this.#records,
       first: this.#first,
+      firstPrev: this.#firstPrev,
       last: this.#records === 0 ? undefined : last,
       lastHash: this.#records === 0 ? undefined : this.#links[0],
       checkpoints: this.#checkpoints,
       signedTo: this.#signedTo,
       keys: [...this.#keys],
-      retainedFrom: start !== undefined && this.#startExplained ? start.seq : undefined,
+      retainedFrom: start?.isExplained === true ? start.seq : undefined,
+      secondHead: this.#secondHead,
       repairs: this.#repairs,
       problems: this.#problems.map(({ problem }) => problem),
       more: this.#more,
@@ -136,11 +133,12 @@ export class ChainVerifier {
     const isSwapped = next?.seq === 1 && next.prev === NO_HASH;
     if (this.#records === 1 && item.sound && seq !== undefined && seq > 1 && !isSwapped) {
       // Later on a record of retention may say why.
-      this.#start = { item, seq };
+      this.#start = new LogStart(item, seq);
       this.#expected = seq;
       this.#links = [item.prev];
     }
     this.#first ??= seq;
+    this.#firstPrev ??= item.prev;
     const follows = (other: Item | undefined): boolean =>
       other?.seq === this.#expected && this.#links.includes(other.prev) && other.sound;
     if (!item.sound) {
@@ -237,7 +235,7 @@ export class ChainVerifier {
       return;
     }
     const start = this.#start;
-    if (start !== undefined && seq < start.seq && !this.#startExplained) {
+    if (start !== undefined && seq < start.seq && !start.isExplained) {
       this.#start = undefined;
       this.#report(
         start.item,
@@ -268,14 +266,15 @@ export class ChainVerifier {
   #accept(item: Item, seq: number): void {
     this.#advance(item, seq, [item.claimed]);
     const record = item.record as AuditRecord;
-    for (const known of this.#known.get(seq) ?? [])
-      if (known.hash !== item.claimed)
-        this.#report(
-          item,
-          'changed',
-          `${known.from} knows another record ${seq}: the log was written anew up to here`,
+    for (const { from, hash, own } of this.#known.get(seq) ?? [])
+      if (hash !== item.claimed)
+        this.#find({
+          kind: 'changed',
+          ...at(item),
           seq,
-        );
+          message: `${from} knows another record ${seq}: the log was written anew up to here`,
+          acceptable: own,
+        });
     if (record.kind === 'checkpoint') this.#checkpoint(item, record);
     else if (seq % CHECKPOINT_EVERY === 0 || seq === 1)
       this.#report(
@@ -285,28 +284,22 @@ export class ChainVerifier {
         seq,
       );
     // Whoever writes the log anew may give these members any form.
-    if (isJsonObject(record.repair)) {
-      this.#repairs += 1;
-      const { found, lostSeq } = record.repair;
-      if (found === 'lost')
-        this.#report(
-          item,
-          'truncated',
-          `the log had lost its end when this was written: it had once got to record ${lostSeq ?? '?'}`,
-          seq,
-        );
-    }
-    const { retention } = record;
-    const start = this.#start?.seq;
-    if (
-      isJsonObject(retention) &&
-      start !== undefined &&
-      retention.from < start &&
-      start - 1 <= retention.to
-    ) {
-      const isHere = retention.to === start - 1;
-      if (!isHere || retention.hash === this.#start?.item.prev) this.#startExplained = true;
-    }
+    if (isJsonObject(record.repair)) this.#repair(item, record.repair);
+    this.#start?.hear(record);
+    this.#intents.add(record);
+  }
+
+  #repair(item: Item, { found, lostSeq }: Repair): void {
+    this.#repairs += 1;
+    const { seq } = item;
+    const why =
+      found === 'lost'
+        ? `the log had lost its end when this was written: it had once got to record ${lostSeq ?? '?'}`
+        : found === 'no-head'
+          ? 'the second head was gone when this was written: the log may have lost its end before'
+          : undefined;
+    if (why !== undefined)
+      this.#find({ kind: 'truncated', ...at(item), seq, message: why, acceptable: true });
   }
 
   #checkpoint(item: Item, record: AuditRecord): void {
@@ -333,7 +326,19 @@ export class ChainVerifier {
     else {
       this.#signedTo = seq;
       this.#keys.add(key ?? '');
+      this.#believe(seq, record.checkpoint as Checkpoint);
     }
+  }
+
+  /** What a checkpoint says whose signature is right. */
+  #believe(seq: number, checkpoint: Checkpoint): void {
+    const { accepted, secondHead } = checkpoint;
+    this.#secondHead = typeof secondHead === 'string' ? secondHead : undefined;
+    this.#start?.believe(seq, checkpoint);
+    if (!isJsonObject(accepted)) return;
+    for (let index = this.#problems.length - 1; index >= 0; index -= 1)
+      if (this.#problems[index]?.problem.acceptable === true) this.#problems.splice(index, 1);
+    this.#accepted = [`what was missing before checkpoint ${seq} is accepted there, by who has the key`];
   }
 
   #advance(item: Item, seq: number, links: readonly (string | undefined)[]): void {

@@ -20,8 +20,11 @@ export type AuditAction =
   | 'access'
   | 'other';
 
-/** `denied`: the service or a policy refused it; `failed`: anything else that went wrong, a missing secret included. */
-export type AuditOutcome = 'allowed' | 'denied' | 'failed';
+/**
+ * `denied`: the service or a policy refused it; `failed`: anything else that went wrong, a missing secret included;
+ * `unknown`: a change was about to be made, and what came of it is another record's, or nobody's.
+ */
+export type AuditOutcome = 'allowed' | 'denied' | 'failed' | 'unknown';
 
 /** Who did it, as far as it is known. */
 export interface AuditActor {
@@ -70,6 +73,8 @@ export interface AuditEvent {
   readonly durationMs?: number | undefined;
   /** The service's own id of the request, by which its trail and our log name the same call. */
   readonly requestId?: string | undefined;
+  /** Number of the intent that this is the outcome of. Ours alone. */
+  readonly intent?: number | undefined;
 }
 
 /** A signature over the whole log up to here. */
@@ -82,17 +87,33 @@ export interface Checkpoint {
   readonly publicKey: string;
   /** Ed25519 over the canonical JSON of the record without `hash` and without this member, base64. */
   readonly signature: string;
+  /** Of the checkpoint behind a record of retention: what was removed, signed by the writer that removed it. */
+  readonly removed?: RemovedRecords | undefined;
+  /** Of `audit anchor --accept`: where the log begins, whatever was lost before. */
+  readonly accepted?: { readonly from: number; readonly hash: string } | undefined;
+  /** Names the second head that is kept with this log: the first 16 hex digits of SHA-256 of its machine and path. */
+  readonly secondHead?: string | undefined;
+}
+
+/** Records `from` to `to`, the last of which had this hash. `from` is 1 when the rule removed all that is missing. */
+export interface RemovedRecords {
+  readonly from: number;
+  readonly to: number;
+  readonly hash: string;
 }
 
 /** What the writer found at the end of the log that should not have been there, or not have been missing. */
 export interface Repair {
-  /** `torn`: a line without an end, from a writer that died; `lost`: records that the head file knew are gone. */
-  readonly found: 'torn' | 'lost';
+  /**
+   * `torn`: a line without an end, from a writer that died; `lost`: records that a head knew are gone, or others stand in
+   * their place; `no-head`: the second head, which a checkpoint names, is gone.
+   */
+  readonly found: 'torn' | 'lost' | 'no-head';
   /** How many bytes were torn, and their SHA-256; they are kept in `file`, beside the log. */
   readonly bytes?: number | undefined;
   readonly sha256?: string | undefined;
   readonly file?: string | undefined;
-  /** The last record that the head file names; all after this record's `prev` up to it are gone. */
+  /** The last record that the head names; all after this record's `prev` up to it are gone. */
   readonly lostSeq?: number | undefined;
   readonly lostHash?: string | undefined;
 }
@@ -102,8 +123,8 @@ export interface AuditRecord extends AuditEvent {
   readonly v: 1;
   /** 1 for the first record of a log, one more for each. */
   readonly seq: number;
-  /** `access`, or a record about the log itself. */
-  readonly kind: 'access' | 'checkpoint' | 'repair' | 'rotation' | 'retention' | 'mode';
+  /** `access`; `intent`, a change that is about to be made; or a record about the log itself. */
+  readonly kind: 'access' | 'intent' | 'checkpoint' | 'repair' | 'rotation' | 'retention' | 'mode';
   /** Hash of the record before, lower-case hex; 64 zeros in the first. */
   readonly prev: string;
   /** SHA-256 of the record without `hash`, as canonical JSON (RFC 8785), lower-case hex. */
@@ -129,8 +150,7 @@ export interface AuditRecord extends AuditEvent {
 /**
  * `audit.log` of secrets.yaml.
  *
- * `required`: no value leaves the process before its record is durable, and no change begins that could not be
- * recorded. `best-effort`: a record that can't be written is warned of. `off`: nothing is recorded but that.
+ * `required`: no value leaves the process before its record is durable, and no change begins before its intent is. `best-effort`: a record that can't be written is warned of. `off`: nothing is recorded but that.
  */
 export type AuditMode = 'required' | 'best-effort' | 'off';
 
@@ -143,10 +163,11 @@ export interface AuditLog {
    */
   append(events: readonly AuditEvent[]): Promise<void>;
   /**
-   * Opens the log and checks that it can be written to, without writing: before a change that it has to tell of.
-   * @throws SecretsError Policy
+   * Records changes before they are made, as durable as `append`, and keeps room for what comes of them.
+   * @returns the numbers of these records: `intent` of the events that say what came of them
+   * @throws SecretsError Policy: then nothing may be changed
    */
-  ready(): Promise<void>;
+  intend(events: readonly AuditEvent[]): Promise<readonly number[]>;
   /**
    * Records that the log was switched, once: nothing is written when the log's end says so already. After `off`, the
    * next `append` records by itself that it is on again.
@@ -155,7 +176,8 @@ export interface AuditLog {
   appendMode(mode: AuditMode, event: AuditEvent): Promise<void>;
   /**
    * The signed end of the log: a checkpoint that is written now, or the last record when that is one.
+   * @param accepted where the log begins: who signs knows what is missing
    * @throws SecretsError Policy as `append`
    */
-  checkpoint(): Promise<AuditRecord>;
+  checkpoint(accepted?: Checkpoint['accepted']): Promise<AuditRecord>;
 }

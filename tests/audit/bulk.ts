@@ -4,7 +4,7 @@
  */
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { sealCheckpoint } from '../../src/audit/rare.ts';
+import { sealCheckpoint } from '../../src/audit/checkpoint.ts';
 import { Batch, START } from '../../src/core/audit-chain.ts';
 import { event } from './events.ts';
 

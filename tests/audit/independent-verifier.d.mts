@@ -4,6 +4,8 @@ export function verifyLog(
   options?: {
     /** Ids of the keys that are trusted; missing: any. */
     readonly trusted?: readonly string[];
+    /** The folder of second heads. */
+    readonly heads?: string | undefined;
     readonly anchors?: readonly { readonly seq: number; readonly hash: string }[];
   },
 ): readonly string[];

@@ -2,6 +2,7 @@
 // src/, and changes only where the page does. Section numbers ("s4") are those of that page. Only node: built-ins.
 import { createHash, createPublicKey, verify } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 
 const sha256 = (data) => createHash('sha256').update(data).digest('hex');
@@ -33,13 +34,17 @@ function filesOf(path) {
 }
 
 // s5
-function headOf(path) {
-  const file = path.replace(/\.jsonl$/, '.head');
-  const match =
-    existsSync(file) && /^(([0-9]{16}) ([0-9a-f]{64})) ([0-9a-f]{8})\n$/.exec(readFileSync(file, 'latin1'));
+function parseHead(line) {
+  const match = /^(([0-9]{16}) ([0-9a-f]{64})) ([0-9a-f]{8})\n$/.exec(line);
   if (!match || sha256(match[1]).slice(0, 8) !== match[4]) return undefined;
   return { seq: Number(match[2]), hash: match[3] };
 }
+function headsIn(file) {
+  if (!existsSync(file)) return [];
+  return (readFileSync(file, 'latin1').match(/[^\n]*\n/g) ?? []).map(parseHead).filter(Boolean);
+}
+// s5: of the second head's two lines the higher one counts.
+const secondHeadIn = (file) => headsIn(file).sort((a, b) => b.seq - a.seq)[0];
 
 // s3
 function signatureIsRight(record) {
@@ -53,13 +58,16 @@ function signatureIsRight(record) {
   return verify(null, Buffer.from(text), publicKeyObject, Buffer.from(signature, 'base64'));
 }
 
-/** What is wrong with a log, one line each; none: it is whole (s4). */
-export function verifyLog(path, { trusted, anchors = [] } = {}) {
+/** What is wrong with a log, one line each; none: it is whole (s4). heads: the folder of second heads, if any (s1). */
+export function verifyLog(path, { trusted, anchors = [], heads } = {}) {
   const wrong = [];
-  const head = headOf(path);
-  const known = [...anchors, ...(head ? [head] : [])];
+  const secondFile = heads && join(heads, `${sha256(path).slice(0, 16)}.head`);
+  const second = secondFile && secondHeadIn(secondFile);
+  const own = [headsIn(path.replace(/\.jsonl$/, '.head'))[0], second].filter((head) => head?.seq > 0);
   const hashes = new Map();
-  const retentions = [];
+  const explanations = [];
+  let repairs = [];
+  let namesSecond = false;
   let before;
   let first;
   for (const file of filesOf(path)) {
@@ -80,29 +88,40 @@ export function verifyLog(path, { trusted, anchors = [] } = {}) {
         wrong.push(`${where}: ${error.message}`);
         continue;
       }
-      const { seq, prev, hash, kind, checkpoint, repair, retention } = record;
+      const { seq, prev, hash, kind, checkpoint, repair } = record;
       if (record.v !== 1 || hash !== sha256(canonical(without(record, 'hash'))))
         wrong.push(`${where}: its hash`);
       first ??= record;
       if (before ? seq !== before.seq + 1 || prev !== before.hash : seq === 1 && prev !== '0'.repeat(64))
         wrong.push(`${where}: does not follow`);
       if ((seq === 1 || seq % 256 === 0) && kind !== 'checkpoint') wrong.push(`${where}: no checkpoint`);
-      if (
-        kind === 'checkpoint' &&
-        (!signatureIsRight(record) || (trusted && !trusted.includes(checkpoint?.key)))
-      )
-        wrong.push(`${where}: its signature`);
-      if (repair?.found === 'lost') wrong.push(`${where}: the log had lost its end`);
-      if (retention) retentions.push(retention);
+      if (['lost', 'no-head'].includes(repair?.found)) repairs.push(`${where}: ${repair.found}`);
+      if (kind === 'checkpoint') {
+        if (!signatureIsRight(record) || (trusted && !trusted.includes(checkpoint?.key)))
+          wrong.push(`${where}: its signature`);
+        else {
+          explanations.push(checkpoint);
+          if (checkpoint.accepted) repairs = [];
+          namesSecond =
+            checkpoint.secondHead === sha256(`${hostname()}\n${secondFile}`).slice(0, 16) && !!secondFile;
+        }
+      }
       hashes.set(seq, hash);
       before = record;
     }
   }
+  wrong.push(...repairs);
   // s7
   const n = (first?.seq ?? 1) - 1;
-  const explained = retentions.some((r) => r.from <= n && n <= r.to && (n !== r.to || r.hash === first.prev));
+  const explained = explanations.some(
+    ({ removed: r, accepted: a }) =>
+      (a?.from === n + 1 && a.hash === first.prev) ||
+      (r?.from === 1 && (n < r.to || (n === r.to && r.hash === first.prev))),
+  );
   if (n > 0 && !explained) wrong.push(`the log begins with ${first.seq}`);
-  for (const { seq, hash } of known)
-    if (seq > n && hashes.get(seq) !== hash) wrong.push(`record ${seq} is not the one that is known`);
+  for (const { seq, hash } of [...own, ...anchors])
+    if (seq <= n ? !explained : hashes.get(seq) !== hash)
+      wrong.push(`record ${seq} is not the one that is known`);
+  if (namesSecond && !second) wrong.push('the second head is gone');
   return wrong;
 }

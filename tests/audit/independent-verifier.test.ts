@@ -24,11 +24,12 @@ async function verdicts(): Promise<Verdicts> {
     files: [place.path],
     keys: new Set([key?.id ?? '']),
     anchors: [],
+    headFolder: place.options.headFolder,
     progress: () => {},
     signal: new AbortController().signal,
   });
   return {
-    theirs: theirs(place.path, { trusted: [key?.id ?? ''] }).length === 0,
+    theirs: theirs(place.path, { trusted: [key?.id ?? ''], heads: place.options.headFolder }).length === 0,
     ours: problems.length === 0,
   };
 }
@@ -69,10 +70,11 @@ test('damaged logs: any byte changed, any line gone, cut anywhere', async () => 
     place.write(lines.slice(0, index));
     expect([index, await verdicts()]).toEqual([index, DAMAGED]);
   }
-  // With the head file gone too, only an anchor can tell.
+  // With the head file gone too, the second head tells; where there is none, only an anchor can.
   rmSync(join(place.folder, 'audit.head'));
   place.write(lines.slice(0, -1));
-  expect(await verdicts()).toEqual(WHOLE);
+  expect(await verdicts()).toEqual(DAMAGED);
+  expect(theirs(place.path)).toEqual([]);
   const { seq, hash } = JSON.parse(lines.at(-1) ?? '') as { seq: number; hash: string };
   expect(theirs(place.path, { anchors: [{ seq, hash }] })).toHaveLength(1);
 });

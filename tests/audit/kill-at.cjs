@@ -32,13 +32,9 @@ for (const name of [
     if (mine === at && when === 'before') die();
     if (mine === at && when === 'half' && name === 'writeSync') {
       const bytes = Buffer.from(args[1]);
-      original(
-        args[0],
-        bytes,
-        0,
-        bytes.length >> 1,
-        args.at(-1) === 'latin1' || args.length < 5 ? null : args[4],
-      );
+      // A text has its position before its encoding, bytes behind their length.
+      const position = typeof args[1] === 'string' ? args[2] : args[4];
+      original(args[0], bytes, 0, bytes.length >> 1, position ?? null);
       die();
     }
     const result = original.apply(this, args);

@@ -68,6 +68,7 @@ describe.each([
             files: [place.path],
             keys: undefined,
             anchors: [],
+            headFolder: place.options.headFolder,
             progress: () => {},
             signal: new AbortController().signal,
           });

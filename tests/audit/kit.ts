@@ -39,6 +39,7 @@ export function logPlace(): LogPlace {
   const options: AuditLogOptions = {
     path,
     stateFolder: join(root, 'state'),
+    headFolder: join(root, 'heads'),
     mode: 'required',
     now: () => new Date(),
   };

@@ -116,9 +116,9 @@ test('a signing key that others can read stops the checkpoint', async () => {
   });
   expect(place.lines()).toHaveLength(2);
   // A change that the checkpoint would follow is stopped before it is made; one that is far from it is not.
-  await place.open().ready();
-  await place.open().append(Array.from({ length: 250 }, (_, n) => event(n)));
-  await expect(place.open().ready()).rejects.toMatchObject({
+  expect(await place.open().intend([event(1)])).toEqual([3]);
+  await place.open().append(Array.from({ length: 249 }, (_, n) => event(n)));
+  await expect(place.open().intend([event(1)])).rejects.toMatchObject({
     kind: 'Policy',
     message: expect.stringContaining('signing.key is open to other users'),
   });

@@ -1,5 +1,5 @@
 /** schemas/audit-record.schema.json against the records that writers write. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
@@ -23,6 +23,10 @@ test('describes each kind of record', async () => {
   const log = place.open({ rotateSize: 4096, keepFiles: 1 });
   for (let n = 0; n < 40; n += 1)
     await log.append([event(n, { keys: ['a'], stage: 'pending', reason: 'x' })]);
+  const [intent] = await log.intend([event(0, { action: 'write', outcome: 'unknown' })]);
+  await log.append([event(0, { action: 'write', intent })]);
+  await log.checkpoint({ from: 1, hash: '0'.repeat(64) });
+  rmSync(place.options.headFolder as string, { recursive: true });
   await log.appendMode('off', event(0));
   place.write([...place.lines().slice(0, -1), place.lines().at(-1)?.slice(0, 9) ?? '']);
   // No end of the line: torn, and known to the head file, so that it is lost as well.
@@ -48,7 +52,9 @@ test('describes each kind of record', async () => {
     [
       'access',
       'checkpoint',
+      'intent',
       'lost',
+      'no-head',
       'mode',
       'retention',
       'rotation',

@@ -15,15 +15,26 @@ beforeEach(() => {
 });
 afterEach(() => place.remove());
 
-function check(anchors: readonly Known[] = [], files: readonly string[] = [place.path]): Promise<Summary> {
+function check(
+  anchors: readonly Known[] = [],
+  files: readonly string[] = [place.path],
+  headFolder = place.options.headFolder,
+): Promise<Summary> {
   const key = readSigningKey(join(place.root, 'state'));
   return verifyLog({
     files,
     keys: key === undefined ? undefined : new Set([key.id]),
     anchors,
+    headFolder,
     progress: () => {},
     signal: new AbortController().signal,
   });
+}
+
+/** On another machine, where there is no second head; without the head file neither. */
+function checkCopy(anchors: readonly Known[] = []): Promise<Summary> {
+  rmSync(join(place.folder, 'audit.head'), { force: true });
+  return check(anchors, [place.path], join(place.root, 'elsewhere'));
 }
 
 async function first(): Promise<(object & Partial<Record<'kind' | 'line' | 'seq', unknown>>) | undefined> {
@@ -141,16 +152,21 @@ test('truncated: by the head file, by an anchor', async () => {
     place.write(lines.slice(0, index));
     expect([index, await first()]).toEqual([index, { kind: 'truncated', line: undefined, seq: 12 }]);
   }
-  rmSync(join(place.folder, 'audit.head'));
   const { seq, hash } = parse(lines[8] as string);
   for (const index of each(lines)) {
     place.write(lines.slice(0, index));
-    const { problems } = await check([{ seq, hash, from: 'the anchor' }]);
+    const { problems } = await checkCopy([{ seq, hash, from: 'the anchor' }]);
     expect(problems.map(({ kind }) => kind)).toEqual(index < 9 ? ['truncated'] : []);
   }
   place.write(lines);
   const { problems } = await check([{ seq, hash: NO_HASH, from: 'the anchor' }]);
   expect(problems).toMatchObject([{ kind: 'changed', seq, line: 9 }]);
+});
+
+test('a missing head file is a notice', async () => {
+  await small();
+  rmSync(join(place.folder, 'audit.head'));
+  expect(await check()).toMatchObject({ problems: [], notices: ['the head file is missing, or damaged'] });
 });
 
 test('a line without an end is a dead writer’s, unless the head file knows that it was written', async () => {
@@ -176,8 +192,7 @@ test('wrong key: all records written anew without the key, with another key, wit
   const log = place.open();
   await log.append(Array.from({ length: 300 }, (_, n) => event(n)));
   const records = place.records();
-  rmSync(join(place.folder, 'audit.head'));
-  expect((await check()).problems).toEqual([]);
+  expect((await checkCopy()).problems).toEqual([]);
   for (const target of [1, 2, 100, 253, 254]) {
     // Changed in the middle, and everything from there on hashed anew.
     let prev = records[target - 1]?.hash ?? NO_HASH;
@@ -188,7 +203,7 @@ test('wrong key: all records written anew without the key, with another key, wit
     });
     place.write([...records.slice(0, target).map((record) => canonicalJson(record)), ...forged]);
     expect(chainProblems(place.lines())).toEqual([]);
-    const { problems, signedTo } = await check();
+    const { problems, signedTo } = await checkCopy();
     expect(problems).toMatchObject([{ kind: 'wrong-key', seq: 256, line: 256 }]);
     expect(signedTo).toBe(1);
   }
@@ -196,7 +211,7 @@ test('wrong key: all records written anew without the key, with another key, wit
   await other.open().append(Array.from({ length: 300 }, (_, n) => event(n)));
   place.write(other.lines());
   other.remove();
-  expect((await check()).problems.map(({ kind, seq }) => [kind, seq])).toEqual([
+  expect((await checkCopy()).problems.map(({ kind, seq }) => [kind, seq])).toEqual([
     ['wrong-key', 1],
     ['wrong-key', 256],
   ]);

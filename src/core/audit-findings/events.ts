@@ -107,7 +107,7 @@ export class EventTable {
     this.#who[at] = this.principals.numberOf(actor.principal ?? actor.user ?? 'somebody unknown');
     this.#what[at] = secret === undefined ? -1 : this.secretOf(store, secret);
     this.#where[at] = network;
-    this.#kind[at] = read | OUTCOMES.indexOf(event.outcome);
+    this.#kind[at] = read | OUTCOMES.indexOf(event.outcome === 'unknown' ? 'failed' : event.outcome);
     this.#length += 1;
   }
 
