@@ -140,7 +140,7 @@ export function keepRoom(path: string): void {
   if (hasRoom(path)) return;
   removeFile(path);
   // Not zeros: some file systems would keep no room for them.
-  createPrivateFile(path, randomBytes(ROOM_BYTES), 'room for the audit log');
+  createPrivateFile(path, randomBytes(ROOM_BYTES), 'the audit log');
 }
 
 function keepTorn(path: string, bytes: Uint8Array): void {
