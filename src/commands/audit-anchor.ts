@@ -62,7 +62,7 @@ async function acceptable(session: Session, path: string): Promise<{ from: numbe
   }
   if (missing.length === 0)
     throw new SecretsError('Usage', 'nothing is missing from the log', { hint: 'leave --accept away' });
-  for (const problem of missing) session.note(`accepted: ${problemLine(problem)}`);
+  for (const problem of missing) session.warn(`accepted: ${problemLine(problem)}`);
   return { from: summary.first ?? 1, hash: summary.firstPrev ?? NO_HASH };
 }
 

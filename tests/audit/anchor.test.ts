@@ -231,3 +231,44 @@ test('verifying while others write, and close files, finds nothing wrong', async
   expect(existsSync(log())).toBe(true);
   expect((await sh('secrets audit verify --json')).code).toBe(0);
 }, 120_000);
+
+test('what is missing is accepted by a signature, and what was altered is not', async () => {
+  await sh('printf v | secrets put a --quiet; secrets get a; secrets get a');
+  expect(await sh('secrets audit anchor --accept')).toMatchObject({ code: 2, stdout: '' });
+  writeFileSync(log(), lines().slice(0, 2).join('\n') + '\n');
+  rmSync(join(folder, 'audit.head'));
+  const cut = await sh('secrets audit verify --json');
+  expect([cut.code, (JSON.parse(cut.stdout) as { problems: object[] }).problems]).toEqual([
+    9,
+    [expect.objectContaining({ kind: 'truncated', acceptable: true })],
+  ]);
+  const accepted = await sh('secrets audit anchor --accept');
+  expect([accepted.code, accepted.stderr]).toEqual([
+    0,
+    expect.stringMatching(
+      /accepted: truncated: record 4: the log ends with record 2, and the second head knows record 4/,
+    ),
+  ]);
+  expect(last(accepted.stdout).checkpoint?.accepted).toEqual({ from: 1, hash: '0'.repeat(64) });
+  const after = await sh('secrets audit verify');
+  expect([after.code, after.stdout]).toEqual([
+    0,
+    expect.stringMatching(/^what was missing before checkpoint \d+ is accepted/m),
+  ]);
+  writeFileSync(log(), readFileSync(log(), 'utf8').replace('"outcome":"allowed"', '"outcome":"failed"'));
+  expect(await sh('secrets audit anchor --accept')).toMatchObject({
+    code: 9,
+    stdout: '',
+    stderr: expect.stringMatching(/this can’t be accepted: changed: /),
+  });
+}, 60_000);
+
+test('a new log is begun by moving the old one away, and signing that', async () => {
+  await sh('printf v | secrets put a --quiet; secrets get a');
+  await sh(`mkdir ~/old; mv '${folder}'/audit* ~/old/`);
+  expect((await sh('secrets audit verify')).code).toBe(9);
+  await sh('secrets get a');
+  expect((await sh('secrets audit verify')).stdout).toMatch(/^truncated: .*the log had lost its end/);
+  expect((await sh('secrets audit anchor --accept')).code).toBe(0);
+  expect((await sh('secrets audit verify')).code).toBe(0);
+}, 60_000);
