@@ -2,8 +2,9 @@
 import { appendFileSync, chmodSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AuditRecord } from '../../src/core/audit.ts';
-import { canonicalJson, hashOf, NO_HASH } from '../../src/core/audit-chain.ts';
+import { Batch, canonicalJson, hashOf, NO_HASH } from '../../src/core/audit-chain.ts';
 import type { Known, Summary } from '../../src/core/audit-problems.ts';
+import { ownContent, sealCheckpoint } from '../../src/audit/checkpoint.ts';
 import { readSigningKey } from '../../src/audit/keys.ts';
 import { verifyLog } from '../../src/audit/verify.ts';
 import { event } from './events.ts';
@@ -265,4 +266,29 @@ test('closed files, retention, and what is wrong with them', async () => {
   // And somebody one more.
   rmSync(join(place.folder, place.files().find((file) => /-\d+\.jsonl$/.test(file)) ?? ''));
   expect((await check()).problems).toMatchObject([{ kind: 'removed' }]);
+});
+
+test('a retention by an earlier version is unsigned, and wrong until that is accepted', async () => {
+  const earlier = { ...place.options, headFolder: undefined, rotateSize: 0, waitMs: 0 };
+  await place.open(earlier).append(Array.from({ length: 20 }, (_, n) => event(n)));
+  const lines = place.lines();
+  const [gone, end] = [lines[9], lines.at(-1)].map((line) => parse(line as string)) as [
+    AuditRecord,
+    AuditRecord,
+  ];
+  // A record of retention, with a checkpoint behind it that says nothing of that.
+  const batch = new Batch(end, (head) => sealCheckpoint(earlier, head));
+  batch.add(ownContent(earlier, 'retention', { retention: { from: 1, to: 10, hash: gone.hash } }));
+  batch.checkpoint();
+  place.writeText(`${lines.slice(10).join('\n')}\n${batch.text}`);
+  expect((await check()).problems).toMatchObject([
+    {
+      kind: 'removed',
+      seq: 11,
+      message: expect.stringMatching(/retention in record 22 is unsigned.*secrets audit anchor --accept/),
+      acceptable: true,
+    },
+  ]);
+  await place.open(earlier).checkpoint({ from: 11, hash: gone.hash });
+  expect((await check()).problems).toEqual([]);
 });
