@@ -114,17 +114,16 @@ const CAN_UNSHARE = spawnSync('unshare', [...UNSHARE.slice(1), 'true']).status =
     expect({ code, stderr }).toEqual({ code: 42, stderr: '' });
   });
 
-  // Left behind by the child, ended while it runs (a zombie then, if nobody asks for it), and still running.
+  // Left behind by the child, ended while it runs (a zombie then, if nobody asks for it), and still running: for longer
+  // than `box` lets anything run.
   const ORPHANS =
-    '(sleep 0.1 & sleep 40 &) ; sleep 0.6; echo pid $$; ps -eo ppid=,stat=,comm= | grep -w sleep; exit 7';
+    '(sleep 0.1 & sleep 400 &) ; sleep 0.6; echo pid $$; ps -eo ppid=,stat=,comm= | grep -w sleep; exit 7';
 
   test.each(WAYS)('orphans do not keep a child that is run %s from ending', async (_, more) => {
-    const started = performance.now();
     const { code, stdout } = await box.run(['exec', ...more, '--', 'bash', '-c', ORPHANS], {
       before: UNSHARE,
     });
     expect(code).toBe(7);
-    expect(performance.now() - started).toBeLessThan(30_000);
     const replaced = stdout.includes('pid 1\n');
     expect(replaced).toBe(CAN_REPLACE && more.length === 0);
     // Both are process 1's children by now. A shell that is process 1 asks for them; Node.js does so only for its
@@ -276,7 +275,7 @@ describe.each(WAYS)('in a child that is run %s', (_, more) => {
     ]);
     await running.saw('ready');
     running.process.kill('SIGHUP');
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    // Were it not ignored, the hang-up would come first and end it with another code.
     running.process.kill('SIGUSR1');
     expect((await running.ended).code).toBe(5);
   });
