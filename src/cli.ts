@@ -25,7 +25,7 @@ export async function main(world: World): Promise<number> {
     });
     return answered ?? exitCode;
   } catch (thrown) {
-    return fail(world, {}, thrown);
+    return await fail(world, {}, thrown);
   }
 }
 
@@ -61,7 +61,7 @@ async function runCommand(world: World, ...[spec, args, options, verb]: Line): P
     return session.interrupt.signal.aborted ? INTERRUPTED : (code ?? 0);
   } catch (thrown) {
     if (session.interrupt.signal.aborted) return INTERRUPTED;
-    return fail(world, options, thrown);
+    return await fail(world, options, thrown);
   } finally {
     await session.deliver();
     stopListening();
@@ -69,11 +69,11 @@ async function runCommand(world: World, ...[spec, args, options, verb]: Line): P
   }
 }
 
-function fail(world: World, options: CommonOptions, thrown: unknown): number {
+async function fail(world: World, options: CommonOptions, thrown: unknown): Promise<number> {
   if (thrown instanceof Error && thrown.name === 'Interrupted') return INTERRUPTED;
   // The reader of our output went away (`secrets list | head -1`): not an error of ours.
   if (thrown instanceof Error && PIPE_CLOSED.has((thrown as NodeJS.ErrnoException).code ?? '')) return 0;
   const error = toSecretsError(thrown);
-  reportError(world, error, options);
+  await reportError(world, error, options);
   return error.exitCode;
 }

@@ -10,6 +10,9 @@ import type { World } from './world.ts';
 /** Longest line about a command line that is shown. */
 const MAX_LINE = 2000;
 
+/** `exec` failed before it started a program, as `env` and `timeout` say it. */
+const EXEC_FAILED = 125;
+
 /** What a command line asks for. */
 export type Line = readonly [
   spec: CommandSpec,
@@ -58,11 +61,20 @@ export async function parseLine(
   commands: readonly CommandSpec[],
   action: Action,
 ): Promise<number | undefined> {
+  let named: string | undefined;
   try {
-    await createProgram(world, commands, action).parseAsync([...world.argv], { from: 'user' });
+    const program = createProgram(world, commands, action);
+    program.hook('preSubcommand', (_, subcommand) => {
+      named = subcommand.name();
+    });
+    await program.parseAsync([...world.argv], { from: 'user' });
     return undefined;
   } catch (thrown) {
-    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : EXIT_CODES.Usage;
+    if (thrown instanceof CommanderError) {
+      if (thrown.exitCode === 0) return 0;
+      // Any other code could be the program's own.
+      return named === 'exec' ? EXEC_FAILED : EXIT_CODES.Usage;
+    }
     throw thrown;
   }
 }

@@ -14,10 +14,12 @@ import {
   readFileSync,
   readdirSync,
   renameSync,
+  statSync,
   unlinkSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
 import { SecretsError } from './core/errors.ts';
 
@@ -28,6 +30,16 @@ export function codeOf(thrown: unknown): string | undefined {
   // Not `instanceof`: an error of the system may be of another realm than this module.
   const code = typeof thrown === 'object' && thrown !== null && 'code' in thrown ? thrown.code : undefined;
   return typeof code === 'string' ? code : undefined;
+}
+
+/** The login name that the system has for this user, never what the environment says: others sign with it. */
+export function systemUser(): string | undefined {
+  try {
+    return userInfo().username;
+  } catch {
+    // A container may run as a number that has no name.
+    return undefined;
+  }
 }
 
 /** A failed file system call as the product's error. */
@@ -66,14 +78,53 @@ export function fileError(thrown: unknown, what: string, path: string): SecretsE
 /** Makes a folder and its missing parents, each for the owner alone and durable. @returns whether there was none */
 export function makePrivateFolder(path: string): boolean {
   try {
-    const first = mkdirSync(path, { recursive: true, mode: 0o700 });
-    if (first === undefined) return false;
-    // A new folder's entry in its parent must outlive a power cut as surely as what is put into it.
-    for (let made = path; made.length >= first.length; made = dirname(made)) syncParent(made);
-    return true;
+    const missing = missingFolders(path);
+    for (const folder of missing) {
+      try {
+        mkdirSync(folder, { mode: 0o700 });
+      } catch (thrown) {
+        // Another run was faster.
+        if (codeOf(thrown) !== 'EEXIST') throw fileError(thrown, 'cannot make a folder', folder);
+      }
+      // A new folder's entry in its parent must outlive a power cut as surely as what is put into it.
+      syncParent(folder);
+    }
+    return missing.length > 0;
   } catch (thrown) {
     throw fileError(thrown, 'cannot make a folder', path);
   }
+}
+
+/**
+ * The folders that are missing, outermost first. Not by `mkdir` with `recursive`, which does not say what is in the way.
+ * @throws SecretsError for a link that leads nowhere, what is no folder, and another user's home
+ */
+function missingFolders(path: string): readonly string[] {
+  const missing: string[] = [];
+  for (let here = path; ; here = dirname(here)) {
+    const there = statSync(here, { throwIfNoEntry: false });
+    if (there !== undefined) {
+      if (!there.isDirectory())
+        throw new SecretsError('Invalid', `cannot make a folder: ${here} is no folder`);
+      if (missing.length > 0) checkHome(here, there.uid);
+      return missing;
+    }
+    if (lstatSync(here, { throwIfNoEntry: false }) !== undefined)
+      throw new SecretsError('Invalid', `cannot make a folder: ${here} is a link to nothing`, {
+        hint: 'remove it, or make what it leads to',
+      });
+    missing.unshift(here);
+    if (dirname(here) === here) return missing;
+  }
+}
+
+/** With sudo, HOME may be another user's, who could not use the folder later. */
+function checkHome(folder: string, owner: number): void {
+  const { SUDO_UID: sudo } = process.env;
+  if (process.getuid?.() !== 0 || owner === 0 || sudo !== String(owner)) return;
+  throw new SecretsError('Denied', `${folder} belongs to the user who called sudo (uid ${owner})`, {
+    hint: 'run it without sudo, or with sudo -H',
+  });
 }
 
 /** What other users may be able to do in a folder that is fit for use. */

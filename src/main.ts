@@ -17,6 +17,8 @@ async function start(): Promise<void> {
     }
     return;
   }
+  // Node opens its debugger at this signal, and whoever may send it could read the values in memory.
+  process.on('SIGUSR1', () => {});
   const { run } = await import('./program.ts');
   process.exitCode = await run();
   // With nothing under way the process would end by itself now. Ended here, it does not take its heap apart before,

@@ -2,6 +2,7 @@
 import { fstatSync, writeSync } from 'node:fs';
 import { homedir, hostname, userInfo } from 'node:os';
 import { EventEmitter } from 'node:events';
+import { SecretsError } from './core/errors.ts';
 import { codeOf } from './files.ts';
 import type { OutputStream, World } from './world.ts';
 
@@ -21,7 +22,9 @@ export function processWorld(providers: World['providers']): World {
         throw new Error('the working directory does not exist any more; change to another one', { cause });
       }
     },
-    home: homedir(),
+    get home() {
+      return homeFolder();
+    },
     uid: process.getuid?.(),
     names: () => ({ user: userName(), host: hostname() }),
     // Node makes each stream on first use, which costs time: a command that reads nothing has no stdin made.
@@ -53,6 +56,22 @@ function environment(): World['env'] {
   const env = { ...process.env };
   delete process.env['NODE_TLS_REJECT_UNAUTHORIZED'];
   return env;
+}
+
+/** HOME, or what the system knows of the user. @throws SecretsError where there is neither */
+function homeFolder(): string {
+  try {
+    return homedir();
+  } catch (cause) {
+    throw new SecretsError(
+      'Usage',
+      'there is no home folder: HOME is not set, and the system does not know this user',
+      {
+        hint: 'set HOME to a folder of yours',
+        cause,
+      },
+    );
+  }
 }
 
 /** A container may run as a number that has no name. Not the environment, where everybody is who they like. */

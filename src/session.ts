@@ -13,6 +13,7 @@ import { parseDuration } from './core/duration.ts';
 import { SecretsError } from './core/errors.ts';
 import { formatReference, parseReference, type Reference } from './core/reference.ts';
 import { type Resolved, resolveAll, type Target } from './core/resolver.ts';
+import { clean, keepingOut } from './output/confidential.ts';
 import { jsonText, singleLine } from './output/sanitize.ts';
 import type { CallOptions, Provider, ProviderContext } from './providers/provider.ts';
 import type { World } from './world.ts';
@@ -224,7 +225,7 @@ export class Session {
     const { open } = await descriptor.load();
     const recorder = await this.#records.recorder();
     const call = this.#lazyCall();
-    const opened = await open({ ...store.settings, ...extra }, this.providerContext(name), call);
+    const opened = keepingOut(await open({ ...store.settings, ...extra }, this.providerContext(name), call));
     await opened.prepare?.(call);
     const provider = recorded({ provider: opened, recorder, store: name, kind: store.provider });
     this.#opened.push(provider);
@@ -345,7 +346,8 @@ export class Session {
   /** A warning on stderr, unless `--quiet`. */
   warn(message: string): void {
     this.#endProgress();
-    if (this.options.quiet !== true) this.world.stderr.write(`secrets: warning: ${singleLine(message)}\n`);
+    if (this.options.quiet !== true)
+      this.world.stderr.write(`secrets: warning: ${singleLine(clean(message, this.world))}\n`);
   }
 
   /** A note on stderr for a person at a terminal; scripts don't see it. */
@@ -358,7 +360,8 @@ export class Session {
 
   /** A line on stderr with `--debug`. */
   debug(message: string): void {
-    if (this.options.debug === true) this.world.stderr.write(`secrets: debug: ${singleLine(message)}\n`);
+    if (this.options.debug === true)
+      this.world.stderr.write(`secrets: debug: ${singleLine(clean(message, this.world))}\n`);
   }
 
   /** The stores that are open by now. */

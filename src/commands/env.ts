@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { variableText } from '../core/environment.ts';
 import { type EnvFormat, writeEnv } from '../core/env-formats.ts';
 import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
-import { registerMasks } from '../exec/github.ts';
+import { NOT_REGISTERED, registerMasks } from '../exec/github.ts';
 import { credentialVariables, resolveVariables, type SourceOptions, type Variable } from '../exec/sources.ts';
 import type { Session } from '../session.ts';
 import type { CommonOptions } from './options.ts';
@@ -33,11 +33,12 @@ export async function run(session: Session, { options }: Invocation<EnvOptions>)
   if (session.world.stdout.isTTY === true) checkTerminal(session, output);
   // The runner shows the variables of GITHUB_ENV in the log of later steps.
   if (session.world.env['GITHUB_ACTIONS'] === 'true') {
-    await registerMasks(
+    const done = await registerMasks(
       session.world,
       list.filter(({ secret }) => secret).map(({ value }) => value),
       'stderr',
     );
+    if (!done) session.warn(NOT_REGISTERED);
   }
   await session.print(output);
 }

@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import { parseDuration } from '../core/duration.ts';
 import { SecretsError } from '../core/errors.ts';
 import { MIN_SECRET_BYTES } from '../core/redactor.ts';
-import { registerMasks } from '../exec/github.ts';
+import { NOT_REGISTERED, registerMasks } from '../exec/github.ts';
 import type { GrowingMasks } from '../exec/masks.ts';
 import type { ChildFiles } from '../exec/private-files.ts';
 import type { SignalRelay } from '../exec/signals.ts';
@@ -98,6 +98,9 @@ export function warnOfShort(session: Session, variables: readonly Variable[]): v
   if (short.length > 0) session.warn(`too short to be masked in the output: ${short.join(', ')}`);
 }
 
+/** Once for a run, however often its values change. */
+const warned = new WeakSet<Session>();
+
 /** Tells the runner of GitHub Actions, where there is one. */
 export async function registerWith(session: Session, variables: readonly Variable[]): Promise<void> {
   const { world } = session;
@@ -106,7 +109,8 @@ export async function registerWith(session: Session, variables: readonly Variabl
     world,
     secretsOf(variables).map(({ value }) => value),
   );
-  if (!done) session.warn('the values could not be registered with the runner: stdout and stderr are files');
+  if (!done && !warned.has(session)) session.warn(NOT_REGISTERED);
+  warned.add(session);
 }
 
 /** How the program's values are had. */

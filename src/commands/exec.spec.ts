@@ -52,6 +52,7 @@ export const exec: CommandSpec = {
       flags: '--stop-timeout <duration>',
       description: 'what the program has from SIGTERM to SIGKILL at a restart; default 10s',
     },
+    { flags: '--allow-empty', description: 'start the program even if there is no variable for it' },
     { flags: '--redact', description: 'mask the values in the program’s output (the default in CI)' },
     { flags: '--no-redact', description: 'leave the output alone' },
   ],

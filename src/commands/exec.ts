@@ -1,3 +1,5 @@
+import type { Config } from '../config/config.ts';
+import { CONFIG_FILE, findUpward, nearlyNamed } from '../config/find.ts';
 import { checkVariableSize, inherited, variableText } from '../core/environment.ts';
 import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
 import { Masker } from '../core/redactor.ts';
@@ -36,6 +38,7 @@ interface ExecOptions extends CommonOptions, SourceOptions, WatchFlags {
   readonly pristine?: boolean;
   readonly keepCredentials?: boolean;
   readonly redact?: boolean;
+  readonly allowEmpty?: boolean;
 }
 
 /** As `env` and `timeout` say that they themselves failed. */
@@ -56,15 +59,34 @@ export async function run(session: Session, { args, options }: Invocation<ExecOp
     const ready = (found: Variables): Prepared => prepare(session, args, options, found, withheld);
     const variables = await resolve();
     const start = ready(variables);
+    if (options.allowEmpty !== true && variables.list.length + variables.missing.length === 0)
+      throw nothingFound(session, await session.config(), options);
     watching?.check(start);
     const renewing = watching && new Renewing(session, watching, { resolve, ready }, variables, start);
     return await launch(session, start, options, variables.list, renewing);
   } catch (thrown) {
     // The user's Ctrl-C before the start: the program's frame gives 130.
     if (session.interrupt.signal.aborted) throw thrown;
-    reportError(session.world, toSecretsError(thrown), options);
+    await reportError(session.world, toSecretsError(thrown), options);
     return thrown instanceof StartError || thrown instanceof LookupError ? thrown.code : FAILED_BEFORE_START;
   }
+}
+
+/** Why there is nothing to start the program with. */
+function nothingFound(session: Session, { file }: Config, { project, profile }: ExecOptions): SecretsError {
+  const asked =
+    'name variables with -e, --from or secrets.yaml, or pass --allow-empty if the program needs none';
+  const fail = (why: string): SecretsError =>
+    new SecretsError('Usage', `no variables for the program: ${why}`, { hint: asked });
+  if (project === false) return fail('--no-project leaves secrets.yaml out');
+  if (file !== undefined)
+    return fail(`${file} sets none${profile === undefined ? '' : ` in profile ${profile}`}`);
+  const { stopped = 'at the working directory' } = findUpward(session.world);
+  const near = nearlyNamed(session.world.cwd);
+  const other = near === undefined ? '' : `; ${near} is not read, it must be named ${CONFIG_FILE}`;
+  return fail(
+    `no ${CONFIG_FILE} from ${session.world.cwd} upward, where the search stopped ${stopped}${other}`,
+  );
 }
 
 /** The program is not there, or not one. */

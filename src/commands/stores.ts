@@ -29,7 +29,7 @@ export async function run(session: Session, { options }: Invocation<StoresOption
         const identity = await (await session.open(store.name)).identity(session.call());
         return { ...row, identity: `${identity.principal} (${identity.source})` };
       } catch (thrown) {
-        return { ...row, error: errorLine(toSecretsError(thrown)) };
+        return { ...row, error: errorLine(toSecretsError(thrown), session.world) };
       }
     }),
   );

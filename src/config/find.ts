@@ -28,6 +28,8 @@ export interface ReadFile {
 export interface Found {
   readonly path: string | undefined;
   readonly warning?: string;
+  /** Where the search ended without one, and why. */
+  readonly stopped?: string;
 }
 
 /**
@@ -44,22 +46,43 @@ export function findUpward(world: World): Found {
     const device = statSync(folder).dev;
     for (;;) {
       const here = statSync(folder);
-      if (here.dev !== device) return { path: undefined };
+      if (here.dev !== device) return stoppedAt(folder, 'another file system');
       const path = join(folder, CONFIG_FILE);
       const found = lstatSync(path, { throwIfNoEntry: false });
       const foreign = [here, ...(found === undefined ? [] : [found])].find(({ uid }) =>
         isForeign(world, uid),
       );
       if (foreign !== undefined)
-        return { path: undefined, ...(found !== undefined && passedOver(path, foreign.uid)) };
+        return {
+          ...stoppedAt(folder, `it or its ${CONFIG_FILE} belongs to another user (uid ${foreign.uid})`),
+          ...(found !== undefined && passedOver(path, foreign.uid)),
+        };
       if (found !== undefined) return { path };
-      if (folder === home || isRoot(folder)) return { path: undefined };
+      if (folder === home) return stoppedAt(folder, 'HOME');
+      if (dirname(folder) === folder) return stoppedAt(folder, 'the root folder');
+      if (isRoot(folder)) return stoppedAt(folder, 'the repository’s root');
       folder = dirname(folder);
     }
   } catch (thrown) {
     // A folder above that may not be looked into, or one that is gone.
-    if (codeOf(thrown) === 'ENOENT' || codeOf(thrown) === 'EACCES') return { path: undefined };
+    if (codeOf(thrown) === 'ENOENT' || codeOf(thrown) === 'EACCES')
+      return { path: undefined, stopped: 'at a folder that can’t be looked into' };
     throw fileError(thrown, 'cannot look for secrets.yaml', cwd);
+  }
+}
+
+function stoppedAt(folder: string, why: string): Found {
+  return { path: undefined, stopped: `at ${folder} (${why})` };
+}
+
+/** A file of nearly the right name between the working directory and where the search ended. */
+export function nearlyNamed(cwd: string): string | undefined {
+  for (let folder = cwd; ; folder = dirname(folder)) {
+    for (const name of ['secrets.yml', '.secrets.yaml', '.secrets.yml', 'secrets.json']) {
+      const path = join(folder, name);
+      if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) return path;
+    }
+    if (isRoot(folder)) return undefined;
   }
 }
 
@@ -69,8 +92,9 @@ function passedOver(path: string, uid: number): { readonly warning: string } {
   };
 }
 
+/** Neither the user's own nor root's, who could change the user's anyway. */
 function isForeign(world: World, uid: number): boolean {
-  return world.uid !== undefined && uid !== world.uid;
+  return world.uid !== undefined && uid !== world.uid && uid !== 0;
 }
 
 function realHome(home: string): string {

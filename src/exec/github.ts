@@ -1,14 +1,16 @@
 /** GitHub Actions: tells the runner which values to mask in every later line of the log. */
-import { fstatSync, readlinkSync } from 'node:fs';
+import { constants, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { MIN_SECRET_BYTES, partsOf } from '../core/secret-forms.ts';
 import type { OutputStream, World } from '../world.ts';
 
+/** The program of the runner that starts the steps of a job and reads what they print. */
+const RUNNER = 'Runner.Worker';
+
 /**
  * Registers values with `::add-mask::`, whole and line by line (GitHub docs: workflow commands, "Masking a value
- * in a log"). The runner reads commands from both streams of a step, so they go where they can't end up in
- * somebody's file: to stdout if it is the very stream of our parent (not `> file`, `| tool` or `$(…)`), else to
- * stderr, unless that is a file.
- * @returns false when neither stream leads to the runner
+ * in a log"). Whoever else reads the command has the values, so it is written only to a pipe whose other end is seen
+ * to be the runner's own: not to a file, another program's pipe, `$(…)` or `tee`, wherever in a script.
+ * @returns false when no stream is known to lead to the runner: in a container, or where there is no /proc
  * @param only `stderr` when stdout holds a result
  */
 export async function registerMasks(
@@ -16,8 +18,9 @@ export async function registerMasks(
   values: Iterable<Uint8Array>,
   only?: 'stderr',
 ): Promise<boolean> {
-  const sink =
-    only === undefined && sharedWithParent(1) ? world.stdout : isFile(2) ? undefined : world.stderr;
+  const pipes = runnerPipes();
+  const leads = (fd: number): boolean => pipes.has(pipeOf('self', String(fd)) ?? '');
+  const sink = only === undefined && leads(1) ? world.stdout : leads(2) ? world.stderr : undefined;
   if (sink === undefined) return false;
   const lines = new Set<string>();
   for (const value of values) {
@@ -30,6 +33,64 @@ export async function registerMasks(
   return true;
 }
 
+/** Bits of the access mode (fcntl.h of Linux). */
+const O_ACCMODE = 3;
+
+/** What is said when they could not be registered. */
+export const NOT_REGISTERED =
+  'the values are not registered with the runner (::add-mask::): its log can’t be told from a pipe or file here';
+
+/** The pipes that the runner above us has open. Empty where no runner is seen. */
+function runnerPipes(): ReadonlySet<string> {
+  for (let pid = process.ppid; pid > 0;) {
+    const stat = statOf(pid);
+    if (stat === undefined) break;
+    if (stat.name === RUNNER) return pipesOf(pid);
+    pid = stat.parent;
+  }
+  return new Set();
+}
+
+/** A process's name and parent: proc_pid_stat(5). */
+function statOf(pid: number): { readonly name: string; readonly parent: number } | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const end = stat.lastIndexOf(')');
+    const [, parent] = stat.slice(end + 2).split(' ');
+    return { name: stat.slice(stat.indexOf('(') + 1, end), parent: Number(parent) };
+  } catch {
+    return undefined;
+  }
+}
+
+function pipesOf(pid: number): ReadonlySet<string> {
+  try {
+    const found = readdirSync(`/proc/${pid}/fd`).map((fd) => readEnd(pid, fd));
+    return new Set(found.filter((pipe) => pipe !== undefined));
+  } catch {
+    return new Set();
+  }
+}
+
+/** The pipe that a descriptor reads from. */
+function readEnd(pid: number, fd: string): string | undefined {
+  try {
+    const flags = /^flags:\s*([0-7]+)/m.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8'))?.[1] ?? '1';
+    return (Number.parseInt(flags, 8) & O_ACCMODE) === constants.O_RDONLY ? pipeOf(pid, fd) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function pipeOf(pid: number | 'self', fd: string): string | undefined {
+  try {
+    const target = readlinkSync(`/proc/${pid}/fd/${fd}`);
+    return target.startsWith('pipe:') ? target : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The text as a whole and line by line. */
 function linesOf(value: Uint8Array): readonly string[] {
   const text = Buffer.from(value).toString('utf8');
@@ -39,24 +100,6 @@ function linesOf(value: Uint8Array): readonly string[] {
 /** The escapes of a workflow command's data, in the toolkit's order. */
 function escapeData(text: string): string {
   return text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
-}
-
-function sharedWithParent(fd: number): boolean {
-  try {
-    return (
-      readlinkSync(`/proc/self/fd/${fd}`) === readlinkSync(`/proc/${process.ppid}/fd/${fd}`) && !isFile(fd)
-    );
-  } catch {
-    return false;
-  }
-}
-
-function isFile(fd: number): boolean {
-  try {
-    return fstatSync(fd).isFile();
-  } catch {
-    return true;
-  }
 }
 
 function write(sink: OutputStream, text: string): Promise<void> {

@@ -2,6 +2,26 @@
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 
+/**
+ * What ends a process that does not handle them, beside what people send: timers that were set before we were started,
+ * limits, and calls for help of the system. Those that a system lacks are left out.
+ */
+export const ALSO_ENDING = (
+  [
+    'SIGALRM',
+    'SIGVTALRM',
+    'SIGPROF',
+    'SIGXCPU',
+    'SIGXFSZ',
+    'SIGABRT',
+    'SIGIO',
+    'SIGPWR',
+    'SIGSTKFLT',
+    'SIGSYS',
+    'SIGTRAP',
+  ] as NodeJS.Signals[]
+).filter((signal) => signal in constants.signals);
+
 /** Passed on to the child. SIGKILL and SIGSTOP can't be caught; SIGPIPE, SIGCHLD and faults are our own business. */
 const FORWARDED = [
   'SIGINT',
@@ -13,6 +33,7 @@ const FORWARDED = [
   'SIGWINCH',
   'SIGCONT',
   'SIGTSTP',
+  ...ALSO_ENDING,
 ] as const;
 /** Those that a terminal's driver sends to its whole foreground group: the child has got them already. */
 const FROM_TERMINAL: ReadonlySet<string> = new Set(['SIGINT', 'SIGQUIT', 'SIGWINCH', 'SIGTSTP']);
@@ -21,7 +42,7 @@ const STOP_WAIT_MS = 1000;
 const STOP_POLL_MS = 10;
 
 /** Those by which somebody wants the run to end. */
-const ENDING: ReadonlySet<string> = new Set(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']);
+const ENDING: ReadonlySet<string> = new Set(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', ...ALSO_ENDING]);
 /** After the child's end and such a signal: how long a reader of ours may take for the rest of the output. */
 const HURRY_MS = 2000;
 

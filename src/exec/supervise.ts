@@ -2,7 +2,7 @@
 import { toSecretsError } from '../core/errors.ts';
 import { sleep } from '../core/waiting.ts';
 import { descendants, type Relative, signalAll } from './family.ts';
-import type { SignalRelay } from './signals.ts';
+import { ALSO_ENDING, type SignalRelay } from './signals.ts';
 import type { Ended } from './start.ts';
 
 /** New values that are ready to be put in place. */
@@ -209,7 +209,7 @@ function untilOver(over: AbortSignal): Promise<undefined> {
 /** What others want of us, as signals say it. */
 class Wishes {
   /** The end, whatever the program makes of it. */
-  static readonly FINAL = ['SIGTERM', 'SIGQUIT'] as const;
+  static readonly FINAL = ['SIGTERM', 'SIGQUIT', ...ALSO_ENDING] as const;
   /** The end or something else, as the program takes it. */
   static readonly OPEN = ['SIGINT', 'SIGHUP'] as const;
   toEnd = false;

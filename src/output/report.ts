@@ -2,13 +2,14 @@
 import type { CommonOptions } from '../commands/options.ts';
 import type { SecretsError } from '../core/errors.ts';
 import type { World } from '../world.ts';
+import { clean, learnSpellings } from './confidential.ts';
 import { jsonText, singleLine } from './sanitize.ts';
 
 /** The error on one line: for which reference, what failed, what to do next. */
-export function errorLine(error: SecretsError): string {
+export function errorLine(error: SecretsError, world: Pick<World, 'env'>): string {
   const where = error.reference === undefined ? '' : `${cut(error.reference)}: `;
-  const next = error.hint === undefined ? '' : `; ${cut(error.hint)}`;
-  return singleLine(`${where}${cut(error.message)}${next}`);
+  const next = error.hint === undefined ? '' : `; ${cut(clean(error.hint, world))}`;
+  return singleLine(`${where}${cut(clean(error.message, world))}${next}`);
 }
 
 /** Longest part of an error: what a server or a file named can be of any length. */
@@ -19,23 +20,25 @@ function cut(text: string): string {
 }
 
 /** The error for programs; schemas/error.schema.json describes it. */
-export function errorJson(error: SecretsError): object {
+export function errorJson(error: SecretsError, world: Pick<World, 'env'>): object {
   return {
     kind: error.kind,
-    message: singleLine(cut(error.message)),
+    message: singleLine(cut(clean(error.message, world))),
     ...(error.reference !== undefined && { reference: cut(error.reference) }),
-    ...(error.hint !== undefined && { hint: singleLine(cut(error.hint)) }),
+    ...(error.hint !== undefined && { hint: singleLine(cut(clean(error.hint, world))) }),
     exitCode: error.exitCode,
-    ...(error.errors.length > 0 && { errors: error.errors.map(errorJson) }),
+    ...(error.errors.length > 0 && { errors: error.errors.map((one) => errorJson(one, world)) }),
   };
 }
 
-export function reportError(world: World, error: SecretsError, options: CommonOptions): void {
+/** Values and credentials are masked in it. */
+export async function reportError(world: World, error: SecretsError, options: CommonOptions): Promise<void> {
+  await learnSpellings(world);
   if (options.json === true) {
-    world.stderr.write(`${jsonText({ error: errorJson(error) })}\n`);
+    world.stderr.write(`${jsonText({ error: errorJson(error, world) })}\n`);
   } else {
-    world.stderr.write(`secrets: ${errorLine(error)}\n`);
-    for (const single of error.errors) world.stderr.write(`secrets:   ${errorLine(single)}\n`);
+    world.stderr.write(`secrets: ${errorLine(error, world)}\n`);
+    for (const single of error.errors) world.stderr.write(`secrets:   ${errorLine(single, world)}\n`);
   }
   if (options.debug === true)
     for (const line of causeLines(error)) world.stderr.write(`secrets: debug: ${line}\n`);

@@ -1,5 +1,6 @@
 /** From references and policies to rotations that can be run: opens stores and targets, applies the bounds. */
-import { hostname, userInfo } from 'node:os';
+import { systemUser } from '../files.ts';
+import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import type { PolicyConfig } from '../config/config.ts';
 import { parseDuration, parsePeriod } from '../core/duration.ts';
@@ -227,7 +228,7 @@ export class Rotations {
         ...job,
         leaseMs,
         host: hostname(),
-        user: userName(session),
+        user: userName(),
         now: session.world.now,
         // No call may outlive the claim it is made under.
         signal: () =>
@@ -300,10 +301,6 @@ function wholeSecret(target: SecretTarget): SecretTarget {
   return hash === -1 ? target : { ...target, text: target.text.slice(0, hash) };
 }
 
-export function userName({ world: { env } }: Session): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return env['USER'] ?? env['LOGNAME'] ?? 'unknown';
-  }
+export function userName(): string {
+  return systemUser() ?? 'unknown';
 }

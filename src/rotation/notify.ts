@@ -132,7 +132,7 @@ export class Notifier {
       ok: failure === undefined,
       rotation,
       versions: compact({ before, after }),
-      user: userName(this.#session),
+      user: userName(),
       host: hostname(),
       startedAt: startedAt.toISOString(),
       endedAt: world.now().toISOString(),

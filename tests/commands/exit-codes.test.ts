@@ -26,10 +26,12 @@ const TABLE: readonly (readonly [code: number, what: string, script: string])[] 
     'find ~/.local/share/secrets/store -name "*.sealed" -exec sh -c \'printf x | dd of="$1" bs=1 seek=60 conv=notrunc 2>/dev/null\' sh {} \\;; secrets get a',
   ],
   [125, 'exec failed before the start', 'secrets exec -e X=nope -- true'],
+  [125, 'exec with no variable', 'secrets exec -- true'],
+  [125, 'exec: bad usage', 'secrets exec --no-such-option -- true'],
   [126, 'exec: not executable', 'touch f; secrets exec -- ./f'],
   [127, 'exec: not found', 'secrets exec -- no-such-program'],
-  [42, 'exec: the program’s own', 'secrets exec -- sh -c "exit 42"'],
-  [143, 'exec: ended by a signal', "secrets exec -- sh -c 'kill -TERM $$'"],
+  [42, 'exec: the program’s own', 'secrets exec --allow-empty -- sh -c "exit 42"'],
+  [143, 'exec: ended by a signal', "secrets exec --allow-empty -- sh -c 'kill -TERM $$'"],
 ];
 
 /** Those of a child, which speaks for itself. */

@@ -105,10 +105,12 @@ describe('what Node.js can’t hand on as it is', () => {
   test('an argument that is not UTF-8 is refused, and the program does not start', async () => {
     // bash makes the byte: our own arguments are UTF-8 as well.
     const before = ['bash', '-c', '"$@" "$(printf "caf\\351")"', 'bash'];
-    const { code, stdout, stderr } = await box.run(['exec', '--', 'printf', '%s'], { before });
+    const { code, stdout, stderr } = await box.run(['exec', '--allow-empty', '--', 'printf', '%s'], {
+      before,
+    });
     expect({ code, stdout }).toEqual({ code: 125, stdout: '' });
     expect(stderr).toMatch(/^secrets: an argument of the program is not UTF-8 .*\n$/);
-    const good = await box.run(['exec', '--', 'printf', '%s', 'café \ufffd']);
+    const good = await box.run(['exec', '--allow-empty', '--', 'printf', '%s', 'café \ufffd']);
     expect(good).toMatchObject({ code: 0, stdout: 'café \ufffd' });
   });
 
@@ -197,7 +199,7 @@ describe('when something fails, the program does not start and', () => {
 
   test('a working directory that is gone is said in one line', async () => {
     const before = ['bash', '-c', 'mkdir gone && cd gone && rmdir ../gone && "$@"', 'bash'];
-    const { code, stdout, stderr } = await box.run(['exec', '--', 'true'], { before });
+    const { code, stdout, stderr } = await box.run(['exec', '--allow-empty', '--', 'true'], { before });
     expect({ code, stdout }).toEqual({ code: 125, stdout: '' });
     expect(stderr).toMatch(/^secrets: the working directory does not exist any more; .*\n$/);
   });
@@ -263,7 +265,9 @@ describe('the exit code', () => {
   test('is 127 for an empty name and for a folder that has the name in PATH', async () => {
     mkdirSync(join(box.cwd, 'bin/folder'), { recursive: true });
     for (const words of [[''], ['folder']]) {
-      const { code } = await box.run(['exec', '--', ...words], { env: { PATH: `${box.cwd}/bin:/usr/bin` } });
+      const { code } = await box.run(['exec', '--allow-empty', '--', ...words], {
+        env: { PATH: `${box.cwd}/bin:/usr/bin` },
+      });
       expect(code).toBe(127);
     }
   });
@@ -284,7 +288,17 @@ describe('the exit code', () => {
 
 describe('the command line', () => {
   test('keeps an inner -- and options of the program', async () => {
-    const { stdout } = await box.run(['exec', '--', 'printf', '%s|', '--', '-e', 'A=x', '--redact']);
+    const { stdout } = await box.run([
+      'exec',
+      '--allow-empty',
+      '--',
+      'printf',
+      '%s|',
+      '--',
+      '-e',
+      'A=x',
+      '--redact',
+    ]);
     expect(stdout).toBe('--|-e|A=x|--redact|');
   });
 

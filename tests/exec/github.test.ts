@@ -2,8 +2,10 @@
 import { Box } from './setup.ts';
 
 let box: Box;
+let runner: string;
 beforeAll(() => {
   box = new Box();
+  runner = box.write('Runner.Worker', RUNNER, 0o755);
   box.put('text', 'plain-value');
   box.put('short', 'abc');
   box.put('odd', '100%\r\nof two lines');
@@ -14,9 +16,23 @@ afterAll(() => box.remove());
 
 const GITHUB = { GITHUB_ACTIONS: 'true', CI: 'true' };
 
+/** Stands for the runner: reads what a step prints from pipes of its own. The name is the one it is known by. */
+const RUNNER = `#!/usr/bin/perl
+use strict; use IO::Select;
+pipe(my $or, my $ow); pipe(my $er, my $ew);
+my $pid = fork();
+if (!$pid) { open(STDOUT, '>&', $ow); open(STDERR, '>&', $ew); close $_ for ($or, $ow, $er, $ew); exec @ARGV; }
+close $ow; close $ew;
+my $select = IO::Select->new($or, $er);
+while ($select->count) { for my $in ($select->can_read) {
+  if (sysread($in, my $data, 65536)) { syswrite($in == $or ? *STDOUT : *STDERR, $data); } else { $select->remove($in); }
+} }
+waitpid($pid, 0); exit($? >> 8);
+`;
+
 /** The masks that a step registers, in bash whose own streams are the step's. */
 async function masksOf(words: string): Promise<{ masks: string[]; stdout: string; stderr: string }> {
-  const before = ['bash', '-c', words.replaceAll('secrets', '"$@"'), 'bash'];
+  const before = [runner, 'bash', '-c', words.replaceAll('secrets', '"$@"'), 'bash'];
   const { stdout, stderr } = await box.run([], { env: GITHUB, before });
   const masks = [...`${stdout}${stderr}`.matchAll(/^::add-mask::(.*)$/gm)].map(([, mask = '']) => mask);
   return { masks: masks.toSorted(), stdout, stderr };
@@ -44,12 +60,37 @@ describe('on GitHub Actions', () => {
     expect(stderr).toContain('::add-mask::plain-value');
   });
 
-  test('values that go nowhere but files are warned of', async () => {
-    const { masks, stdout } = await masksOf(
-      'secrets exec -e A=text -- echo started > out 2> err; cat out err',
-    );
+  test.each([
+    ['files', 'secrets exec -e A=text -- echo started > out 2> err; cat out err'],
+    ['a command substitution', 'A=$(secrets exec -e A=text -- echo started 2>&1); echo "$A"'],
+    [
+      'one of a script in a script',
+      `bash -c 'A=$("$@" 2>&1; :); echo "$A"' bash secrets exec -e A=text -- echo started`,
+    ],
+    ['a subshell’s', '(secrets exec -e A=text -- echo started) 2>&1 | cat'],
+    ['tee', 'secrets exec -e A=text -- echo started 2>&1 | tee copy'],
+    [
+      'a redirected script',
+      'exec > >(cat) 2>&1; secrets exec -e A=text -- echo started; exec >&- 2>&-; wait',
+    ],
+  ])('values that go nowhere but to %s are warned of, once', async (_, words) => {
+    const { masks, stdout } = await masksOf(words);
     expect(masks).toEqual([]);
-    expect(stdout).toMatch(/^started\nsecrets: warning: the values could not be registered with the runner/);
+    expect(stdout.split('\n').toSorted().filter(Boolean)).toEqual([
+      expect.stringMatching(/^secrets: warning: the values are not registered with the runner/),
+      'started',
+    ]);
+  });
+
+  test('a variable that takes the output holds no command', async () => {
+    const { masks, stdout } = await masksOf('A=$(secrets exec -e T=text -- echo hi || true); echo "A is $A"');
+    expect({ masks, stdout }).toEqual({ masks: ['plain-value'], stdout: 'A is hi\n' });
+  });
+
+  test('without a runner nothing is printed', async () => {
+    const { stdout, stderr } = await box.run(['exec', '-e', 'A=text', '--', 'echo', 'x'], { env: GITHUB });
+    expect(stdout).toBe('x\n');
+    expect(stderr).toMatch(/^secrets: warning: the values are not registered/);
   });
 
   test('env registers on stderr, and its output is the variables alone', async () => {

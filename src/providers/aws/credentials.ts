@@ -1,4 +1,5 @@
 /** Which credential is used, in the words of its owner, and how the store's role is assumed with it. */
+import { systemUser } from '../../files.ts';
 import type { ProviderContext } from '../provider.ts';
 import type { AwsSettings } from './settings.ts';
 
@@ -135,8 +136,7 @@ export class AwsCredentials {
    * Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
    */
   #sessionName(): string {
-    const { env } = this.#context;
-    const user = (env['USER'] ?? env['LOGNAME'] ?? '').replaceAll(/[^\w+=,.@-]/g, '');
+    const user = (systemUser() ?? '').replaceAll(/[^\w+=,.@-]/g, '');
     return user === '' ? 'secrets' : `secrets-${user}`.slice(0, 64);
   }
 }

@@ -100,6 +100,19 @@ async function wrapAsCanBe(wrap: (method: KeyMethod) => Promise<KeyRecord>): Pro
   }
 }
 
+/** Guesses that a stolen copy of the store should cost at the least, as a power of ten. */
+const MIN_GUESSES_LOG10 = 10;
+
+/** Says it of a new passphrase that a program would guess. */
+export async function checkStrength(passphrase: string, { warn }: StoreFolder['context']): Promise<void> {
+  const { loadStrength } = await import('../../audit/report/strength.ts');
+  const log10 = (await loadStrength())(passphrase.slice(0, 200));
+  if (log10 < MIN_GUESSES_LOG10)
+    warn(
+      `the passphrase is weak: about 10^${Math.floor(log10)} guesses find it; five random words are better`,
+    );
+}
+
 async function newPassphrase({ context }: StoreFolder): Promise<string> {
   const first = await readPassphrase(context);
   if (first === '') throw new SecretsError('Usage', 'the passphrase is empty');
@@ -108,5 +121,6 @@ async function newPassphrase({ context }: StoreFolder): Promise<string> {
   if (asked && askHidden !== undefined && (await askHidden('The same passphrase again')) !== first) {
     throw new SecretsError('Usage', 'the two passphrases differ');
   }
+  await checkStrength(first, context);
   return first;
 }

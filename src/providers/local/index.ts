@@ -5,5 +5,5 @@ import type { LocalSettings } from './settings.ts';
 import { StoreFolder } from './folder.ts';
 
 export function open(settings: StoreSettings, context: ProviderContext): Provider {
-  return new LocalProvider(new StoreFolder(settings as LocalSettings, context), context);
+  return new LocalProvider(new StoreFolder(settings as LocalSettings, context));
 }

@@ -1,4 +1,5 @@
 /** The local store behind the provider interface. */
+import { systemUser } from '../../files.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type {
   Action,
@@ -12,7 +13,6 @@ import type {
   KeyChange,
   ListQuery,
   Provider,
-  ProviderContext,
   ProviderRules,
   Right,
   SecretInfo,
@@ -61,11 +61,9 @@ export class LocalProvider implements Provider {
   ]);
   readonly rules = RULES;
   readonly #folder: StoreFolder;
-  readonly #context: ProviderContext;
 
-  constructor(folder: StoreFolder, context: ProviderContext) {
+  constructor(folder: StoreFolder) {
     this.#folder = folder;
-    this.#context = context;
   }
 
   checkName(name: string): void {
@@ -264,9 +262,8 @@ export class LocalProvider implements Provider {
 
   async identity(): Promise<Identity> {
     const manifest = this.#folder.manifest();
-    const { env } = this.#context;
     return {
-      principal: env['USER'] ?? env['LOGNAME'] ?? `uid ${process.getuid?.() ?? 'unknown'}`,
+      principal: systemUser() ?? `uid ${process.getuid?.() ?? 'unknown'}`,
       source:
         manifest === undefined
           ? 'no store yet: the first put makes one'
@@ -315,7 +312,7 @@ export class LocalProvider implements Provider {
   }
 
   #author(): { by?: string } {
-    const by = this.#context.env['USER'] ?? this.#context.env['LOGNAME'];
+    const by = systemUser();
     return by === undefined ? {} : { by };
   }
 }

@@ -3,6 +3,7 @@
  * one process can make it appear; the old data key stays in it, sealed under the new one; files are sealed anew one
  * by one. A renewal that was cut off leaves a store that reads and takes writes, and the next one does the rest.
  */
+import { checkStrength } from './create.ts';
 import { randomBytes } from 'node:crypto';
 import { linkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -94,12 +95,16 @@ function newRecipients(
 async function newPassphrase(folder: StoreFolder): Promise<string> {
   const { env, askHidden } = folder.context;
   const given = env['SECRETS_NEW_PASSPHRASE'];
-  if (given !== undefined && given !== '') return given;
+  if (given !== undefined && given !== '') {
+    await checkStrength(given, folder.context);
+    return given;
+  }
   if (askHidden === undefined) return readPassphrase(folder.context);
   const first = await askHidden('New passphrase');
   if (first === '' || (await askHidden('The same passphrase again')) !== first) {
     throw new SecretsError('Usage', 'the two passphrases differ, or are empty');
   }
+  await checkStrength(first, folder.context);
   return first;
 }
 
