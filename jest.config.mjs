@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 export default {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
@@ -12,4 +14,7 @@ export default {
   cacheDirectory: '<rootDir>/.work/jest',
   testMatch: ['<rootDir>/tests/**/*.test.ts'],
   testTimeout: 60_000,
+  // Most tests wait for programs and servers: one more than there are cores keeps these busy.
+  maxWorkers: availableParallelism() + 1,
+  reporters: ['default', '<rootDir>/tests/reporter.mjs'],
 };

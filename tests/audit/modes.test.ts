@@ -4,17 +4,13 @@
  * How strictly accesses are recorded: what happens to values, changes and programs when the log can't be written. The
  * program runs as a user would run it; a limit of the system on the size of files stands for a full disk.
  */
-import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CAN_TRACE } from '../e2e/exec-trace.ts';
 import { makePlace, type Outcome, type Place } from '../e2e/program.ts';
 import { accessesIn, logOf, recordsIn, shortOf } from './program.ts';
+import { describeNeeding, mayMount, mayTrace, testNeeding } from '../needs.ts';
 
 const VALUE = 'the-v4lue';
-
-/** Whether this user may mount a small disk of memory, in a namespace that goes with the command. */
-const CAN_MOUNT = spawnSync('unshare', ['-m', 'mount', '-t', 'tmpfs', 'none', '/mnt']).status === 0;
 
 let place: Place;
 let log: string;
@@ -72,8 +68,7 @@ describe('required', () => {
     expect(await current()).not.toBe(VALUE);
   });
 
-  // eslint-disable-next-line jest/no-disabled-tests -- skipped by name where nothing can be mounted
-  (CAN_MOUNT ? test : test.skip)('on a disk that is full for real as well', async () => {
+  testNeeding(mayMount())('on a disk that is full for real as well', async () => {
     const folder = join(place.root, 'disk');
     mkdirSync(folder, { mode: 0o700 });
     config('required', `, path: ${folder}/audit.jsonl`);
@@ -341,63 +336,59 @@ test('a program that exec starts finds the records in the log already', async ()
   expect(stdout).toContain('"command":"exec"');
 });
 
-// eslint-disable-next-line jest/no-disabled-tests -- skipped by name where strace is not installed
-(CAN_TRACE || process.env['SECRETS_TEST_BACKENDS'] === 'required' ? describe : describe.skip)(
-  'what it costs',
-  () => {
-    /** Calls that make something durable, while the line runs. */
-    const syncs = async (line: string): Promise<number> => {
-      const file = join(place.root, 'syncs');
-      await place.sh(
-        `exec strace -f -qq -e trace=fsync,fdatasync,sync_file_range,msync -e signal=none -o '${file}' ${line}`,
-      );
-      return readFileSync(file, 'utf8')
-        .split('\n')
-        .filter((call) => /sync\(|sync_file_range\(/.test(call)).length;
-    };
+describeNeeding(mayTrace())('what it costs', () => {
+  /** Calls that make something durable, while the line runs. */
+  const syncs = async (line: string): Promise<number> => {
+    const file = join(place.root, 'syncs');
+    await place.sh(
+      `exec strace -f -qq -e trace=fsync,fdatasync,sync_file_range,msync -e signal=none -o '${file}' ${line}`,
+    );
+    return readFileSync(file, 'utf8')
+      .split('\n')
+      .filter((call) => /sync\(|sync_file_range\(/.test(call)).length;
+  };
 
-    test('`get` on local: one fsync with required, none with best-effort or off', async () => {
-      const found: Record<string, number> = {};
-      for (const mode of ['off', 'best-effort', 'required']) {
-        config(mode);
-        // The first one may have to write that it was switched.
-        await current();
-        found[mode] = await syncs('secrets get a');
-      }
-      expect(found).toEqual({ off: 0, 'best-effort': 0, required: 1 });
-    });
-
-    test('as many secrets as there are: still one', async () => {
-      config('required');
-      await place.sh('printf x | secrets put b');
-      expect(await syncs('secrets get a b nope --default x')).toBe(1);
-    });
-
-    test('a reading of many secrets takes the log’s lock once', async () => {
-      await place.sh('for n in $(seq 5); do printf x | secrets put s$n; done');
-      const file = join(place.root, 'locks');
-      await place.sh(
-        `exec strace -f -qq -e trace=symlink,symlinkat -e signal=none -o '${file}' secrets get s1 s2 s3 s4 s5`,
-      );
-      expect(
-        readFileSync(file, 'utf8')
-          .split('\n')
-          .filter((call) => call.includes('.lock"')),
-      ).toHaveLength(1);
-      expect(accessesIn(log).slice(-5).map(shortOf)).toEqual(
-        [1, 2, 3, 4, 5].map((n) => `read local://s${n} allowed`),
-      );
-    });
-
-    test('`put` on local: two more than without it, one for the intent and one for the outcome', async () => {
-      writeFileSync(join(place.cwd, 'v'), 'x');
-      config('off');
+  test('`get` on local: one fsync with required, none with best-effort or off', async () => {
+    const found: Record<string, number> = {};
+    for (const mode of ['off', 'best-effort', 'required']) {
+      config(mode);
+      // The first one may have to write that it was switched.
       await current();
-      const without = await syncs('secrets put a --from-file v');
-      config('required');
-      // The first one makes the file that keeps room.
-      await place.sh('secrets put a --from-file v');
-      expect(await syncs('secrets put a --from-file v')).toBe(without + 2);
-    });
-  },
-);
+      found[mode] = await syncs('secrets get a');
+    }
+    expect(found).toEqual({ off: 0, 'best-effort': 0, required: 1 });
+  });
+
+  test('as many secrets as there are: still one', async () => {
+    config('required');
+    await place.sh('printf x | secrets put b');
+    expect(await syncs('secrets get a b nope --default x')).toBe(1);
+  });
+
+  test('a reading of many secrets takes the log’s lock once', async () => {
+    await place.sh('for n in $(seq 5); do printf x | secrets put s$n; done');
+    const file = join(place.root, 'locks');
+    await place.sh(
+      `exec strace -f -qq -e trace=symlink,symlinkat -e signal=none -o '${file}' secrets get s1 s2 s3 s4 s5`,
+    );
+    expect(
+      readFileSync(file, 'utf8')
+        .split('\n')
+        .filter((call) => call.includes('.lock"')),
+    ).toHaveLength(1);
+    expect(accessesIn(log).slice(-5).map(shortOf)).toEqual(
+      [1, 2, 3, 4, 5].map((n) => `read local://s${n} allowed`),
+    );
+  });
+
+  test('`put` on local: two more than without it, one for the intent and one for the outcome', async () => {
+    writeFileSync(join(place.cwd, 'v'), 'x');
+    config('off');
+    await current();
+    const without = await syncs('secrets put a --from-file v');
+    config('required');
+    // The first one makes the file that keeps room.
+    await place.sh('secrets put a --from-file v');
+    expect(await syncs('secrets put a --from-file v')).toBe(without + 2);
+  });
+});

@@ -2,7 +2,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createServer, connect } from 'node:net';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { describeNeeding, INSTALL } from '../needs.ts';
 
 /** Where `npm run backends` puts what it installs. */
 export const WORK_DIR =
@@ -79,9 +81,25 @@ function stop(child: ChildProcess): Promise<void> {
   });
 }
 
+/** What the reader of the table of skipped tests knows a file by; anything else by the file's own name. */
+const NAMES: readonly (readonly [RegExp, string])[] = [
+  [/vault-server$/, 'Vault'],
+  [/moto-venv/, 'moto (AWS)'],
+  [/drongo-venv/, 'drongo (Google)'],
+  [/otlp-venv/, 'an OTLP receiver'],
+  [/kubernetes-validate-venv/, 'kubernetes-validate'],
+  [/actionlint/, 'actionlint'],
+  [/postgres-18/, 'PostgreSQL 18'],
+  [/postgresql\//, 'PostgreSQL'],
+  [/mysql\/usr/, 'MySQL'],
+  [/mariadb/, 'MariaDB'],
+  [/rsyslog/, 'rsyslog'],
+  [/chromium/, 'Chromium'],
+  [/gnome-keyring|dbus/, 'a key chain (gnome-keyring, dbus)'],
+];
+
 /**
- * `describe` for tests that need a backend. Without it they are reported as skipped, with the reason in their
- * title; with SECRETS_TEST_BACKENDS=required (as CI sets it) a missing backend is a failure.
+ * `describe` for tests that need a backend, known by files that are there when it is installed; see tests/needs.ts.
  * @param optional also in CI it may be missing: what it is made of has no fixed version that can always be had
  */
 export function describeWith(
@@ -90,16 +108,11 @@ export function describeWith(
   body: () => void,
   optional = false,
 ): void {
-  const missing = files.filter((file) => !existsSync(file));
-  const own = missing.some((file) => file.startsWith(WORK_DIR));
-  const how = own ? 'run `npm run backends`' : 'install the Debian packages that .ci/run names';
-  if (missing.length === 0) {
-    describe(title, body);
-  } else if (process.env['SECRETS_TEST_BACKENDS'] === 'required' && !optional) {
-    test(`${title}: its backend is installed`, () => {
-      throw new Error(`${missing.join(', ')} is missing: ${how}`);
-    });
-  } else {
-    describe.skip(`${title} (skipped: ${how} to have what it needs)`, body);
-  }
+  const missing = new Set(
+    files
+      .filter((file) => !existsSync(file))
+      .map((file) => NAMES.find(([pattern]) => pattern.test(file))?.[1] ?? basename(file)),
+  );
+  const needs = [...missing].map((name) => ({ name, met: false, how: INSTALL, installable: !optional }));
+  describeNeeding(...needs)(title, body);
 }

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { commands } from '../../src/commands/index.ts';
 import { makePlace, type Place } from '../e2e/program.ts';
+import { program, testNeeding } from '../needs.ts';
 
 const CACHE = { SECRETS_COMPLETION_CACHE: '1' };
 
@@ -36,12 +37,8 @@ function quote(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-const installed = (shell: string): boolean =>
-  ['/bin', '/usr/bin'].some((folder) => existsSync(join(folder, shell)));
-
 describe.each(Object.keys(SHELLS))('completion in %s', (shell) => {
-  // eslint-disable-next-line jest/no-disabled-tests -- skipped by name where the shell is not installed
-  const testHere = installed(shell) || process.env['SECRETS_TEST_BACKENDS'] === 'required' ? test : test.skip;
+  const testHere = testNeeding(program(shell));
   let place: Place;
   beforeAll(async () => {
     place = await makePlace();

@@ -3,6 +3,7 @@ import { chmod, lstat, mkdir, readdir, readFile, symlink, writeFile } from 'node
 import { join } from 'node:path';
 import { spawn as spawnAtTerminal } from '@lydell/node-pty';
 import { makePlace, type Place } from '../e2e/program.ts';
+import { ORDINARY_USER, testNeeding } from '../needs.ts';
 
 let place: Place;
 let file: string;
@@ -154,7 +155,7 @@ test('leaves out what the environment holds that no secrets.yaml may', async () 
   expect(stdout).not.toMatch(/hunter2|evil/);
 });
 
-(process.getuid?.() === 0 ? test.skip : test)(
+testNeeding(ORDINARY_USER)(
   'a folder that can’t be written is said to be so (needs a user, not root)',
   async () => {
     await chmod(place.cwd, 0o500);

@@ -3,6 +3,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, symlinkSync } from 'node:f
 import { join } from 'node:path';
 import { ROOT as CHECKOUT } from '../e2e/program.ts';
 import { makeMachine, type Machine } from './setup.ts';
+import { mayMountAsUser, type Need, ROOT_USER, testNeeding } from '../needs.ts';
 
 let machine: Machine;
 beforeEach(() => {
@@ -72,7 +73,13 @@ describe('the search', () => {
         cwd: '/',
       })
     : undefined;
-  (version?.status === 0 ? test : test.skip)(
+  const openCheckout: Need = {
+    name: 'a checkout that other users can read',
+    met: !ROOT || version?.status === 0,
+    how: 'clone it outside of a private home',
+    installable: false,
+  };
+  testNeeding(ROOT_USER, openCheckout)(
     'as another user, in a folder and with a HOME that are not theirs (needs root)',
     () => {
       machine.write('open/secrets.yaml', 'env: { A: mine }\n');
@@ -95,7 +102,7 @@ describe('the search', () => {
     },
   );
 
-  (ROOT ? test : test.skip)('does not take a file of another user (needs root)', async () => {
+  testNeeding(ROOT_USER)('does not take a file of another user (needs root)', async () => {
     chownSync(machine.write('home/p/q/secrets.yaml', 'env: { A: theirs }\n'), 12_345, 12_345);
     machine.write('home/p/secrets.yaml', 'env: { A: ours }\n');
     const config = await machine.load('home/p/q');
@@ -107,9 +114,9 @@ describe('the search', () => {
     expect(config.env.size).toBe(0);
   });
 
-  const unshare = spawnSync('unshare', ['-rm', 'true']).status === 0;
-  (unshare ? test : test.skip)('ends at the border of a file system (needs unshare)', () => {
-    const outer = machine.write('home/p/secrets.yaml', 'env: { LOG_LEVEL: outer }\n');
+  testNeeding(mayMountAsUser())('ends at the border of a file system', () => {
+    const outer = machine.write('home/p/secrets.yaml', 'env: { LOG_LEVEL: outer }
+');
     const program = join(CHECKOUT, 'bin/secrets');
     const look = `'${process.execPath}' '${program}' env --format json`;
     const script = `mount -t tmpfs none q && mkdir q/s && cd q/s && ${look}; cd ../.. && ${look}`;
@@ -153,7 +160,7 @@ describe('a link', () => {
     expect(file).toBe(join(machine.home, 'theirs/secrets.yaml'));
   });
 
-  (ROOT ? test : test.skip)('to a file of another user is refused (needs root)', async () => {
+  testNeeding(ROOT_USER)('to a file of another user is refused (needs root)', async () => {
     chownSync(machine.write('home/p/real.yaml', 'env: {}\n'), 12_345, 12_345);
     symlinkSync('real.yaml', join(machine.home, 'p/secrets.yaml'));
     await expect(machine.load('home/p')).rejects.toMatchObject({

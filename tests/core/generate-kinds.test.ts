@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bitsOf, generate, parseGenerate, WORDS_IN_LIST } from '../../src/core/generate.ts';
 import { wordList } from '../../src/core/generate-words.ts';
+import { program, testNeeding } from '../needs.ts';
 
 const run = (command: string, args: readonly string[], input?: string) =>
   spawnSync(command, args, { encoding: 'utf8', ...(input !== undefined && { input }) });
@@ -108,7 +109,7 @@ test.each([
   expect(verify(hash, data, createPublicKey(parts?.['public-key'] ?? ''), signature)).toBe(true);
 });
 
-(installed('openssl') ? test : test.skip).each(['rsa:2048', 'ec', 'ec:p521', 'ed25519'])(
+testNeeding(program('openssl')).each(['rsa:2048', 'ec', 'ec:p521', 'ed25519'])(
   'openssl reads %s',
   async (spec) => {
     const { parts } = await generate(spec);
@@ -123,21 +124,19 @@ test('only= gives one part as it is', async () => {
   expect(createPrivateKey(value).asymmetricKeyType).toBe('ed25519');
 });
 
-(installed('ssh-keygen') ? test : test.skip).each([
-  'ssh-ed25519',
-  'ssh-rsa:2048',
-  'ssh-ecdsa',
-  'ssh-ecdsa:p384',
-])('ssh-keygen reads %s', async (spec) => {
-  const { parts } = await generate(spec);
-  const file = join(folder, 'id');
-  writeFileSync(file, parts?.['private-key'] ?? '', { mode: 0o600 });
-  const { stdout, stderr } = run('ssh-keygen', ['-y', '-P', '', '-f', file]);
-  expect(stderr).toBe('');
-  expect(stdout.trim()).toBe(parts?.['public-key']);
-});
+testNeeding(program('ssh-keygen')).each(['ssh-ed25519', 'ssh-rsa:2048', 'ssh-ecdsa', 'ssh-ecdsa:p384'])(
+  'ssh-keygen reads %s',
+  async (spec) => {
+    const { parts } = await generate(spec);
+    const file = join(folder, 'id');
+    writeFileSync(file, parts?.['private-key'] ?? '', { mode: 0o600 });
+    const { stdout, stderr } = run('ssh-keygen', ['-y', '-P', '', '-f', file]);
+    expect(stderr).toBe('');
+    expect(stdout.trim()).toBe(parts?.['public-key']);
+  },
+);
 
-(installed('openssl') ? test : test.skip).each(['', 'key=rsa-2048,', 'key=ec-p384,', 'key=ed25519,'])(
+testNeeding(program('openssl')).each(['', 'key=rsa-2048,', 'key=ec-p384,', 'key=ed25519,'])(
   'openssl takes the signing request of tls,%s',
   async (key) => {
     const { parts } = await generate(`tls,${key}names=www.example.com+*.example.org+192.0.2.7+2001:db8::7`);

@@ -1,5 +1,4 @@
 /** Every program that is started while a line of bash runs, however short it lives: its arguments and environment. */
-import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Outcome, Place } from './program.ts';
@@ -11,8 +10,6 @@ export interface Started {
   readonly args: string;
   readonly environment: string;
 }
-
-export const CAN_TRACE = spawnSync('strace', ['-f', '-qq', '-o', '/dev/null', 'true']).status === 0;
 
 export async function traceExec(
   place: Place,

@@ -8,17 +8,16 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { commands } from '../../src/commands/index.ts';
-import { providers } from '../../src/providers/registry.ts';
-import { CAN_TRACE, traceExec } from './exec-trace.ts';
+import { traceExec } from './exec-trace.ts';
 import { accessesIn, logOf } from '../audit/program.ts';
 import { findFiles, formsOf, hashesOf, holds, watchProcesses } from './leak-watch.ts';
 import { makePlace, type Outcome, type Place } from './program.ts';
+import { describeNeeding, mayTrace } from '../needs.ts';
 
 const CANARY = 'c4n4ry-Zq8/Lw2+Vx7';
 const FORMS = formsOf(CANARY);
 /** What the audit log, and what goes on from it, must not hold either. */
 const IMAGES = [...FORMS, ...hashesOf(CANARY)];
-const REQUIRED = process.env['SECRETS_TEST_BACKENDS'] === 'required';
 /** Marks the program that exec starts: its environment is where the canary belongs. */
 const CHILD = 'sleep 0.31';
 
@@ -232,44 +231,45 @@ describe.each([
   });
 });
 
-// eslint-disable-next-line jest/no-disabled-tests -- skipped by name where strace is not installed
-const describeTraced = CAN_TRACE || REQUIRED ? describe : describe.skip;
-describeTraced('no program that a command starts, however short it lives, is given a value', () => {
-  let place: Place;
-  beforeAll(async () => {
-    place = await makePlaceWithCanary();
-    await place.sh('printf first | secrets put a');
-  });
-  afterAll(() => place.remove());
-
-  test.each(runs)('$line', async ({ line, exit = 0 }) => {
-    // What every start has in its environment here: the line itself, which holds no value.
-    const { result, started } = await traceExec(place, line, {
-      IN: join(place.root, 'canary'),
-      XDG_RUNTIME_DIR: join(place.root, 'run'),
+describeNeeding(mayTrace())(
+  'no program that a command starts, however short it lives, is given a value',
+  () => {
+    let place: Place;
+    beforeAll(async () => {
+      place = await makePlaceWithCanary();
+      await place.sh('printf first | secrets put a');
     });
-    expect({ code: result.code, stderr: result.stderr }).toEqual({
-      code: exit,
-      stderr: expect.any(String) as string,
-    });
-    expect(started.filter(({ command }) => command.includes('secrets')).length).toBeGreaterThan(0);
-    expect(started.filter(({ args }) => holds(args, FORMS))).toEqual([]);
-    const given = started.filter(({ environment }) => holds(environment, FORMS));
-    expect(given.map(({ command }) => command).filter((command) => !expected(command))).toEqual([]);
-  });
+    afterAll(() => place.remove());
 
-  test('and one that is would be found', async () => {
-    const leak = 'A=$(secrets get a) true; sh -c : "$(secrets get a)"; A=$(secrets get a) printenv HOME';
-    await place.sh('secrets put a < ../canary');
-    const { started } = await traceExec(place, leak, {});
-    expect(started.filter(({ args }) => holds(args, FORMS)).map(({ command }) => command)).toEqual([
-      `sh -c : ${CANARY}`,
-    ]);
-    expect(
-      started.filter(({ environment }) => holds(environment, FORMS)).map(({ command }) => command),
-    ).toEqual(['printenv HOME']);
-  });
-});
+    test.each(runs)('$line', async ({ line, exit = 0 }) => {
+      // What every start has in its environment here: the line itself, which holds no value.
+      const { result, started } = await traceExec(place, line, {
+        IN: join(place.root, 'canary'),
+        XDG_RUNTIME_DIR: join(place.root, 'run'),
+      });
+      expect({ code: result.code, stderr: result.stderr }).toEqual({
+        code: exit,
+        stderr: expect.any(String) as string,
+      });
+      expect(started.filter(({ command }) => command.includes('secrets')).length).toBeGreaterThan(0);
+      expect(started.filter(({ args }) => holds(args, FORMS))).toEqual([]);
+      const given = started.filter(({ environment }) => holds(environment, FORMS));
+      expect(given.map(({ command }) => command).filter((command) => !expected(command))).toEqual([]);
+    });
+
+    test('and one that is would be found', async () => {
+      const leak = 'A=$(secrets get a) true; sh -c : "$(secrets get a)"; A=$(secrets get a) printenv HOME';
+      await place.sh('secrets put a < ../canary');
+      const { started } = await traceExec(place, leak, {});
+      expect(started.filter(({ args }) => holds(args, FORMS)).map(({ command }) => command)).toEqual([
+        `sh -c : ${CANARY}`,
+      ]);
+      expect(
+        started.filter(({ environment }) => holds(environment, FORMS)).map(({ command }) => command),
+      ).toEqual(['printenv HOME']);
+    });
+  },
+);
 
 describe('a store that answers with the value in its error', () => {
   let place: Place;
@@ -291,8 +291,7 @@ describe('a store that answers with the value in its error', () => {
     await place.remove();
   });
 
-  const testWithVault = providers.some(({ kind }) => kind === 'vault') ? test : test.skip;
-  testWithVault('does not get it into ours, and neither does one that is not there', async () => {
+  test('does not get it into ours, and neither does one that is not there', async () => {
     const { port } = server.address() as AddressInfo;
     for (const address of [`http://127.0.0.1:${port}`, 'http://127.0.0.1:1']) {
       const env = { VAULT_ADDR: address, VAULT_TOKEN: 'hvs.not-the-canary' };

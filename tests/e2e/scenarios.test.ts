@@ -1,12 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { INSTALL, testNeeding } from '../needs.ts';
 import { findBackend } from './backends.ts';
 import { makePlace } from './program.ts';
 import { parseScenario, play } from './scenario.ts';
 
 const FOLDER = fileURLToPath(new URL('scenarios', import.meta.url));
-const REQUIRED = process.env['SECRETS_TEST_BACKENDS'] === 'required';
 
 const files = readdirSync(FOLDER).filter((file) => file.endsWith('.txt'));
 const scenarios = files.map((file) => ({
@@ -22,12 +22,8 @@ for (const store of stores) {
   const backend = backends.get(store);
   const own = scenarios.filter((scenario) => scenario.stores.includes(store));
   if (backend?.usable !== true) {
-    // Without its server a scenario is skipped by name; where servers are required it fails.
-    const why = backend === undefined ? 'unknown' : backend.why;
-    const runOrSkip = REQUIRED ? test : test.skip;
-    runOrSkip.each(own)(`$title ($file), needs ${store}: ${why}`, () => {
-      expect(`${store}: ${why}`).toBe(`${store}: usable`);
-    });
+    const server = { name: `the server for ${store}`, met: false, how: INSTALL, installable: true };
+    testNeeding(server).each(own)(`$title ($file)`, () => {});
     continue;
   }
   describe(`scenarios on ${store}`, () => {

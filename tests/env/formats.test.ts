@@ -15,9 +15,9 @@ import { type EnvFormat, writeEnv } from '../../src/core/env-formats.ts';
 import { SecretsError } from '../../src/core/errors.ts';
 import { COUNT, SEED, VALUES } from './values.ts';
 import { readFish, readGithubEnv, readGitlabReport, readHcl, readPowerShell } from './readers.ts';
+import { program, testNeeding } from '../needs.ts';
 
 const OPTIONS = { name: 'app', nonce: '0123456789abcdef' };
-const REQUIRED = process.env['SECRETS_TEST_BACKENDS'] === 'required';
 const folder = mkdtempSync(join(tmpdir(), 'secrets-env-test-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -58,15 +58,11 @@ function refusedValues(refused: ReadonlyMap<string, string>): readonly string[] 
   return [...refused.values()];
 }
 
-/** A test that needs a program; skipped with the reason where it is missing, failed where all are required. */
-function testWith(program: string, title: string, work: () => unknown): void {
-  const body = async (): Promise<void> => {
+/** A test that needs a program. */
+function testWith(name: string, title: string, work: () => unknown): void {
+  testNeeding(program(name))(title, async () => {
     await work();
-  };
-  const there = spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
-  if (there) test(title, body);
-  else if (REQUIRED) test(title, () => expect(`${program} is missing: apt-get install ${program}`).toBe(''));
-  else test.skip(`${title} (skipped: ${program} is not installed)`, body);
+  });
 }
 
 /** The variables that a shell has after it read a file, as `env -0` prints them. */

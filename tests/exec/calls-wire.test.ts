@@ -3,7 +3,8 @@ import { scenarioFiles as awsFiles, startForScenarios as startAws } from '../bac
 import { describeWith } from '../backends/server.ts';
 import { scenarioFiles as vaultFiles, startForScenarios as startVault } from '../backends/vault.ts';
 import { type Counter, countCallsTo } from './counter.ts';
-import { Box, CAN_REPLACE } from './setup.ts';
+import { Box, REPLACING_NODE } from './setup.ts';
+import { testNeeding } from '../needs.ts';
 
 describeWith('exec with 60 references', [...awsFiles, ...vaultFiles], () => {
   let box: Box;
@@ -78,7 +79,7 @@ describeWith('exec with 60 references', [...awsFiles, ...vaultFiles], () => {
     expect(toVault.calls.length - reads.length).toBeLessThanOrEqual(2);
   });
 
-  (CAN_REPLACE ? test : test.skip)(
+  testNeeding(REPLACING_NODE)(
     'no wrapper stays for a Vault token, unless the program has it too and it is kept alive',
     async () => {
       for (const [more, stays] of [

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Need } from '../needs.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** The Node.js that runs the program: SECRETS_E2E_NODE, or the one that runs the tests. */
@@ -116,3 +117,9 @@ export async function until(condition: () => boolean, what: () => string): Promi
 /** Whether the Node.js that runs the program can replace its process. */
 export const CAN_REPLACE =
   spawnSync(NODE, ['-p', 'typeof process.execve']).stdout.toString().trim() === 'function';
+export const REPLACING_NODE: Need = {
+  name: 'Node.js 22.15 or later',
+  met: CAN_REPLACE,
+  how: 'SECRETS_E2E_NODE=/path/to/node npm test -- tests/exec',
+  installable: false,
+};

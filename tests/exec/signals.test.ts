@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { constants } from 'node:os';
-import { Box, CAN_REPLACE, until } from './setup.ts';
+import { Box, CAN_REPLACE, REPLACING_NODE, until } from './setup.ts';
+import { describeNeeding, mayUnsharePids } from '../needs.ts';
 
 let box: Box;
 beforeAll(() => {
@@ -104,9 +105,8 @@ describe.each(WAYS)('a child that is run %s', (_, more) => {
 
 /** In a new process id namespace the program is process 1, for which signals without a handler do nothing. */
 const UNSHARE = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
-const CAN_UNSHARE = spawnSync('unshare', [...UNSHARE.slice(1), 'true']).status === 0;
 
-(CAN_UNSHARE ? describe : describe.skip)('as process 1 (skipped where unshare is not allowed)', () => {
+describeNeeding(mayUnsharePids())('as process 1', () => {
   test.each(WAYS)('the exit code of a child that is run %s is ours', async (_, more) => {
     const { code, stderr } = await box.run(['exec', ...more, '--', 'sh', '-c', 'exit 42'], {
       before: UNSHARE,
@@ -160,45 +160,42 @@ const CAN_UNSHARE = spawnSync('unshare', [...UNSHARE.slice(1), 'true']).status =
   });
 });
 
-(CAN_REPLACE ? describe : describe.skip)(
-  'where the process can be replaced (Node.js 22.15 and later)',
-  () => {
-    test('no wrapper remains, and nothing of Node.js is left in the program', async () => {
-      const running = box.start([
-        'exec',
-        '-e',
-        'T=text',
-        '--',
-        'sh',
-        '-c',
-        'echo $$; readlink /proc/$$/exe; grep SigIgn /proc/self/status; grep flags /proc/self/fdinfo/0 /proc/self/fdinfo/1; echo "$T"',
-      ]);
-      const { stdout, stderr } = await running.ended;
-      // The process that was started is the program now.
-      expect(stdout.split('\n').slice(0, 2)).toEqual([
-        String(running.process.pid),
-        expect.stringMatching(/\/(?:da|ba|)sh$/),
-      ]);
-      expect(stdout).toContain('SigIgn:\t0000000000000000');
-      // 04000 is O_NONBLOCK.
-      expect(
-        stdout
-          .match(/flags:\t\d+/g)
-          ?.map((line) => line.replace(/.*\t/, ''))
-          .filter((flags) => (Number.parseInt(flags, 8) & 0o4000) !== 0),
-      ).toEqual([]);
-      expect(stdout).toContain('plain-value');
-      expect(stderr).toBe('');
-    });
+describeNeeding(REPLACING_NODE)('where the process can be replaced (Node.js 22.15 and later)', () => {
+  test('no wrapper remains, and nothing of Node.js is left in the program', async () => {
+    const running = box.start([
+      'exec',
+      '-e',
+      'T=text',
+      '--',
+      'sh',
+      '-c',
+      'echo $$; readlink /proc/$$/exe; grep SigIgn /proc/self/status; grep flags /proc/self/fdinfo/0 /proc/self/fdinfo/1; echo "$T"',
+    ]);
+    const { stdout, stderr } = await running.ended;
+    // The process that was started is the program now.
+    expect(stdout.split('\n').slice(0, 2)).toEqual([
+      String(running.process.pid),
+      expect.stringMatching(/\/(?:da|ba|)sh$/),
+    ]);
+    expect(stdout).toContain('SigIgn:\t0000000000000000');
+    // 04000 is O_NONBLOCK.
+    expect(
+      stdout
+        .match(/flags:\t\d+/g)
+        ?.map((line) => line.replace(/.*\t/, ''))
+        .filter((flags) => (Number.parseInt(flags, 8) & 0o4000) !== 0),
+    ).toEqual([]);
+    expect(stdout).toContain('plain-value');
+    expect(stderr).toBe('');
+  });
 
-    test('a wrapper remains when files or masking must outlive the start', async () => {
-      for (const more of [['--redact'], ['--file', 'F=text']]) {
-        const running = box.start(['exec', ...more, '--', 'sh', '-c', 'echo $$']);
-        expect((await running.ended).stdout.trim()).not.toBe(String(running.process.pid));
-      }
-    });
-  },
-);
+  test('a wrapper remains when files or masking must outlive the start', async () => {
+    for (const more of [['--redact'], ['--file', 'F=text']]) {
+      const running = box.start(['exec', ...more, '--', 'sh', '-c', 'echo $$']);
+      expect((await running.ended).stdout.trim()).not.toBe(String(running.process.pid));
+    }
+  });
+});
 
 describe.each(WAYS)('in a child that is run %s', (_, more) => {
   const look = async (script: string, before: readonly string[] = []): Promise<string> => {

@@ -8,6 +8,7 @@ import { SecretsError } from '../../src/core/errors.ts';
 import { providers } from '../../src/providers/registry.ts';
 import type { World } from '../../src/world.ts';
 import { documents } from './documents.ts';
+import { ORDINARY_USER, testNeeding } from '../needs.ts';
 
 let home: string;
 beforeAll(() => {
@@ -183,8 +184,7 @@ describe('what is not a file', () => {
     });
   });
 
-  const testAsUser = process.getuid?.() === 0 ? test.skip : test;
-  testAsUser('a file that may not be read', async () => {
+  testNeeding(ORDINARY_USER)('a file that may not be read', async () => {
     const cwd = place();
     writeFileSync(join(cwd, 'secrets.yaml'), 'env: {}\n');
     chmodSync(join(cwd, 'secrets.yaml'), 0);

@@ -8,6 +8,7 @@ import { chmod, chown, mkdir, readFile, symlink, writeFile } from 'node:fs/promi
 import { join } from 'node:path';
 import { LIMIT_MS, makePlace, type Place, problemsOf } from '../e2e/program.ts';
 import { type Listener, startListener } from './listener.ts';
+import { ROOT_USER, testNeeding } from '../needs.ts';
 
 const CREDENTIALS: Readonly<Record<string, string>> = {
   VAULT_TOKEN: 'vault-canary-token',
@@ -348,7 +349,7 @@ describe('a file that is not what it was, or not whose it seems', () => {
     expect({ stderr, code }).toEqual({ stderr: expect.not.stringContaining('hunter2') as string, code: 8 });
   });
 
-  (process.getuid?.() === 0 ? test : test.skip)('another user’s (needs root)', async () => {
+  testNeeding(ROOT_USER)('another user’s (needs root)', async () => {
     await writeFile(join(place.cwd, 'secrets.yaml'), evil());
     await chown(join(place.cwd, 'secrets.yaml'), 12_345, 12_345);
     // It is not read at all: there is no such store.

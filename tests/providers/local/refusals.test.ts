@@ -4,10 +4,8 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { Outcome, Place } from '../../e2e/program.ts';
 import { AS_ROOT, entriesOf, expectRefused, makeStore, STORE } from './place.ts';
+import { mayMount, ROOT_USER, testNeeding } from '../../needs.ts';
 
-const CAN_MOUNT =
-  spawnSync('unshare', ['-m', 'sh', '-c', 'mount -t tmpfs -o size=64k tmpfs /mnt && umount /mnt']).status ===
-  0;
 const CAN_DROP = spawnSync('setpriv', ['--bounding-set=-all', '--inh-caps=-all', 'true']).status === 0;
 
 describe('the local store refuses', () => {
@@ -63,7 +61,7 @@ describe('the local store refuses', () => {
     expect((await get()).stdout).toBe('kept');
   });
 
-  (AS_ROOT ? test.each : test.skip.each)([
+  testNeeding(ROOT_USER).each([
     ['a key file of another user', () => keyFile],
     ['a folder of another user', () => store],
     ['a folder of entries of another user', () => join(store, 'secrets')],
@@ -118,7 +116,7 @@ describe('the local store refuses', () => {
     expectRefused(await get(), 2, /has format 2, this version reads 1.*/);
   });
 
-  (CAN_MOUNT ? test : test.skip)(
+  testNeeding(mayMount())(
     'to write on a read-only file system, and reads from it (needs root, to mount)',
     async () => {
       const outcome = await place.sh(`unshare -m bash -c '
@@ -143,7 +141,7 @@ describe('the local store refuses', () => {
     expect((await put()).code).toBe(0);
   });
 
-  (CAN_MOUNT ? test : test.skip)(
+  testNeeding(mayMount())(
     'to write half of something on a full disk, and goes on when there is room (needs root, to mount)',
     async () => {
       const outcome = await place.sh(
@@ -175,7 +173,7 @@ describe('the local store refuses', () => {
     120_000,
   );
 
-  (CAN_MOUNT ? test : test.skip)(
+  testNeeding(mayMount())(
     'to make a store on a full disk, and leaves none (needs root, to mount)',
     async () => {
       const { stdout, stderr } = await place.sh(
