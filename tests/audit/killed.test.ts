@@ -5,11 +5,14 @@ import { fileURLToPath } from 'node:url';
 import { verifyLog } from '../../src/audit/verify.ts';
 import { event } from './events.ts';
 import { buildProgram, chainProblems, type LogPlace, logPlace, runWriter } from './kit.ts';
+import { sized } from '../size.ts';
 
 const KILLER = fileURLToPath(new URL('kill-at.cjs', import.meta.url));
 const LONG = 900_000;
-/** Every so many points are tried; SECRETS_TEST_CRASH_POINTS=every has all of them tried. */
-const STRIDE = process.env['SECRETS_TEST_CRASH_POINTS'] === 'every' ? 1 : 3;
+/** Every so many points are tried. */
+const STRIDE = sized(11, 3, 1);
+/** Up to here all of them are. */
+const DENSE = sized(0, 40);
 
 let builds: LogPlace;
 let writer: string;
@@ -53,7 +56,7 @@ describe.each([
       })();
       expect(points).toBeGreaterThan(6);
       let torn = 0;
-      for (let point = 1; point <= points; point += point < 40 ? 1 : STRIDE) {
+      for (let point = 1; point <= points; point += point < DENSE ? 1 : STRIDE) {
         for (const when of ['before', 'half', 'after']) {
           const where = `${point} ${when}`;
           const place = logPlace();

@@ -7,6 +7,7 @@ import { configSchema, SCHEMA_FILE } from '../../scripts/config-schema.ts';
 import { providers } from '../../src/providers/registry.ts';
 import { ROOT } from '../e2e/program.ts';
 import { makeMachine, type Machine } from './setup.ts';
+import { sized } from '../size.ts';
 
 const published = JSON.parse(readFileSync(join(ROOT, SCHEMA_FILE), 'utf8')) as object;
 const validate = new Ajv2020({ strict: true, allowUnionTypes: true }).compile(published);
@@ -180,7 +181,7 @@ test('agrees with the loader about documents made of right and wrong parts', asy
       if (loader) taken += 1;
       expect(validate(one)).toBe(loader);
     }),
-    { numRuns: 1500 },
+    { numRuns: sized(300, 1500) },
   );
   // Neither all nor none: else the agreement would say nothing.
   expect(taken).toBeGreaterThan(50);

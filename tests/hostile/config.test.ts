@@ -9,6 +9,7 @@ import { providers } from '../../src/providers/registry.ts';
 import type { World } from '../../src/world.ts';
 import { documents } from './documents.ts';
 import { ORDINARY_USER, testNeeding } from '../needs.ts';
+import { sized } from '../size.ts';
 
 let home: string;
 beforeAll(() => {
@@ -126,13 +127,13 @@ describe('whatever the file holds', () => {
     expect(['Usage', 'Policy']).toContain(error.kind);
     expect(error.message).not.toMatch(/\n|\bat .*\.ts:/);
   };
-  test('text like YAML', () => fc.assert(fc.asyncProperty(yamlish, check), { numRuns: 2000 }));
+  test('text like YAML', () => fc.assert(fc.asyncProperty(yamlish, check), { numRuns: sized(200, 2000) }));
   test('bytes', () =>
-    fc.assert(fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), check), { numRuns: 500 }));
+    fc.assert(fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), check), { numRuns: sized(100, 500) }));
   test('any JSON', () =>
     fc.assert(
       fc.asyncProperty(fc.json(), (json) => check(json)),
-      { numRuns: 500 },
+      { numRuns: sized(100, 500) },
     ));
   test('sections of any JSON', () =>
     fc.assert(
@@ -143,7 +144,7 @@ describe('whatever the file holds', () => {
         }),
         (section, value) => check(JSON.stringify({ [section]: value })),
       ),
-      { numRuns: 1000 },
+      { numRuns: sized(150, 1000) },
     ));
 });
 

@@ -11,8 +11,9 @@ import { JsonDocument } from '../../src/core/document/document.ts';
 import { SecretsError } from '../../src/core/errors.ts';
 import { formatReference, parseReference, type Reference } from '../../src/core/reference.ts';
 import { jsonText, singleLine } from '../../src/output/sanitize.ts';
+import { sized } from '../size.ts';
 
-const RUNS = { numRuns: 3000 };
+const RUNS = { numRuns: sized(300, 3000) };
 /** Any text: all of Unicode, lone surrogates and controls, and what a reference gives a meaning to. */
 const anything = fc.oneof(
   fc.string({ unit: 'binary' }),

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { SecretsError } from '../../src/core/errors.ts';
 import { azure as descriptor } from '../../src/providers/azure/descriptor.ts';
 import { isSibling, mappedNames, plainNames, siblingOf } from '../../src/providers/azure/names.ts';
+import { sized } from '../size.ts';
 
 const kindOf = (work: () => unknown): string => {
   try {
@@ -33,7 +34,7 @@ describe('mapped names', () => {
         // Azure tells no cases apart.
         expect(mappedNames.fromAzure(mapped.toUpperCase())).toBe(name);
       }),
-      { numRuns: 3000 },
+      { numRuns: sized(300, 3000) },
     );
   });
 
@@ -44,7 +45,7 @@ describe('mapped names', () => {
         fc.pre(one !== other && isLegal(one) && isLegal(other));
         expect(mappedNames.toAzure(one)).not.toBe(mappedNames.toAzure(other));
       }),
-      { numRuns: 3000 },
+      { numRuns: sized(300, 3000) },
     );
   });
 
@@ -56,7 +57,7 @@ describe('mapped names', () => {
         fc.pre(name !== undefined && !hasControls(name));
         expect(mappedNames.toAzure(name)).toBe(azureName);
       }),
-      { numRuns: 3000 },
+      { numRuns: sized(300, 3000) },
     );
   });
 

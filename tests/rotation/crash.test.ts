@@ -18,15 +18,15 @@ import {
   type CrashSystem,
   type CrashTarget,
 } from './crash-worlds.ts';
+import { sized } from '../size.ts';
 
 const KILLER = fileURLToPath(new URL('kill-at.cjs', import.meta.url));
 const LONG = 1_200_000;
 /**
  * Each test tries the first and the last point, and every sixth between; each begins at another one, so that
- * together they try all; in a slow store every twelfth. SECRETS_TEST_CRASH_POINTS=every has each test try all of them,
- * which takes an hour.
+ * together they try all; in a slow store half as many. A small run tries every twenty-fourth.
  */
-const STRIDE = process.env['SECRETS_TEST_CRASH_POINTS'] === 'every' ? 1 : 6;
+const STRIDE = sized(24, 6, 1);
 /** Every store takes it. */
 const NAME = 'crash-db';
 

@@ -17,21 +17,23 @@ import {
   type RunOptions,
 } from './kit.ts';
 import { LOCKED, STORES } from './stores.ts';
+import { sized } from '../size.ts';
 
 const LONG = 600_000;
 /**
  * Every call in the local store. In the others, whose every call is a request, the first, the last and every third
- * between, each test beginning at another one; SECRETS_TEST_CRASH_POINTS=every tries all of them there, too.
+ * between, each test beginning at another one; a small run has every ninth, and locally every second.
  */
-const STRIDE = 3;
+const STRIDE = sized(9, 3, 1);
+const LOCAL_STRIDE = sized(2, 1);
 let count = 0;
 let offset = 0;
 
 function pointsOf(calls: number, title: string): number[] {
   const all = Array.from({ length: calls }, (_, index) => index + 1);
-  if (title === 'local' || process.env['SECRETS_TEST_CRASH_POINTS'] === 'every') return all;
+  const stride = title === 'local' ? LOCAL_STRIDE : STRIDE;
   offset += 1;
-  return all.filter((point) => point === 1 || point === calls || point % STRIDE === offset % STRIDE);
+  return all.filter((point) => point === 1 || point === calls || point % stride === offset % stride);
 }
 
 for (const store of [...STORES, ...LOCKED])

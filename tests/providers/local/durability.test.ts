@@ -8,7 +8,10 @@ import { SecretsError } from '../../../src/core/errors.ts';
 import { open } from '../../../src/providers/local/index.ts';
 import type { Provider } from '../../../src/providers/provider.ts';
 import { contextFor, readOne } from '../../contract/suite.ts';
+import { sized } from '../../size.ts';
 
+/** How many puts are killed. */
+const KILLS = sized(30, 200);
 const PROGRAM = fileURLToPath(new URL('../../../bin/secrets', import.meta.url));
 const now = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(60_000) });
 
@@ -58,7 +61,7 @@ describe('the local store', () => {
   test('16 writers of 50 versions each lose none', async () => {
     await run(home, ['put', 'shared', '--quiet'], 'first');
     const writer = async (number: number): Promise<void> => {
-      for (let turn = 0; turn < 50; turn += 1) {
+      for (let turn = 0; turn < sized(8, 50); turn += 1) {
         const { code, stderr } = await run(home, ['put', 'shared', '--quiet'], `${number}-${turn}`);
         expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
       }
@@ -68,19 +71,19 @@ describe('the local store', () => {
     const values = new Set<string>();
     for await (const { id } of store.history?.('shared', now()) ?? [])
       values.add(Buffer.from((await readOne(store, { name: 'shared', version: id })).value).toString());
-    expect(values.size).toBe(801);
+    expect(values.size).toBe(1 + 16 * sized(8, 50));
   }, 300_000);
 
-  test('kill -9 at 200 instants leaves a store that reads and holds every acknowledged write', async () => {
+  test(`kill -9 at ${KILLS} instants leaves a store that reads and holds every acknowledged write`, async () => {
     const acknowledged: string[] = [];
     let killed = 0;
-    for (let turn = 0; turn < 200; turn += 1) {
+    for (let turn = 0; turn < KILLS; turn += 1) {
       // Spread over the whole life of a put, its start included.
       const { code } = await run(home, ['put', 'kept', '--quiet'], `value ${turn}`, 20 + ((turn * 37) % 110));
       if (code === 0) acknowledged.push(`value ${turn}`);
       else killed += 1;
     }
-    expect(killed).toBeGreaterThan(20);
+    expect(killed).toBeGreaterThan(KILLS / 10);
     await run(home, ['put', 'kept', '--quiet'], 'last');
     const store = storeOf(home);
     const values = new Set<string>();
