@@ -16,5 +16,7 @@ export default {
   testTimeout: 60_000,
   // Most tests wait for programs and servers: one more than there are cores keeps these busy.
   maxWorkers: availableParallelism() + 1,
+  globalSetup: '<rootDir>/tests/global-setup.mjs',
+  globalTeardown: '<rootDir>/tests/global-teardown.mjs',
   reporters: ['default', '<rootDir>/tests/reporter.mjs'],
 };

@@ -14,13 +14,10 @@ const STRIDE = sized(11, 3, 1);
 /** Up to here all of them are. */
 const DENSE = sized(0, 40);
 
-let builds: LogPlace;
 let writer: string;
 beforeAll(async () => {
-  builds = logPlace();
-  writer = await buildProgram('writer', builds.root);
+  writer = await buildProgram('writer');
 });
-afterAll(() => builds.remove());
 
 const run = async (place: LogPlace, killAt: string, task: object): Promise<number> => {
   const log = join(place.root, 'points');

@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { type AuditLogOptions, openAuditLog } from '../../src/audit/log.ts';
 import { canonicalJson, hashOf, NO_HASH } from '../../src/core/audit-chain.ts';
 import type { AuditLog, AuditRecord } from '../../src/core/audit.ts';
+import { madeOnce } from '../shared.ts';
 import type { WriterTask } from './events.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -74,8 +75,8 @@ export function logPlace(): LogPlace {
   };
 }
 
-/** Bundles a program of this folder as a script. */
-export async function buildProgram(name: 'writer' | 'bulk', folder: string): Promise<string> {
+/** A program of this folder as a script, bundled once for all files. @returns its path */
+export async function buildProgram(name: 'writer' | 'bulk'): Promise<string> {
   const file = `${name}.cjs`;
   // In a process of its own: it does not run among the globals of a test.
   const source = `
@@ -85,7 +86,9 @@ export async function buildProgram(name: 'writer' | 'bulk', folder: string): Pro
       dir: process.argv[1], format: 'cjs', entryFileNames: '${file}', chunkFileNames: '[name].cjs',
       dynamicImportInCjs: false,
     });`;
-  await promisify(execFile)(process.execPath, ['--input-type=module', '-e', source, folder], { cwd: ROOT });
+  const folder = await madeOnce(name, async (made) => {
+    await promisify(execFile)(process.execPath, ['--input-type=module', '-e', source, made], { cwd: ROOT });
+  });
   return join(folder, file);
 }
 

@@ -128,7 +128,7 @@ test('a signing key that others can read stops the checkpoint', async () => {
 describe('without room', () => {
   // A file may not grow beyond so many blocks of 1024 bytes: the system cuts the write short, as on a full disk.
   test('nothing half written stays, and what was there is whole', async () => {
-    const writer = await buildProgram('writer', place.root);
+    const writer = await buildProgram('writer');
     await place.open().append([event(0)]);
     const patience = join(place.root, 'patience.cjs');
     writeFileSync(patience, "process.on('SIGXFSZ', () => {});");
@@ -183,7 +183,7 @@ describe('the lock', () => {
 
   test('of a process that is gone is taken over at once', async () => {
     await place.open().append([event(0)]);
-    const writer = await buildProgram('writer', place.root);
+    const writer = await buildProgram('writer');
     // It dies with the lock in its hand.
     const { signal } = await runWriter(
       writer,
@@ -210,7 +210,7 @@ describe('the lock', () => {
 
   test('is not left to one of many that bury the same dead holder at once', async () => {
     await place.open().append([event(0)]);
-    const writer = await buildProgram('writer', place.root);
+    const writer = await buildProgram('writer');
     for (let round = 0; round < 5; round += 1) {
       await runWriter(writer, { options: place.options, appends: 1 }, { KILL_AT: '1 after' }, [
         '--require',

@@ -13,8 +13,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { ROOT } from '../e2e/program.ts';
+import { madeOnce } from '../shared.ts';
 
 export const EXAMPLE = join(ROOT, 'examples/secrets-provider-files');
+
+const FULL = 'secrets-provider-full';
 
 export interface Plugins {
   /** The folder that is to be on PATH. */
@@ -39,10 +42,11 @@ export async function makePlugins(): Promise<Plugins> {
     return path;
   };
   copyFileSync(EXAMPLE, join(bin, 'secrets-provider-files'));
-  await promisify(execFile)(process.execPath, [
-    join(ROOT, 'tests/backends/plugin/bundle.mjs'),
-    join(bin, 'secrets-provider-full'),
-  ]);
+  const bundled = await madeOnce('plugin', async (made) => {
+    const bundle = join(ROOT, 'tests/backends/plugin/bundle.mjs');
+    await promisify(execFile)(process.execPath, [bundle, join(made, FULL)]);
+  });
+  copyFileSync(join(bundled, FULL), join(bin, FULL));
   let count = 0;
   return {
     bin,
