@@ -1,5 +1,6 @@
-// Installs the servers that the tests talk to, into .work (or $SECRETS_BACKENDS_DIR). What is there already and
-// was made from the same sources is kept. Needs Go for Vault and Python 3 for moto and drongo.
+// Installs the servers and programs that the tests talk to: some into .work (or $SECRETS_BACKENDS_DIR), some from
+// Debian's packages. Says beforehand what is missing and how long it takes; `--dry-run` says no more than that. What is
+// there already and was made from the same sources is kept. Needs Go for Vault and Python 3 for moto and drongo.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -194,12 +195,81 @@ function mariadbPlugins() {
   }
 }
 
-actionlint();
-kubernetesValidate();
-drongo();
-otlp();
-postgres();
-mysql();
-mariadbPlugins();
-vault();
-if (existsSync(join(here, 'moto'))) moto();
+const onPath = (name) =>
+  ['/usr/local/bin', '/usr/bin', '/bin', '/usr/sbin'].some((folder) => existsSync(join(folder, name)));
+const matches = (parent, pattern) =>
+  existsSync(parent) && readdirSync(parent).some((name) => pattern.test(name));
+/** Debian's packages, and what shows that each is there. */
+const PACKAGES = [
+  ...['zsh', 'fish', 'strace', 'jq', 'yq', 'git', 'openssl', 'gnome-keyring-daemon'].map((name) => [
+    name === 'gnome-keyring-daemon' ? 'gnome-keyring' : name,
+    () => onPath(name),
+  ]),
+  // pgrep, and a Secret Service's bus without a desktop.
+  ['procps', () => onPath('pgrep')],
+  ['dbus', () => onPath('dbus-run-session')],
+  ['openssh-client', () => onPath('ssh-keygen')],
+  ['docker.io', () => onPath('docker')],
+  // What checks the examples of schedules.
+  ['systemd', () => onPath('systemd-analyze')],
+  ['cron', () => onPath('crontab')],
+  // Databases to rotate passwords in.
+  ['postgresql', () => matches('/usr/lib/postgresql', /^\d+$/)],
+  ['mariadb-server-core', () => onPath('mariadbd')],
+  ['mariadb-client-core', () => onPath('mariadb')],
+  // A receiver of the audit log's records, and its TLS.
+  ['rsyslog', () => onPath('rsyslogd')],
+  ['rsyslog-gnutls', () => existsSync('/usr/lib/x86_64-linux-gnu/rsyslog/lmnsd_gtls.so')],
+  // A browser for the report's page, and letters to show in it.
+  ['chromium', () => onPath('chromium')],
+  ['fonts-dejavu-core', () => existsSync('/usr/share/fonts/truetype/dejavu')],
+];
+
+/** Debian's packages that are missing. */
+function missingPackages() {
+  return existsSync('/usr/bin/apt-get') ? PACKAGES.filter(([, there]) => !there()).map(([name]) => name) : [];
+}
+
+function packages(missing) {
+  if (process.getuid?.() !== 0) {
+    process.stderr.write(
+      `not root, so these are left to you: sudo apt-get install -y ${missing.join(' ')}\n`,
+    );
+    return;
+  }
+  const options = {
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  };
+  run('apt-get', ['update', '-qq'], options);
+  run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], options);
+}
+
+/** What is made in .work: its file or folder, minutes on two cores with nothing cached, and how. */
+const OWN = [
+  ['actionlint', () => matches(work, /^actionlint-/), 1, actionlint],
+  ['kubernetes-validate', () => existsSync(join(work, 'kubernetes-validate-venv')), 0.5, kubernetesValidate],
+  ['drongo (Google)', () => existsSync(join(work, 'drongo-venv')), 0.5, drongo],
+  ['OTLP receiver', () => existsSync(join(work, 'otlp-venv')), 0.5, otlp],
+  ['PostgreSQL 18', () => existsSync(join(work, 'postgres-18')), 0.5, postgres],
+  ['MySQL', () => existsSync(join(work, 'mysql')), 1, mysql],
+  ["MariaDB's plugins", () => existsSync(join(work, 'mariadb-plugins')), 0.5, mariadbPlugins],
+  ['Vault', () => existsSync(join(work, 'vault-server')), 8, vault],
+  ['moto (AWS)', () => existsSync(join(work, 'moto-venv')), 1, moto],
+];
+
+const missing = missingPackages();
+const toMake = OWN.filter(([, there]) => !there());
+const minutes = Math.ceil(toMake.reduce((sum, [, , one]) => sum + one, missing.length > 0 ? 2 : 0));
+const say = (line) => process.stderr.write(`${line}\n`);
+if (missing.length + toMake.length === 0) say('All servers and programs of the tests are installed.');
+else {
+  say(`Installs, in about ${minutes} min on two cores:`);
+  if (missing.length > 0) say(`  from Debian: ${missing.join(' ')}`);
+  if (toMake.length > 0) say(`  into ${work}: ${toMake.map(([name]) => name).join(', ')}`);
+}
+if (!process.argv.includes('--dry-run')) {
+  if (missing.length > 0) packages(missing);
+  // All of them: each sees by itself whether what is there is of the same sources.
+  for (const [, , , make] of OWN) make();
+}
