@@ -21,6 +21,7 @@ const WAYS = [
 ];
 
 if (process.getuid?.() !== 0) throw new Error('needs root, to run as root and as a user');
+const say = (line) => process.stdout.write(`${line}\n`);
 let red = 0;
 for (let run = 0; run < runs; run += 1) {
   const [title, uid, command] = WAYS[run % WAYS.length];
@@ -52,9 +53,9 @@ for (let run = 0; run < runs; run += 1) {
     assertionResults.filter(({ status: how }) => how === 'failed').map(({ fullName }) => fullName),
   );
   if (status !== 0) red += 1;
-  console.log(`${run + 1}/${runs}  ${title}: ${status === 0 ? 'green' : 'RED'}, ${minutes} min, ${counts}`);
-  for (const name of failed) console.log(`    ${name}`);
+  say(`${run + 1}/${runs}  ${title}: ${status === 0 ? 'green' : 'RED'}, ${minutes} min, ${counts}`);
+  for (const name of failed) say(`    ${name}`);
   rmSync(root, { recursive: true, force: true });
 }
-console.log(`${runs - red} of ${runs} green`);
+say(`${runs - red} of ${runs} green`);
 process.exitCode = red > 0 ? 1 : 0;

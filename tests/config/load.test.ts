@@ -115,8 +115,7 @@ describe('the search', () => {
   });
 
   testNeeding(mayMountAsUser())('ends at the border of a file system', () => {
-    const outer = machine.write('home/p/secrets.yaml', 'env: { LOG_LEVEL: outer }
-');
+    const outer = machine.write('home/p/secrets.yaml', 'env: { LOG_LEVEL: outer }\n');
     const program = join(CHECKOUT, 'bin/secrets');
     const look = `'${process.execPath}' '${program}' env --format json`;
     const script = `mount -t tmpfs none q && mkdir q/s && cd q/s && ${look}; cd ../.. && ${look}`;
