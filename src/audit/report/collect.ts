@@ -170,6 +170,7 @@ export async function collect(
       versions,
       schedule,
       grants,
+      hasPolicy: policy !== undefined,
       ...(target !== undefined && { target }),
     });
     looked += 1;

@@ -3,7 +3,7 @@ import type { Grant, SecretInfo, VersionInfo } from '../../providers/provider.ts
 import type { Schedule } from '../../rotation/schedule.ts';
 import type { Finding, Severity } from './finding.ts';
 import type { PostureParameters } from './parameters.ts';
-import { finding } from './rules.ts';
+import { finding, RULES } from './rules.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -15,6 +15,8 @@ export interface SecretFacts {
   readonly versions?: readonly VersionInfo[] | undefined;
   readonly schedule?: Schedule | undefined;
   readonly grants?: readonly Grant[] | undefined;
+  /** Whether secrets.yaml has a rotation policy for it. */
+  readonly hasPolicy?: boolean | undefined;
   /** The target of its rotation policy. */
   readonly target?: { readonly type: string; readonly verifies: boolean } | undefined;
   /** The last allowed read in the events that were looked at. */
@@ -109,15 +111,25 @@ const overdue: Check = (facts, { now }) => {
         ...(every !== undefined && { everyDays: every }),
         ...(native !== undefined && { by: native.by }),
       },
+      { remedy: overdueRemedy(facts) },
     ),
   ];
 };
+
+/** A secret without a policy is rotated by nobody here, or by its service. */
+function overdueRemedy({ hasPolicy, schedule }: SecretFacts): string | undefined {
+  if (hasPolicy !== false) return undefined;
+  return schedule?.native === undefined
+    ? RULES['never-rotated'].remedy
+    : 'Look why its service did not rotate it: secrets rotate status.';
+}
 
 const stuck: Check = (facts, { now }) => {
   const { schedule } = facts;
   if (schedule?.state !== 'stuck') return [];
   const since = schedule.holder?.since;
   const hours = since === undefined ? undefined : Math.floor((now.getTime() - since.getTime()) / 3_600_000);
+  const native = schedule.native?.attempt !== undefined;
   const who = schedule.holder !== undefined && 'host' in schedule.holder ? schedule.holder.host : undefined;
   return [
     finding(
@@ -125,6 +137,13 @@ const stuck: Check = (facts, { now }) => {
       placeOf(facts),
       `has a rotation that was begun${hours === undefined ? '' : ` ${hours} hours ago`} and is not finished`,
       { ...(hours !== undefined && { hours }), ...(who !== undefined && { host: who }) },
+      // Of a rotation without a policy nobody knows the target, so that has to be said.
+      facts.hasPolicy === false && !native
+        ? {
+            remedy:
+              'Run secrets rotate resume REF, or secrets rotate rollback REF, where its policy is; without one, with --without-target.',
+          }
+        : {},
     ),
   ];
 };

@@ -1,4 +1,5 @@
 /** Every rule of `audit report`, one entry each. docs/audit-report.md has the same table; a test compares them. */
+import { formatReference } from '../reference.ts';
 import { type Evidence, type Finding, fingerprintOf, type Severity } from './finding.ts';
 
 export interface Rule {
@@ -9,7 +10,7 @@ export interface Rule {
   readonly title: string;
   /** When it is reported, one sentence. */
   readonly about: string;
-  /** What to do, one sentence. */
+  /** What to do, one sentence. `REF` stands for the secret, with the key that the finding is about. */
   readonly remedy: string;
 }
 
@@ -19,21 +20,21 @@ export const RULES = {
     severity: 'medium',
     title: 'Never rotated',
     about: 'The secret still has its first value after `never-rotated-after`.',
-    remedy: 'Rotate it, and give it a policy under rotation: in secrets.yaml.',
+    remedy: 'Give it a policy under rotation: in secrets.yaml, then run secrets rotate REF.',
   },
   overdue: {
     kind: 'posture',
     severity: 'high',
     title: 'Rotation overdue',
     about: 'Its policy, or its label rotate-every, wanted a new value by now.',
-    remedy: 'Run secrets rotate --due, and look why the scheduled run did not.',
+    remedy: 'Run secrets rotate REF, and look why the scheduled run did not.',
   },
   'rotation-stuck': {
     kind: 'posture',
     severity: 'high',
     title: 'Rotation stuck',
     about: 'A rotation was begun and not finished, and whoever began it has been silent for the lease.',
-    remedy: 'Run secrets rotate resume, or secrets rotate rollback.',
+    remedy: 'Run secrets rotate resume REF, or secrets rotate rollback REF.',
   },
   expired: {
     kind: 'posture',
@@ -68,14 +69,16 @@ export const RULES = {
     severity: 'high',
     title: 'Current version is disabled',
     about: 'The version that readers are given is disabled, deleted or destroyed, so that reading it fails.',
-    remedy: 'Enable it, put a new value, or make an enabled version current with secrets restore --version.',
+    remedy:
+      'Enable it, put a new value, or make an enabled version current: secrets restore REF --version ID.',
   },
   'too-many-versions': {
     kind: 'posture',
     severity: 'low',
     title: 'Too many live versions',
     about: 'More than `max-versions` versions can still be read.',
-    remedy: 'Purge old versions: secrets purge --version; each is a value that may still work somewhere.',
+    remedy:
+      'Purge old versions: secrets purge REF --version ID; each is a value that may still work somewhere.',
   },
   'broad-access': {
     kind: 'posture',
@@ -97,14 +100,16 @@ export const RULES = {
     severity: 'critical',
     title: 'Default value',
     about: 'The value is a well-known default or a placeholder, such as changeme (with --values).',
-    remedy: 'Replace it at once, in the store and where it is used: secrets rotate --generate.',
+    remedy:
+      'Replace it at once. If nothing but its readers uses it: secrets rotate REF --generate alnum:32; else by a policy with its target.',
   },
   'weak-value': {
     kind: 'posture',
     severity: 'high',
     title: 'Weak value',
     about: 'The value would be guessed with fewer than 10^`weak-below` tries (with --values).',
-    remedy: 'Replace it with a generated one: secrets rotate --generate.',
+    remedy:
+      'Replace it. If nothing but its readers uses it: secrets rotate REF --generate alnum:32; else by a policy with its target.',
   },
   'unverified-rotation': {
     kind: 'posture',
@@ -177,6 +182,8 @@ export function finding(
   evidence: Evidence,
   more: {
     readonly severity?: Severity | undefined;
+    /** What is to be done here, when it is not what the rule says. */
+    readonly remedy?: string | undefined;
     /** See `fingerprintOf`. */
     readonly about?: readonly string[] | undefined;
     readonly at?: string | undefined;
@@ -184,6 +191,7 @@ export function finding(
   } = {},
 ): Finding {
   const { severity, remedy }: Rule = RULES[rule];
+  const { key } = evidence;
   return {
     rule,
     severity: more.severity ?? severity,
@@ -191,9 +199,25 @@ export function finding(
     ...(place.secret !== undefined && { secret: place.secret }),
     message,
     evidence,
-    remedy,
+    remedy: forSecret(more.remedy ?? remedy, place, typeof key === 'string' ? key : undefined),
     fingerprint: fingerprintOf(rule, place.store, place.secret, more.about),
     ...(more.at !== undefined && { at: more.at }),
     ...(more.principal !== undefined && { principal: more.principal }),
   };
+}
+
+/** The remedy with the reference that its command takes. */
+function forSecret(
+  remedy: string,
+  { store, secret }: { readonly store: string; readonly secret?: string | undefined },
+  key: string | undefined,
+): string {
+  if (secret === undefined) return remedy;
+  const reference = formatReference({ store, name: secret, key });
+  return remedy.replaceAll('REF', () => (/^[\w:/.#@%+=-]+$/.test(reference) ? reference : quoted(reference)));
+}
+
+/** For a POSIX shell. */
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
 }
