@@ -4,6 +4,7 @@ import { compact } from '../output/shapes.ts';
 import { printTable, shortDate } from '../output/table.ts';
 import { EVERY_LABEL, HOLDER_LABEL } from '../rotation/holder.ts';
 import { Rotations } from '../rotation/jobs.ts';
+import { type LastFailure, lastFailures } from '../rotation/journal.ts';
 import { placeOf } from '../rotation/places.ts';
 import { scheduleForJob } from '../rotation/native.ts';
 import { byUrgency, judgeNative, type Schedule, scheduleOf } from '../rotation/schedule.ts';
@@ -13,6 +14,8 @@ import type { NativeRotation } from '../providers/provider.ts';
 import { formatReference } from '../core/reference.ts';
 import type { Session } from '../session.ts';
 import { parsePeriod } from '../core/duration.ts';
+import { xdgFolder } from '../world.ts';
+import { adviceFor, failureSince } from './rotate-advice.ts';
 import { holderJson, holderText } from './rotate-outcome.ts';
 
 const PARALLEL = 8;
@@ -29,22 +32,30 @@ export async function run(session: Session): Promise<void> {
   try {
     const { rows, failures } = await collect(session, rotations);
     const sorted = rows.toSorted((a, b) => byUrgency(a.schedule, b.schedule));
-    if (session.options.json === true) await session.printJson({ secrets: sorted.map(rowJson) });
+    const failed = lastFailures(xdgFolder(session.world, 'state'));
+    const failureOf = ({ reference, schedule }: Row): LastFailure | undefined =>
+      failureSince(failed.get(reference), schedule);
+    if (session.options.json === true)
+      await session.printJson({ secrets: sorted.map((row) => rowJson(row, failureOf(row))) });
     else
       await printTable(
         session,
-        ['reference', 'state', 'age', 'every', 'next', 'by', 'held by'],
-        sorted.map(({ reference, schedule, age }) => [
-          reference,
-          schedule.state,
-          age === undefined ? '' : days(age),
-          schedule.everyMs === undefined
-            ? (schedule.native?.settings['schedule'] ?? '')
-            : days(schedule.everyMs),
-          shortDate(schedule.next),
-          schedule.native?.by ?? 'secrets',
-          heldText(schedule),
-        ]),
+        ['reference', 'state', 'age', 'every', 'next', 'by', 'held by', 'to do'],
+        sorted.map((row) => {
+          const { reference, schedule, age } = row;
+          return [
+            reference,
+            schedule.state,
+            age === undefined ? '' : days(age),
+            schedule.everyMs === undefined
+              ? (schedule.native?.settings['schedule'] ?? '')
+              : days(schedule.everyMs),
+            shortDate(schedule.next),
+            schedule.native?.by ?? 'secrets',
+            heldText(schedule),
+            adviceFor(reference, schedule, failureOf(row)) ?? '',
+          ];
+        }),
       );
     if (failures.length > 0)
       throw new SecretsError('Partial', `${failures.length} could not be looked at`, { errors: failures });
@@ -82,7 +93,7 @@ function nativeJson({
   });
 }
 
-function rowJson({ reference, schedule, age }: Row): object {
+function rowJson({ reference, schedule, age }: Row, failure: LastFailure | undefined): object {
   const { state, lastRotated, everyMs, next, holder, retireAt, native } = schedule;
   return compact({
     reference,
@@ -93,6 +104,8 @@ function rowJson({ reference, schedule, age }: Row): object {
     next: next?.toISOString(),
     holder: holderJson(holder),
     previousUntil: retireAt?.toISOString(),
+    todo: adviceFor(reference, schedule, failure),
+    lastFailure: failure && { at: failure.at.toISOString(), reason: failure.reason },
     by: native?.by ?? 'secrets',
     native: native === undefined ? undefined : nativeJson(native),
   });

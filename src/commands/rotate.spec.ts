@@ -38,6 +38,7 @@ export const rotate: CommandSpec = {
       flags: '--generate <spec>',
       description: 'how the value is made, such as alnum:40; also for a secret without a policy',
     },
+    { flags: '--create', description: 'create secrets that do not exist yet with their first value' },
     notify,
     {
       flags: '--configure',

@@ -8,9 +8,8 @@ import { type Ended, type Job, Rotations } from '../rotation/jobs.ts';
 import { Notifier } from '../rotation/notify.ts';
 import { retireReplaced } from '../rotation/retire.ts';
 import { checkReminder, refuseNativelyRotated, remind, scheduleForJob } from '../rotation/native.ts';
-import { type RightFinding, storeFindings } from '../rotation/rights.ts';
+import { obstacle, preflight, type PreflightFinding } from '../rotation/preflight.ts';
 import type { Schedule } from '../rotation/schedule.ts';
-import type { Finding } from '../providers/provider.ts';
 import type { Session } from '../session.ts';
 import type { CommonOptions } from './options.ts';
 import { driveNative, reminderFinding, skipsNative } from './rotate-native.ts';
@@ -23,6 +22,7 @@ interface RotateOptions extends CommonOptions {
   readonly maxAge?: string;
   readonly generate?: string;
   readonly dryRun?: boolean;
+  readonly create?: boolean;
   readonly notify?: readonly string[];
   readonly configure?: boolean;
   readonly wait?: string;
@@ -120,12 +120,15 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
               return report;
             }
             if (options.dryRun === true) {
-              const failure = await rehearse(session, job);
+              const failure = await rehearse(session, job, options.create === true);
               if (failure !== undefined) failures.push(failure);
               return undefined;
             }
             recorded = true;
-            const done = await rotateOne(session, rotations, job, progress);
+            const done = await rotateOne(session, rotations, job, {
+              progress,
+              create: options.create === true,
+            });
             if (done.failure !== undefined) failures.push(done.failure);
             return () => reportOne(session, notifier, reference, startedAt, done);
           });
@@ -240,18 +243,19 @@ interface Done {
   readonly failure: SecretsError | undefined;
 }
 
-async function rotateOne(
-  session: Session,
-  rotations: Rotations,
-  job: Job,
-  progress: (text: string) => void,
-): Promise<Done> {
+interface Asked {
+  readonly progress: (text: string) => void;
+  /** `--create` */
+  readonly create: boolean;
+}
+
+async function rotateOne(session: Session, rotations: Rotations, job: Job, asked: Asked): Promise<Done> {
   const startedMs = Date.now();
   const record = (ended: Omit<Ended, 'job'>): Promise<void> =>
     rotations.record(job.reference, startedMs, { job, ...ended });
   let done: Done;
   try {
-    done = await rotateRecorded(session, rotations, job, progress);
+    done = await rotateRecorded(session, rotations, job, asked);
   } catch (thrown) {
     const error = toSecretsError(thrown);
     await record({ error }).catch((failure: unknown) => {
@@ -268,16 +272,11 @@ async function rotateOne(
   }
 }
 
-async function rotateRecorded(
-  session: Session,
-  rotations: Rotations,
-  job: Job,
-  progress: (text: string) => void,
-): Promise<Done> {
+async function rotateRecorded(session: Session, rotations: Rotations, job: Job, asked: Asked): Promise<Done> {
   const { reference } = job;
   await refuseNativelyRotated(job);
   await checkReminder(job, () => session.call());
-  const shared = { wait: false, toPrevious: false, progress };
+  const shared = { wait: false, toPrevious: false, ...asked };
   // A further rotation takes the place of the replaced credential.
   await retireReplaced(job, session.world.now(), session.call().signal, true);
   let intent: 'rotate' | 'resume' = 'rotate';
@@ -309,17 +308,19 @@ async function reportOne(
 }
 
 /** `--dry-run`: what would be done, and whether the store and the target can be reached and allow it. */
-export async function rehearse(session: Session, job: Job): Promise<SecretsError | undefined> {
+export async function rehearse(
+  session: Session,
+  job: Job,
+  create: boolean,
+): Promise<SecretsError | undefined> {
   const stages = await job.place.read();
   const known = { current: stages.current, pending: stages.pending, previous: stages.previous };
-  const { signal } = session.call();
-  const findings: (Finding | RightFinding)[] = [...(await job.target.check(known, signal))];
+  const findings: PreflightFinding[] = [
+    ...(await preflight({ ...job, create }, known, () => session.call())),
+  ];
   if (stages.pending !== undefined)
     findings.push({ check: 'pending', status: 'fail', detail: 'a rotation is under way already' });
-  findings.push(
-    ...(await storeFindings(job.place, session.call())),
-    ...(await reminderFinding(session, job)),
-  );
+  findings.push(...(await reminderFinding(session, job)));
   const { bits, title } = job.generator;
   const what = job.target.issue === undefined ? `${title} (${bits} bits)` : 'made by the target';
   if (session.options.json === true) {
@@ -333,7 +334,7 @@ export async function rehearse(session: Session, job: Job): Promise<SecretsError
           bits: job.target.issue === undefined ? bits : undefined,
           graceMs: job.graceMs,
           version: stages.current?.id,
-          findings: findings.map((finding) => compact({ ...finding })),
+          findings: findings.map(({ kind: _ofTheError, ...finding }) => compact({ ...finding })),
           dryRun: true,
         }),
       ),
@@ -351,15 +352,12 @@ export async function rehearse(session: Session, job: Job): Promise<SecretsError
       lines.map((line) => `${line.startsWith(' ') ? '  ' : ''}${singleLine(line.trim())}\n`).join(''),
     );
   }
-  const bad = findings.filter(({ status }) => status === 'fail');
-  if (bad.length === 0) return undefined;
-  const denied = bad.some((finding) => 'right' in finding && finding.right === 'denied');
-  return new SecretsError(
-    denied ? 'Denied' : 'Failed',
-    `would not work: ${bad.map(({ check, detail }) => `${check}: ${detail}`).join('; ')}`,
-    {
+  const error = obstacle(findings);
+  return (
+    error &&
+    new SecretsError(error.kind, `would not work: ${error.message}`, {
       reference: job.reference,
-      hint: bad.find(({ hint }) => hint !== undefined)?.hint,
-    },
+      hint: error.hint,
+    })
   );
 }

@@ -42,6 +42,8 @@ export interface EngineOptions {
   readonly wait: boolean;
   /** Rotate to the previous version instead of a new value. */
   readonly toPrevious: boolean;
+  /** A secret that is missing is created with its first value. */
+  readonly create?: boolean | undefined;
   readonly host: string;
   readonly user: string;
   readonly now: () => Date;

@@ -3,13 +3,14 @@
  * target, and tells the machine what came of it.
  */
 import { SecretsError, toSecretsError } from '../core/errors.ts';
-import type { JsonValue } from '../core/json.ts';
 import { setKeys } from '../core/patch.ts';
 import { begin, type Effect, effectOf, type Event, isEnding, next } from '../core/rotation.ts';
 import { sleep } from '../core/waiting.ts';
 import { ClaimedRun, isUnclear, Lost, needed, type Outcome, type RotationEvent } from './claim.ts';
+import { makeDraft } from './draft.ts';
 import { encodeTime, LAST_ROTATED_LABEL, RETIRE_LABEL } from './holder.ts';
 import { CLAIM_KEY, credentialOf, type Held, isClaim, sameCredential } from './place.ts';
+import { keysOf, obstacle, preflight } from './preflight.ts';
 import type { Credential } from './target.ts';
 
 export type { EngineOptions, Outcome, RotationEvent } from './claim.ts';
@@ -137,12 +138,13 @@ export class Engine extends ClaimedRun {
       await target.prove?.(this.draft, this.known, this.options.signal());
       return 'ok';
     }
+    await this.#preflight();
     if (this.plan.issues) {
       this.draft = this.#claimValue();
       return 'ok';
     }
     for (let tries = 1; ; tries += 1) {
-      const draft = await this.#newValue();
+      const draft = await makeDraft(this.old, keysOf(this.options, this.old), this.options.generator);
       const proposed =
         (await target.propose?.(draft, this.known, this.rotation, this.options.signal())) ?? draft;
       if (!sameCredential(proposed, this.old)) {
@@ -157,27 +159,13 @@ export class Engine extends ClaimedRun {
     }
   }
 
-  async #newValue(): Promise<Credential> {
-    const { generator, keys } = this.options;
-    if (keys.length === 0) {
-      const { value, companions } = await generator.make();
-      if (companions !== undefined && Object.keys(companions).length > 0)
-        throw new SecretsError('Usage', 'what is generated has several parts, so it needs a JSON secret', {
-          hint: 'name the key of its first part in `keys`',
-        });
-      return credentialOf(Buffer.from(value));
-    }
-    const changes = new Map<string, JsonValue>();
-    for (const key of keys) {
-      const { value, companions } = await generator.make();
-      changes.set(key, value);
-      for (const [name, text] of Object.entries(companions ?? {})) changes.set(name, text);
-    }
-    if (this.old !== undefined && this.old.fields === undefined)
-      throw new SecretsError('Invalid', 'its value is not a JSON object, so it has no keys to rotate', {
-        hint: 'leave `keys` away to rotate the whole value',
-      });
-    return credentialOf(Buffer.from(JSON.stringify(setKeys(this.old?.fields, changes))));
+  /** @throws SecretsError for what is in the way of this rotation, before it has left a trace anywhere */
+  async #preflight(): Promise<void> {
+    const findings = await preflight(this.options, this.known, () => ({ signal: this.options.signal() }));
+    for (const { status, kind, check, detail } of findings)
+      if (status === 'warn' && kind !== undefined) this.options.warn(`${check}: ${detail}`);
+    const error = obstacle(findings);
+    if (error !== undefined) throw error;
   }
 
   /** Stands for a credential that the target is yet to make: the old one, so that it would work if it were read. */

@@ -58,6 +58,8 @@ export interface RunOptions {
   readonly takeOver: boolean;
   readonly wait: boolean;
   readonly toPrevious: boolean;
+  /** A secret that is missing is created with its first value. */
+  readonly create?: boolean;
   readonly progress: (text: string) => void;
 }
 

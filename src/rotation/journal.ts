@@ -2,12 +2,14 @@
  * The local journal: one JSON line before and after each step of a rotation, 0600, in the XDG state folder. For
  * people and for the audit log. Nothing is ever resumed from it: another machine has none.
  */
-import { closeSync, constants, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { makePrivateFolder } from '../files.ts';
 import type { RotationEvent } from './engine.ts';
 
-const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
+/** Of the journal's end, what is read for `status`: some thousand steps. */
+const LAST_BYTES = 1024 * 1024;
 
 /** @param trouble told once when it can't be written */
 export function journalIn(
@@ -32,4 +34,56 @@ export function journalIn(
       trouble(thrown);
     }
   };
+}
+
+/** Why a rotation that this machine began did not end with a new value. */
+export interface LastFailure {
+  readonly at: Date;
+  /** Never a value. */
+  readonly reason: string;
+}
+
+/** The secrets whose last rotation from here failed, by reference. A journal that can't be read has none. */
+export function lastFailures(stateFolder: string): ReadonlyMap<string, LastFailure> {
+  const reasons = new Map<unknown, string>();
+  const found = new Map<string, LastFailure>();
+  for (const { reference, rotation, step, outcome, reason, at } of events(stateFolder)) {
+    if (typeof reason === 'string') reasons.set(rotation, reason);
+    if (step !== 'end' || typeof reference !== 'string' || outcome === 'held' || outcome === 'nothing')
+      continue;
+    const why = reasons.get(rotation);
+    const date = new Date(String(at));
+    if (outcome === 'done' || why === undefined || Number.isNaN(date.getTime())) found.delete(reference);
+    else found.set(reference, { at: date, reason: why });
+  }
+  return found;
+}
+
+function* events(stateFolder: string): IterableIterator<Record<string, unknown>> {
+  for (const line of tail(join(stateFolder, 'rotation', 'journal.jsonl')).split('\n')) {
+    try {
+      const event: unknown = JSON.parse(line);
+      if (typeof event === 'object' && event !== null) yield event as Record<string, unknown>;
+    } catch {
+      // Cut off, or not ours.
+    }
+  }
+}
+
+function tail(path: string): string {
+  let file: number;
+  try {
+    file = openSync(path, O_RDONLY | O_NOFOLLOW);
+  } catch {
+    return '';
+  }
+  try {
+    const { size } = fstatSync(file);
+    const bytes = Buffer.alloc(Math.min(size, LAST_BYTES));
+    return bytes.toString('utf8', 0, readSync(file, bytes, 0, bytes.length, size - bytes.length));
+  } catch {
+    return '';
+  } finally {
+    closeSync(file);
+  }
 }

@@ -20,6 +20,7 @@
  * - `signal` ends a call within 100 ms with `Unavailable`, and leaves no socket, timer or child behind.
  * - TLS is verified; plain text only over loopback addresses and Unix sockets.
  */
+import type { ErrorKind } from '../core/errors.ts';
 import type { JsonValue } from '../core/json.ts';
 import type { NativeRotation, TrustItem } from '../providers/provider.ts';
 
@@ -74,6 +75,8 @@ export interface TargetFinding {
   readonly status: 'ok' | 'warn' | 'fail';
   readonly detail: string;
   readonly hint?: string | undefined;
+  /** Of a `fail`: the kind of error that a run ends with. Of a `warn`: the run says it too. */
+  readonly kind?: ErrorKind | undefined;
 }
 
 /** One opened target of one secret. Connects lazily, in the first call that needs it. */
@@ -85,10 +88,18 @@ export interface Target {
   limitKey(current: Credential | undefined): string | undefined;
 
   /**
-   * Looks, changing nothing, whether a rotation would succeed: reachable, signed in, allowed. Returns what it found;
-   * throws only when `signal` ends it.
+   * Which keys of a JSON secret are the password, where the policy names none. Without this method the policy has to.
    */
-  check(known: Known, signal: AbortSignal): Promise<readonly TargetFinding[]>;
+  passwordKeys?(current: Credential): readonly string[];
+
+  /**
+   * Looks, changing nothing, whether a rotation would succeed: reachable, signed in, allowed, and a wrong credential
+   * refused. Called before each rotation's first effect: a finding that failed is the end of it. Returns what it found;
+   * throws only when `signal` ends it.
+   * @param wrong a credential of the secret's form with generated values that nobody has: a target that says
+   *   `accepted` to it proves nothing. `undefined` for a target with `issue`, and where none can be made
+   */
+  check(known: Known, signal: AbortSignal, wrong?: Credential): Promise<readonly TargetFinding[]>;
 
   /**
    * The credential to rotate to. `draft` is the current one with newly generated values in the policy's `keys` (or

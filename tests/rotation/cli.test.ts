@@ -75,7 +75,9 @@ describe('secrets rotate', () => {
     await ok(`printf '{"user":"u","password":"p"}' | tee keyed | secrets put --quiet keyed`);
     await ok('secrets put --quiet manual < keyed');
     // As if a year had passed: --max-age is for emergencies, and takes the place of `every`.
-    const { code, stdout, stderr } = await sh('sleep 1.1; secrets rotate --max-age 1s --trust --json');
+    const { code, stdout, stderr } = await sh(
+      'sleep 1.1; secrets rotate --max-age 1s --create --trust --json',
+    );
     expect(code).toBe(7);
     expect(JSON.parse(stderr)).toMatchObject({
       error: { kind: 'Partial', message: '1 of 5 rotations failed' },
@@ -136,7 +138,27 @@ describe('secrets rotate', () => {
     );
     expect(await ok('secrets history a | wc -l')).toMatch(/^1$/m);
     await ok('printf x | secrets put --quiet b');
-    expect(await sh('secrets rotate --generate hex:8 a b#x --trust --dry-run')).toMatchObject({ code: 0 });
+    expect(await sh('secrets rotate --generate hex:8 a b --trust --dry-run')).toMatchObject({ code: 0 });
+    // What the run would refuse, the plan does: a text has no keys, and nobody asked for a new secret.
+    expect(await sh('secrets rotate --generate hex:8 b#x --trust --dry-run')).toMatchObject({ code: 2 });
+    expect(await sh('secrets rotate --generate hex:8 missing --dry-run')).toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining('--create'),
+    });
+  });
+
+  test('a value is replaced where its form is understood, and a secret that is missing created when asked', async () => {
+    const rotate = (reference: string): Promise<Outcome> =>
+      sh(`secrets rotate ${reference} --generate alnum:10`);
+    await ok(`printf '{"n":1.10,"password":"p","port":5432}' | secrets put --quiet json`);
+    expect(await rotate('json')).toMatchObject({ code: 2, stderr: expect.stringContaining('#password') });
+    expect(await ok('secrets get json')).toBe('{"n":1.10,"password":"p","port":5432}');
+    await ok('secrets rotate json#password --generate alnum:10');
+    expect(await ok('secrets get json')).toMatch(/^\{"n":1\.10,"password":"[A-Za-z0-9]{10}","port":5432\}$/);
+    expect(await rotate('missing')).toMatchObject({ code: 3, stderr: expect.stringContaining('--create') });
+    expect(await sh('secrets get missing')).toMatchObject({ code: 3 });
+    await ok('secrets rotate missing --generate alnum:10 --create');
+    expect(await ok('secrets get missing')).toHaveLength(10);
   });
 
   test('status is sorted by urgency, and knows labels, stuck rotations and who left them', async () => {
@@ -175,6 +197,27 @@ describe('secrets rotate', () => {
     expect(holder).toMatchObject({ host: expect.any(String), user: expect.any(String) });
     await ok('secrets rotate rollback stuck --without-target --take-over --trust');
     expect(await ok('secrets get stuck')).toBe('v');
+  });
+
+  test('a stored value that is wrong already is said at once, and by status too, until it is put right', async () => {
+    writeFileSync(join(place.cwd, 'verify'), '#!/bin/sh\ngrep -q right || exit 10\n', { mode: 0o755 });
+    policies({ a: { target: { type: 'program', apply: '/bin/true', verify: './verify' } } });
+    await ok('printf wrong | secrets put --quiet a');
+    for (let again = 0; again < 2; again += 1)
+      expect(await sh('secrets rotate a --trust')).toMatchObject({
+        code: 4,
+        stderr: expect.stringMatching(/wrong already; put the value that works with secrets put/),
+      });
+    expect(await ok('secrets history a')).toMatch(/^1\s.*\n$/);
+    const row = async (): Promise<Record<string, unknown> | undefined> =>
+      (JSON.parse(await ok('secrets rotate status --trust --json')) as { secrets: Record<string, unknown>[] })
+        .secrets[0];
+    expect(await row()).toMatchObject({
+      todo: expect.stringMatching(/then secrets rotate local:\/\/a: .*wrong already/),
+      lastFailure: { at: expect.any(String), reason: expect.stringContaining('wrong already') },
+    });
+    await ok('sleep 1; printf right | secrets put --quiet a');
+    expect(await row()).not.toHaveProperty('lastFailure');
   });
 
   test('--to-previous takes a rotation back while its grace time lasts, and says so when it is over', async () => {

@@ -3,6 +3,8 @@ import { awsIam } from '../../../src/rotation/targets/aws-iam/descriptor.ts';
 import { type Aws, type Env, scenarioFiles, startAws } from '../../backends/aws.ts';
 import { describeWith } from '../../backends/server.ts';
 import { credential, known, never, openTarget, rotation } from './kit.ts';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { startSilent } from './silent.ts';
 import { startWire } from './wire.ts';
 
@@ -173,13 +175,62 @@ describeWith('AWS IAM access keys', scenarioFiles, () => {
       kind: 'Denied',
       message: expect.stringMatching(/^not allowed: iam:/),
     });
-    const { target } = await openIam({ admin: 'ops://aws' }, secrets);
+    await expect(openIam({ admin: 'ops://aws' }, secrets)).rejects.toMatchObject({ kind: 'Usage' });
+    const { target } = await openIam({ admin: 'ops://aws', user }, secrets);
     const pending = (await target.issue?.(known(current, current), rotation(), never)) ?? current;
     expect(Object.keys(await keys(user))).toEqual([idOf(current), idOf(pending)]);
     await target.retire?.(current, pending, 'expired', never);
     const named = (await openIam({ admin: 'ops://aws', user }, secrets)).target;
     const first = (await named.issue?.(known(), rotation(), never)) ?? current;
     expect(await named.verify(first, never)).toBe('accepted');
+  });
+
+  test('a key of another user, or one that is wrong already, is refused before anything is made', async () => {
+    const [one, other] = [await newUser(), await newUser()];
+    const { target } = await openIam({ user: one.user });
+    const strange = { kind: 'Conflict', message: expect.stringContaining(`not for the user ${one.user}`) };
+    expect(await target.check(known(other.current), never)).toEqual([
+      expect.objectContaining({ status: 'fail', kind: 'Conflict', detail: strange.message }),
+    ]);
+    await expect(target.issue?.(known(other.current), rotation(), never)).rejects.toMatchObject(strange);
+    await expect(target.verify(other.current, never)).rejects.toMatchObject(strange);
+    await expect(target.apply(other.current, known(one.current), rotation(), never)).rejects.toMatchObject({
+      kind: 'Conflict',
+      message: expect.stringContaining('is none of the user'),
+    });
+    expect(Object.keys(await keys(other.user))).toHaveLength(1);
+
+    const wrong = credential({ ...one.current.fields, AWS_SECRET_ACCESS_KEY: 'x'.repeat(40) });
+    expect((await target.check(known(wrong), never)).at(-1)).toMatchObject({
+      status: 'fail',
+      kind: 'Unauthenticated',
+    });
+    // One of the older version that works does not make the current one good.
+    expect(await target.check(known(wrong, undefined, one.current), never)).toContainEqual(
+      expect.objectContaining({ check: 'sign-in with the current credential', status: 'fail' }),
+    );
+  });
+
+  test('a service that takes any secret proves nothing', async () => {
+    const lax = createServer((_request, response) => {
+      response.setHeader('content-type', 'text/xml');
+      response.end(
+        '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>' +
+          '<Arn>arn:aws:iam::123456789012:user/app</Arn><UserId>A</UserId><Account>123456789012</Account>' +
+          '</GetCallerIdentityResult></GetCallerIdentityResponse>',
+      );
+    });
+    await new Promise<void>((resolve) => lax.listen(0, '127.0.0.1', resolve));
+    try {
+      const { port } = lax.address() as AddressInfo;
+      const { target } = await openIam({ endpoint: `http://127.0.0.1:${port}` });
+      const { current } = await newUser();
+      expect(await target.check(known(current), never)).toEqual([
+        expect.objectContaining({ status: 'fail', detail: expect.stringContaining('proves nothing') }),
+      ]);
+    } finally {
+      lax.close();
+    }
   });
 
   test('what is no key, a silent service and plain http are refused', async () => {

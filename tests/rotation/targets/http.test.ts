@@ -90,12 +90,19 @@ describe('HTTP calls', () => {
     const put = api.seen.find(({ method }) => method === 'PUT');
     expect(put?.headers['idempotency-key']).toMatch(/^rotation/);
     expect(JSON.parse(put?.body ?? '')).toMatchObject({ credentials: [{ key: 'second', days: 30 }] });
-    // Done already: no second call.
-    await target.apply(keyed('second'), known(keyed('first'), keyed('second')), rotation(), never);
-    expect(api.seen.filter(({ method }) => method === 'PUT')).toHaveLength(1);
-    // The way back signs in with the one that works now.
-    await target.apply(keyed('first'), known(keyed('first'), keyed('second')), rotation(), never);
+    // Done already, as far as a sign-in says: it is sent again, for another call may still be on its way.
+    const now = rotation();
+    await target.apply(keyed('second'), known(keyed('first'), keyed('second')), now, never);
+    const puts = () => api.seen.filter(({ method }) => method === 'PUT');
+    expect(puts().at(-1)?.headers).toMatchObject({
+      authorization: 'Bearer second',
+      'idempotency-key': now.id,
+    });
+    expect(puts()).toHaveLength(2);
+    // The way back signs in with the one that works now, and is no repetition of the way there.
+    await target.apply(keyed('first'), known(keyed('first'), keyed('second')), now, never);
     expect(api.key).toBe('first');
+    expect(puts().at(-1)?.headers['idempotency-key']).toBe(`${now.id}-back`);
     expect(await target.verify(keyed('second'), never)).toBe('refused');
     await target.retire?.(keyed('a/b?'), keyed('first'), 'expired', never);
     await target.retire?.(keyed('first'), keyed('first'), 'expired', never);
@@ -180,6 +187,39 @@ describe('HTTP calls', () => {
     await expect(call).rejects.toMatchObject({ kind, message: expect.stringContaining(message) });
     await expect(call).rejects.not.toThrow('the-new-key');
     expect(api.seen).toHaveLength(1);
+  });
+
+  test('a verify call that accepts anything, or a stored key that is wrong already, is said before anything is sent', async () => {
+    const { target } = await openTarget(http, settingsFor(api.url));
+    const check = (current: string) => target.check(known(keyed(current)), never, keyed('nobody-has-it'));
+    expect((await check('first')).map(({ status }) => status)).toEqual(['ok', 'ok']);
+    expect(await check('outdated')).toMatchObject([
+      { status: 'fail', kind: 'Unauthenticated' },
+      { status: 'ok' },
+    ]);
+    api.instead = (response) => response.writeHead(200).end();
+    expect((await check('first')).at(-1)).toMatchObject({
+      status: 'fail',
+      kind: 'Unsupported',
+      detail: expect.stringContaining('accepts any value'),
+    });
+    expect(api.seen.every(({ method }) => method === 'GET')).toBe(true);
+    const { apply } = settingsFor(api.url);
+    const untried = (await openTarget(http, { apply, verify: 'none' })).target;
+    expect(await untried.verify(keyed('a'), never)).toBe('unknown');
+    expect(http.verifies?.({ apply, verify: 'none' })).toBe(false);
+    // What signs in with another credential puts a wrong one right.
+    api.instead = undefined;
+    const admin = { apply: { url: api.url }, verify: settingsFor(api.url).verify };
+    const repairs = (await openTarget(http, admin)).target;
+    expect((await repairs.check(known(keyed('outdated')), never))[0]).toMatchObject({ status: 'warn' });
+  });
+
+  test('an older version that does not fit into the call is no obstacle', async () => {
+    const { target } = await openTarget(http, settingsFor(api.url));
+    const previous = credential({ other: 'form' });
+    await target.apply(keyed('second'), known(keyed('first'), keyed('second'), previous), rotation(), never);
+    expect(api.key).toBe('second');
   });
 
   test('verify tells refused from out of order, by statuses of one’s own too', async () => {

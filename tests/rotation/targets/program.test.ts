@@ -82,6 +82,35 @@ test.each([
   expect(got).toBe(outcome);
 });
 
+test('a verify hook that no value fails, or that fails for the stored one, is said before anything is applied', async () => {
+  const check = async (verify: string) => {
+    const settings = { apply: hook('never-run', 'touch ran'), verify: hook('control', verify) };
+    const { target } = await openTarget(program, settings, {}, { folder });
+    return (await target.check(known(credential('right')), never, credential('wrong'))).slice(2);
+  };
+  expect(await check('grep -q right || exit 10')).toMatchObject([{ status: 'ok' }, { status: 'ok' }]);
+  expect(await check('exit 0')).toMatchObject([
+    { status: 'ok' },
+    { status: 'fail', kind: 'Unsupported', detail: expect.stringContaining('accepts any value') },
+  ]);
+  expect(await check('exit 10')).toMatchObject([
+    { status: 'fail', kind: 'Unauthenticated' },
+    { status: 'ok' },
+  ]);
+  expect(await check('grep -q right || exit 1')).toMatchObject([
+    { status: 'ok' },
+    { status: 'fail', kind: 'Unavailable' },
+  ]);
+  expect(existsSync(join(folder, 'ran'))).toBe(false);
+  const { target } = await openTarget(program, { apply: 'true', verify: 'none' }, {}, { folder });
+  expect(await target.check(known(credential('a')), never, credential('b'))).toMatchObject([
+    { status: 'ok' },
+    { status: 'warn' },
+  ]);
+  expect(await target.verify(credential('a'), never)).toBe('unknown');
+  expect(program.trustItems({ apply: 'a', verify: 'none' })).toHaveLength(1);
+});
+
 test('a failing hook is quoted without the values it was given', async () => {
   const body = `read -r line; echo first >&2; echo "could not log in with $line: s3cr3t-value-9, $(printf s3cr3t-value-9 | base64)" >&2; exit 4`;
   const { target } = await openTarget(program, { apply: hook('loud', body) }, {}, { folder });

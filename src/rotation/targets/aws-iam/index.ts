@@ -5,6 +5,7 @@
  * A key whose answer was lost is known to nobody. So before one is made, a tag of the user says which rotation makes
  * it, and which keys there were: a key of that rotation that stands in no list and was never used is its orphan.
  */
+import { randomBytes } from 'node:crypto';
 import { SecretsError, toSecretsError } from '../../../core/errors.ts';
 import { sleep } from '../../../core/waiting.ts';
 import type {
@@ -18,8 +19,8 @@ import type {
   TargetSettings,
   Verdict,
 } from '../../target.ts';
-import { keyIdOf, keyOf, withKey } from './key.ts';
-import { IamService, type ListedKey } from './service.ts';
+import { hasKey, keyIdOf, keyOf, withKey } from './key.ts';
+import { type Caller, IamService, type ListedKey } from './service.ts';
 import type { IamSettings } from './settings.ts';
 
 /** Tag of the user while a rotation makes a key. */
@@ -33,7 +34,17 @@ interface Signed {
   readonly user: string;
 }
 
+/** @throws SecretsError Usage for an administrator without the user that it acts for */
 export function open(settings: TargetSettings, context: TargetContext): Target {
+  if (settings['admin'] !== undefined && settings['user'] === undefined)
+    throw new SecretsError(
+      'Usage',
+      'an administrator makes keys for the user that the target names, and it names none',
+      {
+        reference: context.reference,
+        hint: 'set user of the target',
+      },
+    );
   return new IamTarget(settings, context);
 }
 
@@ -53,19 +64,21 @@ class IamTarget implements Target {
   async check(known: Known, signal: AbortSignal): Promise<readonly TargetFinding[]> {
     const check = 'sign-in to AWS';
     try {
+      await this.#control(known, signal);
       const { service, user } = await this.#signIn(known, signal);
       const findings: TargetFinding[] = [{ check, status: 'ok', detail: `for the user ${user}` }];
       const keys = await service.keys(user, signal);
       findings.push(room(keys, this.#unknown(keys, known), user));
       await service.tag(user, TAG, signal);
+      findings.push(...(await this.#checkCurrent(known, signal)));
       return [
         ...findings,
         { check: 'right to read the user’s tags', status: 'ok', detail: 'iam:ListUserTags' },
       ];
     } catch (thrown) {
       if (signal.aborted) throw thrown;
-      const { message, hint } = toSecretsError(thrown);
-      return [{ check, status: 'fail', detail: message, hint }];
+      const { kind, message, hint } = toSecretsError(thrown);
+      return [{ check, status: 'fail', kind, detail: message, hint }];
     }
   }
 
@@ -83,14 +96,21 @@ class IamTarget implements Target {
     await this.#removeOrphans(await this.#signIn(known, signal), known, rotation, signal);
   }
 
-  /** The key exists: it is switched on where it was off, and has to be known everywhere before it is called good. */
+  /**
+   * The key exists: it is switched on where it was off, and has to be known everywhere before it is called good. Whether
+   * it is on is looked up: that a sign-in works says nothing of what is on its way.
+   */
   async apply(credential: Credential, known: Known, _rotation: Rotation, signal: AbortSignal): Promise<void> {
     const { id } = keyOf(credential);
-    if ((await this.verify(credential, signal)) === 'accepted') return;
     const { service, user } = await this.#signIn(known, signal);
     const listed = (await service.keys(user, signal)).find((key) => key.id === id);
-    if (listed === undefined)
+    if (listed === undefined) {
+      if ((await this.#service(credential).caller(signal)) !== undefined)
+        throw new SecretsError('Conflict', `the access key ${id} is none of the user ${user}`, {
+          hint: 'set user of the target to the user whose key the secret has',
+        });
       throw new SecretsError('NotFound', `the access key ${id} is deleted`, { hint: 'rotate to a new one' });
+    }
     if (!listed.active) await service.setActive(user, id, true, signal);
     const end = Date.now() + SPREADING;
     while ((await this.verify(credential, signal)) !== 'accepted') {
@@ -104,12 +124,50 @@ class IamTarget implements Target {
 
   async verify(credential: Credential, signal: AbortSignal): Promise<Verdict> {
     const caller = await this.#service(credential).caller(signal);
-    return caller === undefined ? 'refused' : 'accepted';
+    if (caller === undefined) return 'refused';
+    const { user } = this.#settings;
+    if (user === undefined || caller.user === user) return 'accepted';
+    throw anotherUser(caller.arn, user);
+  }
+
+  async #checkCurrent({ current }: Known, signal: AbortSignal): Promise<readonly TargetFinding[]> {
+    if (current === undefined || !hasKey(current)) return [];
+    if ((await this.verify(current, signal)) === 'accepted') return [];
+    return [
+      {
+        check: 'sign-in with the current credential',
+        status: this.#settings.admin === undefined ? 'fail' : 'warn',
+        kind: 'Unauthenticated',
+        detail: 'AWS does not accept the stored access key',
+        hint: 'put a key that works with secrets put, then rotate',
+      },
+    ];
+  }
+
+  /** That AWS, or what stands in its place, refuses the same key with another secret. */
+  async #control({ current }: Known, signal: AbortSignal): Promise<void> {
+    if (current === undefined || !hasKey(current)) return;
+    const key = { id: keyOf(current).id, secret: randomBytes(30).toString('base64') };
+    const service = new IamService(key, this.#settings, this.#context, this.#context.reference);
+    if ((await service.caller(signal)) === undefined) return;
+    throw new SecretsError(
+      'Unsupported',
+      'AWS accepts this access key with any secret, so a sign-in proves nothing',
+      {
+        hint: 'check endpoint of the target: this is not AWS, or it checks no signatures',
+      },
+    );
   }
 
   async retire(old: Credential, current: Credential, phase: RetirePhase, signal: AbortSignal): Promise<void> {
-    const id = keyOf(old).id;
-    if (id === keyOf(current).id || (phase === 'superseded' && this.#settings.deactivate !== true)) return;
+    const id = keyIdOf(old);
+    // A version without a key has nothing that could be ended.
+    if (
+      id === undefined ||
+      id === keyOf(current).id ||
+      (phase === 'superseded' && this.#settings.deactivate !== true)
+    )
+      return;
     const known = { current, pending: undefined, previous: old };
     const { service, user } = await this.#signIn(known, signal);
     const listed = (await service.keys(user, signal)).find((key) => key.id === id);
@@ -145,28 +203,39 @@ class IamTarget implements Target {
   /** With the administrator's key, or whichever of the user's own works. */
   async #signIn(known: Known, signal: AbortSignal): Promise<Signed> {
     const { admin, user } = this.#settings;
-    const own = [known.current, known.pending, known.previous].filter((one) => keyIdOf(one) !== undefined);
+    const own = [known.current, known.pending, known.previous].filter(
+      (one): one is Credential => one !== undefined && hasKey(one),
+    );
     let service: IamService | undefined;
-    let name = user;
+    let caller: Caller | undefined;
     for (const credential of own) {
-      if (credential === undefined || (service !== undefined && name !== undefined)) continue;
       const candidate = this.#service(credential);
-      const caller = await candidate.caller(signal);
+      caller = await candidate.caller(signal);
       if (caller === undefined) continue;
-      service ??= candidate;
-      name ??= caller.user;
+      service = candidate;
+      break;
     }
+    const name = user ?? caller?.user;
+    // Whose key is made and deleted comes from the settings, or from the key itself: never from both with two answers.
+    if (caller !== undefined && name !== undefined && caller.user !== name)
+      throw anotherUser(caller.arn, name);
     if (admin !== undefined) {
       service = this.#service(await this.#context.read(admin, signal), admin);
-      if ((await service.caller(signal)) === undefined)
+      const administrator = await service.caller(signal);
+      if (administrator === undefined)
         throw new SecretsError('Unauthenticated', 'AWS does not accept the administrator’s access key', {
           reference: admin,
+        });
+      if (caller !== undefined && administrator.account !== caller.account)
+        throw new SecretsError('Conflict', 'the administrator’s access key is for another AWS account', {
+          reference: admin,
+          hint: `the user is in ${caller.account ?? 'none'}, the administrator in ${administrator.account ?? 'none'}`,
         });
     }
     if (service === undefined)
       throw new SecretsError('Unauthenticated', 'AWS accepts none of the secret’s access keys', {
         reference: this.#context.reference,
-        hint: 'name an administrator’s secret as admin of the target',
+        hint: 'put a key that works with secrets put, or name an administrator’s secret as admin of the target',
       });
     if (name === undefined)
       throw new SecretsError('Invalid', 'which IAM user the key is for is not known', {
@@ -179,6 +248,12 @@ class IamTarget implements Target {
   #service(credential: Credential, source = this.#context.reference): IamService {
     return new IamService(keyOf(credential), this.#settings, this.#context, source);
   }
+}
+
+function anotherUser(arn: string, user: string): SecretsError {
+  return new SecretsError('Conflict', `the access key is for ${arn}, not for the user ${user}`, {
+    hint: 'mend user of the target, or put that user’s key into the secret',
+  });
 }
 
 /** AWS allows two keys a user: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html */

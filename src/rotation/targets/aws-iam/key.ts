@@ -1,6 +1,7 @@
 /** How an access key stands in a secret. */
+import { JsonDocument } from '../../../core/document/document.ts';
 import { SecretsError } from '../../../core/errors.ts';
-import type { JsonValue } from '../../../core/json.ts';
+import { credentialOf } from '../../place.ts';
 import type { Credential } from '../../target.ts';
 
 export interface AccessKey {
@@ -38,11 +39,23 @@ export function keyIdOf(credential: Credential | undefined): string | undefined 
   return typeof id === 'string' ? id : undefined;
 }
 
-/** The current secret with another key, under the same names. */
+/** Whether both parts are there. */
+export function hasKey({ fields }: Credential): boolean {
+  return namesIn(fields)?.every((name) => typeof fields?.[name] === 'string') === true;
+}
+
+/** The current secret with another key, under the same names; every other byte stays. */
 export function withKey(current: Credential | undefined, { id, secret }: AccessKey): Credential {
   const [idName, secretName] = namesIn(current?.fields) ?? NAMES[0] ?? ['', ''];
-  const fields: Record<string, JsonValue> = { ...current?.fields, [idName]: id, [secretName]: secret };
-  return { value: Buffer.from(JSON.stringify(fields)), fields };
+  const document = current?.fields === undefined ? JsonDocument.of([]) : JsonDocument.parse(current.value);
+  return credentialOf(
+    document.edit(
+      new Map([
+        [idName, id],
+        [secretName, secret],
+      ]),
+    ).bytes,
+  );
 }
 
 function namesIn(fields: Credential['fields']): readonly [string, string] | undefined {

@@ -15,6 +15,8 @@ export interface ListedKey {
 
 export interface Caller {
   readonly arn: string;
+  /** Twelve digits. */
+  readonly account: string | undefined;
   /** The name of the IAM user; `undefined` for a role or the root user. */
   readonly user: string | undefined;
 }
@@ -50,7 +52,8 @@ export class IamService {
         client.send(new sdk.GetCallerIdentityCommand({}), { abortSignal: signal }),
       );
       if (typeof arn !== 'string') throw notAws();
-      return { arn, user: /:user\/(?:.*\/)?([^/]+)$/.exec(arn)?.[1] };
+      const [, account, user] = /^arn:[^:]*:[^:]*:[^:]*:(\d*):(?:user\/(?:.*\/)?([^/]+)$)?/.exec(arn) ?? [];
+      return { arn, account, user };
     } catch (thrown) {
       const cause = (thrown as { cause?: { name?: unknown } }).cause;
       if (REFUSED.test(String(cause?.name))) return undefined;

@@ -49,6 +49,8 @@ export interface Connection {
    * @throws SecretsError Unsupported when it has not
    */
   checkUser?(username: string, own: boolean): Promise<void>;
+  /** Whether this server takes changes: no standby, not read-only. Without this method it does. */
+  takesChanges?(): Promise<boolean>;
   close(): Promise<void>;
 }
 

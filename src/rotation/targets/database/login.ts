@@ -1,12 +1,18 @@
 /**
- * How a database's credential stands in a secret, and how another password gets in there. Three forms are known:
- * a JSON object with `username` and `password`, and `host`, `port`, `dbname` where it has them (the form of AWS's
- * database secrets: https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_json_structure.html);
- * a connection URL, as the whole value or under a key; the password alone, with the rest in the target's settings.
+ * How a database's credential stands in a secret, and how another password gets in there. Known are a JSON object with
+ * `username` and `password`, and `host`, `port`, `dbname` where it has them (the form of AWS's database secrets:
+ * https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_json_structure.html); a connection URL or
+ * string (src/core/credential), as the whole value or under a key; the password alone, with the rest in the target's
+ * settings.
  */
+import { replaceSecrets, rotatedKeys } from '../../../core/credential/fields.ts';
+import { isStructured, readText, replaceText } from '../../../core/credential/read.ts';
+import type { CredentialText } from '../../../core/credential/text.ts';
+import { JsonDocument } from '../../../core/document/document.ts';
 import { SecretsError } from '../../../core/errors.ts';
 import { isJsonObject, type JsonValue } from '../../../core/json.ts';
 import { utf8 } from '../../../output/shapes.ts';
+import { credentialOf } from '../../place.ts';
 import type { Credential } from '../../target.ts';
 
 /** All that a sign-in needs. */
@@ -17,6 +23,8 @@ export interface Login {
   readonly database: string | undefined;
   readonly username: string;
   readonly password: string;
+  /** Further servers of the same database, to be tried when the first is away or takes no changes. */
+  readonly others?: readonly { readonly host: string; readonly port: number }[];
 }
 
 /** What the settings say, for what the secret leaves out. */
@@ -57,76 +65,118 @@ export function loginOf(credential: Credential, form: LoginForm): Login {
     throw new SecretsError('Invalid', 'the secret holds no password', {
       hint: 'it needs a key password, a connection URL, or a password as its whole value',
     });
-  const host = part.host ?? defaults.host;
-  if (host === undefined) throw lacks('host', 'host');
-  const port = Number(part.port ?? defaults.port ?? form.port);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535)
-    throw new SecretsError('Invalid', 'the secret’s port is not a port number');
-  return { host, port, username, password: part.password, database: part.database ?? defaults.database };
-}
-
-type Parts = { readonly [name in keyof typeof NAMES]: string | undefined };
-
-function partsOf({ value, fields }: Credential, form: LoginForm): Parts {
-  if (fields !== undefined) {
-    const named = (names: readonly string[]): string | undefined => {
-      const found = names.find((name) => Object.hasOwn(fields, name) && fields[name] !== '');
-      const text = found === undefined ? undefined : fields[found];
-      return typeof text === 'string' || typeof text === 'number' ? String(text) : undefined;
-    };
-    const url = urlsIn(fields, form)[0]?.url;
-    const own = url === undefined ? undefined : fromUrl(url);
-    const part = (name: keyof typeof NAMES): string | undefined => named(NAMES[name]) ?? own?.[name];
-    return {
-      host: part('host'),
-      port: part('port'),
-      database: part('database'),
-      username: part('username'),
-      password: part('password'),
-    };
-  }
-  const text = utf8(value);
-  if (text === undefined) throw new SecretsError('Invalid', 'the secret’s value is not UTF-8 text');
-  const url = asUrl(text, form);
-  if (url !== undefined) return fromUrl(url);
-  return { host: undefined, port: undefined, database: undefined, username: undefined, password: text };
-}
-
-function fromUrl(url: URL): Parts {
-  const decoded = (text: string): string | undefined => {
-    try {
-      return text === '' ? undefined : decodeURIComponent(text);
-    } catch {
-      throw new SecretsError('Invalid', 'the secret’s URL has a % that escapes nothing');
-    }
-  };
+  const [first, ...others] = placesOf(part, form);
+  if (first === undefined) throw lacks('host', 'host');
   return {
-    host: decoded(url.hostname.replace(/^\[(.*)\]$/, '$1')) ?? decoded(url.searchParams.get('host') ?? ''),
-    port: url.port === '' ? undefined : url.port,
-    database: decoded(url.pathname.slice(1)),
-    username: decoded(url.username),
-    password: decoded(url.password),
+    ...first,
+    username,
+    password: part.password,
+    database: part.database ?? defaults.database,
+    ...(others.length > 0 && { others }),
   };
 }
 
-function asUrl(text: string, { schemes }: LoginForm): URL | undefined {
-  const scheme = /^([a-z0-9+]+):\/\//i.exec(text)?.[1]?.toLowerCase();
-  if (scheme === undefined || !schemes.includes(scheme.split('+', 1)[0] ?? '')) return undefined;
-  return URL.canParse(text) ? new URL(text) : undefined;
-}
-
-function urlsIn(fields: Fields, form: LoginForm): { readonly name: string; readonly url: URL }[] {
-  return Object.entries(fields).flatMap(([name, text]) => {
-    const url = typeof text === 'string' ? asUrl(text, form) : undefined;
-    return url === undefined ? [] : [{ name, url }];
+function placesOf(part: Parts, { defaults, port }: LoginForm): { host: string; port: number }[] {
+  const named = part.hosts.length === 0 ? [{ name: undefined, port: undefined }] : part.hosts;
+  return named.flatMap(({ name = defaults.host, port: own }) => {
+    if (name === undefined) return [];
+    const number = Number(own ?? part.port ?? defaults.port ?? port);
+    if (!Number.isInteger(number) || number < 1 || number > 65_535)
+      throw new SecretsError('Invalid', 'the secret’s port is not a port number');
+    return name.split(',').map((host) => ({ host: host.trim(), port: number }));
   });
 }
 
+/** The user's name alone; `undefined` when neither the secret nor the settings have one. */
+export function usernameOf(credential: Credential | undefined, form: LoginForm): string | undefined {
+  return (credential && partsOf(credential, form).username) ?? form.defaults.username;
+}
+
+/** What the secret says of a sign-in, before the settings fill in the rest. */
+interface Parts {
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+  readonly database: string | undefined;
+  readonly port: string | undefined;
+  readonly hosts: readonly { readonly name: string | undefined; readonly port: number | undefined }[];
+}
+
+function partsOf(credential: Credential, form: LoginForm): Parts {
+  const { fields } = credential;
+  if (fields !== undefined) {
+    const named = (part: keyof typeof NAMES): string | undefined => {
+      const found = NAMES[part].find((name) => Object.hasOwn(fields, name) && fields[name] !== '');
+      const text = found === undefined ? undefined : fields[found];
+      return typeof text === 'string' || typeof text === 'number' ? String(text) : undefined;
+    };
+    const own = loginTexts(fields, form)[0]?.text;
+    const host = named('host');
+    return {
+      username: named('username') ?? own?.username,
+      password: named('password') ?? own?.password,
+      database: named('database') ?? own?.database,
+      port: named('port') ?? (host === undefined ? undefined : portOf(own)),
+      hosts: host === undefined ? (own?.hosts ?? []) : [{ name: host, port: undefined }],
+    };
+  }
+  const text = utf8(credential.value);
+  if (text === undefined) throw new SecretsError('Invalid', 'the secret’s value is not UTF-8 text');
+  const read = readText(text);
+  const none = { username: undefined, database: undefined, port: undefined, hosts: [] };
+  if (!isStructured(read)) return { ...none, password: read.password };
+  if (!isFor(read, form))
+    throw new SecretsError('Invalid', `the secret is ${read.title} of ${read.system ?? 'another system'}`, {
+      hint: 'use the target of that system',
+    });
+  return { ...read, port: undefined };
+}
+
+function portOf(text: CredentialText | undefined): string | undefined {
+  const port = text?.hosts[0]?.port;
+  return port === undefined ? undefined : String(port);
+}
+
+function isFor({ system }: CredentialText, { schemes }: LoginForm): boolean {
+  return system === undefined || schemes.includes(system);
+}
+
+/** The keys that hold a connection URL or string of this database. */
+function loginTexts(
+  fields: Fields,
+  form: LoginForm,
+): readonly { readonly name: string; readonly text: CredentialText }[] {
+  return Object.entries(fields).flatMap(([name, value]) => {
+    const text = typeof value === 'string' ? structured(value) : undefined;
+    return text === undefined || !isFor(text, form) ? [] : [{ name, text }];
+  });
+}
+
+function structured(value: string): CredentialText | undefined {
+  try {
+    const read = readText(value);
+    return isStructured(read) ? read : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The key of a JSON secret that is the password, or has it in a connection string; none in any other secret. */
+export function passwordKeys(credential: Credential, form: LoginForm): readonly string[] {
+  const { fields } = credential;
+  if (fields === undefined) return [];
+  if (typeof fields[PASSWORD] === 'string') return [PASSWORD];
+  return loginTexts(fields, form)
+    .slice(0, 1)
+    .map(({ name }) => name);
+}
+
+const PASSWORD = NAMES.password[0];
+
 /**
  * The credential to rotate to: the current one in its own form with the draft's new password, for that user. Every
- * connection URL in it that was for the old login is made to follow.
+ * connection string in it that was for the old login follows, and every other byte stays.
  * @param username the user, when it is to be another one
- * @throws SecretsError Invalid when the draft holds no new password
+ * @throws SecretsError Invalid when the draft holds no new password, or the current one a form that is not understood
  */
 export function withNewPassword(
   draft: Credential,
@@ -134,65 +184,73 @@ export function withNewPassword(
   form: LoginForm,
   username: string | undefined,
 ): Credential {
-  if (draft.fields === undefined) {
-    const password = utf8(draft.value) ?? '';
-    const old = current === undefined ? undefined : asUrl(utf8(current.value) ?? '', form);
-    if (old !== undefined) return textCredential(changed(old, password, username));
-    if (username !== undefined && username !== form.defaults.username)
-      throw new SecretsError('Invalid', 'the secret holds a password alone, and two users need a user name', {
-        hint: 'make it a JSON object with username and password, or a connection URL',
-      });
-    return textCredential(password);
-  }
   const old = current?.fields ?? {};
-  const fields: Record<string, JsonValue> = { ...draft.fields };
-  const oldUrls = urlsIn(old, form);
-  // A rotated key that held a URL got a password in place of it.
-  const replaced = oldUrls.find(({ name }) => fields[name] !== old[name]);
-  const key = NAMES.password[0];
-  const password = replaced === undefined ? fields[key] : fields[replaced.name];
-  if (typeof password !== 'string' || password === '' || (password === old[key] && replaced === undefined))
+  const { fields } = draft;
+  if (fields === undefined) return textWith(draft, current, form, username);
+  const texts = loginTexts(old, form);
+  const isNew = (name: string): boolean => fields[name] !== old[name];
+  const key = texts.find(({ name }) => isNew(name))?.name ?? PASSWORD;
+  const given = isNew(PASSWORD) ? fields[PASSWORD] : fields[key];
+  const password = typeof given === 'string' ? (structured(given)?.password ?? given) : undefined;
+  if (password === undefined || password === '' || !isNew(key))
     throw new SecretsError('Invalid', 'none of the keys to rotate is the password', {
       hint: 'name it in keys: [password], or the key that holds the connection URL',
     });
-  const before = current === undefined ? undefined : partsOf(current, form);
-  for (const { name, url } of oldUrls) {
-    const own = fromUrl(url);
-    if (own.password !== before?.password || own.username !== before?.username) continue;
-    fields[name] = changed(url, password, username);
-  }
-  if (replaced !== undefined && fields[replaced.name] === password)
-    throw new SecretsError(
-      'Invalid',
-      `the secret's ${replaced.name} is for another login than its password`,
-      {
-        hint: 'name the key password in keys, or take one of the two out of the secret',
-      },
-    );
-  if (Object.hasOwn(fields, key)) fields[key] = password;
+  return fieldsWith(password, isNew(PASSWORD) ? PASSWORD : key, draft, current, form, username);
+}
+
+function textWith(
+  draft: Credential,
+  current: Credential | undefined,
+  form: LoginForm,
+  username: string | undefined,
+): Credential {
+  const text = utf8(draft.value) ?? '';
+  const read = readText(current === undefined ? text : (utf8(current.value) ?? ''));
+  if (!isStructured(read) && username !== undefined && username !== form.defaults.username)
+    throw new SecretsError('Invalid', 'the secret holds a password alone, and two users need a user name', {
+      hint: 'make it a JSON object with username and password, or a connection URL',
+    });
+  const password = structured(text)?.password ?? text;
+  return { value: Buffer.from(replaceText(read, password, username)), fields: undefined };
+}
+
+function fieldsWith(
+  password: string,
+  key: string,
+  draft: Credential,
+  current: Credential | undefined,
+  form: LoginForm,
+  username: string | undefined,
+): Credential {
+  const old = current?.fields;
+  const before =
+    current === undefined || old === undefined ? JsonDocument.of([]) : JsonDocument.parse(current.value);
+  const secrets = new Map([[key, password]]);
+  let next = replaceSecrets(before, rotatedKeys(before, [key]), secrets, username);
+  // Keys that are rotated beside it, and what belongs to them.
+  const after = JsonDocument.parse(draft.value);
+  const more = after.keys.filter((name) => {
+    const [was, is, now] = [before, after, next].map((one) => sourceIn(one, name));
+    return is !== was && now === was;
+  });
+  next = next.edit(new Map(more.map((name) => [name, { json: sourceIn(after, name) ?? 'null' }])));
   if (username !== undefined) {
-    const named = NAMES.username.find((name) => Object.hasOwn(fields, name));
-    if (named !== undefined) fields[named] = username;
-    else if (oldUrls.length === 0) fields[NAMES.username[0]] = username;
+    const named = NAMES.username.find((name) => next.member(name) !== undefined);
+    if (named !== undefined) next = next.edit(new Map([[named, username]]));
+    else if (loginTexts(old ?? {}, form).length === 0)
+      next = next.edit(new Map([[NAMES.username[0], username]]));
   }
-  return fieldsCredential(fields);
+  const credential = credentialOf(next.bytes);
+  if (partsOf(credential, form).password === password) return credential;
+  throw new SecretsError('Invalid', `the secret's ${key} is for another login than its password`, {
+    hint: 'name the key password in keys, or take one of the two out of the secret',
+  });
 }
 
-function changed(url: URL, password: string, username: string | undefined): string {
-  const copy = new URL(url);
-  // The setters leave some characters as they are that other parsers trip over.
-  copy.password = strictly(password);
-  if (username !== undefined) copy.username = strictly(username);
-  return copy.href;
-}
-
-function strictly(text: string): string {
-  const percent = (char: string): string => `%${char.charCodeAt(0).toString(16).toUpperCase()}`;
-  return encodeURIComponent(text).replace(/[!'()*]/g, percent);
-}
-
-function textCredential(text: string): Credential {
-  return { value: Buffer.from(text), fields: undefined };
+function sourceIn(document: JsonDocument, key: string): string | undefined {
+  const node = document.member(key);
+  return node === undefined ? undefined : document.sourceOf(node);
 }
 
 /** A credential of a JSON object, its value and its fields being the same thing. */

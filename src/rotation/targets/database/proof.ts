@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { SecretsError } from '../../../core/errors.ts';
 import { Admitted, type Connection, type DatabaseDriver, Refused, type TlsSettings } from './connection.ts';
+import { withSeveralHosts } from './hosts.ts';
 import type { Login } from './login.ts';
 
 export class SignIns {
@@ -12,7 +13,7 @@ export class SignIns {
   readonly #tls: TlsSettings;
 
   constructor(driver: DatabaseDriver, tls: TlsSettings) {
-    this.#driver = driver;
+    this.#driver = withSeveralHosts(driver);
     this.#tls = tls;
   }
 

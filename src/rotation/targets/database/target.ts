@@ -14,7 +14,7 @@ import type {
 } from '../../target.ts';
 import { type Connection, type DatabaseDriver, needsTls, type TlsSettings } from './connection.ts';
 import { readAuthority } from '../network.ts';
-import { type Login, type LoginForm, loginOf, withNewPassword } from './login.ts';
+import { type Login, type LoginForm, loginOf, passwordKeys, withNewPassword } from './login.ts';
 import { checkOptions } from './options.ts';
 import { closing, placeOf, SignIns } from './proof.ts';
 import type { DatabaseSettings } from './settings.ts';
@@ -65,13 +65,17 @@ export class DatabaseTarget implements Target {
     }
   }
 
+  passwordKeys(current: Credential): readonly string[] {
+    return passwordKeys(current, this.#form);
+  }
+
   async check(known: Known, signal: AbortSignal): Promise<readonly TargetFinding[]> {
     const { admin } = this.#settings;
     const findings: TargetFinding[] = [];
     const failed = (check: string, thrown: unknown): void => {
       if (signal.aborted) throw toSecretsError(thrown);
-      const { message, hint } = toSecretsError(thrown);
-      findings.push({ check, status: 'fail', detail: message, hint });
+      const { kind, message, hint } = toSecretsError(thrown);
+      findings.push({ check, status: 'fail', kind, detail: message, hint });
     };
     if (known.current !== undefined) {
       const check = 'sign-in with the current credential';
@@ -111,17 +115,27 @@ export class DatabaseTarget implements Target {
   async #checkCurrent(check: string, login: Login, signal: AbortSignal): Promise<readonly TargetFinding[]> {
     const { admin } = this.#settings;
     const findings: TargetFinding[] = [];
-    if (admin !== undefined && !this.#verifies) return [NOT_VERIFIED];
+    if (admin !== undefined) return this.#checkProof(check, login, signal);
     const connection = await this.#signIns.open(login, signal);
-    if (connection === undefined) throw refusedSignIn(admin);
+    if (connection === undefined) throw refusedSignIn(undefined);
     await closing(connection, async () => {
       await connection.checkAccount(login.username);
       findings.push({ check, status: 'ok', detail: `as ${login.username}` });
-      if (admin === undefined) findings.push(...(await connection.inspect(login.username, true)));
+      findings.push(...(await connection.inspect(login.username, true)));
     });
     if (!this.#verifies) return [...findings, NOT_VERIFIED];
     await this.#signIns.control(login, signal);
     return findings;
+  }
+
+  /** With an administrator the stored password need not work, and no session of the user is needed: proof alone is. */
+  async #checkProof(check: string, login: Login, signal: AbortSignal): Promise<readonly TargetFinding[]> {
+    if (!this.#verifies) return [NOT_VERIFIED];
+    if (await this.#signIns.proves(login, signal))
+      return [{ check, status: 'ok', detail: `as ${login.username}` }];
+    await this.#signIns.control(login, signal);
+    const detail = 'refused: the stored password is wrong already, and will be replaced';
+    return [{ check, status: 'warn', kind: 'Unauthenticated', detail }];
   }
 
   async propose(
@@ -294,7 +308,7 @@ function refusedSignIn(admin: string | undefined): SecretsError {
   return new SecretsError('Unauthenticated', 'the database refused the user name or password', {
     hint:
       admin === undefined
-        ? 'was the password changed by hand? set it in the database to what the store has, or name an admin'
+        ? 'was it changed by hand? put the password that works with secrets put, or name an admin in the target'
         : 'check the user and the password in that secret',
   });
 }

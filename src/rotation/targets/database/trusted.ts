@@ -36,7 +36,7 @@ export function trustedBy(settings: DatabaseSettings, admin: Login | undefined, 
   const sameHost = host === undefined || host === admin.host;
   return {
     username,
-    host: host ?? admin.host,
+    host: host ?? [admin, ...(admin.others ?? [])].map((one) => one.host).join(','),
     port: port ?? (sameHost ? admin.port : form.port),
     database: database ?? admin.database,
   };
@@ -65,14 +65,21 @@ export function loginWithin(
     const wanted = trusted[name];
     // Without an administrator the user acts for itself, with a password that only its own secret has.
     const free = wanted === undefined && (admin === undefined || name === 'username');
-    if (!free && !isSame(name, wanted, login[name])) throw contradicts(name, wanted === undefined);
+    const given =
+      name === 'host' || name === 'port'
+        ? [login, ...(login.others ?? [])].map((one) => one[name])
+        : [login[name]];
+    if (!free && !given.every((one) => isSame(name, wanted, one)))
+      throw contradicts(name, wanted === undefined);
   }
   return login;
 }
 
+/** @param one what is trusted; several hosts in one text, with commas */
 function isSame(name: string, one: unknown, other: unknown): boolean {
-  const text = (value: unknown): string => (name === 'host' ? String(value).toLowerCase() : String(value));
-  return text(one) === text(other);
+  if (name !== 'host') return String(one) === String(other);
+  const hosts = String(one).toLowerCase().split(',');
+  return hosts.some((host) => host.trim() === String(other).toLowerCase());
 }
 
 function contradicts(name: (typeof SETTINGS)[number], missing: boolean): SecretsError {

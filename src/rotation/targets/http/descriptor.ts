@@ -27,7 +27,7 @@ export const http: TargetDescriptor = {
     admin: 'this secret is read, and sent to those servers',
     ca: AUTHORITY_EFFECT,
   }),
-  verifies: ({ verify }) => verify !== undefined,
+  verifies: ({ verify }) => verify !== undefined && verify !== 'none',
   schema: async () => (await import('./settings.ts')).settingsSchema,
   load: () => import('./index.ts'),
 };

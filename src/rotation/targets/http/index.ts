@@ -11,6 +11,7 @@ import type {
   TargetSettings,
   Verdict,
 } from '../../target.ts';
+import { controlFindings } from '../control.ts';
 import { IN_DOUBT, isLoopback, readAuthority } from '../network.ts';
 import { checkTemplate, type Sources } from '../template.ts';
 import { send } from './request.ts';
@@ -35,7 +36,10 @@ class HttpTarget implements Target {
   readonly #ca: string | undefined;
 
   constructor(settings: HttpSettings, context: TargetContext) {
-    for (const name of Object.keys(NAMES) as CallName[]) checkCall(name, settings[name], settings.admin);
+    for (const name of Object.keys(NAMES) as CallName[]) {
+      const call = settings[name];
+      if (call !== 'none') checkCall(name, call, settings.admin);
+    }
     this.#settings = settings;
     this.#context = context;
     this.#ca = readAuthority(settings.ca, context.folder);
@@ -45,32 +49,39 @@ class HttpTarget implements Target {
     return new URL(this.#settings.apply.url.replaceAll(/\{\{.*?\}\}/g, '')).host;
   }
 
-  async check(known: Known, signal: AbortSignal): Promise<readonly TargetFinding[]> {
-    const check = `verify with the current credential`;
-    if (this.#settings.verify === undefined)
-      return [{ check, status: 'warn', detail: 'this target has no verify call, so nothing can be tried' }];
-    if (known.current === undefined) return [{ check, status: 'ok', detail: 'there is none yet' }];
-    try {
-      const verdict = await this.verify(known.current, signal);
-      const hint = this.#settings.admin === undefined ? 'apply may not be let in' : undefined;
-      return [{ check, status: verdict === 'accepted' ? 'ok' : 'warn', detail: verdict, hint }];
-    } catch (thrown) {
-      if (signal.aborted || !(thrown instanceof SecretsError)) throw thrown;
-      return [{ check, status: 'fail', detail: thrown.message, hint: thrown.hint }];
-    }
+  get #verify(): HttpCall | undefined {
+    const { verify } = this.#settings;
+    return verify === 'none' ? undefined : verify;
   }
 
+  async check(known: Known, signal: AbortSignal, wrong?: Credential): Promise<readonly TargetFinding[]> {
+    if (this.#verify === undefined)
+      return [
+        {
+          check: 'verify call',
+          status: 'warn',
+          detail: 'this target has no verify call, so nothing can be tried',
+        },
+      ];
+    // An apply that signs in with something else puts right what is wrong.
+    const repairs = !/\{\{\s*old\b/.test(JSON.stringify(this.#settings.apply));
+    return controlFindings(this, 'verify call', known, wrong, repairs, signal);
+  }
+
+  /** Always sent: that the value works now does not say that nothing else is on its way. */
   async apply(credential: Credential, known: Known, rotation: Rotation, signal: AbortSignal): Promise<void> {
     const { apply } = this.#settings;
-    if ((await this.verify(credential, signal)) === 'accepted') return;
     const old = await this.#working(credential, known, signal);
-    const sources = { new: credential, old, rotation: rotation.id, ...(await this.#admin(apply, signal)) };
+    // A server that keeps the answers to ids would take the way back for a repetition of the way there.
+    const isNew = known.pending === undefined || Buffer.compare(known.pending.value, credential.value) === 0;
+    const id = isNew ? rotation.id : `${rotation.id}-back`;
+    const sources = { new: credential, old, rotation: id, ...(await this.#admin(apply, signal)) };
     const status = await send(apply, sources, this.#ca, true, signal);
     if (!isOk(status, apply.ok, [])) throw refusal(apply.url, status, true);
   }
 
   async verify(credential: Credential, signal: AbortSignal): Promise<Verdict> {
-    const { verify } = this.#settings;
+    const verify = this.#verify;
     if (verify === undefined) return 'unknown';
     const status = await send(verify, { new: credential }, this.#ca, false, signal);
     if ((verify.refused ?? [401, 403]).includes(status)) return 'refused';
@@ -93,9 +104,20 @@ class HttpTarget implements Target {
     const others = [known.current, known.pending, known.previous].filter(
       (one): one is Credential => one !== undefined && Buffer.compare(one.value, credential.value) !== 0,
     );
-    if (this.#settings.verify === undefined) return others[0];
-    for (const one of others) if ((await this.verify(one, signal)) === 'accepted') return one;
+    if (this.#verify === undefined) return others[0];
+    // Set already by an earlier try, the new one itself is what works.
+    for (const one of [...others, credential]) if (await this.#accepts(one, signal)) return one;
     return others[0];
+  }
+
+  /** Of a version that does not fit into the call there is nothing to try. */
+  async #accepts(credential: Credential, signal: AbortSignal): Promise<boolean> {
+    try {
+      return (await this.verify(credential, signal)) === 'accepted';
+    } catch (thrown) {
+      if (thrown instanceof SecretsError && thrown.kind === 'Invalid') return false;
+      throw thrown;
+    }
   }
 
   async #admin(call: HttpCall, signal: AbortSignal): Promise<Sources> {

@@ -22,11 +22,14 @@ const call = {
 export const settingsSchema = v.strictObject({
   apply: v.strictObject({ ...call, ok: statuses('statuses of success; default 200 to 299') }),
   verify: v.optional(
-    v.strictObject({
-      ...call,
-      accepted: statuses('statuses that mean the credential works; default 200 to 299'),
-      refused: statuses('statuses that mean it does not; default 401 and 403'),
-    }),
+    v.union([
+      v.literal('none'),
+      v.strictObject({
+        ...call,
+        accepted: statuses('statuses that mean the credential works; default 200 to 299'),
+        refused: statuses('statuses that mean it does not; default 401 and 403'),
+      }),
+    ]),
   ),
   retire: v.optional(
     v.strictObject({ ...call, ok: statuses('statuses of success; default 200 to 299, 404 and 410') }),
@@ -48,7 +51,8 @@ export interface HttpCall {
 
 export interface HttpSettings {
   readonly apply: HttpCall;
-  readonly verify?: HttpCall;
+  /** `none`: a new value is not tried, as without it. */
+  readonly verify?: HttpCall | 'none';
   readonly retire?: HttpCall;
   readonly admin?: string;
   readonly ca?: string;

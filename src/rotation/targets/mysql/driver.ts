@@ -102,6 +102,7 @@ async function connect(
     checkAccount: (user) => guarded(user, () => checkOwnAccount(session, user)),
     setPassword: (user, next, own) => guarded(user, () => setPassword(session, user, next, own)),
     inspect: (user, own) => inspect(session, user, own),
+    takesChanges: async () => !(await serverOf(session)).readOnly,
     checkUser: (user, own) =>
       guarded(user, async () => checkUser(session, user, own, (await serverOf(session)).mariadb)),
     close: async () => {

@@ -92,6 +92,7 @@ async function connect(
     checkAccount: (user) => checkAccount(client, user, cut, signal),
     setPassword: (user, next) => setPassword(client, user, next, cut, signal),
     inspect: (user, own) => inspect(client, user, own, cut, signal),
+    takesChanges: () => takesChanges(client, cut, signal),
     close: async () => {
       // A server that hangs must not hold up the end.
       await bounded(() => client.end(), cut, AbortSignal.any([signal, AbortSignal.timeout(2_000)])).catch(
@@ -99,6 +100,15 @@ async function connect(
       );
     },
   };
+}
+
+async function takesChanges(client: Client, cut: () => void, signal: AbortSignal): Promise<boolean> {
+  const answer = await bounded(
+    () => client.query('SELECT pg_catalog.pg_is_in_recovery() AS standby'),
+    cut,
+    signal,
+  );
+  return (answer.rows as Record<string, unknown>[])[0]?.['standby'] !== true;
 }
 
 /** What `pg` has no types for. */

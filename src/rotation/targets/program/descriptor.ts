@@ -6,11 +6,11 @@ export const program: TargetDescriptor = {
   trustItems: (settings) =>
     ['apply', 'verify', 'retire'].flatMap((setting) => {
       const command = settings[setting];
-      if (command === undefined) return [];
+      if (command === undefined || (setting === 'verify' && command === 'none')) return [];
       const value = Array.isArray(command) ? command.map(String).join(' ') : JSON.stringify(command);
       return [{ setting, value, effect: 'this program is run, and reads the secret’s values' }];
     }),
-  verifies: ({ verify }) => verify !== undefined,
+  verifies: ({ verify }) => verify !== undefined && verify !== 'none',
   schema: async () => (await import('./settings.ts')).settingsSchema,
   load: () => import('./index.ts'),
 };

@@ -14,6 +14,7 @@ import type {
   TargetSettings,
   Verdict,
 } from '../../target.ts';
+import { controlFindings } from '../control.ts';
 import { IN_DOUBT } from '../network.ts';
 import { type HookEnd, runHook } from './run.ts';
 import type { Command, ProgramSettings } from './settings.ts';
@@ -38,11 +39,16 @@ class ProgramTarget implements Target {
     return undefined;
   }
 
-  async check(known: Known, signal: AbortSignal): Promise<readonly TargetFinding[]> {
+  get #verify(): Command | undefined {
+    const { verify } = this.#settings;
+    return verify === 'none' ? undefined : verify;
+  }
+
+  async check(known: Known, signal: AbortSignal, wrong?: Credential): Promise<readonly TargetFinding[]> {
     const { folder, env } = this.#context;
     const findings: TargetFinding[] = [];
     for (const name of ['apply', 'verify', 'retire'] as const) {
-      const command = this.#settings[name];
+      const command = name === 'verify' ? this.#verify : this.#settings[name];
       if (command === undefined) continue;
       const [program = ''] = wordsOf(command);
       const found = findProgram(program, env['PATH'], folder);
@@ -50,22 +56,22 @@ class ProgramTarget implements Target {
       findings.push(
         typeof found === 'string'
           ? { check, status: 'ok', detail: program }
-          : { check, status: 'fail', detail: `${program} can't be run`, hint: 'check its path and its mode' },
+          : {
+              check,
+              status: 'fail',
+              kind: 'Usage',
+              detail: `${program} can't be run`,
+              hint: 'check its path and its mode',
+            },
       );
     }
-    if (this.#settings.verify === undefined)
-      findings.push({ check: 'verify hook', status: 'warn', detail: 'none, so a new value is not tried' });
-    else if (known.current !== undefined && findings.every(({ status }) => status === 'ok')) {
-      const check = 'verify with the current value';
-      try {
-        const verdict = await this.verify(known.current, signal);
-        findings.push({ check, status: verdict === 'accepted' ? 'ok' : 'warn', detail: verdict });
-      } catch (thrown) {
-        if (signal.aborted || !(thrown instanceof SecretsError)) throw thrown;
-        findings.push({ check, status: 'fail', detail: thrown.message, hint: thrown.hint });
-      }
-    }
-    return findings;
+    if (this.#verify === undefined)
+      return [
+        ...findings,
+        { check: 'verify hook', status: 'warn', detail: 'none, so a new value is not tried' },
+      ];
+    if (!findings.every(({ status }) => status === 'ok')) return findings;
+    return [...findings, ...(await controlFindings(this, 'verify hook', known, wrong, false, signal))];
   }
 
   async apply(credential: Credential, known: Known, rotation: Rotation, signal: AbortSignal): Promise<void> {
@@ -80,7 +86,7 @@ class ProgramTarget implements Target {
   }
 
   async verify(credential: Credential, signal: AbortSignal): Promise<Verdict> {
-    const { verify } = this.#settings;
+    const verify = this.#verify;
     if (verify === undefined) return 'unknown';
     const end = await this.#run('verify', verify, { new: credential }, {}, signal);
     if (end.code === 0) return 'accepted';

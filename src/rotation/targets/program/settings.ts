@@ -11,7 +11,9 @@ export const settingsSchema = v.strictObject({
   ),
   verify: v.pipe(
     v.optional(command),
-    v.description('ends with 0 if the value works, with 10 if it is refused'),
+    v.description(
+      'ends with 0 if the value works, with 10 if it is refused, as a wrong one must be; none: values are not tried',
+    ),
   ),
   retire: v.pipe(v.optional(command), v.description('ends the life of a replaced value')),
 });

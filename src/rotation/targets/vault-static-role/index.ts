@@ -21,7 +21,14 @@ import type {
   TargetSettings,
   Verdict,
 } from '../../target.ts';
-import { fieldsCredential, type LoginForm, loginOf, withNewPassword } from '../database/login.ts';
+import {
+  fieldsCredential,
+  type LoginForm,
+  loginOf,
+  passwordKeys,
+  usernameOf,
+  withNewPassword,
+} from '../database/login.ts';
 import { DatabaseTarget } from '../database/target.ts';
 import type { StaticRoleSettings } from './settings.ts';
 
@@ -79,6 +86,7 @@ class StaticRoleTarget implements Target {
       const findings: TargetFinding[] = [
         { check, status: 'ok', detail: `user ${now.username}, changed ${now.rotatedAt.toISOString()}` },
       ];
+      this.#checkUser(known.current, now);
       const same = known.current !== undefined && isSame(known.current, now);
       findings.push(
         same
@@ -90,6 +98,8 @@ class StaticRoleTarget implements Target {
               hint: 'a rotation brings the secret up to date',
             },
       );
+      const login = await this.#login;
+      if (login !== undefined && known.current !== undefined) await login.prove(known.current, known, signal);
       const path = `${this.#mount}/rotate-role/${this.#role}`;
       const rights = await this.#client.write('sys/capabilities-self', { paths: [path] }, signal);
       const list = asMap(rights['data'])[path] ?? rights['capabilities'];
@@ -98,35 +108,64 @@ class StaticRoleTarget implements Target {
       findings.push(
         may
           ? { check: right, status: 'ok', detail: 'update' }
-          : { check: right, status: 'fail', detail: 'missing', hint: 'a policy must allow update there' },
+          : {
+              check: right,
+              status: 'fail',
+              kind: 'Denied',
+              detail: 'missing',
+              hint: 'a policy must allow update there',
+            },
       );
       return findings;
     } catch (thrown) {
       if (signal.aborted) throw thrown;
-      const { message, hint } = toSecretsError(thrown);
-      return [{ check, status: 'fail', detail: message, hint }];
+      const { kind, message, hint } = toSecretsError(thrown);
+      return [{ check, status: 'fail', kind, detail: message, hint }];
     }
+  }
+
+  /** @throws SecretsError Conflict when the secret is for another user than the role */
+  #checkUser(current: Credential | undefined, { username }: StaticCredential): void {
+    const own = usernameOf(current, FORM);
+    if (own === undefined || own === username) return;
+    throw new SecretsError(
+      'Conflict',
+      `the secret is for ${own}, and the static role ${this.#role} for ${username}`,
+      {
+        hint: 'mend role of the target, or the user name in the secret',
+      },
+    );
   }
 
   async issue(known: Known, rotation: Rotation, signal: AbortSignal): Promise<Credential> {
     let now = await this.#read(signal);
+    this.#checkUser(known.current, now);
     // Changed since this rotation began, and not in the secret: an earlier try did it, or Vault's own schedule.
     const fresh = now.rotatedAt >= rotation.startedAt && !(known.current && isSame(known.current, now));
     if (!fresh) {
+      const before = now;
       await this.#client.write(`${this.#mount}/rotate-role/${this.#role}`, {}, signal);
       now = await this.#read(signal);
+      // A standby that answers reads may be behind; what it says now is the password that has just ended.
+      if (now.password === before.password)
+        throw new SecretsError(
+          'Unavailable',
+          `Vault still shows the old password; the change may have been made`,
+          {
+            hint: 'run secrets rotate resume',
+          },
+        );
     }
     const { current } = known;
     const { username, password } = now;
-    if (current !== undefined && current.fields === undefined)
-      return withNewPassword({ value: Buffer.from(password), fields: undefined }, current, FORM, undefined);
-    const draft = fieldsCredential({ ...current?.fields, password });
-    // Without a user name or a password of its own, the secret has them in a URL.
     if (current === undefined) return fieldsCredential({ username, password });
-    const named = withNewPassword(draft, current, FORM, username);
-    if (Object.hasOwn(current.fields ?? {}, 'password')) return named;
-    const { password: _added, ...rest } = named.fields ?? {};
-    return fieldsCredential(rest);
+    if (current.fields === undefined)
+      return withNewPassword({ value: Buffer.from(password), fields: undefined }, current, FORM, undefined);
+    // Without a password of its own, the secret has it in a URL.
+    const [key = 'password'] = passwordKeys(current, FORM);
+    const draft = fieldsCredential({ ...current.fields, [key]: password });
+    const named = usernameOf(current, FORM) === undefined ? username : undefined;
+    return withNewPassword(draft, current, FORM, named);
   }
 
   /** Only Vault sets this password: there is nothing to do, or nothing that can be done. */

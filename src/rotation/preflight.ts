@@ -1,0 +1,84 @@
+/**
+ * What is looked at before a rotation has its first effect, by `--dry-run` and by the run alike: a rotation that can't
+ * succeed leaves nothing behind that somebody has to clear away.
+ */
+import { type ErrorKind, SecretsError, toSecretsError } from '../core/errors.ts';
+import type { CallOptions, Finding } from '../providers/provider.ts';
+import { makeDraft } from './draft.ts';
+import type { Generator } from './generator.ts';
+import type { SecretPlace } from './place.ts';
+import { type RightFinding, storeFindings } from './rights.ts';
+import type { Credential, Known, Target, TargetFinding } from './target.ts';
+
+export interface Checked {
+  readonly place: SecretPlace;
+  readonly target: Target;
+  readonly generator: Generator;
+  readonly keys: readonly string[];
+  /** Whether a secret that is missing may be created. */
+  readonly create?: boolean | undefined;
+}
+
+export type PreflightFinding = (Finding | RightFinding) & Pick<TargetFinding, 'kind'>;
+
+/** The keys to rotate: those of the policy, else what the target knows to be the password. */
+export function keysOf(
+  { keys, target }: Pick<Checked, 'keys' | 'target'>,
+  current: Credential | undefined,
+): readonly string[] {
+  return keys.length > 0 || current === undefined ? keys : (target.passwordKeys?.(current) ?? []);
+}
+
+/** @param call a fresh deadline, for one call */
+export async function preflight(
+  checked: Checked,
+  known: Known,
+  call: () => CallOptions,
+): Promise<readonly PreflightFinding[]> {
+  const { place, target, create } = checked;
+  const findings: PreflightFinding[] = [];
+  if (known.current === undefined && create !== true)
+    return [
+      {
+        check: 'secret',
+        status: 'fail',
+        kind: 'NotFound',
+        detail: 'not found',
+        hint: 'check the name, or pass --create to create it with a first value',
+      },
+    ];
+  const { wrong, trouble } = target.issue === undefined ? await sample(checked, known.current) : {};
+  findings.push(...(await target.check(known, call().signal, wrong)));
+  if (trouble !== undefined) findings.push(trouble);
+  findings.push(...(await storeFindings(place, call())));
+  return findings;
+}
+
+/** A value as a rotation would make it, which shows whether the secret's form is understood. */
+async function sample(
+  { target, keys, generator }: Checked,
+  current: Credential | undefined,
+): Promise<{ readonly wrong?: Credential; readonly trouble?: PreflightFinding }> {
+  try {
+    return { wrong: await makeDraft(current, keysOf({ keys, target }, current), generator) };
+  } catch (thrown) {
+    const { kind, message, hint } = toSecretsError(thrown);
+    return { trouble: { check: 'form', status: 'fail', kind, detail: message, hint } };
+  }
+}
+
+/** The error that a run ends with; `undefined` when nothing is in its way. */
+export function obstacle(findings: readonly PreflightFinding[]): SecretsError | undefined {
+  const bad = findings.filter(({ status }) => status === 'fail');
+  const [first] = bad;
+  if (first === undefined) return undefined;
+  const kind = bad.map(kindOf).find((one) => one !== undefined) ?? 'Failed';
+  const said = bad.map(({ check, detail }) => (check === 'secret' ? detail : `${check}: ${detail}`));
+  return new SecretsError(kind, `${said.join('; ')}`, {
+    hint: bad.find(({ hint }) => hint !== undefined)?.hint,
+  });
+}
+
+function kindOf(finding: PreflightFinding): ErrorKind | undefined {
+  return finding.kind ?? ('right' in finding && finding.right === 'denied' ? 'Denied' : undefined);
+}
