@@ -1,13 +1,10 @@
 /** Changes with `audit.log: required`: their intent is on the disk before they are made, what came of them after. */
-import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AuditRecord } from '../../src/core/audit.ts';
-import { CAN_TRACE } from '../e2e/exec-trace.ts';
 import { makePlace, type Outcome, type Place } from '../e2e/program.ts';
+import { describeNeeding, mayMount, mayTrace, testNeeding } from '../needs.ts';
 import { accessesIn, logOf, recordsIn, shortOf } from './program.ts';
-
-const CAN_MOUNT = spawnSync('unshare', ['-m', 'mount', '-t', 'tmpfs', 'none', '/mnt']).status === 0;
 
 let place: Place;
 let log: string;
@@ -77,8 +74,7 @@ test('the other modes have one record for a change, as before', async () => {
   expect(intents()).toEqual([]);
 });
 
-// eslint-disable-next-line jest/no-disabled-tests -- skipped by name where nothing can be mounted
-(CAN_MOUNT ? describe : describe.skip)('on a disk that is full', () => {
+describeNeeding(mayMount())('on a disk that is full', () => {
   /** A log on a small disk of memory of its own, which is full to the byte but for so many. */
   const onFullDisk = (room: number, line: string): Promise<Outcome> => {
     const folder = join(place.root, 'disk');
@@ -262,25 +258,21 @@ describe('an intent without an outcome', () => {
   });
 });
 
-// eslint-disable-next-line jest/no-disabled-tests -- skipped by name where strace is not installed
-(CAN_TRACE || process.env['SECRETS_TEST_BACKENDS'] === 'required' ? test : test.skip)(
-  'the intent is on the disk before the store is touched',
-  async () => {
-    writeFileSync(join(place.cwd, 'v'), 'x');
-    await place.sh('secrets put a --from-file v');
-    const file = join(place.root, 'calls');
-    await place.sh(
-      `exec strace -f -qq -y -e trace=fsync,rename,renameat,link,linkat -e signal=none -o '${file}' secrets put a --from-file v`,
-    );
-    const calls = readFileSync(file, 'utf8').split('\n');
-    const isSync = (line: string): boolean => /fsync\(\d+<[^>]*audit\.jsonl>/.test(line);
-    const changed = calls.findIndex((line) => /(rename|link)/.test(line) && line.includes('/store/'));
-    expect(calls.filter(isSync)).toHaveLength(2);
-    expect([calls.findIndex(isSync) < changed, calls.findLastIndex(isSync) > changed, changed > 0]).toEqual([
-      true,
-      true,
-      true,
-    ]);
-    expect(existsSync(file)).toBe(true);
-  },
-);
+testNeeding(mayTrace())('the intent is on the disk before the store is touched', async () => {
+  writeFileSync(join(place.cwd, 'v'), 'x');
+  await place.sh('secrets put a --from-file v');
+  const file = join(place.root, 'calls');
+  await place.sh(
+    `exec strace -f -qq -y -e trace=fsync,rename,renameat,link,linkat -e signal=none -o '${file}' secrets put a --from-file v`,
+  );
+  const calls = readFileSync(file, 'utf8').split('\n');
+  const isSync = (line: string): boolean => /fsync\(\d+<[^>]*audit\.jsonl>/.test(line);
+  const changed = calls.findIndex((line) => /(rename|link)/.test(line) && line.includes('/store/'));
+  expect(calls.filter(isSync)).toHaveLength(2);
+  expect([calls.findIndex(isSync) < changed, calls.findLastIndex(isSync) > changed, changed > 0]).toEqual([
+    true,
+    true,
+    true,
+  ]);
+  expect(existsSync(file)).toBe(true);
+});

@@ -7,8 +7,8 @@ import { chmodSync, chownSync, mkdirSync, rmSync, symlinkSync, writeFileSync } f
 import { join } from 'node:path';
 import { readUnlockFile } from '../../../src/unlock-file.ts';
 import { makePlace, type Outcome, type Place } from '../../e2e/program.ts';
+import { describeNeeding, ROOT_USER, testNeeding } from '../../needs.ts';
 
-const AS_ROOT = process.getuid?.() === 0;
 const UID = 12_345;
 /** A group of the reader's that is not its first one, as `fsGroup` is. */
 const FS_GROUP = 2_000;
@@ -85,7 +85,7 @@ function readAs(path: string): string | undefined {
   }
 }
 
-(AS_ROOT ? describe : describe.skip)('an ordinary user reads what root mounted (needs root)', () => {
+describeNeeding(ROOT_USER)('an ordinary user reads what root mounted', () => {
   beforeEach(() => chmodSync(place.root, 0o755));
   const works = (file: string): void => expect(readAs(file)).toBe(`${PASSPHRASE}\n`);
   const refused = (file: string, message: RegExp): void => expect(() => readAs(file)).toThrow(message);
@@ -175,7 +175,7 @@ function readAs(path: string): string | undefined {
   });
 });
 
-(AS_ROOT ? test : test.skip)(
+testNeeding(ROOT_USER)(
   'root reads what is mounted by itself, and no key file left open (needs root)',
   async () => {
     const file = mountFile('pass', 0, 0, 0o644);
