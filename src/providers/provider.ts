@@ -65,6 +65,15 @@ export interface CallOptions {
   readonly deadline?: number | undefined;
 }
 
+/** Of `makeCurrent`. */
+export interface PromoteOptions extends CallOptions {
+  /**
+   * Only while the version is pending: a rotation that was rolled back must not come back. Where the service has no such
+   * condition, this is looked at right before.
+   */
+  readonly ifPending?: boolean;
+}
+
 /** One secret asked for. Without `version` and `stage`: what the service's own clients read by default. */
 export interface SecretRequest {
   readonly name: string;
@@ -442,8 +451,9 @@ export interface Provider {
    * `versions`: makes an existing enabled (or pending) version current: by moving the label where the service
    * has labels, else by writing its value as a new version. Returns the version that is now current. What is
    * current already stays so, without another version.
+   * @throws SecretsError Conflict with `ifPending`, for a version that is neither pending nor current any more
    */
-  makeCurrent?(name: string, version: string, options: CallOptions): Promise<VersionInfo>;
+  makeCurrent?(name: string, version: string, options: PromoteOptions): Promise<VersionInfo>;
 
   /** `soft-delete`: undoes `delete`. @throws SecretsError NotFound when there is nothing to restore */
   restore?(name: string, options: CallOptions): Promise<void>;

@@ -36,6 +36,8 @@ export interface EngineOptions {
   readonly graceMs: number;
   /** After this long without a sign, a holder is taken for dead. */
   readonly leaseMs: number;
+  /** Longest time for which a change may wait or run in the target, in milliseconds; a quarter of the lease. */
+  readonly boundMs?: number;
   /** The holder is known to be dead: don't wait for its lease. */
   readonly takeOver: boolean;
   /** Wait for the rest of a holder's lease, or end with `held`. */
@@ -102,6 +104,8 @@ export class ClaimedRun {
   protected base: string | undefined;
   /** Something was sent to the target and may still arrive. */
   protected inDoubt = false;
+  /** This run, or one before it, may have sent the new credential to the target. */
+  protected sent = false;
 
   constructor(options: EngineOptions) {
     this.options = options;
@@ -112,7 +116,8 @@ export class ClaimedRun {
   }
 
   protected get rotation(): Rotation {
-    return { id: this.id, startedAt: this.startedAt };
+    const { leaseMs, boundMs = leaseMs / 4 } = this.options;
+    return { id: this.id, startedAt: this.startedAt, boundMs, hold: () => this.keep() };
   }
 
   protected get known(): Stages {
@@ -263,6 +268,7 @@ export class ClaimedRun {
     this.id = holder?.id ?? claimedBy(pending) ?? this.id;
     this.startedAt = holder?.since ?? this.startedAt;
     this.pending = pending;
+    this.sent = true;
     for (let tries = 1; ; tries += 1) {
       // The holder may have come to an end while it was waited for, or what it did last is seen only now.
       const now = (await this.load()).pending;
@@ -320,7 +326,14 @@ export class ClaimedRun {
   /** Before anything is changed: is it still ours, and for long enough? @throws Lost */
   protected async keep(): Promise<void> {
     const pending = needed(this.pending);
-    if (this.heldFor.ms() < this.options.leaseMs / 2) return;
+    const young = (): boolean => this.heldFor.ms() < this.options.leaseMs / 2;
+    // A look first, since `--take-over` waits for no lease; and again how old it is, as a look may take its time.
+    if (young() && (await this.options.place.pendingId()) !== pending.id) {
+      this.error = new SecretsError('Conflict', 'somebody else has taken this rotation over');
+      await this.nameRival();
+      throw new Lost();
+    }
+    if (young()) return;
     this.heldFor.restart();
     try {
       const { id, createdAt } = await this.options.place.replace(pending.id, pending.value, this.record());

@@ -237,10 +237,13 @@ export class Engine extends ClaimedRun {
     // The claim's id may be new; the credential is the one that was read back.
     try {
       await target.apply(needed(credential), this.known, this.rotation, signal());
+      this.sent = true;
       return 'ok';
     } catch (thrown) {
+      if (thrown instanceof Lost) throw thrown;
       const error = (this.error = toSecretsError(thrown));
       if (!isUnclear(error)) return 'failed';
+      this.sent = true;
       this.inDoubt = true;
       return 'unclear';
     }
@@ -326,7 +329,7 @@ export class Engine extends ClaimedRun {
     await this.keep();
     const pending = needed(this.pending);
     if (this.old !== undefined && !isClaim(pending) && !this.options.toPrevious)
-      await target.retire?.(pending, this.old, 'expired', signal());
+      await target.retire?.(pending, this.old, 'expired', signal(), this.rotation);
     await target.abandon?.(this.known, this.rotation, signal());
     return 'ok';
   }
@@ -334,6 +337,7 @@ export class Engine extends ClaimedRun {
   async #discard(): Promise<Event> {
     const { place } = this.options;
     const pending = needed(this.pending);
+    if (this.#mayBecomeAccepted(pending)) await this.#putAside(pending);
     try {
       await place.discard(pending.id);
     } catch (thrown) {
@@ -351,5 +355,20 @@ export class Engine extends ClaimedRun {
       this.options.warn(`a label could not be removed: ${toSecretsError(thrown).message}`);
     }
     return 'ok';
+  }
+
+  /** A late change could still make the target accept it, and nothing else in the store holds it. */
+  #mayBecomeAccepted(pending: Held): boolean {
+    if (this.options.target.late !== true || !this.sent || isClaim(pending)) return false;
+    return !sameCredential(pending, this.old) && !sameCredential(pending, this.previous);
+  }
+
+  async #putAside({ value }: Held): Promise<void> {
+    const { place, warn } = this.options;
+    const name = await place.putAside(value);
+    warn(
+      `the change may still arrive at the target, so the value that was issued is kept as ${name}; ` +
+        'purge it when the old one has proven to stay',
+    );
   }
 }

@@ -2,6 +2,7 @@
  * A secret in its store, as a rotation works on it: its versions by stage, its claim, its labels. All of what a
  * rotation leaves for other machines goes through here.
  */
+import { createHash } from 'node:crypto';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { isJsonObject, type JsonValue, parseJson } from '../core/json.ts';
 import type {
@@ -30,6 +31,9 @@ export interface Stages extends Known {
 
 /** A key in the pending value that says: this is a claim, the credential is yet to be made. Its value is a nonce. */
 export const CLAIM_KEY = 'secrets-rotation-claim';
+
+/** Legal in every store, and no name that a person would choose. */
+export const ASIDE_PREFIX = 'secrets-rotation-undone-';
 
 export class SecretPlace {
   readonly provider: Provider;
@@ -120,11 +124,30 @@ export class SecretPlace {
   async promote(pendingId: string): Promise<VersionInfo> {
     const { makeCurrent } = this.provider;
     if (makeCurrent === undefined) throw new TypeError('checked when made');
-    return makeCurrent.call(this.provider, this.name, pendingId, this.call());
+    return makeCurrent.call(this.provider, this.name, pendingId, { ...this.call(), ifPending: true });
   }
 
   async discard(pendingId: string): Promise<void> {
     await this.provider.purge?.(this.name, pendingId, this.call());
+  }
+
+  /**
+   * Keeps a value that a rotation issued and gave up, as a version of an entry of its own, and every one before it.
+   * @returns the entry's name
+   */
+  async putAside(value: Uint8Array): Promise<string> {
+    const native = (await this.provider.nativeId?.(this.name, this.call())) ?? this.name;
+    const name = ASIDE_PREFIX + createHash('sha256').update(native).digest('hex').slice(0, 32);
+    try {
+      await this.provider.put(name, { value }, this.call());
+    } catch (thrown) {
+      const { kind, message } = toSecretsError(thrown);
+      throw new SecretsError(kind, `the value that was issued can’t be kept as ${name}: ${message}`, {
+        hint: 'allow that, or finish the rotation: secrets rotate resume',
+        cause: thrown,
+      });
+    }
+    return name;
   }
 
   /** The secret's labels; none where the store has none, or they can't be read. */

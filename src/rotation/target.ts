@@ -66,6 +66,16 @@ export interface Rotation {
   readonly id: string;
   /** By the clock of the machine that started it. */
   readonly startedAt: Date;
+  /**
+   * No change may wait or run for longer in the system, in milliseconds: twice this and the claim is still held. A
+   * system that can bound a change by itself is told.
+   */
+  readonly boundMs?: number;
+  /**
+   * Looks whether this run still holds the rotation. A target with a fence calls it with the fence in hand, right before
+   * it sends a change; when it throws, nothing may be sent, and the error is passed on as it is.
+   */
+  readonly hold?: () => Promise<void>;
 }
 
 /** One line of what `--dry-run` found out. */
@@ -152,8 +162,22 @@ export interface Target {
   /**
    * Ends the life of a credential that has been replaced; `current` is the one in use, which must survive whatever
    * `old` is. An `old` that is gone already is a success. Without this method there is nothing to retire.
+   * @param rotation the one that is given up; missing when none is under way
    */
-  retire?(old: Credential, current: Credential, phase: RetirePhase, signal: AbortSignal): Promise<void>;
+  retire?(
+    old: Credential,
+    current: Credential,
+    phase: RetirePhase,
+    signal: AbortSignal,
+    rotation?: Rotation,
+  ): Promise<void>;
+
+  /**
+   * A change may take effect after its call has ended, and nothing in the system keeps a later one behind it. What a
+   * rotation issued then stays readable when it is rolled back. Without this a target has a fence, or takes several
+   * credentials at a time.
+   */
+  readonly late?: boolean;
 
   /**
    * For a system that also changes the credential on a schedule of its own: that schedule. `behind`: it has done so since

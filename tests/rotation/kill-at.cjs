@@ -1,7 +1,8 @@
 /**
  * Loaded before the program (node --require): ends it with SIGKILL at one of the moments at which it acts on the
  * world. KILL_AT is `N before` or `N after`: the Nth write to a socket, or change of a name in the file system,
- * is not made any more, or is made and not heard of. KILL_LOG gets how many there were.
+ * is not made any more, or is made and not heard of. With KILL_SIGNAL=SIGSTOP it is stopped there, and goes on when it
+ * is woken. KILL_LOG gets how many there were.
  */
 'use strict';
 const fs = require('node:fs');
@@ -12,6 +13,10 @@ const at = Number(number);
 let count = 0;
 
 const die = () => {
+  if (process.env['KILL_SIGNAL'] === 'SIGSTOP') {
+    process.kill(process.pid, 'SIGSTOP');
+    return;
+  }
   process.kill(process.pid, 'SIGKILL');
   // The signal is on its way.
   for (;;);

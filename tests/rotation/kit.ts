@@ -158,7 +158,7 @@ let machines = 0;
 export async function rotateOn(
   provider: Provider,
   name: string,
-  system: FakeSystem,
+  system: { target(): Target },
   { death, lock, callMs = 20_000, ...options }: RunOptions,
 ): Promise<Outcome | 'died'> {
   machines += 1;

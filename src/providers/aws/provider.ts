@@ -15,6 +15,7 @@ import type {
   KnownIdentity,
   ListQuery,
   NativeRotations,
+  PromoteOptions,
   Provider,
   ProviderContext,
   Right,
@@ -261,10 +262,14 @@ export class AwsProvider implements Provider {
     yield* newestFirst(versions);
   }
 
-  async makeCurrent(name: string, version: string, { signal }: CallOptions): Promise<VersionInfo> {
+  async makeCurrent(
+    name: string,
+    version: string,
+    { signal, ifPending }: PromoteOptions,
+  ): Promise<VersionInfo> {
     this.checkName(name);
     const exists = (): Promise<unknown> => this.#getOne({ name, version }, signal);
-    return this.#writer.makeCurrent(this.#id(name), version, signal, exists);
+    return this.#writer.makeCurrent(this.#id(name), version, signal, exists, ifPending);
   }
 
   async setLabels(

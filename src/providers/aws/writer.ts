@@ -188,12 +188,15 @@ export class AwsWriter {
     version: string,
     signal: AbortSignal,
     exists: () => Promise<unknown>,
+    ifPending = false,
   ): Promise<VersionInfo> {
     const target = { id, signal };
     const before = await this.#labels(target);
     if (before.deleted)
       throw new SecretsError('NotFound', 'is deleted', { hint: 'secrets restore brings it back' });
     if (!before.has(version)) await exists();
+    if (ifPending && before.pendingLabel !== version && before.current !== version)
+      throw new SecretsError('Conflict', `version ${version} is not pending any more`);
     if (before.current !== version) await this.#move(target, CURRENT, { from: before.current, to: version });
     if (before.pendingLabel === version) {
       try {

@@ -12,6 +12,7 @@ import type {
   Identity,
   KeyChange,
   ListQuery,
+  PromoteOptions,
   Provider,
   ProviderRules,
   Right,
@@ -169,7 +170,7 @@ export class LocalProvider implements Provider {
     });
   }
 
-  async makeCurrent(name: string, version: string, options: CallOptions): Promise<VersionInfo> {
+  async makeCurrent(name: string, version: string, options: PromoteOptions): Promise<VersionInfo> {
     let target = '';
     const { event, before } = await this.#change(name, options, (state) => {
       if (state.deletedAt !== undefined)
@@ -177,6 +178,11 @@ export class LocalProvider implements Provider {
       const found = findVersion(state, version);
       if (found.event === undefined) throw new SecretsError('Invalid', `version ${found.id} is destroyed`);
       target = found.eventId;
+      if (
+        options.ifPending === true &&
+        ![state.pending, state.current].some((one) => one?.eventId === target)
+      )
+        throw new SecretsError('Conflict', `version ${found.id} is not pending any more`);
       return { type: 'current', name, target, ...this.#author() };
     });
     return infoOf([...before.events, event], target);

@@ -7,6 +7,11 @@ export interface Wire {
   sent(): Buffer;
   /** Cuts the connection once, in place of the server's answer to what holds these bytes. */
   loseAnswerTo(marker: string): void;
+  /**
+   * Keeps back what holds these bytes, and all that comes after it on its connection, once; also when the client has
+   * gone. What it returns delivers it, and resolves when the server has ended the connection.
+   */
+  delay(marker: string): () => Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -14,9 +19,12 @@ export async function startWire(port: number): Promise<Wire> {
   const sockets = new Set<Socket>();
   const chunks: Buffer[] = [];
   let marker: string | undefined;
+  let late: string | undefined;
+  let deliver: () => Promise<void> = async () => {};
   const server = createServer((client) => {
     const upstream = connect(port, '127.0.0.1');
     let losing = false;
+    let kept: Buffer[] | undefined;
     for (const socket of [client, upstream]) {
       sockets.add(socket);
       socket.on('error', () => {});
@@ -27,13 +35,27 @@ export async function startWire(port: number): Promise<Wire> {
         losing = true;
         marker = undefined;
       }
-      upstream.write(chunk);
+      if (late !== undefined && chunk.includes(late)) {
+        late = undefined;
+        const mine: Buffer[] = (kept = []);
+        deliver = async () => {
+          const closed = new Promise<void>((resolve) => upstream.once('close', () => resolve()));
+          if (upstream.destroyed) return;
+          upstream.end(Buffer.concat(mine));
+          upstream.resume();
+          await closed;
+        };
+      }
+      if (kept === undefined) upstream.write(chunk);
+      else kept.push(chunk);
     });
     upstream.on('data', (chunk: Buffer) => {
       if (losing) client.destroy();
       else client.write(chunk);
     });
-    client.on('close', () => upstream.destroy());
+    client.on('close', () => {
+      if (kept === undefined) upstream.destroy();
+    });
     upstream.on('close', () => client.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -44,6 +66,10 @@ export async function startWire(port: number): Promise<Wire> {
     sent: () => Buffer.concat(chunks),
     loseAnswerTo: (text) => {
       marker = text;
+    },
+    delay: (text) => {
+      late = text;
+      return () => deliver();
     },
     stop: () =>
       new Promise((resolve) => {

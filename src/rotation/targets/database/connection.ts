@@ -2,6 +2,7 @@
 import { SecretsError } from '../../../core/errors.ts';
 import type { TargetFinding } from '../../target.ts';
 import { isLoopback } from '../network.ts';
+import type { Fence } from './fence.ts';
 import type { Login } from './login.ts';
 
 /** The server said that this name and password are wrong, or that the user may not sign in any more. */
@@ -35,6 +36,12 @@ export interface Connection {
    * @throws SecretsError Unsupported naming both
    */
   checkAccount(username: string): Promise<void>;
+  /**
+   * Bounds what this session does in the server, and waits for changes of the same user that are under way there. What
+   * it takes is held until `setPassword` has been answered, or the session is over.
+   * @throws SecretsError Unavailable when somebody else holds it; then nothing was sent
+   */
+  fence(username: string, fence: Fence): Promise<void>;
   /**
    * Sets a password; `undefined` makes one that nobody knows, so that no password lets the user in.
    * @param own whether it is the connection's own user

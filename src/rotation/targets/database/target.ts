@@ -7,6 +7,7 @@ import type {
   Credential,
   Known,
   RetirePhase,
+  Rotation,
   Target,
   TargetContext,
   TargetFinding,
@@ -14,6 +15,7 @@ import type {
 } from '../../target.ts';
 import { type Connection, type DatabaseDriver, needsTls, type TlsSettings } from './connection.ts';
 import { readAuthority } from '../network.ts';
+import { fenceOf } from './fence.ts';
 import { type Login, type LoginForm, loginOf, passwordKeys, withNewPassword } from './login.ts';
 import { checkOptions } from './options.ts';
 import { closing, placeOf, SignIns } from './proof.ts';
@@ -183,11 +185,11 @@ export class DatabaseTarget implements Target {
     await this.#signIns.control(login, signal);
   }
 
-  async apply(credential: Credential, known: Known, _rotation: unknown, signal: AbortSignal): Promise<void> {
+  async apply(credential: Credential, known: Known, rotation: Rotation, signal: AbortSignal): Promise<void> {
     const login = await this.#login(credential, signal);
     if (this.#settings.admin !== undefined) {
       const { connection } = await this.#asAdmin(signal);
-      await closing(connection, () => connection.setPassword(login.username, login.password, false));
+      await closing(connection, () => change(connection, login.username, login.password, false, rotation));
       return;
     }
     for (const candidate of [...(await this.#othersOf(login, known, signal)), login]) {
@@ -195,7 +197,7 @@ export class DatabaseTarget implements Target {
       if (connection === undefined) continue;
       await closing(connection, async () => {
         await connection.checkAccount(login.username);
-        await connection.setPassword(login.username, login.password, true);
+        await change(connection, login.username, login.password, true, rotation);
       });
       return;
     }
@@ -233,7 +235,13 @@ export class DatabaseTarget implements Target {
   }
 
   /** A single user's old password ended when the new one came; of two users the older one is shut out. */
-  async retire(old: Credential, current: Credential, phase: RetirePhase, signal: AbortSignal): Promise<void> {
+  async retire(
+    old: Credential,
+    current: Credential,
+    phase: RetirePhase,
+    signal: AbortSignal,
+    rotation?: Rotation,
+  ): Promise<void> {
     const { users } = this.#settings;
     if (users === undefined || phase !== 'expired') return;
     const inUse = await this.#login(current, signal);
@@ -242,7 +250,7 @@ export class DatabaseTarget implements Target {
     // Another password of that user is a later rotation's, or a person's.
     if (this.#verifies && !(await this.#signIns.proves(login, signal))) return;
     const { connection } = await this.#asAdmin(signal);
-    await closing(connection, () => connection.setPassword(login.username, undefined, false));
+    await closing(connection, () => change(connection, login.username, undefined, false, rotation));
   }
 
   async close(): Promise<void> {}
@@ -302,6 +310,19 @@ function samePlace(user: Login, admin: Login): readonly TargetFinding[] {
   if (user.host === admin.host) return [];
   const detail = `the administrator signs in at ${placeOf(admin)}, the user at ${placeOf(user)}`;
   return [{ check: 'hosts', status: 'warn', detail, hint: 'are they the same database?' }];
+}
+
+/** Every change of a password goes through here: bounded, behind those before it, and only of whoever holds the claim. */
+async function change(
+  connection: Connection,
+  username: string,
+  password: string | undefined,
+  own: boolean,
+  rotation: Rotation | undefined,
+): Promise<void> {
+  await connection.fence(username, fenceOf(rotation));
+  await rotation?.hold?.();
+  await connection.setPassword(username, password, own);
 }
 
 function refusedSignIn(admin: string | undefined): SecretsError {

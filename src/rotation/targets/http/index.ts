@@ -31,6 +31,7 @@ export function open(settings: TargetSettings, context: TargetContext): Target {
 }
 
 class HttpTarget implements Target {
+  readonly late = true;
   readonly #settings: HttpSettings;
   readonly #context: TargetContext;
   readonly #ca: string | undefined;

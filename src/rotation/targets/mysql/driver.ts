@@ -14,7 +14,8 @@ import {
 import type { Login } from '../database/login.ts';
 import { IN_DOUBT } from '../network.ts';
 import { checkHosts, checkLockout, checkMethods, checkOwnAccount } from './accounts.ts';
-import { changeError, connectError } from './errors.ts';
+import { changeError, connectError, sessionError } from './errors.ts';
+import { takeFence } from './fence.ts';
 import { withoutClearText } from './plugins.ts';
 import { accountName, literal, query, type Session } from './session.ts';
 
@@ -100,6 +101,14 @@ async function connect(
     // The protocol has no proof of the server's own without TLS; there is the negative control.
     mutual: true,
     checkAccount: (user) => guarded(user, () => checkOwnAccount(session, user)),
+    fence: async (user, fence) => {
+      try {
+        const { mariadb } = await serverOf(session);
+        await takeFence((sql) => query(session, sql), user, fence, mariadb);
+      } catch (thrown) {
+        throw sessionError(thrown);
+      }
+    },
     setPassword: (user, next, own) => guarded(user, () => setPassword(session, user, next, own)),
     inspect: (user, own) => inspect(session, user, own),
     takesChanges: async () => !(await serverOf(session)).readOnly,

@@ -1,4 +1,5 @@
 /** What MySQL's and MariaDB's errors mean here. */
+import { waitedTooLong } from '../database/fence.ts';
 import { SecretsError } from '../../../core/errors.ts';
 import { codeOf } from '../../../files.ts';
 import { Admitted, Refused } from '../database/connection.ts';
@@ -110,6 +111,12 @@ export function changeError(thrown: unknown, username: string): SecretsError {
         `there is no account of ${username} at this host`,
         'create it, or mend account-host',
       );
+    case 'ER_LOCK_WAIT_TIMEOUT':
+      return waitedTooLong(username, stripped(thrown));
+    case 'ER_STATEMENT_TIMEOUT':
+    case 'ER_QUERY_TIMEOUT':
+    case 'ER_QUERY_INTERRUPTED':
+      return fail('Unavailable', `the database ended the change${IN_DOUBT}`, 'run the command again');
     case 'ER_OPTION_PREVENTS_STATEMENT':
       return fail('Unavailable', 'this server is read-only', 'use the primary’s address');
     default:
@@ -122,6 +129,15 @@ export function changeError(thrown: unknown, username: string): SecretsError {
       'look into its password policy',
     );
   return fail('Unavailable', `the database’s answer is missing${IN_DOUBT}`, 'run the command again');
+}
+
+/** Before anything was sent. */
+export function sessionError(thrown: unknown): SecretsError {
+  if (thrown instanceof SecretsError) return thrown;
+  return new SecretsError('Unavailable', `the session was ended (${codeOf(thrown) ?? 'broken connection'})`, {
+    hint: 'run the command again',
+    cause: stripped(thrown),
+  });
 }
 
 /** Code and number alone: a driver's error holds the statement. */

@@ -11,9 +11,11 @@ import {
   Refused,
   type TlsSettings,
 } from '../database/connection.ts';
+import { waitedTooLong } from '../database/fence.ts';
 import type { Login } from '../database/login.ts';
 import { otherAccount, placeOf } from '../database/proof.ts';
 import { IN_DOUBT } from '../network.ts';
+import { beginFenced, isBound } from './fence.ts';
 import { scramVerifier } from './verifier.ts';
 
 type Client = import('pg').Client;
@@ -90,6 +92,22 @@ async function connect(
   return {
     mutual: secure || seen.scram,
     checkAccount: (user) => checkAccount(client, user, cut, signal),
+    fence: async (user, fence) => {
+      const query = async (sql: string, values?: readonly unknown[]) => {
+        const answer = await bounded(
+          () => (values === undefined ? client.query(sql) : client.query(sql, [...values])),
+          cut,
+          signal,
+        );
+        // A message of several statements has no rows of its own.
+        return (answer.rows ?? []) as Record<string, unknown>[];
+      };
+      try {
+        await beginFenced(query, user, fence);
+      } catch (thrown) {
+        throw thrown instanceof SecretsError ? thrown : sessionError(thrown);
+      }
+    },
     setPassword: (user, next) => setPassword(client, user, next, cut, signal),
     inspect: (user, own) => inspect(client, user, own, cut, signal),
     takesChanges: () => takesChanges(client, cut, signal),
@@ -151,10 +169,8 @@ async function setPassword(
   signal: AbortSignal,
 ): Promise<void> {
   const verifier = password === undefined ? 'NULL' : `'${await scramVerifier(password)}'`;
-  // A database or a role may have set another role for the session (ALTER … SET role), or that it only reads. One
-  // message, and LOCAL: behind a pooler nothing of it must be left over for the next client.
-  const statement = `BEGIN READ WRITE; SET LOCAL role TO none;
-    ALTER ROLE ${client.escapeIdentifier(username)} PASSWORD ${verifier}; COMMIT`;
+  // It ends the fence's transaction in the message that makes the change: nothing is left to be sent after it.
+  const statement = `ALTER ROLE ${client.escapeIdentifier(username)} PASSWORD ${verifier}; COMMIT`;
   try {
     await bounded(() => client.query(statement), cut, signal, IN_DOUBT);
   } catch (thrown) {
@@ -256,6 +272,7 @@ function changeError(thrown: unknown, username: string): SecretsError {
   const code = codeOf(thrown) ?? '';
   const fail = (kind: 'Unavailable' | 'Denied' | 'Invalid' | 'NotFound', message: string, hint: string) =>
     new SecretsError(kind, message, { hint, cause: stripped(thrown) });
+  if (isBound(thrown)) return waitedTooLong(username, stripped(thrown));
   if (code === '42501')
     return fail(
       'Denied',
@@ -268,6 +285,16 @@ function changeError(thrown: unknown, username: string): SecretsError {
   if (/^[0-9A-Z]{5}$/.test(code) && !code.startsWith('57P') && !code.startsWith('08') && /\d/.test(code))
     return fail('Invalid', `the database refused the new password (${code})`, 'look into the server’s log');
   return fail('Unavailable', `the database’s answer is missing${IN_DOUBT}`, 'run the command again');
+}
+
+/** Before anything was sent. */
+function sessionError(thrown: unknown): SecretsError {
+  if (codeOf(thrown) === '25006')
+    return new SecretsError('Unavailable', 'this server is read-only', { hint: 'use the primary’s address' });
+  return new SecretsError('Unavailable', `the session was ended (${codeOf(thrown) ?? 'broken connection'})`, {
+    hint: 'run the command again',
+    cause: stripped(thrown),
+  });
 }
 
 function routineOf(thrown: unknown): unknown {

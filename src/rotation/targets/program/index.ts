@@ -27,6 +27,7 @@ export function open(settings: TargetSettings, context: TargetContext): Target {
 }
 
 class ProgramTarget implements Target {
+  readonly late = true;
   readonly #settings: ProgramSettings;
   readonly #context: TargetContext;
 
