@@ -68,7 +68,10 @@ export async function recover(
       takeOver: options.takeOver === true,
       wait: true,
       toPrevious: options.toPrevious === true,
-      progress: (what) => progress.update(`${job.reference}: ${what}`),
+      progress: (what) => {
+        stop.step();
+        progress.update(`${job.reference}: ${what}`);
+      },
     });
     progress.done();
     const failure = failureOf(job.reference, asked, outcome);

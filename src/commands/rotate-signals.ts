@@ -1,34 +1,60 @@
-/** Ctrl-C and SIGTERM during rotations: the first lets those under way come to an end, the second aborts them. */
+/**
+ * Ctrl-C, SIGTERM, SIGHUP and SIGQUIT during rotations: nothing more begins, and the step under way has a second. Who
+ * stops a service kills it when that takes too long, which leaves more behind than a tidy end.
+ */
 import type { SecretsError } from '../core/errors.ts';
 import type { Session } from '../session.ts';
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+/** For each step: one that comes through in time is followed by the next. */
+const STEP_MS = 1000;
+/** For all of them: `docker stop` waits for ten seconds. */
+const ALL_MS = 5000;
 
 export interface Stopping {
   asked(): boolean;
   /** Aborted by the first of them. */
   readonly signal: AbortSignal;
+  /** A step begins. */
+  step(): void;
   end(): void;
 }
 
 export function graceful(session: Session): Stopping {
   session.releaseSignals();
   const first = new AbortController();
-  const listen = (): void => {
-    if (first.signal.aborted) session.stop();
-    first.abort();
-    if (!session.interrupt.signal.aborted)
-      session.note('finishing what has begun; once more to stop it halfway');
+  let askedAt = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const wait = (): void => {
+    clearTimeout(timer);
+    const left = Math.min(STEP_MS, askedAt + ALL_MS - performance.now());
+    timer = setTimeout(() => session.stop(), Math.max(0, left));
   };
-  const stops = (['SIGINT', 'SIGTERM'] as const).map((signal) => session.world.onSignal(signal, listen));
+  const listen = (): void => {
+    if (first.signal.aborted) {
+      session.stop();
+      return;
+    }
+    askedAt = performance.now();
+    first.abort();
+    session.note('stopping after the step under way; once more to stop at once');
+    wait();
+  };
+  const stops = SIGNALS.map((signal) => session.world.onSignal(signal, listen));
   return {
     asked: () => first.signal.aborted,
     signal: first.signal,
+    step: () => {
+      if (first.signal.aborted && !session.interrupt.signal.aborted) wait();
+    },
     end: () => {
+      clearTimeout(timer);
       for (const stop of stops) stop();
     },
   };
 }
 
-/** After the second signal the command says nothing more, so each rotation that it broke off says how to go on. */
+/** After it was stopped the command says nothing more, so each rotation that it broke off says how to go on. */
 export function tellBroken(session: Session, failure: SecretsError | undefined): void {
   if (failure === undefined || !session.interrupt.signal.aborted) return;
   const { reference = '', message, hint = '' } = failure;

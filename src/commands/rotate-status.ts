@@ -7,7 +7,7 @@ import { Rotations } from '../rotation/jobs.ts';
 import { type LastFailure, lastFailures } from '../rotation/journal.ts';
 import { placeOf } from '../rotation/places.ts';
 import { scheduleForJob } from '../rotation/native.ts';
-import { byUrgency, judgeNative, type Schedule, scheduleOf } from '../rotation/schedule.ts';
+import { byUrgency, isFuture, judgeNative, type Schedule, scheduleOf } from '../rotation/schedule.ts';
 import { targets } from '../rotation/targets/index.ts';
 import type { PolicySettings } from '../config/rotation.ts';
 import type { NativeRotation } from '../providers/provider.ts';
@@ -46,7 +46,7 @@ export async function run(session: Session): Promise<void> {
           return [
             reference,
             schedule.state,
-            age === undefined ? '' : days(age),
+            ageText(schedule, age),
             schedule.everyMs === undefined
               ? (schedule.native?.settings['schedule'] ?? '')
               : days(schedule.everyMs),
@@ -62,6 +62,11 @@ export async function run(session: Session): Promise<void> {
   } finally {
     await rotations.close();
   }
+}
+
+function ageText({ lastRotated }: Schedule, age: number | undefined): string {
+  if (age !== undefined) return days(age);
+  return lastRotated === undefined ? '' : 'in the future';
 }
 
 function heldText({ holder, native }: Schedule): string {
@@ -130,7 +135,15 @@ async function collect(
   const failures: SecretsError[] = [];
   const add = (reference: string, schedule: Schedule): void => {
     const { lastRotated } = schedule;
-    rows.push({ reference, schedule, age: lastRotated && now.getTime() - lastRotated.getTime() });
+    const age =
+      lastRotated === undefined || isFuture(lastRotated, now)
+        ? undefined
+        : Math.max(0, now.getTime() - lastRotated.getTime());
+    if (schedule.future === true && lastRotated !== undefined)
+      session.warn(
+        `${reference}: the date of its last rotation is in the future (${lastRotated.toISOString().slice(0, 19)}Z): a clock was wrong, so it counts as due`,
+      );
+    rows.push({ reference, schedule, age });
   };
   for (const [reference, { settings, untrusted }] of policies) {
     // What is not trusted opens no target and asks nobody but the store.

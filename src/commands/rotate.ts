@@ -105,7 +105,10 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
             }
             begun = true;
             tried += 1;
-            const progress = (what: string): void => show(reference, what);
+            const progress = (what: string): void => {
+              stop.step();
+              show(reference, what);
+            };
             if (job.native?.starts === true || configure) {
               const drive = { ...options, notifier, progress, stopped: () => stop.asked() };
               const { failure, ended, report } = await driveNative(session, job, drive);

@@ -23,6 +23,8 @@ export interface Schedule {
   readonly retireAt: Date | undefined;
   /** What the store's own service, or the target's, does by itself. */
   readonly native?: NativeRotation | undefined;
+  /** The last change has a date that is yet to come: a clock was wrong, and how old the value is nobody knows. */
+  readonly future?: boolean;
 }
 
 /** @param seenFor milliseconds for which a pending version has been seen already */
@@ -101,11 +103,18 @@ export function judge(
 ): Schedule {
   const every = everyMs ?? periodOf(labels[EVERY_LABEL]);
   // A value that somebody has put since by hand is as new.
-  const lastRotated = latest(decodeTime(labels[LAST_ROTATED_LABEL]), current?.createdAt);
+  const dates = [decodeTime(labels[LAST_ROTATED_LABEL]), current?.createdAt];
+  // A date that is yet to come says that a clock is wrong. The other date may be by another clock.
+  const past = dates.map((date) => (isFuture(date, now) ? undefined : date));
+  const credible = latest(past[0], past[1]);
+  const lastRotated = credible ?? latest(dates[0], dates[1]);
+  const future = credible === undefined && lastRotated !== undefined;
   const next =
-    every === undefined || lastRotated === undefined ? undefined : new Date(lastRotated.getTime() + every);
+    every === undefined || lastRotated === undefined
+      ? undefined
+      : new Date(future ? now.getTime() : lastRotated.getTime() + every);
   const retireAt = decodeTime(labels[RETIRE_LABEL]);
-  const known = { lastRotated, everyMs: every, next, retireAt };
+  const known = { lastRotated, everyMs: every, next, retireAt, ...(future && { future }) };
   if (pending !== undefined) {
     const lease = holder?.leaseMs ?? leaseMs;
     const stuck = lease === 0 || seenFor(pending.id) >= lease;
@@ -122,6 +131,13 @@ export function judge(
         ? 'unscheduled'
         : 'ok';
   return { ...known, state, holder: undefined };
+}
+
+/** Clocks of machines that are kept right differ by less: what Kerberos allows them. */
+const CLOCKS_DIFFER_MS = 300_000;
+
+export function isFuture(date: Date | undefined, now: Date): boolean {
+  return date !== undefined && date.getTime() > now.getTime() + CLOCKS_DIFFER_MS;
 }
 
 function latest(one: Date | undefined, other: Date | undefined): Date | undefined {

@@ -140,7 +140,7 @@ describe('bounds of secrets rotate', () => {
       ended: new Promise((resolve) => child.on('exit', (code) => resolve({ code, stderr }))),
     };
   }
-  const aMoment = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 300));
+  const aMoment = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 200));
 
   test.each([
     [undefined, 1],
@@ -186,6 +186,27 @@ describe('bounds of secrets rotate', () => {
     expect(now.filter((value) => value === 'first')).toHaveLength(4 - under);
     // Nobody is in the way of the next run.
     await ok(`secrets rotate ${names.join(' ')} --trust`);
+  });
+
+  test.each([
+    ['SIGINT', 'a'],
+    ['SIGTERM', 'b'],
+    ['SIGHUP', 'c'],
+    ['SIGQUIT', 'd'],
+  ] as const)('after %s a step that does not end is given up, and said', async (signal, name) => {
+    const { keys, url } = await system();
+    await policies({}, { [name]: url });
+    keys.hold();
+    const { child, ended } = start('rotate', name, '--trust');
+    await keys.until(1);
+    child.kill(signal);
+    expect(await ended).toEqual({
+      code: 130,
+      stderr: expect.stringMatching(/the rotation stopped halfway.*secrets rotate resume/s),
+    });
+    keys.release();
+    await ok(`secrets rotate resume ${name} --take-over --trust`);
+    expect(await values([name])).toEqual([keys.keys.get(`/${name}`)]);
   });
 
   test('one that ends after the first signal is a success when nothing was left out', async () => {

@@ -52,6 +52,25 @@ for (const store of ['local', 'vault'])
       return secrets.find((one) => one.reference === reference)?.state;
     };
 
+    test('years ahead: due as soon as the clock is right, and said', async () => {
+      const reference = `${store}://ahead`;
+      const [right, years] = [0, 400 * DAY_MS];
+      await on(years, 'first', `printf first | secrets put --quiet ${reference}`);
+      expect(await on(years, 'first', `secrets rotate ${reference} --trust`)).toMatchObject({ code: 0 });
+      const { stdout } = await on(years, 'first', `secrets get ${reference}`);
+      if (store === 'local') {
+        const status = await on(right, 'reader', 'secrets rotate status --trust');
+        expect(status.stdout).toMatch(/ahead\s+overdue\s+in the future/);
+        expect(status.stderr).toContain('is in the future');
+        expect(await on(right, 'first', 'secrets rotate --due --trust')).toMatchObject({ code: 0 });
+        const after = await on(right, 'first', `secrets get ${reference}`);
+        expect(after.stdout).not.toBe(stdout);
+      }
+      // In a store with a clock of its own the wrong one is of no account.
+      expect(await stateOf(right, reference)).toBe('ok');
+      expect(await stateOf(31 * DAY_MS, reference)).toBe('overdue');
+    }, 120_000);
+
     test.each([
       ['ahead', DAY_MS],
       ['behind', -DAY_MS],
@@ -64,7 +83,11 @@ for (const store of ['local', 'vault'])
         });
         expect(await on(off, 'first', `secrets rotate ${reference} --trust`)).toMatchObject({ code: 0 });
         // Due dates move by as much as the clock is off, and by no more.
-        for (const other of [0, DAY_MS, -DAY_MS]) expect(await stateOf(other, reference)).toBe('ok');
+        expect(await stateOf(DAY_MS, reference)).toBe('ok');
+        // A date that is yet to come says nothing of the value's age, which counts as due; what the store's own clock
+        // says, or another date, is believed instead where there is one.
+        expect(await stateOf(0, reference)).toBe(name === 'behind' || store === 'vault' ? 'ok' : 'overdue');
+        expect(await stateOf(-DAY_MS, reference)).toBe(name === 'behind' ? 'ok' : 'overdue');
         expect(await stateOf(28 * DAY_MS, reference)).toBe('ok');
         expect(await stateOf(32 * DAY_MS, reference)).toBe('overdue');
 
