@@ -231,3 +231,40 @@ export function expectSettled(system: FakeSystem, { current, pending }: Seen): v
   expect(current?.fields ?? {}).not.toHaveProperty(CLAIM_KEY);
   expect(current !== undefined && system.accepted(current)).toBe(true);
 }
+
+/** Stops a machine at one of its calls to the store, after it was made and before its answer is there. */
+export class Pause {
+  readonly reached: Promise<'paused'>;
+  readonly #released: Promise<void>;
+  readonly #at: number;
+  release: () => void = () => {};
+  #calls = 0;
+  #reach: (word: 'paused') => void = () => {};
+
+  constructor(at: number) {
+    this.#at = at;
+    this.reached = new Promise((resolve) => (this.#reach = resolve));
+    this.#released = new Promise((resolve) => (this.release = resolve));
+  }
+
+  of(store: Provider): Provider {
+    return new Proxy(store, {
+      get: (object, name) => {
+        const found: unknown = Reflect.get(object, name);
+        if (typeof found !== 'function') return found;
+        const method = found as (...args: unknown[]) => unknown;
+        if (['checkName', 'nativeId'].includes(String(name))) return method.bind(object);
+        return async (...args: unknown[]) => {
+          this.#calls += 1;
+          const mine = this.#calls;
+          const answer: unknown = await method.apply(object, args);
+          if (mine === this.#at) {
+            this.#reach('paused');
+            await this.#released;
+          }
+          return answer;
+        };
+      },
+    });
+  }
+}

@@ -11,7 +11,7 @@ import type { Outcome } from '../../src/rotation/engine.ts';
 import type { Database } from '../backends/database.ts';
 import { describeWith } from '../backends/server.ts';
 import { contextFor, now } from '../contract/kit.ts';
-import { look, rotateOn, type RunOptions } from './kit.ts';
+import { look, Pause, rotateOn, type RunOptions } from './kit.ts';
 import { type DatabaseKind, MARIADB, MYSQL, POSTGRESQL, POSTGRESQL_18 } from './targets/databases.ts';
 import { openTarget } from './targets/kit.ts';
 import { startWire, type Wire } from './targets/wire.ts';
@@ -210,41 +210,4 @@ function scenes(kind: DatabaseKind): void {
       },
       LONG,
     );
-}
-
-/** Stops a machine at one of its calls to the store, after it was made and before its answer is there. */
-class Pause {
-  readonly reached: Promise<'paused'>;
-  readonly #released: Promise<void>;
-  readonly #at: number;
-  release: () => void = () => {};
-  #calls = 0;
-  #reach: (word: 'paused') => void = () => {};
-
-  constructor(at: number) {
-    this.#at = at;
-    this.reached = new Promise((resolve) => (this.#reach = resolve));
-    this.#released = new Promise((resolve) => (this.release = resolve));
-  }
-
-  of(store: Provider): Provider {
-    return new Proxy(store, {
-      get: (object, name) => {
-        const found: unknown = Reflect.get(object, name);
-        if (typeof found !== 'function') return found;
-        const method = found as (...args: unknown[]) => unknown;
-        if (['checkName', 'nativeId'].includes(String(name))) return method.bind(object);
-        return async (...args: unknown[]) => {
-          this.#calls += 1;
-          const mine = this.#calls;
-          const answer: unknown = await method.apply(object, args);
-          if (mine === this.#at) {
-            this.#reach('paused');
-            await this.#released;
-          }
-          return answer;
-        };
-      },
-    });
-  }
 }

@@ -262,14 +262,10 @@ export class AwsProvider implements Provider {
     yield* newestFirst(versions);
   }
 
-  async makeCurrent(
-    name: string,
-    version: string,
-    { signal, ifPending }: PromoteOptions,
-  ): Promise<VersionInfo> {
+  async makeCurrent(name: string, version: string, options: PromoteOptions): Promise<VersionInfo> {
     this.checkName(name);
-    const exists = (): Promise<unknown> => this.#getOne({ name, version }, signal);
-    return this.#writer.makeCurrent(this.#id(name), version, signal, exists, ifPending);
+    const exists = (): Promise<unknown> => this.#getOne({ name, version }, options.signal);
+    return this.#writer.makeCurrent(this.#id(name), version, options.signal, exists, options.ifPending);
   }
 
   async setLabels(
