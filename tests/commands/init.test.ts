@@ -28,7 +28,11 @@ test('with nothing to find it is the local store, and works at once', async () =
     /^# .*\ndefault: local\n\n# .*\nenv:\n# {2}DATABASE_URL: local:\/\/cwd-env#DATABASE_URL\n$/,
   );
   expect((await lstat(file)).mode & 0o777).toBe(0o644);
-  expect(await place.sh('secrets exec -- true')).toEqual({ stdout: '', stderr: '', code: 0 });
+  expect(await place.sh('secrets exec --allow-empty -- true')).toEqual({
+    stdout: '',
+    stderr: '',
+    code: 0,
+  });
   expect(await readdir(place.cwd)).toEqual(['secrets.yaml']);
 });
 
