@@ -144,6 +144,7 @@ describe.each([POSTGRES, POSTGRES_18])('version $version', (programs) => {
         inApp(
           'owner',
           'owner-1',
+          'SET default_transaction_read_only = off',
           'CREATE EVENT TRIGGER mine ON ddl_command_end EXECUTE FUNCTION evil.on_ddl()',
         ),
       ).rejects.toThrow('permission denied');
