@@ -1,5 +1,5 @@
 import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
-import { isStoreName } from '../core/reference.ts';
+import { formatReference, isStoreName } from '../core/reference.ts';
 import { startProgress } from '../output/progress.ts';
 import { jsonText, singleLine } from '../output/sanitize.ts';
 import { secretJson } from '../output/shapes.ts';
@@ -38,7 +38,7 @@ export async function run(session: Session, { args, options }: Invocation<ListOp
     )
       return;
     count += 1;
-    const name = names.length > 1 ? `${from}://${info.name}` : info.name;
+    const name = formatReference({ store: names.length > 1 ? from : undefined, name: info.name });
     if (options.json === true) await session.print(`${jsonText(secretJson(from, info))}\n`);
     else if (options.long === true) rows.push(longRow(name, info));
     else await session.print(`${singleLine(name)}\n`);
@@ -60,7 +60,7 @@ export async function run(session: Session, { args, options }: Invocation<ListOp
       }
       const details = options.long === true || filters.length > 0;
       for await (const info of provider.list({ prefix, deleted: options.deleted, details }, session.call())) {
-        seen.push(info.name);
+        seen.push(formatReference({ name: info.name }));
         await show(from, info);
       }
       if (prefix === undefined) rememberNames(session.world, from, seen);

@@ -6,6 +6,10 @@
  * The store is optional; a bare `payments/db#password` is looked up in the project's default store. Everything
  * after the store is percent-decoded once (RFC 3986 §2.1). `#/a/0/b` is a JSON Pointer (RFC 6901); `#a.b` is
  * the literal key `a.b`.
+ *
+ * A name may begin or end with a slash and hold two in a row, since some stores take such names: whether this one does
+ * is its provider's `checkName` to say. `.` and `..` segments are refused here, whatever the store: somewhere on the
+ * way a path is made of them. Where a trailing / or * means a prefix, the last character is written %2F or %2A.
  */
 import { SecretsError } from './errors.ts';
 
@@ -88,7 +92,13 @@ export function formatReference(reference: Reference): string {
         ? `?stage=${encode(reference.stage, /[%#&]/)}`
         : '';
   const key = reference.key === undefined ? '' : `#${encode(reference.key, /%/)}`;
-  return `${store}${encode(reference.name, /[%?#]/)}${query}${key}`;
+  return `${store}${nameText(reference)}${query}${key}`;
+}
+
+/** A name so that nothing takes it for a prefix, nor a part of a bare one for its store. */
+function nameText({ store, name }: Reference): string {
+  const text = encode(name, /[%?#]/).replace(/\/$/, '%2F').replace(/\*$/, '%2A');
+  return store === undefined ? text.replaceAll('://', '%3A//') : text;
 }
 
 /** The steps of a JSON Pointer (RFC 6901 §3). @throws SecretsError Usage */
@@ -124,7 +134,6 @@ function decode(text: string, part: string): string {
 function checkSegments(text: string, name: string): void {
   if (name === '') throw refuse(text, 'the name is empty');
   for (const segment of name.split('/')) {
-    if (segment === '') throw refuse(text, 'a name has no empty segments: no leading, trailing or double /');
     if (segment === '.' || segment === '..') throw refuse(text, 'a name has no . or .. segments');
   }
 }

@@ -297,11 +297,10 @@ async function listPrefix(
   ref: string,
   open: (store: string) => Promise<Provider> = (store) => session.open(store),
 ): Promise<Listed[]> {
-  const parsed = ref.endsWith('://')
-    ? { store: ref.slice(0, -3), name: '' }
-    : parseReference(ref.slice(0, -1));
-  const store = parsed.store ?? (await session.defaultStore());
-  const prefix = parsed.name === '' ? '' : `${parsed.name}/`;
+  // The prefix with more behind it has to be a name like any other.
+  const probe = parseReference(`${ref}x`);
+  const store = probe.store ?? (await session.defaultStore());
+  const prefix = probe.name.slice(0, -1);
   session.asks(store, undefined, { name: prefix });
   const provider = await open(store);
   const found: Listed[] = [];

@@ -1,7 +1,7 @@
 /** Copies secrets from one store to another: a plan first, which reads and checks everything, then the writes. */
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import type { Pair } from '../core/transfer.ts';
-import type { SecretInfo, SecretVersion, SecretWrite } from '../providers/provider.ts';
+import type { SecretInfo, SecretVersion, SecretWrite, VersionInfo } from '../providers/provider.ts';
 import type { Session } from '../session.ts';
 import { BATCH, comparePairs, readMany, type Sides } from './compare.ts';
 import { missingVersions } from './history.ts';
@@ -39,7 +39,7 @@ export function makeSides(session: Session, source: Place, target: Place): Sides
 
 /**
  * Compares all pairs and checks the target's limits. Holds one batch of values at a time.
- * @throws SecretsError when a value or name would be refused by the target: nothing is written then
+ * @throws SecretsError when a value would be refused by the target: nothing is written then
  */
 export async function planCopy(
   session: Session,
@@ -47,17 +47,9 @@ export async function planCopy(
   pairs: readonly Pair[],
   options: CopyOptions,
 ): Promise<readonly PlannedStep[]> {
-  const steps: PlannedStep[] = [];
   const unfit: (SecretsError | undefined)[] = [];
-  for (const { target } of pairs) {
-    try {
-      sides.target.provider.checkName(target);
-    } catch (thrown) {
-      unfit.push(toSecretsError(thrown).forReference(textOf(sides.target, target)));
-    }
-  }
-  refuseUnfit(unfit);
-  for await (const { comparison, source, target } of comparePairs(session, sides, pairs)) {
+  const { steps, fitting } = checkNames(sides, pairs);
+  for await (const { comparison, source, target } of comparePairs(session, sides, fitting)) {
     const { pair } = comparison;
     options.onProgress(`compared ${steps.length + 1} of ${pairs.length}`);
     const common = {
@@ -97,6 +89,33 @@ export async function planCopy(
   }
   refuseUnfit(unfit);
   return steps;
+}
+
+/**
+ * Parts the pairs whose name the target takes from a failed step for each of the others: one odd name must not keep
+ * the rest of a store from being copied.
+ */
+function checkNames(
+  sides: Sides,
+  pairs: readonly Pair[],
+): { readonly steps: PlannedStep[]; readonly fitting: readonly Pair[] } {
+  const steps: PlannedStep[] = [];
+  const fitting = pairs.filter((pair) => {
+    const target = textOf(sides.target, pair.target);
+    try {
+      sides.target.provider.checkName(pair.target);
+      return true;
+    } catch (thrown) {
+      const { kind, message } = toSecretsError(thrown);
+      const error = new SecretsError(kind, message, {
+        reference: target,
+        hint: '--replace FROM=TO gives it a name that the store takes',
+      });
+      steps.push({ pair, source: textOf(sides.source, pair.source), target, action: 'failed', error });
+      return false;
+    }
+  });
+  return { steps, fitting };
 }
 
 /** Carries the plan out; every step's outcome is in its place. Never rejects for a single step. */
@@ -156,18 +175,26 @@ async function writeVersions(
   options: CopyOptions,
 ): Promise<void> {
   const { provider } = target;
-  const cas = provider.capabilities.has('cas');
   const metadata = await metadataOf(session, source, target, step, options);
   let before = step.onTopOf;
   for (const [index, { value, soleKey, expiresAt }] of versions.entries()) {
+    const condition = before === undefined ? { ifAbsent: true } : { ifVersion: before };
     const write: SecretWrite = {
       value,
       ...(soleKey !== undefined && { soleKey }),
       ...(expiresAt !== undefined && { expiresAt }),
       ...(index === 0 && metadata),
-      ...(cas && (before === undefined ? { ifAbsent: true } : { ifVersion: before })),
     };
-    const written = await targetPace.run(() => provider.put(step.pair.target, write, session.call()));
+    const put = (conditions: typeof condition | undefined): Promise<VersionInfo> =>
+      targetPace.run(() => provider.put(step.pair.target, { ...write, ...conditions }, session.call()));
+    const hasCas = (): boolean => provider.capabilities.has('cas');
+    const written = await (hasCas()
+      ? put(condition).catch((thrown: unknown) => {
+          // The store has shown only now that it has no conditional write.
+          if (hasCas()) throw thrown;
+          return put(undefined);
+        })
+      : put(undefined));
     before = written.id;
   }
 }

@@ -61,7 +61,9 @@ export class ExecProvider implements Provider {
   checkName(name: string): void {
     const { maxNameLength, nameUnit, nameRule } = this.rules;
     const length = nameUnit === 'bytes' ? Buffer.byteLength(name) : [...name].length;
-    if (name !== '' && length <= maxNameLength && !/[\u0000-\u001f\u007f]/.test(name)) return;
+    // A plugin may make paths of names, and its author need not have thought of those that lead elsewhere.
+    const climbs = name.split('/').some((segment) => segment === '' || segment === '.' || segment === '..');
+    if (length <= maxNameLength && !climbs && !/[\u0000-\u001f\u007f]/.test(name)) return;
     throw new SecretsError('Invalid', `${this.#plugin} takes as a name: ${nameRule}`);
   }
 
