@@ -170,9 +170,9 @@ function valueFor(one: Wanted, before: SecretVersion | undefined): Pick<SecretWr
 
 async function write(session: Session, target: Place, pace: Pace, one: Wanted, step: Step): Promise<Step> {
   const { provider } = target;
-  const cas = provider.capabilities.has('cas');
   try {
     for (let turn = 1; ; turn += 1) {
+      const cas = provider.capabilities.has('cas');
       const [result] = await readMany(session, target, pace, [one.name]);
       if (result?.ok === false && result.error.kind !== 'NotFound') throw result.error;
       const before = result?.ok === true ? result.secret : undefined;
@@ -183,6 +183,8 @@ async function write(session: Session, target: Place, pace: Pace, one: Wanted, s
         return step;
       } catch (thrown) {
         const error = toSecretsError(thrown);
+        // The store has shown only now that it has no conditional write.
+        if (cas && !provider.capabilities.has('cas')) continue;
         if (error.kind !== 'Conflict' || turn === MERGE_TRIES) throw error;
       }
     }

@@ -222,10 +222,10 @@ async function current({ session, provider, target }: Job): Promise<SecretVersio
 async function putKeys(job: Job, changes: ReadonlyMap<string, string>): Promise<VersionInfo> {
   const { session, provider, target, conditions } = job;
   const { name } = target.reference;
-  const cas = provider.capabilities.has('cas');
   const keys = [...changes.keys()];
   for (let attempt = 1; ; attempt += 1) {
     const before = await current(job);
+    const cas = provider.capabilities.has('cas');
     if (conditions.ifAbsent === true && before !== undefined)
       throw new SecretsError('Conflict', 'exists already');
     const guard = !cas ? {} : before === undefined ? { ifAbsent: true } : { ifVersion: before.id };
@@ -236,6 +236,9 @@ async function putKeys(job: Job, changes: ReadonlyMap<string, string>): Promise<
       return written;
     } catch (thrown) {
       const error = toSecretsError(thrown);
+      const conditional = conditions.ifVersion !== undefined || conditions.ifAbsent === true;
+      // The store has shown only now that it has no conditional write.
+      if (cas && !conditional && !provider.capabilities.has('cas')) continue;
       if (!cas || error.kind !== 'Conflict' || conditions.ifVersion !== undefined || attempt >= MERGE_TRIES) {
         throw error;
       }

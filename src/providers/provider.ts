@@ -21,6 +21,8 @@
  * - Retries of throttled and failed calls are the provider's (its SDK's), honour `Retry-After`, and end with
  *   the signal. A write is only repeated when repeating it is harmless.
  * - No method writes to the terminal; no error holds a value, a token or a request body.
+ * - A secret that was made without a value (by Terraform, a console, a policy) is there for `list` and `describe`;
+ *   `get` is `NotFound` and says that it has no value yet (`noValueYet`), and `put` gives it its first one.
  * - Values are bytes. Text is UTF-8; a provider whose service only holds text encodes other bytes reversibly.
  */
 import type { AuditEvent } from '../core/audit.ts';
@@ -253,8 +255,8 @@ export interface SecretWrite {
   /** Write only if this is the current version's id (`cas`), for a pending version too; else `Conflict`. */
   readonly ifVersion?: string | undefined;
   /**
-   * Write only if there is no such secret yet (`cas`); else `Conflict`. With `stage: 'pending'` the condition is
-   * that no version is pending: of any number of writers at the same moment exactly one has this claim.
+   * Write only if there is no such secret yet, or one without a value (`cas`); else `Conflict`. With
+   * `stage: 'pending'` the condition is that no version is pending: of any number of writers at the same moment exactly one has this claim.
    */
   readonly ifAbsent?: boolean | undefined;
   /** With `stage: 'pending'`: write only if this one is pending, and replace it (`cas`); else `Conflict`. */

@@ -9,6 +9,11 @@ export function checkSignal(signal: AbortSignal): void {
     throw new SecretsError('Unavailable', 'stopped before the call', { cause: signal.reason as unknown });
 }
 
+/** What `get` says of a secret that was made without a value. */
+export function noValueYet(cause?: unknown): SecretsError {
+  return new SecretsError('NotFound', 'has no value yet', { hint: 'secrets put gives it one', cause });
+}
+
 /** The outcome of a read in the form that a batch of answers has for it. */
 export function settle<T>(
   work: Promise<T>,

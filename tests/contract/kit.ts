@@ -28,6 +28,9 @@ export interface Contract {
   /** Why a page of the wrong shape can't be told from an empty one; `list` may then end without an error. */
   readonly lenientList?: string;
 
+  /** Makes a secret without a value, as Terraform or a console does, where the service can have one. */
+  makeEmpty?(name: string): Promise<unknown>;
+
   /** Stands between the parts of a name; `/` where it is missing. */
   readonly separator?: string;
   /** Why a pending version of a secret that does not exist yet is refused as `Unsupported`. */

@@ -1,5 +1,6 @@
 /** One suite that every provider passes against a real server: the rules of src/providers/provider.ts. */
 import type { Provider } from '../../src/providers/provider.ts';
+import { itTakesEmptySecrets } from './empty.ts';
 import { itStandsFaults } from './faults.ts';
 import { all, bytes, type Contract, freshName, kindOf, now, readOne, textOf } from './kit.ts';
 import { itLosesNoAnswer } from './lost-answers.ts';
@@ -285,6 +286,7 @@ export function itKeepsTheContract(contract: Contract): void {
   }
 
   itKeepsStages(contract, () => provider);
+  itTakesEmptySecrets(contract, () => provider);
   itStandsFaults(contract);
   itLosesNoAnswer(contract);
 }

@@ -27,7 +27,29 @@ describeWith('aws', scenarioFiles, () => {
     await aws.stop();
   });
 
+  /** AWS's own client, in the place of its console or of a rotation function. */
+  const theirs = async <T>(
+    work: (sdk: Sdk, client: InstanceType<Sdk['SecretsManagerClient']>) => Promise<T>,
+  ) => {
+    process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
+    const sdk = await import('@aws-sdk/client-secrets-manager');
+    const client = new sdk.SecretsManagerClient({
+      endpoint: aws.url,
+      region: 'eu-west-1',
+      credentials: {
+        accessKeyId: aws.admin['AWS_ACCESS_KEY_ID'] ?? '',
+        secretAccessKey: aws.admin['AWS_SECRET_ACCESS_KEY'] ?? '',
+      },
+    });
+    try {
+      return await work(sdk, client);
+    } finally {
+      client.destroy();
+    }
+  };
+
   itKeepsTheContract({
+    makeEmpty: (name) => theirs((sdk, client) => client.send(new sdk.CreateSecretCommand({ Name: name }))),
     open: () => start(aws.admin),
     openStranger: () => start({ ...aws.admin, AWS_ACCESS_KEY_ID: 'AKIANOBODYNOBODYNOBO' }),
     openDenied: () => start(aws.nobody),
@@ -59,6 +81,38 @@ describeWith('aws', scenarioFiles, () => {
     expect(names).toEqual(['db']);
   });
 
+  test.each(['/prod/db', 'prod/db/', 'prod//db', '//'])('takes the name %s', async (name) => {
+    const store = start(aws.admin);
+    await store.put(name, { value: Buffer.from(name) }, now());
+    expect(Buffer.from((await readOne(store, { name })).value).toString()).toBe(name);
+    const listed: string[] = [];
+    for await (const info of store.list({ prefix: name }, now())) listed.push(info.name);
+    expect(listed).toContain(name);
+    await store.purge(name, undefined, now());
+  });
+
+  test('lists no secret whose name is the prefix alone, which has no name then', async () => {
+    await start(aws.admin).put('bare/', { value: Buffer.from('v') }, now());
+    const names: string[] = [];
+    for await (const { name } of start(aws.admin, { prefix: 'bare/' }).list({}, now())) names.push(name);
+    expect(names).toEqual([]);
+  });
+
+  test('an empty token of the next page ends the list', async () => {
+    const proxy = await startFaultProxy({ url: aws.url });
+    try {
+      const store = start({ ...aws.admin, AWS_ENDPOINT_URL: proxy.url });
+      const page = { SecretList: [{ Name: 'only', ARN: 'arn' }], NextToken: '' };
+      const headers = { 'content-type': 'application/x-amz-json-1.1' };
+      proxy.fault({ answer: { status: 200, headers, body: JSON.stringify(page) } });
+      const names: string[] = [];
+      for await (const { name } of store.list({}, now())) names.push(name);
+      expect(names).toEqual(['only']);
+    } finally {
+      await proxy.stop();
+    }
+  });
+
   test('reads by ARN, whole or without its random end, in the ARN’s region', async () => {
     const store = start(aws.admin);
     await store.put('by/arn', { value: Buffer.from('v') }, now());
@@ -71,26 +125,6 @@ describeWith('aws', scenarioFiles, () => {
   });
 
   describe('as others leave it', () => {
-    /** AWS's own client, in the place of its console or of a rotation function. */
-    const theirs = async <T>(
-      work: (sdk: Sdk, client: InstanceType<Sdk['SecretsManagerClient']>) => Promise<T>,
-    ) => {
-      process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
-      const sdk = await import('@aws-sdk/client-secrets-manager');
-      const client = new sdk.SecretsManagerClient({
-        endpoint: aws.url,
-        region: 'eu-west-1',
-        credentials: {
-          accessKeyId: aws.admin['AWS_ACCESS_KEY_ID'] ?? '',
-          secretAccessKey: aws.admin['AWS_SECRET_ACCESS_KEY'] ?? '',
-        },
-      });
-      try {
-        return await work(sdk, client);
-      } finally {
-        client.destroy();
-      }
-    };
     const text = async (request: SecretRequest): Promise<string> =>
       Buffer.from((await readOne(start(aws.admin), request)).value).toString();
 

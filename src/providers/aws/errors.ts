@@ -7,6 +7,10 @@ const UNAUTHENTICATED =
   /^(UnrecognizedClientException|InvalidClientTokenId|InvalidSignatureException|SignatureDoesNotMatch|ExpiredToken(Exception)?|InvalidIdentityToken(Exception)?|IDPRejectedClaim(Exception)?|IncompleteSignature|MissingAuthenticationToken(Exception)?)$/;
 /** Name of the error of an answer that is longer than any of AWS. */
 export const TOO_LONG = 'AnswerTooLong';
+/** Message of the error for a name that is taken. */
+export const EXISTS = 'exists already';
+/** Message of the error for a secret that has not the version, or label, that was asked for. */
+export const NO_VERSION = 'has no such version';
 const DOUBT = '; the change may have been made';
 
 /** Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html and each call's page. */
@@ -24,9 +28,9 @@ export function translate(thrown: unknown, source: string): SecretsError {
     new SecretsError(kind, line, { hint, cause: thrown });
   if (name === 'ResourceNotFoundException')
     return /staging label|VersionId/i.test(text)
-      ? fail('NotFound', 'has no such version', 'secrets history shows them')
+      ? fail('NotFound', NO_VERSION, 'secrets history shows them')
       : fail('NotFound', 'is not there', 'secrets list shows the names');
-  if (name === 'ResourceExistsException') return fail('Conflict', 'exists already');
+  if (name === 'ResourceExistsException') return fail('Conflict', EXISTS);
   if (name === 'AccessDeniedException' || name === 'AccessDenied' || name === 'DecryptionFailure')
     return fail(
       'Denied',
@@ -85,6 +89,19 @@ export function notUnderstood(cause?: unknown): SecretsError {
 /** For answers that the SDK lets through whatever they hold. @throws SecretsError Unavailable */
 export function understood(condition: boolean): asserts condition {
   if (!condition) throw notUnderstood();
+}
+
+/**
+ * The token of the page after this one; undefined after the last, which some servers mark with an empty token.
+ * @throws SecretsError Unavailable for a token that leads to the same page again
+ */
+export function nextPage(given: string | undefined, last: string | undefined): string | undefined {
+  if (given === undefined || given === '') return undefined;
+  if (given === last)
+    throw new SecretsError('Unavailable', 'AWS gives the same page again and again', {
+      hint: 'check the endpoint and any proxy on the way: secrets doctor',
+    });
+  return given;
 }
 
 /** A failed write: when AWS may have done it all the same, its message says so. */

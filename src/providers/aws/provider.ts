@@ -26,8 +26,9 @@ import type {
   TrailQuery,
   VersionInfo,
 } from '../provider.ts';
+import { noValueYet } from '../reading.ts';
 import { describeEntry, labelOf, newestFirst, RULES, versionInfo, versionOf, type Value } from './answers.ts';
-import { understood } from './errors.ts';
+import { nextPage, NO_VERSION, understood } from './errors.ts';
 import { grantsOf } from './grants.ts';
 import type { AwsService } from './service.ts';
 import type { AwsSettings } from './settings.ts';
@@ -138,7 +139,7 @@ export class AwsProvider implements Provider {
           const name = (value.Name ?? '').slice(this.#prefix.length);
           found.set(name, versionOf(name, { ...value, $metadata: page.$metadata }));
         }
-        token = page.NextToken;
+        token = nextPage(page.NextToken, token);
       } while (token !== undefined);
     } catch (thrown) {
       const { kind } = toSecretsError(thrown);
@@ -152,16 +153,23 @@ export class AwsProvider implements Provider {
     // Ids have 32 to 64 characters; another one is no version, and AWS would call it a malformed request.
     if (version !== undefined && (version.length < 32 || version.length > 64))
       throw new SecretsError('NotFound', `has no version ${version}`, { hint: 'secrets history shows them' });
-    const value = await this.#service.read(signal, ({ sdk, client }, http) =>
-      client.send(
-        new sdk.GetSecretValueCommand({
-          SecretId: this.#id(name),
-          ...(version !== undefined && { VersionId: version }),
-          ...(stage !== undefined && { VersionStage: labelOf(stage) }),
-        }),
-        http,
-      ),
-    );
+    const value = await this.#service
+      .read(signal, ({ sdk, client }, http) =>
+        client.send(
+          new sdk.GetSecretValueCommand({
+            SecretId: this.#id(name),
+            ...(version !== undefined && { VersionId: version }),
+            ...(stage !== undefined && stage !== 'current' && { VersionStage: labelOf(stage) }),
+          }),
+          http,
+        ),
+      )
+      .catch((thrown: unknown) => {
+        const { kind, message } = toSecretsError(thrown);
+        const current = version === undefined && (stage === undefined || stage === 'current');
+        // Every value that AWS keeps of a secret leaves one of them current.
+        throw current && kind === 'NotFound' && message === NO_VERSION ? noValueYet(thrown) : thrown;
+      });
     const found = versionOf(name, value);
     if (stage === 'pending' && !found.stages.includes(stage))
       throw new SecretsError('NotFound', 'has no pending version');
@@ -199,9 +207,11 @@ export class AwsProvider implements Provider {
         // The service's filter ignores case and matches parts of a path.
         if (entry.Name?.startsWith(prefix) !== true) continue;
         if (entry.DeletedDate !== undefined && query.deleted !== true) continue;
+        // Its name is the store's prefix alone: here it has none.
+        if (entry.Name === this.#prefix) continue;
         yield describeEntry(entry, this.#prefix);
       }
-      token = page.NextToken;
+      token = nextPage(page.NextToken, token);
     } while (token !== undefined);
   }
 
@@ -255,9 +265,7 @@ export class AwsProvider implements Provider {
       );
       understood(Array.isArray(page.Versions));
       for (const value of page.Versions) versions.push(versionInfo(value));
-      if (page.NextToken !== undefined && page.NextToken === token)
-        throw new SecretsError('Unavailable', 'AWS gives the same page of versions again and again');
-      token = page.NextToken;
+      token = nextPage(page.NextToken, token);
     } while (token !== undefined);
     yield* newestFirst(versions);
   }

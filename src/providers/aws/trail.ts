@@ -23,7 +23,7 @@ import {
   timeOf,
   warnOfDelay,
 } from '../trail.ts';
-import { understood } from './errors.ts';
+import { nextPage, understood } from './errors.ts';
 import type { AwsService } from './service.ts';
 import { nameInArn, type Owner, TrailNames } from './trail-names.ts';
 
@@ -241,9 +241,7 @@ async function* lookUp(
     });
     const events: unknown = page.Events ?? [];
     understood(Array.isArray(events));
-    if (page.NextToken !== undefined && page.NextToken === token)
-      throw new SecretsError('Unavailable', 'CloudTrail gives the same page of events again and again');
-    token = page.NextToken;
+    token = nextPage(page.NextToken, token);
     count += events.length;
     progress?.(`${count} events of CloudTrail read`);
     yield events;
@@ -284,7 +282,7 @@ async function* listSecrets(
       understood(Array.isArray(page.SecretList));
       for (const { ARN: arn, Name: name } of page.SecretList)
         if (arn !== undefined && name !== undefined) yield { arn, name };
-      token = page.NextToken;
+      token = nextPage(page.NextToken, token);
     } while (token !== undefined);
   } catch (thrown) {
     if (toSecretsError(thrown).kind !== 'Denied') throw thrown;

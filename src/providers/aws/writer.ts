@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type { SecretWrite, VersionInfo } from '../provider.ts';
 import { CURRENT, payload, PENDING, PREVIOUS, tagsOf, WRITING, writtenVersion } from './answers.ts';
-import { changedMeanwhile, deletedInTheWay, understood } from './errors.ts';
+import { changedMeanwhile, deletedInTheWay, EXISTS, understood } from './errors.ts';
 import type { AwsService } from './service.ts';
 
 /** Which version holds which label. */
@@ -40,7 +40,7 @@ export class AwsWriter {
   put(id: string, write: SecretWrite, signal: AbortSignal): Promise<VersionInfo> {
     const target = { id, signal };
     if (write.stage === 'pending') return this.#stage(target, write);
-    if (write.ifAbsent === true) return this.#create(target, write, randomUUID());
+    if (write.ifAbsent === true) return this.#createFirst(target, write);
     if (write.ifVersion !== undefined) return this.#replace(target, write, write.ifVersion);
     return this.#write(target, write);
   }
@@ -62,7 +62,7 @@ export class AwsWriter {
         return await this.#create(target, write, token);
       } catch (thrown) {
         // Somebody else created it since: it can be written to now.
-        if (toSecretsError(thrown).message !== 'exists already' || attempt > 1) throw thrown;
+        if (toSecretsError(thrown).message !== EXISTS || attempt > 1) throw thrown;
       }
     }
   }
@@ -114,8 +114,23 @@ export class AwsWriter {
     });
   }
 
-  /** Compare-and-set on the current version. */
-  async #replace(target: Target, write: SecretWrite, expected: string): Promise<VersionInfo> {
+  /** Creates the secret, or gives one that was made without a value its first. @throws SecretsError Conflict */
+  async #createFirst(target: Target, write: SecretWrite): Promise<VersionInfo> {
+    try {
+      return await this.#create(target, write, randomUUID());
+    } catch (thrown) {
+      if (toSecretsError(thrown).message !== EXISTS) throw thrown;
+      const there = await this.#labels(target).catch(() => undefined);
+      if (there === undefined || there.deleted || there.current !== undefined) throw thrown;
+      return await this.#replace(target, write, undefined);
+    }
+  }
+
+  /**
+   * Compare-and-set on the current version, or on there being none: AWS moves a label that another version holds only
+   * if that one is named.
+   */
+  async #replace(target: Target, write: SecretWrite, expected: string | undefined): Promise<VersionInfo> {
     const before = await this.#labels(target).catch((thrown: unknown) => {
       throw toSecretsError(thrown).kind === 'NotFound' ? changedMeanwhile(thrown) : thrown;
     });

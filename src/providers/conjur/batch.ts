@@ -56,6 +56,8 @@ export async function readMany(
           ok: true,
           secret: { name, value, id: LATEST, state: 'enabled', stages: ['current'] },
         });
+    } else if ('unclear' in answer.secret) {
+      await Promise.all(batch.map(async (name) => found.set(name, await one(name))));
     } else {
       const { missing } = answer.secret;
       const half = Math.ceil(batch.length / 2);

@@ -112,12 +112,16 @@ export class ConjurClient {
 
   /**
    * The newest values of many variables in one call; the id that is missing, where the server names it; or
-   * `refused` when any of them can't be read.
+   * `refused` when any of them can't be read; or `unclear` when the answer does not say how values are encoded.
    */
   async batch(
     names: readonly string[],
     signal: AbortSignal,
-  ): Promise<{ values: ReadonlyMap<string, Buffer> } | { refused: true; missing: string | undefined }> {
+  ): Promise<
+    | { values: ReadonlyMap<string, Buffer> }
+    | { refused: true; missing: string | undefined }
+    | { unclear: true }
+  > {
     const account = await this.account();
     const ids = names.map((name) => `${account}:variable:${name}`);
     const answer = await this.#call(
@@ -132,13 +136,16 @@ export class ConjurClient {
     const found = parse(answer);
     if (!isJsonObject(found)) throw notConjur();
     const encoded = answer.headers['content-encoding']?.toLowerCase() === 'base64';
-    // A server that doesn't know the header sends text as it is.
     const values = new Map<string, Buffer>();
-    names.forEach((name, at) => {
+    for (const [at, name] of names.entries()) {
       const text = found[ids[at] ?? ''];
       if (typeof text !== 'string') throw notConjur();
-      values.set(name, Buffer.from(text, encoded ? 'base64' : 'utf8'));
-    });
+      const value = Buffer.from(text, 'base64');
+      // Text as it is, of a server that doesn't know the header, can't be told from base64 that a proxy took the
+      // header from: the one or the other way some value would be read as other bytes.
+      if (!encoded || value.toString('base64') !== text.replaceAll(/\s/g, '')) return { unclear: true };
+      values.set(name, value);
+    }
     return { values };
   }
 

@@ -32,7 +32,7 @@ import type {
   TrailQuery,
   VersionInfo,
 } from '../provider.ts';
-import { checkSignal, settle } from '../reading.ts';
+import { checkSignal, noValueYet, settle } from '../reading.ts';
 import { LATEST, readMany } from './batch.ts';
 import type { ConjurClient } from './client.ts';
 import { diagnose } from './diagnose.ts';
@@ -147,8 +147,7 @@ export class ConjurProvider implements Provider {
     const wanted = current ? (stage ?? 'current') : version;
     const info = infos.find(({ id, stages }) => (current ? stages.includes(wanted) : id === wanted));
     if (info === undefined) {
-      if (infos.length === 0)
-        throw new SecretsError('NotFound', 'has no value yet', { hint: 'secrets put gives it one' });
+      if (infos.length === 0) throw noValueYet();
       throw new SecretsError('NotFound', `has no ${current ? `${wanted} version` : `version ${wanted}`}`, {
         hint: 'Conjur keeps the last twenty versions: secrets history',
       });

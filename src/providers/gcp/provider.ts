@@ -28,7 +28,7 @@ import type {
   TrailQuery,
   VersionInfo,
 } from '../provider.ts';
-import { checkSignal, readEach } from '../reading.ts';
+import { checkSignal, noValueYet, readEach } from '../reading.ts';
 import { CODE, codeUnder } from './errors.ts';
 import { grantsOf, type RawPolicy } from './grants.ts';
 import { checkId, isAlias, isNumber, lastPart, PENDING_SUFFIX, RULES } from './names.ts';
@@ -54,16 +54,18 @@ const DAY_MS = 86_400_000;
 /** Versions that are tried one by one on the way to the previous one, before they are listed. */
 const PREVIOUS_TRIES = 8;
 
+const CAPABILITIES: ReadonlySet<Capability> = new Set<Capability>([
+  'versions',
+  'stages',
+  'soft-delete',
+  'labels',
+  'cas',
+  'trail',
+  'native-rotation',
+]);
+const WITHOUT_ETAGS: ReadonlySet<Capability> = new Set([...CAPABILITIES].filter((one) => one !== 'cas'));
+
 export class GcpProvider implements Provider {
-  readonly capabilities: ReadonlySet<Capability> = new Set<Capability>([
-    'versions',
-    'stages',
-    'soft-delete',
-    'labels',
-    'cas',
-    'trail',
-    'native-rotation',
-  ]);
   readonly rules = RULES;
   readonly #store: GcpStore;
   readonly #pending: PendingVersions;
@@ -77,6 +79,11 @@ export class GcpProvider implements Provider {
     this.#prefix = settings.prefix ?? '';
     this.#location = settings.location ?? undefined;
     this.#context = context;
+  }
+
+  /** Without etags, as some emulators are, nothing can be claimed that depends on them. */
+  get capabilities(): ReadonlySet<Capability> {
+    return this.#store.lacksEtags ? WITHOUT_ETAGS : CAPABILITIES;
   }
 
   checkName(name: string): void {
@@ -125,7 +132,14 @@ export class GcpProvider implements Provider {
       const error = toSecretsError(thrown);
       if (codeUnder(error) === CODE.FAILED_PRECONDITION)
         throw await this.#explain(id, version, error, signal);
-      if (error.kind === 'NotFound' && version !== 'latest')
+      // Google has one message for a secret that is not there and for one without versions.
+      if (error.kind === 'NotFound' && version === 'latest') {
+        const secret = await this.#store.find(id, signal).catch(() => undefined);
+        throw secret === undefined || secret.annotations?.[NOTE.deleted] !== undefined
+          ? error
+          : noValueYet(error);
+      }
+      if (error.kind === 'NotFound')
         throw new SecretsError('NotFound', `is not there, or has no version ${version}`, {
           hint: 'secrets history shows its versions',
           cause: error,

@@ -31,6 +31,7 @@ export interface Accessed {
 export class GcpStore {
   readonly service: GcpService;
   readonly #settings: GcpSettings;
+  #lacksEtags = false;
 
   constructor(service: GcpService, settings: GcpSettings) {
     this.service = service;
@@ -66,7 +67,18 @@ export class GcpStore {
   }
 
   async secret(id: string, signal: AbortSignal): Promise<RawSecret> {
-    return this.service.call('getSecret', { name: await this.name(id, signal) }, signal);
+    const secret = await this.service.call<RawSecret>(
+      'getSecret',
+      { name: await this.name(id, signal) },
+      signal,
+    );
+    this.#lacksEtags = !secret.etag;
+    return secret;
+  }
+
+  /** Whether the last secret that was read had no etag: then the server has no compare-and-set. */
+  get lacksEtags(): boolean {
+    return this.#lacksEtags;
   }
 
   /**
@@ -247,14 +259,35 @@ export class GcpStore {
       { secret: fresh, updateMask: { paths } },
       signal,
     );
-    return conflicting(this.#recognised(lastPart(name), { labels, annotations }, work, signal));
+    const id = lastPart(name);
+    return this.#conflicting(id, etag, this.#recognised(id, { labels, annotations }, work, signal), signal);
   }
 
   async remove(id: string, etag: string | undefined, signal: AbortSignal): Promise<void> {
     const name = await this.name(id, signal);
-    await conflicting(
-      this.service.call('deleteSecret', { name, ...(etag !== undefined && { etag }) }, signal),
-    );
+    const work = this.service.call('deleteSecret', { name, ...(etag !== undefined && { etag }) }, signal);
+    await this.#conflicting(id, etag, work, signal);
+  }
+
+  /**
+   * A refused etag is FAILED_PRECONDITION (https://cloud.google.com/secret-manager/docs/etags), as other things are:
+   * whether it was the etag shows in the secret. ABORTED, as AIP-154 has it, is a conflict by itself.
+   */
+  async #conflicting<T>(
+    id: string,
+    etag: string | undefined,
+    work: Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T> {
+    try {
+      return await work;
+    } catch (thrown) {
+      if (!etag || codeUnder(thrown) !== CODE.FAILED_PRECONDITION) throw thrown;
+      const now = await this.find(id, signal).catch(() => {
+        throw thrown;
+      });
+      throw now?.etag === etag ? thrown : changed('somebody else changed it');
+    }
   }
 
   async setState(
@@ -296,6 +329,10 @@ export class GcpStore {
         throw expected === 0
           ? new SecretsError('Conflict', 'exists already')
           : changed('somebody else changed it');
+      if (before !== undefined && !before.etag)
+        throw new SecretsError('Unsupported', 'this server gives no etags, so it has no conditional write', {
+          hint: 'write without --if-version and --if-absent',
+        });
       const claim = before?.annotations?.[NOTE.write];
       if (claim?.startsWith(`${newest}:`) === true) {
         if (seen?.claim !== claim) seen = { claim, since: performance.now() };
@@ -344,18 +381,6 @@ export class GcpStore {
       if (kind === 'Conflict' || (kind === 'NotFound' && before !== undefined)) return undefined;
       throw thrown;
     }
-  }
-}
-
-/** A refused etag is ABORTED (https://google.aip.dev/154); older answers of the service were FAILED_PRECONDITION. */
-async function conflicting<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (thrown) {
-    const error = toSecretsError(thrown);
-    if (codeUnder(error) === CODE.FAILED_PRECONDITION && /etag/i.test(error.message))
-      throw changed('somebody else changed it');
-    throw error;
   }
 }
 

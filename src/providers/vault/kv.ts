@@ -88,7 +88,10 @@ export function describeMetadata(name: string, metadata: Json): SecretInfo {
     updatedAt: dateOf(metadata['updated_time']),
     expiresAt: dateOf(custom[LABEL_EXPIRES]),
     ...(gone && { deletedAt: deletion ?? dateOf(metadata['updated_time']) ?? new Date(0) }),
-    currentVersion: String(metadata['current_version']),
+    // 0: a secret that has metadata and no value yet.
+    ...(Number(metadata['current_version'] ?? 0) > 0 && {
+      currentVersion: String(metadata['current_version']),
+    }),
   };
 }
 

@@ -34,7 +34,7 @@ import type {
   TrailQuery,
   VersionInfo,
 } from '../provider.ts';
-import { checkSignal, readEach } from '../reading.ts';
+import { checkSignal, noValueYet, readEach } from '../reading.ts';
 import type { VaultClient } from './client.ts';
 import { diagnose } from './doctor.ts';
 import { Engine, mapIn } from './engine.ts';
@@ -162,7 +162,10 @@ export class VaultProvider implements Provider {
       if (metadata['destroyed'] === true) throw new SecretsError('NotFound', 'is destroyed');
       if (typeof metadata['deletion_time'] === 'string' && metadata['deletion_time'] !== '')
         throw new SecretsError('NotFound', 'is deleted', { hint: 'secrets restore brings it back' });
-      throw wanted === undefined ? notFound() : new SecretsError('NotFound', `has no version ${wanted}`);
+      if (wanted !== undefined) throw new SecretsError('NotFound', `has no version ${wanted}`);
+      // A policy may hide the metadata, which alone tell a secret without versions from none.
+      const there = await this.#engine.metadata(name, signal).catch(() => undefined);
+      throw there === undefined ? notFound() : noValueYet();
     }
     return {
       name,
@@ -300,7 +303,11 @@ export class VaultProvider implements Provider {
       await this.#client.delete(this.#engine.path('', name), signal);
       return {};
     }
-    const deleted = describeMetadata(name, await this.#metadata(name, signal)).deletedAt !== undefined;
+    const metadata = await this.#metadata(name, signal);
+    const deleted = describeMetadata(name, metadata).deletedAt !== undefined;
+    // There is no version that could be deleted and restored.
+    if (Number(metadata['current_version'] ?? 0) === 0)
+      throw new SecretsError('NotFound', 'has no value yet', { hint: 'secrets purge removes it for good' });
     if (!deleted) await this.#client.delete(this.#engine.path('data', name), signal);
     // After the secret: the other way round, a crash between them would lose a value that is in use already.
     const discarded = await this.#pending.discardAny(name, signal);

@@ -43,7 +43,8 @@ const field = (object, path) => path.split('.').reduce((value, key) => value?.[k
 function checkEtag(given, current) {
   if (given && given !== current)
     refuse(
-      'ABORTED',
+      // https://cloud.google.com/secret-manager/docs/etags; not ABORTED, as AIP-154 has it.
+      'FAILED_PRECONDITION',
       "The etag provided in the request does not match the resource's current etag. Please retry the whole read-modify-write with exponential backoff.",
     );
 }

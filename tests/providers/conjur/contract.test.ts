@@ -10,6 +10,10 @@ describe('conjur', () => {
     itKeepsTheContract({
       open: () => kit.as('admin'),
       openStranger: () => kit.start({}, { ...kit.conjur.env(), CONJUR_AUTHN_API_KEY: 'x'.repeat(56) }),
+      makeEmpty: (name) =>
+        kit.conjur.api('PATCH', `/policies/${ACCOUNT}/policy/root`, `- !variable ${name}`, {
+          'Content-Type': 'application/x-yaml',
+        }),
       upstream: () => ({ url: kit.conjur.url, ca: kit.conjur.tls.cert, tls: kit.conjur.tls }),
       openThrough: (url) => kit.as('admin', { url }),
       credentials: () => Object.values(kit.conjur.keys),

@@ -1,4 +1,6 @@
 import type { VersionInfo } from '../../../src/providers/provider.ts';
+import { ACCOUNT } from '../../backends/conjur.ts';
+import { startFaultProxy } from '../../contract/fault-proxy.ts';
 import { kindOf, readOne } from '../../contract/suite.ts';
 import { bytes, now, useConjur } from './kit.ts';
 
@@ -50,6 +52,49 @@ describe('conjur values', () => {
       expect(await kit.textOf('batch/0', { version: 'latest' })).toBe('value of batch/0');
       const binary = results[40];
       expect(binary?.ok === true && [...binary.secret.value]).toEqual([0, 255, 254, 10]);
+    });
+
+    test('are read one by one when something on the way has taken their encoding off', async () => {
+      const values = new Map([
+        ['batch/base64-like', 'aGVsbG8='],
+        ['batch/plain', 'plain text'],
+      ]);
+      for (const [name, text] of values) await kit.put(name, text);
+      const names = [...values.keys()];
+      const ids = names.map((name) => `${ACCOUNT}:variable:${name}`);
+      const answers = [
+        // The header is gone and the values are still encoded; both are decoded; only the values are.
+        [{}, (text: string) => Buffer.from(text).toString('base64')],
+        [{}, (text: string) => text],
+        [{ 'content-encoding': 'base64' }, (text: string) => text],
+      ] as const;
+      const proxy = await startFaultProxy({
+        url: kit.conjur.url,
+        ca: kit.conjur.tls.cert,
+        tls: kit.conjur.tls,
+      });
+      try {
+        for (const [headers, encoded] of answers) {
+          const store = kit.as('admin', { url: proxy.url });
+          await store.get([{ name: 'batch/plain' }], now());
+          const body = JSON.stringify(
+            Object.fromEntries(ids.map((id, at) => [id, encoded([...values.values()][at] ?? '')])),
+          );
+          proxy.fault(
+            { answer: { status: 200, headers: { 'content-type': 'application/json', ...headers }, body } },
+            { times: 1 },
+          );
+          const results = await store.get(
+            names.map((name) => ({ name })),
+            now(),
+          );
+          expect(
+            results.map((one) => (one.ok ? Buffer.from(one.secret.value).toString() : one.error.message)),
+          ).toEqual([...values.values()]);
+        }
+      } finally {
+        await proxy.stop();
+      }
     });
 
     test('are parted where the request would be too long', async () => {

@@ -24,6 +24,12 @@ describe.each(['rest', 'grpc'] as const)('gcp over %s', (transport) => {
     },
     openDenied: () => bench.store(nobody),
     openUnreachable: async () => bench.store(admin, { endpoint: `https://localhost:${await freePort()}` }),
+    makeEmpty: async (name) => {
+      const parent = `projects/${bench.gcp.project}`;
+      await bench
+        .native(admin)
+        .createSecret({ parent, secretId: name, secret: { replication: { automatic: {} } } });
+    },
     credentials: () => [admin.key['private_key'] ?? ''],
     // The proxy speaks HTTP/1.1 alone.
     ...(transport === 'rest' && {

@@ -47,6 +47,27 @@ describe('a conditional write', () => {
     expect(await latest('held')).toBe('theirs');
   });
 
+  test('is refused by a server that gives no etags, which then has no compare-and-set', async () => {
+    await put('no-etag', 'one');
+    const proxy = await startFaultProxy({ url: bench.gcp.url, ca: bench.gcp.tls.cert, tls: bench.gcp.tls });
+    try {
+      const other = bench.store(admin, { endpoint: proxy.url });
+      expect(await readText(other, 'no-etag')).toBe('one');
+      const headers = { 'content-type': 'application/json' };
+      proxy.fault(
+        { answer: { status: 200, headers, body: JSON.stringify({ name: full('no-etag') }) } },
+        { times: 1 },
+      );
+      expect(await failure(other.put('no-etag', { value: bytes('two'), ifVersion: '1' }, now()))).toMatch(
+        /^Unsupported: this server gives no etags/,
+      );
+      expect(other.capabilities.has('cas')).toBe(false);
+      expect(await latest('no-etag')).toBe('one');
+    } finally {
+      await proxy.stop();
+    }
+  });
+
   test('takes over a claim that was left behind', async () => {
     await put('left', 'one');
     await annotate('left', { 'secrets-write': '1:dead', keep: 'me' });
