@@ -38,6 +38,28 @@ describeWith('vault: the program', scenarioFiles, () => {
     expect(data).toMatchObject({ renewable: true });
   });
 
+  test('a mount of KV version 1 that is found out is treated as one that is declared', async () => {
+    writeFileSync(
+      join(place.cwd, 'secrets.yaml'),
+      'stores:\n  found: { provider: vault, mount: kv1 }\n  declared: { provider: vault, mount: kv1, kv-version: 1 }\n',
+    );
+    await kit.vault.api('POST', 'kv1/d1', { user: 'u', password: 'old' });
+    for (const store of ['found', 'declared']) {
+      const refused = await place.sh(`secrets delete ${store}://d1`, root);
+      expect(refused.code).toBe(2);
+      expect(refused.stderr).toMatch(/can’t undo a deletion/);
+      const ended = await place.sh(
+        `set -e; printf ${store} | secrets put --quiet ${store}://d1#password
+         printf '{"A":"1"}' | secrets import - ${store}://imported-${store} --quiet
+         secrets copy ${store}://d1 ${store}://copied-${store} --quiet
+         secrets sync ${store}://d ${store}://e/ --dry-run --quiet || true
+         secrets get ${store}://copied-${store}#password`,
+        root,
+      );
+      expect(ended).toMatchObject({ code: 0, stdout: expect.stringMatching(new RegExp(`${store}$`)) });
+    }
+  });
+
   test('a sign-in from a found secrets.yaml waits for trust', async () => {
     await kit.vault.api('POST', 'sys/auth/approle', { type: 'approle' });
     await kit.vault.api('PUT', 'sys/policies/acl/reader', {

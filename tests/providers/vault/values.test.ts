@@ -1,5 +1,6 @@
 import { describeWith } from '../../backends/server.ts';
 import { scenarioFiles } from '../../backends/vault.ts';
+import { keyText, withKeys } from '../../../src/core/document/secret.ts';
 import { readOne } from '../../contract/suite.ts';
 import { bytes, type Kit, now, startKit } from './kit.ts';
 
@@ -20,8 +21,8 @@ describeWith('vault: what is kept', scenarioFiles, () => {
     ['bytes', Buffer.from([0xff, 0]), { value: '/wA=', encoding: 'base64' }],
     ['an empty object', '{}', { value: '{}' }],
     ['an object that looks like kept text', '{"value":"v"}', { value: '{"value":"v"}' }],
-    ['a whole number of 20 digits', '{"n":12345678901234567890}', { value: '{"n":12345678901234567890}' }],
-    ['a fraction of 20 digits', '{"n":-0.12345678901234567890}', { value: '{"n":-0.12345678901234567890}' }],
+    ['half of a surrogate pair', '{"n":"\\ud800"}', { value: '{"n":"\\ud800"}' }],
+    ['a key that is there twice', '{"n":1,"n":2}', { value: '{"n":1,"n":2}' }],
     ['digits in a text', '{"n":"12345678901234567890","m":1e20}', { n: '12345678901234567890', m: 1e20 }],
   ])('%s has its form in Vault, and reads as it was', async (_title, text, form) => {
     const provider = kit.asRoot();
@@ -32,6 +33,71 @@ describeWith('vault: what is kept', scenarioFiles, () => {
     const read = Buffer.from((await readOne(provider, { name })).value);
     if (typeof form === 'object' && 'value' in form) expect(read).toEqual(value);
     else expect(JSON.parse(read.toString())).toEqual(form);
+  });
+
+  /** The text of Vault's answer, which the tests' own parser would round. */
+  const raw = async (path: string): Promise<string> => {
+    const response = await fetch(`${kit.vault.url}/v1/${path}`, {
+      headers: { 'X-Vault-Token': kit.vault.token },
+    });
+    return response.text();
+  };
+  const post = async (path: string, body: string): Promise<void> => {
+    const headers = { 'X-Vault-Token': kit.vault.token };
+    expect((await fetch(`${kit.vault.url}/v1/${path}`, { method: 'POST', headers, body })).ok).toBe(true);
+  };
+  const numbers = '{"a":1e400,"b":1.10,"c":-0,"d":12345678901234567890,"e":0.12345678901234567890,"f":1E+2}';
+
+  test.each([
+    ['2', {}, 'secret/data/', (map: string): string => `{"data":${map}}`],
+    ['1', { mount: 'kv1' }, 'kv1/', (map: string): string => map],
+  ])(
+    'every number of a map is exact in KV version %s, whoever wrote it',
+    async (_version, settings, path, wrap) => {
+      const provider = kit.asRoot(settings);
+      await post(`${path}exact`, wrap(numbers));
+      const theirs = await readOne(provider, { name: 'exact' });
+      expect(Buffer.from(theirs.value).toString()).toBe(numbers);
+      await provider.put('exact', withKeys(theirs, new Map([['b', 'new']])), now());
+      expect(await raw(`${path}exact`)).toContain(numbers.replace('1.10', '"new"'));
+      await provider.put('ours', { value: bytes(numbers) }, now());
+      expect(await raw(`${path}ours`)).toContain(numbers);
+    },
+  );
+
+  test('a text is not turned into a map by a key, nor a map into a text', async () => {
+    const provider = kit.asRoot();
+    await provider.put('text', { value: bytes('plain') }, now());
+    const text = await readOne(provider, { name: 'text' });
+    expect(() => withKeys(text, new Map([['x', 'y']]))).toThrow(
+      'its value is text under the single key value',
+    );
+    expect(keyText(text, 'value')).toBe('plain');
+    await provider.put('text', withKeys(text, new Map([['value', 'new']])), now());
+    expect(await kept('text')).toEqual({ value: 'new' });
+
+    await kit.vault.api('POST', 'secret/data/json', { data: { value: '{"a":1}' } });
+    const json = await readOne(provider, { name: 'json' });
+    expect([keyText(json, 'value'), keyText(json, 'a')]).toEqual(['{"a":1}', '1']);
+    await provider.put('json', withKeys(json, new Map([['b', 'x']])), now());
+    expect(await kept('json')).toEqual({ value: '{"a":1,"b":"x"}' });
+
+    await provider.put('bytes', { value: Uint8Array.from([255, 0]) }, now());
+    const binary = await readOne(provider, { name: 'bytes' });
+    expect(() => withKeys(binary, new Map([['x', 'y']]))).toThrow('its value is not JSON');
+    expect(() => keyText(binary, 'value')).toThrow('its value is not JSON');
+  });
+
+  test('a map with the two keys of kept bytes that holds none is somebody’s map', async () => {
+    const provider = kit.asRoot();
+    for (const [name, value] of [
+      ['hello', 'aGVsbG8='],
+      ['no-base64', '/w'],
+    ] as const) {
+      await kit.vault.api('POST', `secret/data/${name}`, { data: { value, encoding: 'base64' } });
+      const map = await readOne(provider, { name });
+      expect(JSON.parse(Buffer.from(map.value).toString())).toEqual({ value, encoding: 'base64' });
+    }
   });
 
   test('an old version is made current in the form that another client gave it', async () => {
