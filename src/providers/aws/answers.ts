@@ -161,3 +161,13 @@ export function tagsOf(write: Pick<SecretWrite, 'labels' | 'expiresAt'>): {
     remove: all.flatMap(([key, value]) => (value === null ? [key] : [])),
   };
 }
+
+/** Whether a check of a name passes. */
+export function isName(check: () => void): boolean {
+  try {
+    check();
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,5 +1,6 @@
 /** What AWS and its SDK throw, as the product's errors. */
-import { SecretsError } from '../../core/errors.ts';
+import { SecretsError, toSecretsError } from '../../core/errors.ts';
+import { noValueYet } from '../reading.ts';
 
 /** A file that a credential should come from can't be read. */
 const UNREADABLE = /^(ENOENT|EACCES|EISDIR|ENOTDIR|ELOOP)$/;
@@ -10,7 +11,7 @@ export const TOO_LONG = 'AnswerTooLong';
 /** Message of the error for a name that is taken. */
 export const EXISTS = 'exists already';
 /** Message of the error for a secret that has not the version, or label, that was asked for. */
-export const NO_VERSION = 'has no such version';
+const NO_VERSION = 'has no such version';
 const DOUBT = '; the change may have been made';
 
 /** Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html and each call's page. */
@@ -89,6 +90,12 @@ export function notUnderstood(cause?: unknown): SecretsError {
 /** For answers that the SDK lets through whatever they hold. @throws SecretsError Unavailable */
 export function understood(condition: boolean): asserts condition {
   if (!condition) throw notUnderstood();
+}
+
+/** The failure of a read of the current version: AWS has one of every secret that has a value at all. */
+export function orNoValueYet(thrown: unknown): unknown {
+  const { kind, message } = toSecretsError(thrown);
+  return kind === 'NotFound' && message === NO_VERSION ? noValueYet(thrown) : thrown;
 }
 
 /**

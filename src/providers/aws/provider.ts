@@ -26,9 +26,17 @@ import type {
   TrailQuery,
   VersionInfo,
 } from '../provider.ts';
-import { noValueYet } from '../reading.ts';
-import { describeEntry, labelOf, newestFirst, RULES, versionInfo, versionOf, type Value } from './answers.ts';
-import { nextPage, NO_VERSION, understood } from './errors.ts';
+import {
+  describeEntry,
+  isName,
+  labelOf,
+  newestFirst,
+  RULES,
+  versionInfo,
+  versionOf,
+  type Value,
+} from './answers.ts';
+import { nextPage, orNoValueYet, understood } from './errors.ts';
 import { grantsOf } from './grants.ts';
 import type { AwsService } from './service.ts';
 import type { AwsSettings } from './settings.ts';
@@ -153,6 +161,7 @@ export class AwsProvider implements Provider {
     // Ids have 32 to 64 characters; another one is no version, and AWS would call it a malformed request.
     if (version !== undefined && (version.length < 32 || version.length > 64))
       throw new SecretsError('NotFound', `has no version ${version}`, { hint: 'secrets history shows them' });
+    const current = version === undefined && (stage === undefined || stage === 'current');
     const value = await this.#service
       .read(signal, ({ sdk, client }, http) =>
         client.send(
@@ -165,10 +174,7 @@ export class AwsProvider implements Provider {
         ),
       )
       .catch((thrown: unknown) => {
-        const { kind, message } = toSecretsError(thrown);
-        const current = version === undefined && (stage === undefined || stage === 'current');
-        // Every value that AWS keeps of a secret leaves one of them current.
-        throw current && kind === 'NotFound' && message === NO_VERSION ? noValueYet(thrown) : thrown;
+        throw current ? orNoValueYet(thrown) : thrown;
       });
     const found = versionOf(name, value);
     if (stage === 'pending' && !found.stages.includes(stage))
@@ -393,14 +399,5 @@ export class AwsProvider implements Provider {
 
   #id(name: string): string {
     return name.startsWith('arn:') ? name : this.#prefix + name;
-  }
-}
-
-function isName(check: () => void): boolean {
-  try {
-    check();
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -8,7 +8,7 @@ import type { Statement } from './policy.ts';
 import type { ConjurSettings } from './settings.ts';
 import { chooseSignIn, readToken, roleOf, type SignIn } from './sign-in.ts';
 import { type Answer, Transport } from './transport.ts';
-import { batchPath, notConjur, readVariable, type Variable } from './variable.ts';
+import { batchPath, readBatch, notConjur, readVariable, type Variable } from './variable.ts';
 
 /**
  * A token lives eight minutes unless it says otherwise. A new one is fetched after five, or 85 % of what it says,
@@ -135,18 +135,9 @@ export class ConjurClient {
     await this.#expect(answer, 200, 'execute', signal);
     const found = parse(answer);
     if (!isJsonObject(found)) throw notConjur();
-    const encoded = answer.headers['content-encoding']?.toLowerCase() === 'base64';
-    const values = new Map<string, Buffer>();
-    for (const [at, name] of names.entries()) {
-      const text = found[ids[at] ?? ''];
-      if (typeof text !== 'string') throw notConjur();
-      const value = Buffer.from(text, 'base64');
-      // Text as it is, of a server that doesn't know the header, can't be told from base64 that a proxy took the
-      // header from: the one or the other way some value would be read as other bytes.
-      if (!encoded || value.toString('base64') !== text.replaceAll(/\s/g, '')) return { unclear: true };
-      values.set(name, value);
-    }
-    return { values };
+    const encoding = answer.headers['content-encoding']?.toLowerCase();
+    const values = readBatch(found, new Map(names.map((name, at) => [name, ids[at] ?? ''])), encoding);
+    return values === undefined ? { unclear: true } : { values };
   }
 
   /** Adds a value to a variable that is there. */

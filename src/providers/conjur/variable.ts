@@ -133,6 +133,28 @@ export function batchPath(account: string, names: readonly string[]): string {
   return `/secrets?variable_ids=${encodeURIComponent(ids.join(','))}`;
 }
 
+/**
+ * The values of a batch by their names; undefined where the answer does not say how they are encoded. Text as it is, of
+ * a server that doesn't know the header, can't be told from base64 that a proxy took the header from: the one or the
+ * other way some value would be read as other bytes.
+ * @throws SecretsError Unavailable when one of them is missing
+ */
+export function readBatch(
+  found: { readonly [id: string]: JsonValue },
+  ids: ReadonlyMap<string, string>,
+  encoding: string | undefined,
+): ReadonlyMap<string, Buffer> | undefined {
+  const values = new Map<string, Buffer>();
+  for (const [name, id] of ids) {
+    const text = Object.hasOwn(found, id) ? found[id] : undefined;
+    if (typeof text !== 'string') throw notConjur();
+    const value = Buffer.from(text, 'base64');
+    if (encoding !== 'base64' || value.toString('base64') !== text.replaceAll(/\s/g, '')) return undefined;
+    values.set(name, value);
+  }
+  return values;
+}
+
 /** An annotation that another policy sets stays as it is, without an error of Conjur's. */
 export function checkAnnotations(
   after: Variable,

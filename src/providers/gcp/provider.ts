@@ -37,6 +37,7 @@ import {
   applyWrite,
   changes,
   dateOf,
+  expiryOf,
   formatDeletion,
   infoOf,
   NOTE,
@@ -47,7 +48,7 @@ import {
 } from './resources.ts';
 import { checkRights } from './rights.ts';
 import type { GcpSettings } from './settings.ts';
-import { type Accessed, expiryOf, type GcpStore, inTheWay } from './store.ts';
+import { type Accessed, type GcpStore, inTheWay } from './store.ts';
 
 const PARALLEL = 16;
 const DAY_MS = 86_400_000;

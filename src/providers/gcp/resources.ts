@@ -58,6 +58,10 @@ export function dateOf(time: Timestamp | null | undefined): Date | undefined {
   return seconds > 0 ? new Date(seconds * 1000 + Math.floor((time?.nanos ?? 0) / 1e6)) : undefined;
 }
 
+export function expiryOf(secret: RawSecret): Date | undefined {
+  return dateOf(secret.expireTime);
+}
+
 export function timestamp(date: Date): Timestamp {
   const ms = date.getTime();
   return { seconds: Math.floor(ms / 1000), nanos: (ms % 1000) * 1e6 };

@@ -4,15 +4,7 @@ import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { crc32c } from './crc32c.ts';
 import { CODE, codeUnder, DOUBT, inDoubt } from './errors.ts';
 import { lastPart } from './names.ts';
-import {
-  type Change,
-  changes,
-  dateOf,
-  NOTE,
-  type RawSecret,
-  type RawVersion,
-  timestamp,
-} from './resources.ts';
+import { type Change, changes, NOTE, type RawSecret, type RawVersion, timestamp } from './resources.ts';
 import { type GcpService, limited, pause } from './service.ts';
 import type { GcpSettings } from './settings.ts';
 
@@ -31,7 +23,8 @@ export interface Accessed {
 export class GcpStore {
   readonly service: GcpService;
   readonly #settings: GcpSettings;
-  #lacksEtags = false;
+  /** Whether the last secret that was read had no etag: then the server has no compare-and-set. */
+  lacksEtags = false;
 
   constructor(service: GcpService, settings: GcpSettings) {
     this.service = service;
@@ -72,13 +65,8 @@ export class GcpStore {
       { name: await this.name(id, signal) },
       signal,
     );
-    this.#lacksEtags = !secret.etag;
+    this.lacksEtags = !secret.etag;
     return secret;
-  }
-
-  /** Whether the last secret that was read had no etag: then the server has no compare-and-set. */
-  get lacksEtags(): boolean {
-    return this.#lacksEtags;
   }
 
   /**
@@ -398,8 +386,4 @@ export function inTheWay(): SecretsError {
   return new SecretsError('Conflict', 'a deleted secret of this name is in the way', {
     hint: 'secrets restore brings it back, secrets purge removes it for good',
   });
-}
-
-export function expiryOf(secret: RawSecret): Date | undefined {
-  return dateOf(secret.expireTime);
 }
