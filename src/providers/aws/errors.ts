@@ -92,10 +92,13 @@ export function understood(condition: boolean): asserts condition {
   if (!condition) throw notUnderstood();
 }
 
-/** The failure of a read of the current version: AWS has one of every secret that has a value at all. */
-export function orNoValueYet(thrown: unknown): unknown {
+/**
+ * The failure of a read, whose reason for the current version is that there is no value: AWS has a current version of
+ * every secret that has one.
+ */
+export function orNoValueYet(thrown: unknown, current: boolean): never {
   const { kind, message } = toSecretsError(thrown);
-  return kind === 'NotFound' && message === NO_VERSION ? noValueYet(thrown) : thrown;
+  throw current && kind === 'NotFound' && message === NO_VERSION ? noValueYet(thrown) : thrown;
 }
 
 /**

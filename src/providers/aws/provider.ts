@@ -173,9 +173,7 @@ export class AwsProvider implements Provider {
           http,
         ),
       )
-      .catch((thrown: unknown) => {
-        throw current ? orNoValueYet(thrown) : thrown;
-      });
+      .catch((thrown: unknown) => orNoValueYet(thrown, current));
     const found = versionOf(name, value);
     if (stage === 'pending' && !found.stages.includes(stage))
       throw new SecretsError('NotFound', 'has no pending version');
