@@ -175,9 +175,8 @@ export class AwsProvider implements Provider {
       )
       .catch((thrown: unknown) => orNoValueYet(thrown, current));
     const found = versionOf(name, value);
-    if (stage === 'pending' && !found.stages.includes(stage))
-      throw new SecretsError('NotFound', 'has no pending version');
-    return found;
+    if (stage !== 'pending' || found.stages.includes(stage)) return found;
+    throw new SecretsError('NotFound', 'has no pending version');
   }
 
   async put(name: string, write: SecretWrite, { signal }: CallOptions): Promise<VersionInfo> {
