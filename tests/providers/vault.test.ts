@@ -67,12 +67,16 @@ describeWith('vault', scenarioFiles, () => {
 
   describe('KV version 1, found out', () => {
     const settings = { mount: 'kv1' };
-    const prepared = async (): Promise<Provider> => {
-      const provider = asRoot(settings);
+    const prepared = async (more: StoreSettings = {}): Promise<Provider> => {
+      const provider = asRoot({ ...settings, ...more });
       await provider.prepare?.(now());
       return provider;
     };
-    itKeepsTheContract({ open: prepared, ...through(settings) });
+    itKeepsTheContract({
+      ...through(settings),
+      open: () => prepared(),
+      openThrough: (address) => prepared({ address }),
+    });
   });
 
   test('finds KV version 1 out by itself', async () => {

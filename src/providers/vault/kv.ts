@@ -121,7 +121,10 @@ const MAX_MAP_DEPTH = 250;
  * What KV keeps for a value: a JSON object as a map, text under the single key `value`, and other bytes there as
  * base64. An object that KV would not give back as it was, or that would read as one of the other two, is text too.
  */
-export function encode({ value, soleKey }: Pick<SecretWrite, 'value' | 'soleKey'>): JsonDocument {
+export function encode(
+  { value, soleKey }: Pick<SecretWrite, 'value' | 'soleKey'>,
+  version: 1 | 2,
+): JsonDocument {
   let text: string;
   try {
     text = decodeUtf8(value);
@@ -133,19 +136,49 @@ export function encode({ value, soleKey }: Pick<SecretWrite, 'value' | 'soleKey'
   }
   if (soleKey !== SOLE_KEY && /^[\t\n\r ]*\{/.test(text)) {
     const map = ownObject(value);
-    if (map !== undefined && map.keys.length > 0 && plainIn(map) === undefined && isKept(map.root))
+    if (
+      map !== undefined &&
+      map.keys.length > 0 &&
+      plainIn(map) === undefined &&
+      isKept(map, map.root, version)
+    )
       return map;
   }
   return JsonDocument.of([[SOLE_KEY, text]]);
 }
 
-/** Whether KV gives a value back as it was: Go replaces half of a surrogate pair by U+FFFD. */
-function isKept(node: JsonNode, depth = 1): boolean {
+/**
+ * Whether KV gives a value back as it was. Go replaces half of a surrogate pair by U+FFFD; KV version 1 keeps the text of
+ * a number and refuses one beyond the range of a float64, and version 2 gives each number as a float64.
+ */
+function isKept(map: JsonDocument, node: JsonNode, version: 1 | 2, depth = 1): boolean {
   if (depth > MAX_MAP_DEPTH) return false;
-  if (node.kind === 'string') return isWellFormed(node.text);
-  if (node.kind === 'array') return node.items.every((item) => isKept(item, depth + 1));
-  if (node.kind !== 'object') return true;
-  return node.members.every(({ key, value }) => isWellFormed(key) && isKept(value, depth + 1));
+  const inside = (inner: JsonNode): boolean => isKept(map, inner, version, depth + 1);
+  switch (node.kind) {
+    case 'string':
+      return isWellFormed(node.text);
+    case 'number': {
+      const text = map.sourceOf(node);
+      return Number.isFinite(Number(text)) && (version === 1 || decimal(text) === decimal(`${Number(text)}`));
+    }
+    case 'array':
+      return node.items.every(inside);
+    case 'object':
+      return node.members.every(({ key, value }) => isWellFormed(key) && inside(value));
+    case 'literal':
+      return true;
+  }
+}
+
+/** A number as its digits and their power of ten: one text for every spelling of the same value. */
+function decimal(number: string): string {
+  const [, sign = '', whole = '', fraction = '', power = '0'] =
+    /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(number) ?? [];
+  const all = (whole + fraction).replace(/^0+/, '');
+  const digits = all.replace(/0+$/, '');
+  return digits === ''
+    ? '0'
+    : `${sign}${digits}e${Number(power) - fraction.length + all.length - digits.length}`;
 }
 
 /** A value of KV: of a map its JSON, of which Vault keeps neither white space nor order. */

@@ -188,7 +188,6 @@ export class VaultProvider implements Provider {
     }
     checkSignal(signal);
     const labels = labelPatch(write);
-    const data = encode(write);
     const pending = write.stage === 'pending';
     if (pending && labels !== undefined)
       throw new SecretsError(
@@ -198,7 +197,9 @@ export class VaultProvider implements Provider {
           hint: 'set them when it is promoted',
         },
       );
-    if ((await this.#engine.version(signal)) === 1) {
+    const version = await this.#engine.version(signal);
+    const data = encode(write, version);
+    if (version === 1) {
       if (pending) throw new SecretsError('Unsupported', noVersions());
       if (write.ifVersion !== undefined || write.ifAbsent === true)
         throw new SecretsError('Unsupported', 'KV version 1 has no compare-and-set', {

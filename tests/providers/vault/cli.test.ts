@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makePlace, type Place } from '../../e2e/program.ts';
 import { describeWith } from '../../backends/server.ts';
@@ -39,8 +39,10 @@ describeWith('vault: the program', scenarioFiles, () => {
   });
 
   test('a mount of KV version 1 that is found out is treated as one that is declared', async () => {
+    const own = join(place.home, '.config/secrets');
+    mkdirSync(own, { recursive: true });
     writeFileSync(
-      join(place.cwd, 'secrets.yaml'),
+      join(own, 'secrets.yaml'),
       'stores:\n  found: { provider: vault, mount: kv1 }\n  declared: { provider: vault, mount: kv1, kv-version: 1 }\n',
     );
     await kit.vault.api('POST', 'kv1/d1', { user: 'u', password: 'old' });
@@ -58,6 +60,7 @@ describeWith('vault: the program', scenarioFiles, () => {
       );
       expect(ended).toMatchObject({ code: 0, stdout: expect.stringMatching(new RegExp(`${store}$`)) });
     }
+    rmSync(join(own, 'secrets.yaml'));
   });
 
   test('a sign-in from a found secrets.yaml waits for trust', async () => {
