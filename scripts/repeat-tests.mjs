@@ -12,19 +12,22 @@ const runs = Number(process.argv[2] ?? 20);
 /** A user without an entry in the list of users would be a case of its own: nobody has one. */
 const NOBODY = 65_534;
 const LINE = 'npm ci --no-audit --no-fund && npm test -- --json --outputFile=result.json';
+const plain = (script) => ['sh', [script]];
+const onTerminal = (script) => ['script', ['-qec', `sh ${script}`, '/dev/null']];
+const detached = (script) => ['setsid', ['-w', 'nohup', 'sh', script]];
 const WAYS = [
-  ['root, no terminal', 0, (script) => ['sh', [script]]],
-  ['user, no terminal', NOBODY, (script) => ['sh', [script]]],
-  ['root, terminal', 0, (script) => ['script', ['-qec', `sh ${script}`, '/dev/null']]],
-  ['user, terminal', NOBODY, (script) => ['script', ['-qec', `sh ${script}`, '/dev/null']]],
-  ['root, nohup in a session of its own', 0, (script) => ['setsid', ['-w', 'nohup', 'sh', script]]],
+  { title: 'root, no terminal', uid: 0, command: plain },
+  { title: 'user, no terminal', uid: NOBODY, command: plain },
+  { title: 'root, terminal', uid: 0, command: onTerminal },
+  { title: 'user, terminal', uid: NOBODY, command: onTerminal },
+  { title: 'root, nohup in a session of its own', uid: 0, command: detached },
 ];
 
 if (process.getuid?.() !== 0) throw new Error('needs root, to run as root and as a user');
 const say = (line) => process.stdout.write(`${line}\n`);
 let red = 0;
 for (let run = 0; run < runs; run += 1) {
-  const [title, uid, command] = WAYS[run % WAYS.length];
+  const { title, uid, command } = WAYS[run % WAYS.length];
   const root = mkdtempSync(join(tmpdir(), 'secrets-repeat-'));
   const [clone, home, script] = ['clone', 'home', 'run.sh'].map((name) => join(root, name));
   execFileSync('git', ['clone', '--quiet', source, clone]);

@@ -74,7 +74,7 @@ export function obstacle(findings: readonly PreflightFinding[]): SecretsError | 
   if (first === undefined) return undefined;
   const kind = bad.map(kindOf).find((one) => one !== undefined) ?? 'Failed';
   const said = bad.map(({ check, detail }) => (check === 'secret' ? detail : `${check}: ${detail}`));
-  return new SecretsError(kind, `${said.join('; ')}`, {
+  return new SecretsError(kind, said.join('; '), {
     hint: bad.find(({ hint }) => hint !== undefined)?.hint,
   });
 }

@@ -115,7 +115,9 @@ describe('messages', () => {
         request.on('end', () => {
           response.writeHead(400, { 'content-type': 'application/json' });
           response.end(
-            JSON.stringify({ errors: [`cannot take ${body} of ${request.headers['x-vault-token']}`] }),
+            JSON.stringify({
+              errors: [`cannot take ${body} of ${String(request.headers['x-vault-token'])}`],
+            }),
           );
         });
       });
