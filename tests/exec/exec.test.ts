@@ -32,7 +32,7 @@ async function envOf(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<Record<string, string>> {
-  return childEnv(await box.run(['exec', ...args, ...SHOW], { env }));
+  return childEnv(await box.run(['exec', '--allow-empty', ...args, ...SHOW], { env }));
 }
 
 describe('the variables', () => {
@@ -236,7 +236,7 @@ describe('the exit code', () => {
   ])('is %s', async (_, command, code) => {
     program('plain', 'text', 0o644);
     for (const more of [[], ['--redact']]) {
-      const outcome = await box.run(['exec', ...more, '--', ...command]);
+      const outcome = await box.run(['exec', '--allow-empty', ...more, '--', ...command]);
       // Without a wrapper the signal itself arrives.
       if (code > 128 && CAN_REPLACE && more.length === 0) expect(outcome.signal).not.toBeNull();
       else expect(outcome.code).toBe(code);
@@ -245,8 +245,8 @@ describe('the exit code', () => {
 
   test('is 127 for a script whose interpreter is missing', async () => {
     program('lost', '#!/no/such/interpreter\n', 0o755);
-    expect((await box.run(['exec', '--', './lost'])).code).toBe(127);
-    expect((await box.run(['exec', '--redact', '--', './lost'])).code).toBe(127);
+    expect((await box.run(['exec', '--allow-empty', '--', './lost'])).code).toBe(127);
+    expect((await box.run(['exec', '--allow-empty', '--redact', '--', './lost'])).code).toBe(127);
   });
 
   test('is 126 when the arguments are too large, with a reason', async () => {
@@ -258,7 +258,10 @@ describe('the exit code', () => {
   test('is the program’s when a script has no interpreter line, which shells run too', async () => {
     program('bare', 'echo "$0"; exit 5\n', 0o755);
     for (const more of [[], ['--redact']]) {
-      expect(await box.run(['exec', ...more, '--', './bare'])).toMatchObject({ code: 5, stdout: './bare\n' });
+      expect(await box.run(['exec', '--allow-empty', ...more, '--', './bare'])).toMatchObject({
+        code: 5,
+        stdout: './bare\n',
+      });
     }
   });
 

@@ -108,7 +108,7 @@ const UNSHARE = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
 
 describeNeeding(mayUnsharePids())('as process 1', () => {
   test.each(WAYS)('the exit code of a child that is run %s is ours', async (_, more) => {
-    const { code, stderr } = await box.run(['exec', ...more, '--', 'sh', '-c', 'exit 42'], {
+    const { code, stderr } = await box.run(['exec', '--allow-empty', ...more, '--', 'sh', '-c', 'exit 42'], {
       before: UNSHARE,
     });
     expect({ code, stderr }).toEqual({ code: 42, stderr: '' });
@@ -120,7 +120,7 @@ describeNeeding(mayUnsharePids())('as process 1', () => {
     '(sleep 0.1 & sleep 400 &) ; sleep 0.6; echo pid $$; ps -eo ppid=,stat=,comm= | grep -w sleep; exit 7';
 
   test.each(WAYS)('orphans do not keep a child that is run %s from ending', async (_, more) => {
-    const { code, stdout } = await box.run(['exec', ...more, '--', 'bash', '-c', ORPHANS], {
+    const { code, stdout } = await box.run(['exec', '--allow-empty', ...more, '--', 'bash', '-c', ORPHANS], {
       before: UNSHARE,
     });
     expect(code).toBe(7);
@@ -145,7 +145,9 @@ describeNeeding(mayUnsharePids())('as process 1', () => {
   });
 
   test.each(WAYS)('signals reach a child that is run %s', async (_, more) => {
-    const running = box.start(['exec', ...more, '--', 'bash', '-c', TRAPS], { before: UNSHARE });
+    const running = box.start(['exec', '--allow-empty', ...more, '--', 'bash', '-c', TRAPS], {
+      before: UNSHARE,
+    });
     await running.saw('ready');
     // unshare passes nothing on, so the signal goes to the program itself: the child of unshare.
     const inner = spawnSync('pgrep', ['-P', String(running.process.pid)])
@@ -191,7 +193,7 @@ describeNeeding(REPLACING_NODE)('where the process can be replaced (Node.js 22.1
 
   test('a wrapper remains when files or masking must outlive the start', async () => {
     for (const more of [['--redact'], ['--file', 'F=text']]) {
-      const running = box.start(['exec', ...more, '--', 'sh', '-c', 'echo $$']);
+      const running = box.start(['exec', '--allow-empty', ...more, '--', 'sh', '-c', 'echo $$']);
       expect((await running.ended).stdout.trim()).not.toBe(String(running.process.pid));
     }
   });
@@ -284,7 +286,7 @@ describe.each(WAYS)('in a child that is run %s', (_, more) => {
 test('a program that writes into a closed pipe ends quietly, as without us', async () => {
   for (const more of [[], ['--redact']]) {
     const { stdout, stderr } = await box.run(
-      ['exec', ...more, '--', 'bash', '-c', 'yes; echo ended ${PIPESTATUS[0]} >&2'],
+      ['exec', '--allow-empty', ...more, '--', 'bash', '-c', 'yes; echo ended ${PIPESTATUS[0]} >&2'],
       {
         before: ['bash', '-c', '"$@" | head -n 1', 'bash'],
       },

@@ -91,11 +91,11 @@ describe('a passphrase', () => {
     expect((await get(from)).stdout).toBe('one');
     expect((await get({ SECRETS_PASSPHRASE: 'from a file' })).stdout).toBe('one');
     await place.sh(`chmod 644 ${file}`);
-    expectRefused(await get(from), 4, /passphrase is open to other users \(mode 644\)/);
+    expectRefused(await get(from), 4, /\$SECRETS_PASSPHRASE_FILE is open to other users \(mode 644\)/);
     expectRefused(
       await get({ SECRETS_PASSPHRASE_FILE: '/nowhere' }),
       4,
-      /the passphrase file is missing: \/nowhere/,
+      /the passphrase file is missing: \$SECRETS_PASSPHRASE_FILE/,
     );
   });
 
