@@ -152,15 +152,28 @@ export function notTrusted(
   what: string,
   file: string | undefined,
   lines: readonly TrustLine[],
+  are: 'is' | 'are' = 'is',
 ): SecretsError {
   const named = lines.slice(0, 5).map(({ line, setting, effect }) => `line ${line}: ${setting}: ${effect}`);
   const more = lines.length > named.length ? [`and ${lines.length - named.length} more`] : [];
   const where = lines.length === 0 ? '' : ` (${[...named, ...more].join('; ')})`;
   return new SecretsError(
     'Policy',
-    `${what} is not used, since ${file ?? 'secrets.yaml'} is not trusted${where}`,
+    `${what} ${are} not used, since ${file ?? 'secrets.yaml'} is not trusted${where}`,
     {
       hint: 'secrets trust shows what it wants and lets you accept it',
     },
   );
+}
+
+/** The refusal to set these variables: one error, however many a file has. */
+export function variablesNotTrusted(
+  variables: ReadonlyMap<string, TrustLine>,
+  file: string | undefined,
+): SecretsError {
+  const names = [...variables.keys()];
+  const lines = [...variables.values()];
+  if (names.length === 1) return notTrusted(`the variable ${names[0]}`, file, lines);
+  const more = names.length > 5 ? ` and ${names.length - 5} more` : '';
+  return notTrusted(`the variables ${names.slice(0, 5).join(', ')}${more}`, file, lines, 'are');
 }

@@ -1,5 +1,5 @@
 /** Which variables a command asks for, and their values: all of them, or one error that lists every failure. */
-import type { Config } from '../config/config.ts';
+import type { Config, TrustLine } from '../config/config.ts';
 import type { JsonDocument } from '../core/document/document.ts';
 import { checkVariableName, keysOf, NameMap, splitAssignment } from '../core/environment.ts';
 import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
@@ -190,17 +190,21 @@ async function makePlan(
   const base =
     options.resolveEnv === true ? inheritedReferences(session, config, withheld) : new Map<string, Wanted>();
   const literals = new Map<string, string>();
+  const untrusted = new Map<string, TrustLine>();
   for (const [name, entry] of options.project === false ? [] : config.env) {
     checkVariableName(name);
     base.delete(name);
     if (explicit.has(name)) continue;
     if (entry.untrusted !== undefined) {
-      const { notTrusted } = await import('../config/trust.ts');
-      errors.push(notTrusted(`the variable ${name}`, config.file, [entry.untrusted]));
+      untrusted.set(name, entry.untrusted);
       continue;
     }
     if (entry.kind === 'literal') literals.set(name, entry.value);
     else base.set(name, { name, ref: entry.ref, as: entry.as, optional: entry.optional });
+  }
+  if (untrusted.size > 0) {
+    const { variablesNotTrusted } = await import('../config/trust.ts');
+    errors.push(variablesNotTrusted(untrusted, config.file));
   }
   const from = options.from ?? [];
   const listed = await Promise.all(

@@ -12,9 +12,16 @@ beforeEach(async () => {
 afterEach(() => place.remove());
 
 describe('a secrets.yaml', () => {
-  test.each(documents)('$title', async ({ bytes, refused }) => {
+  test.each(documents)('$title', async ({ bytes, refused, trust = false }) => {
     await writeFile(join(place.cwd, 'secrets.yaml'), bytes);
-    for (const line of ['stores --json', 'exec --allow-empty -- sh -c "echo started"']) {
+    const start = 'exec --allow-empty -- sh -c "echo started"';
+    if (trust) {
+      const outcome = await place.within(`secrets ${start}`);
+      expect(problemsOf(outcome)).toEqual([]);
+      expect(outcome).toMatchObject({ code: 125, stdout: '', stderr: expect.stringMatching(/not trusted/) });
+      expect(outcome.stderr.length).toBeLessThan(1000);
+    }
+    for (const line of ['stores --json', trust ? start.replace('exec', 'exec --trust') : start]) {
       const outcome = await place.within(`secrets ${line}`);
       expect(problemsOf(outcome)).toEqual([]);
       const exec = line.startsWith('exec');
