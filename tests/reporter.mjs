@@ -10,13 +10,19 @@ const NEED = /\[needs ([^\]:]+): ([^\]]+)\]/;
 
 export default class Reporter {
   #root;
+  /** With -t most tests are skipped because nobody asked for them. */
+  #filtered;
 
-  constructor({ rootDir }) {
+  constructor({ rootDir, testNamePattern }) {
     this.#root = rootDir;
+    this.#filtered = Boolean(testNamePattern);
   }
 
   onRunComplete(_contexts, { testResults }) {
-    const skipped = skippedIn(testResults.map((file) => this.#named(file)));
+    const skipped = skippedIn(
+      testResults.map((file) => this.#named(file)),
+      this.#filtered,
+    );
     if (skipped.length > 0) process.stderr.write(`\n${tableOf(skipped)}\n`);
     const wanted = Number(process.env.SECRETS_TEST_TIMES ?? 0);
     if (wanted > 0)
@@ -36,11 +42,12 @@ export default class Reporter {
 }
 
 /** @returns one entry for each thing that was missing, most tests first */
-function skippedIn(files) {
+function skippedIn(files, filtered) {
   const found = new Map();
   for (const { file, testResults } of files)
     for (const { status, fullName } of testResults) {
       if (status !== 'pending' && status !== 'todo') continue;
+      if (filtered && !NEED.test(fullName)) continue;
       const [, need = 'unnamed: give it a need of tests/needs.ts', how = '-'] = NEED.exec(fullName) ?? [];
       const key = `${need}: ${how}`;
       const entry = found.get(key) ?? { need, how, tests: 0, files: [] };

@@ -157,7 +157,7 @@ describeWith('vault', vaultFiles, () => {
 
   test('what KV version 1 reads beside is said to be ours by its client alone', async () => {
     configure(`  old: { provider: vault, mount: kv1, trail: { file: ${file} } }\n`);
-    await ok('printf one | secrets put old://x && secrets get old://x && secrets delete old://x', env);
+    await ok('printf one | secrets put old://x && secrets get old://x && secrets purge --yes old://x', env);
     expect(outside(await ask('old://x', env))).toEqual([
       expect.objectContaining({ action: 'read', through: 'client' }),
     ]);

@@ -13,6 +13,11 @@ afterEach(() => machine.remove());
 
 const message = (pattern: RegExp): string => expect.stringMatching(pattern) as string;
 const ROOT = process.getuid?.() === 0;
+/** Reads what belongs to somebody else, and not to root, whose files are anybody's. */
+const SOMEBODY = (process.getuid?.() ?? 0) + 1;
+const giveAway = (path: string): void => {
+  if (ROOT) chownSync(path, 54_321, 54_321);
+};
 
 describe('the search', () => {
   beforeEach(() => mkdirSync(join(machine.home, 'p/q/r'), { recursive: true }));
@@ -54,11 +59,12 @@ describe('the search', () => {
   });
 
   test('does not enter a folder of another user', async () => {
-    machine.write('home/p/secrets.yaml', 'env: {}\n');
-    const config = await machine.load('home/p/q', {}, { uid: (process.getuid?.() ?? 0) + 1 });
+    giveAway(machine.write('home/p/secrets.yaml', 'env: {}\n'));
+    for (const folder of ['p', 'p/q']) giveAway(join(machine.home, folder));
+    const config = await machine.load('home/p/q', {}, { uid: SOMEBODY });
     expect(config).toMatchObject({ file: undefined, warnings: [] });
     // Where a file is passed over that the user may have meant, it is said.
-    const here = await machine.load('home/p', {}, { uid: (process.getuid?.() ?? 0) + 1 });
+    const here = await machine.load('home/p', {}, { uid: SOMEBODY });
     expect(here).toMatchObject({
       file: undefined,
       warnings: [message(/belongs to another user .*--config/)],
@@ -82,7 +88,7 @@ describe('the search', () => {
   testNeeding(ROOT_USER, openCheckout)(
     'as another user, in a folder and with a HOME that are not theirs (needs root)',
     () => {
-      machine.write('open/secrets.yaml', 'env: { A: mine }\n');
+      giveAway(machine.write('open/secrets.yaml', 'env: { A: theirs }\n'));
       for (const folder of ['.', 'open']) chmodSync(join(machine.root, folder), 0o755);
       const run = (home: string): { status: number | null; stdout: string; stderr: string } =>
         spawnSync(process.execPath, [join(CHECKOUT, 'bin/secrets'), 'env', '--format', 'json'], {
@@ -132,7 +138,6 @@ describe('the search', () => {
 describe('a link', () => {
   test('within the project is followed', async () => {
     mkdirSync(join(machine.home, 'p/.git'), { recursive: true });
-    mkdirSync(join(machine.home, 'p/q'));
     machine.write('home/p/config/secrets.yaml', 'env: { A: linked }\n');
     symlinkSync('../config/secrets.yaml', join(machine.home, 'p/q/secrets.yaml'));
     const { env, file, project } = await machine.load('home/p/q');
@@ -226,9 +231,8 @@ describe('the user’s own file', () => {
   });
 
   test('of another user is refused', async () => {
-    machine.write(OWN, 'env: {}\n');
-    const uid = (process.getuid?.() ?? 0) + 1;
-    await expect(machine.load('home', {}, { uid })).rejects.toMatchObject({ kind: 'Policy' });
+    giveAway(machine.write(OWN, 'env: {}\n'));
+    await expect(machine.load('home', {}, { uid: SOMEBODY })).rejects.toMatchObject({ kind: 'Policy' });
   });
 
   test('is found by XDG_CONFIG_HOME, and may be a link', async () => {
@@ -321,7 +325,6 @@ describe('what is wrong in it', () => {
       'did you mean team?',
     ],
     ['env: { A: { ref: nope://x } }', /A: there is no store named nope$/, message(/^the stores are/)],
-    ['env: { A: { ref: a//b } }', /:1: A: "a\/\/b" is not a reference/, undefined],
     ['env: { PORT: 8080 }', /:1: env\.PORT must be a text or a map$/, 'put it in quotes'],
     [
       'stores: { a: { provider: aws, region: "evil.example/#" } }',
