@@ -138,6 +138,7 @@ describe('the search', () => {
 describe('a link', () => {
   test('within the project is followed', async () => {
     mkdirSync(join(machine.home, 'p/.git'), { recursive: true });
+    mkdirSync(join(machine.home, 'p/q'));
     machine.write('home/p/config/secrets.yaml', 'env: { A: linked }\n');
     symlinkSync('../config/secrets.yaml', join(machine.home, 'p/q/secrets.yaml'));
     const { env, file, project } = await machine.load('home/p/q');
