@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import { createServer, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { vaultStaticRole } from '../../../src/rotation/targets/vault-static-role/descriptor.ts';
 import { POSTGRES_FILES, type Postgres, startPostgres } from '../../backends/postgres.ts';
@@ -12,6 +13,39 @@ const POLICY = `
 path "database/static-creds/app" { capabilities = ["read"] }
 path "database/rotate-role/app" { capabilities = ["update"] }
 `;
+
+/** A machine in front of Vault: passes on what it is asked, but for what `instead` answers. */
+async function startFront(to: string) {
+  const front = {
+    url: '',
+    /** Paths of the changes that were passed on. */
+    changes: [] as string[],
+    /** @returns whether it has answered */
+    instead: (_method: string, _path: string, _response: ServerResponse): boolean => false,
+    stop: async (): Promise<void> => {
+      server.closeAllConnections();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+  const server = createServer((request, response) => {
+    const { method = '', url = '' } = request;
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', async () => {
+      if (front.instead(method, url, response)) return;
+      if (url.includes('/rotate-role/')) front.changes.push(url);
+      const { host: _host, connection: _connection, 'content-length': _length, ...rest } = request.headers;
+      const headers = rest as Record<string, string>;
+      const body = chunks.length === 0 ? undefined : Buffer.concat(chunks);
+      const answer = await fetch(to + url, { method, headers, body: body ?? null });
+      response.writeHead(answer.status).end(Buffer.from(await answer.arrayBuffer()));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  front.url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
+  return front;
+}
 
 describeWith('Vault static roles', [...scenarioFiles, ...POSTGRES_FILES], () => {
   let vault: Vault;
@@ -173,6 +207,116 @@ describeWith('Vault static roles', [...scenarioFiles, ...POSTGRES_FILES], () => 
       const { stdout } = await sh('secrets rotate status --json');
       expect(JSON.parse(stdout)).toMatchObject({ secrets: [{ state: 'ok', by: 'secrets' }] });
     } finally {
+      await place.remove();
+    }
+  });
+
+  test('a role of another user is refused before Vault is asked to change anything', async () => {
+    const before = await inVault();
+    const place = await makePlace();
+    const front = await startFront(vault.url);
+    try {
+      const root = { VAULT_ADDR: front.url, VAULT_TOKEN: vault.token };
+      const sh = (script: string) => place.sh(script, root);
+      const target = { type: 'vault-static-role', role: 'app' };
+      const policy = { rotation: { 'vault://others': { every: '30d', target } } };
+      await writeFile(join(place.cwd, 'secrets.yaml'), JSON.stringify(policy));
+      for (const value of [
+        { username: 'billing', password: before },
+        { url: `postgresql://billing:${before}@127.0.0.1/postgres` },
+      ]) {
+        const current = credential(value);
+        const message = 'the secret is for billing, and the static role app for app';
+        const { target: opened } = await openRole();
+        expect(await opened.check(known(current), never)).toContainEqual(
+          expect.objectContaining({ status: 'fail', kind: 'Conflict', detail: message }),
+        );
+        await expect(opened.issue?.(known(current, current), rotation(), never)).rejects.toMatchObject({
+          kind: 'Conflict',
+          message,
+        });
+        expect(await opened.verify(current, never)).toBe('refused');
+        await opened.close();
+        expect(
+          await sh(`printf %s '${JSON.stringify(value)}' | secrets put --quiet vault://others`),
+        ).toMatchObject({ code: 0 });
+        for (const more of ['', '--dry-run']) {
+          const outcome = await sh(`secrets rotate vault://others --trust ${more}`);
+          expect(outcome.code).not.toBe(0);
+          expect(outcome.stdout + outcome.stderr).toContain(message);
+        }
+        expect(await sh("secrets get 'vault://others?stage=pending'")).toMatchObject({ code: 3 });
+        expect(JSON.parse((await sh('secrets get vault://others')).stdout)).toEqual(value);
+      }
+      expect([front.changes, await inVault()]).toEqual([[], before]);
+    } finally {
+      await front.stop();
+      await place.remove();
+    }
+  });
+
+  test('a change after which Vault shows the old password is in doubt, whether it was made or not', async () => {
+    const place = await makePlace();
+    const front = await startFront(vault.url);
+    try {
+      const root = { VAULT_ADDR: front.url, VAULT_TOKEN: vault.token };
+      const sh = (script: string) => place.sh(script, root);
+      const target = { type: 'vault-static-role', role: 'app' };
+      const policy = { rotation: { 'vault://doubt': { every: '30d', target } } };
+      await writeFile(join(place.cwd, 'secrets.yaml'), JSON.stringify(policy));
+      const put = async (): Promise<string> => {
+        const password = await inVault();
+        const value = JSON.stringify({ username: 'app', password });
+        expect(await sh(`printf %s '${value}' | secrets put --quiet vault://doubt`)).toMatchObject({
+          code: 0,
+        });
+        return password;
+      };
+      const inDoubt = async (before: string): Promise<void> => {
+        expect(await sh('secrets rotate vault://doubt --trust')).toMatchObject({
+          code: 6,
+          stderr: expect.stringMatching(/Vault still shows the old password; the change may have been made/),
+        });
+        front.instead = () => false;
+        // The claim stays, and with it the old password is what is read.
+        expect((await sh('secrets get vault://doubt#password')).stdout).toBe(before);
+      };
+      const resumed = async (before: string): Promise<void> => {
+        expect(await sh('secrets rotate resume vault://doubt --trust --take-over')).toMatchObject({
+          code: 0,
+        });
+        const word = (await sh('secrets get vault://doubt#password')).stdout;
+        expect([word, word === before]).toEqual([await inVault(), false]);
+        expect(await postgres.accepts('app', word)).toBe(true);
+      };
+
+      // It was not: something in between says yes and does nothing.
+      const first = await put();
+      front.instead = (method, path, response) => {
+        if (method === 'GET' || !path.endsWith('/rotate-role/app')) return false;
+        response.writeHead(204).end();
+        return true;
+      };
+      await inDoubt(first);
+      expect([front.changes.length, await inVault()]).toEqual([0, first]);
+      await resumed(first);
+      expect(front.changes).toHaveLength(1);
+
+      // It was: who answers reads is behind.
+      const second = await put();
+      const stale = await vault.api('GET', 'database/static-creds/app');
+      front.instead = (method, path, response) => {
+        if (method !== 'GET' || !path.endsWith('/static-creds/app')) return false;
+        response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(stale));
+        return true;
+      };
+      await inDoubt(second);
+      expect([front.changes.length, (await inVault()) === second]).toEqual([2, false]);
+      // What Vault has since is taken, without another change.
+      await resumed(second);
+      expect(front.changes).toHaveLength(2);
+    } finally {
+      await front.stop();
       await place.remove();
     }
   });
