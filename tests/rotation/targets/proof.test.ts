@@ -281,6 +281,8 @@ for (const kind of [MARIADB, MYSQL])
 
       if (kind === MARIADB)
         test('where one mistake locks an account, none is made', async () => {
+          // A right password takes back the mistakes of before, which would count.
+          expect(await server.accepts('bob', 'first')).toBe(true);
           await server.sql('SET GLOBAL max_password_errors = 1');
           try {
             const target = await open({ 'account-host': '127.0.0.1' });
@@ -288,8 +290,14 @@ for (const kind of [MARIADB, MYSQL])
               'one wrong password locks the account',
             );
             expect(await server.accepts('bob', 'first')).toBe(true);
+            // Somebody else makes one.
+            expect(await server.accepts('bob', 'mistaken')).toBe(false);
+            await expect(target.verify(current(), never)).rejects.toMatchObject({
+              kind: 'Denied',
+              message: 'the account is blocked: too many wrong passwords were tried',
+            });
           } finally {
-            await server.sql('SET GLOBAL max_password_errors = 100');
+            await server.sql('SET GLOBAL max_password_errors = 100', 'FLUSH PRIVILEGES');
           }
         });
 

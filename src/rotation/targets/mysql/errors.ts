@@ -7,7 +7,8 @@ import type { Login } from '../database/login.ts';
 import { placeOf } from '../database/proof.ts';
 import { IN_DOUBT } from '../network.ts';
 
-/** MariaDB's own number for a locked account, of which the driver knows no name. */
+/** MariaDB's own numbers, which the driver takes for others of MySQL: https://mariadb.com/kb/en/mariadb-error-codes/ */
+const MARIADB_BLOCKED = 4150;
 const MARIADB_LOCKED = 4151;
 
 function numberOf(thrown: unknown): unknown {
@@ -45,6 +46,8 @@ function signInError(thrown: unknown, login: Login): Error {
       `the user signs in by ${method}, which is not known here`,
       'give it a password of mysql_native_password, or of MySQL’s caching_sha2_password',
     );
+  if (numberOf(thrown) === MARIADB_BLOCKED)
+    return fail('Denied', 'the account is blocked: too many wrong passwords were tried', 'FLUSH PRIVILEGES');
   if (numberOf(thrown) === MARIADB_LOCKED)
     return fail('Denied', 'the account is locked', 'ALTER USER … ACCOUNT UNLOCK');
   switch (code) {
