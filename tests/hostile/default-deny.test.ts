@@ -53,9 +53,9 @@ test('a text takes no variable’s place', async () => {
   const outcome = await place.sh('secrets exec -- env', mine);
   expect(outcome).toMatchObject({ stdout: '', code: 125 });
   expect(outcome.stderr).toMatch(/DEPLOY_URL[^]*LOG_LEVEL/);
-  expect((await place.sh('secrets exec --no-project -- printenv DEPLOY_URL', mine)).stdout).toBe(
-    'https://mine.example\n',
-  );
+  expect(
+    (await place.sh('secrets exec --no-project --allow-empty -- printenv DEPLOY_URL', mine)).stdout,
+  ).toBe('https://mine.example\n');
 });
 
 test('a secret under a prefix neither steers a program nor replaces a variable', async () => {
@@ -127,6 +127,30 @@ test('a store sends nothing to another account, by prefix, profile, mount or def
   expect(existsSync(join(place.cwd, 'ran'))).toBe(false);
   // A default that is not trusted is no reason to take another.
   expect((await place.sh('secrets list local://', env)).code).toBe(0);
+});
+
+test('a reference that makes an ARN of a store’s prefix and a name reads from no other account', async () => {
+  const env = {
+    AWS_ENDPOINT_URL: listener.url,
+    AWS_ACCESS_KEY_ID: 'a',
+    AWS_SECRET_ACCESS_KEY: 'b',
+    AWS_REGION: 'eu-west-1',
+  };
+  const rest = ':aws:secretsmanager:eu-west-1:666666666666:secret:x-AbCdEf';
+  const p = (prefix: string): object => ({ p: { provider: 'aws', region: 'eu-west-1', prefix } });
+  const before = listener.connections();
+  for (const [ref, stores] of [
+    [`aws://arn${rest}`, {}],
+    [`aws://arn${rest.replaceAll(':', '%3A')}`, {}],
+    [`aws://%61rn${rest}`, {}],
+    [`p://rn${rest}`, p('a')],
+    [`p://${rest}`, p('arn')],
+    [`p://${rest}`.replaceAll(':', '%3A').replace('%3A', ':'), p('arn')],
+  ] as const) {
+    await write({ env: { DEPLOY_TOKEN: ref }, stores });
+    refused(await place.sh('secrets exec -- true', env), 125, /aws takes names of/);
+  }
+  expect(listener.connections()).toBe(before);
 });
 
 test('a file that was trusted and is another now asks again', async () => {

@@ -4,7 +4,7 @@
  * nothing is run before `secrets trust`; after it something does, so that the first half could have failed.
  */
 import { existsSync } from 'node:fs';
-import { chmod, chown, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LIMIT_MS, makePlace, type Place, problemsOf } from '../e2e/program.ts';
 import { type Listener, startListener } from './listener.ts';
@@ -376,7 +376,8 @@ describe('a file that is not what it was, or not whose it seems', () => {
       code: 8,
       stderr: expect.stringContaining('takes the place of your own store') as string,
     });
-    expect(existsSync(join(place.home, '.local/share/secrets'))).toBe(false);
+    // The audit log's last line is noted there; no store is made.
+    expect(await readdir(join(place.home, '.local/share/secrets'))).toEqual(['audit-heads']);
   });
 
   test('what is shown for trust can’t hide behind the characters of a terminal, and is whole', async () => {

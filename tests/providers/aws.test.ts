@@ -119,8 +119,11 @@ describeWith('aws', scenarioFiles, () => {
     const arn = (await store.describe('by/arn', now())).nativeId ?? '';
     for (const text of [arn, arn.replace(/-[A-Za-z0-9]{6}$/, '')]) {
       const reference = descriptor.native?.(text);
-      expect(reference?.settings).toEqual({ region: 'eu-west-1' });
-      expect(Buffer.from((await readOne(store, { name: reference?.name ?? '' })).value).toString()).toBe('v');
+      expect(reference?.settings).toEqual({ region: 'eu-west-1', prefix: null, arn: true });
+      const opened = start(aws.admin, { prefix: 'team/', ...reference?.settings });
+      expect(Buffer.from((await readOne(opened, { name: reference?.name ?? '' })).value).toString()).toBe(
+        'v',
+      );
     }
   });
 
@@ -292,9 +295,23 @@ describeWith('aws', scenarioFiles, () => {
     expect(check('ar', 'n:aws:x')).toThrow('aws takes names of');
     expect(check('arn:', '')).toThrow('aws takes names of');
     expect(check('a:b', 'c')).toThrow('aws takes names of');
+    expect(check('arn:aws:', 'secretsmanager:eu-west-1:666666666666:secret:x')).toThrow('aws takes names of');
+    for (let end = 0; end <= account.length; end++)
+      expect(check(account.slice(0, end), `${account.slice(end)}x:y`)).toThrow('aws takes names of');
+    for (let end = 0; end < account.length; end++)
+      expect(check(account.slice(0, end), `${account.slice(end)}x`)).toThrow('aws takes names of');
     // Only a file that is trusted gets here with one.
     expect(check(account, 'db')).not.toThrow();
     expect(check(account, 'a b')).toThrow('aws takes names of');
+  });
+
+  test('an ARN is taken as a whole, and by nothing that has a store before it', () => {
+    const arn = 'arn:aws:secretsmanager:eu-west-1:666666666666:secret:x-AbCdEf';
+    const { name, settings } = descriptor.native?.(arn) ?? { name: '', settings: {} };
+    const opened = start(aws.admin, { prefix: 'team/', ...settings });
+    expect(() => opened.checkName(name)).not.toThrow();
+    expect(() => opened.checkName('db')).toThrow('aws takes names of');
+    expect(() => start(aws.admin, { region: 'eu-west-1' }).checkName(arn)).toThrow('aws takes names of');
   });
 
   test('a store’s endpoint is not taken for that of STS, unless it is on loopback', async () => {

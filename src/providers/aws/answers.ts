@@ -1,4 +1,5 @@
 /** What AWS Secrets Manager keeps and answers, as the product's own forms. */
+import { SecretsError } from '../../core/errors.ts';
 import type { ProviderRules, SecretInfo, SecretVersion, SecretWrite, VersionInfo } from '../provider.ts';
 import { understood } from './errors.ts';
 import { nativeOf, type RotationEntry } from './schedule.ts';
@@ -162,12 +163,34 @@ export function tagsOf(write: Pick<SecretWrite, 'labels' | 'expiresAt'>): {
   };
 }
 
-/** Whether a check of a name passes. */
-export function isName(check: () => void): boolean {
-  try {
-    check();
-    return true;
-  } catch {
-    return false;
-  }
+const NAME = /^[A-Za-z0-9/_+=.@-]+$/;
+/** What stands before every name of one account: only a file that is trusted, or the user's own, has it as a prefix. */
+const ACCOUNT = /^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@-]*$/;
+
+/** Whether AWS would take this for an ARN, which names an account. */
+export function isArn(id: string): boolean {
+  return /^arn:[^\s]{1,1020}$/.test(id);
+}
+
+/**
+ * Whether a name may stand behind a store's prefix. Neither alone nor together may they make an ARN, unless the prefix
+ * is all of one but for the name: a stranger's `arn` and `:aws:…` would read from the stranger's account.
+ */
+export function isNameAfter(prefix: string, name: string): boolean {
+  if (!NAME.test(name)) return false;
+  return ACCOUNT.test(prefix) ? isArn(prefix + name) : isPlainName(prefix, name);
+}
+
+/** Whether prefix and name are a name of the account that signs in, as a batch takes it. */
+export function isPlainName(prefix: string, name: string): boolean {
+  const id = prefix + name;
+  return name !== '' && NAME.test(id) && id.length <= RULES.maxNameLength;
+}
+
+/** @throws SecretsError Invalid for what is no name behind this prefix, or no ARN where one is asked for */
+export function checkId(prefix: string, name: string, byArn: boolean): void {
+  if (byArn ? isArn(name) : isNameAfter(prefix, name)) return;
+  throw new SecretsError('Invalid', `aws takes names of ${RULES.nameRule}`, {
+    ...(isArn(name) && { hint: 'an ARN is written as it is, without a store before it' }),
+  });
 }

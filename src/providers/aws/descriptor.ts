@@ -6,7 +6,7 @@ const ARN = /^arn:aws[a-z-]*:secretsmanager:([a-z0-9-]+):\d{12}:secret:[A-Za-z0-
 
 function native(text: string): NativeReference | undefined {
   const region = ARN.exec(text)?.[1];
-  return region === undefined ? undefined : { name: text, settings: { region } };
+  return region === undefined ? undefined : { name: text, settings: { region, prefix: null, arn: true } };
 }
 
 const HARMLESS: HarmlessSettings = {

@@ -27,8 +27,9 @@ import type {
   VersionInfo,
 } from '../provider.ts';
 import {
+  checkId,
   describeEntry,
-  isName,
+  isPlainName,
   labelOf,
   newestFirst,
   RULES,
@@ -60,22 +61,20 @@ export class AwsProvider implements Provider {
   readonly #service: AwsService;
   readonly #writer: AwsWriter;
   readonly #prefix: string;
+  /** A provider opened for an ARN takes ARNs, and any other one takes none: they name an account. */
+  readonly #byArn: boolean;
   readonly #context: ProviderContext;
 
   constructor(service: AwsService, settings: AwsSettings, context: ProviderContext) {
     this.#service = service;
     this.#context = context;
     this.#writer = new AwsWriter(service, settings['kms-key']);
+    this.#byArn = settings.arn === true;
     this.#prefix = settings.prefix ?? '';
   }
 
   checkName(name: string): void {
-    // With the prefix, since that is what AWS is asked for: an ARN there is another account's secret.
-    const id = this.#id(name);
-    const fits = id.startsWith('arn:')
-      ? /^arn:[^\s]{1,1020}$/.test(id)
-      : /^[A-Za-z0-9/_+=.@-]+$/.test(id) && id.length <= RULES.maxNameLength;
-    if (!fits || name === '') throw new SecretsError('Invalid', `aws takes names of ${RULES.nameRule}`);
+    checkId(this.#prefix, name, this.#byArn);
   }
 
   async get(requests: readonly SecretRequest[], { signal }: CallOptions): Promise<readonly GetResult[]> {
@@ -86,7 +85,7 @@ export class AwsProvider implements Provider {
     const distinct = [...new Map(requests.map((request) => [keyOf(request), request])).values()];
     const plain = distinct.filter(({ name, version, stage }) => {
       const current = version === undefined && (stage === undefined || stage === 'current');
-      return current && !this.#id(name).startsWith('arn:') && isName(() => this.checkName(name));
+      return current && !this.#byArn && isPlainName(this.#prefix, name);
     });
     const limit = pool(PARALLEL);
     if (plain.length > 1) {
@@ -395,6 +394,6 @@ export class AwsProvider implements Provider {
   }
 
   #id(name: string): string {
-    return name.startsWith('arn:') ? name : this.#prefix + name;
+    return this.#prefix + name;
   }
 }

@@ -43,5 +43,8 @@ export interface AwsSettings {
   readonly 'sts-endpoint'?: string;
   readonly 'cloudtrail-endpoint'?: string;
   readonly 'kms-key'?: string;
-  readonly prefix?: string;
+  /** `null` where an ARN takes it away. */
+  readonly prefix?: string | null;
+  /** Names are ARNs. Not a setting that a file may have: only an ARN that is written as a whole sets it. */
+  readonly arn?: true;
 }

@@ -87,7 +87,7 @@ export async function* readTrail(
   const since = query.since < oldest ? oldest : query.since;
 
   const { name } = query;
-  const wantedId = name === undefined || name.startsWith('arn:') ? name : prefix + name;
+  const wantedId = name === undefined ? name : prefix + name;
   const names = new TrailNames(() => listSecrets(service, wantedId, warn, signal));
   const wanted = wantedId === undefined ? undefined : await names.owner(wantedId);
   const isOurs = ({ account, name: found }: Owner, own: string | undefined): boolean => {
