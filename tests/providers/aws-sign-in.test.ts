@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { type Aws, type Env, scenarioFiles, startAws } from '../backends/aws.ts';
 import { describeWith } from '../backends/server.ts';
@@ -90,8 +91,11 @@ describeWith('signing in to aws', scenarioFiles, () => {
     });
     store(`assume-role: "${role}", external-id: team-42`);
     expect(await get('mine://payments/db', assumer)).toMatchObject({ stdout: secret, code: 0 });
+    // The session is named after the system's user, whatever $USER says.
     expect(await identity('mine', assumer)).toMatch(
-      /assumed-role\/reader\/secrets-ann, from role arn:\S+ assumed with environment variables, .*expires 20/,
+      new RegExp(
+        `assumed-role/reader/secrets-${userInfo().username}, from role arn:\\S+ assumed with environment variables, .*expires 20`,
+      ),
     );
     const denied = await place.sh('printf x | secrets put mine://payments/db', { ...base, ...assumer });
     expect(denied).toMatchObject({ code: 4, stderr: expect.stringMatching(/role arn:\S+ assumed with env/) });
