@@ -307,7 +307,11 @@ for (const store of [...STORES, ...LOCKED])
         const { name, system } = await fresh(manner);
         const leaseMs = 3000;
         const tomorrow = (): Date => new Date(Date.now() + 86_400_000);
-        await rotate(name, system, { leaseMs, death: new Death(7, 'before') });
+        const death = new Death(Infinity, 'before');
+        // It holds the claim when it is about to tell the system.
+        system.trouble = (call) => (call === 'apply' ? death.now() : undefined);
+        await rotate(name, system, { leaseMs, death });
+        system.trouble = () => {};
         const started = performance.now();
         expect(await rotate(name, system, { intent: 'resume', leaseMs, now: tomorrow })).toMatchObject({
           ending: 'held',

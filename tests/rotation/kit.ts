@@ -138,6 +138,11 @@ export class Death {
     });
   }
 
+  /** Here and now, wherever that is. */
+  now(): Promise<never> {
+    return this.#never();
+  }
+
   #never(): Promise<never> {
     this.#die('died');
     return new Promise(() => {});

@@ -40,7 +40,9 @@ export async function checkRights(
     if (granted.size > 0) return granted;
     // None at all is also the answer for what is not there.
     try {
-      return (await store.find(name, signal)) === undefined ? undefined : granted;
+      if ((await store.find(name, signal)) === undefined) return undefined;
+      // It may have come into being since: another rotation makes the pending one.
+      return await store.granted(name, wanted, signal);
     } catch (thrown) {
       if (toSecretsError(thrown).kind === 'Denied') return undefined;
       throw thrown;
