@@ -32,9 +32,12 @@ const store = (plugin: string, mode = '', more: object = {}): object => ({
 
 test('the example serves a project, once its file is trusted', async () => {
   project({ team: store('files'), other: store('full') });
-  const before = await sh('secrets get a');
+  const before = await sh('secrets get team://a');
   expect([before.code, before.stdout]).toEqual([8, '']);
   expect(before.stderr).toMatch(/is not trusted .*plugin/);
+  const byDefault = await sh('secrets get a');
+  expect([byDefault.code, byDefault.stdout]).toEqual([8, '']);
+  expect(byDefault.stderr).toMatch(/default store team is not used/);
   const lines = await sh('secrets trust --dry-run');
   expect(lines.stdout).toMatch(/stores\.team\.plugin.*files/);
   expect(lines.stdout).toMatch(/the program secrets-provider-NAME of this name is run/);

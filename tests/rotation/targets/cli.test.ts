@@ -105,7 +105,8 @@ describeWith('databases', [...POSTGRES_FILES, ...MARIADB_FILES], () => {
     await mariadb.halt();
     try {
       const { code, stderr } = await sh('secrets rotate my --trust');
-      expect([code, stderr]).toEqual([6, expect.stringContaining('cannot reach 127.0.0.1')]);
+      // The host is in the secret, whose content no message repeats.
+      expect([code, stderr]).toEqual([6, expect.stringMatching(/cannot reach \*\*\*:\d+ \(ECONNREFUSED\)/)]);
     } finally {
       await mariadb.resume();
     }
