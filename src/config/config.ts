@@ -37,6 +37,8 @@ export type EnvEntry = (
 ) & {
   /** The line for which the variable is not set yet. */
   readonly untrusted?: TrustLine;
+  /** It is set all the same where the secret is the text that is inherited: nothing is replaced. */
+  readonly unlessSame?: true;
 };
 
 /** How one secret is rotated. */

@@ -28,6 +28,9 @@ export async function judge(
   if (lines.length === 0)
     return { path, realPath, sha256: '', lines, shown: lines, files: [], trusted: true };
   const elsewhere = ofVariables.flatMap((one) => (one.elsewhere === undefined ? [] : [one.elsewhere]));
+  // A variable that is set by now makes no other file of the one that was trusted.
+  const byEnv = new Set(ofVariables.flatMap(({ here, unlessSame }) => (unlessSame === true ? [here] : [])));
+  const ofFile = lines.filter((line) => !byEnv.has(line));
   const shown = [...lines, ...elsewhere].toSorted(byLine);
   const { covers, findPin, hashOfSet, sha256 } = await import('./trust.ts');
   const files = await filesOf(world, realPath, project);
@@ -35,7 +38,7 @@ export async function judge(
   const trusted =
     trustFlag ||
     world.env['SECRETS_TRUSTED']?.trim().toLowerCase() === hash ||
-    covers(findPin(world, realPath), hash, lines);
+    covers(findPin(world, realPath), hash, ofFile);
   if (trusted) expectContents(files, sha256);
   return { path, realPath, sha256: hash, lines, shown, files, trusted };
 }

@@ -249,7 +249,12 @@ function joinVariables(
   for (const { name, entry, counts, trust } of variables) {
     if (!counts) continue;
     const asks = project?.trusted === true ? undefined : trust.here;
-    env.set(name, { ...entry, ...(asks !== undefined && { untrusted: asks }) });
+    const unlessSame = asks !== undefined && trust.unlessSame === true;
+    env.set(name, {
+      ...entry,
+      ...(asks !== undefined && { untrusted: asks }),
+      ...(unlessSame && { unlessSame }),
+    });
   }
   return env;
 }

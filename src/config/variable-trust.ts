@@ -1,5 +1,5 @@
 /** Which variables of a project's file need trust. */
-import { isHarmlessLiteral, steers } from '../core/steering.ts';
+import { isHarmlessLiteral, isPlainData, steers } from '../core/steering.ts';
 import type { EnvEntry, TrustLine } from './config.ts';
 
 /** What is there before the project's file is. */
@@ -15,6 +15,8 @@ export interface Around {
 export interface VariableTrust {
   readonly here?: TrustLine;
   readonly elsewhere?: TrustLine;
+  /** The line is about this environment alone, and only where the secret is another text than what is inherited. */
+  readonly unlessSame?: true;
 }
 
 export function variableTrust(
@@ -26,19 +28,24 @@ export function variableTrust(
   const value = entry.kind === 'literal' ? entry.value : entry.ref;
   const asking = (effect: string): TrustLine => ({ setting, value, effect, line });
   if (steers(name)) return { here: asking('this variable changes what programs run, or whom they believe') };
+  const taken = asking(
+    `this ${entry.kind === 'ref' ? 'secret' : 'text'} takes the place of what you have set`,
+  );
   if (entry.kind === 'ref') {
     // An ARN, a project, a vault: an account that the file chose, so the value may be whatever it likes.
-    return isNative(entry.ref)
-      ? {
-          here: asking('this secret is read from an account that the file names, and programs get its value'),
-        }
-      : {};
+    if (isNative(entry.ref))
+      return {
+        here: asking('this secret is read from an account that the file names, and programs get its value'),
+      };
+    if (!isPlainData(name))
+      return { here: asking('programs may obey this variable: it has no name of a secret') };
+    if (own.has(name)) return { here: taken };
+    return env[name] === undefined ? {} : { here: taken, unlessSame: true };
   }
   if (!isHarmlessLiteral(name, value))
     return { here: asking('programs get this text in place of a value of your own choice') };
   const set = env[name];
   // The same text changes nothing: a program started by `exec` may start another one so.
   const replaces = own.has(name) || (set !== undefined && set !== value);
-  const taken = asking('this text takes the place of what you have set');
   return replaces ? { here: taken } : { elsewhere: taken };
 }

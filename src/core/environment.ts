@@ -1,7 +1,7 @@
 /** From settings and flags to the variables of a child: pure. */
 import type { JsonDocument } from './document/document.ts';
 import { SecretsError } from './errors.ts';
-import { steers } from './steering.ts';
+import { isPlainData, steers } from './steering.ts';
 import { decodeUtf8 } from './utf8.ts';
 
 /** POSIX XBD 8.1, and what every shell can export. */
@@ -91,7 +91,7 @@ export class NameMap<T> {
    * @param key the key or name that the variable is made of
    * @param source the reference it was found under
    * @throws SecretsError Usage naming both, when another one became this variable already; Policy for a variable
-   *   that steers programs, or that is set already
+   *   that steers programs, that does not say it is data (unless the user's prefix does), or that is set already
    */
   add(key: string, source: string, value: T): void {
     const name = this.nameOf(key);
@@ -99,6 +99,12 @@ export class NameMap<T> {
     if (steers(name)) {
       throw new SecretsError('Policy', `${origin} would become ${name}, which decides what programs do`, {
         hint: `give it by name if that is wanted: -e ${name}=REF`,
+      });
+    }
+    // A prefix is the user's word for what it stands before; without the `_` it could be half of another name.
+    if (this.#rules.prefix?.endsWith('_') !== true && !isPlainData(name)) {
+      throw new SecretsError('Policy', `${origin} would become ${name}, which programs may obey`, {
+        hint: `give it by name if that is wanted: -e ${name}=REF; or give all a prefix: --prefix APP_`,
       });
     }
     if (this.#rules.prefix === undefined && this.#rules.isTaken(name, value)) {

@@ -68,6 +68,8 @@ interface Wanted {
   readonly ref: string;
   readonly as: 'value' | 'file';
   readonly optional: boolean;
+  /** Nobody has trusted that it replaces what is inherited: it may only be the same. */
+  readonly untrusted?: TrustLine | undefined;
 }
 
 /** What is asked for, in layers: a later one wins over an earlier one of the same name. */
@@ -80,6 +82,8 @@ interface Plan {
   readonly listed: readonly Listed[];
   /** `-e` and `--file`. */
   readonly explicit: Map<string, Wanted>;
+  /** Variables that are left out, since nobody has trusted their lines. */
+  readonly untrusted: Map<string, TrustLine>;
 }
 
 /** A secret found under a prefix. */
@@ -139,8 +143,14 @@ export async function resolveVariables(
 
   const variables = new Map<string, Variable>();
   const missing: string[] = [];
-  const addSingle = ({ name, as, optional }: Wanted, result: Resolved): void => {
-    if (!result.ok && optional && result.error.kind === 'NotFound') missing.push(name);
+  const addSingle = ({ name, as, optional, untrusted }: Wanted, result: Resolved): void => {
+    const isMissing = !result.ok && optional && result.error.kind === 'NotFound';
+    if (
+      untrusted !== undefined &&
+      (isMissing || (result.ok && (as === 'file' || isTaken(name, result.value))))
+    )
+      plan.untrusted.set(name, untrusted);
+    else if (isMissing) missing.push(name);
     else settle(() => variables.set(name, { name, value: valueOf(result), as, secret: true }));
   };
   for (const [name, text] of plan.literals) {
@@ -153,6 +163,10 @@ export async function resolveVariables(
   for (const [name, value] of found) variables.set(name, { name, value, as: 'value', secret: true });
   for (const [index, wanted] of singles.entries()) {
     if (explicit.has(wanted)) addSingle(wanted, results[index] as Resolved);
+  }
+  if (plan.untrusted.size > 0) {
+    const { variablesNotTrusted } = await import('../config/trust.ts');
+    errors.unshift(variablesNotTrusted(plan.untrusted, (await session.config()).file));
   }
   if (errors.length > 0)
     throw combineErrors(errors, `${errors.length} failures; nothing was started or printed`);
@@ -188,23 +202,30 @@ async function makePlan(
   const config = await session.config();
   const explicit = explicitVariables(options, errors);
   const base =
-    options.resolveEnv === true ? inheritedReferences(session, config, withheld) : new Map<string, Wanted>();
+    options.resolveEnv === true
+      ? inheritedReferences(session, config, withheld, errors)
+      : new Map<string, Wanted>();
   const literals = new Map<string, string>();
   const untrusted = new Map<string, TrustLine>();
   for (const [name, entry] of options.project === false ? [] : config.env) {
     checkVariableName(name);
     base.delete(name);
     if (explicit.has(name)) continue;
-    if (entry.untrusted !== undefined) {
+    if (entry.untrusted !== undefined && entry.unlessSame !== true) {
       untrusted.set(name, entry.untrusted);
       continue;
     }
     if (entry.kind === 'literal') literals.set(name, entry.value);
-    else base.set(name, { name, ref: entry.ref, as: entry.as, optional: entry.optional });
-  }
-  if (untrusted.size > 0) {
-    const { variablesNotTrusted } = await import('../config/trust.ts');
-    errors.push(variablesNotTrusted(untrusted, config.file));
+    else {
+      const { ref, as, optional } = entry;
+      base.set(name, {
+        name,
+        ref,
+        as,
+        optional,
+        untrusted: withheld.has(name) ? undefined : entry.untrusted,
+      });
+    }
   }
   const from = options.from ?? [];
   const listed = await Promise.all(
@@ -223,6 +244,7 @@ async function makePlan(
     wholes: from.filter((ref) => !ref.endsWith('/')),
     listed: listed.flat(),
     explicit,
+    untrusted,
   };
 }
 
@@ -317,18 +339,35 @@ async function listPrefix(
   return found;
 }
 
-/** Inherited variables whose whole value is a reference into a known store, or a native identifier of a secret. */
+/**
+ * Inherited variables whose whole value is a reference into a known store, or a native identifier of a secret. Any word
+ * is a store's name as well as a scheme of addresses, so a file that nobody has trusted makes no reference of a value.
+ */
 function inheritedReferences(
   session: Session,
   config: Config,
   withheld: ReadonlySet<string>,
+  errors: SecretsError[],
 ): Map<string, Wanted> {
   const { env, providers } = session.world;
+  const { project } = config;
+  const isTrusted = session.options.trust === true || (project?.trusted === true && project.lines.length > 0);
   const found = new Map<string, Wanted>();
   for (const [name, value] of Object.entries(env)) {
     if (value === undefined || withheld.has(name)) continue;
     const scheme = value.indexOf('://');
-    const isReference = scheme > 0 && config.stores.has(value.slice(0, scheme));
+    const store = scheme > 0 ? config.stores.get(value.slice(0, scheme)) : undefined;
+    if (store?.source === 'project' && !isTrusted) {
+      errors.push(
+        new SecretsError(
+          'Policy',
+          `${name} begins like a reference into ${store.name}, a store of ${config.file ?? 'secrets.yaml'}, which is not trusted`,
+          { hint: `name it with -e ${name}=REF, or pass --trust` },
+        ),
+      );
+      continue;
+    }
+    const isReference = store !== undefined;
     if (!isReference && !providers.some(({ native }) => native?.(value) !== undefined)) continue;
     found.set(name, { name, ref: value, as: 'value', optional: false });
   }

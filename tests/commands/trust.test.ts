@@ -130,7 +130,7 @@ test('--revoke takes a file that can’t be read as a configuration', async () =
 });
 
 test('a file without such lines needs no trust, and no file is not found', async () => {
-  await writeFile(file, 'env: { A: local://a }\n');
+  await writeFile(file, 'env: { A_TOKEN: local://a }\n');
   expect(await place.sh('secrets trust --json | jq -r .state')).toMatchObject({
     stdout: 'nothing-to-trust\n',
     code: 0,

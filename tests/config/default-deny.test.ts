@@ -79,6 +79,29 @@ describe('variables', () => {
     expect(env.get('PORT')?.untrusted).toBeDefined();
   });
 
+  test('nor a reference for a name that does not say it is data', async () => {
+    const refs = {
+      DATABASE_URL: 'local://a',
+      STRIPE_KEY: 'local://b',
+      MODE: 'local://c',
+      ACME_CMD: 'local://d',
+    };
+    expect(settingsOf(await load({ env: refs }))).toEqual(['env.MODE', 'env.ACME_CMD']);
+  });
+
+  test('nor one that takes the place of what is set', async () => {
+    const yaml = { env: { DB_URL: 'local://a', API_KEY: { ref: 'local://b', optional: true } } };
+    expect((await load(yaml)).project).toMatchObject({ lines: [], trusted: true });
+    const { env, project } = await load(yaml, { env: { API_KEY: '' } });
+    expect(project?.lines).toMatchObject([{ setting: 'env.API_KEY' }]);
+    expect(env.get('API_KEY')).toMatchObject({ unlessSame: true });
+    expect(env.get('DB_URL')?.untrusted).toBeUndefined();
+    machine.write('home/.config/secrets/secrets.yaml', 'env: { DB_URL: local://mine }');
+    const own = await load(yaml);
+    expect(settingsOf(own)).toEqual(['env.DB_URL']);
+    expect(own.env.get('DB_URL')?.unlessSame).toBeUndefined();
+  });
+
   test.each([
     'arn:aws:secretsmanager:eu-west-1:666666666666:secret:url',
     'projects/evil/secrets/url',

@@ -353,7 +353,7 @@ describe('what is wrong in it', () => {
     expect(Object.fromEntries(env)).toEqual({
       A: { kind: 'literal', value: 'info', untrusted: expect.anything() as unknown },
       U: { kind: 'literal', value: 'postgres://localhost/x', untrusted: expect.anything() as unknown },
-      B: { kind: 'ref', ref: 'b', as: 'file', optional: true },
+      B: { kind: 'ref', ref: 'b', as: 'file', optional: true, untrusted: expect.anything() as unknown },
     });
     expect(stores.get('v')).toEqual({
       name: 'v',

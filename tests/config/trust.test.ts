@@ -20,7 +20,7 @@ const YAML = `stores:
   plain: { provider: aws, region: eu-west-1 }
 env:
   NODE_OPTIONS: -r ./x.js
-  A: v://a
+  A_TOKEN: v://a
 `;
 const hash = (text: string): string => createHash('sha256').update(text).digest('hex');
 
@@ -224,7 +224,7 @@ describe('a pin', () => {
     const folder = join(machine.home, '.local/state/secrets/trust');
     mkdirSync(folder, { recursive: true, mode: 0o777 });
     chmodSync(folder, 0o777);
-    machine.write('home/p/secrets.yaml', 'env: { A: local://a }\n');
+    machine.write('home/p/secrets.yaml', 'env: { A_TOKEN: local://a }\n');
     expect((await load()).project).toMatchObject({ lines: [], trusted: true });
   });
 });

@@ -176,7 +176,9 @@ describe('when something fails, the program does not start and', () => {
   });
 
   test('two keys that become one variable are named', async () => {
-    expect(await refused(['--from', 'clash'])).toMatch(/"a-b".*"A\.B".*both become A_B/);
+    expect(await refused(['--from', 'clash', '--prefix', 'APP_'])).toMatch(
+      /"a-b".*"A\.B".*both become APP_A_B/,
+    );
   });
 
   test('two sources that become one variable are named', async () => {

@@ -182,12 +182,16 @@ test(
 test(
   'a secret that comes under a prefix, or that was optional, is a change',
   async () => {
-    box.put('app/one', '1');
-    writeFileSync(join(box.cwd, 'secrets.yaml'), 'env: { MAYBE: { ref: local://later, optional: true } }\n');
-    const shown = 'trap "exit 0" TERM; echo "has=$ONE,$TWO,$MAYBE;"; while :; do sleep 0.05; done';
+    box.put('app/one-key', '1');
+    writeFileSync(
+      join(box.cwd, 'secrets.yaml'),
+      'env: { MAYBE_KEY: { ref: local://later, optional: true } }\n',
+    );
+    const shown =
+      'trap "exit 0" TERM; echo "has=$ONE_KEY,$TWO_KEY,$MAYBE_KEY;"; while :; do sleep 0.05; done';
     const run = start([...RESTART, '--from', 'app/', '--', 'sh', '-c', shown]);
     await run.saw('has=1,,;');
-    box.put('app/two', '2');
+    box.put('app/two-key', '2');
     await run.saw('has=1,2,;');
     box.put('later', '3');
     await run.saw('has=1,2,3;');

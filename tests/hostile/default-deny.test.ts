@@ -58,28 +58,81 @@ test('a text takes no variable’s place', async () => {
   ).toBe('https://mine.example\n');
 });
 
+test('a secret takes no variable’s place, nor unsets one, before it is trusted', async () => {
+  await place.sh('printf theirs | secrets put --quiet a');
+  const mine = { API_KEY: 'mine' };
+  await write({ env: { API_KEY: 'local://a' } });
+  const show = 'secrets exec -- printenv API_KEY';
+  refused(await place.sh(show, mine), 125, /env\.API_KEY.*takes the place of what you have set/);
+  refused(await place.sh('secrets env', mine), 8, /env\.API_KEY/);
+  expect((await place.sh(show)).stdout).toBe('theirs\n');
+  // What a program of `exec` inherits from it is the same: nothing is replaced.
+  expect((await place.sh(`secrets exec -- ${show}`)).stdout).toBe('theirs\n');
+  await write({ env: { API_KEY: { ref: 'local://none', optional: true } } });
+  refused(await place.sh(show, mine), 125, /env\.API_KEY/);
+  expect((await place.sh(`secrets trust --yes; secrets exec -- sh -c 'echo "$API_KEY"'`, mine)).code).toBe(0);
+  expect((await place.sh(`secrets exec -- sh -c 'echo "=$API_KEY="'`, mine)).stdout).toBe('==\n');
+});
+
+test('an address is no reference because a stranger’s store has the name of its scheme', async () => {
+  await place.sh('printf theirs | secrets put --quiet host/x');
+  const mine = { BROKER_URL: 'pulsar://host/x' };
+  await write({ stores: { pulsar: { provider: 'local' } } });
+  const show = 'secrets exec --resolve-env --allow-empty';
+  refused(await place.sh(`${show} -- printenv BROKER_URL`, mine), 125, /BROKER_URL.*pulsar.*not trusted/);
+  expect((await place.sh(`${show} --trust -- printenv BROKER_URL`, mine)).stdout).toBe('theirs\n');
+  await mkdir(join(place.home, '.config/secrets'), { recursive: true });
+  await writeFile(
+    join(place.home, '.config/secrets/secrets.yaml'),
+    'stores: { pulsar: { provider: local } }',
+    {
+      mode: 0o600,
+    },
+  );
+  await write({});
+  expect((await place.sh(`${show} -- printenv BROKER_URL`, mine)).stdout).toBe('theirs\n');
+});
+
+test('a name that nobody knows is none for a listing, but with the user’s prefix', async () => {
+  await place.sh(`printf '{"host":"h","port":1,"username":"u","password":"p","dbname":"d","url":"x"}' | secrets put --quiet db
+    printf '{"acme-launcher":"evil"}' | secrets put --quiet tool`);
+  expect(
+    (await place.sh("secrets exec --from db -- sh -c 'echo $HOST $PORT $USERNAME $PASSWORD $DBNAME $URL'"))
+      .stdout,
+  ).toBe('h 1 u p d x\n');
+  refused(
+    await place.sh('secrets exec --from tool -- true'),
+    125,
+    /would become ACME_LAUNCHER.*-e ACME_LAUNCHER=REF.*--prefix/,
+  );
+  refused(await place.sh('secrets exec --from tool --prefix X -- true'), 125, /would become XACME_LAUNCHER/);
+  expect((await place.sh('secrets exec --from tool --prefix MY_ -- printenv MY_ACME_LAUNCHER')).stdout).toBe(
+    'evil\n',
+  );
+});
+
 test('a secret under a prefix neither steers a program nor replaces a variable', async () => {
   await place.sh(
-    `for name in app/tar-options other/deploy-url; do printf evil | secrets put --quiet $name; done
+    `for name in app/tar-options other/deploy-key; do printf evil | secrets put --quiet $name; done
      printf '{"git-ssh-command":"evil"}' | secrets put --quiet doc`,
   );
   refused(await place.sh('secrets exec --from local://app/ -- echo ran'), 125, /would become TAR_OPTIONS/);
   refused(await place.sh('secrets env --from local://app/'), 8, /would become TAR_OPTIONS/);
   refused(await place.sh('secrets exec --from doc -- echo ran'), 125, /would become GIT_SSH_COMMAND/);
-  const mine = { DEPLOY_URL: 'mine' };
+  const mine = { DEPLOY_KEY: 'mine' };
   refused(
     await place.sh('secrets exec --from local://other/ -- echo ran', mine),
     125,
-    /would replace the variable DEPLOY_URL.*-e DEPLOY_URL=REF.*--prefix/,
+    /would replace the variable DEPLOY_KEY.*-e DEPLOY_KEY=REF.*--prefix/,
   );
   // Who means it says so: by name, or with a prefix. The same value replaces nothing.
   const shown = async (options: string, name: string, env = mine): Promise<string> =>
     (await place.sh(`secrets exec ${options} -- printenv ${name}`, env)).stdout;
-  expect(await shown('--from local://other/ -e DEPLOY_URL=local://other/deploy-url', 'DEPLOY_URL')).toBe(
+  expect(await shown('--from local://other/ -e DEPLOY_KEY=local://other/deploy-key', 'DEPLOY_KEY')).toBe(
     'evil\n',
   );
-  expect(await shown('--from local://other/ --prefix APP_', 'APP_DEPLOY_URL')).toBe('evil\n');
-  expect(await shown('--from local://other/', 'DEPLOY_URL', { DEPLOY_URL: 'evil' })).toBe('evil\n');
+  expect(await shown('--from local://other/ --prefix APP_', 'APP_DEPLOY_KEY')).toBe('evil\n');
+  expect(await shown('--from local://other/', 'DEPLOY_KEY', { DEPLOY_KEY: 'evil' })).toBe('evil\n');
   expect(await shown('--from local://app/ -e TAR_OPTIONS=local://app/tar-options', 'TAR_OPTIONS')).toBe(
     'evil\n',
   );

@@ -77,7 +77,7 @@ const RUNS: readonly (readonly [schema: string, line: string, exit?: number])[] 
   ['trust', 'secrets trust --json'],
   ['trust', 'secrets trust --list --json'],
   ['trust', 'secrets trust --revoke --json'],
-  ['trust', "echo 'env: { A: local://b }' > secrets.yaml; secrets trust --json"],
+  ['trust', "echo 'env: { A_TOKEN: local://b }' > secrets.yaml; secrets trust --json"],
   [
     'trust',
     "echo 'stores: { v: { provider: vault, ca: ./ca.pem } }' > secrets.yaml; secrets trust --dry-run --json",
