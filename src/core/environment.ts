@@ -72,6 +72,8 @@ export interface NameRules<T> {
  */
 export class NameMap<T> {
   readonly #entries = new Map<string, { readonly origin: string; readonly value: T }>();
+  /** Names that do not say they are data, and have no prefix of the user's: left out, and refused in one line. */
+  readonly #unplain: { readonly name: string; readonly origin: string }[] = [];
   readonly #rules: NameRules<T>;
 
   /** @throws SecretsError Usage for a prefix that no variable can begin with */
@@ -91,7 +93,7 @@ export class NameMap<T> {
    * @param key the key or name that the variable is made of
    * @param source the reference it was found under
    * @throws SecretsError Usage naming both, when another one became this variable already; Policy for a variable
-   *   that steers programs, that does not say it is data (unless the user's prefix does), or that is set already
+   *   that steers programs, or that is set already
    */
   add(key: string, source: string, value: T): void {
     const name = this.nameOf(key);
@@ -103,9 +105,8 @@ export class NameMap<T> {
     }
     // A prefix is the user's word for what it stands before; without the `_` it could be half of another name.
     if (this.#rules.prefix?.endsWith('_') !== true && !isPlainData(name)) {
-      throw new SecretsError('Policy', `${origin} would become ${name}, which programs may obey`, {
-        hint: `give it by name if that is wanted: -e ${name}=REF; or give all a prefix: --prefix APP_`,
-      });
+      this.#unplain.push({ name, origin });
+      return;
     }
     if (this.#rules.prefix === undefined && this.#rules.isTaken(name, value)) {
       throw new SecretsError('Policy', `${origin} would replace the variable ${name}, which is set already`, {
@@ -119,6 +120,20 @@ export class NameMap<T> {
       });
     }
     this.#entries.set(name, { origin, value });
+  }
+
+  /** Why some of what was added can't be given; `undefined` when all can. A document may have very many keys. */
+  refusal(): SecretsError | undefined {
+    const [first] = this.#unplain;
+    if (first === undefined) return undefined;
+    const { name, origin } = first;
+    const more = this.#unplain.length - 1;
+    const others = this.#unplain.slice(1, 5).map((one) => one.name);
+    const rest = more > 4 ? ` and ${more - 4} more` : '';
+    const so = more === 0 ? '' : ` (so do ${others.join(', ')}${rest})`;
+    return new SecretsError('Policy', `${origin} would become ${name}, which programs may obey${so}`, {
+      hint: `give it by name if that is wanted: -e ${name}=REF; or give all a prefix: --prefix APP_`,
+    });
   }
 
   *[Symbol.iterator](): IterableIterator<readonly [name: string, value: T]> {

@@ -141,6 +141,9 @@ export async function resolveVariables(
     );
   }
 
+  const refusal = found.refusal();
+  if (refusal !== undefined) errors.push(refusal);
+
   const variables = new Map<string, Variable>();
   const missing: string[] = [];
   const addSingle = ({ name, as, optional, untrusted }: Wanted, result: Resolved): void => {

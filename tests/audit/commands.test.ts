@@ -104,7 +104,7 @@ const LINES: readonly Line[] = [
     denied: ['write @w', 'read @w'],
   },
   { covers: 'env', line: 'secrets env -e A=@a --format json', records: ['read @a'] },
-  { covers: 'env', line: 'secrets env --from @j --format json', records: ['read @j'] },
+  { covers: 'env', line: 'secrets env --from @j --prefix J_ --format json', records: ['read @j'] },
   {
     covers: 'copy',
     line: 'secrets copy @a @c',

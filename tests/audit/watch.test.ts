@@ -64,7 +64,17 @@ test(
   'so it is with prefixes, whose looks are listings',
   async () => {
     box.put('app/V', 'first');
-    const run = box.start([...RESTART, '--from', 'local://app/', '--', 'sh', '-c', SERVER]);
+    const run = box.start([
+      ...RESTART,
+      '--from',
+      'local://app/',
+      '--prefix',
+      'APP_',
+      '--',
+      'sh',
+      '-c',
+      SERVER.replaceAll('$V', '$APP_V'),
+    ]);
     await run.saw('has=first;');
     const listed = 'list local://app/ allowed';
     // One by the start, one by the first look.

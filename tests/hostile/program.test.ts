@@ -139,7 +139,11 @@ describe('a JSON secret', () => {
     expect((await read('secrets get j#/plain/length')).code).toBe(3);
     expect((await read('secrets get j#toString')).code).toBe(3);
     expect(
-      (await read('secrets exec --from j -- sh -c \'printf "%s %s" "$__PROTO__" "$PLAIN"\'')).stdout,
+      (
+        await read(
+          'secrets exec --from j --prefix MY_ -- sh -c \'printf "%s %s" "$MY___PROTO__" "$MY_PLAIN"\'',
+        )
+      ).stdout,
     ).toBe('{"polluted":"yes"} v');
     const changed = await read('printf new | secrets put --quiet j#__proto__; secrets get j');
     expect(changed.stdout).toBe(SECRET.replace('{"polluted":"yes"},"c', '"new","c'));
@@ -149,7 +153,7 @@ describe('a JSON secret', () => {
     'with __proto__ in it, as %s',
     async (format) => {
       const outcome = await place.within(
-        `printf '%s' '${SECRET}' | secrets put --quiet j; secrets env --from j --format ${format}`,
+        `printf '%s' '${SECRET}' | secrets put --quiet j; secrets env --from j --prefix MY_ --format ${format}`,
       );
       expect(problemsOf(outcome)).toEqual([]);
       expect(outcome.code).toBe(0);
@@ -178,6 +182,7 @@ describe('a JSON secret', () => {
       'get j#/0/0/0',
       'exec --from j -- true',
       'env --from j',
+      'env --from j --prefix MY_',
       'put j#more <<< x',
     ]) {
       const outcome = await place.within(`secrets ${line}`);
