@@ -194,7 +194,7 @@ describe('the variable that a key becomes', () => {
         fc.dictionary(fc.oneof(anything, fc.constantFrom('__proto__', 'a-b', 'a_b', 'A.B')), fc.jsonValue()),
         (document) => {
           const json = JsonDocument.parse(JSON.stringify(document));
-          const map = new NameMap<string>({ isTaken: () => false });
+          const map = new NameMap<string>({ prefix: 'A_', isTaken: () => false });
           const keys = keysOf(json, 'local://a');
           expect(keys).toHaveLength(Object.keys(document).length);
           const errors = keys.filter(
@@ -209,11 +209,11 @@ describe('the variable that a key becomes', () => {
 
   test('__proto__ is a key like any other', () => {
     const json = JsonDocument.parse('{"__proto__":"x","constructor":"y"}');
-    const map = new NameMap<string>({ isTaken: () => false });
+    const map = new NameMap<string>({ prefix: 'A_', isTaken: () => false });
     for (const [key, text] of keysOf(json, 'local://a')) map.add(key, 'local://a', text);
     expect([...map]).toEqual([
-      ['__PROTO__', 'x'],
-      ['CONSTRUCTOR', 'y'],
+      ['A___PROTO__', 'x'],
+      ['A_CONSTRUCTOR', 'y'],
     ]);
     expect(Object.keys(Object.prototype)).toEqual([]);
   });
