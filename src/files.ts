@@ -25,6 +25,12 @@ import { SecretsError } from './core/errors.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
 
+/** Whether a call failed since nothing is there: no such name, or something on the way is no folder (HOME=/dev/null). */
+export function isMissing(thrown: unknown): boolean {
+  const code = codeOf(thrown);
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
 /** The system's code of a failed call, such as `ENOENT`. */
 export function codeOf(thrown: unknown): string | undefined {
   // Not `instanceof`: an error of the system may be of another realm than this module.
@@ -118,13 +124,20 @@ function missingFolders(path: string): readonly string[] {
   }
 }
 
-/** With sudo, HOME may be another user's, who could not use the folder later. */
+/**
+ * Root with the HOME of another user (`sudo` without `-H`, `su` without `-`, a container's `HOME`): that user could not
+ * use the folder later.
+ */
 function checkHome(folder: string, owner: number): void {
-  const { SUDO_UID: sudo } = process.env;
-  if (process.getuid?.() !== 0 || owner === 0 || sudo !== String(owner)) return;
-  throw new SecretsError('Denied', `${folder} belongs to the user who called sudo (uid ${owner})`, {
-    hint: 'run it without sudo, or with sudo -H',
+  if (process.geteuid?.() !== 0 || owner === 0 || owner !== ownerOfHome()) return;
+  throw new SecretsError('Denied', `${folder} belongs to another user (uid ${owner}), as HOME does`, {
+    hint: 'run it as that user, or with a HOME of your own: sudo -H',
   });
+}
+
+function ownerOfHome(): number | undefined {
+  const { HOME: home = '' } = process.env;
+  return home === '' ? undefined : statSync(home, { throwIfNoEntry: false })?.uid;
 }
 
 /** What other users may be able to do in a folder that is fit for use. */
@@ -140,7 +153,7 @@ export function checkFolder(path: string, others: OthersMay): boolean {
   try {
     stats = lstatSync(path);
   } catch (thrown) {
-    if (codeOf(thrown) === 'ENOENT') return false;
+    if (isMissing(thrown)) return false;
     throw fileError(thrown, 'cannot look at the folder', path);
   }
   if (stats.isSymbolicLink()) {
@@ -181,7 +194,7 @@ export function readPrivateFile(path: string, what: string, secret: boolean): Bu
     // Without O_NONBLOCK, a named pipe in the file's place would hang the program.
     fd = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   } catch (thrown) {
-    if (codeOf(thrown) === 'ENOENT') return undefined;
+    if (isMissing(thrown)) return undefined;
     throw fileError(thrown, `cannot read ${what}`, path);
   }
   try {
@@ -271,7 +284,7 @@ export function entriesOf(path: string): string[] {
   try {
     return readdirSync(path);
   } catch (thrown) {
-    if (codeOf(thrown) === 'ENOENT') return [];
+    if (isMissing(thrown)) return [];
     throw fileError(thrown, 'cannot list the folder', path);
   }
 }

@@ -1,6 +1,7 @@
 /** The world of this process: what the shipped program runs in. */
 import { fstatSync, writeSync } from 'node:fs';
 import { homedir, hostname, userInfo } from 'node:os';
+import { isAbsolute } from 'node:path';
 import { EventEmitter } from 'node:events';
 import { SecretsError } from './core/errors.ts';
 import { codeOf } from './files.ts';
@@ -58,8 +59,16 @@ function environment(): World['env'] {
   return env;
 }
 
-/** HOME, or what the system knows of the user. @throws SecretsError where there is neither */
+/** HOME, or what the system knows of the user. @throws SecretsError where there is neither, and for a relative one */
 function homeFolder(): string {
+  const home = givenHome();
+  if (isAbsolute(home)) return home;
+  throw new SecretsError('Usage', `HOME is not an absolute path: ${JSON.stringify(home.slice(0, 100))}`, {
+    hint: 'a store would be made wherever you are: set HOME to a folder of yours',
+  });
+}
+
+function givenHome(): string {
   try {
     return homedir();
   } catch (cause) {

@@ -16,7 +16,7 @@ import type { AuditRecord } from '../core/audit.ts';
 import { hashOf, type Head, sha256 } from '../core/audit-chain.ts';
 import { SecretsError } from '../core/errors.ts';
 import { isJsonObject } from '../core/json.ts';
-import { codeOf, entriesOf, removeFile } from '../files.ts';
+import { codeOf, entriesOf, isMissing, removeFile } from '../files.ts';
 
 const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants;
 const NEWLINE = 0x0a;
@@ -109,7 +109,7 @@ export function openOwn(path: string, access: 'read' | 'append' | 'repair' | 'cr
     // Without O_NONBLOCK, a named pipe in the file's place would hang the program.
     fd = openSync(path, flags | O_NOFOLLOW | O_NONBLOCK, 0o600);
   } catch (thrown) {
-    if (codeOf(thrown) === 'ENOENT' && access !== 'create') return undefined;
+    if (isMissing(thrown) && access !== 'create') return undefined;
     if (codeOf(thrown) === 'EISDIR')
       throw new SecretsError('Policy', `there is a folder in its place: ${path}`, {
         hint: 'put it away, or set audit.path',
@@ -133,7 +133,7 @@ export function openAny(path: string): number | undefined {
   try {
     fd = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   } catch (thrown) {
-    if (codeOf(thrown) === 'ENOENT') return undefined;
+    if (isMissing(thrown)) return undefined;
     throw thrown;
   }
   if (fstatSync(fd).isFile()) return fd;

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { dirname, join, sep } from 'node:path';
 import { SecretsError } from '../core/errors.ts';
-import { codeOf, fileError } from '../files.ts';
+import { codeOf, fileError, isMissing } from '../files.ts';
 import type { World } from '../world.ts';
 
 export const CONFIG_FILE = 'secrets.yaml';
@@ -152,6 +152,7 @@ export function readUserFile(world: World, path: string): ReadFile | undefined {
   try {
     if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
   } catch (thrown) {
+    if (isMissing(thrown)) return undefined;
     throw fileError(thrown, 'cannot look for your settings', path);
   }
   return readFile(path, (uid, mode) => {
