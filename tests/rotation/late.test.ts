@@ -131,7 +131,7 @@ function scenes(kind: DatabaseKind): void {
         const marker = sent === 'ALTER USER' && kind === MARIADB && !admin ? 'SET PASSWORD' : sent;
         const { name, run } = await fresh(admin);
         const deliver = wire.delay(marker);
-        const outcome = await run({ callMs: 500 });
+        const outcome = await run({ callMs: 2000 });
         expect(['stuck', 'undone']).toContain(outcome.ending);
         const rolledBack = await run({ intent: 'rollback', takeOver: true });
         expect(['undone', 'nothing']).toContain(rolledBack.ending);
@@ -140,7 +140,7 @@ function scenes(kind: DatabaseKind): void {
         // The same, and it is finished instead.
         const again = await fresh(admin);
         const later = wire.delay(marker);
-        await again.run({ callMs: 500 });
+        await again.run({ callMs: 2000 });
         await again.run({ intent: 'resume', takeOver: true });
         await later();
         await expectReadable(again.name);
