@@ -11,6 +11,7 @@ import type { Schedule } from '../rotation/schedule.ts';
 import type { TargetFinding } from '../rotation/target.ts';
 import type { Session } from '../session.ts';
 import { holderJson, jsonLine } from './rotate-outcome.ts';
+import { tellBroken } from './rotate-signals.ts';
 
 /** A function of AWS has 15 minutes for a step, and Google's earliest notice is five minutes off. */
 const DEFAULT_WAIT = '15m';
@@ -66,6 +67,7 @@ function driven(
   const { reference } = job;
   const { ending, by, before, version, attempt, error } = outcome;
   const failure = error?.forReference(reference);
+  tellBroken(session, failure);
   const report = async (): Promise<void> => {
     const holder = ending === 'held' ? holderJson({ since: attempt?.since }) : undefined;
     const told = { outcome: ending, by, before, after: version, holder };

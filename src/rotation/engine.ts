@@ -103,6 +103,8 @@ export class Engine extends ClaimedRun {
         case 'apply-new':
           return await this.#apply(this.pending);
         case 'apply-old': {
+          // Before the first value there is nothing to set again.
+          if (this.old === undefined) return 'ok';
           const event = await this.#apply(this.old);
           return event === 'unclear' ? 'failed' : event;
         }
@@ -359,16 +361,19 @@ export class Engine extends ClaimedRun {
 
   /** A late change could still make the target accept it, and nothing else in the store holds it. */
   #mayBecomeAccepted(pending: Held): boolean {
-    if (this.options.target.late !== true || !this.sent || isClaim(pending)) return false;
+    // Where there is no older value, nothing was set after it: that the target has it already is as likely.
+    const late = this.options.target.late ?? this.old === undefined;
+    if (!late || !this.sent || isClaim(pending)) return false;
     return !sameCredential(pending, this.old) && !sameCredential(pending, this.previous);
   }
 
   async #putAside({ value }: Held): Promise<void> {
     const { place, warn } = this.options;
     const name = await place.putAside(value);
-    warn(
-      `the change may still arrive at the target, so the value that was issued is kept as ${name}; ` +
-        'purge it when the old one has proven to stay',
-    );
+    const [why, until] =
+      this.old === undefined
+        ? ['the target may have taken the first value', 'nothing uses it']
+        : ['the change may still arrive at the target', 'the old one has proven to stay'];
+    warn(`${why}, so the value that was issued is kept as ${name}; purge it when ${until}`);
   }
 }

@@ -175,7 +175,7 @@ export interface Target {
   /**
    * A change may take effect after its call has ended, and nothing in the system keeps a later one behind it. What a
    * rotation issued then stays readable when it is rolled back. Without this a target has a fence, or takes several
-   * credentials at a time.
+   * credentials at a time; false says that nothing is ever sent.
    */
   readonly late?: boolean;
 

@@ -109,6 +109,7 @@ describe.each([
     count += 1;
     const name = `${type}-${count}`;
     system.key = 'first';
+    system.onHeld = undefined;
     await store.put(name, { value: Buffer.from(JSON.stringify({ password: 'first' })) }, now());
     const warnings: string[] = [];
     const run = async (options: RunOptions): Promise<Outcome> => {
@@ -185,6 +186,20 @@ describe.each([
     expect(system.key).toBe(issued);
     expect(await run({ intent: 'resume', takeOver: true })).toMatchObject({ ending: 'done' });
     expect(await passwords(name)).toEqual([issued, undefined]);
+  });
+
+  test('a first value is given up by a rollback, and kept, since the target may have it', async () => {
+    const { name, run, warnings } = await begin();
+    await store.purge?.(name, undefined, now());
+    expect(await sendLate((options) => run({ ...options, create: true }))).toMatchObject({ ending: 'stuck' });
+    const [current, pending] = await passwords(name);
+    expect([current, pending]).toEqual([undefined, expect.any(String)]);
+    expect(await run({ intent: 'rollback', takeOver: true })).toMatchObject({ ending: 'undone' });
+    expect(await passwords(name)).toEqual([undefined, undefined]);
+    system.arrive();
+    expect([await asides(warnings), system.key]).toEqual([[pending], pending]);
+    expect(warnings.join()).toContain('the target may have taken the first value');
+    expect(await run({ intent: 'rollback' })).toMatchObject({ ending: 'nothing' });
   });
 
   test('a rotation that was answered, and one that goes back, put nothing aside', async () => {

@@ -175,7 +175,10 @@ describeWith('rotation by aws', scenarioFiles, () => {
     await ok('printf v | secrets put --quiet aws://stopped');
     expect(
       await sh('timeout --preserve-status -s TERM 3 secrets rotate aws://stopped --trust'),
-    ).toMatchObject({ code: 6, stderr: expect.stringMatching(/begun, and not waited for any longer/) });
+    ).toMatchObject({
+      code: 6,
+      stderr: expect.stringMatching(/begun, and not waited for any longer/),
+    });
     expect(await rowOf('aws://stopped')).toMatchObject({ state: 'rotating' });
   });
 
@@ -274,7 +277,9 @@ describeWith('rotation by aws', scenarioFiles, () => {
       native: { settings: { schedule: 'rate(30 days)' } },
     });
     const table = await ok('secrets rotate status');
-    expect(table).toMatch(/^aws:\/\/missed\toverdue\t\dm\t30d\t\S+ \S+\taws lambda rotates\t$/m);
+    expect(table).toMatch(
+      /^aws:\/\/missed\toverdue\t\dm\t30d\t\S+ \S+\taws lambda rotates\t\tsecrets rotate aws:\/\/missed$/m,
+    );
     policies({ 'aws://missed': { every: '30d', native: { function: ROTATES } } });
     runs.aws.functions.calls.length = 0;
     expect(await json('secrets rotate --due --json')).toMatchObject({

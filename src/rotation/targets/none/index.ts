@@ -9,6 +9,7 @@ export function open(): Target {
     ],
     apply: async () => {},
     verify: async () => 'accepted',
+    late: false,
     close: async () => {},
   };
 }
