@@ -49,6 +49,8 @@ function scenes(kind: DatabaseKind): void {
     await server?.stop();
   });
 
+  /** Passwords of MySQL's are sent encrypted with it, where there is no TLS. */
+  const serverKey = () => (server.serverKey === undefined ? {} : { 'server-key': server.serverKey });
   interface Machine {
     readonly name: string;
     run(options?: RunOptions): Promise<Outcome>;
@@ -67,6 +69,7 @@ function scenes(kind: DatabaseKind): void {
     await store.put(name, { value: Buffer.from(JSON.stringify(value)) }, now());
     const rotator = { username: 'rotator', password: 'rotator-1', ...place };
     const settings = {
+      ...serverKey(),
       ...(admin && { admin: 'ops://admin', host: place.host, port: place.port, username: USER }),
       ...(admin && database !== undefined && { database }),
     };
@@ -184,6 +187,7 @@ function scenes(kind: DatabaseKind): void {
     const { target } = await openTarget(
       descriptor,
       {
+        ...serverKey(),
         ...(admin && { admin: 'ops://admin', ...place, username: USER }),
         ...(admin && database !== undefined && { database }),
       },
