@@ -11,27 +11,34 @@ const MASK = '***';
 const MIN_BYTES = 4;
 /** A credential is longer; a variable of such a name may hold `true`. */
 const MIN_CREDENTIAL = 8;
-/** The newest values, which messages are about. */
+/** The newest values, which messages are about, and how much of them: what is held bounds memory, and the masker. */
 const MOST_VALUES = 1000;
+const MOST_TOTAL = 262_144;
 /** Larger values are looked for by their beginning. */
-const MOST_BYTES = 65_536;
+const MOST_BYTES = 8192;
 
 const SECRET_NAME =
   /(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|API_?KEY|ACCESS_KEY|PRIVATE_?KEY|HEADERS|SESSION)$/i;
 const PATH_NAME = /(_FILE|_PATH|_CREDENTIALS|_CACERT|_CAPATH|_CLIENT_CERT|_CLIENT_KEY|_BUNDLE|_OVERRIDE)$/i;
 
 const values = new Set<Uint8Array>();
+let total = 0;
 /** Looks for every spelling; made when an error is about to be shown. */
 let masker: Masker | undefined;
 
 /** A value that no message may hold from here on. */
 export function keepOut(value: Uint8Array): void {
   if (value.length < MIN_BYTES) return;
-  values.add(value.length > MOST_BYTES ? value.subarray(0, MOST_BYTES) : value);
+  // A copy: a part of a buffer keeps all of it.
+  const kept = value.length > MOST_BYTES ? Buffer.from(value.subarray(0, MOST_BYTES)) : value;
+  if (values.has(kept)) return;
+  values.add(kept);
+  total += kept.length;
   masker = undefined;
   for (const oldest of values) {
-    if (values.size <= MOST_VALUES) break;
+    if (values.size <= MOST_VALUES && total <= MOST_TOTAL) break;
     values.delete(oldest);
+    total -= oldest.length;
   }
 }
 
