@@ -174,7 +174,7 @@ describeWith('rotation by aws', scenarioFiles, () => {
     policies({ 'aws://stopped': { every: '30d', native: { function: SILENT } } });
     await ok('printf v | secrets put --quiet aws://stopped');
     expect(
-      await sh('timeout --preserve-status -s TERM 3 secrets rotate aws://stopped --trust'),
+      await sh('timeout --preserve-status -s TERM 8 secrets rotate aws://stopped --trust'),
     ).toMatchObject({
       code: 6,
       stderr: expect.stringMatching(/begun, and not waited for any longer/),
