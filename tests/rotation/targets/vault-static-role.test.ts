@@ -31,15 +31,16 @@ async function startFront(to: string) {
     const { method = '', url = '' } = request;
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', async () => {
+    const answer = async (): Promise<void> => {
       if (front.instead(method, url, response)) return;
       if (url.includes('/rotate-role/')) front.changes.push(url);
       const { host: _host, connection: _connection, 'content-length': _length, ...rest } = request.headers;
       const headers = rest as Record<string, string>;
       const body = chunks.length === 0 ? undefined : Buffer.concat(chunks);
-      const answer = await fetch(to + url, { method, headers, body: body ?? null });
-      response.writeHead(answer.status).end(Buffer.from(await answer.arrayBuffer()));
-    });
+      const forwarded = await fetch(to + url, { method, headers, body: body ?? null });
+      response.writeHead(forwarded.status).end(Buffer.from(await forwarded.arrayBuffer()));
+    };
+    request.on('end', () => void answer());
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
