@@ -1,4 +1,4 @@
-/** Hostile input to the built program as a whole process: five seconds at most, no stack, no control characters. */
+/** Hostile input to the built program as a whole process: five seconds of the processor at most, no stack, no control characters. */
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
