@@ -114,9 +114,9 @@ describe('the calls to the stores', () => {
   });
 
   test('a prefix costs one listing and joins the same batch', async () => {
-    const { calls, values } = await resolve({ env: ['A=red://x'], from: ['red://svc/'] });
+    const { calls, values } = await resolve({ env: ['A=red://x'], from: ['red://svc/'], prefix: 'P_' });
     expect(calls.map(({ kind }) => kind)).toEqual(['red list', 'red']);
-    expect(values).toEqual({ A: 'red:x', ONE: 'red:svc/one', TWO: 'red:svc/two' });
+    expect(values).toEqual({ A: 'red:x', P_ONE: 'red:svc/one', P_TWO: 'red:svc/two' });
   });
 
   test('one that fails fails all, and each failure is in the error', async () => {
