@@ -2,8 +2,8 @@
  * Carries out a rotation: does what the machine (src/core/rotation.ts) says to a secret in its store and to its
  * target, and tells the machine what came of it.
  */
+import { JsonDocument } from '../core/document/document.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
-import { setKeys } from '../core/patch.ts';
 import { begin, type Effect, effectOf, type Event, isEnding, next } from '../core/rotation.ts';
 import { sleep } from '../core/waiting.ts';
 import { ClaimedRun, isUnclear, Lost, needed, type Outcome, type RotationEvent } from './claim.ts';
@@ -177,9 +177,8 @@ export class Engine extends ClaimedRun {
         'Invalid',
         'its value is not a JSON object, which this target’s credentials are',
       );
-    return credentialOf(
-      Buffer.from(JSON.stringify(setKeys(this.old?.fields, new Map([[CLAIM_KEY, this.id]])))),
-    );
+    const document = this.old === undefined ? JsonDocument.of([]) : JsonDocument.parse(this.old.value);
+    return credentialOf(document.edit(new Map([[CLAIM_KEY, this.id]])).bytes);
   }
 
   async #issue(): Promise<Event> {
