@@ -37,6 +37,12 @@ export interface Access {
 const MAX_TEXT = 2048;
 const MAX_KEYS = 64;
 
+/** Events that wait for the write that is under way, and the next write. */
+interface Queue<T> {
+  waiting: AuditEvent[];
+  next: Promise<T> | undefined;
+}
+
 /** Writes what a command does into the log, as strictly as its mode says. */
 export class Recorder {
   readonly #log: AuditLog;
@@ -44,10 +50,8 @@ export class Recorder {
   readonly #circumstances: Circumstances;
   readonly #now: () => Date;
   readonly #warn: (message: string) => void;
-  #waiting: AuditEvent[] = [];
-  #next: Promise<void> | undefined;
-  #intending: AuditEvent[] = [];
-  #nextIntents: Promise<readonly number[]> | undefined;
+  readonly #outcomes: Queue<void> = { waiting: [], next: undefined };
+  readonly #intents: Queue<readonly number[]> = { waiting: [], next: undefined };
   #last: Promise<unknown> = Promise.resolve();
   #off: Promise<void> | undefined;
   #warned = false;
@@ -75,16 +79,8 @@ export class Recorder {
     if (this.#settings.log !== 'required') return undefined;
     // Once a record could not be written, nothing more is changed.
     if (this.#broken !== undefined) throw this.#broken;
-    const place = this.#intending.push({ ...this.#event(access), outcome: 'unknown' }) - 1;
-    this.#nextIntents ??= this.#last.then(() => {
-      const batch = this.#intending;
-      this.#intending = [];
-      this.#nextIntents = undefined;
-      return this.#log.intend(batch);
-    });
-    const written = this.#nextIntents;
-    this.#last = written.catch(() => {});
-    return (await written)[place];
+    const place = this.#intents.waiting.push({ ...this.#event(access), outcome: 'unknown' }) - 1;
+    return (await this.#written(this.#intents, (batch) => this.#log.intend(batch)))[place];
   }
 
   /**
@@ -100,7 +96,8 @@ export class Recorder {
       return this.#off;
     }
     try {
-      await this.#append(accesses.map((access) => this.#event(access)));
+      this.#outcomes.waiting.push(...accesses.map((access) => this.#event(access)));
+      await this.#written(this.#outcomes, (batch) => this.#log.append(batch));
     } catch (thrown) {
       if (log === 'required') throw (this.#broken = toSecretsError(thrown));
       if (!this.#warned) this.#warn(`this access is not recorded: ${toSecretsError(thrown).message}`);
@@ -108,16 +105,15 @@ export class Recorder {
     }
   }
 
-  /** One write at a time; what comes meanwhile goes into the next. */
-  #append(events: readonly AuditEvent[]): Promise<void> {
-    this.#waiting.push(...events);
-    this.#next ??= this.#last.then(() => {
-      const batch = this.#waiting;
-      this.#waiting = [];
-      this.#next = undefined;
-      return this.#log.append(batch);
+  /** One write at a time, of intents or of outcomes; what comes meanwhile goes into the next. */
+  #written<T>(queue: Queue<T>, write: (batch: readonly AuditEvent[]) => Promise<T>): Promise<T> {
+    queue.next ??= this.#last.then(() => {
+      const batch = queue.waiting;
+      queue.waiting = [];
+      queue.next = undefined;
+      return write(batch);
     });
-    const written = this.#next;
+    const written = queue.next;
     this.#last = written.catch(() => {});
     return written;
   }
