@@ -8,6 +8,7 @@ import type { PinnedFile, ProjectFile, TrustLine } from './config.ts';
 import { type ReadFile, repositoryRoot } from './find.ts';
 import type { Layer } from './load.ts';
 import type { ParsedConfig, ParsedPart, ParsedStore } from './parse.ts';
+import { namedFiles } from './named-files.ts';
 import type { LayerVariable } from './variables.ts';
 
 export async function judge(
@@ -33,7 +34,7 @@ export async function judge(
   const ofFile = lines.filter((line) => !byEnv.has(line));
   const shown = [...lines, ...elsewhere].toSorted(byLine);
   const { covers, findPin, hashOfSet, sha256 } = await import('./trust.ts');
-  const files = await filesOf(world, realPath, project);
+  const files = filesOf(world, realPath, project);
   const hash = hashOfSet({ path: realPath, sha256: sha256(bytes) }, files);
   const trusted =
     trustFlag ||
@@ -43,12 +44,7 @@ export async function judge(
   return { path, realPath, sha256: hash, lines, shown, files, trusted };
 }
 
-async function filesOf(
-  world: World,
-  realPath: string,
-  layers: readonly Layer[],
-): Promise<readonly PinnedFile[]> {
-  const { namedFiles } = await import('./named-files.ts');
+function filesOf(world: World, realPath: string, layers: readonly Layer[]): readonly PinnedFile[] {
   const { providers, home, env } = world;
   const folder = dirname(realPath);
   const around = {
