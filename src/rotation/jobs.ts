@@ -229,8 +229,8 @@ export class Rotations {
         ...options,
         ...job,
         leaseMs,
-        // Half of that, so that the target's own answer comes before this side's deadline.
-        boundMs: Math.min(callMs, leaseMs / 2) / 2,
+        // A change may wait for the fence and then for the row: both end, and are heard of, before this side's deadline.
+        boundMs: Math.min(callMs, leaseMs / 2) / 3,
         host: hostname(),
         user: userName(),
         now: session.world.now,

@@ -73,10 +73,7 @@ describeWith('a change that outlives its sender', POSTGRESQL.files, () => {
       expect(await ended).toBe(137);
       // Nobody can set anything while the lock is held: it is said, and what is pending is kept.
       const blocked = await run(second, 'secrets rotate rollback db --trust');
-      expect(blocked).toMatchObject({
-        code: 6,
-        stderr: expect.stringMatching(/locked for too long|did not answer in time/),
-      });
+      expect(blocked).toMatchObject({ code: 6, stderr: expect.stringContaining('locked for too long') });
       await release();
       expect([await works('current'), await works('pending')]).toContain(true);
       expect(await run(second, 'secrets rotate rollback db --trust --take-over')).toMatchObject({ code: 0 });
