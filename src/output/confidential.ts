@@ -61,8 +61,11 @@ export function keepingOut(provider: Provider): Provider {
 
 /** Makes `clean` know every spelling. Loads the redactor, so only where something is to be shown. */
 export async function learnSpellings({ env }: Pick<World, 'env'>): Promise<void> {
+  const known = [...values, ...credentials(env).map((text) => Buffer.from(text))];
+  // Most errors come before there is anything to hide.
+  if (known.length === 0) return;
   const { Masker: Redactor } = await import('../core/redactor.ts');
-  masker = new Redactor([...values, ...credentials(env).map((text) => Buffer.from(text))]);
+  masker = new Redactor(known);
 }
 
 /** A message without what must not stand in it. */
