@@ -5,10 +5,10 @@ export const importSecrets: CommandSpec = {
   group: 'Transfer',
   summary: 'put the secrets of a file into a store',
   description:
-    'Reads dotenv, JSON, YAML and Kubernetes Secrets. Into STORE://NAME the names of the file become keys of one ' +
+    'Reads env files, JSON, YAML and Kubernetes Secrets. Into STORE://NAME the names of the file become keys of one ' +
     'secret, beside the keys it has already; into STORE://PREFIX/ each becomes a secret of its own, and each ' +
     'Kubernetes Secret one with its keys. What is there already and the same is left alone. Everything is checked ' +
-    'against the limits of the store before the first write. The file stays where it is: delete it yourself.',
+    'against the limits of the store before the first write. A file is taken whole or refused with the line. The file stays where it is: delete it yourself.',
   args: [
     { name: '<file>', description: 'a file, or - for stdin' },
     { name: '<target>', description: 'STORE://NAME for one secret, STORE://PREFIX/ or PREFIX* for many' },
@@ -18,6 +18,11 @@ export const importSecrets: CommandSpec = {
       flags: '--format <format>',
       description: 'what the file is; found out by its name and text when left out',
       choices: ['dotenv', 'json', 'yaml', 'kubernetes'],
+    },
+    {
+      flags: '--dialect <reader>',
+      description: 'the reader that an env file is for, where readers disagree about it',
+      choices: ['docker-compose', 'dotenv', 'python', 'shell'],
     },
     { flags: '--dry-run', description: 'say what would be done, change nothing' },
   ],

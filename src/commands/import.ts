@@ -2,14 +2,20 @@ import { isAbsolute, join } from 'node:path';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import type { NewValue } from '../core/document/document.ts';
 import { withKeys } from '../core/document/secret.ts';
-import type { JsonValue } from '../core/json.ts';
 import { changedKeys, sameValue } from '../core/transfer.ts';
 import { startProgress } from '../output/progress.ts';
 import { utf8 } from '../output/shapes.ts';
 import type { SecretVersion, SecretWrite } from '../providers/provider.ts';
 import type { Session } from '../session.ts';
 import { readMany } from '../transfer/compare.ts';
-import { type FileFormat, type FoundSecret, type FoundValue, readSecrets } from '../transfer/files.ts';
+import type { Dialect } from '../transfer/dotenv/dialects.ts';
+import {
+  type FileFormat,
+  type FoundFile,
+  type FoundSecret,
+  type FoundValue,
+  readSecrets,
+} from '../transfer/files.ts';
 import { refuseUnfit, sizeError } from '../transfer/limits.ts';
 import { Pace } from '../transfer/pace.ts';
 import { openPlace, type Place, textOf } from '../transfer/place.ts';
@@ -20,6 +26,7 @@ import type { Invocation } from './spec.ts';
 
 interface Options extends CommonOptions {
   readonly format?: FileFormat;
+  readonly dialect?: Dialect;
   readonly dryRun?: boolean;
 }
 
@@ -29,16 +36,18 @@ const MAX_FILE_BYTES = 64 * 1024 * 1024;
 const MERGE_TRIES = 12;
 
 /** One secret to write: its whole value, or keys beside those it has. */
-type Wanted = { readonly name: string } & (
-  | { readonly value: Uint8Array }
-  | { readonly keys: ReadonlyMap<string, NewValue> }
-);
+type Wanted = {
+  readonly name: string;
+  /** The names in the file that it takes. */
+  readonly names: readonly string[];
+} & ({ readonly value: Uint8Array } | { readonly keys: ReadonlyMap<string, NewValue> });
 
 export async function run(session: Session, { args, options }: Invocation<Options>): Promise<void> {
   const [file, to] = args as [string, string];
   const target = await openPlace(session, to);
-  const found = await readFile(session, file, options.format);
-  const wanted = found.flatMap((secret) => wantedOf(secret, target, file));
+  const { secrets, warnings } = await readFile(session, file, options);
+  for (const warning of warnings) session.warn(warning);
+  const wanted = secrets.flatMap((secret) => wantedOf(secret, target, file));
   checkNames(target, wanted);
   const progress = startProgress(session);
   try {
@@ -58,51 +67,36 @@ export async function run(session: Session, { args, options }: Invocation<Option
   }
 }
 
-async function readFile(
-  session: Session,
-  file: string,
-  format: FileFormat | undefined,
-): Promise<readonly FoundSecret[]> {
+async function readFile(session: Session, file: string, { format, dialect }: Options): Promise<FoundFile> {
   if (file === '-' && session.world.stdin.isTTY === true)
     throw new SecretsError('Usage', 'stdin is a terminal', { hint: 'pipe the file in' });
   const path = file === '-' ? undefined : isAbsolute(file) ? file : join(session.world.cwd, file);
   const bytes = await readInput(session, path, MAX_FILE_BYTES, 'the file is larger than 64 MiB');
-  return readSecrets(bytes, file === '-' ? 'stdin' : file, format);
+  return readSecrets(bytes, file === '-' ? 'stdin' : file, { format, dialect });
 }
 
 function wantedOf(secret: FoundSecret, target: Place, file: string): readonly Wanted[] {
   if (!target.many || secret.name !== undefined) {
-    const keys = new Map([...secret.keys].map(([key, value]) => [key, jsonOf(key, value, file)]));
+    const keys = new Map([...secret.keys].map(([key, value]) => [key, newValueOf(key, value, file)]));
     const name = target.many ? `${target.name}${secret.name ?? ''}` : target.name;
-    return [{ name, keys }];
+    return [{ name, keys, names: [...keys.keys()] }];
   }
   return [...secret.keys].map(([key, value]) => ({
     name: `${target.name}${key}`,
-    value: 'bytes' in value ? value.bytes : Buffer.from(textOfJson(notNull(key, value.json, file))),
+    names: [key],
+    value: 'bytes' in value ? value.bytes : Buffer.from('text' in value ? value.text : value.json),
   }));
 }
 
-function jsonOf(key: string, value: FoundValue, file: string): NewValue {
-  if ('json' in value) {
-    const json = notNull(key, value.json, file);
-    return typeof json === 'string' ? json : { json: JSON.stringify(json) };
-  }
+function newValueOf(key: string, value: FoundValue, file: string): NewValue {
+  if ('text' in value) return value.text;
+  if ('json' in value) return value;
   const text = utf8(value.bytes);
   if (text === undefined)
     throw new SecretsError('Invalid', `${file}: ${key} is not text, and a key of a JSON secret holds text`, {
       hint: 'put it into a secret of its own with secrets put --from-file',
     });
   return text;
-}
-
-function textOfJson(value: JsonValue): string {
-  return typeof value === 'string' ? value : JSON.stringify(value);
-}
-
-/** A name without a value is a mistake, not an empty secret. */
-function notNull(key: string, value: JsonValue, file: string): JsonValue {
-  if (value === null) throw new SecretsError('Invalid', `${file}: ${key} has no value`);
-  return value;
 }
 
 function checkNames({ provider, ...place }: Place, wanted: readonly Wanted[]): void {
@@ -141,7 +135,7 @@ async function planAll(
   const unfit: (SecretsError | undefined)[] = [];
   const plan = wanted.map((one, index): Planned => {
     const reference = textOf(target, one.name);
-    const common = { source: undefined, target: reference };
+    const common = { source: undefined, target: reference, names: one.names };
     const result = results[index];
     try {
       if (result?.ok === false && result.error.kind !== 'NotFound') throw result.error;

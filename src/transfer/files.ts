@@ -1,7 +1,9 @@
-/** Reads the files that secrets are imported from. Loaded by `import` alone. */
+/** Reads the files that secrets are imported from: whole, or not at all. Loaded by `import` alone. */
 import { SecretsError } from '../core/errors.ts';
-import { isJsonObject, type JsonValue, parseJson } from '../core/json.ts';
-import { decodeUtf8 } from '../core/utf8.ts';
+import { checkText, type FileValue, jsonFile, jsonOf, textOfFile } from './documents.ts';
+import type { Dialect } from './dotenv/dialects.ts';
+import { refuseForeign, refuseForeignText, refuseTemplate } from './foreign.ts';
+import { FileProblems } from './problems.ts';
 
 export type FileFormat = 'dotenv' | 'json' | 'yaml' | 'kubernetes';
 
@@ -12,8 +14,21 @@ export interface FoundSecret {
   readonly keys: ReadonlyMap<string, FoundValue>;
 }
 
-/** Bytes, or the JSON value that the file had. */
-export type FoundValue = { readonly bytes: Uint8Array } | { readonly json: JsonValue };
+/** Bytes, a text, or any other JSON value by its source. */
+export type FoundValue =
+  | { readonly bytes: Uint8Array }
+  | { readonly text: string }
+  | { readonly json: string };
+
+export interface FoundFile {
+  readonly secrets: readonly FoundSecret[];
+  readonly warnings: readonly string[];
+}
+
+export interface ReadRules {
+  readonly format?: FileFormat | undefined;
+  readonly dialect?: Dialect | undefined;
+}
 
 /** The format that a file's name or text shows. */
 export function formatOf(file: string, text: string): Exclude<FileFormat, 'kubernetes'> {
@@ -26,111 +41,70 @@ export function formatOf(file: string, text: string): Exclude<FileFormat, 'kuber
 
 /**
  * The secrets of a file: one without a name, or for Kubernetes one for each `Secret` in it.
- * @throws SecretsError Invalid, naming the file and never its text
+ * @throws SecretsError Invalid, naming the file, where possible the line, and never its text; Usage for a dialect of
+ *   what is no env file
  */
-export async function readSecrets(
-  bytes: Uint8Array,
-  file: string,
-  format: FileFormat | undefined,
-): Promise<readonly FoundSecret[]> {
-  let text: string;
-  try {
-    text = decodeUtf8(bytes);
-  } catch {
-    throw invalid(file, 'is not UTF-8 text');
-  }
-  const wanted = format ?? formatOf(file, text);
-  if (wanted === 'dotenv') {
-    const { parse } = await import('dotenv');
-    const keys = Object.entries(parse(text)).map(([key, value]) => [key, { json: value }] as const);
-    if (keys.length === 0) throw invalid(file, 'has no NAME=VALUE line');
-    return [{ name: undefined, keys: new Map(keys) }];
-  }
-  const documents = wanted === 'json' ? [jsonOf(bytes, file)] : await yamlOf(text, file);
-  const manifests = documents.flatMap(manifestsIn);
-  if (manifests.length > 0 && (format === undefined || format === 'kubernetes' || format === 'yaml'))
-    return manifests.map((manifest) => fromManifest(manifest, file));
-  if (wanted === 'kubernetes') throw invalid(file, 'holds no Kubernetes Secret');
-  const [document, second] = documents;
-  if (second !== undefined) throw invalid(file, 'holds several documents');
-  if (!isJsonObject(document)) throw invalid(file, 'holds no names with values');
-  return [{ name: undefined, keys: new Map(Object.entries(document).map(([key, json]) => [key, { json }])) }];
-}
-
-function jsonOf(bytes: Uint8Array, file: string): JsonValue {
-  try {
-    return parseJson(bytes);
-  } catch {
-    throw invalid(file, 'is not valid JSON');
-  }
-}
-
-/** Far more than values in names have, and no more than the parser can take. */
-const MAX_DEPTH = 64;
-const MAX_TOKENS = 1_000_000;
-
-async function yamlOf(text: string, file: string): Promise<readonly JsonValue[]> {
-  const [{ isScalar, parseAllDocuments, visit }, { checkTokens }] = await Promise.all([
-    import('yaml'),
-    import('../config/yaml-tokens.ts'),
-  ]);
-  checkTokens(text, {
-    maxDepth: MAX_DEPTH,
-    maxTokens: MAX_TOKENS,
-    refuse: (line, why) => {
-      throw invalid(file, `can’t be read: line ${line}: ${why}`);
-    },
-  });
-  // The library's own check of keys compares each with each.
-  const documents = parseAllDocuments(text, { uniqueKeys: false, prettyErrors: false });
-  return [...documents].map((document) => {
-    const [wrong] = document.errors;
-    // The parser's own message may quote the text.
-    if (wrong !== undefined) throw invalid(file, `is not valid YAML (${wrong.code})`);
-    visit(document, {
-      Map(_, { items }) {
-        const keys = items.map(({ key }) => (isScalar(key) ? key.value : key));
-        if (new Set(keys).size < keys.length) throw invalid(file, 'is not valid YAML (DUPLICATE_KEY)');
-      },
+export async function readSecrets(bytes: Uint8Array, file: string, rules: ReadRules): Promise<FoundFile> {
+  const problems = new FileProblems(file);
+  const text = textOfFile(bytes, problems);
+  refuseForeignText(text, problems);
+  const format = rules.format ?? (rules.dialect === undefined ? formatOf(file, text) : 'dotenv');
+  if (format === 'dotenv') return readDotenv(text, problems, rules.dialect);
+  if (rules.dialect !== undefined)
+    throw new SecretsError('Usage', '--dialect is for env files', {
+      hint: `leave it out, or use --format dotenv`,
     });
-    try {
-      return document.toJS({ maxAliasCount: 50 }) as JsonValue;
-    } catch {
-      throw invalid(file, 'has too many aliases, or one of an unknown anchor');
-    }
-  });
+  return { secrets: await readDocuments(text, format, problems, rules.format === undefined), warnings: [] };
 }
 
-type JsonObject = { readonly [key: string]: JsonValue };
-
-/** The Secrets of a manifest: itself, or the items of a List (Kubernetes API, core/v1). */
-function manifestsIn(document: JsonValue): readonly JsonObject[] {
-  if (!isJsonObject(document)) return [];
-  if (document['kind'] === 'Secret') return [document];
-  const items = document['kind'] === 'List' ? document['items'] : undefined;
-  return Array.isArray(items) ? (items as readonly JsonValue[]).flatMap(manifestsIn) : [];
+async function readDotenv(
+  text: string,
+  problems: FileProblems,
+  dialect: Dialect | undefined,
+): Promise<FoundFile> {
+  refuseTemplate(text, problems);
+  const { readEnvFile } = await import('./dotenv/read.ts');
+  const { values, warnings } = readEnvFile(text, problems.file, dialect);
+  const keys = new Map([...values].map(([name, value]) => [name, { text: value }] as const));
+  return { secrets: [{ name: undefined, keys }], warnings };
 }
 
-/** `data` is base64, `stringData` is text and wins (Kubernetes API, core/v1 Secret). */
-function fromManifest(manifest: JsonObject, file: string): FoundSecret {
-  const { metadata, data, stringData } = manifest as Readonly<Record<string, JsonValue | undefined>>;
-  const name = isJsonObject(metadata) ? metadata['name'] : undefined;
-  if (typeof name !== 'string') throw invalid(file, 'holds a Kubernetes Secret without a name');
-  const keys = new Map<string, FoundValue>();
-  for (const [key, value] of Object.entries(isJsonObject(data) ? data : {})) {
-    const text = typeof value === 'string' ? value.replaceAll(/\s/g, '') : '-';
-    if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text))
-      throw invalid(file, `holds data of Secret ${name} that is not base64: ${key}`);
-    keys.set(key, { bytes: Buffer.from(text, 'base64') });
+async function readDocuments(
+  text: string,
+  format: 'json' | 'yaml' | 'kubernetes',
+  problems: FileProblems,
+  guessed: boolean,
+): Promise<readonly FoundSecret[]> {
+  const isJson = format === 'json' || (format === 'kubernetes' && /^\s*\{/.test(text));
+  const documents = isJson ? [jsonFile(text, problems)] : await yamlDocuments(text, problems);
+  const { isManifest, secretsOf } = await import('./manifests.ts');
+  // JSON that is called JSON may be an application's own document, even with the words of a manifest.
+  const isManifests = documents.some(isManifest) && (format !== 'json' || guessed);
+  if (isManifests) {
+    const found = documents.flatMap((document) => secretsOf(document, problems));
+    if (found.length > 0) return found;
   }
-  for (const [key, value] of Object.entries(isJsonObject(stringData) ? stringData : {})) {
-    if (typeof value !== 'string')
-      throw invalid(file, `holds stringData of Secret ${name} that is not text: ${key}`);
-    keys.set(key, { json: value });
-  }
-  return { name, keys };
+  if (isManifests || format === 'kubernetes') throw problems.whole('holds no Kubernetes Secret');
+  const [document, second] = documents;
+  if (document !== undefined) refuseForeign(document, problems);
+  if (second !== undefined) throw problems.at(second.line, 'begins a second document');
+  if (document?.kind !== 'map' || document.entries.size === 0)
+    throw problems.whole('holds no names with values');
+  const keys = [...document.entries].map(([key, value]) => [key, foundValue(key, value, problems)] as const);
+  return [{ name: undefined, keys: new Map(keys) }];
 }
 
-function invalid(file: string, why: string): SecretsError {
-  return new SecretsError('Invalid', `${file} ${why}`, { hint: 'name its format with --format' });
+async function yamlDocuments(text: string, problems: FileProblems): Promise<readonly FileValue[]> {
+  refuseTemplate(text, problems);
+  const { yamlFile } = await import('./yaml-file.ts');
+  return yamlFile(text, problems);
+}
+
+/** A name without a value is a mistake, not an empty secret. */
+function foundValue(key: string, value: FileValue, problems: FileProblems): FoundValue {
+  checkText(key, value.line, problems);
+  if (value.kind === 'null') throw problems.at(value.line, `${key} has no value`);
+  if (value.kind === 'text') return { text: checkText(value.text, value.line, problems) };
+  if (value.kind === 'bytes') return { bytes: value.bytes };
+  return { json: jsonOf(value, problems) };
 }

@@ -14,6 +14,8 @@ export interface Step {
   readonly target: string;
   /** Names of the keys that change, where both sides have keys. */
   readonly keys?: readonly string[] | undefined;
+  /** Names in a file that the secret takes, for an import. */
+  readonly names?: readonly string[] | undefined;
   /** How many versions are written, with `--history`. */
   readonly versions?: number | undefined;
   readonly error?: SecretsError | undefined;
@@ -50,9 +52,10 @@ function sourceText({ source }: Step): string {
   return source === undefined ? '' : ` from ${source}`;
 }
 
-function detailText({ keys, versions }: Step): string {
+function detailText({ keys, names, versions }: Step): string {
   const parts = [
     ...(versions !== undefined && versions > 1 ? [`${versions} versions`] : []),
+    ...(names !== undefined && names.length > 0 ? [`takes ${names.join(', ')}`] : []),
     ...(keys !== undefined && keys.length > 0 ? [`keys ${keys.join(', ')}`] : []),
   ];
   return parts.length === 0 ? '' : ` (${parts.join('; ')})`;
@@ -67,13 +70,13 @@ export async function report(session: Session, steps: readonly Step[], dryRun: b
   if (session.options.json === true) {
     await session.printJson({
       ...(dryRun && { dryRun }),
-      secrets: steps.map(({ action, source, target, keys, versions, error }) =>
-        compact({ action: word(action), source, target, keys, versions, error: error?.message }),
+      secrets: steps.map(({ action, source, target, names, keys, versions, error }) =>
+        compact({ action: word(action), source, target, names, keys, versions, error: error?.message }),
       ),
     });
   } else {
     const rows = steps
-      .filter(({ action }) => action !== 'same' && action !== 'failed')
+      .filter(({ action, names }) => action !== 'failed' && (action !== 'same' || names !== undefined))
       .map((step) => [word(step.action), step.target, step.source ?? '', detailText(step).trim()]);
     if (rows.length > 0) await printTable(session, ['ACTION', 'SECRET', 'FROM', 'DETAILS'], rows);
     session.note(countText(steps, !dryRun));

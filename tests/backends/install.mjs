@@ -45,6 +45,31 @@ function actionlint() {
   run('go', ['build', '-p', '2', '-trimpath', '-ldflags', '-s -w', '-o', program, '.'], { cwd: source });
 }
 
+/** The readers of env files that are written in Go: compose-go and godotenv. */
+function envReaders() {
+  const source = join(here, 'env-readers');
+  const hash = createHash('sha256');
+  for (const file of ['go.mod', 'go.sum', 'main.go']) hash.update(readFileSync(join(source, file)));
+  const program = join(work, `env-readers-${hash.digest('hex').slice(0, 16)}`);
+  if (existsSync(program)) return;
+  run('go', ['build', '-p', '2', '-trimpath', '-ldflags', '-s -w', '-o', program, '.'], { cwd: source });
+  rmSync(join(work, 'env-readers'), { force: true });
+  symlinkSync(program, join(work, 'env-readers'));
+}
+
+function pythonDotenv() {
+  const venv = join(work, 'python-dotenv-venv');
+  const version = '1.2.4';
+  const stamp = join(venv, `python-dotenv-${version}`);
+  if (existsSync(stamp)) return;
+  run('python3', ['-m', 'venv', venv]);
+  run(join(venv, 'bin', 'python'), [
+    ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'],
+    `python-dotenv==${version}`,
+  ]);
+  writeFileSync(stamp, '');
+}
+
 /** What checks the manifest there; it brings Kubernetes' own schemas along. */
 function kubernetesValidate() {
   const venv = join(work, 'kubernetes-validate-venv');
@@ -213,6 +238,8 @@ const PACKAGES = [
   // What checks the examples of schedules.
   ['systemd', () => onPath('systemd-analyze')],
   ['cron', () => onPath('crontab')],
+  // One of the readers of env files.
+  ['ruby-dotenv', () => matches('/usr/share/rubygems-integration/all/gems', /^dotenv-\d/)],
   // Databases to rotate passwords in.
   ['postgresql', () => matches('/usr/lib/postgresql', /^\d+$/)],
   ['mariadb-server-core', () => onPath('mariadbd')],
@@ -248,6 +275,8 @@ function packages(missing) {
 /** What is made in .work: its file or folder, minutes on two cores with nothing cached, and how. */
 const OWN = [
   ['actionlint', () => matches(work, /^actionlint-/), 1, actionlint],
+  ['compose-go and godotenv', () => existsSync(join(work, 'env-readers')), 0.5, envReaders],
+  ['python-dotenv', () => existsSync(join(work, 'python-dotenv-venv')), 0.5, pythonDotenv],
   ['kubernetes-validate', () => existsSync(join(work, 'kubernetes-validate-venv')), 0.5, kubernetesValidate],
   ['drongo (Google)', () => existsSync(join(work, 'drongo-venv')), 0.5, drongo],
   ['OTLP receiver', () => existsSync(join(work, 'otlp-venv')), 0.5, otlp],

@@ -1,0 +1,131 @@
+/**
+ * Documents that are no file of secrets, though they have names with values: taken for one, a ConfigMap's metadata or a
+ * ciphertext would become secrets.
+ */
+import type { FileValue } from './documents.ts';
+import type { FileProblems } from './problems.ts';
+
+type Entries = ReadonlyMap<string, FileValue>;
+
+/** Texts that are something else as a whole, by how they begin. */
+const BEGINNINGS: readonly (readonly [RegExp, string, string])[] = [
+  [/^\$ANSIBLE_VAULT;/, 'is encrypted by Ansible Vault', 'decrypt it first, with ansible-vault view'],
+  [
+    /^(?:age-encryption\.org\/|-----BEGIN AGE ENCRYPTED FILE-----)/,
+    'is encrypted by age',
+    'decrypt it first, with age --decrypt',
+  ],
+  [
+    /^-----BEGIN PGP /,
+    'is a PGP message or key',
+    'decrypt it first, or store it whole with secrets put --from-file',
+  ],
+  [
+    /^-----BEGIN [A-Z0-9 ]+-----/,
+    'is a key or certificate (PEM)',
+    'store it as one secret with secrets put REF --from-file FILE',
+  ],
+];
+
+/** @throws SecretsError Invalid for a text that is recognised as something else */
+export function refuseForeignText(text: string, problems: FileProblems): void {
+  const start = text.replace(/^\ufeff?\s*/, '').slice(0, 200);
+  for (const [pattern, what, hint] of BEGINNINGS) if (pattern.test(start)) throw problems.whole(what, hint);
+}
+
+/** What Helm puts values in with; a Go template in a secret has other names. */
+const HELM =
+  /\{\{-?[ \t]*(?:\.(?:Values|Release|Chart|Capabilities|Files|Template)\b|(?:include|define|template|tpl|lookup|toYaml|required|b64enc|randAlphaNum|end|if|else|range|with)\b)/;
+
+/** @throws SecretsError Invalid for a template, with its line */
+export function refuseTemplate(text: string, problems: FileProblems): void {
+  const found = HELM.exec(text);
+  if (found === null) return;
+  const line = text.slice(0, found.index).split('\n').length;
+  throw problems.at(
+    line,
+    'is a Helm template, not its values',
+    'render it first: helm template … | secrets import - …',
+  );
+}
+
+/** Marks of documents that other tools write: the keys that all must be there. */
+const MARKS: readonly (readonly [readonly string[], string, string])[] = [
+  [['_public_key'], 'is encrypted by ejson', 'decrypt it first, with ejson decrypt'],
+  [['ARN', 'Name', 'VersionId'], 'is an answer of AWS Secrets Manager', 'import its SecretString alone'],
+  [['request_id', 'lease_id', 'data'], 'is an answer of Vault', 'import its data alone'],
+  [['terraform_version', 'lineage'], 'is a Terraform state', 'use its outputs: terraform output -json NAME'],
+  [['AWSTemplateFormatVersion'], 'is a CloudFormation template', 'import a file of names and values'],
+  [['openapi', 'paths'], 'is an OpenAPI description', 'import a file of names and values'],
+  [['swagger', 'paths'], 'is an OpenAPI description', 'import a file of names and values'],
+  [['jobs', 'on'], 'is a GitHub workflow', 'import a file of names and values'],
+  [['apiVersion', 'name', 'version'], 'is a Helm chart', 'import a file of names and values'],
+  [['name', 'version', 'dependencies'], 'is a package.json', 'import a file of names and values'],
+];
+
+/** @throws SecretsError Invalid for a document that is recognised as no file of secrets */
+export function refuseForeign(document: FileValue, problems: FileProblems): void {
+  if (document.kind !== 'map') return;
+  const { entries, line } = document;
+  const kind = kindOf(entries);
+  if (kind !== undefined) throw problems.at(line, kindError(kind), kindHint(kind));
+  if (isSops(entries))
+    throw problems.at(
+      line,
+      'is encrypted by sops',
+      'decrypt it first: sops decrypt FILE | secrets import - …',
+    );
+  const encrypted = findText(document, /^ENC\[(?:AES256_GCM|PKCS7|GPG),/);
+  if (encrypted !== undefined)
+    throw problems.at(
+      encrypted,
+      'has an encrypted value (ENC[…], of sops or hiera-eyaml)',
+      'decrypt the file first',
+    );
+  if (isCompose(entries)) throw problems.at(line, 'is a Compose file', 'import the env_file that it names');
+  for (const [keys, what, hint] of MARKS)
+    if (keys.every((key) => entries.has(key))) throw problems.at(line, what, hint);
+}
+
+/** The kind of a Kubernetes object other than a Secret. */
+function kindOf(entries: Entries): string | undefined {
+  const kind = entries.get('kind');
+  const isObject = entries.get('apiVersion')?.kind === 'text' || entries.get('metadata')?.kind === 'map';
+  return kind?.kind === 'text' && isObject ? kind.text : undefined;
+}
+
+function kindError(kind: string): string {
+  const name = /^[A-Za-z][A-Za-z0-9]{0,60}$/.test(kind) ? kind : 'object';
+  return `is a Kubernetes ${name}, not a Secret`;
+}
+
+function kindHint(kind: string): string {
+  return kind === 'SealedSecret'
+    ? 'its values are encrypted for the cluster: import the Secret, with kubectl get secret -o yaml'
+    : 'import the Secrets alone';
+}
+
+/** What sops adds to every file of its own. */
+function isSops(entries: Entries): boolean {
+  const sops = entries.get('sops');
+  return sops?.kind === 'map' && ['mac', 'version', 'lastmodified'].some((key) => sops.entries.has(key));
+}
+
+function isCompose(entries: Entries): boolean {
+  const services = entries.get('services');
+  if (services?.kind !== 'map' || services.entries.size === 0) return false;
+  return [...services.entries.values()].every(
+    (one) => one.kind === 'map' && ['image', 'build', 'extends'].some((key) => one.entries.has(key)),
+  );
+}
+
+/** The line of the first text that a pattern matches. Nesting is bounded. */
+function findText(value: FileValue, pattern: RegExp): number | undefined {
+  if (value.kind === 'text') return pattern.test(value.text) ? value.line : undefined;
+  const inner = value.kind === 'map' ? [...value.entries.values()] : value.kind === 'list' ? value.items : [];
+  for (const one of inner) {
+    const line = findText(one, pattern);
+    if (line !== undefined) return line;
+  }
+  return undefined;
+}
