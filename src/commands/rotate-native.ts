@@ -21,7 +21,8 @@ interface DriveOptions {
   readonly configure?: boolean;
   readonly wait?: string;
   readonly notifier: Notifier;
-  readonly stopped: () => boolean;
+  /** Aborted by the first signal that asks for the end. */
+  readonly stopping: AbortSignal;
   readonly progress: (text: string) => void;
 }
 
@@ -44,15 +45,15 @@ export async function driveNative(session: Session, job: Job, options: DriveOpti
   if (options.dryRun === true)
     return { failure: await rehearseNative(session, job, options.configure !== true) };
   const call = (): ReturnType<Session['call']> => session.call();
-  const { progress, stopped, notifier } = options;
+  const { progress, stopping, notifier } = options;
   if (options.configure === true) {
     const outcome = await configureNative(job, call);
     // No rotation: there is nobody to be told.
     return { failure: undefined, report: () => show(session, job.reference, outcome, undefined, []) };
   }
   const startedAt = session.world.now();
-  const interrupt = session.interrupt.signal;
-  const outcome = await rotateNatively(job, { call, waitMs, interrupt, stopped, progress });
+  const interrupt = AbortSignal.any([session.interrupt.signal, stopping]);
+  const outcome = await rotateNatively(job, { call, waitMs, interrupt, progress });
   return driven(session, job, 'rotate', startedAt, outcome, notifier);
 }
 
@@ -100,13 +101,12 @@ export async function recoverNative(
     await rehearseNative(session, job, false);
     return { job };
   }
-  const { progress, stopped, notifier } = options;
+  const { progress, stopping, notifier } = options;
   const startedAt = session.world.now();
   const outcome = await resumeNative(job, {
     call: () => session.call(),
     waitMs: waitOf(options),
-    interrupt: session.interrupt.signal,
-    stopped,
+    interrupt: AbortSignal.any([session.interrupt.signal, stopping]),
     progress,
   });
   const { failure, report } = driven(session, job, 'resume', startedAt, outcome, notifier);

@@ -41,6 +41,12 @@ export async function recover(
   const notifier = new Notifier(session, options.notify ?? [], () => rotations.policies());
   const stop = graceful(session);
   const progress = startProgress(session);
+  let shown = '';
+  const show = (line: string): void => {
+    if (line !== shown) session.debug(line);
+    shown = line;
+    progress.update(line);
+  };
   const startedMs = Date.now();
   let ended: Ended = {};
   try {
@@ -51,8 +57,8 @@ export async function recover(
       ended = await recoverNative(session, job, intent, {
         ...options,
         notifier,
-        stopped: () => stop.asked(),
-        progress: (what) => progress.update(`${job.reference}: ${what}`),
+        stopping: stop.signal,
+        progress: (what) => show(`${job.reference}: ${what}`),
       });
       return;
     }
@@ -70,7 +76,7 @@ export async function recover(
       toPrevious: options.toPrevious === true,
       progress: (what) => {
         stop.step();
-        progress.update(`${job.reference}: ${what}`);
+        show(`${job.reference}: ${what}`);
       },
     });
     progress.done();

@@ -57,6 +57,7 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
     const progress = startProgress(session);
     const doing = new Map<string, string>();
     const show = (reference: string, text: string | undefined): void => {
+      if (text !== undefined && doing.get(reference) !== text) session.debug(`${reference}: ${text}`);
       if (text === undefined) doing.delete(reference);
       else doing.set(reference, text);
       progress.update([...doing].map(([name, what]) => `${name}: ${what}`).join('  '));
@@ -95,8 +96,10 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
             if (skipsNative(session, job, schedule)) return undefined;
             if (!(await isDue(session, rotations, job, schedule, options))) return undefined;
             const wait = (waits[index] ?? 0) - (performance.now() - started);
-            if (options.due === true && options.dryRun !== true && wait > 0)
+            if (options.due === true && options.dryRun !== true && wait > 0) {
+              session.debug(`${reference}: waits for its turn, for ${Math.ceil(wait / 1000)} s`);
               await sleep(Math.min(wait, 2 ** 31 - 1), stop.signal, true);
+            }
           }
           return await rotations.within(job, async () => {
             if (stop.asked()) {
@@ -110,7 +113,7 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
               show(reference, what);
             };
             if (job.native?.starts === true || configure) {
-              const drive = { ...options, notifier, progress, stopped: () => stop.asked() };
+              const drive = { ...options, notifier, progress, stopping: stop.signal };
               const { failure, ended, report } = await driveNative(session, job, drive);
               if (failure !== undefined) failures.push(failure);
               recorded = true;

@@ -121,6 +121,7 @@ class Supervisor {
       if (!(await look()) && !this.#due) {
         this.#failures = 0;
         this.#lastWarning = '';
+        this.#with.debug('looked at the secrets: nothing new');
         return undefined;
       }
       this.#due = true;

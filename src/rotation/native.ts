@@ -119,9 +119,8 @@ export interface WaitOptions {
   readonly call: () => CallOptions;
   /** How long the end is waited for; 0: not at all. */
   readonly waitMs: number;
+  /** Aborted when somebody wants the command to end: nothing is lost by that, so the wait ends at once. */
   readonly interrupt: AbortSignal;
-  /** Whether somebody wants the command to end: nothing is lost by that, so the wait ends at once. */
-  readonly stopped?: (() => boolean) | undefined;
   readonly progress: (text: string) => void;
 }
 
@@ -181,7 +180,7 @@ async function watchNative(
   job: Job,
   start: NativeStart,
   known: Pick<NativeOutcome, 'by' | 'changes'>,
-  { call, waitMs, interrupt, stopped, progress }: WaitOptions,
+  { call, waitMs, interrupt, progress }: WaitOptions,
 ): Promise<NativeOutcome> {
   const { rotations } = needed(job);
   const begun = { ...known, before: start.before, startsAt: start.startsAt };
@@ -191,7 +190,7 @@ async function watchNative(
   let trouble: SecretsError | undefined;
   for (let pause = FIRST_LOOK_MS; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE_MS)) {
     await sleep(Math.min(pause, Math.max(end - performance.now(), 0)), interrupt, true);
-    if (interrupt.aborted || stopped?.() === true) break;
+    if (interrupt.aborted) break;
     try {
       last = await rotations.watch(job.place.name, start, call());
       trouble = undefined;

@@ -1,7 +1,7 @@
 /** What `exec --restart-on-rotate` leaves in the log while it looks whether anything is new. */
 import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pause, RESTART, RotatingBox, SERVER, SLOW, starts } from '../exec/rotating.ts';
+import { looks, RESTART, RotatingBox, SERVER, SLOW, starts } from '../exec/rotating.ts';
 import { until } from '../exec/setup.ts';
 import { accessesIn, shortOf } from './program.ts';
 
@@ -31,16 +31,15 @@ test(
   'the first look is recorded and each that finds something new, and no other',
   async () => {
     box.put('a', 'first');
-    const run = box.start([...RESTART, '-e', 'V=a', '--', 'sh', '-c', SERVER]);
+    const run = box.start([...RESTART, '--debug', '-e', 'V=a', '--', 'sh', '-c', SERVER]);
     await run.saw('has=first;');
     await sees(DESCRIBED, 1);
-    // Three more looks at least.
-    await pause(4500);
+    await looks(run, 3);
     expect(records()).toEqual([READ, DESCRIBED]);
 
     box.put('a', 'second');
     await run.saw('has=second;');
-    await pause(2500);
+    await looks(run, 2);
     expect(records()).toEqual([READ, DESCRIBED, DESCRIBED, READ]);
 
     // An error after a success, again and again, and a success after it.
@@ -48,7 +47,7 @@ test(
     const missing = 'describe local://a failed NotFound';
     renameSync(store, `${store}-away`);
     await sees(missing, 1);
-    await pause(4500);
+    await looks(run, 2, /keeps the secrets/g);
     expect([count(missing), count(DESCRIBED)]).toEqual([1, 2]);
     rmSync(store, { recursive: true, force: true });
     renameSync(`${store}-away`, store);
@@ -66,6 +65,7 @@ test(
     box.put('app/V', 'first');
     const run = box.start([
       ...RESTART,
+      '--debug',
       '--from',
       'local://app/',
       '--prefix',
@@ -79,7 +79,7 @@ test(
     const listed = 'list local://app/ allowed';
     // One by the start, one by the first look.
     await sees(listed, 2);
-    await pause(3500);
+    await looks(run, 2);
     expect(count(listed)).toBe(2);
     box.put('app/W', 'more');
     await until(
@@ -98,7 +98,7 @@ test(
   async () => {
     box.put('a', 'first');
     const settings = box.write('secrets.yaml', 'audit: { log: required }\n');
-    const run = box.start([...RESTART, '-e', 'V=a', '--', 'sh', '-c', SERVER]);
+    const run = box.start([...RESTART, '--debug', '-e', 'V=a', '--', 'sh', '-c', SERVER]);
     await run.saw('has=first;');
     await sees(DESCRIBED, 1);
     // The record is there before its writer has done with the folder.
@@ -109,8 +109,8 @@ test(
     renameSync(folder(), `${folder()}-away`);
     writeFileSync(folder(), '');
     // Looks that find nothing new need no log.
-    await pause(2500);
-    expect(run.output.stderr).toBe('');
+    await looks(run, 2);
+    expect(run.output.stderr).not.toMatch(/warning|keeps the secrets/);
     rmSync(settings);
     box.put('a', 'second');
     await until(

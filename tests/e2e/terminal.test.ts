@@ -24,7 +24,7 @@ describe('at a terminal', () => {
     terminal.type('stty -a > before\n');
     terminal.type(`${command}; echo "code=$?"; stty -a > after; cmp before after && echo sa''me\n`);
     await terminal.until(question);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await terminal.untilAsked();
     terminal.type(CTRL_C);
     const seen = await terminal.until(/code=\d+[^]*(?:same|differ)/);
     expect(seen).toContain('code=130');
@@ -41,10 +41,10 @@ describe('at a terminal', () => {
   test('a value is asked for twice and never shown', async () => {
     terminal.type('secrets put typed; echo "code=$?"\n');
     await terminal.until(/Value/);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await terminal.untilAsked();
     terminal.type('c4nary-value\r');
     await terminal.until(/again/);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await terminal.untilAsked();
     terminal.type('c4nary-value\r');
     await terminal.until(/code=0/);
     expect(terminal.seen).not.toContain('c4nary');
@@ -55,10 +55,10 @@ describe('at a terminal', () => {
   test('two different values write nothing', async () => {
     terminal.type('secrets put typed; echo "code=$?"\n');
     await terminal.until(/Value/);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await terminal.untilAsked();
     terminal.type('one\r');
     await terminal.until(/again/);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await terminal.untilAsked();
     terminal.type('two\r');
     expect(await terminal.until(/code=2/)).toContain('the two values differ');
     expect((await place.sh('secrets get typed')).code).toBe(3);
@@ -71,7 +71,7 @@ describe('at a terminal', () => {
     ] as const) {
       terminal.type('secrets purge app/db; echo "code=$?"\n');
       await terminal.until(/to go on/);
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await terminal.untilAsked();
       terminal.type(`${answer}\r`);
       await terminal.until(new RegExp(`code=${code}`));
     }

@@ -1,4 +1,6 @@
 /** A pseudo-terminal for tests. */
+import { execFileSync } from 'node:child_process';
+import { readlinkSync } from 'node:fs';
 import { spawn, type IPty } from '@lydell/node-pty';
 import type { Place } from './program.ts';
 
@@ -33,6 +35,16 @@ export class Terminal {
       const since = this.#seen.slice(this.#mark);
       if (pattern.test(since)) return since;
       if (Date.now() > end) throw new Error(`${pattern} did not appear in ${JSON.stringify(since)}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  /** Until the terminal hands over each key as it is typed, and shows none: what was typed before would be shown. */
+  async untilAsked(): Promise<void> {
+    const device = readlinkSync(`/proc/${this.#pty.pid}/fd/0`);
+    const end = Date.now() + 15_000;
+    while (!/ -icanon .* -echo /s.test(execFileSync('stty', ['-F', device, '-a'], { encoding: 'utf8' }))) {
+      if (Date.now() > end) throw new Error('no question takes keys');
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }

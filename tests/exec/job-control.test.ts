@@ -1,6 +1,6 @@
 /** A shell's job control over a run, and over programs inside of it. */
 import { Box, NODE, PROGRAM } from './setup.ts';
-import { closeTerminals, openTerminal, type Terminal } from './terminals.ts';
+import { closeTerminals, inFront, openTerminal, type Terminal } from './terminals.ts';
 
 let box: Box;
 beforeAll(() => {
@@ -41,7 +41,7 @@ describe('with --redact', () => {
     await saw('sh> ');
     pty.write('sleep 31\r');
     await saw(/sleep 31\r\n/);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await inFront(['sleep', '31']);
     pty.write('\u001a');
     await saw('Stopped');
     pty.write('kill %1; echo still $((1+1))\r');
@@ -57,7 +57,7 @@ describe('with --redact', () => {
     await shell.saw('Running');
     shell.pty.write('fg\r');
     await shell.saw(/fg\r\n/);
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    await shell.raw();
     shell.pty.write('words\r');
     await shell.saw(/words\r\nwords\r\n/);
     shell.pty.write('\u0004');

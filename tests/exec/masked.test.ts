@@ -12,6 +12,22 @@ beforeAll(() => {
 });
 afterAll(() => box.remove());
 
+/** Until a process sleeps, and has for so many looks used no more of the processor: it waits for somebody. */
+async function stands(pid: number, looks = 20): Promise<void> {
+  let last = '';
+  let same = 0;
+  await until(
+    () => {
+      const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+      const now = [fields[0], ...fields.slice(11, 13)].join(' ');
+      same = now === last && now.startsWith('S') ? same + 1 : 0;
+      last = now;
+      return same >= looks;
+    },
+    () => `process ${pid} to wait`,
+  );
+}
+
 const masked = (script: string, ...more: string[]) =>
   box.run(['exec', '--redact', '-e', 'T=text', ...more, '--', 'bash', '-c', script]);
 
@@ -69,11 +85,11 @@ test.each([
     before: ['bash', '-c', '"$@" | sleep 40; echo "code ${PIPESTATUS[0]}"', 'bash'],
   });
   await until(
-    () => /pid \d+/.test(running.output.stderr),
+    () => /pid \d+\n/.test(running.output.stderr),
     () => 'the program',
   );
-  await new Promise((resolve) => setTimeout(resolve, 1000));
-  const child = Number(/pid (\d+)/.exec(running.output.stderr)?.[1]);
+  const child = Number(/pid (\d+)\n/.exec(running.output.stderr)?.[1]);
+  await stands(child);
   const [, parent] = /PPid:\s*(\d+)/.exec(readFileSync(`/proc/${child}/status`, 'utf8')) ?? [];
   process.kill(signal === 'SIGKILL' ? child : Number(parent), signal);
   await until(

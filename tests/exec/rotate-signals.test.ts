@@ -1,5 +1,5 @@
 /** Signals to `exec --restart-on-rotate`: they end a restart, and what they end is not restarted. */
-import { FAST, kill, pause, pidsIn, RESTART, RotatingBox, SERVER, SLOW, starts } from './rotating.ts';
+import { FAST, kill, looks, pidsIn, RESTART, RotatingBox, SERVER, SLOW, starts } from './rotating.ts';
 import { type Running, until } from './setup.ts';
 
 let box: RotatingBox;
@@ -33,7 +33,7 @@ describe('a signal to secrets while the program is being restarted', () => {
     async () => {
       box.put('a', 'first');
       const reloads = `trap "echo reloaded" HUP; ${SERVER}`;
-      const args = ['exec', '--restart-on-rotate', ...FAST, '--stop-timeout', '1s', '--redact'];
+      const args = ['exec', '--restart-on-rotate', ...FAST, '--stop-timeout', '1s', '--redact', '--debug'];
       const run = start([...args, '-e', 'V=a', '--', 'sh', '-c', reloads]);
       await run.saw('has=');
       run.process.kill('SIGHUP');
@@ -44,7 +44,7 @@ describe('a signal to secrets while the program is being restarted', () => {
         () => run.output.stdout,
       );
       // Longer than a signal that asks for the end would let it live.
-      await pause(2500);
+      await looks(run, 2);
       expect(kill(pidsIn(run.output.stdout)[1] ?? 0, 0)).toBe(true);
     },
     SLOW,

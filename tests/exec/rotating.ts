@@ -1,7 +1,7 @@
 /** What the tests of programs whose secrets change share. */
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { Box, NODE, PROGRAM } from './setup.ts';
+import { Box, NODE, PROGRAM, type Running, until } from './setup.ts';
 
 /** Says what it has, and goes on until SIGTERM. */
 export const SERVER = 'trap "echo ended; exit 0" TERM; echo "pid=$$ has=$V;"; while :; do sleep 0.05; done';
@@ -59,4 +59,12 @@ export const pidsIn = (text: string): number[] =>
 /** What each start said that it has. */
 export const starts = (text: string): string[] =>
   [...text.matchAll(/has=([^;]*);/g)].map(([, value = '']) => value);
-export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+/** Waits for so many more looks at the secrets as `what` says; the run needs --debug. */
+export async function looks(run: Running, count: number, what: RegExp = /: nothing new/g): Promise<void> {
+  const seen = (): number => [...run.output.stderr.matchAll(what)].length;
+  const before = seen();
+  await until(
+    () => seen() >= before + count,
+    () => `${count} more of ${what.source} in ${run.output.stderr}`,
+  );
+}

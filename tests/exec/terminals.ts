@@ -1,4 +1,6 @@
 /** Programs at pseudo-terminals of a known size. */
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { type IPty, spawn } from '@lydell/node-pty';
 import { type Box, NODE, PROGRAM, until } from './setup.ts';
 
@@ -6,6 +8,8 @@ export interface Terminal {
   readonly pty: IPty;
   shown(): string;
   saw(text: string | RegExp): Promise<void>;
+  /** Until whoever is in front takes each key as it is typed. */
+  raw(): Promise<void>;
   readonly ended: Promise<{ exitCode: number; signal?: number | undefined }>;
 }
 
@@ -40,6 +44,34 @@ export function openTerminal(
         () => (typeof text === 'string' ? output.includes(text) : text.test(output)),
         () => `${text} in ${JSON.stringify(output)}`,
       ),
+    raw: () =>
+      until(
+        () =>
+          execFileSync('stty', ['-F', readlinkSync(`/proc/${pty.pid}/fd/0`), '-a'], {
+            encoding: 'utf8',
+          }).includes(' -icanon '),
+        () => 'raw keys',
+      ),
     ended: new Promise((resolve) => pty.onExit(resolve)),
   };
+}
+
+/** Until a program with these words is in the foreground of the terminal it has. */
+export function inFront(words: readonly string[]): Promise<void> {
+  const isIt = (pid: string): boolean => {
+    try {
+      if (readFileSync(`/proc/${pid}/cmdline`, 'utf8') !== words.map((word) => `${word}\0`).join(''))
+        return false;
+      const [, , group, , , foreground] =
+        readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+      return group === foreground;
+    } catch {
+      // It has ended meanwhile.
+      return false;
+    }
+  };
+  return until(
+    () => readdirSync('/proc').some((name) => /^\d+$/.test(name) && isIt(name)),
+    () => `${words.join(' ')} in front`,
+  );
 }

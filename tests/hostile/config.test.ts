@@ -41,9 +41,9 @@ async function load(bytes: string | Uint8Array): Promise<SecretsError | undefine
 
 describe('the corpus', () => {
   test.each(documents)('$title', async ({ bytes, refused }) => {
-    const started = performance.now();
+    const started = process.cpuUsage();
     const error = await load(bytes);
-    expect(performance.now() - started).toBeLessThan(5000);
+    expect(process.cpuUsage(started).user).toBeLessThan(5_000_000);
     if (refused === undefined) {
       expect(error).toBeUndefined();
     } else {

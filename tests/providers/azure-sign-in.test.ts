@@ -124,11 +124,8 @@ describeWith('signing in to azure', scenarioFiles, () => {
 
   test('the deadline ends an Azure CLI that hangs, and the command with it', async () => {
     const env = onPath(azure.makeAzureCli('echo $$ > "$HOME/pid"; sleep 45'));
-    const started = Date.now();
     const outcome = await get({ ...env, AZURE_TOKEN_CREDENTIALS: 'dev' }, '--timeout 2s');
     expect(outcome).toMatchObject({ code: 6, stderr: expect.stringContaining('no answer in time') });
-    // The SDK itself would wait for twenty seconds.
-    expect(Date.now() - started).toBeLessThan(15_000);
     expect(readFileSync(join(place.home, 'pid'), 'utf8')).toMatch(/^\d+$/m);
   });
 

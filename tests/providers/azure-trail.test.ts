@@ -348,11 +348,9 @@ describeWith('the trail of azure', scenarioFiles, () => {
       try {
         proxy.fault(fault);
         const store = start('officer', {}, { endpoint: proxy.url });
-        const began = performance.now();
         const error = await errorOf(read(store, {}, within(5000)));
         expect(error?.kind).toBe('Unavailable');
         expect(error?.message).not.toMatch(/Key Vault/);
-        expect(performance.now() - began).toBeLessThan(9000);
       } finally {
         await proxy.stop();
       }

@@ -172,7 +172,12 @@ describeWith('vault', scenarioFiles, () => {
     const warnings: string[] = [];
     const stop = new AbortController();
     const kept = provider.keepAlive?.((message) => warnings.push(message), stop.signal);
-    await new Promise((resolve) => setTimeout(resolve, 5000));
+    // Renewed once its first life would have been over.
+    for (let renewed = 0, born = 0; renewed <= born + 3;) {
+      const { data } = await vault.api('POST', 'auth/token/lookup', { token });
+      const { creation_time: created = 0, last_renewal_time: last = 0 } = data as Record<string, number>;
+      [born, renewed] = [created, last];
+    }
     expect(await kindOf(provider.identity(now()))).toBe('no error');
     stop.abort();
     await kept;

@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import { makePlace, NODE, type Outcome, type Place, PROGRAM } from '../e2e/program.ts';
+import { until } from '../exec/setup.ts';
 
 /** A system with one key for each name, which it changes when it is let to. */
 class Keys {
@@ -94,9 +95,14 @@ describe('bounds of secrets rotate', () => {
   });
 
   const LOCAL = { SECRETS_LOCAL_KEY_METHOD: 'key-file' };
-  const sh = (script: string): Promise<Outcome> => place.sh(script, LOCAL);
-  const ok = async (script: string): Promise<string> => {
-    const { code, stdout, stderr } = await sh(script);
+  /** What runs with this takes place an hour ago. */
+  const ANOTHER_HOUR = {
+    NODE_OPTIONS: `--require=${new URL('shift-clock.cjs', import.meta.url).pathname}`,
+    CLOCK_OFF: '-3600000',
+  };
+  const sh = (script: string, env = {}): Promise<Outcome> => place.sh(script, { ...LOCAL, ...env });
+  const ok = async (script: string, env = {}): Promise<string> => {
+    const { code, stdout, stderr } = await sh(script, env);
     const told = stderr.replace(/^secrets: warning: made an encrypted store .*\n/, '');
     expect([script, code, told]).toEqual([script, 0, '']);
     return stdout;
@@ -109,7 +115,11 @@ describe('bounds of secrets rotate', () => {
   };
 
   /** Policies for secrets whose first value is there already. */
-  async function policies(bounds: object, secrets: Readonly<Record<string, string>>): Promise<void> {
+  async function policies(
+    bounds: object,
+    secrets: Readonly<Record<string, string>>,
+    env = {},
+  ): Promise<void> {
     const own = Object.entries(secrets).map(([name, url]) => {
       const apply = { method: 'PUT', headers: { authorization: 'Bearer {{old}}' }, body: { key: '{{new}}' } };
       const verify = { headers: { authorization: 'Bearer {{new}}' } };
@@ -120,7 +130,7 @@ describe('bounds of secrets rotate', () => {
     const rotation = { ...bounds, ...Object.fromEntries(own) };
     writeFileSync(join(place.cwd, 'secrets.yaml'), JSON.stringify({ rotation }));
     const first = Object.keys(secrets).map((name) => `printf first | secrets put --quiet ${name}`);
-    await ok(first.join('; '));
+    await ok(first.join('; '), env);
   }
 
   const values = (names: readonly string[]): Promise<string[]> =>
@@ -128,6 +138,8 @@ describe('bounds of secrets rotate', () => {
 
   interface Run {
     readonly child: ChildProcess;
+    /** Until its stderr holds this. */
+    readonly saw: (text: RegExp) => Promise<void>;
     readonly ended: Promise<{ code: number | null; stderr: string }>;
   }
   function start(...args: readonly string[]): Run {
@@ -137,6 +149,11 @@ describe('bounds of secrets rotate', () => {
     child.stdout.resume();
     return {
       child,
+      saw: (text) =>
+        until(
+          () => text.test(stderr),
+          () => `${text} in ${stderr}`,
+        ),
       ended: new Promise((resolve) => child.on('exit', (code) => resolve({ code, stderr }))),
     };
   }
@@ -264,8 +281,8 @@ describe('bounds of secrets rotate', () => {
 
     const file = join(place.cwd, 'secrets.yaml');
     writeFileSync(file, readFileSync(file, 'utf8').replace('"3s"', '"9000h"'));
-    const run = start('rotate', '--due', '--trust');
-    await new Promise((resolve) => setTimeout(resolve, 2000));
+    const run = start('rotate', '--due', '--trust', '--debug');
+    await run.saw(/waits for its turn/);
     run.child.kill('SIGTERM');
     // Those that were changed a moment ago are not due.
     expect(await run.ended).toEqual({
@@ -277,12 +294,11 @@ describe('bounds of secrets rotate', () => {
 
   test('--max-age takes a list from stdin, and leaves out what is newer', async () => {
     const { keys, url } = await system();
-    await policies({}, { old: url, other: url, fresh: url });
+    await policies({}, { old: url, other: url, fresh: url }, ANOTHER_HOUR);
     // The list, and not the policies, says which; of these --max-age leaves out the newest.
     const list = `printf 'old\\n# a remark\\nfresh\\n'`;
-    await ok(
-      `sleep 5; printf first | secrets put --quiet fresh; ${list} | secrets rotate - --max-age 5s --trust`,
-    );
+    await ok('printf first | secrets put --quiet fresh');
+    await ok(`${list} | secrets rotate - --max-age 10m --trust`);
     expect([...keys.keys.keys()]).toEqual(['/old']);
     expect(await sh(`printf 'nothing here\\n' | secrets rotate - --max-age 1h --trust`)).toMatchObject({
       code: 2,

@@ -192,7 +192,8 @@ describe('secrets rotate', () => {
       stderr: expect.stringMatching(/a rotation is under way: \S+@\S+ since \d{4}-.*holds it/),
     });
     policies({ lease: '1s', stuck: { every: '1d' } });
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    // Since its lease was taken at least this long has passed then.
+    await new Promise((resolve) => setTimeout(resolve, 1000));
     const holder = (await rows())[0]?.holder;
     expect(holder).toMatchObject({ host: expect.any(String), user: expect.any(String) });
     await ok('secrets rotate rollback stuck --without-target --take-over --trust');

@@ -1,7 +1,10 @@
 /** Rotations that AWS makes: a Lambda function's four steps, driven and watched by the program as it is installed. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { scenarioFiles } from '../backends/aws.ts';
 import { functionArn } from '../backends/functions.ts';
 import { describeWith } from '../backends/server.ts';
+import { until } from '../exec/setup.ts';
 import { FAILS, OTHER, ROTATES, SILENT, SLOW, useAws } from './native-aws-kit.ts';
 
 describeWith('rotation by aws', scenarioFiles, () => {
@@ -173,8 +176,12 @@ describeWith('rotation by aws', scenarioFiles, () => {
   test('a signal ends the wait, and not the rotation', async () => {
     policies({ 'aws://stopped': { every: '30d', native: { function: SILENT } } });
     await ok('printf v | secrets put --quiet aws://stopped');
+    // Once it has looked at it for the first time.
+    const looked = 'until grep -q "aws://stopped: [^s]" said; do sleep 0.05; done';
     expect(
-      await sh('timeout --preserve-status -s TERM 8 secrets rotate aws://stopped --trust'),
+      await sh(
+        `command secrets rotate aws://stopped --trust --debug 2>said & ${looked}; kill -TERM $!; wait $!; code=$?; cat said >&2; exit $code`,
+      ),
     ).toMatchObject({
       code: 6,
       stderr: expect.stringMatching(/begun, and not waited for any longer/),
@@ -189,8 +196,12 @@ describeWith('rotation by aws', scenarioFiles, () => {
       new runs.sdk.DescribeSecretCommand({ SecretId: 'abandoned' }),
     );
     const pending = Object.keys(stages).find((id) => stages[id]?.includes('AWSPENDING')) ?? '';
-    const waiting = sh('secrets rotate resume aws://abandoned');
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    const said = join(runs.place.root, 'said');
+    const waiting = sh(`secrets rotate resume aws://abandoned --debug 2> >(tee '${said}' >&2)`);
+    await until(
+      () => existsSync(said) && /aws:\/\/abandoned: \w/.test(readFileSync(said, 'utf8')),
+      () => 'its first look at the rotation',
+    );
     await runs.client.send(
       new runs.sdk.UpdateSecretVersionStageCommand({
         SecretId: 'abandoned',

@@ -37,8 +37,8 @@ describe('rotation by gcp', () => {
     expect(row).toMatchObject({ reference: 'gcp://db', state: 'never' });
 
     const waiting = json('secrets rotate gcp://db --json');
-    // Whoever listens to the topic.
-    await new Promise((resolve) => setTimeout(resolve, 2500));
+    // Whoever listens to the topic, once it is set.
+    while ((await raw('db'))['rotation'] === undefined) continue;
     await ok('printf second | secrets put --quiet gcp://db --label team=x');
     const done = await waiting;
     expect(done).toMatchObject({

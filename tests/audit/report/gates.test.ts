@@ -86,10 +86,10 @@ test.each([
 });
 
 test('no glob takes for ever', () => {
-  const started = Date.now();
+  const started = process.cpuUsage();
   expect(globFits(`${'**a'.repeat(600)}b`, 'a'.repeat(2000))).toBe(false);
   expect(globFits('*'.repeat(2000), 'a'.repeat(2000))).toBe(true);
-  expect(Date.now() - started).toBeLessThan(10_000);
+  expect(process.cpuUsage(started).user).toBeLessThan(10_000_000);
 });
 
 test('the gate counts what is new at its level or worse', () => {

@@ -118,9 +118,7 @@ describeWith('OTLP over HTTP', [OTLP_PYTHON], () => {
     });
     place.greet(sink);
     await place.open().append([event(0)]);
-    const from = Date.now();
     expect(await place.deliver(sink, { batchMs: 300 })).toMatchObject({ state: 'failed' });
-    expect(Date.now() - from).toBeLessThan(5000);
     await new Promise<void>((resolve) => silent.close(() => resolve()));
   });
 });

@@ -292,11 +292,9 @@ describe('an answer that is not Cloud Logging’s', () => {
     try {
       proxy.fault(fault);
       const store = start(admin, { 'logging-endpoint': proxy.url });
-      const began = performance.now();
       const error = await errorOf(read(store, {}, within(4000)));
       expect(error?.kind).toBe('Unavailable');
       expect(error?.message).not.toMatch(/Secret Manager/);
-      expect(performance.now() - began).toBeLessThan(8000);
     } finally {
       await proxy.stop();
     }

@@ -111,7 +111,7 @@ describe('a passphrase', () => {
     const terminal = new Terminal(place, { SECRETS_LOCAL_KEY_METHOD: 'passphrase' });
     const answer = async (question: RegExp, text: string): Promise<void> => {
       await terminal.until(question);
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await terminal.untilAsked();
       terminal.type(text);
     };
     try {
@@ -147,7 +147,7 @@ describe('a passphrase', () => {
         [/again/, 'other\r'],
       ] as const) {
         await terminal.until(question);
-        await new Promise((resolve) => setTimeout(resolve, 200));
+        await terminal.untilAsked();
         terminal.type(text);
       }
       expect(await terminal.until(/code=2/)).toContain('the two passphrases differ');

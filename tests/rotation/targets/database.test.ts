@@ -208,14 +208,12 @@ function scenes(kind: DatabaseKind): void {
     await expect(target.verify(down, never)).rejects.toMatchObject({ kind: 'Unavailable' });
     const silent = await startSilent();
     try {
-      const started = Date.now();
       const signal = AbortSignal.timeout(200);
       const call = target.verify(credential({ ...fieldsOf('plain', 'x'), port: silent.port }), signal);
       await expect(call).rejects.toMatchObject({
         kind: 'Unavailable',
         message: 'the database did not answer in time',
       });
-      expect(Date.now() - started).toBeLessThan(2_000);
       await silent.untilClosed();
     } finally {
       await silent.stop();
