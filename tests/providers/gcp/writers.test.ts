@@ -40,10 +40,18 @@ describe('a conditional write', () => {
   test('waits for the writer who holds the claim, and then finds its version', async () => {
     await put('held', 'one');
     await annotate('held', { 'secrets-write': '1:somebody' });
-    const waiting = failure(put('held', 'mine', { ifVersion: '1' }));
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    const proxy = await startFaultProxy({ url: bench.gcp.url, ca: bench.gcp.tls.cert, tls: bench.gcp.tls });
+    const other = bench.store(admin, { endpoint: proxy.url });
+    const waiting = failure(other.put('held', { value: bytes('mine'), ifVersion: '1' }, now()));
+    // It has looked at the claim, and looks at it again.
+    const looks = (): number =>
+      proxy.requests.filter(
+        ({ method, path }) => method === 'GET' && path.split('?')[0]?.endsWith('/secrets/held'),
+      ).length;
+    while (looks() < 2) await new Promise((resolve) => setTimeout(resolve, 10));
     await native.addSecretVersion({ parent: full('held'), payload: { data: bytes('theirs') } });
     expect(await waiting).toMatch(/^Conflict: somebody else changed it/);
+    await proxy.stop();
     expect(await latest('held')).toBe('theirs');
   });
 

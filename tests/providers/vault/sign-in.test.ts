@@ -6,6 +6,7 @@ import { vault as descriptor } from '../../../src/providers/vault/descriptor.ts'
 import { type Aws, scenarioFiles as awsFiles, startAws } from '../../backends/aws.ts';
 import { describeWith } from '../../backends/server.ts';
 import { scenarioFiles } from '../../backends/vault.ts';
+import { type FaultProxy, startFaultProxy } from '../../contract/fault-proxy.ts';
 import { kindOf } from '../../contract/suite.ts';
 import { failure, type Kit, now, startKit } from './kit.ts';
 
@@ -120,16 +121,22 @@ describeWith('vault: sign-in', scenarioFiles, () => {
       const VAULT_JWT = makeJwt(privateKey, { sub: 'job', aud: 'v' });
       const warnings: string[] = [];
       const stop = new AbortController();
-      const providers = ['short', 'batch'].map((name) =>
-        kit.start({ auth: { method: 'jwt', role: name } }, { VAULT_JWT }),
+      const roles = ['short', 'batch'];
+      const proxies = await Promise.all(roles.map(() => startFaultProxy({ url: kit.vault.url })));
+      const providers = roles.map((name, index) =>
+        kit.start({ address: proxies[index]?.url ?? '', auth: { method: 'jwt', role: name } }, { VAULT_JWT }),
       );
       const kept = providers.map(async (provider) =>
         provider.keepAlive?.((message) => warnings.push(message), stop.signal),
       );
-      await new Promise((resolve) => setTimeout(resolve, 7000));
+      const signIns = (proxy: FaultProxy): number =>
+        proxy.requests.filter(({ path }) => path.endsWith('/login')).length;
+      while (proxies.some((proxy) => signIns(proxy) < 3))
+        await new Promise((resolve) => setTimeout(resolve, 20));
       for (const provider of providers) expect(await kindOf(provider.identity(now()))).toBe('no error');
       stop.abort();
       await Promise.all(kept);
+      await Promise.all(proxies.map((proxy) => proxy.stop()));
       expect(warnings).toEqual([]);
     });
   });
