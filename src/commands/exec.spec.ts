@@ -6,12 +6,17 @@ export const sourceOptions: readonly OptionSpec[] = [
   {
     flags: '--from <ref>',
     description:
-      'add a variable for each key of a JSON secret, or for each secret under a prefix that ends in /',
+      'add a variable for each key of a JSON secret, or for each secret under a prefix that ends in / or *',
     repeat: true,
   },
   {
     flags: '--prefix <text>',
-    description: 'put this before the names that --from makes, such as APP_',
+    description: 'put this before the names that --from makes, in capital letters, such as APP_',
+  },
+  {
+    flags: '--case <case>',
+    description: 'of the names that --from makes: upper for capital letters, keep for those they have',
+    choices: ['keep', 'upper'],
   },
   { flags: '--resolve-env', description: 'also replace references found in inherited variables' },
   { flags: '--no-project', description: 'leave the variables of secrets.yaml out' },

@@ -16,17 +16,25 @@ export function checkVariableName(name: string): void {
   }
 }
 
+/** What becomes of the case of letters in names from a store: `--case`. */
+export type NameCase = 'keep' | 'upper';
+export const NAME_CASES: readonly NameCase[] = ['keep', 'upper'];
+
 /**
- * The variable that a key or a secret's name becomes: `db-url` is `DB_URL`, `2fa` is `_2FA`.
+ * The variable that a key or a secret's name becomes: a legal name stays as it is, so that an imported environment
+ * comes back; else `db-url` is `DB_URL`, and `2fa` is `_2FA`.
+ * @param nameCase `upper` for capital letters in any case, `keep` for `db_url` of `db-url`
  * @throws SecretsError Usage for a key without a letter or digit of ASCII
  */
-export function variableName(key: string): string {
-  const name = key.replace(/[^A-Za-z0-9_]+/g, '_').toUpperCase();
-  if (!/[A-Z0-9]/.test(name)) {
+export function variableName(key: string, nameCase?: NameCase): string {
+  const legal = key.replace(/[^A-Za-z0-9_]+/g, '_');
+  if (!/[A-Za-z0-9]/.test(legal)) {
     throw new SecretsError('Usage', `${JSON.stringify(key.slice(0, 100))} makes no name for a variable`, {
       hint: 'name it with -e NAME=REF',
     });
   }
+  const keeps = nameCase === 'keep' || (nameCase === undefined && VARIABLE.test(key));
+  const name = keeps ? legal : legal.toUpperCase();
   return /^[0-9]/.test(name) ? `_${name}` : name;
 }
 
@@ -62,6 +70,8 @@ export function keysOf(
 export interface NameRules<T> {
   /** `--prefix`: stands before every name. */
   readonly prefix?: string | undefined;
+  /** `--case`. Without it, a prefix stands before capital letters. */
+  readonly nameCase?: NameCase | undefined;
   /** Whether this variable is inherited, with another value. */
   readonly isTaken: (name: string, value: T) => boolean;
 }
@@ -84,8 +94,8 @@ export class NameMap<T> {
 
   /** The variable that a key becomes. @throws SecretsError Usage */
   nameOf(key: string): string {
-    const { prefix } = this.#rules;
-    const name = variableName(key);
+    const { prefix, nameCase } = this.#rules;
+    const name = variableName(key, nameCase ?? (prefix === undefined ? undefined : 'upper'));
     return prefix === undefined ? name : `${prefix}${name.replace(/^_(?=[0-9])/, '')}`;
   }
 

@@ -113,6 +113,9 @@ const CREDENTIAL = anyOf(CREDENTIALS, '$');
  * The case of letters plays no part: curl(1) reads `http_proxy`, npm `npm_config_…`, and Windows makes no difference.
  */
 export function steers(name: string): boolean {
+  // A variable of a Terraform configuration is what its own name says, not a setting of Terraform.
+  const input = /^TF_VAR_(.+)$/i.exec(name)?.[1];
+  if (input !== undefined && PLAIN.test(input) && !NAME.test(input) && !NAMESPACE.test(input)) return false;
   return (NAME.test(name) || NAMESPACE.test(name)) && !CREDENTIAL.test(name);
 }
 

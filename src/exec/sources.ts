@@ -1,7 +1,7 @@
 /** Which variables a command asks for, and their values: all of them, or one error that lists every failure. */
 import type { Config, TrustLine } from '../config/config.ts';
 import type { JsonDocument } from '../core/document/document.ts';
-import { checkVariableName, keysOf, NameMap, splitAssignment } from '../core/environment.ts';
+import { checkVariableName, keysOf, type NameCase, NameMap, splitAssignment } from '../core/environment.ts';
 import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
 import { formatReference, parseReference } from '../core/reference.ts';
 import { type Resolved, resolveAll, type Target } from '../core/resolver.ts';
@@ -13,6 +13,7 @@ export interface SourceOptions {
   readonly env?: readonly string[];
   readonly from?: readonly string[];
   readonly prefix?: string;
+  readonly case?: NameCase;
   readonly file?: readonly string[];
   readonly project?: boolean;
   readonly resolveEnv?: boolean;
@@ -121,7 +122,7 @@ export async function resolveVariables(
   const { env } = session.world;
   const isTaken = (name: string, value: Uint8Array): boolean =>
     env[name] !== undefined && !withheld.has(name) && Buffer.compare(Buffer.from(env[name]), value) !== 0;
-  const found = new NameMap<Uint8Array>({ prefix: options.prefix, isTaken });
+  const found = new NameMap<Uint8Array>({ prefix: options.prefix, nameCase: options.case, isTaken });
   // What `-e` names takes its place anyway.
   const addFound = (key: string, source: string, value: () => Uint8Array): void => {
     if (!plan.explicit.has(found.nameOf(key))) found.add(key, source, value());
@@ -183,7 +184,7 @@ export async function resolveVariables(
 
 function listingsOf(from: readonly string[], listed: readonly Listed[]): readonly Listing[] {
   return from
-    .filter((ref) => ref.endsWith('/'))
+    .filter(isPrefix)
     .map((ref) => ({ ref, found: listed.filter(({ source }) => source === ref).map((one) => one.ref) }));
 }
 
@@ -232,19 +233,17 @@ async function makePlan(
   }
   const from = options.from ?? [];
   const listed = await Promise.all(
-    from
-      .filter((ref) => ref.endsWith('/'))
-      .map((ref) =>
-        listPrefix(session, ref).catch((thrown: unknown): Listed[] => {
-          errors.push(toSecretsError(thrown).forReference(ref));
-          return [];
-        }),
-      ),
+    from.filter(isPrefix).map((ref) =>
+      listPrefix(session, ref).catch((thrown: unknown): Listed[] => {
+        errors.push(toSecretsError(thrown).forReference(ref));
+        return [];
+      }),
+    ),
   );
   return {
     base,
     literals,
-    wholes: from.filter((ref) => !ref.endsWith('/')),
+    wholes: from.filter((ref) => !isPrefix(ref)),
     listed: listed.flat(),
     explicit,
     untrusted,
@@ -320,14 +319,19 @@ async function documentReader(): Promise<(result: Resolved) => JsonDocument> {
   };
 }
 
-/** One variable for each secret under a prefix that ends in a slash. */
+/** Whether a text of `--from` stands for many secrets: `PREFIX/`, or `PREFIX*` where names have no slash. */
+function isPrefix(ref: string): boolean {
+  return ref.endsWith('/') || ref.endsWith('*');
+}
+
+/** One variable for each secret under a prefix. */
 async function listPrefix(
   session: Session,
   ref: string,
   open: (store: string) => Promise<Provider> = (store) => session.open(store),
 ): Promise<Listed[]> {
   // The prefix with more behind it has to be a name like any other.
-  const probe = parseReference(`${ref}x`);
+  const probe = parseReference(`${ref.replace(/\*$/, '')}x`);
   const store = probe.store ?? (await session.defaultStore());
   const prefix = probe.name.slice(0, -1);
   session.asks(store, undefined, { name: prefix });

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Box, CAN_REPLACE, type Outcome } from './setup.ts';
 
@@ -41,7 +41,56 @@ describe('the variables', () => {
   });
 
   test('come from each key of a JSON secret with --from', async () => {
-    expect(await envOf(['--from', 'app/db'])).toMatchObject({ USER: 'app', PASS_WORD: 'p1', PORT: '5432' });
+    expect(await envOf(['--from', 'app/db'])).toMatchObject({ user: 'app', PASS_WORD: 'p1', port: '5432' });
+    expect(await envOf(['--from', 'app/db', '--case', 'upper'])).toMatchObject({ USER: 'app', PORT: '5432' });
+    expect(await envOf(['--from', 'app/db', '--case', 'keep'])).toMatchObject({
+      user: 'app',
+      pass_word: 'p1',
+    });
+  });
+
+  test('have the prefix before capital letters, or before those they had', async () => {
+    expect(await envOf(['--from', 'app/db', '--prefix', 'P_'])).toMatchObject({
+      P_USER: 'app',
+      P_PASS_WORD: 'p1',
+    });
+    expect(await envOf(['--from', 'app/db', '--prefix', 'P_', '--case', 'keep'])).toMatchObject({
+      P_user: 'app',
+      P_pass_word: 'p1',
+    });
+  });
+
+  test('are what an env file had before it was imported', async () => {
+    const variables = {
+      TF_VAR_db_password: 'x #y',
+      Mixed_Token: "it's",
+      API_KEY: '0042',
+      lower_secret: 'a\nb',
+    };
+    const lines = Object.entries(variables).map(
+      ([name, value]) => `${name}=${value.includes("'") ? `"${value}"` : `'${value}'`}`,
+    );
+    writeFileSync(join(box.cwd, 'trip.env'), `${lines.join('\n')}\n`);
+    expect((await box.run(['import', 'trip.env', 'trip'])).code).toBe(0);
+    expect(await envOf(['--from', 'trip'])).toMatchObject(variables);
+    expect((await box.run(['import', 'trip.env', 'trips/'])).code).toBe(0);
+    expect(await envOf(['--from', 'trips/'])).toMatchObject(variables);
+    // What programs obey is for the user to name, and has the name that it is given.
+    box.put('obeyed', '{"http_proxy":"y"}');
+    const obeyed = await box.run(['exec', '--from', 'obeyed', '--', 'true']);
+    expect(obeyed.code).toBe(125);
+    expect(obeyed.stderr).toMatch(/would become http_proxy, .*-e http_proxy=REF/);
+    expect(await envOf(['-e', 'http_proxy=obeyed#http_proxy'])).toMatchObject({ http_proxy: 'y' });
+  });
+
+  test('come from each secret under a prefix that ends in a star', async () => {
+    for (const name of ['star-db-url', 'star-api_key', 'other-key']) box.put(name, name);
+    const env = await envOf(['--from', 'star-*']);
+    expect(env).toMatchObject({ DB_URL: 'star-db-url', api_key: 'star-api_key' });
+    expect(await envOf(['--from', 'local://star-*', '--prefix', 'P_'])).toMatchObject({
+      P_API_KEY: 'star-api_key',
+    });
+    expect(Object.values(env)).not.toContain('other-key');
   });
 
   test('come from each secret under a prefix that ends in a slash', async () => {
@@ -49,9 +98,9 @@ describe('the variables', () => {
   });
 
   test('of -e win over those of --from', async () => {
-    expect(await envOf(['--from', 'app/db', '-e', 'USER=text'])).toMatchObject({
-      USER: 'plain',
-      PORT: '5432',
+    expect(await envOf(['--from', 'app/db', '-e', 'user=text'])).toMatchObject({
+      user: 'plain',
+      port: '5432',
     });
   });
 
@@ -183,7 +232,7 @@ describe('when something fails, the program does not start and', () => {
 
   test('two sources that become one variable are named', async () => {
     expect(await refused(['--from', 'app/db', '--from', 'app/db'])).toMatch(
-      /"user" \(from app\/db\).*both become USER/,
+      /"user" \(from app\/db\).*both become user/,
     );
     expect(await refused(['--from', 'svc/', '--from', 'svc/'])).toMatch(
       /"db-url" \(from svc\/\) and "db-url" \(from svc\/\) both become DB_URL/,
@@ -191,8 +240,8 @@ describe('when something fails, the program does not start and', () => {
   });
 
   test.each([
-    ['evil/', 'PATH'],
-    ['evil2/', 'LD_PRELOAD'],
+    ['evil/', 'path'],
+    ['evil2/', 'ld_preload'],
   ])('a secret under %s does not become %s, which decides what runs', async (from, name) => {
     expect(await refused(['--from', from])).toMatch(
       new RegExp(`\\(from ${from}\\) would become ${name}, .*-e ${name}=REF`),
@@ -329,9 +378,9 @@ describe('the command line', () => {
 describe('env', () => {
   test('prints the variables that exec sets, from the same sources', async () => {
     const env = { A: 'local://text', VAULT_TOKEN: 'local://text', PLAIN: 'x' };
-    const words = ['--from', 'app/db', '-e', 'USER=text', '--resolve-env'];
+    const words = ['--from', 'app/db', '-e', 'user=text', '--resolve-env'];
     const printed = await box.run(['env', ...words, '--json'], { env });
-    expect(JSON.parse(printed.stdout)).toEqual({ A: 'plain', USER: 'plain', PASS_WORD: 'p1', PORT: '5432' });
+    expect(JSON.parse(printed.stdout)).toEqual({ A: 'plain', user: 'plain', PASS_WORD: 'p1', port: '5432' });
     expect(await envOf(words, env)).toMatchObject(JSON.parse(printed.stdout) as object);
   });
 
@@ -344,6 +393,6 @@ describe('env', () => {
   test('refuses a name that decides what runs as exec does', async () => {
     const { stdout, stderr, code } = await box.run(['env', '--from', 'evil/', '--format', 'shell']);
     expect({ stdout, code }).toEqual({ stdout: '', code: 8 });
-    expect(stderr).toContain('would become PATH');
+    expect(stderr).toContain('would become path');
   });
 });

@@ -97,8 +97,11 @@ test('a name that nobody knows is none for a listing, but with the user’s pref
   await place.sh(`printf '{"host":"h","port":1,"username":"u","password":"p","dbname":"d","url":"x"}' | secrets put --quiet db
     printf '{"acme-launcher":"evil"}' | secrets put --quiet tool`);
   expect(
-    (await place.sh("secrets exec --from db -- sh -c 'echo $HOST $PORT $USERNAME $PASSWORD $DBNAME $URL'"))
-      .stdout,
+    (
+      await place.sh(
+        "secrets exec --from db --case upper -- sh -c 'echo $HOST $PORT $USERNAME $PASSWORD $DBNAME $URL'",
+      )
+    ).stdout,
   ).toBe('h 1 u p d x\n');
   refused(
     await place.sh('secrets exec --from tool -- true'),

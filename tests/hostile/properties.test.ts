@@ -174,15 +174,17 @@ describe('the variable that a key becomes', () => {
   test('is a legal name or a usage error, and the same for every spelling of its words', () => {
     fc.assert(
       fc.property(anything, (key) => {
-        const name = attempt(() => variableName(key));
-        if (name instanceof SecretsError) {
-          expect(name.kind).toBe('Usage');
-          expect(name.message.length).toBeLessThan(1000);
-          return;
+        for (const nameCase of [undefined, 'upper', 'keep'] as const) {
+          const name = attempt(() => variableName(key, nameCase));
+          if (name instanceof SecretsError) {
+            expect(name.kind).toBe('Usage');
+            expect(name.message.length).toBeLessThan(1000);
+            continue;
+          }
+          expect(name).toMatch(nameCase === 'upper' ? /^[A-Z_][A-Z0-9_]*$/ : /^[A-Za-z_][A-Za-z0-9_]*$/);
+          expect(variableName(name, nameCase)).toBe(name);
+          expect(() => checkVariableName(name)).not.toThrow();
         }
-        expect(name).toMatch(/^[A-Z_][A-Z0-9_]*$/);
-        expect(variableName(name)).toBe(name);
-        expect(() => checkVariableName(name)).not.toThrow();
       }),
       RUNS,
     );
