@@ -14,6 +14,8 @@ export const MARIADB_FILES: readonly string[] = [SERVER, INSTALL];
 const MARIADB_PLUGINS = join(WORK_DIR, 'mariadb-plugins');
 /** For `describeWith`. */
 export const MARIADB_ED25519 = join(MARIADB_PLUGINS, 'auth_ed25519.so');
+/** For `describeWith`. */
+export const MARIADB_REUSE = join(MARIADB_PLUGINS, 'password_reuse_check.so');
 
 /** Debian's MySQL, unpacked beside the system by install.mjs, with its own C library. */
 const MYSQL = join(WORK_DIR, 'mysql/usr');

@@ -26,6 +26,15 @@ export class Admitted extends Error {
   }
 }
 
+/** The server refuses to set a password that the account has, or had not long ago. */
+export class UsedBefore extends Error {
+  readonly reason: SecretsError;
+  constructor(reason: SecretsError) {
+    super(reason.message, { cause: reason });
+    this.reason = reason;
+  }
+}
+
 /** One signed-in connection. */
 export interface Connection {
   /** Whether the server has shown who it is: by its certificate, or by knowing the password (SCRAM). */
@@ -46,7 +55,7 @@ export interface Connection {
    * Sets a password; `undefined` makes one that nobody knows, so that no password lets the user in.
    * @param own whether it is the connection's own user
    * @throws SecretsError Denied with the right that is missing, NotFound without such a user, Unavailable (with
-   *   "may have been made" when the answer was lost), Invalid
+   *   "may have been made" when the answer was lost), Invalid; UsedBefore
    */
   setPassword(username: string, password: string | undefined, own: boolean): Promise<void>;
   /** Whether the user's password can be changed here, as findings; changes nothing. */

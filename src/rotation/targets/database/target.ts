@@ -13,7 +13,13 @@ import type {
   TargetFinding,
   Verdict,
 } from '../../target.ts';
-import { type Connection, type DatabaseDriver, needsTls, type TlsSettings } from './connection.ts';
+import {
+  type Connection,
+  type DatabaseDriver,
+  needsTls,
+  type TlsSettings,
+  UsedBefore,
+} from './connection.ts';
 import { readAuthority } from '../network.ts';
 import { fenceOf } from './fence.ts';
 import { type Login, type LoginForm, loginOf, passwordKeys, withNewPassword } from './login.ts';
@@ -189,7 +195,7 @@ export class DatabaseTarget implements Target {
     const login = await this.#login(credential, signal);
     if (this.#settings.admin !== undefined) {
       const { connection } = await this.#asAdmin(signal);
-      await closing(connection, () => change(connection, login.username, login.password, false, rotation));
+      await closing(connection, () => this.#change(connection, login, false, rotation, signal));
       return;
     }
     for (const candidate of [...(await this.#othersOf(login, known, signal)), login]) {
@@ -197,7 +203,7 @@ export class DatabaseTarget implements Target {
       if (connection === undefined) continue;
       await closing(connection, async () => {
         await connection.checkAccount(login.username);
-        await change(connection, login.username, login.password, true, rotation);
+        await this.#change(connection, login, true, rotation, signal);
       });
       return;
     }
@@ -205,6 +211,25 @@ export class DatabaseTarget implements Target {
       reference: this.#context.reference,
       hint: 'was it changed by hand? set it in the database to what the store has, or name an admin in the target',
     });
+  }
+
+  /**
+   * A server with a history of passwords refuses the one that is set already. With the fence in hand nothing that was
+   * sent before is on its way, so that a sign-in shows that it is this one.
+   */
+  async #change(
+    connection: Connection,
+    login: Login,
+    own: boolean,
+    rotation: Rotation,
+    signal: AbortSignal,
+  ): Promise<void> {
+    try {
+      await change(connection, login.username, login.password, own, rotation);
+    } catch (thrown) {
+      if (!(thrown instanceof UsedBefore)) throw thrown;
+      if (!this.#verifies || !(await this.#signIns.proves(login, signal))) throw thrown.reason;
+    }
   }
 
   async #othersOf(login: Login, known: Known, signal: AbortSignal): Promise<readonly Login[]> {

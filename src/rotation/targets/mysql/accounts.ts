@@ -58,7 +58,10 @@ export async function checkLockout(session: Session, username: string | undefine
 }
 
 /** What made the account, without the names in it; `undefined` where this connection may not know. */
-async function definitionOf(session: Session, username: string | undefined): Promise<string | undefined> {
+export async function definitionOf(
+  session: Session,
+  username: string | undefined,
+): Promise<string | undefined> {
   const name = username === undefined ? 'CURRENT_USER()' : accountName(username, session.accountHost ?? '%');
   try {
     const [row] = await query(session, `SHOW CREATE USER ${name}`);

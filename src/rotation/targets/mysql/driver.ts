@@ -17,6 +17,7 @@ import { checkHosts, checkLockout, checkMethods, checkOwnAccount } from './accou
 import { changeError, connectError, sessionError } from './errors.ts';
 import { takeFence } from './fence.ts';
 import { withoutClearText } from './plugins.ts';
+import { checkValidation, reuseFindings } from './rules.ts';
 import { accountName, literal, query, type Session } from './session.ts';
 
 type Client = import('mysql2').Connection;
@@ -132,6 +133,7 @@ function whenConnected(client: Client): Promise<void> {
 async function checkUser(session: Session, username: string, own: boolean, mariadb: boolean): Promise<void> {
   await checkHosts(session, username);
   await checkMethods(session, username, own, mariadb);
+  if (mariadb) await checkValidation(session);
   await checkLockout(session, own ? undefined : username);
 }
 
@@ -200,9 +202,10 @@ async function inspect(session: Session, username: string, own: boolean): Promis
       await checkUser(session, username, own, mariadb);
     } catch (thrown) {
       if (!(thrown instanceof SecretsError) || thrown.kind !== 'Unsupported') throw thrown;
-      return [{ check, status: 'fail', detail: thrown.message, hint: thrown.hint }];
+      return [{ check, status: 'fail', kind: thrown.kind, detail: thrown.message, hint: thrown.hint }];
     }
-    if (own) return [{ check, status: 'ok', detail: `its own (${account})` }];
+    const reuse = mariadb ? [] : await reuseFindings(session, own ? undefined : username);
+    if (own) return [{ check, status: 'ok', detail: `its own (${account})` }, ...reuse];
     const grants = (await query(session, 'SHOW GRANTS')).map((row) => String(Object.values(row)[0]));
     const has = grants.some((grant) =>
       /^GRANT (?:.*\b(?:CREATE USER|ALL PRIVILEGES)\b.*) ON \*\.\* /.test(grant),
@@ -210,7 +213,8 @@ async function inspect(session: Session, username: string, own: boolean): Promis
     const onMysql = grants.some((grant) =>
       /^GRANT .*\b(?:UPDATE|ALL PRIVILEGES)\b.* ON [`']?mysql[`']?\.\* /.test(grant),
     );
-    if (has || onMysql) return [{ check, status: 'ok', detail: has ? 'CREATE USER' : 'UPDATE on mysql' }];
+    if (has || onMysql)
+      return [{ check, status: 'ok', detail: has ? 'CREATE USER' : 'UPDATE on mysql' }, ...reuse];
     const hint = 'GRANT CREATE USER ON *.* TO …';
     return [{ check, status: 'fail', detail: 'the administrator lacks CREATE USER', hint }];
   } catch (thrown) {

@@ -2,10 +2,11 @@
 import { waitedTooLong } from '../database/fence.ts';
 import { SecretsError } from '../../../core/errors.ts';
 import { codeOf } from '../../../files.ts';
-import { Admitted, Refused } from '../database/connection.ts';
+import { Admitted, Refused, UsedBefore } from '../database/connection.ts';
 import type { Login } from '../database/login.ts';
 import { placeOf } from '../database/proof.ts';
 import { IN_DOUBT } from '../network.ts';
+import { takesNoHash } from './rules.ts';
 
 /** MariaDB's own numbers, which the driver takes for others of MySQL: https://mariadb.com/kb/en/mariadb-error-codes/ */
 const MARIADB_BLOCKED = 4150;
@@ -95,7 +96,7 @@ function signInError(thrown: unknown, login: Login): Error {
   return fail('Unavailable', `cannot reach ${place} (${code || 'broken connection'})`, 'check host and port');
 }
 
-export function changeError(thrown: unknown, username: string): SecretsError {
+export function changeError(thrown: unknown, username: string): Error {
   if (thrown instanceof SecretsError) return thrown;
   const code = codeOf(thrown) ?? '';
   const fail = (kind: Kind, message: string, hint: string): SecretsError =>
@@ -120,7 +121,16 @@ export function changeError(thrown: unknown, username: string): SecretsError {
     case 'ER_QUERY_TIMEOUT':
     case 'ER_QUERY_INTERRUPTED':
       return fail('Unavailable', `the database ended the change${IN_DOUBT}`, 'run the command again');
+    case 'ER_CREDENTIALS_CONTRADICT_TO_HISTORY':
+      return new UsedBefore(
+        fail(
+          'Invalid',
+          `the database refuses a password that ${username} had before`,
+          'finish the rotation with secrets rotate resume, or ease PASSWORD HISTORY and PASSWORD REUSE INTERVAL of the account',
+        ),
+      );
     case 'ER_OPTION_PREVENTS_STATEMENT':
+      if (/strict-password-validation/.test(String(thrown))) return takesNoHash();
       return fail('Unavailable', 'this server is read-only', 'use the primary’s address');
     default:
       break;

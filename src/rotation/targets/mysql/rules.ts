@@ -1,0 +1,67 @@
+/** The server's own rules for new passwords, as far as they decide whether a rotation, or its rollback, can work. */
+import { SecretsError } from '../../../core/errors.ts';
+import type { TargetFinding } from '../../target.ts';
+import { definitionOf } from './accounts.ts';
+import { query, type Session } from './session.ts';
+
+/**
+ * MariaDB's plugins look at a new password, and so the server takes no hash in its place. It would have to be sent, and
+ * logged, in clear text.
+ * https://mariadb.com/kb/en/server-system-variables/#strict_password_validation
+ * @throws SecretsError Unsupported
+ */
+export async function checkValidation(session: Session): Promise<void> {
+  const [row] = await query(session, 'SELECT @@global.strict_password_validation AS strict');
+  if (Number(row?.['strict']) !== 1) return;
+  const plugins = await query(
+    session,
+    `SELECT PLUGIN_NAME AS name FROM information_schema.PLUGINS
+     WHERE PLUGIN_TYPE = 'PASSWORD VALIDATION' AND PLUGIN_STATUS = 'ACTIVE'`,
+  );
+  if (plugins.length > 0) throw takesNoHash(plugins.map((plugin) => String(plugin['name'])).join(', '));
+}
+
+export function takesNoHash(plugins = 'a plugin'): SecretsError {
+  return new SecretsError(
+    'Unsupported',
+    `the server takes no hash of a new password, because ${plugins} checks it in clear text`,
+    { hint: 'SET GLOBAL strict_password_validation = OFF: generated passwords need no such check' },
+  );
+}
+
+/**
+ * Whether an old password can be set again. MySQL compares a new one with those that it keeps for the account, the
+ * one in use among them.
+ * https://dev.mysql.com/doc/refman/8.4/en/password-management.html#password-reuse-policy
+ */
+export async function reuseFindings(
+  session: Session,
+  username: string | undefined,
+): Promise<readonly TargetFinding[]> {
+  const [row] = await query(
+    session,
+    'SELECT @@global.password_history AS history, @@global.password_reuse_interval AS days',
+  );
+  const definition = (await definitionOf(session, username)) ?? '';
+  const ruled = (own: RegExp, global: unknown): number => {
+    const [, text = 'DEFAULT'] = own.exec(definition) ?? [];
+    return Number(text === 'DEFAULT' ? global : text);
+  };
+  const history = ruled(/ PASSWORD HISTORY (\d+|DEFAULT)/, row?.['history']);
+  const days = ruled(/ PASSWORD REUSE INTERVAL (\d+|DEFAULT)/, row?.['days']);
+  // Of a single kept password it is the one in use.
+  const rules = [
+    ...(history > 1 ? [`password history ${history}`] : []),
+    ...(days > 0 ? [`reuse interval ${days} days`] : []),
+  ];
+  if (rules.length === 0) return [];
+  return [
+    {
+      check: 'way back',
+      status: 'warn',
+      kind: 'Unsupported',
+      detail: `the server refuses a password that the account had before (${rules.join(', ')}), so a rollback can’t set the old one again`,
+      hint: 'end a rotation that was interrupted with secrets rotate resume',
+    },
+  ];
+}
