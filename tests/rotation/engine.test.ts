@@ -21,19 +21,35 @@ import { sized } from '../size.ts';
 
 const LONG = 600_000;
 /**
- * Every call in the local store. In the others, whose every call is a request, the first, the last and every third
- * between, each test beginning at another one; a small run has every ninth, and locally every second.
+ * Every call in the local store. In the others, whose every call is a request, the first, the last and every fourth
+ * between, each test beginning at another one; a small run has every ninth, and locally every third.
  */
-const STRIDE = sized(9, 3, 1);
-const LOCAL_STRIDE = sized(2, 1);
+const STRIDE = sized(9, 4, 1);
+const LOCAL_STRIDE = sized(3, 1);
+/** After how many calls the rotation dies that is then resumed or undone; in a store of requests one for each test. */
+const LEFT = [6, 7, 8] as const;
 let count = 0;
 let offset = 0;
 
+const strideOf = (title: string): number => (title === 'local' ? LOCAL_STRIDE : STRIDE);
+
 function pointsOf(calls: number, title: string): number[] {
   const all = Array.from({ length: calls }, (_, index) => index + 1);
-  const stride = title === 'local' ? LOCAL_STRIDE : STRIDE;
+  const stride = strideOf(title);
   offset += 1;
   return all.filter((point) => point === 1 || point === calls || point % stride === offset % stride);
+}
+
+/**
+ * Before the first call, and after each that is tried: calls come one after the other, so that whoever dies after one has
+ * left what is there before the next.
+ */
+function momentsOf(calls: number, title: string): readonly (readonly [number, 'before' | 'after'])[] {
+  return [[1, 'before'], ...pointsOf(calls, title).map((at) => [at, 'after'] as const)];
+}
+
+function leftOf(title: string): readonly number[] {
+  return strideOf(title) === 1 ? LEFT : LEFT.filter((_, index) => index === offset % 3);
 }
 
 for (const store of [...STORES, ...LOCKED])
@@ -83,35 +99,34 @@ for (const store of [...STORES, ...LOCKED])
           const first = await fresh(manner);
           await rotate(first.name, first.system, { death: counted });
           expect(counted.calls).toBeGreaterThan(8);
-          for (const at of pointsOf(counted.calls, store.title))
-            for (const when of ['before', 'after'] as const) {
-              const { name, system } = await fresh(manner);
-              const death = new Death(at, when);
-              expect(await rotate(name, system, { death })).toBe('died');
-              const dead = await look(provider, name);
-              expectNotLockedOut(system, dead);
-              const outcome = await rotate(name, system, { intent, takeOver: true });
-              const seen = await look(provider, name);
-              expectSettled(system, seen);
-              const where = `${at} ${when}`;
-              const promoted = dead.current?.fields?.['password'] !== 'first';
-              const begun = dead.pending !== undefined;
-              const expected = !begun ? 'nothing' : promoted || intent === 'resume' ? 'done' : 'undone';
-              expect([where, outcome === 'died' ? outcome : outcome.ending]).toEqual([where, expected]);
-              // Nothing is left to be resumed; what was replaced still has its end.
-              if (promoted && !begun && !manner.replaces) {
-                const { labels } = await provider.describe(name, { signal: AbortSignal.timeout(20_000) });
-                expect([where, labels?.['retire-previous']]).toEqual([where, expect.any(String)]);
-              }
-              const isNew = seen.current?.fields?.['password'] !== 'first';
-              expect([where, isNew]).toEqual([where, promoted || (begun && intent === 'resume')]);
-              if (isNew) expect(seen.previous?.fields?.['password']).toBe('first');
-              // What was given up is gone from a system that can forget.
-              if (!isNew && !manner.replaces) expect([...system.accepts]).toEqual(['first']);
-              // And the next rotation finds nothing in its way.
-              if (!manner.issues || !isNew)
-                expect(await rotate(name, system, {})).toMatchObject({ ending: 'done' });
+          for (const [at, when] of momentsOf(counted.calls, store.title)) {
+            const { name, system } = await fresh(manner);
+            const death = new Death(at, when);
+            expect(await rotate(name, system, { death })).toBe('died');
+            const dead = await look(provider, name);
+            expectNotLockedOut(system, dead);
+            const outcome = await rotate(name, system, { intent, takeOver: true });
+            const seen = await look(provider, name);
+            expectSettled(system, seen);
+            const where = `${at} ${when}`;
+            const promoted = dead.current?.fields?.['password'] !== 'first';
+            const begun = dead.pending !== undefined;
+            const expected = !begun ? 'nothing' : promoted || intent === 'resume' ? 'done' : 'undone';
+            expect([where, outcome === 'died' ? outcome : outcome.ending]).toEqual([where, expected]);
+            // Nothing is left to be resumed; what was replaced still has its end.
+            if (promoted && !begun && !manner.replaces) {
+              const { labels } = await provider.describe(name, { signal: AbortSignal.timeout(20_000) });
+              expect([where, labels?.['retire-previous']]).toEqual([where, expect.any(String)]);
             }
+            const isNew = seen.current?.fields?.['password'] !== 'first';
+            expect([where, isNew]).toEqual([where, promoted || (begun && intent === 'resume')]);
+            if (isNew) expect(seen.previous?.fields?.['password']).toBe('first');
+            // What was given up is gone from a system that can forget.
+            if (!isNew && !manner.replaces) expect([...system.accepts]).toEqual(['first']);
+            // And the next rotation finds nothing in its way.
+            if (!manner.issues || !isNew)
+              expect(await rotate(name, system, {})).toMatchObject({ ending: 'done' });
+          }
         },
         LONG,
       );
@@ -120,7 +135,7 @@ for (const store of [...STORES, ...LOCKED])
         'whose resuming or undoing dies at any call are ended by the next',
         async () => {
           for (const intent of ['resume', 'rollback'] as const)
-            for (const left of [6, 7, 8]) {
+            for (const left of leftOf(store.title)) {
               const begin = async (): Promise<{ name: string; system: FakeSystem }> => {
                 const made = await fresh(manner);
                 await rotate(made.name, made.system, { death: new Death(left, 'after') });
