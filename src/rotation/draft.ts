@@ -17,12 +17,15 @@ import type { Credential } from './target.ts';
 export function makeDraft(
   old: Credential | undefined,
   keys: readonly string[],
-  generator: Generator,
+  generator: Pick<Generator, 'make'>,
 ): Promise<Credential> {
   return keys.length === 0 ? wholeDraft(old, generator) : keyedDraft(old, keys, generator);
 }
 
-async function wholeDraft(old: Credential | undefined, generator: Generator): Promise<Credential> {
+async function wholeDraft(
+  old: Credential | undefined,
+  generator: Pick<Generator, 'make'>,
+): Promise<Credential> {
   const form = old === undefined ? undefined : readText(textOf(old));
   const { value, companions } = await generator.make();
   if (companions !== undefined && Object.keys(companions).length > 0)
@@ -46,7 +49,7 @@ function textOf(old: Credential): string {
 async function keyedDraft(
   old: Credential | undefined,
   keys: readonly string[],
-  generator: Generator,
+  generator: Pick<Generator, 'make'>,
 ): Promise<Credential> {
   if (old !== undefined && old.fields === undefined)
     throw new SecretsError('Invalid', 'its value is not a JSON object, so it has no keys to rotate', {

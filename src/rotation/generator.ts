@@ -20,6 +20,11 @@ export interface Generator {
   /** Entropy of each value, in bits, rounded down; known without making one. */
   readonly bits: number;
   make(): Promise<Generated>;
+  /**
+   * A value of the same form that nothing will ever accept, where making one is expensive: a small key in the place of a
+   * large one. Without this method `make` is cheap.
+   */
+  sample?(): Promise<Generated>;
 }
 
 /** The `generate` setting: a spec as `secrets generate` takes it (`alnum:40`), or a map. */

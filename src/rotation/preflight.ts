@@ -60,7 +60,8 @@ async function sample(
   current: Credential | undefined,
 ): Promise<{ readonly wrong?: Credential; readonly trouble?: PreflightFinding }> {
   try {
-    return { wrong: await makeDraft(current, keysOf({ keys, target }, current), generator) };
+    const make = () => generator.sample?.() ?? generator.make();
+    return { wrong: await makeDraft(current, keysOf({ keys, target }, current), { make }) };
   } catch (thrown) {
     const { kind, message, hint } = toSecretsError(thrown);
     return { trouble: { check: 'form', status: 'fail', kind, detail: message, hint } };

@@ -31,6 +31,18 @@ test('a key pair’s private key is the value, the rest its companions', async (
   });
 });
 
+test('a sample of a large RSA key is a small one in the same form; of what is cheap there is none', async () => {
+  const { sample } = openGenerator({ kind: 'tls', names: ['www.example.com'], key: 'rsa-4096' });
+  const { value, companions } = (await sample?.()) ?? {};
+  const key = createPrivateKey(value ?? '');
+  expect([key.asymmetricKeyType, key.asymmetricKeyDetails?.modulusLength]).toEqual(['rsa', 1024]);
+  expect(Object.keys(companions ?? {})).toEqual(['public-key', 'csr']);
+  const ssh = await openGenerator('ssh-rsa:4096').sample?.();
+  expect(ssh?.value).toMatch(/^-----BEGIN OPENSSH PRIVATE KEY-----/);
+  expect(openGenerator('ed25519').sample).toBeUndefined();
+  expect(openGenerator('alnum:40').sample).toBeUndefined();
+});
+
 test.each([
   [{ length: 40, alphabt: 'alnum' }, 'unknown key alphabt'],
   [{ length: [40] }, 'length has a value of another kind'],

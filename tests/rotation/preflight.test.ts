@@ -2,6 +2,7 @@
 import type { Provider } from '../../src/providers/provider.ts';
 import type { TargetFinding } from '../../src/rotation/target.ts';
 import { FakeSystem, look, type Manner, MANNERS, rotateOn, type RunOptions } from './kit.ts';
+import { now } from '../contract/kit.ts';
 import { STORES } from './stores.ts';
 
 const [replacing] = MANNERS as [Manner, ...Manner[]];
@@ -113,6 +114,28 @@ describe('before the first effect', () => {
     // It came as far as the system.
     expect(outcome).toMatchObject({ ending: 'stuck' });
     expect(lines).toContain('sign-in: wrong');
+  });
+
+  test('one value is made, and a sample of its form is what the target is to refuse', async () => {
+    count += 1;
+    const name = `checked-${count}`;
+    await provider.put(name, { value: Buffer.from('{"password":"first"}') }, now());
+    const system = new FakeSystem(replacing, 'first');
+    const wrongs: unknown[] = [];
+    const target = system.target();
+    target.check = async (_known, _signal, wrong) => {
+      wrongs.push(wrong?.fields);
+      return [];
+    };
+    const made: string[] = [];
+    const generator = {
+      title: 'large keys',
+      bits: 128,
+      make: async () => ({ value: made[made.push('large') - 1] ?? '', bits: 128 }),
+      sample: async () => ({ value: made[made.push('small') - 1] ?? '', bits: 1 }),
+    };
+    expect(await rotateOn(provider, name, system, { target, generator })).toMatchObject({ ending: 'done' });
+    expect([made, wrongs]).toEqual([['small', 'large'], [{ password: 'small' }]]);
   });
 
   test('--create makes a secret that is missing', async () => {

@@ -8,7 +8,7 @@ import {
 } from '../../core/generate.ts';
 import { SecretsError } from '../../core/errors.ts';
 import { isJsonObject } from '../../core/json.ts';
-import type { GenerateSettings, Generator } from '../generator.ts';
+import type { Generated, GenerateSettings, Generator } from '../generator.ts';
 
 /** What a policy without `generate` gets: letters and digits, which need no quoting anywhere; 190 bits. */
 export const DEFAULT_SPEC = 'alnum:32';
@@ -34,13 +34,20 @@ export function openGenerator(settings: GenerateSettings = DEFAULT_SPEC): Genera
   return {
     title: titleOf(spec),
     bits: bitsOf(spec),
-    make: async () => {
-      const { value, bits, parts } = await generate(spec);
-      if (parts === undefined) return { value, bits };
-      const { 'private-key': key = '', ...companions } = parts;
-      return { value: key, bits, companions };
-    },
+    make: () => generated(spec),
+    ...(spec.kind === 'key' &&
+      spec.key.type === 'rsa' && {
+        // The smallest that programs read at all.
+        sample: () => generated({ ...spec, key: { type: 'rsa', bits: 1024 } }),
+      }),
   };
+}
+
+async function generated(spec: GenerateSpec): Promise<Generated> {
+  const { value, bits, parts } = await generate(spec);
+  if (parts === undefined) return { value, bits };
+  const { 'private-key': key = '', ...companions } = parts;
+  return { value: key, bits, companions };
 }
 
 function optionsOf(settings: Exclude<GenerateSettings, string>): GenerateOptions {
