@@ -353,7 +353,10 @@ export class Engine extends ClaimedRun {
     try {
       await place.unsign({}, pending.id);
     } catch (thrown) {
-      this.options.warn(`a label could not be removed: ${toSecretsError(thrown).message}`);
+      const { kind, message } = toSecretsError(thrown);
+      // A first value that was given up leaves no secret that could have labels.
+      if (kind !== 'NotFound' || this.old !== undefined)
+        this.options.warn(`a label could not be removed: ${message}`);
     }
     return 'ok';
   }
