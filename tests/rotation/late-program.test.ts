@@ -3,8 +3,10 @@ import { cp, writeFile } from 'node:fs/promises';
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import type { Database } from '../backends/database.ts';
+import type { Postgres } from '../backends/postgres.ts';
 import { describeWith } from '../backends/server.ts';
 import { makePlace, type Outcome, type Place } from '../e2e/program.ts';
+import { sized } from '../size.ts';
 import { POSTGRESQL } from './targets/databases.ts';
 
 const KILLER = join(process.cwd(), 'tests/rotation/kill-at.cjs');
@@ -86,6 +88,77 @@ describeWith('a change that outlives its sender', POSTGRESQL.files, () => {
           code: 1,
           stderr: expect.stringContaining('the target refuses the current value'),
         });
+    },
+    LONG,
+  );
+
+  /** While a synchronous standby is away, for which every other session's commit waits for. */
+  const withoutStandby = async (scene: () => Promise<void>): Promise<void> => {
+    await server.sql("ALTER SYSTEM SET synchronous_standby_names = 'away'", 'SELECT pg_reload_conf()');
+    try {
+      await scene();
+    } finally {
+      await server.sql('ALTER SYSTEM RESET synchronous_standby_names', 'SELECT pg_reload_conf()');
+    }
+  };
+  const outcomeOf = async (line: string): Promise<unknown> => {
+    const { code, stdout } = await run(second, `secrets rotate ${line} db --trust --json`);
+    return [code, (JSON.parse(stdout) as { outcome: string }).outcome];
+  };
+
+  test(
+    'with a synchronous standby away, a rotation and its ends neither wait for it nor lose anything',
+    async () => {
+      await put();
+      await withoutStandby(async () => {
+        expect(await outcomeOf('')).toEqual([0, 'done']);
+        expect(await works('current')).toBe(true);
+        for (const verb of ['resume', 'rollback']) expect(await outcomeOf(verb)).toEqual([0, 'nothing']);
+        let verb = 'rollback';
+        for (let at = 4; ; at += sized(8, 5, 1)) {
+          verb = verb === 'resume' ? 'rollback' : 'resume';
+          const { ended } = start({ NODE_OPTIONS: `--require=${KILLER}`, KILL_AT: `${at} after` });
+          if ((await ended) === 0) {
+            expect(at).toBeGreaterThan(16);
+            break;
+          }
+          const kept = (await works('current')) || (await works('pending'));
+          const [code] = (await outcomeOf(`${verb} --take-over`)) as [number];
+          expect([at, verb, kept, code]).toEqual([at, verb, true, 0]);
+          expect([at, verb, await works('current'), await works('pending')]).toEqual([at, verb, true, false]);
+        }
+      });
+      // Nothing comes after all when it is back.
+      expect(await works('current')).toBe(true);
+      expect(await outcomeOf('rollback')).toEqual([0, 'nothing']);
+    },
+    LONG,
+  );
+
+  test(
+    'behind another session’s change that waits for the standby nothing is changed, and that one is told',
+    async () => {
+      await put();
+      let other: Promise<void> | undefined;
+      await withoutStandby(async () => {
+        other = server.sql(POSTGRESQL.set('moody', 'by hand'));
+        // It holds the role until the standby is back, and shows nobody what it has set.
+        const waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+        while ((await (server as Postgres).column(waits)).length === 0)
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        const blocked = await run(second, 'secrets rotate db --trust');
+        expect(blocked).toMatchObject({ code: 1, stderr: expect.stringContaining('locked for too long') });
+        expect([await works('current'), await works('pending')]).toEqual([true, false]);
+      });
+      await other;
+      const history = await run(first, 'secrets history db');
+      for (const verb of ['resume', 'rollback'])
+        expect(await run(second, `secrets rotate ${verb} db --trust`)).toMatchObject({
+          code: 1,
+          stderr: expect.stringContaining('the target refuses the current value'),
+        });
+      expect(await run(second, 'secrets rotate db --trust')).toMatchObject({ code: 4 });
+      expect(await run(first, 'secrets history db')).toEqual(history);
     },
     LONG,
   );
