@@ -3,16 +3,25 @@ import { connect, createServer, type Socket } from 'node:net';
 
 export interface Wire {
   readonly port: number;
+  /** How many connections there were. */
+  connections(): number;
   /** All that went to the server. */
   sent(): Buffer;
   /** Cuts the connection once, in place of the server's answer to what holds these bytes. */
   loseAnswerTo(marker: string): void;
   /**
    * Keeps back what holds these bytes, and all that comes after it on its connection, once; also when the client has
-   * gone. What it returns delivers it, and resolves when the server has ended the connection.
+   * gone.
    */
-  delay(marker: string): () => Promise<void>;
+  delay(marker: string): Late;
   stop(): Promise<void>;
+}
+
+export interface Late {
+  /** Resolves once it is kept back. */
+  readonly kept: Promise<unknown>;
+  /** Delivers it, and resolves when the server has ended the connection. */
+  deliver(): Promise<void>;
 }
 
 export async function startWire(port: number): Promise<Wire> {
@@ -20,8 +29,10 @@ export async function startWire(port: number): Promise<Wire> {
   const chunks: Buffer[] = [];
   let marker: string | undefined;
   let late: string | undefined;
-  let deliver: () => Promise<void> = async () => {};
+  let keep: (deliver: () => Promise<void>) => void = () => {};
+  let connections = 0;
   const server = createServer((client) => {
+    connections += 1;
     const upstream = connect(port, '127.0.0.1');
     let losing = false;
     let kept: Buffer[] | undefined;
@@ -38,13 +49,13 @@ export async function startWire(port: number): Promise<Wire> {
       if (late !== undefined && chunk.includes(late)) {
         late = undefined;
         const mine: Buffer[] = (kept = []);
-        deliver = async () => {
+        keep(async () => {
           const closed = new Promise<void>((resolve) => upstream.once('close', () => resolve()));
           if (upstream.destroyed) return;
           upstream.end(Buffer.concat(mine));
           upstream.resume();
           await closed;
-        };
+        });
       }
       if (kept === undefined) upstream.write(chunk);
       else kept.push(chunk);
@@ -63,13 +74,15 @@ export async function startWire(port: number): Promise<Wire> {
   if (address === null || typeof address === 'string') throw new Error('no port');
   return {
     port: address.port,
+    connections: () => connections,
     sent: () => Buffer.concat(chunks),
     loseAnswerTo: (text) => {
       marker = text;
     },
     delay: (text) => {
       late = text;
-      return () => deliver();
+      const kept = new Promise<() => Promise<void>>((resolve) => (keep = resolve));
+      return { kept, deliver: async () => (await kept)() };
     },
     stop: () =>
       new Promise((resolve) => {

@@ -60,13 +60,13 @@ export function loginOf(credential: Credential, form: LoginForm): Login {
   const part = partsOf(credential, form);
   const { defaults } = form;
   const username = part.username ?? defaults.username;
-  if (username === undefined) throw lacks('user name', 'username');
+  if (username === undefined) throw lacks('user name', 'username', defaults);
   if (part.password === undefined)
     throw new SecretsError('Invalid', 'the secret holds no password', {
       hint: 'it needs a key password, a connection URL, or a password as its whole value',
     });
   const [first, ...others] = placesOf(part, form);
-  if (first === undefined) throw lacks('host', 'host');
+  if (first === undefined) throw lacks('host', 'host', defaults);
   return {
     ...first,
     username,
@@ -259,8 +259,9 @@ export function fieldsCredential(fields: Fields): Credential {
   return { value: Buffer.from(JSON.stringify(fields)), fields };
 }
 
-function lacks(what: string, setting: string): SecretsError {
+/** @param defaults have the setting, also when it is undefined, where one would fill it in */
+function lacks(what: string, setting: keyof LoginDefaults, defaults: LoginDefaults): SecretsError {
   return new SecretsError('Invalid', `the secret names no ${what}`, {
-    hint: `add it to the secret, or set ${setting} of the target`,
+    hint: `add it to the secret${setting in defaults ? `, or set ${setting} of the target` : ''}`,
   });
 }

@@ -35,6 +35,8 @@ export class DatabaseTarget implements Target {
   readonly #form: LoginForm;
   readonly #tls: TlsSettings;
   readonly #signIns: SignIns;
+  /** What `check` has shown a moment ago, and need not be shown again before the first effect: ways in, and users. */
+  readonly #shown = new Set<string>();
 
   /** @throws SecretsError Usage for settings that don't fit together, or a `ca` that can't be read */
   constructor(driver: DatabaseDriver, settings: DatabaseSettings, context: TargetContext) {
@@ -82,8 +84,10 @@ export class DatabaseTarget implements Target {
     const findings: TargetFinding[] = [];
     const failed = (check: string, thrown: unknown): void => {
       if (signal.aborted) throw toSecretsError(thrown);
-      const { kind, message, hint } = toSecretsError(thrown);
-      findings.push({ check, status: 'fail', kind, detail: message, hint });
+      const { kind, message, hint, reference = '' } = toSecretsError(thrown);
+      // Two secrets may be meant: the rotated one, and the administrator's.
+      const detail = reference === admin ? `${reference}: ${message}` : message;
+      findings.push({ check, status: 'fail', kind, detail, hint });
     };
     if (known.current !== undefined) {
       const check = 'sign-in with the current credential';
@@ -112,7 +116,10 @@ export class DatabaseTarget implements Target {
         const user = known.current && (await this.#readable(known.current, signal));
         if (user !== undefined) findings.push(...samePlace(user, login));
         const { users, username = '' } = this.#settings;
-        for (const user of users ?? [username]) findings.push(...(await connection.inspect(user, false)));
+        for (const user of users ?? [username]) {
+          findings.push(...(await connection.inspect(user, false)));
+          this.#shown.add(userKey(user));
+        }
       });
     } catch (thrown) {
       failed(check, thrown);
@@ -130,18 +137,23 @@ export class DatabaseTarget implements Target {
       await connection.checkAccount(login.username);
       findings.push({ check, status: 'ok', detail: `as ${login.username}` });
       findings.push(...(await connection.inspect(login.username, true)));
+      this.#shown.add(userKey(login.username));
     });
     if (!this.#verifies) return [...findings, NOT_VERIFIED];
     await this.#signIns.control(login, signal);
+    this.#shown.add(wayKey(login));
     return findings;
   }
 
   /** With an administrator the stored password need not work, and no session of the user is needed: proof alone is. */
   async #checkProof(check: string, login: Login, signal: AbortSignal): Promise<readonly TargetFinding[]> {
     if (!this.#verifies) return [NOT_VERIFIED];
-    if (await this.#signIns.proves(login, signal))
+    if (await this.#signIns.proves(login, signal)) {
+      this.#shown.add(wayKey(login));
       return [{ check, status: 'ok', detail: `as ${login.username}` }];
+    }
     await this.#signIns.control(login, signal);
+    this.#shown.add(wayKey(login));
     const detail = 'refused: the stored password is wrong already, and will be replaced';
     return [{ check, status: 'warn', kind: 'Unauthenticated', detail }];
   }
@@ -162,7 +174,8 @@ export class DatabaseTarget implements Target {
     const proposed = withNewPassword(draft, known.current, this.#form, next);
     // What can't be signed in with must not get into the store.
     const { username } = await this.#login(proposed, signal);
-    if (this.#driver.checksUsers === true) await this.#checkUser(username, known, signal);
+    if (this.#driver.checksUsers === true && !this.#shown.delete(userKey(username)))
+      await this.#checkUser(username, known, signal);
     return proposed;
   }
 
@@ -184,7 +197,7 @@ export class DatabaseTarget implements Target {
 
   async prove(credential: Credential, known: Known, signal: AbortSignal): Promise<void> {
     const login = await this.#login(credential, signal);
-    if (!this.#verifies) return;
+    if (!this.#verifies || this.#shown.delete(wayKey(login))) return;
     // The account can be looked at where a password of its user is known: first, as one mistake might lock it.
     const current = known.current === undefined ? undefined : await this.#login(known.current, signal);
     if (current?.username === login.username) await this.#signIns.checkAccount(current, signal);
@@ -329,6 +342,15 @@ const NOT_VERIFIED: TargetFinding = {
   status: 'warn',
   detail: 'none, as the target says: a password that the database does not take is not noticed',
 };
+
+/** Everything of a sign-in but the password. */
+function wayKey({ host, port, database, username, others }: Login): string {
+  return JSON.stringify([host, port, database, username, others]);
+}
+
+function userKey(username: string): string {
+  return JSON.stringify(username);
+}
 
 /** Another name of the same server is fine (a pooler, a replica's address), another server is not. */
 function samePlace(user: Login, admin: Login): readonly TargetFinding[] {
