@@ -61,11 +61,13 @@ async function runCommand(world: World, ...[spec, args, options, verb]: Line): P
     return session.interrupt.signal.aborted ? INTERRUPTED : (code ?? 0);
   } catch (thrown) {
     if (session.interrupt.signal.aborted) return INTERRUPTED;
+    await session.said();
     return await fail(world, options, thrown);
   } finally {
     await session.deliver();
     stopListening();
     await session.close();
+    await session.said();
   }
 }
 

@@ -3,6 +3,8 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { type CommonOptions, commonOptions } from './commands/options.ts';
 import type { CommandSpec, OptionSpec } from './commands/spec.ts';
 import { EXIT_CODES } from './core/errors.ts';
+import { looksLikeValue } from './core/suspect.ts';
+import { clean, withhold } from './output/confidential.ts';
 import { singleLine } from './output/sanitize.ts';
 import { version } from './version.ts';
 import type { World } from './world.ts';
@@ -32,8 +34,11 @@ export function createProgram(world: World, commands: readonly CommandSpec[], ac
       writeOut: (text) => world.stdout.write(text),
       writeErr: (text) => world.stderr.write(text),
       outputError: (text, write) => {
-        // What was typed stands in it: no line of it may hold control characters.
-        const lines = text.replace(/^error: /, '').split('\n');
+        // What was typed stands in it: no line of it may hold a value, nor control characters.
+        for (const word of wordsBefore(world.argv)) if (looksLikeValue(word)) withhold(word);
+        const lines = clean(text, world)
+          .replace(/^error: /, '')
+          .split('\n');
         write(`secrets: ${lines.map((line) => singleLine(line.slice(0, MAX_LINE))).join('\n')}`);
       },
       getOutHelpWidth: () => world.stdout.columns ?? 100,
@@ -77,6 +82,12 @@ export async function parseLine(
     }
     throw thrown;
   }
+}
+
+/** The words of a command line, and what they assign; not those of a program that is to be started. */
+function wordsBefore(argv: readonly string[]): readonly string[] {
+  const end = argv.indexOf('--');
+  return (end === -1 ? argv : argv.slice(0, end)).map((word) => word.replace(/^-[^=]*=/, ''));
 }
 
 function addCommand(parent: Command, spec: CommandSpec, action: Action): void {

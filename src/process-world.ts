@@ -63,8 +63,8 @@ function environment(): World['env'] {
 function homeFolder(): string {
   const home = givenHome();
   if (isAbsolute(home)) return home;
-  throw new SecretsError('Usage', `HOME is not an absolute path: ${JSON.stringify(home.slice(0, 100))}`, {
-    hint: 'a store would be made wherever you are: set HOME to a folder of yours',
+  throw new SecretsError('Usage', 'HOME is not an absolute path: a store would be made wherever you are', {
+    hint: 'set HOME to a folder of yours',
   });
 }
 

@@ -13,8 +13,9 @@ import { parseDuration } from './core/duration.ts';
 import { SecretsError } from './core/errors.ts';
 import { formatReference, parseReference, type Reference } from './core/reference.ts';
 import { type Resolved, resolveAll, type Target } from './core/resolver.ts';
-import { clean, keepingOut } from './output/confidential.ts';
+import { checkTyped, keepingOut } from './output/confidential.ts';
 import { jsonText, singleLine } from './output/sanitize.ts';
+import { StderrLines } from './output/stderr-lines.ts';
 import type { CallOptions, Provider, ProviderContext } from './providers/provider.ts';
 import type { World } from './world.ts';
 
@@ -36,6 +37,7 @@ export class Session {
   readonly #unmade = new Set<NodeJS.Immediate>();
   #config: Promise<Config> | undefined;
   #progress: Progress | undefined;
+  readonly #lines: StderrLines;
   readonly #records = new Records(this);
   #terminalGiven = false;
 
@@ -43,6 +45,7 @@ export class Session {
     this.world = world;
     this.options = options;
     this.verb = verb;
+    this.#lines = new StderrLines(world);
   }
 
   /** The user interrupted: aborts `interrupt`, and every call under way. */
@@ -129,6 +132,7 @@ export class Session {
       return native;
     }
     const reference = parseReference(text);
+    checkTyped(text, reference);
     const store = reference.store ?? (await this.defaultStore());
     if (asked) this.asks(store, undefined, reference);
     try {
@@ -328,8 +332,9 @@ export class Session {
   }
 
   /** Writes the result: the only thing that goes to stdout. */
-  print(text: string | Uint8Array): Promise<void> {
+  async print(text: string | Uint8Array): Promise<void> {
     this.#endProgress();
+    if (this.#lines.written !== undefined) await this.#lines.written;
     return new Promise((resolve, reject) => {
       this.world.stdout.write(text, (error) => {
         if (error) reject(error);
@@ -346,8 +351,7 @@ export class Session {
   /** A warning on stderr, unless `--quiet`. */
   warn(message: string): void {
     this.#endProgress();
-    if (this.options.quiet !== true)
-      this.world.stderr.write(`secrets: warning: ${singleLine(clean(message, this.world))}\n`);
+    if (this.options.quiet !== true) this.#lines.write(`warning: ${message}`);
   }
 
   /** A note on stderr for a person at a terminal; scripts don't see it. */
@@ -360,8 +364,12 @@ export class Session {
 
   /** A line on stderr with `--debug`. */
   debug(message: string): void {
-    if (this.options.debug === true)
-      this.world.stderr.write(`secrets: debug: ${singleLine(clean(message, this.world))}\n`);
+    if (this.options.debug === true) this.#lines.write(`debug: ${message}`);
+  }
+
+  /** Resolves when every warning is out. */
+  said(): Promise<void> | undefined {
+    return this.#lines.written;
   }
 
   /** The stores that are open by now. */

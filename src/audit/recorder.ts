@@ -2,6 +2,7 @@
 import type { AuditAction, AuditActor, AuditEvent, AuditLog } from '../core/audit.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import type { KnownIdentity } from '../providers/provider.ts';
+import { shownName } from '../output/confidential.ts';
 import type { AuditSettings } from './settings.ts';
 import { isoTime } from './time.ts';
 
@@ -152,7 +153,9 @@ export class Recorder {
     if (error !== undefined) event.error = error.kind;
     if (store !== '') event.store = bounded(store);
     if (provider !== undefined) event.provider = provider;
-    if (secret !== undefined) event.secret = bounded(secret);
+    // A name that no secret has may be a value that was typed by mistake.
+    if (secret !== undefined)
+      event.secret = bounded(error?.kind === 'NotFound' || action === 'list' ? shownName(secret) : secret);
     if (version !== undefined) event.version = bounded(version);
     if (stage !== undefined) event.stage = bounded(stage);
     if (keys !== undefined) event.keys = keys.slice(0, MAX_KEYS).map(bounded);

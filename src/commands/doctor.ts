@@ -1,4 +1,5 @@
 import { SecretsError, toSecretsError } from '../core/errors.ts';
+import { clean } from '../output/confidential.ts';
 import { compact } from '../output/shapes.ts';
 import { singleLine } from '../output/sanitize.ts';
 import { styleFor } from '../output/style.ts';
@@ -51,7 +52,17 @@ export async function run(session: Session, { args, options }: Invocation<Doctor
   return show(session, options, sections);
 }
 
-async function show(session: Session, options: CommonOptions, sections: readonly Section[]): Promise<number> {
+async function show(session: Session, options: CommonOptions, found: readonly Section[]): Promise<number> {
+  const masked = (text: string): string => clean(text, session.world);
+  const sections = found.map(({ title, findings }) => ({
+    title,
+    // What is wrong is said in the words of servers and of the system; what is right names what is there.
+    findings: findings.map((finding) =>
+      finding.status === 'ok'
+        ? finding
+        : { ...finding, detail: masked(finding.detail), hint: finding.hint && masked(finding.hint) },
+    ),
+  }));
   if (options.json === true) {
     await session.printJson(
       sections.map(({ title, findings }) => ({

@@ -26,6 +26,7 @@ import {
 import { loadPty, type Pty, runInTerminal } from '../exec/terminal.ts';
 import { checkArguments, unreadableVariables } from '../exec/text.ts';
 import { supervise } from '../exec/supervise.ts';
+import { useRedactor } from '../output/confidential.ts';
 import { reportError } from '../output/report.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { Session } from '../session.ts';
@@ -52,6 +53,7 @@ export interface Prepared extends Start {
 export async function run(session: Session, { args, options }: Invocation<ExecOptions>): Promise<number> {
   try {
     const { world } = session;
+    useRedactor(Masker);
     const withheld = credentialVariables(world);
     checkArguments(args);
     const watching = watchingOf(options);

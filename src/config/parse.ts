@@ -23,7 +23,7 @@ import type { World } from '../world.ts';
 import { knownKeys } from './known-keys.ts';
 import { listAsMap } from './lists.ts';
 import { looseFileSchema, type PartDocument } from './schema.ts';
-import { findIssued, settingLooksSecret } from './suspect.ts';
+import { findIssued, settingLooksSecret } from '../core/suspect.ts';
 import { readYaml, type YamlFile } from './yaml.ts';
 
 /** A store as one file has it. */

@@ -8,7 +8,7 @@ import { entriesOf } from '../files.ts';
 import type { Detection, ProviderDescriptor, StoreSettings } from '../providers/provider.ts';
 import type { World } from '../world.ts';
 import { readNamed } from './find.ts';
-import { settingLooksSecret } from './suspect.ts';
+import { settingLooksSecret } from '../core/suspect.ts';
 
 /** A store to write down. */
 export interface SuggestedStore {

@@ -7,7 +7,7 @@ import type { EnvEntry } from './config.ts';
 import type { Layer } from './load.ts';
 import type { ParsedVariable } from './parse.ts';
 import { type VariableTrust, variableTrust } from './variable-trust.ts';
-import { looksSecret } from './suspect.ts';
+import { looksSecret } from '../core/suspect.ts';
 
 /** A variable of one file, as what it is. */
 export interface LayerVariable {

@@ -2,6 +2,7 @@
 import type { JsonDocument } from './document/document.ts';
 import { SecretsError } from './errors.ts';
 import { isPlainData, steers } from './steering.ts';
+import { quoted } from './suspect.ts';
 import { decodeUtf8 } from './utf8.ts';
 
 /** POSIX XBD 8.1, and what every shell can export. */
@@ -10,7 +11,7 @@ const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** @throws SecretsError Usage for a name no shell can export */
 export function checkVariableName(name: string): void {
   if (!VARIABLE.test(name)) {
-    throw new SecretsError('Usage', `${JSON.stringify(name.slice(0, 100))} is not a name for a variable`, {
+    throw new SecretsError('Usage', `${quoted(name)} is not a name for a variable`, {
       hint: 'letters, digits and _, not starting with a digit',
     });
   }
@@ -42,7 +43,7 @@ export function variableName(key: string, nameCase?: NameCase): string {
 export function splitAssignment(text: string): readonly [name: string, reference: string] {
   const equals = text.indexOf('=');
   if (equals <= 0 || equals === text.length - 1) {
-    throw new SecretsError('Usage', `${JSON.stringify(text.slice(0, 100))} is not NAME=REF`);
+    throw new SecretsError('Usage', `${quoted(text)} is not NAME=REF`);
   }
   const name = text.slice(0, equals);
   checkVariableName(name);

@@ -12,6 +12,7 @@
  * way a path is made of them. Where a trailing / or * means a prefix, the last character is written %2F or %2A.
  */
 import { SecretsError } from './errors.ts';
+import { quoted } from './suspect.ts';
 
 /** A parsed reference. `parse(format(r))` gives `r` back. */
 export interface Reference {
@@ -144,6 +145,5 @@ function encode(text: string, special: RegExp): string {
 
 function refuse(text: string, why: string): SecretsError {
   // What was typed may hold control characters; the line that shows it must not.
-  const shown = JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
-  return new SecretsError('Usage', `${shown} is not a reference: ${why}`);
+  return new SecretsError('Usage', `${quoted(text, 200)} is not a reference: ${why}`);
 }

@@ -2,7 +2,11 @@
  * What must not stand in a message, though servers, SDKs and the system repeat what they were given: the values that
  * this process has read or written, its credentials, and the content of a variable that should hold a path.
  */
+import { resolve } from 'node:path';
 import type { Masker } from '../core/redactor.ts';
+import { SecretsError } from '../core/errors.ts';
+import { isUrlScheme, type Reference } from '../core/reference.ts';
+import { hideIssued, holdsCredential, looksLikeValue, NOT_SHOWN } from '../core/suspect.ts';
 import type { Provider, SecretWrite } from '../providers/provider.ts';
 import type { World } from '../world.ts';
 
@@ -23,8 +27,17 @@ const PATH_NAME = /(_FILE|_PATH|_CREDENTIALS|_CACERT|_CAPATH|_CLIENT_CERT|_CLIEN
 
 const values = new Set<Uint8Array>();
 let total = 0;
-/** Looks for every spelling; made when an error is about to be shown. */
-let masker: Masker | undefined;
+/**
+ * They look for every spelling, and are made when something is about to be shown. Each holds at least twice the values
+ * of the next, so that a value that comes between two lines does not cost a new masker of all.
+ */
+const maskers: { readonly masker: Masker; readonly known: readonly Uint8Array[] }[] = [];
+/** Values that none of them knows. */
+let news: Uint8Array[] = [];
+const knownCredentials = new Set<string>();
+const credentialBytes = new Set<Uint8Array>();
+/** Makes them. Loaded where there is something to hide: most runs show nothing. */
+let Redactor: typeof Masker | undefined;
 
 /** A value that no message may hold from here on. */
 export function keepOut(value: Uint8Array): void {
@@ -34,12 +47,18 @@ export function keepOut(value: Uint8Array): void {
   if (values.has(kept)) return;
   values.add(kept);
   total += kept.length;
-  masker = undefined;
+  news.push(kept);
   for (const oldest of values) {
     if (values.size <= MOST_VALUES && total <= MOST_TOTAL) break;
     values.delete(oldest);
     total -= oldest.length;
   }
+  if (news.length > 2 * MOST_VALUES) news = news.filter(isHeld);
+}
+
+/** Whether it has not been forgotten since. */
+function isHeld(value: Uint8Array): boolean {
+  return values.has(value) || credentialBytes.has(value);
 }
 
 /** Keeps what is read from and written to a store out of messages. */
@@ -59,30 +78,91 @@ export function keepingOut(provider: Provider): Provider {
   return Object.assign(provider, noted);
 }
 
-/** Makes `clean` know every spelling. Loads the redactor, so only where something is to be shown. */
-export async function learnSpellings({ env }: Pick<World, 'env'>): Promise<void> {
-  const known = [...values, ...credentials(env).map((text) => Buffer.from(text))];
-  // Most errors come before there is anything to hide.
-  if (known.length === 0) return;
-  const { Masker: Redactor } = await import('../core/redactor.ts');
-  masker = new Redactor(known);
+/** What was typed in the place of a name, and looks like a value. */
+const typed = new Set<string>();
+
+/** A text of the command line that neither a message nor a record shows, while no secret has that name. */
+export function withhold(...texts: readonly string[]): void {
+  for (const text of texts) if (text.length >= MIN_BYTES) typed.add(text);
 }
 
-/** A message without what must not stand in it. */
-export function clean(text: string, { env }: Pick<World, 'env'>): string {
-  const named = namePaths(text, env);
-  if (masker !== undefined) {
-    const stream = masker.stream();
-    return Buffer.concat([stream.write(Buffer.from(named)), stream.end()]).toString();
+/**
+ * What was typed in the place of a reference may look like a value: no store is asked for a credential, in whose trail it
+ * would stand from then on, and no message repeats the others.
+ * @throws SecretsError Usage
+ */
+export function checkTyped(text: string, { store, name }: Reference): void {
+  if (!looksLikeValue(text)) return;
+  withhold(text, name);
+  if (!holdsCredential(text) || (store !== undefined && !isUrlScheme(store))) return;
+  throw new SecretsError('Usage', 'what stands in the place of a reference looks like a credential', {
+    hint: 'nothing was asked for it; a value goes in through stdin, and a name like this is written STORE://NAME',
+  });
+}
+
+/** A name or a reference for a message about a failure, or for its record. */
+export function shownName(text: string): string {
+  let shown = text;
+  for (const one of typed) shown = shown.replaceAll(one, NOT_SHOWN);
+  return hideIssued(shown);
+}
+
+/** Whether `clean` knows every spelling of all that is to be hidden, which may be nothing. */
+export function knowsSpellings({ env }: Pick<World, 'env'>): boolean {
+  return Redactor !== undefined || (values.size === 0 && credentials(env).length === 0);
+}
+
+/** Makes `clean` know every spelling. Loads the redactor, so only where something is to be shown. */
+export async function learnSpellings(world: Pick<World, 'env'>): Promise<void> {
+  // Most errors come before there is anything to hide.
+  if (!knowsSpellings(world)) useRedactor((await import('../core/redactor.ts')).Masker);
+}
+
+/** For who has loaded it for another reason. */
+export function useRedactor(loaded: typeof Masker): void {
+  Redactor = loaded;
+}
+
+/** A message without what must not stand in it; with the usual spellings alone before `learnSpellings`. */
+export function clean(text: string, world: Pick<World, 'env'>): string {
+  const named = shownName(nameVariables(text, world));
+  if (Redactor !== undefined) {
+    return maskersOf(Redactor, world.env).reduce((shown, masker) => masked(shown, masker), named);
   }
   let shown = named;
-  const known = [...Array.from(values, (value) => Buffer.from(value).toString()), ...credentials(env)];
+  const known = [...Array.from(values, (value) => Buffer.from(value).toString()), ...credentials(world.env)];
   for (const value of known)
     for (const form of formsOf(value)) if (shown.includes(form)) shown = shown.replaceAll(form, MASK);
   return shown;
 }
 
-/** The usual ones, for lines that can't wait until the redactor is loaded. */
+function maskersOf(Redacting: typeof Masker, env: World['env']): readonly Masker[] {
+  for (const text of credentials(env)) {
+    if (knownCredentials.has(text)) continue;
+    knownCredentials.add(text);
+    const bytes = Buffer.from(text);
+    credentialBytes.add(bytes);
+    news.push(bytes);
+  }
+  let known = news.filter(isHeld);
+  news = [];
+  if (known.length > 0) {
+    for (let last = maskers.at(-1); last !== undefined && last.known.length < 2 * known.length;) {
+      known = [...last.known.filter(isHeld), ...known];
+      maskers.pop();
+      last = maskers.at(-1);
+    }
+    maskers.push({ masker: new Redacting(known), known });
+  }
+  return maskers.map(({ masker }) => masker);
+}
+
+function masked(text: string, masker: Masker): string {
+  const stream = masker.stream();
+  return Buffer.concat([stream.write(Buffer.from(text)), stream.end()]).toString();
+}
+
+/** The usual ones. */
 function formsOf(text: string): readonly string[] {
   const trimmed = text.trimEnd();
   const uri = /\p{Cs}/u.test(trimmed) ? trimmed : encodeURIComponent(trimmed);
@@ -104,15 +184,46 @@ function isReference(value: string): boolean {
   return /^[a-z][a-z0-9_-]*:\/\/[^:@\s]*$/i.test(value);
 }
 
-/** Puts the name of a variable in the place of its content. */
-function namePaths(text: string, env: World['env']): string {
+/** Variables of this program, of the stores and their libraries. */
+const OWN_NAME = /^(SECRETS|AWS|AZURE|GOOGLE|GCLOUD|CLOUDSDK|GCE|VAULT|CONJUR|OTEL)_|^CONJURRC$/;
+/** A text that any message may hold by chance: a region, a name, a number. */
+const WORD = /^[\w.-]*$/;
+
+/**
+ * Puts the name of a variable in the place of its content: of one that should hold a path, and of one of this program's
+ * that is no plain word. A profile's name is found where a message speaks of a profile.
+ */
+function nameVariables(text: string, { env }: Pick<World, 'env'>): string {
   let shown = text;
   for (const [name, value] of Object.entries(env)) {
-    if (value === undefined || value.length < MIN_BYTES || !PATH_NAME.test(name)) continue;
-    shown = shown.replaceAll(value, () => `$${name}`);
-    // An error is one line: what follows in the variable is not there.
-    const [first = ''] = value.split('\n', 1);
-    if (first !== value && first.length >= MIN_CREDENTIAL) shown = shown.replaceAll(first, () => `$${name}`);
+    if (value === undefined || value.length < MIN_BYTES) continue;
+    const isPath = PATH_NAME.test(name);
+    const isOwn = OWN_NAME.test(name);
+    if (!isPath && !isOwn) continue;
+    const forms = [...placesOf(value)];
+    if (isPath || !WORD.test(value)) {
+      // An error is one line: what follows in the variable is not there.
+      const [first = ''] = value.split('\n', 1);
+      forms.push(value, ...(first.length >= MIN_CREDENTIAL ? [first] : []));
+    }
+    for (const form of forms) shown = shown.replaceAll(form, () => `$${name}`);
+    if (WORD.test(value) && /_PROFILE$/.test(name)) {
+      shown = shown.replaceAll(
+        new RegExp(`(?<=\\bprofile\\b[^\\w]{1,3}|named ")${value.replaceAll('.', '\\.')}(?![\\w.-])`, 'g'),
+        () => `$${name}`,
+      );
+    }
   }
   return shown;
+}
+
+/** The path that a relative one comes to. */
+function placesOf(value: string): readonly string[] {
+  if (value.startsWith('/') || value.includes('\0') || value.includes('\n')) return [];
+  try {
+    return [resolve(value)];
+  } catch {
+    // There is no working directory any more.
+    return [];
+  }
 }

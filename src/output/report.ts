@@ -2,12 +2,12 @@
 import type { CommonOptions } from '../commands/options.ts';
 import type { SecretsError } from '../core/errors.ts';
 import type { World } from '../world.ts';
-import { clean, learnSpellings } from './confidential.ts';
+import { clean, learnSpellings, shownName } from './confidential.ts';
 import { jsonText, singleLine } from './sanitize.ts';
 
 /** The error on one line: for which reference, what failed, what to do next. */
 export function errorLine(error: SecretsError, world: Pick<World, 'env'>): string {
-  const where = error.reference === undefined ? '' : `${cut(error.reference)}: `;
+  const where = error.reference === undefined ? '' : `${cut(shownName(error.reference))}: `;
   const next = error.hint === undefined ? '' : `; ${cut(clean(error.hint, world))}`;
   return singleLine(`${where}${cut(clean(error.message, world))}${next}`);
 }
@@ -24,7 +24,7 @@ export function errorJson(error: SecretsError, world: Pick<World, 'env'>): objec
   return {
     kind: error.kind,
     message: singleLine(cut(clean(error.message, world))),
-    ...(error.reference !== undefined && { reference: cut(error.reference) }),
+    ...(error.reference !== undefined && { reference: cut(shownName(error.reference)) }),
     ...(error.hint !== undefined && { hint: singleLine(cut(clean(error.hint, world))) }),
     exitCode: error.exitCode,
     ...(error.errors.length > 0 && { errors: error.errors.map((one) => errorJson(one, world)) }),

@@ -1,4 +1,4 @@
-import { looksSecret, settingLooksSecret } from '../../src/config/suspect.ts';
+import { looksSecret, settingLooksSecret } from '../../src/core/suspect.ts';
 import { steers } from '../../src/core/steering.ts';
 import { makeMachine, type Machine } from './setup.ts';
 

@@ -59,9 +59,13 @@ export function chooseSignIn(
     );
   if (method === undefined && config.authnType === 'iam') return iam(config, settings, context);
   if (!['', 'authn', 'ldap'].includes(config.authnType) && method === undefined)
-    throw new SecretsError('Usage', `sign-in by authn-${config.authnType} is not built in`, {
-      hint: 'get a token with `conjur authenticate` and set CONJUR_AUTHN_TOKEN_FILE',
-    });
+    throw new SecretsError(
+      'Usage',
+      'the way to sign in that CONJUR_AUTHN_TYPE or authn_type names is not built in',
+      {
+        hint: 'get a token with `conjur authenticate` and set CONJUR_AUTHN_TOKEN_FILE',
+      },
+    );
   return stored(config, auth?.login);
 }
 

@@ -1,0 +1,31 @@
+/** Lines to stderr, without what must not stand in them. */
+import type { World } from '../world.ts';
+import { clean, knowsSpellings, learnSpellings } from './confidential.ts';
+import { singleLine } from './sanitize.ts';
+
+/** In order; a line waits until every spelling of what it must not hold is known. */
+export class StderrLines {
+  readonly #world: World;
+  readonly #waiting: string[] = [];
+  #written: Promise<void> | undefined;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  write(line: string): void {
+    this.#waiting.push(line);
+    if (knowsSpellings(this.#world)) this.#writeAll();
+    else this.#written ??= learnSpellings(this.#world).then(() => this.#writeAll());
+  }
+
+  /** Resolves when every line is out; `undefined` when none waits. */
+  get written(): Promise<void> | undefined {
+    return this.#waiting.length > 0 ? this.#written : undefined;
+  }
+
+  #writeAll(): void {
+    for (const line of this.#waiting.splice(0))
+      this.#world.stderr.write(`secrets: ${singleLine(clean(line, this.#world))}\n`);
+  }
+}
