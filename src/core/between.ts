@@ -1,4 +1,5 @@
 /** What encoders put between the characters of a value: quotes, line breaks, separators. */
+import { dumpBreak } from './dump.ts';
 import {
   afterBackslash,
   indented,
@@ -46,6 +47,14 @@ export const betweenQuotes: () => Node = once(() => {
   return start;
 });
 
+/** The same, or the end of a line that `fold` or a mail program has put into a long one. */
+export function folded(between: Node): Node {
+  const start = node();
+  start.also.push(between);
+  for (const lineBreak of ['\n', '\r\n']) way(start, lineBreak, node('inserted'));
+  return start;
+}
+
 /** Line breaks and their indentation inside of base64, as they are or as JSON, URLs and HTML have them. */
 export const betweenBase64: () => Node = once(() => {
   const start = node();
@@ -71,10 +80,15 @@ export const betweenBase64: () => Node = once(() => {
   return start;
 });
 
-/** Separators between bytes in hexadecimal, and the prefix of the next: `68:75`, `\x68\x75`, `0x68, 0x75`. */
-export const betweenHex: () => Node = once(() =>
-  separators([' :-_,.\n\r\t;|'], ['0x', '0X', '\\x', 'x', '%', '\\\\x']),
-);
+/**
+ * Separators between bytes in hexadecimal, and the prefix of the next: `68:75`, `\x68\x75`, `0x68, 0x75`; and the way
+ * from a line of a dump to the next (dump.ts).
+ */
+export const betweenHex: () => Node = once(() => {
+  const start = separators([' :-_,.\n\r\t;|'], ['0x', '0X', '\\x', 'x', '%', '\\\\x']);
+  dumpBreak(start, node('inserted'));
+  return start;
+});
 
 /** Separators between decimal numbers. */
 export const betweenDecimals: () => Node = once(() => separators([' ,\n\r\t;:.'], []));

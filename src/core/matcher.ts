@@ -23,8 +23,9 @@ interface Place {
 class Edge {
   readonly id: number;
   readonly cell: Cell;
+  /** How many cells of the patterns came before. */
+  readonly depth: number;
   readonly #patterns: readonly Pattern[];
-  readonly #depth: number;
   readonly #ids: Ids;
   #target: Place | undefined;
 
@@ -32,12 +33,17 @@ class Edge {
     this.id = ids.next();
     this.cell = cell;
     this.#patterns = patterns;
-    this.#depth = depth;
+    this.depth = depth;
     this.#ids = ids;
   }
 
   get target(): Place {
-    return (this.#target ??= placeOf(this.#patterns, this.#depth + 1, this.#ids));
+    return (this.#target ??= placeOf(this.#patterns, this.depth + 1, this.#ids));
+  }
+
+  /** Length of the shortest of its patterns. */
+  get length(): number {
+    return Math.min(...this.#patterns.map(({ length }) => length));
   }
 }
 
@@ -92,6 +98,11 @@ export class State {
     this.match = match;
     this.depth = depth;
     this.table = depth <= SHALLOW ? new Array<State | null | undefined>(256) : undefined;
+  }
+
+  /** Whether most of a pattern is there: half of it, or this many cells. */
+  hasMost(cells: number): boolean {
+    return this.threads.some(({ edge }) => edge.depth >= Math.min(cells, Math.ceil(edge.length / 2)));
   }
 
   /** The state after this byte; `undefined` while it is not known. */

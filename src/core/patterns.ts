@@ -1,7 +1,15 @@
 /** What is looked for of one value: its characters, its bytes in base64 and in digits, and the secrets inside of it. */
 import { isUtf8 } from 'node:buffer';
 import { MIN_LINE_BYTES, MIN_SECRET_BYTES, partsOf } from './secret-forms.ts';
-import { betweenBase64, betweenDecimals, betweenHex, betweenLetters, betweenQuotes } from './between.ts';
+import {
+  betweenBase64,
+  betweenDecimals,
+  betweenHex,
+  betweenLetters,
+  betweenQuotes,
+  folded,
+} from './between.ts';
+import { restOfDump } from './dump.ts';
 import type { Node } from './nodes.ts';
 import {
   base64Spelling,
@@ -19,6 +27,8 @@ import {
 const PIECE = 64;
 /** As many bytes of a buffer as Node.js prints. */
 const DIGITS_PIECE = 50;
+/** As many characters of a value as the shortest line has that a long one is folded into. */
+const FOLDED_FROM = 8;
 /** Over this, a value is looked for as text, line by line and in base64 only. */
 const LARGE_BYTES = 8192;
 
@@ -60,6 +70,7 @@ function* patternsOfPart(raw: Buffer): IterableIterator<Pattern> {
     yield* pieces(whole.length, PIECE, (at) => byteCell(whole[at] as number));
     return;
   }
+  for (const bytes of inJson(whole.toString('utf8'))) yield* base64(bytes);
   const text = whole.toString('utf8').replaceAll('\r\n', '\n');
   yield* characters(text);
   if (text.includes('\n')) yield* lines(text);
@@ -96,7 +107,7 @@ function characters(text: string): IterableIterator<Pattern> {
   const latin1 = codes.length >= MIN_SECRET_BYTES;
   return pieces(codes.length, PIECE, (at) => {
     const [code, previous = 0x61] = [codes[at] as number, codes[at - 1]];
-    return characterCell(code, latin1, !isWord(code) || !isWord(previous));
+    return characterCell(code, latin1, !isWord(code) || !isWord(previous), at >= FOLDED_FROM);
   });
 }
 
@@ -121,12 +132,31 @@ function* base64(raw: Buffer): IterableIterator<Pattern> {
   }
 }
 
+/** What encoders of JSON make of a text that they escape: a document may be in base64 as a whole. */
+function inJson(text: string): readonly Buffer[] {
+  const json = JSON.stringify(text).slice(1, -1);
+  // Python writes ASCII; Go has `<`, `>` and `&` escaped, and PHP the slash.
+  const ascii = json.replace(/[^ -~]/g, unitEscape);
+  const html = json.replace(/[<>&\u2028\u2029]/g, unitEscape);
+  const forms = [json, ascii, html, json.replaceAll('/', '\\/'), ascii.replaceAll('/', '\\/')];
+  return [...new Set(forms)].filter((form) => form !== text).map((form) => Buffer.from(form));
+}
+
+function unitEscape(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
 function base64Text(text: string): IterableIterator<Pattern> {
   return pieces(text.length, PIECE, (at) => base64Cell(text.charAt(at)));
 }
 
 function* digits(raw: Buffer): IterableIterator<Pattern> {
   yield* hexadecimal(raw);
+  const last = Math.min(raw.length, DIGITS_PIECE);
+  yield {
+    length: last + 1,
+    cell: (at) => (at === last ? restCell() : hexCell(raw[raw.length - last + at] as number)),
+  };
   yield* pieces(raw.length, DIGITS_PIECE, (at) => decimalCell(raw[at] as number));
 }
 
@@ -155,10 +185,12 @@ function cached<Args extends readonly (number | string | boolean)[]>(
 }
 
 const spelledCharacter = cached((code: number, latin1: boolean) => makeCell(characterSpelling(code, latin1)));
-const characterCell = cached((code: number, latin1: boolean, quoted: boolean) =>
-  makeCell(spelledCharacter(code, latin1).spelling, quoted ? betweenQuotes() : betweenLetters()),
-);
+const characterCell = cached((code: number, latin1: boolean, quoted: boolean, broken: boolean) => {
+  const between = quoted ? betweenQuotes() : betweenLetters();
+  return makeCell(spelledCharacter(code, latin1).spelling, broken ? folded(between) : between);
+});
 const byteCell = cached((byte: number) => makeCell(byteSpelling(byte), betweenQuotes()));
 const base64Cell = cached((char: string) => makeCell(base64Spelling(char), betweenBase64()));
 const hexCell = cached((byte: number) => makeCell(hexSpelling(byte), betweenHex()));
+const restCell = cached(() => makeCell(restOfDump()));
 const decimalCell = cached((byte: number) => makeCell(decimalSpelling(byte), betweenDecimals(), true));

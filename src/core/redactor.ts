@@ -11,6 +11,8 @@ import { SecretsError } from './errors.ts';
 import { Matcher, type State } from './matcher.ts';
 import { type Pattern, patternsOf } from './patterns.ts';
 
+import { MIN_LINE_BYTES } from './secret-forms.ts';
+
 export { MIN_SECRET_BYTES } from './secret-forms.ts';
 
 /** What is shown instead. Overlapping secrets share one. */
@@ -176,14 +178,26 @@ export class MaskedStream {
     const covered = this.#runs.at(-1)?.to === this.#end;
     if (depth > RELEASABLE && !covered) {
       if (!all) return Buffer.alloc(0);
-      this.#mark(this.#open, this.#end);
+      this.#mark(this.#open, this.#lastOfLine);
     }
     return this.#emit(this.#end);
   }
 
-  /** The rest, at the end of the stream. */
+  /**
+   * The rest, at the end of the stream. What it breaks off in is masked when that is half of a secret or more, or as
+   * long as a line that is masked by itself; less may be the end of any output.
+   */
   end(): Buffer {
+    for (const { from, state } of this.#candidates)
+      if (state.hasMost(MIN_LINE_BYTES)) this.#mark(from, this.#lastOfLine);
     return this.#emit(this.#end);
+  }
+
+  /** The end without line breaks, which a secret that is folded goes on after, and any other output ends with. */
+  get #lastOfLine(): number {
+    let length = this.#bytes.length;
+    while (length > 0 && [0x0a, 0x0d].includes(this.#bytes[length - 1] as number)) length -= 1;
+    return this.#from + length;
   }
 
   /** Where the first possible secret begins: none that ends later begins before. */
