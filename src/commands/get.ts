@@ -24,6 +24,7 @@ export async function run(session: Session, { args, options }: Invocation<GetOpt
   if (options.out !== undefined && args.length > 1) {
     throw new SecretsError('Usage', '--out takes one reference', { hint: 'call once for each file' });
   }
+  if (options.out !== undefined) checkOut(options.out);
   const resolved = await session.resolve(args);
   const usable = (result: Resolved): boolean =>
     result.ok || (options.default !== undefined && result.error.kind === 'NotFound');
@@ -53,6 +54,42 @@ export async function run(session: Session, { args, options }: Invocation<GetOpt
     if (terminal && options.raw !== true) checkPrintable(value, result.target.text);
     await session.print(newline ? Buffer.concat([value, Buffer.from('\n')]) : value);
   }
+}
+
+/** What `-o` is followed by in kubectl, aws, az, gcloud and others, where it names how to print. */
+const OUTPUT_FORMAT =
+  /^(?:jsonc?|yamlc?|yml|text|txt|table|tsv|csv|wide|name|none|raw|plain|value|env|dotenv|toml|xml|flattened|default|stdout|(?:jsonpath|go-template|custom-columns|template|value|get)(?:-as-json|-file)?[=(].*)$/is;
+
+/**
+ * A habit from another tool must not leave the value in a file named `json`.
+ * @throws SecretsError Usage
+ */
+function checkOut(out: string): void {
+  const file = `--out ./${out}`;
+  if (out === '-' || out === '--')
+    throw new SecretsError('Usage', '--out takes a file', {
+      hint: `leave it out for stdout; for a file of this name: ${file}`,
+    });
+  if (out === '' || /^[-=]/.test(out))
+    throw new SecretsError(
+      'Usage',
+      `--out takes a file, and ${JSON.stringify(out.slice(0, 100))} looks like an option`,
+      {
+        hint: out === '' ? 'name a file' : `for a file of this name: ${file}`,
+      },
+    );
+  if (/^[a-z][a-z0-9-]*:\/\//i.test(out))
+    throw new SecretsError('Usage', '--out takes a file, and this is a reference', {
+      hint: 'secrets copy FROM TO copies secrets',
+    });
+  if (OUTPUT_FORMAT.test(out))
+    throw new SecretsError(
+      'Usage',
+      `--out writes the value to a file, and ${out.slice(0, 100)} looks like a format`,
+      {
+        hint: `use --json to print JSON; for a file of this name: ${file}`,
+      },
+    );
 }
 
 /** Writes the value to a file for its owner alone; says so when that replaces one. */

@@ -6,7 +6,12 @@ export const list: CommandSpec = {
   group: 'Secrets',
   summary: 'list the names of secrets',
   description: 'Names are printed as they arrive, one a line. With --json, one object a line.',
-  args: [{ name: '[prefix]', description: 'only names that start with this: [STORE://][PREFIX]' }],
+  args: [
+    {
+      name: '[prefix]',
+      description: 'only names that start with this: [STORE://][PREFIX], with or without a * at its end',
+    },
+  ],
   options: [
     { flags: '-l, --long', description: 'a table with version, dates and labels' },
     {

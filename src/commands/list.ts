@@ -70,6 +70,7 @@ export async function run(session: Session, { args, options }: Invocation<ListOp
     }
   }
   progress.done();
+  rows.sort(([a = ''], [b = '']) => (a < b ? -1 : 1));
   if (rows.length > 0) await printTable(session, ['NAME', 'VERSION', 'UPDATED', 'EXPIRES', 'LABELS'], rows);
   if (errors.length > 0) throw combineErrors(errors, `${errors.length} of ${names.length} stores failed`);
 }
@@ -98,7 +99,8 @@ async function splitPrefix(
 ): Promise<{ store: string; prefix: string | undefined }> {
   const scheme = text.indexOf('://');
   const store = scheme === -1 ? await fallback() : text.slice(0, scheme);
-  const prefix = scheme === -1 ? text : text.slice(scheme + 3);
+  // As for copy: `PREFIX*` is the prefix without its star.
+  const prefix = (scheme === -1 ? text : text.slice(scheme + 3)).replace(/\*$/, '');
   if (!isStoreName(store))
     throw new SecretsError('Usage', `${JSON.stringify(text)} does not start with the name of a store`);
   return { store, prefix: prefix === '' ? undefined : prefix };

@@ -12,10 +12,11 @@ export interface ValueOptions {
   readonly generate?: string;
   readonly allowEmpty?: boolean;
   readonly allowArgv?: boolean;
+  readonly trim?: boolean;
 }
 
 /**
- * The bytes to write, exactly as they came.
+ * The bytes to write, exactly as they came, but for one line break at the end with `--trim`.
  * @param limit in bytes; reading stops above it
  * @throws SecretsError Usage for an empty value that was not asked for, a value in argv, two sources
  */
@@ -41,13 +42,35 @@ export async function newValue(
   }
   if (options.generate !== undefined) return Buffer.from((await generate(options.generate)).value);
   const tooLarge = `the value is larger than this store takes: ${limit} bytes`;
-  const value = await readInput(session, options.fromFile, limit, tooLarge);
+  const input = await readInput(session, options.fromFile, limit, tooLarge);
+  const value = options.trim === true ? withoutBreak(input) : input;
+  if (
+    value === input &&
+    options.fromFile === undefined &&
+    session.world.stdin.isTTY !== true &&
+    endsInOneBreak(value)
+  )
+    session.note('the value ends in a line break, which is stored too; --trim leaves it out');
   if (value.length === 0 && options.allowEmpty !== true) {
     throw new SecretsError('Usage', 'the value is empty, as after a pipeline that failed', {
       hint: 'use --allow-empty if that is meant',
     });
   }
   return value;
+}
+
+const LF = 0x0a;
+const CR = 0x0d;
+
+/** The value without one line break at its end, LF or CR LF. */
+function withoutBreak(value: Uint8Array): Uint8Array {
+  if (value.at(-1) !== LF) return value;
+  return value.subarray(0, value.at(-2) === CR ? -2 : -1);
+}
+
+/** As `echo` leaves it: more of them look meant. */
+function endsInOneBreak(value: Uint8Array): boolean {
+  return value.at(-1) === LF && withoutBreak(value).at(-1) !== LF;
 }
 
 /**

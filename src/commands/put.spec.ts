@@ -37,6 +37,7 @@ export const put: CommandSpec = {
       flags: '--expires <when>',
       description: 'date (2027-01-31) or duration (90d) after which it should not be used',
     },
+    { flags: '--trim', description: 'leave out a line break at the end of what is piped in, or of the file' },
     { flags: '--allow-empty', description: 'write an empty value' },
     { flags: '--allow-argv', description: 'take the value from the command line all the same' },
     { flags: '--dry-run', description: 'say what would be done, change nothing' },

@@ -43,6 +43,7 @@ export async function run(session: Session, { args, options }: Invocation<PutOpt
   }
   // `password=-` is the key `password`, from stdin.
   const named = argument === undefined ? undefined : /^([^=]+)=-$/.exec(argument)?.[1];
+  refuseAssignments(target, named === undefined ? argument : undefined, options.key ?? []);
   const keys = keysOf(target, [...(options.key ?? []), ...(named === undefined ? [] : [named])]);
   const provider = await session.open(target.store, target.native);
   try {
@@ -67,6 +68,28 @@ export async function run(session: Session, { args, options }: Invocation<PutOpt
   } catch (thrown) {
     throw naming(thrown, target.text);
   }
+}
+
+/**
+ * `password=new` would replace the whole secret by that text, and `--key a=b` make a key of that name.
+ * @throws SecretsError Usage, with what was meant; never with the value
+ */
+function refuseAssignments({ text }: Target, argument: string | undefined, keys: readonly string[]): void {
+  // The end of base64 is no assignment.
+  const name = /^([A-Za-z_][\w.-]*)=(?!=?$)/.exec(argument ?? '')?.[1];
+  if (name !== undefined) {
+    throw new SecretsError('Usage', 'this argument would be the whole value, not a key of it', {
+      reference: text,
+      hint: `did you mean to set a key? Pipe its value in: secrets put ${text} ${name}=-; a value like this goes through a pipe, too`,
+    });
+  }
+  const wrong = keys.find((key) => key.includes('='));
+  if (wrong === undefined) return;
+  const key = wrong.slice(0, wrong.indexOf('='));
+  throw new SecretsError('Usage', '--key takes the name of a key, without a value', {
+    reference: text,
+    hint: `did you mean --key ${key || 'NAME'}? Pipe the value in; a name with = goes into the reference: ${text}#NAME`,
+  });
 }
 
 /** The whole value, or what each key is set to; every key gets a generated value of its own. */

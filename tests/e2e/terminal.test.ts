@@ -52,6 +52,18 @@ describe('at a terminal', () => {
     expect(stdout).toBe('c4nary-value');
   });
 
+  test('a piped value that ends in a line break is stored with it, and that is said once', async () => {
+    terminal.type(
+      'echo v | secrets put piped; printf v | secrets put bare; printf "v\\n\\n" | secrets put two; echo v | secrets put --trim cut; echo "code=$?"\n',
+    );
+    await terminal.until(/code=0/);
+    expect(terminal.seen.match(/ends in a line break.*--trim/g)).toHaveLength(1);
+    const { stdout } = await place.sh(
+      'for name in piped bare two cut; do secrets get $name | od -An -tx1; done',
+    );
+    expect(stdout.replaceAll(/ +/g, ' ').trim()).toBe('76 0a\n 76\n 76 0a 0a\n 76');
+  });
+
   test('two different values write nothing', async () => {
     terminal.type('secrets put typed; echo "code=$?"\n');
     await terminal.until(/Value/);

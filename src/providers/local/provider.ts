@@ -134,6 +134,7 @@ export class LocalProvider implements Provider {
     const journal = await this.#folder.existing();
     if (journal === undefined) return;
     const unreadable: string[] = [];
+    const found: SecretInfo[] = [];
     for (const sid of journal.secretIds()) {
       checkSignal(signal);
       let info: SecretInfo | undefined;
@@ -145,8 +146,10 @@ export class LocalProvider implements Provider {
         unreadable.push(error.message);
         continue;
       }
-      if (info !== undefined && (info.deletedAt === undefined || query.deleted === true)) yield info;
+      if (info !== undefined && (info.deletedAt === undefined || query.deleted === true)) found.push(info);
     }
+    // Names are in the files, whose own names are random.
+    yield* found.toSorted((a, b) => (a.name < b.name ? -1 : 1));
     if (unreadable.length > 0) {
       throw new SecretsError('Integrity', `damaged in the local store: ${unreadable.join(', ')}`, {
         hint: 'all others were listed; restore the files of these from a backup or from version control',
