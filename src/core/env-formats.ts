@@ -103,23 +103,32 @@ function lines(variables: Variables, line: (name: string, value: string) => stri
 }
 
 /**
- * The dotenv package's rules: '…' and `…` are literal, "…" only undoes \n and \r, and a quote can't be escaped.
- * Single quotes come first: shells, docker compose and the other parsers read those alike.
+ * A value that every reader of env files takes for the same: the dotenv package, python-dotenv, compose-go, godotenv,
+ * Ruby's dotenv and `sh`, which must find nothing to run in it. They agree on single quotes, but for what Python replaces
+ * there, and on double quotes where nothing in them is special to anyone.
  */
 function dotenvValue(name: string, value: string): string {
-  // Before a closing quote a backslash makes the parser look for another end, in the lines that follow.
-  if (value.endsWith('\\')) {
-    if (/^[^\s'"`#][^#\r\n\u2028\u2029]*$/.test(value)) return value;
-    throw refuse('dotenv', name, 'a backslash at its end beside quotes, line breaks or #');
+  if (/[\n\r]/.test(value))
+    throw refuse('dotenv', name, 'a line break, which some readers of env files take for the next variable');
+  if (!value.includes("'")) {
+    if (value.endsWith('\\') || value.includes('\\\\'))
+      throw refuse(
+        'dotenv',
+        name,
+        'a backslash at its end or two in a row, which some readers take for an escape',
+      );
+    const start = value.indexOf('${');
+    if (start !== -1 && value.includes('}', start))
+      throw refuse('dotenv', name, '${…}, which python-dotenv replaces in single quotes too');
+    return `'${value}'`;
   }
-  // The parser turns CR LF and CR into LF before it reads anything; only "…" brings a CR back.
-  const carriage = value.includes('\r');
-  if (!carriage && !value.includes("'")) return `'${value}'`;
-  if (!carriage && !value.includes('`')) return `\`${value}\``;
-  if (!/\\[nr]/.test(value) && !value.includes('"')) {
-    return `"${value.replaceAll('\n', '\\n').replaceAll('\r', '\\r')}"`;
-  }
-  throw refuse('dotenv', name, 'quotes of every kind, or a carriage return beside a quote or a backslash');
+  if (/["$`\\]/.test(value))
+    throw refuse(
+      'dotenv',
+      name,
+      'a single quote beside ", $, ` or a backslash, for which readers have no common quotes',
+    );
+  return `"${value}"`;
 }
 
 function yamlString(value: string): string {

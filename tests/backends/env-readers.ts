@@ -54,20 +54,23 @@ const shell: Reader = (texts) => {
     for (const [index, text] of texts.entries()) writeFileSync(join(folder, `${index}.env`), text);
     const script = `i=0; while [ $i -lt ${texts.length} ]; do
       ( set -a; . ./$i.env; exec /usr/bin/env -0 ) 2>$i.err
-      printf '\\1\\0'; i=$((i + 1)); done`;
+      printf '=\\0'; i=$((i + 1)); done`;
     const { stdout } = spawnSync('/bin/sh', ['-c', script], { cwd: folder, env: {}, maxBuffer: 1e8 });
-    const parts = stdout.toString().split('\u0001\0').slice(0, -1);
-    if (parts.length !== texts.length) throw new Error('sh ended early');
-    return parts.map((part, index) => {
-      if (readFileSync(join(folder, `${index}.err`)).length > 0) return null;
-      const entries = part
-        .split('\0')
-        .slice(0, -1)
-        .map((entry) => /^([^=]*)=([^]*)$/.exec(entry) ?? []);
-      return Object.fromEntries(
-        entries.filter(([, name = '']) => !OWN.has(name)).map(([, name = '', value = '']) => [name, value]),
-      );
-    });
+    const results: Read[] = [];
+    let values: Record<string, string> = {};
+    for (const entry of stdout.toString().split('\0').slice(0, -1)) {
+      const [, name = '', value = ''] = /^([^=]*)=([^]*)$/.exec(entry) ?? [];
+      if (name !== '') {
+        if (!OWN.has(name)) values[name] = value;
+        continue;
+      }
+      // `=` alone ends a file.
+      const complained = readFileSync(join(folder, `${results.length}.err`)).length > 0;
+      results.push(complained ? null : values);
+      values = {};
+    }
+    if (results.length !== texts.length) throw new Error('sh ended early');
+    return results;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

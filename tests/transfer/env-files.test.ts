@@ -23,6 +23,7 @@ test.each<[string, Record<string, string>]>([
     { KEY: '-----BEGIN KEY-----\nabc=\n-----END KEY-----', B: '1' },
   ],
   ['A="it\'s"', { A: "it's" }],
+  ["A='-----BEGIN X-----'", { A: '-----BEGIN X-----' }],
   ['A=é😀', { A: 'é😀' }],
 ])('%j means the same to all readers', (text, values) => {
   expect(read(text)).toEqual(values);

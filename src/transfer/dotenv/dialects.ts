@@ -61,10 +61,9 @@ function takeAssignment(scan: Scanner, grammar: Grammar): Assignment {
   if (scan.take(/=/y) === undefined) scan.fail(NO_ASSIGNMENT);
   const blanks = grammar.spaced && scan.take(BLANKS) !== '';
   try {
-    const value = grammar.value(scan, { blanks, exported });
-    if (/^-----BEGIN /.test(value) && !/[\n\r]|\\n/.test(value))
+    if (/^-----BEGIN /.test(scan.text.slice(scan.at, scan.at + 11)))
       scan.fail('starts a key or certificate of several lines, which needs quotes around it');
-    return { name, value, line };
+    return { name, value: grammar.value(scan, { blanks, exported }), line };
   } catch (thrown) {
     if (!(thrown instanceof EnvFileProblem)) throw thrown;
     throw new EnvFileProblem(line, `${name}: ${thrown.message}`);
