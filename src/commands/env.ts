@@ -3,7 +3,8 @@ import { variableText } from '../core/environment.ts';
 import { type EnvFormat, writeEnv } from '../core/env-formats.ts';
 import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
 import { NOT_REGISTERED, registerMasks } from '../exec/github.ts';
-import { credentialVariables, resolveVariables, type SourceOptions, type Variable } from '../exec/sources.ts';
+import { resolveVariables, type SourceOptions, type Variable } from '../exec/sources.ts';
+import { ownCredentials } from '../providers/own-credentials.ts';
 import type { Session } from '../session.ts';
 import type { CommonOptions } from './options.ts';
 import type { Invocation } from './spec.ts';
@@ -26,7 +27,9 @@ export async function run(session: Session, { options }: Invocation<EnvOptions>)
       },
     );
   }
-  const list = (await resolveVariables(session, options, credentialVariables(session.world))).list;
+  const { stores } = await session.config();
+  const withheld = ownCredentials(session.world, stores.values());
+  const list = (await resolveVariables(session, options, withheld)).list;
   const texts = textsOf(session, list, options.skipFiles === true);
   const format = options.json === true ? 'json' : (options.format ?? 'dotenv');
   const output = writeEnv(format, texts, { name, nonce: randomBytes(16).toString('hex') });

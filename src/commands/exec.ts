@@ -7,13 +7,7 @@ import { findProgram } from '../exec/find.ts';
 import { GrowingMasks } from '../exec/masks.ts';
 import { ChildFiles } from '../exec/private-files.ts';
 import { SignalRelay } from '../exec/signals.ts';
-import {
-  credentialVariables,
-  resolveVariables,
-  type SourceOptions,
-  type Variable,
-  type Variables,
-} from '../exec/sources.ts';
+import { resolveVariables, type SourceOptions, type Variable, type Variables } from '../exec/sources.ts';
 import {
   type Ended,
   type Masks,
@@ -28,6 +22,7 @@ import { checkArguments, unreadableVariables } from '../exec/text.ts';
 import { supervise } from '../exec/supervise.ts';
 import { useRedactor } from '../output/confidential.ts';
 import { reportError } from '../output/report.ts';
+import { ownCredentials } from '../providers/own-credentials.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { Session } from '../session.ts';
 import type { World } from '../world.ts';
@@ -54,9 +49,9 @@ export async function run(session: Session, { args, options }: Invocation<ExecOp
   try {
     const { world } = session;
     useRedactor(Masker);
-    const withheld = credentialVariables(world);
     checkArguments(args);
     const watching = watchingOf(options);
+    const withheld = ownCredentials(world, (await session.config()).stores.values());
     const resolve = (): Promise<Variables> => resolveVariables(session, options, withheld);
     const ready = (found: Variables): Prepared => prepare(session, args, options, found, withheld);
     const variables = await resolve();

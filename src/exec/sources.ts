@@ -7,7 +7,6 @@ import { formatReference, parseReference } from '../core/reference.ts';
 import { type Resolved, resolveAll, type Target } from '../core/resolver.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { Session } from '../session.ts';
-import type { World } from '../world.ts';
 
 export interface SourceOptions {
   readonly env?: readonly string[];
@@ -42,26 +41,6 @@ export interface Listing {
   /** The prefix as the user wrote it. */
   readonly ref: string;
   readonly found: readonly string[];
-}
-
-/** Credentials of the programs behind plugins, of audit sinks and of the libraries in use. */
-const OTHER_CREDENTIALS = [
-  ...['BW_SESSION', 'BW_PASSWORD', 'BW_CLIENTID', 'BW_CLIENTSECRET', 'BWS_ACCESS_TOKEN'],
-  ...['OP_SERVICE_ACCOUNT_TOKEN', 'OP_CONNECT_TOKEN', 'LPASS_AGENT_PASSWORD', 'KEEPER_PASSWORD'],
-  ...['DOPPLER_TOKEN', 'INFISICAL_TOKEN', 'PASSWORD_STORE_GPG_OPTS', 'SOPS_AGE_KEY', 'SOPS_AGE_KEY_FILE'],
-  ...['OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_EXPORTER_OTLP_LOGS_HEADERS'],
-  ...['OTEL_EXPORTER_OTLP_CLIENT_KEY', 'OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY'],
-  ...['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE', 'AZURE_ACCESS_TOKEN', 'MSI_SECRET', 'IDENTITY_HEADER'],
-];
-
-/** The variables that hold the stores' own credentials, and those of what stands behind them. */
-export function credentialVariables({ providers, env }: World): ReadonlySet<string> {
-  return new Set([
-    ...providers.flatMap(({ credentialVariables: names }) => names),
-    ...OTHER_CREDENTIALS,
-    // 1Password puts the account's id into the name.
-    ...Object.keys(env).filter((name) => name.startsWith('OP_SESSION_')),
-  ]);
 }
 
 interface Wanted {

@@ -8,6 +8,7 @@ import { SecretsError, toSecretsError } from '../core/errors.ts';
 import type { Intent } from '../core/rotation.ts';
 import type { Target as SecretTarget } from '../core/resolver.ts';
 import { pool } from '../core/waiting.ts';
+import { ownCredentials } from '../providers/own-credentials.ts';
 import type { Session } from '../session.ts';
 import { xdgFolder } from '../world.ts';
 import { Engine, type Outcome } from './engine.ts';
@@ -172,7 +173,7 @@ export class Rotations {
     const descriptor = targets.find((kind) => kind.type === type);
     if (descriptor === undefined) throw new TypeError('checked when it was read');
     const { open } = await descriptor.load();
-    const target = open(rest as TargetSettings, this.#targetContext(text, policy));
+    const target = open(rest as TargetSettings, await this.#targetContext(text, policy));
     this.#opened.push(target);
     const policyKey =
       policy === undefined ? undefined : (await this.#session.target(policy.reference, false)).reference.key;
@@ -192,9 +193,10 @@ export class Rotations {
     };
   }
 
-  #targetContext(reference: string, policy: PolicyConfig | undefined): TargetContext {
+  async #targetContext(reference: string, policy: PolicyConfig | undefined): Promise<TargetContext> {
     const session = this.#session;
-    const { env, home, cwd, now, providers } = session.world;
+    const { env, home, cwd, now } = session.world;
+    const { stores } = await session.config();
     return {
       reference,
       env,
@@ -210,7 +212,7 @@ export class Rotations {
         const { target, value } = answer;
         return target.reference.key === undefined ? credentialOf(value) : { value, fields: undefined };
       },
-      credentialVariables: providers.flatMap((provider) => provider.credentialVariables),
+      credentialVariables: [...ownCredentials(session.world, stores.values())],
     };
   }
 

@@ -15,6 +15,7 @@ import { codeOf } from '../files.ts';
 import { headersOf, signingKey } from '../net/standard-webhooks.ts';
 import { compact, failureJson } from '../output/shapes.ts';
 import { readPinnedText } from '../pinned.ts';
+import { ownCredentials } from '../providers/own-credentials.ts';
 import type { Session } from '../session.ts';
 import { userName } from './jobs.ts';
 import { type Receiver, receiverName, receiversOf } from './receivers.ts';
@@ -171,8 +172,9 @@ export class Notifier {
     document: object,
     signal: AbortSignal,
   ): Promise<void> {
-    const { env, providers } = this.#session.world;
-    const credentialVariables = providers.flatMap((provider) => provider.credentialVariables);
+    const { env } = this.#session.world;
+    const { stores } = await this.#session.config();
+    const credentialVariables = [...ownCredentials(this.#session.world, stores.values())];
     const { code, killedBy, lastLine } = await runHook(
       command,
       document,

@@ -39,6 +39,7 @@ export const aws: ProviderDescriptor = {
     'AWS_SESSION_TOKEN',
     'AWS_WEB_IDENTITY_TOKEN_FILE',
     'AWS_CONTAINER_AUTHORIZATION_TOKEN',
+    'AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE',
   ],
   native,
   trustItems: trustItemsFor(EFFECTS, HARMLESS),

@@ -84,6 +84,7 @@ export const azure: ProviderDescriptor = {
     // What the managed identity endpoints of App Service, Arc and their kin want to see.
     'IDENTITY_HEADER',
     'MSI_SECRET',
+    'AZURE_ACCESS_TOKEN',
   ],
   native,
   trustItems,

@@ -10,6 +10,7 @@ export const conjur: ProviderDescriptor = {
     'CONJUR_AUTHN_TOKEN',
     'CONJUR_AUTHN_TOKEN_FILE',
     'CONJUR_AUTHN_JWT_TOKEN',
+    'JWT_TOKEN_PATH',
   ],
   native: (text) => {
     const match = /^([^:/?#\s]+):variable:([^/].*)$/.exec(text);

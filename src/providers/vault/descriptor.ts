@@ -12,6 +12,7 @@ export const vault: ProviderDescriptor = {
     'VAULT_PASSWORD',
     'VAULT_JWT',
     'VAULT_CLIENT_KEY',
+    'BAO_TOKEN',
   ],
   // Nothing is harmless here: a mount, or the wrong version of its engine, is another place for what is written.
   harmless: {},
