@@ -298,9 +298,12 @@ async function documentReader(): Promise<(result: Resolved) => JsonDocument> {
   };
 }
 
-/** Whether a text of `--from` stands for many secrets: `PREFIX/`, or `PREFIX*` where names have no slash. */
+/**
+ * Whether a text of `--from` stands for many secrets: `PREFIX/`, or `PREFIX*` where names have no slash. Behind `#` or
+ * `?` either is part of a key or of a version.
+ */
 function isPrefix(ref: string): boolean {
-  return ref.endsWith('/') || ref.endsWith('*');
+  return /^[^#?]*[/*]$/.test(ref);
 }
 
 /** One variable for each secret under a prefix. */

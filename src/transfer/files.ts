@@ -46,6 +46,8 @@ export function formatOf(file: string, text: string): Exclude<FileFormat, 'kuber
  */
 export async function readSecrets(bytes: Uint8Array, file: string, rules: ReadRules): Promise<FoundFile> {
   const problems = new FileProblems(file);
+  if (Buffer.from(bytes.subarray(0, 10)).toString('latin1') === '\0GITCRYPT\0')
+    throw problems.whole('is encrypted by git-crypt', 'decrypt it first, with git-crypt unlock');
   const text = textOfFile(bytes, problems);
   refuseForeignText(text, problems);
   const format = rules.format ?? (rules.dialect === undefined ? formatOf(file, text) : 'dotenv');

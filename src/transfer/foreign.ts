@@ -53,6 +53,8 @@ export function refuseTemplate(text: string, problems: FileProblems): void {
 const MARKS: readonly (readonly [readonly string[], string, string])[] = [
   [['_public_key'], 'is encrypted by ejson', 'decrypt it first, with ejson decrypt'],
   [['ARN', 'Name', 'VersionId'], 'is an answer of AWS Secrets Manager', 'import its SecretString alone'],
+  [['id', 'value', 'attributes'], 'is an answer of Azure Key Vault', 'import its value alone'],
+  [['encrypted', 'items'], 'is an export of Bitwarden', 'import a file of names and values'],
   [['request_id', 'lease_id', 'data'], 'is an answer of Vault', 'import its data alone'],
   [['terraform_version', 'lineage'], 'is a Terraform state', 'use its outputs: terraform output -json NAME'],
   [['AWSTemplateFormatVersion'], 'is a CloudFormation template', 'import a file of names and values'],
@@ -81,6 +83,18 @@ export function refuseForeign(document: FileValue, problems: FileProblems): void
       encrypted,
       'has an encrypted value (ENC[…], of sops or hiera-eyaml)',
       'decrypt the file first',
+    );
+  if (isMapOfMaps(entries.get('stores'), ['provider']))
+    throw problems.at(
+      line,
+      'is a secrets.yaml, which names secrets and holds none',
+      'secrets init writes one',
+    );
+  if (isMapOfMaps(document, ['sensitive']))
+    throw problems.at(
+      line,
+      'is the output of Terraform',
+      'take its values: terraform output -json | jq "map_values(.value)"',
     );
   if (isCompose(entries)) throw problems.at(line, 'is a Compose file', 'import the env_file that it names');
   for (const [keys, what, hint] of MARKS)
@@ -112,10 +126,14 @@ function isSops(entries: Entries): boolean {
 }
 
 function isCompose(entries: Entries): boolean {
-  const services = entries.get('services');
-  if (services?.kind !== 'map' || services.entries.size === 0) return false;
-  return [...services.entries.values()].every(
-    (one) => one.kind === 'map' && ['image', 'build', 'extends'].some((key) => one.entries.has(key)),
+  return isMapOfMaps(entries.get('services'), ['image', 'build', 'extends']);
+}
+
+/** Whether a value is a map whose every value is a map with one of these keys. */
+function isMapOfMaps(value: FileValue | undefined, keys: readonly string[]): boolean {
+  if (value?.kind !== 'map' || value.entries.size === 0) return false;
+  return [...value.entries.values()].every(
+    (one) => one.kind === 'map' && keys.some((key) => one.entries.has(key)),
   );
 }
 

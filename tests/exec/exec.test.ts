@@ -80,7 +80,11 @@ describe('the variables', () => {
     const obeyed = await box.run(['exec', '--from', 'obeyed', '--', 'true']);
     expect(obeyed.code).toBe(125);
     expect(obeyed.stderr).toMatch(/would become http_proxy, .*-e http_proxy=REF/);
-    expect(await envOf(['-e', 'http_proxy=obeyed#http_proxy'])).toMatchObject({ http_proxy: 'y' });
+    box.put('obeyed', '{"http_proxy":"y","TF_VAR_db_password":"x"}');
+    expect(await envOf(['--from', 'obeyed', '-e', 'http_proxy=obeyed#http_proxy'])).toMatchObject({
+      http_proxy: 'y',
+      TF_VAR_db_password: 'x',
+    });
   });
 
   test('come from each secret under a prefix that ends in a star', async () => {
@@ -91,6 +95,10 @@ describe('the variables', () => {
       P_API_KEY: 'star-api_key',
     });
     expect(Object.values(env)).not.toContain('other-key');
+    // Such an end of a key is no prefix.
+    box.put('keyed', '{"a*":{"token":"inner"},"b/":{"token":"slash"}}');
+    expect(await envOf(['--from', 'keyed#a*'])).toMatchObject({ token: 'inner' });
+    expect(await envOf(['--from', 'keyed#b/'])).toMatchObject({ token: 'slash' });
   });
 
   test('come from each secret under a prefix that ends in a slash', async () => {
