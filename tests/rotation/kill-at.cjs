@@ -2,7 +2,7 @@
  * Loaded before the program (node --require): ends it with SIGKILL at one of the moments at which it acts on the
  * world. KILL_AT is `N before` or `N after`: the Nth write to a socket, or change of a name in the file system,
  * is not made any more, or is made and not heard of. With KILL_SIGNAL=SIGSTOP it is stopped there, and goes on when it
- * is woken. KILL_LOG gets how many there were.
+ * is woken. KILL_LOG gets how many there were. With KILL_TEXT only writes to sockets count in which that text stands.
  */
 'use strict';
 const fs = require('node:fs');
@@ -40,11 +40,17 @@ function around(object, name, applies, settle) {
   };
 }
 
+const wanted = process.env['KILL_TEXT'];
+/** What is written: text, bytes, or several of these together. */
+const textOf = (data) =>
+  Array.isArray(data) ? data.map(({ chunk }) => String(chunk)).join('') : String(data);
+
 // A write while the socket is still connecting comes here again once it is connected.
 around(
   net.Socket.prototype,
   '_writeGeneric',
-  (socket) => !socket.connecting && !(socket.fd <= 2),
+  (socket, [, data]) =>
+    !socket.connecting && !(socket.fd <= 2) && (wanted === undefined || textOf(data).includes(wanted)),
   waitForServer,
 );
 for (const name of ['linkSync', 'renameSync', 'unlinkSync'])
@@ -52,7 +58,7 @@ for (const name of ['linkSync', 'renameSync', 'unlinkSync'])
     fs,
     name,
     // The audit log has tests of its own for these moments (tests/audit/killed.test.ts).
-    (_, [path]) => !String(path).includes('/audit/'),
+    (_, [path]) => wanted === undefined && !String(path).includes('/audit/'),
     () => {},
   );
 process.on('exit', () => {
