@@ -21,7 +21,7 @@ for (const file of reports) {
     process.stdout.write(`${file} is missing or no report\n`);
   }
 }
-// Two of the runs are one stage: what is left over counts once for each stage that failed for another reason.
+// What is left over counts once for each stage that failed for another reason.
 totals.failed += Math.max(0, Number(stages) - explained);
 process.stdout.write(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped\n`);
 process.exitCode = totals.failed > 0 || Number(stages) > 0 ? 1 : 0;

@@ -1,9 +1,9 @@
 /** The built program on Google: what it loads, what it trusts, what it passes on, how it exits. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { chmod, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { type Account, ADMIN, type Gcp, startGcp } from '../../backends/gcp.ts';
-import { makePlace, type Outcome, type Place, ROOT } from '../../e2e/program.ts';
+import { makePlace, type Outcome, type Place, PROGRAM } from '../../e2e/program.ts';
 
 /** What grpc-js calls itself to servers: in the bundle wherever the library is. */
 const GRPC_MARK = 'grpc-node-js/';
@@ -40,7 +40,10 @@ describe('the bundle', () => {
     expect(outcome).toMatchObject({ code: 0, stdout: 'u' });
     return readFileSync(log, 'utf8')
       .split('\n')
-      .filter((file) => file.startsWith(join(ROOT, 'dist')) && file.endsWith('.js') && existsSync(file));
+      .filter(
+        (file) =>
+          file.startsWith(join(dirname(PROGRAM), '../dist')) && file.endsWith('.js') && existsSync(file),
+      );
   };
   const holdGrpc = (files: readonly string[]): string[] =>
     files.filter((file) => readFileSync(file, 'latin1').includes(GRPC_MARK)).map((file) => basename(file));
