@@ -39,7 +39,8 @@ export function yamlFile(text: string, problems: FileProblems): readonly FileVal
     schema: 'core',
   });
   const documents: readonly Document.Parsed[] = Array.isArray(parsed) ? parsed : [];
-  const values = documents.map((document) => new Converter(document, text, problems).convert());
+  const lineOf = lineCounter(text);
+  const values = documents.map((document) => new Converter(document, text, problems, lineOf).convert());
   // `---` at the end of a file begins a document with nothing in it.
   const filled = values.filter(({ kind }) => kind !== 'null');
   return filled.length === 0 ? values.slice(0, 1) : filled;
@@ -57,11 +58,16 @@ class Converter {
   #inAlias = 0;
   #line = 1;
 
-  constructor(document: Document.Parsed, text: string, problems: FileProblems) {
+  constructor(
+    document: Document.Parsed,
+    text: string,
+    problems: FileProblems,
+    lineOf: (offset: number) => number,
+  ) {
     this.#document = document;
     this.#text = text;
     this.#problems = problems;
-    this.#lineOf = lineCounter(text);
+    this.#lineOf = lineOf;
   }
 
   convert(): FileValue {
