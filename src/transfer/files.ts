@@ -50,7 +50,8 @@ export async function readSecrets(bytes: Uint8Array, file: string, rules: ReadRu
     throw problems.whole('is encrypted by git-crypt', 'decrypt it first, with git-crypt unlock');
   const text = textOfFile(bytes, problems);
   refuseForeignText(text, problems);
-  const format = rules.format ?? (rules.dialect === undefined ? formatOf(file, text) : 'dotenv');
+  const isNamed = /\.(?:json|ya?ml)$/i.test(file);
+  const format = rules.format ?? (rules.dialect === undefined || isNamed ? formatOf(file, text) : 'dotenv');
   if (format === 'dotenv') return readDotenv(text, problems, rules.dialect);
   if (rules.dialect !== undefined)
     throw new SecretsError('Usage', '--dialect is for env files', {

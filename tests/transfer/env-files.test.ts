@@ -41,6 +41,7 @@ test.each([
   ['A=$(id)', '.env:1: A: has an unquoted $, which Docker Compose replaces (docker-compose, shell)'],
   ['A = 1', '.env:1: is not NAME=VALUE; a value of several lines needs quotes around it (shell)'],
   ['A=1\r\n', '.env:1: A: ends in a carriage return, which a shell keeps (shell)'],
+  ['\ufeffA=1', '.env:1: begins with a byte order mark, which a shell takes for text (shell)'],
   ['A=a;b', '.env:1: A: has an unquoted character that means something else to a shell (shell)'],
   ["A='a\\\\b'", '.env:1: A: docker-compose and dotenv and shell versus python read different values'],
 ])('%j is refused without a dialect: %s', (text, message) => {

@@ -72,6 +72,12 @@ test('the names that are taken are listed, in --json and --dry-run too', async (
   expect(JSON.parse(many.stdout)).toMatchObject({ secrets: [{ names: ['A'] }, { names: ['B'] }] });
 });
 
+test('names with control characters are shown without them', async () => {
+  const outcome = await imports('c.json', '{"a\\u001b[31mb":"x"}', 'control');
+  expect(outcome.code).toBe(0);
+  expect(outcome.stdout).not.toContain('\u001b');
+});
+
 test('an env file that readers disagree about needs --dialect', async () => {
   const refused = await imports('d.env', 'DB_PASSWORD=p@ss#word\n', 'dialect');
   expect(refused).toMatchObject({
@@ -80,7 +86,7 @@ test('an env file that readers disagree about needs --dialect', async () => {
   });
   expect((await imports('d.env', 'DB_PASSWORD=p@ss#word\n', 'dialect --dialect python')).code).toBe(0);
   expect(await get('dialect#DB_PASSWORD')).toBe('p@ss#word');
-  expect((await imports('d.json', '{"A":"1"}', 'dialect --dialect python --format json')).stderr).toMatch(
+  expect((await imports('d.json', '{"A":"1"}', 'dialect --dialect python')).stderr).toMatch(
     /--dialect is for env files/,
   );
 });

@@ -56,6 +56,8 @@ function takeAssignment(scan: Scanner, grammar: Grammar): Assignment {
   const { line } = scan;
   const exported = scan.take(/export[ \t]+/y) !== undefined;
   const name = scan.take(grammar.name);
+  if (scan.at === 0 && scan.next === '\ufeff')
+    scan.fail('begins with a byte order mark, which a shell takes for text');
   if (name === undefined || name === 'export') scan.fail(NO_ASSIGNMENT);
   if (grammar.spaced) scan.take(BLANKS);
   if (scan.take(/=/y) === undefined) scan.fail(NO_ASSIGNMENT);
