@@ -1,4 +1,4 @@
-/** A server that takes connections and says nothing. */
+/** A server that takes connections and says nothing, and does not hang up either: not until nobody is there to hear it. */
 import { createServer, type Socket } from 'node:net';
 
 export interface Silent {
@@ -10,9 +10,14 @@ export interface Silent {
 
 export async function startSilent(): Promise<Silent> {
   const open = new Set<Socket>();
-  const server = createServer((socket) => {
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
     open.add(socket);
     socket.on('error', () => {});
+    // What is sent to a socket that was closed, not only ended, is refused: seen at the second byte. Three are no message
+    // of any protocol.
+    socket.on('end', () => {
+      for (const ms of [20, 60, 100]) setTimeout(() => socket.destroyed || socket.write('\0'), ms);
+    });
     socket.on('close', () => open.delete(socket));
     socket.resume();
   });

@@ -79,7 +79,11 @@ async function connect(
   });
   // The cut connection reports itself here too; each call has its own rejection.
   client.on('error', () => {});
-  const cut = (): void => client.destroy();
+  // The driver's own end leaves its side open to read until the server closes too, which one that waits does not.
+  const cut = (): void => {
+    client.destroy();
+    (client as unknown as Internals).stream?.destroy();
+  };
   const session: Session = {
     client,
     cut,
@@ -121,6 +125,11 @@ async function connect(
       await bounded(ended, cut, bound).catch(cut);
     },
   };
+}
+
+/** What `mysql2` has no types for. */
+interface Internals {
+  readonly stream?: { destroy(): void };
 }
 
 function whenConnected(client: Client): Promise<void> {
