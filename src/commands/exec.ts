@@ -4,8 +4,9 @@ import { checkVariableSize, inherited, variableText } from '../core/environment.
 import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
 import { Masker } from '../core/redactor.ts';
 import { findProgram } from '../exec/find.ts';
+import { Guard } from '../exec/guard.ts';
 import { GrowingMasks } from '../exec/masks.ts';
-import { ChildFiles } from '../exec/private-files.ts';
+import { ChildFiles, removeLeftFolders } from '../exec/private-files.ts';
 import { SignalRelay } from '../exec/signals.ts';
 import { resolveVariables, type SourceOptions, type Variable, type Variables } from '../exec/sources.ts';
 import {
@@ -49,6 +50,7 @@ export async function run(session: Session, { args, options }: Invocation<ExecOp
   try {
     const { world } = session;
     useRedactor(Masker);
+    removeLeftFolders(world);
     checkArguments(args);
     const watching = watchingOf(options);
     const withheld = ownCredentials(world, (await session.config()).stores.values());
@@ -158,21 +160,25 @@ async function launch(
   const masks: Masks | undefined = growing ?? (redact ? new Masker(maskable(variables)) : undefined);
   const pty = redact ? await terminalFor(session) : undefined;
   // From here on signals are the child's, not ours.
-  const relay = new SignalRelay();
+  const guard = new Guard();
+  const relay = new SignalRelay((pid) => guard.program(pid));
   session.releaseSignals();
   const once = (ready: Start): Promise<Ended> => {
     if (masks === undefined) return runInherited(ready, relay);
     if (pty === undefined) return runMasked(ready, relay, masks);
     return runInTerminal(pty, ready, relay, masks, world);
   };
-  const ended = await withFiles(session, (files) =>
+  const ended = await withFiles(session, guard, (files) =>
     whileAlive(session, kept, () => {
       if (renewing === undefined) return once({ ...start, env: files.write(start.env, start.files) });
       return supervise(renewing.supervision(relay, files, growing, once));
     }),
   )
     .then((outcome) => relay.settle(outcome))
-    .finally(() => relay.stop());
+    .finally(() => {
+      relay.stop();
+      guard.stop();
+    });
   if (ended.signal === 'SIGINT' && relay.interrupted) {
     // A shell ends its script after Ctrl-C only if we die of it too.
     await session.close();
@@ -199,12 +205,17 @@ async function terminalFor(session: Session): Promise<Pty | undefined> {
   return pty;
 }
 
-/** Removes the child's files after it: whatever happens in between, short of SIGKILL. */
-async function withFiles(session: Session, work: (files: ChildFiles) => Promise<Ended>): Promise<Ended> {
+/** Removes the child's files after it: whatever happens in between. */
+async function withFiles(
+  session: Session,
+  guard: Guard,
+  work: (files: ChildFiles) => Promise<Ended>,
+): Promise<Ended> {
   const files = new ChildFiles({
     env: session.world.env,
     uid: session.world.uid,
     debug: (message) => session.debug(message),
+    made: (folder) => guard.files(folder),
   });
   try {
     return await work(files);

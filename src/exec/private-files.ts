@@ -14,6 +14,8 @@ export interface Place {
   readonly uid: number | undefined;
   /** Told when the files have to go to disk. */
   readonly debug: (message: string) => void;
+  /** Told of the folder once it is there. */
+  readonly made?: (folder: string) => void;
 }
 
 /** A folder with files, and the way to remove it. */
@@ -28,12 +30,20 @@ export interface PrivateFolder {
   remove(): void;
 }
 
-/** Makes the folder; first removes what runs that were killed left behind. @throws SecretsError */
+/** Removes what runs that were killed left behind, with what guarded them. Never throws. */
+export function removeLeftFolders({ env, uid }: Pick<Place, 'env' | 'uid'>): void {
+  for (const base of new Set([placeOf(env, uid), '/dev/shm'])) removeLeftovers(base, uid);
+}
+
+function placeOf(env: Place['env'], uid: number | undefined): string {
+  return memoryFolder(env, uid) ?? (env['TMPDIR']?.startsWith('/') === true ? env['TMPDIR'] : tmpdir());
+}
+
+/** Makes the folder. @throws SecretsError */
 export function makePrivateFolder({ env, uid, debug }: Place): PrivateFolder {
-  const memory = memoryFolder(env, uid);
-  const base = memory ?? (env['TMPDIR']?.startsWith('/') === true ? env['TMPDIR'] : tmpdir());
-  if (memory === undefined) debug(`no private folder in memory: files for the program go to ${base}`);
-  removeLeftovers(base, uid);
+  const base = placeOf(env, uid);
+  if (memoryFolder(env, uid) === undefined)
+    debug(`no private folder in memory: files for the program go to ${base}`);
   const owner = `${pidNamespace()}-${process.pid}-${startTime(process.pid) ?? '0'}`;
   const path = join(base, `${PREFIX}${owner}-${randomBytes(8).toString('hex')}`);
   try {
@@ -148,7 +158,10 @@ export class ChildFiles {
     files: readonly FileVariable[],
   ): Readonly<Record<string, string>> {
     if (files.length === 0 && this.#folder === undefined) return env;
-    this.#folder ??= makePrivateFolder(this.#place);
+    if (this.#folder === undefined) {
+      this.#folder = makePrivateFolder(this.#place);
+      this.#place.made?.(this.#folder.path);
+    }
     const withPaths = Object.assign(Object.create(null) as Record<string, string>, env);
     const wanted = new Set(files.map(({ name }) => name));
     for (const { name, value } of files) {

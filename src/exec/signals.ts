@@ -64,6 +64,7 @@ export interface SignalTarget {
  * process alone is not passed on then. In the background, under a supervisor or as PID 1 every one is passed on.
  */
 export class SignalRelay {
+  readonly #watch: (pid: number | undefined) => void;
   #target: SignalTarget | undefined;
   #interrupted = false;
   #ending = false;
@@ -72,7 +73,9 @@ export class SignalRelay {
   readonly #hadTerminal = terminalOf() !== undefined;
   readonly #listeners: readonly (readonly [NodeJS.Signals, () => void])[];
 
-  constructor() {
+  /** @param watch told which child runs, and when none does */
+  constructor(watch: (pid: number | undefined) => void = () => {}) {
+    this.#watch = watch;
     this.#listeners = FORWARDED.map((signal) => [signal, () => this.#receive(signal)] as const);
     for (const [signal, listener] of this.#listeners) process.on(signal, listener);
   }
@@ -81,6 +84,7 @@ export class SignalRelay {
   attach(target: SignalTarget): void {
     this.#target = target;
     this.#code = undefined;
+    if (target.pid !== undefined) this.#watch(target.pid);
   }
 
   /** A signal of our own to the child. */
@@ -110,6 +114,7 @@ export class SignalRelay {
    */
   childEnded(code: number): void {
     this.#code = code;
+    this.#watch(undefined);
     if (this.#ending) this.#hurry();
   }
 

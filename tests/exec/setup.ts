@@ -105,6 +105,15 @@ export class Box {
   }
 }
 
+/** The processes that a process has started whose command line holds this. */
+export function childrenOf(pid: number | undefined, text: string): readonly number[] {
+  const { stdout } = spawnSync('ps', ['-o', 'pid=,args=', '--ppid', String(pid)], { encoding: 'utf8' });
+  return stdout
+    .split('\n')
+    .filter((line) => line.includes(text))
+    .map((line) => Number.parseInt(line, 10));
+}
+
 /** Waits for a condition, half a minute at most. */
 export async function until(condition: () => boolean, what: () => string): Promise<void> {
   const end = Date.now() + 30_000;

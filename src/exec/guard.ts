@@ -1,0 +1,67 @@
+/**
+ * A process that outlives this one for a moment. Whatever ends the wrapper (SIGKILL, a real-time signal, a fault), the
+ * kernel closes its end of a pipe; a shell that waits there then ends the program and removes its files.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+
+const SHELL = '/bin/sh';
+/** Each line replaces what one of the same kind said before. Builtins, but for `rm`. */
+const SCRIPT = `
+pid=; folder=
+while IFS= read -r line; do
+  case $line in
+    pid=*) pid=\${line#pid=} ;;
+    folder=*) folder=\${line#folder=} ;;
+  esac
+done
+[ -z "$pid" ] || kill -TERM "$pid"
+[ -z "$folder" ] || rm -rf -- "$folder"
+`;
+
+export class Guard {
+  #shell: ChildProcess | undefined;
+  #folder = '';
+
+  /** The folder to remove. */
+  files(folder: string): void {
+    // The next run with a file removes one with such a name.
+    if (!folder.includes('\n')) this.#folder = folder;
+  }
+
+  /** The program that runs now, if any. The first one starts the guard, once it no longer waits for that. */
+  program(pid: number | undefined): void {
+    if (this.#shell === undefined && pid !== undefined) this.#start();
+    this.#tell(`pid=${pid ?? ''}\n`);
+  }
+
+  /** There is nothing left to guard. */
+  stop(): void {
+    this.#tell('folder=\n');
+    this.#shell?.stdin?.end();
+  }
+
+  #start(): void {
+    try {
+      const shell = spawn(SHELL, ['-c', SCRIPT], {
+        // A session of its own: what ends our group leaves it. Nothing of the environment, nor of the folder, is its.
+        detached: true,
+        cwd: '/',
+        env: { PATH: '/usr/bin:/bin' },
+        stdio: ['pipe', 'ignore', 'ignore'],
+      });
+      // Without a shell the next run removes the files.
+      shell.on('error', () => {});
+      shell.stdin.on('error', () => {});
+      shell.unref();
+      (shell.stdin as unknown as { unref(): void }).unref();
+      this.#shell = shell;
+      this.#tell(`folder=${this.#folder}\n`);
+    } catch {
+      // No process can be made.
+    }
+  }
+
+  #tell(line: string): void {
+    this.#shell?.stdin?.write(line);
+  }
+}
