@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { ALSO_ENDING } from '../../src/exec/signals.ts';
 import { Box, NODE, PROGRAM, until } from './setup.ts';
 
 let box: Box;
@@ -36,7 +37,7 @@ describe('exec with no variable for the program', () => {
   });
 });
 
-test.each(['ALRM', 'VTALRM', 'XCPU', 'ABRT', 'PWR', 'IO', 'SYS'])(
+test.each(ALSO_ENDING.map((signal) => signal.slice(3)))(
   'SIG%s reaches the program and takes the files along',
   async (signal) => {
     const script = `trap "echo got; exit 5" ${signal}; echo "$F $PPID"; while :; do sleep 0.1; done`;

@@ -22,6 +22,19 @@ testNeeding(ROOT_USER)('root makes nothing in the HOME of another user (needs ro
     /theirs belongs to another user \(uid 12345\), as HOME does; run it as that user/,
   );
   expect(await run(home, 'secrets get local://a')).toMatchObject({ stdout: '', code: 3 });
+  for (const line of [
+    'secrets list',
+    'secrets exec -e A=local://a -- true',
+    'secrets exec --allow-empty --redact -- true',
+    'secrets env -e A=local://a',
+    'secrets rotate local://a --generate hex:8 --create',
+    'secrets trust --list',
+    'secrets stores',
+    'secrets audit log',
+    'secrets doctor',
+    'secrets init --dry-run',
+  ])
+    await run(home, line);
   expect(await readdir(home)).toEqual([]);
   // Where HOME is root's own, the owner of another folder does not matter.
   await chown(place.cwd, 12_345, 12_345);
