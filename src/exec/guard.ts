@@ -5,6 +5,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 
 const SHELL = '/bin/sh';
+/** A program that ends at once needs no guard, nor does any other wait for its start. */
+const START_MS = 50;
 /** Each line replaces what one of the same kind said before. Builtins, but for `rm`. */
 const SCRIPT = `
 pid=; folder=
@@ -21,6 +23,8 @@ done
 export class Guard {
   #shell: ChildProcess | undefined;
   #folder = '';
+  #pid: number | '' = '';
+  #timer: NodeJS.Timeout | undefined;
 
   /** The folder to remove. */
   files(folder: string): void {
@@ -28,14 +32,17 @@ export class Guard {
     if (!folder.includes('\n')) this.#folder = folder;
   }
 
-  /** The program that runs now, if any. The first one starts the guard, once it no longer waits for that. */
+  /** The program that runs now, if any. */
   program(pid: number | undefined): void {
-    if (this.#shell === undefined && pid !== undefined) this.#start();
-    this.#tell(`pid=${pid ?? ''}\n`);
+    this.#pid = pid ?? '';
+    clearTimeout(this.#timer);
+    if (this.#shell !== undefined) this.#tell(`pid=${this.#pid}\n`);
+    else if (pid !== undefined) this.#timer = setTimeout(() => this.#start(), START_MS).unref();
   }
 
   /** There is nothing left to guard. */
   stop(): void {
+    clearTimeout(this.#timer);
     this.#tell('folder=\n');
     this.#shell?.stdin?.end();
   }
@@ -55,7 +62,7 @@ export class Guard {
       shell.unref();
       (shell.stdin as unknown as { unref(): void }).unref();
       this.#shell = shell;
-      this.#tell(`folder=${this.#folder}\n`);
+      this.#tell(`folder=${this.#folder}\npid=${this.#pid}\n`);
     } catch {
       // No process can be made.
     }
