@@ -120,23 +120,6 @@ describe('the search', () => {
     expect(config.env.size).toBe(0);
   });
 
-  testNeeding(ROOT_USER)(
-    'takes a file of root for any user, in a folder that is not a stranger’s',
-    async () => {
-      machine.write('home/p/secrets.yaml', 'env: { LOG_LEVEL: debug }\n');
-      const asUser = (): ReturnType<Machine['load']> => machine.load('home/p', {}, { uid: 4711 });
-      expect(await asUser()).toMatchObject({ file: join(machine.home, 'p/secrets.yaml'), warnings: [] });
-      // In the user's own folder as well; not where somebody else could put another file in its place.
-      chownSync(join(machine.home, 'p'), 4711, 4711);
-      expect((await asUser()).file).toBe(join(machine.home, 'p/secrets.yaml'));
-      chownSync(join(machine.home, 'p'), 12_345, 12_345);
-      expect(await asUser()).toMatchObject({
-        file: undefined,
-        warnings: [message(/p\/secrets\.yaml is not read.*uid 12345/)],
-      });
-    },
-  );
-
   testNeeding(mayMountAsUser())('ends at the border of a file system', () => {
     const outer = machine.write('home/p/secrets.yaml', 'env: { LOG_LEVEL: outer }\n');
     const program = join(CHECKOUT, 'bin/secrets');
