@@ -82,8 +82,8 @@ const RUNS: readonly (readonly [schema: string, line: string, exit?: number])[] 
     'trust',
     "echo 'stores: { v: { provider: vault, ca: ./ca.pem } }' > secrets.yaml; secrets trust --dry-run --json",
   ],
-  ['rotate', 'secrets rotate --generate hex:8 a --dry-run --json'],
-  ['rotate', 'secrets rotate --generate hex:8 a && secrets rotate --generate hex:8 a --json'],
+  ['rotate', 'secrets rotate --generate hex:8 a --create --dry-run --json'],
+  ['rotate', 'secrets rotate --generate hex:8 a --create && secrets rotate --generate hex:8 a --json'],
   [
     'rotate-status',
     "echo 'rotation: { a: { every: 30d } }' > secrets.yaml; secrets rotate status --trust --json",
