@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { open as openLocal } from '../../../src/providers/local/index.ts';
 import type { Provider } from '../../../src/providers/provider.ts';
 import type { Outcome } from '../../../src/rotation/engine.ts';
+import { createConnection } from 'mysql2';
 import { mysql } from '../../../src/rotation/targets/mysql/descriptor.ts';
+import { reuseFindings } from '../../../src/rotation/targets/mysql/rules.ts';
 import type { Database } from '../../backends/database.ts';
 import { MARIADB_REUSE } from '../../backends/mariadb.ts';
 import { describeWith } from '../../backends/server.ts';
@@ -184,6 +186,27 @@ describeWith(
   () =>
     scenes(MARIADB, (bench) => {
       beforeAll(() => bench.server.sql("INSTALL SONAME 'password_reuse_check'"));
+
+      test('has no history that an older server lacks as well, and that is no error', async () => {
+        const { port, admin } = bench.server;
+        const { username: user, password } = admin;
+        const client = createConnection({ host: '127.0.0.1', port, user, password });
+        const session = {
+          client,
+          password,
+          cut: () => client.destroy(),
+          signal: AbortSignal.timeout(20_000),
+        };
+        try {
+          const findings = reuseFindings(
+            { ...session, accountHost: undefined, hostIsNamed: false },
+            undefined,
+          );
+          expect(await findings).toEqual([]);
+        } finally {
+          client.destroy();
+        }
+      });
 
       test.each([
         ['itself', false],

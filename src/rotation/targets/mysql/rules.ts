@@ -2,7 +2,7 @@
 import { SecretsError } from '../../../core/errors.ts';
 import type { TargetFinding } from '../../target.ts';
 import { definitionOf } from './accounts.ts';
-import { query, type Session } from './session.ts';
+import { literal, query, type Session } from './session.ts';
 
 /**
  * MariaDB's plugins look at a new password, and so the server takes no hash in its place. It would have to be sent, and
@@ -11,8 +11,8 @@ import { query, type Session } from './session.ts';
  * @throws SecretsError Unsupported
  */
 export async function checkValidation(session: Session): Promise<void> {
-  const [row] = await query(session, 'SELECT @@global.strict_password_validation AS strict');
-  if (Number(row?.['strict']) !== 1) return;
+  const { strict_password_validation: strict } = await variables(session, ['strict_password_validation']);
+  if (strict !== 'ON') return;
   const plugins = await query(
     session,
     `SELECT PLUGIN_NAME AS name FROM information_schema.PLUGINS
@@ -38,17 +38,14 @@ export async function reuseFindings(
   session: Session,
   username: string | undefined,
 ): Promise<readonly TargetFinding[]> {
-  const [row] = await query(
-    session,
-    'SELECT @@global.password_history AS history, @@global.password_reuse_interval AS days',
-  );
+  const own = await variables(session, ['password_history', 'password_reuse_interval']);
   const definition = (await definitionOf(session, username)) ?? '';
-  const ruled = (own: RegExp, global: unknown): number => {
-    const [, text = 'DEFAULT'] = own.exec(definition) ?? [];
+  const ruled = (rule: RegExp, global = '0'): number => {
+    const [, text = 'DEFAULT'] = rule.exec(definition) ?? [];
     return Number(text === 'DEFAULT' ? global : text);
   };
-  const history = ruled(/ PASSWORD HISTORY (\d+|DEFAULT)/, row?.['history']);
-  const days = ruled(/ PASSWORD REUSE INTERVAL (\d+|DEFAULT)/, row?.['days']);
+  const history = ruled(/ PASSWORD HISTORY (\d+|DEFAULT)/, own['password_history']);
+  const days = ruled(/ PASSWORD REUSE INTERVAL (\d+|DEFAULT)/, own['password_reuse_interval']);
   // Of a single kept password it is the one in use.
   const rules = [
     ...(history > 1 ? [`password history ${history}`] : []),
@@ -64,4 +61,14 @@ export async function reuseFindings(
       hint: 'end a rotation that was interrupted with secrets rotate resume',
     },
   ];
+}
+
+/** The server's own; those that it does not have are missing. */
+async function variables(
+  session: Session,
+  names: readonly string[],
+): Promise<Readonly<Record<string, string | undefined>>> {
+  const list = names.map(literal).join(', ');
+  const rows = await query(session, `SHOW GLOBAL VARIABLES WHERE Variable_name IN (${list})`);
+  return Object.fromEntries(rows.map((row) => [String(row['Variable_name']), String(row['Value'])]));
 }
