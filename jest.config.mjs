@@ -14,8 +14,8 @@ export default {
   cacheDirectory: '<rootDir>/.work/jest',
   testMatch: ['<rootDir>/tests/**/*.test.ts'],
   testTimeout: 60_000,
-  // Most tests wait for programs and servers: one more than there are cores keeps these busy.
-  maxWorkers: availableParallelism() + 1,
+  // Most tests wait for programs and servers: two more than there are cores keep these busy.
+  maxWorkers: availableParallelism() + 2,
   globalSetup: '<rootDir>/tests/global-setup.mjs',
   globalTeardown: '<rootDir>/tests/global-teardown.mjs',
   reporters: ['default', '<rootDir>/tests/reporter.mjs'],

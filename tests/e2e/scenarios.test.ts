@@ -1,48 +1,9 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { INSTALL, testNeeding } from '../needs.ts';
-import { findBackend } from './backends.ts';
+/** The scenarios on stores that have no test file of their own, and the runner itself. */
 import { makePlace } from './program.ts';
 import { parseScenario, play } from './scenario.ts';
+import { CLOUDS, defineScenarios, SERVERS } from './scenarios.ts';
 
-const FOLDER = fileURLToPath(new URL('scenarios', import.meta.url));
-
-const files = readdirSync(FOLDER).filter((file) => file.endsWith('.txt'));
-const scenarios = files.map((file) => ({
-  file,
-  ...parseScenario(file, readFileSync(join(FOLDER, file), 'utf8')),
-}));
-const stores = [...new Set(scenarios.flatMap((scenario) => scenario.stores))];
-// One after another: jest's loader of ES modules trips over two imports that share a module.
-const backends = new Map<string, Awaited<ReturnType<typeof findBackend>>>();
-for (const store of stores) backends.set(store, await findBackend(store));
-
-for (const store of stores) {
-  const backend = backends.get(store);
-  const own = scenarios.filter((scenario) => scenario.stores.includes(store));
-  if (backend?.usable !== true) {
-    const server = { name: `the server for ${store}`, met: false, how: INSTALL, installable: true };
-    testNeeding(server).each(own)(`$title ($file)`, () => {});
-    continue;
-  }
-  describe(`scenarios on ${store}`, () => {
-    let running: Awaited<ReturnType<typeof backend.start>> | undefined;
-    beforeAll(async () => {
-      running = await backend.start();
-    });
-    afterAll(() => running?.stop());
-    test.each(own)('$title ($file)', async ({ file, ...scenario }) => {
-      const place = await makePlace();
-      try {
-        const played = play(scenario, file, place, { ...running?.env, STORE: store });
-        await expect(played).resolves.toBeUndefined();
-      } finally {
-        await place.remove();
-      }
-    });
-  });
-}
+await defineScenarios((store) => !CLOUDS.includes(store) && !SERVERS.includes(store));
 
 describe('the scenario runner', () => {
   test.each([

@@ -1,0 +1,4 @@
+/** The scenarios on Vault and Conjur. */
+import { defineScenarios, SERVERS } from './scenarios.ts';
+
+await defineScenarios((store) => SERVERS.includes(store));
