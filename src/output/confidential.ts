@@ -186,6 +186,9 @@ function isReference(value: string): boolean {
 
 /** Variables of this program, of the stores and their libraries. */
 const OWN_NAME = /^(SECRETS|AWS|AZURE|GOOGLE|GCLOUD|CLOUDSDK|GCE|VAULT|CONJUR|OTEL)_|^CONJURRC$/;
+/** Who and where: what messages are about, unless a password stands in an address. */
+const SHOWN_NAME =
+  /_(LOGIN|HOST_ID|ACCOUNT|ADDR|ADDRESS|URL|ENDPOINT\w*|HOST|REGION|ROLE|ROLE_ARN|USER|USERNAME|PROJECT|TENANT_ID|CLIENT_ID|NAMESPACE|SERVICE_ID)$/;
 /** A text that any message may hold by chance: a region, a name, a number. */
 const WORD = /^[\w.-]*$/;
 
@@ -198,7 +201,7 @@ function nameVariables(text: string, { env }: Pick<World, 'env'>): string {
   for (const [name, value] of Object.entries(env)) {
     if (value === undefined || value.length < MIN_BYTES) continue;
     const isPath = PATH_NAME.test(name);
-    const isOwn = OWN_NAME.test(name);
+    const isOwn = OWN_NAME.test(name) && !(SHOWN_NAME.test(name) && !/[@?#\s]/.test(value));
     if (!isPath && !isOwn) continue;
     const forms = [...placesOf(value)];
     if (isPath || !WORD.test(value)) {
