@@ -1,14 +1,14 @@
 /**
  * What stands between the bytes of a value in a hexadecimal dump, and after them: `xxd`, `hexdump -C`, `od -tx1`. Their
- * lines have the place in the file, up to 16 bytes, and often a column that shows these as text.
+ * lines have the place in the file, 16 or 32 bytes, and often a column that shows these as text.
  */
 import { type Node, node, once, way } from './nodes.ts';
 
-const WIDTH = 16;
+const WIDTH = 32;
 const PRINTABLE = Array.from({ length: 95 }, (_, index) => String.fromCharCode(32 + index)).join('');
 const DIGITS = '0123456789abcdefABCDEF';
 /** Widest rest of a line up to its column of text. */
-const MOST_REST = 60;
+const MOST_REST = 100;
 
 /** The column of text: `  hunter2000......`, `  |hunter2000......`, `  >hunter2000......`. */
 function textColumn(from: Node, to: Node): void {
@@ -33,6 +33,8 @@ export function dumpBreak(from: Node, to: Node): void {
   way(shown, ['|<'], closed);
   const place = node();
   for (const end of [from, shown, closed]) way(end, '\n', place);
+  // `od -An` says no place.
+  way(place, ' ', to);
   let here = place;
   // Octal in seven digits, hexadecimal in six or eight.
   for (let digits = 1; digits <= 8; digits += 1) {

@@ -100,9 +100,11 @@ export class State {
     this.table = depth <= SHALLOW ? new Array<State | null | undefined>(256) : undefined;
   }
 
-  /** Whether most of a pattern is there: half of it, or this many cells. */
-  hasMost(cells: number): boolean {
-    return this.threads.some(({ edge }) => edge.depth >= Math.min(cells, Math.ceil(edge.length / 2)));
+  /** Whether most of a pattern is there: half of it, or this many cells, and never fewer than `least`. */
+  hasMost(cells: number, least: number): boolean {
+    return this.threads.some(
+      ({ edge }) => edge.depth >= Math.max(least, Math.min(cells, Math.ceil(edge.length / 2))),
+    );
   }
 
   /** The state after this byte; `undefined` while it is not known. */

@@ -189,7 +189,7 @@ export class MaskedStream {
    */
   end(): Buffer {
     for (const { from, state } of this.#candidates)
-      if (state.hasMost(MIN_LINE_BYTES)) this.#mark(from, this.#lastOfLine);
+      if (state.hasMost(MIN_LINE_BYTES, RELEASABLE + 1)) this.#mark(from, this.#lastOfLine);
     return this.#emit(this.#end);
   }
 

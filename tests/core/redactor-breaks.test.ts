@@ -3,7 +3,11 @@ import { spawnSync } from 'node:child_process';
 import { MASK, Masker } from '../../src/core/redactor.ts';
 
 function mask(secrets: readonly string[], chunks: readonly (string | Uint8Array)[]): string {
-  const stream = new Masker(secrets.map((secret) => Buffer.from(secret))).stream();
+  return maskBy(new Masker(secrets.map((secret) => Buffer.from(secret))), chunks);
+}
+
+function maskBy(masker: Masker, chunks: readonly (string | Uint8Array)[]): string {
+  const stream = masker.stream();
   const out = chunks.map((chunk) => stream.write(Buffer.from(chunk)));
   return Buffer.concat([...out, stream.end()]).toString();
 }
@@ -20,6 +24,7 @@ describe('what the output breaks off in', () => {
   });
 
   test('is shown when it may be the end of any output', () => {
+    expect(mask(['yes!'], ['Go on? ye'])).toBe('Go on? ye');
     for (const text of ['x corr', 'a \\\\\\\\', '100%', 'R&amp;', 'x\n'])
       expect(mask([long], [text])).toBe(text);
   });
@@ -37,7 +42,20 @@ describe('what the output breaks off in', () => {
 
 describe('a dump', () => {
   const value = 'correct-horse-battery-staple-of-a-secret-0123456789';
-  const dumps = ['xxd', 'xxd -g1', 'xxd -p', 'od -An -tx1', 'od -tx1', 'od -A x -tx1z', 'hexdump -C'];
+  const dumps = [
+    'xxd',
+    'xxd -g1',
+    'xxd -c 32',
+    'xxd -u -c 8',
+    'od -An -w32 -tx1z',
+    'xxd -p',
+    'od -An -tx1',
+    'od -tx1',
+    'od -A x -tx1z',
+    'hexdump -C',
+  ];
+
+  const masker = new Masker([Buffer.from(value)]);
 
   test.each(dumps)('by %s shows no part of a secret', (command) => {
     for (const before of ['', 'a', 'password=', 'x'.repeat(15), 'x'.repeat(33)]) {
@@ -45,7 +63,7 @@ describe('a dump', () => {
         const { status, stdout } = spawnSync('sh', ['-c', command], { input: before + value + after });
         // What is not there can't be looked at.
         if (status === 127) return;
-        const shown = mask([value], [stdout]);
+        const shown = maskBy(masker, [stdout]);
         for (let at = 0; at + 5 <= value.length; at += 1) {
           const part = value.slice(at, at + 5);
           expect(shown).not.toContain(part);
@@ -63,10 +81,11 @@ describe('a dump', () => {
 
 test('finds a long value that is folded at any width from eight', () => {
   const value = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY'.repeat(4);
+  const masker = new Masker([Buffer.from(value)]);
   for (let width = 8; width < 90; width += 1) {
     for (const end of ['\n', '\r\n']) {
       const lines = value.match(new RegExp(`.{1,${width}}`, 'g')) ?? [];
-      expect(mask([value], [`${lines.join(end)}\n`])).toBe(`${MASK}\n`);
+      expect(maskBy(masker, [`${lines.join(end)}\n`])).toBe(`${MASK}\n`);
     }
   }
 });
