@@ -1,6 +1,7 @@
 /** Every command's accesses as records: who writes them. In every start of the program, so it imports no library. */
 import type { AuditAction, AuditActor, AuditEvent, AuditLog } from '../core/audit.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
+import { hideIssued } from '../core/suspect.ts';
 import type { KnownIdentity } from '../providers/provider.ts';
 import { shownName } from '../output/confidential.ts';
 import type { AuditSettings } from './settings.ts';
@@ -151,15 +152,17 @@ export class Recorder {
       pid,
     };
     if (error !== undefined) event.error = error.kind;
-    if (store !== '') event.store = bounded(store);
+    // Of what failed, a part may be a credential in the wrong place.
+    const told = (text: string): string => bounded(error === undefined ? text : hideIssued(text));
+    if (store !== '') event.store = told(store);
     if (provider !== undefined) event.provider = provider;
     // A name that no secret has may be a value that was typed by mistake.
     if (secret !== undefined)
       event.secret = bounded(error?.kind === 'NotFound' || action === 'list' ? shownName(secret) : secret);
-    if (version !== undefined) event.version = bounded(version);
-    if (stage !== undefined) event.stage = bounded(stage);
-    if (keys !== undefined) event.keys = keys.slice(0, MAX_KEYS).map(bounded);
-    if (reason !== undefined) event.reason = reason;
+    if (version !== undefined) event.version = told(version);
+    if (stage !== undefined) event.stage = told(stage);
+    if (keys !== undefined) event.keys = keys.slice(0, MAX_KEYS).map(told);
+    if (reason !== undefined) event.reason = hideIssued(reason);
     if (durationMs !== undefined) event.durationMs = durationMs;
     if (requestId !== undefined) event.requestId = bounded(requestId);
     if (intent !== undefined) event.intent = intent;

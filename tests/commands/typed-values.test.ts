@@ -67,6 +67,20 @@ test('no store is asked for a credential, and the line says how a name like it i
   );
 });
 
+test('nor does the log have it in another field', async () => {
+  const token = TOKENS[1] as string;
+  for (const words of [
+    ['get', 'text', '--reason', token],
+    ['get', `text?version=${token}`],
+    ['restore', 'text', '--version', token],
+    ['get', `text#${token}`],
+    ['list', `local://${token}/`],
+    ['stores', 'rekey', token],
+    ['exec', '--from', `${token}/`, '--', 'true'],
+  ])
+    expect(traces(await box.run(words))).not.toContain(partOf(token));
+});
+
 test('a reference that is not found is named', async () => {
   for (const ref of ['paments/db', 'ProdDbPassword2', 'app/db-url', 'rds!db-4711', 'local://two words']) {
     expect(looksLikeValue(ref)).toBe(false);
