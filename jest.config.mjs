@@ -16,6 +16,7 @@ export default {
   testTimeout: 60_000,
   // Most tests wait for programs and servers: two more than there are cores keep these busy.
   maxWorkers: availableParallelism() + 2,
+  testSequencer: '<rootDir>/tests/sequencer.mjs',
   globalSetup: '<rootDir>/tests/global-setup.mjs',
   globalTeardown: '<rootDir>/tests/global-teardown.mjs',
   reporters: ['default', '<rootDir>/tests/reporter.mjs'],
