@@ -73,7 +73,7 @@ function driven(
     const holder = ending === 'held' ? holderJson({ since: attempt?.since }) : undefined;
     const told = { outcome: ending, by, before, after: version, holder };
     const notified = await notifier.tell({ reference, intent, startedAt, ...told, failure });
-    await show(session, reference, outcome, failure, notified);
+    await show(session, reference, outcome, failure, notified, intent === 'resume');
   };
   // That it was begun has a record of its own.
   const ended = ending === 'started' ? undefined : { job, version, error: failure };
@@ -121,6 +121,7 @@ async function show(
   outcome: NativeOutcome,
   failure: SecretsError | undefined,
   notified: readonly Notified[],
+  resumed = false,
 ): Promise<void> {
   const { ending, by, changes, version, startsAt, attempt } = outcome;
   if (session.options.json === true) {
@@ -141,7 +142,11 @@ async function show(
         }),
       ),
     );
-  } else if (failure === undefined) session.note(`${reference}: ${textOf(outcome)}`);
+  } else if (failure === undefined) {
+    const text = `${reference}: ${textOf(outcome)}`;
+    if (resumed && ending === 'nothing') session.warn(text);
+    else session.note(text);
+  }
 }
 
 function textOf({ ending, by = 'its service', changes, version, startsAt }: NativeOutcome): string {

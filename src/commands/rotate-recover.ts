@@ -87,12 +87,11 @@ export async function recover(
     const notified = await tellOf(notifier, job.reference, told, startedAt, outcome, failure);
     if (options.json === true)
       await session.print(jsonLine(outcomeJson(job.reference, outcome, failure, notified)));
-    else if (failure === undefined)
-      session.note(
-        options.toPrevious === true
-          ? `${job.reference}: the previous value is current again`
-          : outcomeText(job.reference, intent, outcome),
-      );
+    else if (options.toPrevious === true && failure === undefined)
+      session.note(`${job.reference}: the previous value is current again`);
+    // In a script too: whoever asks for it takes it that there is something to end.
+    else if (outcome.ending === 'nothing') session.warn(outcomeText(job.reference, intent, outcome));
+    else if (failure === undefined) session.note(outcomeText(job.reference, intent, outcome));
     if (failure !== undefined) throw failure;
   } catch (thrown) {
     ended = { ...ended, error: toSecretsError(thrown) };

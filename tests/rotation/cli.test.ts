@@ -221,6 +221,18 @@ describe('secrets rotate', () => {
     expect(await row()).not.toHaveProperty('lastFailure');
   });
 
+  test('resume and rollback with nothing to do say so, in a script too', async () => {
+    policies({ a: {} });
+    await ok('printf v | secrets put --quiet a');
+    for (const verb of ['resume', 'rollback'])
+      expect(await sh(`secrets rotate ${verb} a --trust`)).toEqual({
+        code: 0,
+        stdout: '',
+        stderr: 'secrets: warning: local://a: no rotation is under way\n',
+      });
+    expect(await ok('secrets rotate resume a --trust --quiet')).toBe('');
+  });
+
   test('--to-previous takes a rotation back while its grace time lasts, and says so when it is over', async () => {
     policies({ a: { grace: '1h' } });
     await ok('printf first | secrets put --quiet a; secrets rotate a --trust');
