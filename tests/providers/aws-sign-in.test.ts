@@ -76,7 +76,7 @@ describeWith('signing in to aws', scenarioFiles, () => {
   test('a profile that is missing is said to be, and no credential at all', async () => {
     const missing = await get('aws://payments/db', { AWS_PROFILE: 'nothere', AWS_REGION: 'eu-west-1' });
     expect(missing).toMatchObject({ code: 4, stdout: '' });
-    expect(missing.stderr).toMatch(/no AWS credential \(profile nothere\)/);
+    expect(missing.stderr).toMatch(/no AWS credential \(profile \$AWS_PROFILE\)/);
     const none = await get('aws://payments/db', { AWS_REGION: 'eu-west-1' });
     expect(none).toMatchObject({ code: 4, stderr: expect.stringMatching(/no AWS credential/) });
     const region = await get('aws://payments/db', { ...aws.admin, AWS_REGION: '' });

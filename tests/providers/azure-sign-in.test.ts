@@ -247,10 +247,10 @@ describeWith('signing in to azure', scenarioFiles, () => {
   });
 
   test('no credential, token or value in debug lines, nor in the SDK’s own log', async () => {
-    const outcome = await get(azure.env('user'), '--debug --out value');
+    const outcome = await get(azure.env('user'), '--debug --out ./value');
     expect(outcome.stderr).toContain('signed in with environment variables');
     expectDiscreet(outcome);
-    const verbose = await get({ ...azure.env('user'), AZURE_LOG_LEVEL: 'verbose' }, '--out value2');
+    const verbose = await get({ ...azure.env('user'), AZURE_LOG_LEVEL: 'verbose' }, '--out ./value2');
     expect(verbose.code).toBe(0);
     expectDiscreet(verbose);
   });

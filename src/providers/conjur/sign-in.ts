@@ -61,13 +61,16 @@ export function chooseSignIn(
   if (!['', 'authn', 'ldap'].includes(config.authnType) && method === undefined)
     throw new SecretsError(
       'Usage',
-      'the way to sign in that CONJUR_AUTHN_TYPE or authn_type names is not built in',
+      `sign-in by ${OTHER_TYPES.has(config.authnType) ? `authn-${config.authnType}` : 'what CONJUR_AUTHN_TYPE or authn_type says'} is not built in`,
       {
         hint: 'get a token with `conjur authenticate` and set CONJUR_AUTHN_TOKEN_FILE',
       },
     );
   return stored(config, auth?.login);
 }
+
+/** Conjur's other authenticators, which may be named: anything else in their place may be a credential. */
+const OTHER_TYPES: ReadonlySet<string> = new Set(['azure', 'gcp', 'k8s', 'oidc']);
 
 function sameLogin(wanted: string | undefined, env: ProviderContext['env']): boolean {
   return wanted === undefined || wanted === env['CONJUR_AUTHN_LOGIN'];
