@@ -174,6 +174,6 @@ describe('a store in two clones of a git repository', () => {
     await commit('ann');
     await merge('bob', 'ann');
     const refused = await place.sh('secrets get app/db', identityOf('bob'));
-    expectRefused(refused, 4, /no identity in .*bob\.txt is a recipient of this store/);
+    expectRefused(refused, 4, /no identity in \$SECRETS_AGE_IDENTITY is a recipient of this store/);
   });
 });
