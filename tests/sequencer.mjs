@@ -6,9 +6,9 @@ import Base from '@jest/test-sequencer';
 
 /** Measured with SECRETS_TEST_TIMES; the order in between does not matter. */
 const SLOW = [
+  'rotation/crash',
   'rotation/engine',
   'rotation/outage',
-  'rotation/crash',
   'rotation/late',
   'rotation/lock',
   'hostile/servers',
@@ -17,9 +17,15 @@ const SLOW = [
   'commands/exit-codes',
   'e2e/',
   'audit/commands',
+  'audit/killed',
+  'rotation/targets/turns',
+  'providers/local/durability',
+  'providers/local/killed',
+  '/contract.test',
+  'providers/exec/conformance',
 ];
 const rank = ({ path }) => {
-  const found = SLOW.findIndex((part) => path.includes(`/tests/${part}`));
+  const found = SLOW.findIndex((part) => path.includes(part));
   return found === -1 ? SLOW.length : found;
 };
 

@@ -1,6 +1,6 @@
 /**
- * The built program, killed with SIGKILL before and after each thing that it does to the world during a rotation:
- * each write to a store, a server or a file. Then a machine with none of the first one's files resumes, or rolls back.
+ * The built program, killed with SIGKILL between the things that it does to the world during a rotation: each write to
+ * a store, a server or a file. Then a machine with none of the first one's files resumes, or rolls back.
  */
 import { readFileSync } from 'node:fs';
 import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
@@ -153,6 +153,14 @@ function pointsOf(count: number, from: number, slow = false): readonly number[] 
 }
 let offset = 0;
 
+/**
+ * Before the first, and after each that is tried: the program does one thing after the other, so that what dies after
+ * one leaves what is there before the next.
+ */
+function momentsOf(points: readonly number[]): readonly (readonly [number, 'before' | 'after'])[] {
+  return [[1, 'before'], ...points.map((point) => [point, 'after'] as const)];
+}
+
 async function usablePairs(): Promise<readonly (readonly [string, string, CrashStore, CrashTarget])[]> {
   const pairs: (readonly [string, string, CrashStore, CrashTarget])[] = [];
   for (const target of CRASH_TARGETS)
@@ -198,34 +206,30 @@ describe.each(await usablePairs())(
         const other = await bench.machine();
         const seen = new Set<string>();
         offset += 1;
-        for (const point of pointsOf(whole.points, offset, store.slow))
-          for (const when of ['before', 'after']) {
-            const where = `${point} ${when}`;
-            await bench.reset();
-            const killed = await bench.rotate(machine, where);
-            // A rotation's number of steps may differ by one or two: it may have come to its end.
-            expect([where, [0, 137].includes(killed.code)]).toEqual([where, true]);
-            const dead = await bench.passwords();
-            const known = [dead.current, dead.pending].filter((password) => password !== undefined);
-            const working = await Promise.all(known.map((password) => system.accepts(password)));
-            expect([where, working.includes(true)]).toEqual([where, true]);
+        for (const [point, when] of momentsOf(pointsOf(whole.points, offset, store.slow))) {
+          const where = `${point} ${when}`;
+          await bench.reset();
+          const killed = await bench.rotate(machine, where);
+          // A rotation's number of steps may differ by one or two: it may have come to its end.
+          expect([where, [0, 137].includes(killed.code)]).toEqual([where, true]);
+          const dead = await bench.passwords();
+          const known = [dead.current, dead.pending].filter((password) => password !== undefined);
+          const working = await Promise.all(known.map((password) => system.accepts(password)));
+          expect([where, working.includes(true)]).toEqual([where, true]);
 
-            const ended = await bench.run(
-              other,
-              `secrets rotate ${intent} ${NAME} --take-over --trust --json`,
-            );
-            expect([where, ended.code, ended.stderr]).toEqual([where, 0, '']);
-            const { outcome, events } = JSON.parse(ended.stdout) as Events;
-            seen.add(outcome);
-            expect(events[0]).toMatchObject({ step: 'begin', outcome: intent });
-            expect(events.at(-1)).toMatchObject({ step: 'end', outcome });
+          const ended = await bench.run(other, `secrets rotate ${intent} ${NAME} --take-over --trust --json`);
+          expect([where, ended.code, ended.stderr]).toEqual([where, 0, '']);
+          const { outcome, events } = JSON.parse(ended.stdout) as Events;
+          seen.add(outcome);
+          expect(events[0]).toMatchObject({ step: 'begin', outcome: intent });
+          expect(events.at(-1)).toMatchObject({ step: 'end', outcome });
 
-            const { current, pending, previous } = await bench.passwords();
-            expect([where, pending]).toEqual([where, undefined]);
-            expect([where, await system.accepts(current ?? '')]).toEqual([where, true]);
-            if (outcome === 'undone') expect([where, current]).toEqual([where, 'first']);
-            if (outcome === 'done') expect([where, previous]).toEqual([where, 'first']);
-          }
+          const { current, pending, previous } = await bench.passwords();
+          expect([where, pending]).toEqual([where, undefined]);
+          expect([where, await system.accepts(current ?? '')]).toEqual([where, true]);
+          if (outcome === 'undone') expect([where, current]).toEqual([where, 'first']);
+          if (outcome === 'done') expect([where, previous]).toEqual([where, 'first']);
+        }
         expect([...seen]).toEqual(
           expect.arrayContaining(['nothing', intent === 'resume' ? 'done' : 'undone']),
         );
