@@ -23,7 +23,7 @@ import { sized } from '../size.ts';
 const KILLER = fileURLToPath(new URL('kill-at.cjs', import.meta.url));
 const LONG = 1_200_000;
 /**
- * Each test tries the first, the middle and the last point, and every sixth between; each begins at another one, so that
+ * Each test tries the first, the last and three in the middle, and every sixth between; each begins at another one, so that
  * together they try all; in a slow store half as many. A small run tries every twenty-fourth.
  */
 const STRIDE = sized(24, 6, 1);
@@ -148,7 +148,7 @@ class Bench {
 function pointsOf(count: number, from: number, slow = false): readonly number[] {
   const stride = slow && STRIDE > 1 ? STRIDE * 2 : STRIDE;
   const all = Array.from({ length: count }, (_, index) => index + 1);
-  const always = [1, Math.ceil(count / 2), count];
+  const always = [1, ...[1 / 3, 1 / 2, 2 / 3].map((part) => Math.ceil(count * part)), count];
   return all.filter((point) => always.includes(point) || (point + from) % stride === 0);
 }
 let offset = 0;
