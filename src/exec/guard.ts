@@ -29,21 +29,24 @@ export class Guard {
   /** The folder to remove. */
   files(folder: string): void {
     // The next run with a file removes one with such a name.
-    if (!folder.includes('\n')) this.#folder = folder;
+    if (folder.includes('\n')) return;
+    this.#folder = folder;
+    this.#tell();
   }
 
   /** The program that runs now, if any. */
   program(pid: number | undefined): void {
     this.#pid = pid ?? '';
     clearTimeout(this.#timer);
-    if (this.#shell !== undefined) this.#tell(`pid=${this.#pid}\n`);
+    if (this.#shell !== undefined) this.#tell();
     else if (pid !== undefined) this.#timer = setTimeout(() => this.#start(), START_MS).unref();
   }
 
   /** There is nothing left to guard. */
   stop(): void {
     clearTimeout(this.#timer);
-    this.#tell('folder=\n');
+    this.#folder = '';
+    this.#tell();
     this.#shell?.stdin?.end();
   }
 
@@ -62,13 +65,14 @@ export class Guard {
       shell.unref();
       (shell.stdin as unknown as { unref(): void }).unref();
       this.#shell = shell;
-      this.#tell(`folder=${this.#folder}\npid=${this.#pid}\n`);
+      this.#tell();
     } catch {
       // No process can be made.
     }
   }
 
-  #tell(line: string): void {
-    this.#shell?.stdin?.write(line);
+  /** Says all that there is to guard now. */
+  #tell(): void {
+    this.#shell?.stdin?.write(`folder=${this.#folder}\npid=${this.#pid}\n`);
   }
 }

@@ -1,6 +1,6 @@
 /** What ends the wrapper without its knowing ends the program and takes the files. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Box, childrenOf, type Running, until } from './setup.ts';
 
@@ -45,6 +45,36 @@ test.each(SIGNALS.map((signal) => [signal]))('%s to the wrapper', async (signal)
     () => !isThere(child) && !existsSync(dirname(file)),
     () => `the end of ${child} and ${file}`,
   );
+});
+
+test('files that come with a restart are removed too', async () => {
+  const settings = box.write(
+    'secrets.yaml',
+    'env: { F: { ref: "local://later", optional: true, as: file } }\n',
+  );
+  const watched = ['--restart-on-rotate', '--poll', '1s', '--debounce', '300ms'];
+  const one = box.start(['exec', '--trust', ...watched, ...PROGRAM]);
+  await one.saw('none');
+  const [, wrapper] = one.output.stdout.split(' ');
+  await until(
+    () => childrenOf(Number(wrapper), 'folder=').length > 0,
+    () => 'the guard',
+  );
+  box.put('later', 'plain-value');
+  const restarted = /^(\/\S+) \d+ (\d+) ready$/m;
+  await until(
+    () => restarted.test(one.output.stdout),
+    () => one.output.stdout + one.output.stderr,
+  );
+  const [, file = '', child] = restarted.exec(one.output.stdout) ?? [];
+  expect(existsSync(file)).toBe(true);
+  process.kill(Number(wrapper), 'SIGKILL');
+  await one.ended;
+  await until(
+    () => !isThere(Number(child)) && !existsSync(dirname(file)),
+    () => `the end of ${child} and ${file}`,
+  );
+  rmSync(settings);
 });
 
 test('a program whose output is masked ends too', async () => {
