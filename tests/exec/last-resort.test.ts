@@ -2,6 +2,7 @@
 import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
+import { commonOptions } from '../../src/commands/options.ts';
 import { Box, NODE, PROGRAM } from './setup.ts';
 
 let box: Box;
@@ -44,6 +45,17 @@ describe.each(Object.entries(FAULTS))('what is %s and nobody handles', (name, sc
     );
     expect(outcome.stderr).not.toContain('plain-value');
   });
+});
+
+test.each(
+  commonOptions
+    .filter(({ flags }) => flags.includes(' <'))
+    .map(({ flags }) => flags.split(' ', 1)[0] as string),
+)('the value of %s is no command', async (flag) => {
+  const preload = box.write('option.cjs', FAULTS.thrown);
+  const words = [flag, 'get', 'exec', '-e', 'A=text', '--', 'true'];
+  const { code } = await box.run(words, { env: { NODE_OPTIONS: `--require ${preload}` } });
+  expect(code).toBe(125);
 });
 
 test('--debug shows where, and still not what', async () => {
