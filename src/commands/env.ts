@@ -4,7 +4,7 @@ import { type EnvFormat, writeEnv } from '../core/env-formats.ts';
 import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
 import { NOT_REGISTERED, registerMasks } from '../exec/github.ts';
 import { resolveVariables, type SourceOptions, type Variable } from '../exec/sources.ts';
-import { ownCredentials } from '../providers/own-credentials.ts';
+import { sessionCredentials } from '../providers/own-credentials.ts';
 import type { Session } from '../session.ts';
 import type { CommonOptions } from './options.ts';
 import type { Invocation } from './spec.ts';
@@ -27,9 +27,7 @@ export async function run(session: Session, { options }: Invocation<EnvOptions>)
       },
     );
   }
-  const { stores } = await session.config();
-  const withheld = ownCredentials(session.world, stores.values());
-  const list = (await resolveVariables(session, options, withheld)).list;
+  const list = (await resolveVariables(session, options, await sessionCredentials(session))).list;
   const texts = textsOf(session, list, options.skipFiles === true);
   const format = options.json === true ? 'json' : (options.format ?? 'dotenv');
   const output = writeEnv(format, texts, { name, nonce: randomBytes(16).toString('hex') });

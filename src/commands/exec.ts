@@ -23,7 +23,7 @@ import { checkArguments, unreadableVariables } from '../exec/text.ts';
 import { supervise } from '../exec/supervise.ts';
 import { useRedactor } from '../output/confidential.ts';
 import { reportError } from '../output/report.ts';
-import { ownCredentials } from '../providers/own-credentials.ts';
+import { sessionCredentials } from '../providers/own-credentials.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { Session } from '../session.ts';
 import type { World } from '../world.ts';
@@ -53,7 +53,7 @@ export async function run(session: Session, { args, options }: Invocation<ExecOp
     removeLeftFolders(world);
     checkArguments(args);
     const watching = watchingOf(options);
-    const withheld = ownCredentials(world, (await session.config()).stores.values());
+    const withheld = await sessionCredentials(session);
     const resolve = (): Promise<Variables> => resolveVariables(session, options, withheld);
     const ready = (found: Variables): Prepared => prepare(session, args, options, found, withheld);
     const variables = await resolve();

@@ -10,7 +10,7 @@ import type { Notified, Notifier } from '../rotation/notify.ts';
 import type { Schedule } from '../rotation/schedule.ts';
 import type { TargetFinding } from '../rotation/target.ts';
 import type { Session } from '../session.ts';
-import { holderJson, jsonLine } from './rotate-outcome.ts';
+import { holderJson, jsonLine, tellEnd } from './rotate-outcome.ts';
 import { tellBroken } from './rotate-signals.ts';
 
 /** A function of AWS has 15 minutes for a step, and Google's earliest notice is five minutes off. */
@@ -144,7 +144,7 @@ async function show(
     );
   } else if (failure === undefined) {
     const text = `${reference}: ${textOf(outcome)}`;
-    if (resumed && ending === 'nothing') session.warn(text);
+    if (resumed) tellEnd(session, ending, text);
     else session.note(text);
   }
 }

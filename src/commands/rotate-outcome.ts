@@ -5,6 +5,7 @@ import { compact, failureJson } from '../output/shapes.ts';
 import type { Outcome } from '../rotation/engine.ts';
 import type { Holder } from '../rotation/holder.ts';
 import type { Notified, Notifier } from '../rotation/notify.ts';
+import type { Session } from '../session.ts';
 
 export function holderText(holder: Outcome['holder']): string {
   if (holder === undefined) return 'somebody else';
@@ -74,6 +75,12 @@ export function failureOf(reference: string, intent: Intent, outcome: Outcome): 
         cause: error,
       });
   }
+}
+
+/** Tells a person how a recovery ended; a script too, that there was nothing to recover: who asks takes it that there is. */
+export function tellEnd(session: Session, ending: string, text: string): void {
+  if (ending === 'nothing') session.warn(text);
+  else session.note(text);
 }
 
 export function outcomeText(reference: string, intent: Intent, { ending, currentVersion }: Outcome): string {

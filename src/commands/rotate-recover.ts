@@ -1,7 +1,7 @@
 /** What `rotate resume` and `rotate rollback` share: going on with a rotation that somebody left. */
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import type { Intent } from '../core/rotation.ts';
-import { startProgress } from '../output/progress.ts';
+import { startSteps } from '../output/progress.ts';
 import { compact } from '../output/shapes.ts';
 import { singleLine } from '../output/sanitize.ts';
 import { type Ended, type Job, Rotations } from '../rotation/jobs.ts';
@@ -19,6 +19,7 @@ import {
   outcomeJson,
   outcomeText,
   tellOf,
+  tellEnd,
 } from './rotate-outcome.ts';
 import { graceful, tellBroken } from './rotate-signals.ts';
 
@@ -40,13 +41,7 @@ export async function recover(
   const rotations = new Rotations(session);
   const notifier = new Notifier(session, options.notify ?? [], () => rotations.policies());
   const stop = graceful(session);
-  const progress = startProgress(session);
-  let shown = '';
-  const show = (line: string): void => {
-    if (line !== shown) session.debug(line);
-    shown = line;
-    progress.update(line);
-  };
+  const steps = startSteps(session);
   const startedMs = Date.now();
   let ended: Ended = {};
   try {
@@ -58,7 +53,7 @@ export async function recover(
         ...options,
         notifier,
         stopping: stop.signal,
-        progress: (what) => show(`${job.reference}: ${what}`),
+        progress: (what) => steps.show(job.reference, what),
       });
       return;
     }
@@ -76,10 +71,10 @@ export async function recover(
       toPrevious: options.toPrevious === true,
       progress: (what) => {
         stop.step();
-        show(`${job.reference}: ${what}`);
+        steps.show(job.reference, what);
       },
     });
-    progress.done();
+    steps.done();
     const failure = failureOf(job.reference, asked, outcome);
     ended = { job, version: outcome.currentVersion, error: failure };
     tellBroken(session, failure);
@@ -89,15 +84,14 @@ export async function recover(
       await session.print(jsonLine(outcomeJson(job.reference, outcome, failure, notified)));
     else if (options.toPrevious === true && failure === undefined)
       session.note(`${job.reference}: the previous value is current again`);
-    // In a script too: whoever asks for it takes it that there is something to end.
-    else if (outcome.ending === 'nothing') session.warn(outcomeText(job.reference, intent, outcome));
-    else if (failure === undefined) session.note(outcomeText(job.reference, intent, outcome));
+    else if (failure === undefined)
+      tellEnd(session, outcome.ending, outcomeText(job.reference, intent, outcome));
     if (failure !== undefined) throw failure;
   } catch (thrown) {
     ended = { ...ended, error: toSecretsError(thrown) };
     throw thrown;
   } finally {
-    progress.done();
+    steps.done();
     stop.end();
     await rotations.close();
     if (options.dryRun !== true)

@@ -3,7 +3,7 @@ import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
 import { pool, sleep } from '../core/waiting.ts';
 import { singleLine } from '../output/sanitize.ts';
 import { compact, failureJson } from '../output/shapes.ts';
-import { startProgress } from '../output/progress.ts';
+import { startSteps } from '../output/progress.ts';
 import { type Ended, type Job, Rotations } from '../rotation/jobs.ts';
 import { Notifier } from '../rotation/notify.ts';
 import { retireReplaced } from '../rotation/retire.ts';
@@ -54,14 +54,7 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
             .filter(([, { settings }]) => !configure || settings.native !== undefined)
             .map(([reference]) => reference);
     const { parallel, jitterMs, leaseMs } = await rotations.bounds();
-    const progress = startProgress(session);
-    const doing = new Map<string, string>();
-    const show = (reference: string, text: string | undefined): void => {
-      if (text !== undefined && doing.get(reference) !== text) session.debug(`${reference}: ${text}`);
-      if (text === undefined) doing.delete(reference);
-      else doing.set(reference, text);
-      progress.update([...doing].map(([name, what]) => `${name}: ${what}`).join('  '));
-    };
+    const steps = startSteps(session);
     const limit = pool(parallel);
     const failures: SecretsError[] = [];
     let tried = 0;
@@ -110,7 +103,7 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
             tried += 1;
             const progress = (what: string): void => {
               stop.step();
-              show(reference, what);
+              steps.show(reference, what);
             };
             if (job.native?.starts === true || configure) {
               const drive = { ...options, notifier, progress, stopping: stop.signal };
@@ -158,7 +151,7 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
             if (options.json === true) await session.print(jsonLine(shown));
           };
         } finally {
-          show(reference, undefined);
+          steps.show(reference, undefined);
         }
       });
       await report?.();
@@ -166,7 +159,7 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
     // Whatever ends one, as when nobody reads what it printed: the others' targets stay open until they are done.
     await Promise.allSettled(work);
     await Promise.all(work);
-    progress.done();
+    steps.done();
     if (left > 0)
       throw new SecretsError('Partial', `stopped before ${left} of ${all.length} were looked at`, {
         hint: 'run it again for the rest',

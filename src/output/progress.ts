@@ -11,6 +11,27 @@ export interface Progress {
   done(): void;
 }
 
+export interface StepProgress {
+  /** What is being done to a secret, which `--debug` prints when it changes; without a text, nothing more. */
+  show(reference: string, text: string | undefined): void;
+  done(): void;
+}
+
+/** The same for what is done to several secrets at a time, step by step. */
+export function startSteps(session: Session): StepProgress {
+  const progress = startProgress(session);
+  const doing = new Map<string, string>();
+  return {
+    show(reference, text) {
+      if (text !== undefined && doing.get(reference) !== text) session.debug(`${reference}: ${text}`);
+      if (text === undefined) doing.delete(reference);
+      else doing.set(reference, text);
+      progress.update([...doing].map(([name, what]) => `${name}: ${what}`).join('  '));
+    },
+    done: () => progress.done(),
+  };
+}
+
 export function startProgress(session: Session): Progress {
   const { stderr } = session.world;
   if (stderr.isTTY !== true || session.options.quiet === true || session.options.json === true) {

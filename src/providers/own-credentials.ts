@@ -1,5 +1,6 @@
 /** The variables that hold credentials of this program's own: they stay out of the programs that it starts. */
 import type { StoreConfig } from '../config/config.ts';
+import type { Session } from '../session.ts';
 import type { World } from '../world.ts';
 
 /** What an audit sink signs in with: the variables of the OpenTelemetry exporter. */
@@ -39,4 +40,9 @@ export function ownCredentials(
     ...handed.filter((name) => NAMED_AS_CREDENTIAL.test(name)),
     ...Object.keys(env).filter((name) => FAMILIES.test(name)),
   ]);
+}
+
+/** The same for a session, with the stores of its configuration. */
+export async function sessionCredentials(session: Session): Promise<ReadonlySet<string>> {
+  return ownCredentials(session.world, (await session.config()).stores.values());
 }

@@ -8,7 +8,7 @@ import { SecretsError, toSecretsError } from '../core/errors.ts';
 import type { Intent } from '../core/rotation.ts';
 import type { Target as SecretTarget } from '../core/resolver.ts';
 import { pool } from '../core/waiting.ts';
-import { ownCredentials } from '../providers/own-credentials.ts';
+import { sessionCredentials } from '../providers/own-credentials.ts';
 import type { Session } from '../session.ts';
 import { xdgFolder } from '../world.ts';
 import { Engine, type Outcome } from './engine.ts';
@@ -196,7 +196,6 @@ export class Rotations {
   async #targetContext(reference: string, policy: PolicyConfig | undefined): Promise<TargetContext> {
     const session = this.#session;
     const { env, home, cwd, now } = session.world;
-    const { stores } = await session.config();
     return {
       reference,
       env,
@@ -212,7 +211,7 @@ export class Rotations {
         const { target, value } = answer;
         return target.reference.key === undefined ? credentialOf(value) : { value, fields: undefined };
       },
-      credentialVariables: [...ownCredentials(session.world, stores.values())],
+      credentialVariables: [...(await sessionCredentials(session))],
     };
   }
 

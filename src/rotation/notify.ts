@@ -15,7 +15,7 @@ import { codeOf } from '../files.ts';
 import { headersOf, signingKey } from '../net/standard-webhooks.ts';
 import { compact, failureJson } from '../output/shapes.ts';
 import { readPinnedText } from '../pinned.ts';
-import { ownCredentials } from '../providers/own-credentials.ts';
+import { sessionCredentials } from '../providers/own-credentials.ts';
 import type { Session } from '../session.ts';
 import { userName } from './jobs.ts';
 import { type Receiver, receiverName, receiversOf } from './receivers.ts';
@@ -173,8 +173,7 @@ export class Notifier {
     signal: AbortSignal,
   ): Promise<void> {
     const { env } = this.#session.world;
-    const { stores } = await this.#session.config();
-    const credentialVariables = [...ownCredentials(this.#session.world, stores.values())];
+    const credentialVariables = [...(await sessionCredentials(this.#session))];
     const { code, killedBy, lastLine } = await runHook(
       command,
       document,
