@@ -2,7 +2,7 @@
 import { isWellFormed } from '../core/document/document.ts';
 import { type JsonNode, JsonSyntaxError, parseTree } from '../core/document/syntax.ts';
 import { decodeUtf8 } from '../core/utf8.ts';
-import type { FileProblems } from './problems.ts';
+import { type FileProblems, lineCounter } from './problems.ts';
 
 /** A value of a file and the line where it begins. */
 export type FileValue = { readonly line: number } & (
@@ -44,19 +44,6 @@ export function jsonFile(source: string, problems: FileProblems): FileValue {
     return json === 'null' ? { kind: 'null', line } : { kind: 'literal', json, line };
   };
   return convert(root);
-}
-
-/** The line of an offset, from 1; offsets are asked for in rising order. */
-export function lineCounter(text: string): (offset: number) => number {
-  let line = 1;
-  let counted = 0;
-  return (offset) => {
-    for (let at = text.indexOf('\n', counted); at !== -1 && at < offset; at = text.indexOf('\n', counted)) {
-      line += 1;
-      counted = at + 1;
-    }
-    return line;
-  };
 }
 
 /** The JSON of a value: its own source where the file is JSON. @throws SecretsError Invalid for bytes */

@@ -67,7 +67,7 @@ async function readDotenv(
 ): Promise<FoundFile> {
   refuseTemplate(text, problems);
   const { readEnvFile } = await import('./dotenv/read.ts');
-  const { values, warnings } = readEnvFile(text, problems.file, dialect);
+  const { values, warnings } = readEnvFile(text, problems, dialect);
   const keys = new Map([...values].map(([name, value]) => [name, { text: value }] as const));
   return { secrets: [{ name: undefined, keys }], warnings };
 }

@@ -3,7 +3,7 @@
  * ciphertext would become secrets.
  */
 import type { FileValue } from './documents.ts';
-import type { FileProblems } from './problems.ts';
+import { type FileProblems, lineAt } from './problems.ts';
 
 type Entries = ReadonlyMap<string, FileValue>;
 
@@ -41,9 +41,8 @@ const HELM =
 export function refuseTemplate(text: string, problems: FileProblems): void {
   const found = HELM.exec(text);
   if (found === null) return;
-  const line = text.slice(0, found.index).split('\n').length;
   throw problems.at(
-    line,
+    lineAt(text, found.index),
     'is a Helm template, not its values',
     'render it first: helm template … | secrets import - …',
   );

@@ -1,5 +1,23 @@
 import { SecretsError } from '../core/errors.ts';
 
+/** The line of an offset, from 1. */
+export function lineAt(text: string, offset: number): number {
+  return text.slice(0, offset).split('\n').length;
+}
+
+/** The line of an offset, from 1; offsets are asked for in rising order. */
+export function lineCounter(text: string): (offset: number) => number {
+  let line = 1;
+  let counted = 0;
+  return (offset) => {
+    for (let at = text.indexOf('\n', counted); at !== -1 && at < offset; at = text.indexOf('\n', counted)) {
+      line += 1;
+      counted = at + 1;
+    }
+    return line;
+  };
+}
+
 /** Errors about a file that is imported: its name and a line, never its text. */
 export class FileProblems {
   readonly file: string;

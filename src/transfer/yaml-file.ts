@@ -10,8 +10,8 @@ import {
   type Scalar,
 } from 'yaml';
 import { checkTokens } from '../config/yaml-tokens.ts';
-import { type FileValue, lineCounter, plainScalar } from './documents.ts';
-import type { FileProblems } from './problems.ts';
+import { type FileValue, plainScalar } from './documents.ts';
+import { type FileProblems, lineAt, lineCounter } from './problems.ts';
 
 /** Far more than values in names have, and no more than the parser can take. */
 const MAX_DEPTH = 64;
@@ -74,8 +74,10 @@ class Converter {
     const [wrong] = this.#document.errors;
     // The parser's own message may quote the text.
     if (wrong !== undefined) {
-      const line = lineCounter(this.#text)(wrong.pos[0]);
-      throw this.#problems.at(line, `is not valid YAML (${wrong.code})${templateNote(this.#text)}`);
+      throw this.#problems.at(
+        lineAt(this.#text, wrong.pos[0]),
+        `is not valid YAML (${wrong.code})${templateNote(this.#text)}`,
+      );
     }
     return this.#value(this.#document.contents);
   }

@@ -13,6 +13,7 @@ import { parse as parseYaml } from 'yaml';
 import { type EnvFormat, writeEnv } from '../../src/core/env-formats.ts';
 import { SecretsError } from '../../src/core/errors.ts';
 import { readEnvFile } from '../../src/transfer/dotenv/read.ts';
+import { FileProblems } from '../../src/transfer/problems.ts';
 import { GO_READERS, PYTHON_READER, READERS, RUBY_READER } from '../backends/env-readers.ts';
 import { COUNT, SEED, VALUES } from './values.ts';
 import { readFish, readGithubEnv, readGitlabReport, readHcl, readPowerShell } from './readers.ts';
@@ -162,7 +163,7 @@ describe('dotenv', () => {
 
   test('is taken back by import without a dialect', () => {
     const { text, kept } = written('dotenv');
-    expectSame(readEnvFile(text, '.env', undefined).values, kept);
+    expectSame(readEnvFile(text, new FileProblems('.env'), undefined).values, kept);
   });
 
   test('runs nothing when a shell reads it', () => {

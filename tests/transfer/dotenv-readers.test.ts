@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { type Dialect, DIALECTS, readDialect } from '../../src/transfer/dotenv/dialects.ts';
 import { readEnvFile } from '../../src/transfer/dotenv/read.ts';
+import { FileProblems } from '../../src/transfer/problems.ts';
 import { GO_READERS, PYTHON_READER, type Read, READERS } from '../backends/env-readers.ts';
 import { describeNeeding } from '../needs.ts';
 import { sized } from '../size.ts';
@@ -124,7 +125,7 @@ test('without a dialect, a file is taken only where all of them read the same', 
     );
     let values: ReadonlyMap<string, string> | undefined;
     try {
-      ({ values } = readEnvFile(file, 'f', undefined));
+      ({ values } = readEnvFile(file, new FileProblems('f'), undefined));
     } catch {
       continue;
     }

@@ -1,11 +1,12 @@
 /** What `import` makes of single lines of env files, with and without a dialect; the readers themselves are compared in dotenv-readers.test.ts. */
 import type { Dialect } from '../../src/transfer/dotenv/dialects.ts';
 import { readEnvFile } from '../../src/transfer/dotenv/read.ts';
+import { FileProblems } from '../../src/transfer/problems.ts';
 
 /** The values as an object, or the error with its hint. */
 function read(text: string, dialect?: Dialect): unknown {
   try {
-    return Object.fromEntries(readEnvFile(text, '.env', dialect).values);
+    return Object.fromEntries(readEnvFile(text, new FileProblems('.env'), dialect).values);
   } catch (thrown) {
     const { message } = thrown as Error;
     return message;
@@ -88,7 +89,7 @@ test.each<[string, Partial<Record<Dialect, string>>]>([
 
 test('a name that is there twice is an error without a dialect, and a warning with one', () => {
   expect(read('A=1\nB=2\nA=1\n')).toBe('.env:3: A is on line 1 already');
-  expect(readEnvFile('A=1\nB=2\nA=1\n', '.env', 'python').warnings).toEqual([
+  expect(readEnvFile('A=1\nB=2\nA=1\n', new FileProblems('.env'), 'python').warnings).toEqual([
     '.env:3: A is on line 1 too; the later line counts',
   ]);
 });

@@ -116,7 +116,7 @@ function dotenvValue(scan: Scanner): string {
   return quote === '"' ? body.replaceAll('\\n', '\n').replaceAll('\\r', '\r') : body;
 }
 
-const PYTHON_ESCAPES: Readonly<Record<string, string>> = {
+const C_ESCAPES: Readonly<Record<string, string>> = {
   ...{ a: '\u0007', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' },
 };
 
@@ -138,7 +138,7 @@ function pythonText(scan: Scanner, blanks: boolean): string {
   const body = takeEscaped(scan, quote);
   takeEnd(scan);
   const escapes = quote === '"' ? /\\([\\'"abfnrtv])/g : /\\([\\'])/g;
-  return body.replace(escapes, (_, char: string) => PYTHON_ESCAPES[char] ?? char);
+  return body.replace(escapes, (_, char: string) => C_ESCAPES[char] ?? char);
 }
 
 /** The text before a `#` that follows a blank. */
@@ -149,7 +149,8 @@ function beforeRemark(text: string): string {
 }
 
 const COMPOSE_ESCAPES: Readonly<Record<string, string>> = {
-  ...{ a: '\u0007', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v', '\\': '\\', $: '$$' },
+  ...C_ESCAPES,
+  ...{ '\\': '\\', $: '$$' },
 };
 
 /**
@@ -219,6 +220,14 @@ function shellPart(scan: Scanner, exported: boolean): string {
   return body.replace(/\\([$`"\\\n])/g, (_, char: string) => (char === '\n' ? '' : char));
 }
 
+/** What the packages of npm and Python agree on. */
+const PACKAGES: Omit<Grammar, 'value'> = {
+  name: /[\w.-]+/y,
+  spaced: true,
+  blankLine: /[ \t]*\n/y,
+  prepare: (text) => lineFeeds(withoutMark(text)),
+};
+
 const GRAMMARS: Readonly<Record<Dialect, Grammar>> = {
   'docker-compose': {
     // It leaves out names that begin with a digit.
@@ -228,20 +237,8 @@ const GRAMMARS: Readonly<Record<Dialect, Grammar>> = {
     prepare: withoutMark,
     value: composeValue,
   },
-  dotenv: {
-    name: /[\w.-]+/y,
-    spaced: true,
-    blankLine: /[ \t]*\n/y,
-    prepare: (text) => lineFeeds(withoutMark(text)),
-    value: dotenvValue,
-  },
-  python: {
-    name: /[\w.-]+/y,
-    spaced: true,
-    blankLine: /[ \t]*\n/y,
-    prepare: (text) => lineFeeds(withoutMark(text)),
-    value: pythonValue,
-  },
+  dotenv: { ...PACKAGES, value: dotenvValue },
+  python: { ...PACKAGES, value: pythonValue },
   shell: {
     name: /[A-Za-z_]\w*/y,
     spaced: false,

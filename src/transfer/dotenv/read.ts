@@ -1,5 +1,6 @@
 /** Reads an env file whole, or says which line it can't take. */
 import { SecretsError } from '../../core/errors.ts';
+import { type FileProblems, lineAt } from '../problems.ts';
 import { type Assignment, type Dialect, DIALECTS, readDialect } from './dialects.ts';
 import type { EnvFileProblem } from './scanner.ts';
 
@@ -16,11 +17,11 @@ const CHOOSE = 'name the reader that the file is for: --dialect docker-compose, 
  * to all of them, and have each name once.
  * @throws SecretsError Invalid, with `file:line`; never a value
  */
-export function readEnvFile(text: string, file: string, dialect: Dialect | undefined): EnvFile {
-  if (text.includes('\0')) throw invalid(file, lineAt(text, text.indexOf('\0')), 'has a NUL byte');
+export function readEnvFile(text: string, problems: FileProblems, dialect: Dialect | undefined): EnvFile {
+  if (text.includes('\0')) throw problems.at(lineAt(text, text.indexOf('\0')), 'has a NUL byte');
   const encrypted = encryptedLine(text);
-  if (encrypted !== undefined) throw invalid(file, lineAt(text, encrypted.at), encrypted.why);
-  const assignments = dialect === undefined ? agreed(text, file) : named(text, file, dialect);
+  if (encrypted !== undefined) throw problems.at(lineAt(text, encrypted.at), encrypted.why);
+  const assignments = dialect === undefined ? agreed(text, problems) : named(text, problems, dialect);
   const values = new Map<string, string>();
   const lines = new Map<string, number>();
   const warnings: string[] = [];
@@ -28,19 +29,19 @@ export function readEnvFile(text: string, file: string, dialect: Dialect | undef
     const first = lines.get(name);
     if (first !== undefined) {
       if (dialect === undefined)
-        throw invalid(file, line, `${name} is on line ${first} already`, `keep one of them, or ${CHOOSE}`);
-      warnings.push(`${file}:${line}: ${name} is on line ${first} too; the later line counts`);
+        throw problems.at(line, `${name} is on line ${first} already`, `keep one of them, or ${CHOOSE}`);
+      warnings.push(`${problems.file}:${line}: ${name} is on line ${first} too; the later line counts`);
     }
     lines.set(name, line);
     values.set(name, value);
   }
-  if (values.size === 0) throw new SecretsError('Invalid', `${file} has no NAME=VALUE line`);
+  if (values.size === 0) throw new SecretsError('Invalid', `${problems.file} has no NAME=VALUE line`);
   return { values, warnings };
 }
 
-function named(text: string, file: string, dialect: Dialect): readonly Assignment[] {
+function named(text: string, problems: FileProblems, dialect: Dialect): readonly Assignment[] {
   const { assignments, problem } = readDialect(text, dialect);
-  if (problem !== undefined) throw invalid(file, problem.line, problem.message);
+  if (problem !== undefined) throw problems.at(problem.line, problem.message);
   return assignments;
 }
 
@@ -50,7 +51,7 @@ interface Reading {
   readonly problem: EnvFileProblem | undefined;
 }
 
-function agreed(text: string, file: string): readonly Assignment[] {
+function agreed(text: string, problems: FileProblems): readonly Assignment[] {
   const readings = DIALECTS.map((dialect): Reading => ({ dialect, ...readDialect(text, dialect) }));
   const [first, ...others] = readings as [Reading, ...Reading[]];
   const agree = (index: number): boolean =>
@@ -62,11 +63,11 @@ function agreed(text: string, file: string): readonly Assignment[] {
   let same = 0;
   while (same < longest && agree(same)) same += 1;
   if (same === longest && readings.every(({ problem }) => problem === undefined)) return first.assignments;
-  throw dissent(file, readings, same);
+  throw dissent(problems, readings, same);
 }
 
 /** The error for the first statement that isn't the same to all. */
-function dissent(file: string, readings: readonly Reading[], index: number): SecretsError {
+function dissent(problems: FileProblems, readings: readonly Reading[], index: number): SecretsError {
   const failed = readings.filter(
     ({ assignments, problem }) => assignments.length === index && problem !== undefined,
   );
@@ -76,15 +77,14 @@ function dissent(file: string, readings: readonly Reading[], index: number): Sec
   const [problem] = failed.map((one) => one.problem as EnvFileProblem);
   const sameProblem = failed.every((one) => one.problem?.message === problem?.message);
   if (problem !== undefined && failed.length === readings.length && sameProblem)
-    return invalid(file, problem.line, problem.message);
+    return problems.at(problem.line, problem.message);
   if (problem !== undefined) {
     const who =
       failed.length === readings.length ? '' : ` (${failed.map(({ dialect }) => dialect).join(', ')})`;
-    return invalid(file, problem.line, `${problem.message}${who}`, `quote the value, or ${CHOOSE}`);
+    return problems.at(problem.line, `${problem.message}${who}`, `quote the value, or ${CHOOSE}`);
   }
   const name = readings.find(({ assignments }) => assignments[index] !== undefined)?.assignments[index]?.name;
-  return invalid(
-    file,
+  return problems.at(
     line,
     `${name}: ${groupsOf(readings, index)} read different values`,
     `quote the value, or ${CHOOSE}`,
@@ -125,13 +125,4 @@ function encryptedLine(text: string): { readonly at: number; readonly why: strin
     if (found !== null) return { at: found.index + (/\S/.exec(found[0])?.index ?? 0), why };
   }
   return undefined;
-}
-
-/** The line of an offset, from 1. */
-export function lineAt(text: string, offset: number): number {
-  return text.slice(0, offset).split('\n').length;
-}
-
-function invalid(file: string, line: number, why: string, hint?: string): SecretsError {
-  return new SecretsError('Invalid', `${file}:${line}: ${why}`, { hint });
 }

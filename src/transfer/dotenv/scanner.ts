@@ -1,3 +1,5 @@
+import { lineCounter } from '../problems.ts';
+
 /** Why an env file isn't taken, and where. Names of variables may be in it, never a value. */
 export class EnvFileProblem extends Error {
   /** From 1. */
@@ -20,11 +22,11 @@ const UNUSUAL =
 export class Scanner {
   readonly text: string;
   at = 0;
-  #counted = 0;
-  #line = 1;
+  readonly #lineOf: (offset: number) => number;
 
   constructor(text: string) {
     this.text = text;
+    this.#lineOf = lineCounter(text);
   }
 
   get isAtEnd(): boolean {
@@ -37,12 +39,7 @@ export class Scanner {
 
   /** The line of the place, from 1. Places are asked for in rising order. */
   get line(): number {
-    for (let index = this.text.indexOf('\n', this.#counted); index !== -1 && index < this.at;) {
-      this.#line += 1;
-      this.#counted = index + 1;
-      index = this.text.indexOf('\n', this.#counted);
-    }
-    return this.#line;
+    return this.#lineOf(this.at);
   }
 
   /** Takes what a sticky pattern matches here; undefined for no match. */
