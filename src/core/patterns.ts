@@ -70,8 +70,9 @@ function* patternsOfPart(raw: Buffer): IterableIterator<Pattern> {
     yield* pieces(whole.length, PIECE, (at) => byteCell(whole[at] as number));
     return;
   }
-  for (const bytes of inJson(whole.toString('utf8'))) yield* base64(bytes);
-  const text = whole.toString('utf8').replaceAll('\r\n', '\n');
+  const written = whole.toString('utf8');
+  for (const bytes of inJson(written)) yield* base64(bytes);
+  const text = written.replaceAll('\r\n', '\n');
   yield* characters(text);
   if (text.includes('\n')) yield* lines(text);
   if (raw.length > LARGE_BYTES) return;

@@ -10,7 +10,6 @@
 import { SecretsError } from './errors.ts';
 import { Matcher, type State } from './matcher.ts';
 import { type Pattern, patternsOf } from './patterns.ts';
-
 import { MIN_LINE_BYTES } from './secret-forms.ts';
 
 export { MIN_SECRET_BYTES } from './secret-forms.ts';

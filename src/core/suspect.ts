@@ -74,14 +74,14 @@ export const NOT_SHOWN = '(not shown: it looks like a value)';
 
 /** Whether a literal is, by its form or its variable's name, most likely a secret. */
 export function looksSecret(name: string, value: string): boolean {
-  if (findIssued(value) !== undefined || URL_PASSWORD.test(value) || looksRandom(value)) return true;
+  if (settingLooksSecret(value)) return true;
   const named = SECRET_NAME.test(name) && !ABOUT_SECRET.test(name);
   return named && value.length >= 6 && !/^(true|false|\d+[a-z]?)$/.test(value);
 }
 
 /** Whether a store's setting is, by its form, most likely a secret; its name says nothing, since schemas name it. */
 export function settingLooksSecret(value: string): boolean {
-  return findIssued(value) !== undefined || URL_PASSWORD.test(value) || looksRandom(value);
+  return holdsCredential(value) || looksRandom(value);
 }
 
 /** Letters of both cases and digits, as mixed as an encoding of random bytes is, and not a path. */

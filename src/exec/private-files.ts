@@ -32,18 +32,19 @@ export interface PrivateFolder {
 
 /** Removes what runs that were killed left behind, with what guarded them. Never throws. */
 export function removeLeftFolders({ env, uid }: Pick<Place, 'env' | 'uid'>): void {
-  for (const base of new Set([placeOf(env, uid), '/dev/shm'])) removeLeftovers(base, uid);
+  for (const base of new Set([placeOf(env, uid).base, '/dev/shm'])) removeLeftovers(base, uid);
 }
 
-function placeOf(env: Place['env'], uid: number | undefined): string {
-  return memoryFolder(env, uid) ?? (env['TMPDIR']?.startsWith('/') === true ? env['TMPDIR'] : tmpdir());
+function placeOf(env: Place['env'], uid: number | undefined): { base: string; inMemory: boolean } {
+  const memory = memoryFolder(env, uid);
+  if (memory !== undefined) return { base: memory, inMemory: true };
+  return { base: env['TMPDIR']?.startsWith('/') === true ? env['TMPDIR'] : tmpdir(), inMemory: false };
 }
 
 /** Makes the folder. @throws SecretsError */
 export function makePrivateFolder({ env, uid, debug }: Place): PrivateFolder {
-  const base = placeOf(env, uid);
-  if (memoryFolder(env, uid) === undefined)
-    debug(`no private folder in memory: files for the program go to ${base}`);
+  const { base, inMemory } = placeOf(env, uid);
+  if (!inMemory) debug(`no private folder in memory: files for the program go to ${base}`);
   const owner = `${pidNamespace()}-${process.pid}-${startTime(process.pid) ?? '0'}`;
   const path = join(base, `${PREFIX}${owner}-${randomBytes(8).toString('hex')}`);
   try {
