@@ -1,7 +1,6 @@
 /** A pseudo-terminal for tests. */
-import { execFileSync } from 'node:child_process';
-import { readlinkSync } from 'node:fs';
 import { spawn, type IPty } from '@lydell/node-pty';
+import { modesOf } from '../exec/terminals.ts';
 import type { Place } from './program.ts';
 
 /** A shell at a terminal: types, and waits for what appears. */
@@ -41,9 +40,8 @@ export class Terminal {
 
   /** Until the terminal hands over each key as it is typed, and shows none: what was typed before would be shown. */
   async untilAsked(): Promise<void> {
-    const device = readlinkSync(`/proc/${this.#pty.pid}/fd/0`);
     const end = Date.now() + 15_000;
-    while (!/ -icanon .* -echo /s.test(execFileSync('stty', ['-F', device, '-a'], { encoding: 'utf8' }))) {
+    while (!/ -icanon .* -echo /s.test(modesOf(this.#pty.pid))) {
       if (Date.now() > end) throw new Error('no question takes keys');
       await new Promise((resolve) => setTimeout(resolve, 20));
     }

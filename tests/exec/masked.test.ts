@@ -1,6 +1,7 @@
 /** Output that is masked on its way through pipes. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { statFields } from '../../src/exec/signals.ts';
 import { Box, until } from './setup.ts';
 
 let box: Box;
@@ -18,7 +19,7 @@ async function stands(pid: number, looks = 20): Promise<void> {
   let same = 0;
   await until(
     () => {
-      const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+      const fields = statFields(pid) ?? [];
       const now = [fields[0], ...fields.slice(11, 13)].join(' ');
       same = now === last && now.startsWith('S') ? same + 1 : 0;
       last = now;

@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { type IPty, spawn } from '@lydell/node-pty';
+import { statFields } from '../../src/exec/signals.ts';
 import { type Box, NODE, PROGRAM, until } from './setup.ts';
 
 export interface Terminal {
@@ -46,14 +47,16 @@ export function openTerminal(
       ),
     raw: () =>
       until(
-        () =>
-          execFileSync('stty', ['-F', readlinkSync(`/proc/${pty.pid}/fd/0`), '-a'], {
-            encoding: 'utf8',
-          }).includes(' -icanon '),
+        () => modesOf(pty.pid).includes(' -icanon '),
         () => 'raw keys',
       ),
     ended: new Promise((resolve) => pty.onExit(resolve)),
   };
+}
+
+/** The modes of the terminal that a process has, as `stty -a` prints them. */
+export function modesOf(pid: number): string {
+  return execFileSync('stty', ['-F', readlinkSync(`/proc/${pid}/fd/0`), '-a'], { encoding: 'utf8' });
 }
 
 /** Until a program with these words is in the foreground of the terminal it has. */
@@ -62,9 +65,8 @@ export function inFront(words: readonly string[]): Promise<void> {
     try {
       if (readFileSync(`/proc/${pid}/cmdline`, 'utf8') !== words.map((word) => `${word}\0`).join(''))
         return false;
-      const [, , group, , , foreground] =
-        readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-      return group === foreground;
+      const [, , group, , , foreground] = statFields(Number(pid)) ?? [];
+      return group !== undefined && group === foreground;
     } catch {
       // It has ended meanwhile.
       return false;

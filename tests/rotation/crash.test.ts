@@ -18,6 +18,7 @@ import {
   type CrashSystem,
   type CrashTarget,
 } from './crash-worlds.ts';
+import { momentsOf } from './kit.ts';
 import { sized } from '../size.ts';
 
 const KILLER = fileURLToPath(new URL('kill-at.cjs', import.meta.url));
@@ -152,14 +153,6 @@ function pointsOf(count: number, from: number, slow = false): readonly number[] 
   return all.filter((point) => always.includes(point) || (point + from) % stride === 0);
 }
 let offset = 0;
-
-/**
- * Before the first, and after each that is tried: the program does one thing after the other, so that what dies after
- * one leaves what is there before the next.
- */
-function momentsOf(points: readonly number[]): readonly (readonly [number, 'before' | 'after'])[] {
-  return [[1, 'before'], ...points.map((point) => [point, 'after'] as const)];
-}
 
 async function usablePairs(): Promise<readonly (readonly [string, string, CrashStore, CrashTarget])[]> {
   const pairs: (readonly [string, string, CrashStore, CrashTarget])[] = [];

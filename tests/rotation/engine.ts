@@ -13,6 +13,7 @@ import {
   look,
   type Manner,
   MANNERS,
+  momentsOf,
   rotateOn,
   type RunOptions,
 } from './kit.ts';
@@ -38,14 +39,6 @@ function pointsOf(calls: number, title: string): number[] {
   const stride = strideOf(title);
   offset += 1;
   return all.filter((point) => point === 1 || point === calls || point % stride === offset % stride);
-}
-
-/**
- * Before the first call, and after each that is tried: calls come one after the other, so that whoever dies after one has
- * left what is there before the next.
- */
-function momentsOf(calls: number, title: string): readonly (readonly [number, 'before' | 'after'])[] {
-  return [[1, 'before'], ...pointsOf(calls, title).map((at) => [at, 'after'] as const)];
 }
 
 function leftOf(title: string): readonly number[] {
@@ -101,7 +94,7 @@ export function defineEngineTests(stores: readonly Store[]): void {
             const first = await fresh(manner);
             await rotate(first.name, first.system, { death: counted });
             expect(counted.calls).toBeGreaterThan(8);
-            for (const [at, when] of momentsOf(counted.calls, store.title)) {
+            for (const [at, when] of momentsOf(pointsOf(counted.calls, store.title))) {
               const { name, system } = await fresh(manner);
               const death = new Death(at, when);
               expect(await rotate(name, system, { death })).toBe('died');

@@ -10,6 +10,14 @@ import { LockedPlace } from '../../src/rotation/locked-place.ts';
 import { CLAIM_KEY, credentialOf, SecretPlace, type Stages } from '../../src/rotation/place.ts';
 import type { Credential, Target, Verdict } from '../../src/rotation/target.ts';
 
+/**
+ * When whoever rotates dies: before the first thing that it does to the world, and after each of these. It does one after
+ * the other, so that whoever dies after one has left what is there before the next.
+ */
+export function momentsOf(points: readonly number[]): readonly (readonly [number, 'before' | 'after'])[] {
+  return [[1, 'before'], ...points.map((point) => [point, 'after'] as const)];
+}
+
 export interface Manner {
   readonly title: string;
   /** Accepting a password ends the one before. */
