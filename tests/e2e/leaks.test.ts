@@ -21,8 +21,8 @@ const IMAGES = [...FORMS, ...hashesOf(CANARY)];
 /** Marks the program that exec starts: its environment is where the canary belongs. */
 const CHILD = 'sleep 0.31';
 
-/** Puts another value, with the canary in it, as soon as the program of the next command runs. */
-const CHANGING = '{ sleep 1; (cat "$IN"; echo more) | secrets put a; } &';
+/** Puts another value, with the canary in it, as soon as the program of the next command says that it runs. */
+const CHANGING = '{ until [ -e runs ]; do sleep 0.05; done; (cat "$IN"; echo more) | secrets put a; } &';
 const FAST = '--redact --poll 1s --debounce 100ms';
 const WAITING = 'while :; do sleep 0.31; done';
 
@@ -62,11 +62,11 @@ const RUNS: readonly Run[] = [
   // The secret changes while the program runs, which then is started anew, or reads a file of its anew.
   {
     covers: 'exec',
-    line: `${CHANGING} secrets exec --restart-on-rotate ${FAST} -e A=a -- sh -c 'echo "$A"; [ -e again ] && exit; : > again; ${WAITING}'; rm again; secrets put a < "$IN"`,
+    line: `${CHANGING} secrets exec --restart-on-rotate ${FAST} -e A=a -- sh -c 'echo "$A"; [ -e runs ] && exit; : > runs; ${WAITING}'; wait; rm runs; secrets put a < "$IN"`,
   },
   {
     covers: 'exec',
-    line: `${CHANGING} secrets exec --signal-on-rotate HUP ${FAST} --file A=a -- sh -c 'echo "$A"; trap "cat \\"\\$A\\"; exit" HUP; ${WAITING}'; secrets put a < "$IN"`,
+    line: `${CHANGING} secrets exec --signal-on-rotate HUP ${FAST} --file A=a -- sh -c 'echo "$A"; trap "cat \\"\\$A\\"; exit" HUP; : > runs; ${WAITING}'; wait; rm runs; secrets put a < "$IN"`,
   },
   { covers: 'env', line: 'secrets env -e A=a --format shell', shows: 'stdout' },
   { covers: 'copy', line: 'secrets copy local://a local://copied/a --dry-run' },
