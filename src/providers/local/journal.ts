@@ -4,16 +4,15 @@
  *
  * 1. the sealed event is written to tmp/ and made durable;
  * 2. `link(tmp, claims/<secret>.<number>)` claims the next number: the system lets one writer do it;
- * 3. `link(claim, secrets/<secret>/<file>)` publishes it; the folder is made durable; only then is it acknowledged;
+ * 3. `link(tmp, secrets/<secret>/<file>)` publishes it; the folder is made durable; only then is it acknowledged;
  * 4. the claim and the temporary file are removed.
  *
- * A claim holds the whole event, so whoever meets one that its writer left behind (killed between 2 and 3)
- * finishes it. A claim whose number is not the next one (it is published, or what it follows was purged) is void
- * and is removed by whoever meets it.
+ * What becomes of a claim whose writer was killed between 2 and 3: claims.ts.
  */
 import { existsSync, linkSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
+import { Claims, type Next } from './claims.ts';
 import { associatedData, BoxError, boxKey, hiddenId, seal, unseal } from './crypto.ts';
 import {
   fileName,
@@ -78,10 +77,12 @@ export class JournalFolder {
   readonly keys: Keys;
   /** Set while the keys are known to be the newest: an unknown one is damage then, no renewal that went by. */
   keysAreNewest = false;
+  readonly #claims: Claims;
   readonly #now: () => Date;
 
   constructor(root: string, keys: Keys, now: () => Date) {
     this.root = root;
+    this.#claims = new Claims(root);
     this.keys = keys;
     this.#now = now;
   }
@@ -229,15 +230,16 @@ export class JournalFolder {
     for (let attempt = 0; attempt < TRIES; attempt += 1) {
       this.#makeFolders(sid);
       if (attempt === 0) this.#removeStaleTmp();
-      this.#finishClaims(sid);
+      const next = this.#claims.settle(sid, () => this.files(sid).at(-1)?.number ?? 0);
       const before = this.load(sid, cache);
+      const { number } = next;
+      if (before.lastNumber !== number - 1) continue;
       const last = before.events.at(-1);
-      const number = before.lastNumber + 1;
       const body: EventBody = { ...decide(before), ...(last !== undefined && { parent: last.id }) };
       const at = Math.max(this.#now().getTime(), last?.at ?? 0);
       const id = newId(16);
       const event: StoredEvent = { ...body, number, at, id };
-      if (this.#publish(sid, event, this.sealEvent(sid, event))) return { event, before };
+      if (this.#publish(sid, next, event)) return { event, before };
     }
     throw new SecretsError('Conflict', `${TRIES} other writers were faster`, {
       hint: 'repeat when fewer write at once',
@@ -267,71 +269,40 @@ export class JournalFolder {
     }
   }
 
-  /** Finishes or removes the claims that other writers left, or are about to finish themselves. */
-  #finishClaims(sid: string): void {
-    const prefix = `${sid}.`;
-    for (const entry of entriesOf(join(this.root, 'claims'))) {
-      if (!entry.startsWith(prefix)) continue;
-      const claim = join(this.root, 'claims', entry);
-      const bytes = readPrivateFile(claim, 'a claim', false);
-      if (bytes === undefined) continue;
-      const number = Number(entry.slice(prefix.length));
-      const isNext = (this.files(sid).at(-1)?.number ?? 0) === number - 1;
-      const header = isNext ? parseHeader(bytes) : undefined;
-      if (header !== undefined) {
-        try {
-          linkSync(claim, join(this.folder(sid), fileName(number, header.at, header.id)));
-          syncFolder(this.folder(sid));
-        } catch (thrown) {
-          // Its writer, or another helper, was faster.
-          if (codeOf(thrown) !== 'EEXIST' && codeOf(thrown) !== 'ENOENT') {
-            throw fileError(thrown, 'cannot finish another write', claim);
-          }
-        }
-      }
-      removeFile(claim);
-    }
-  }
-
-  /** @returns false when another writer has the number */
-  #publish(sid: string, { number, at, id }: StoredEvent, bytes: Buffer): boolean {
+  /** @returns false when another writer has the number, or took this one for dead */
+  #publish(sid: string, next: Next, event: StoredEvent): boolean {
+    const { number, at, id } = event;
     const tmp = join(this.root, 'tmp', newId(16));
-    const claim = join(this.root, 'claims', `${sid}.${String(number).padStart(10, '0')}`);
     const final = join(this.folder(sid), fileName(number, at, id));
-    createPrivateFile(tmp, bytes, 'the secret');
+    createPrivateFile(tmp, this.sealEvent(sid, event), 'the secret');
     try {
       try {
-        linkSync(tmp, claim);
+        linkSync(tmp, next.claim);
       } catch (thrown) {
         if (codeOf(thrown) === 'EEXIST') return false;
-        throw fileError(thrown, 'cannot write the secret', claim);
+        throw fileError(thrown, 'cannot write the secret', next.claim);
       }
-      // Somebody published this number and let go of the claim, or purged what this entry is to follow. If what is
-      // published is this very entry, a helper has finished our claim: it must not be written a second time.
-      if ((this.files(sid).at(-1)?.number ?? 0) !== number - 1 && !existsSync(final)) {
-        removeFile(claim);
-        return false;
-      }
-      return this.#link(tmp, claim, final, number);
+      if (!this.#link(sid, tmp, number, final)) return false;
     } finally {
       removeFile(tmp);
+      if (!existsSync(final)) this.#claims.giveUp(sid, next, id);
     }
+    this.#claims.clear(sid, number);
+    return true;
   }
 
-  #link(tmp: string, claim: string, final: string, number: number): boolean {
+  #link(sid: string, tmp: string, number: number, final: string): boolean {
+    // Somebody published this number and let go of the claim, or purged what this entry is to follow.
+    const isNext = (this.files(sid).at(-1)?.number ?? 0) === number - 1;
     try {
-      linkSync(tmp, final);
+      if (isNext) linkSync(tmp, final);
     } catch (thrown) {
-      // EEXIST: somebody finished our claim. Otherwise take the claim back, unless they did so just now.
-      if (codeOf(thrown) !== 'EEXIST') {
-        removeFile(claim);
-        if (!existsSync(final)) {
-          // The whole secret was purged meanwhile: begin again.
-          if (codeOf(thrown) === 'ENOENT') return false;
-          throw fileError(thrown, 'cannot write the secret', final);
-        }
-      }
+      // The whole secret was purged meanwhile, or the claim was voided: begin again.
+      if (codeOf(thrown) === 'ENOENT') return false;
+      // An earlier program finished this claim: the entry is in place, and must not be written a second time.
+      if (codeOf(thrown) !== 'EEXIST') throw fileError(thrown, 'cannot write the secret', final);
     }
+    if (!isNext && !existsSync(final)) return false;
     try {
       syncFolder(dirname(final));
       // Whoever made the folder may have been killed before its name was durable.
@@ -339,7 +310,6 @@ export class JournalFolder {
     } catch (thrown) {
       throw fileError(thrown, 'cannot make the write durable', final);
     }
-    removeFile(claim);
     return true;
   }
 
@@ -371,17 +341,12 @@ export class JournalFolder {
   /** Removes a secret with everything of it, at once: the folder is moved away, then emptied. */
   purge(sid: string): void {
     makePrivateFolder(join(this.root, 'tmp'));
-    const dropClaims = (): void => {
-      for (const entry of entriesOf(join(this.root, 'claims'))) {
-        if (entry.startsWith(`${sid}.`)) removeFile(join(this.root, 'claims', entry));
-      }
-    };
-    dropClaims();
+    this.#claims.drop(sid);
     const trash = join(this.root, 'tmp', newId(16));
     try {
       renameSync(this.folder(sid), trash);
       syncFolder(join(this.root, 'secrets'));
-      dropClaims();
+      this.#claims.drop(sid);
       rmSync(trash, { recursive: true, force: true });
     } catch (thrown) {
       throw fileError(thrown, 'cannot purge', this.folder(sid));

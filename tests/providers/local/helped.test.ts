@@ -1,8 +1,19 @@
-/** A write whose claim is finished by another writer, in between its own two steps, counts once. */
+/** A write that another writer takes for dead, in between its own two steps, counts once, and loses no other. */
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileName, parseHeader } from '../../../src/providers/local/entry-file.ts';
 import { type Decide, JournalFolder } from '../../../src/providers/local/journal.ts';
 import type { Keys } from '../../../src/providers/local/manifest.ts';
 
@@ -35,49 +46,128 @@ const value =
     stage: 'current',
     value: Buffer.from(text).toString('base64'),
   });
+const journal = (): JournalFolder => new JournalFolder(root, keys, () => new Date());
+const refuse: Decide = () => {
+  throw new Error('changed its mind');
+};
+const claims = (): string[] => readdirSync(join(root, 'claims'));
+const idsOf = (on: JournalFolder): string[] => on.load(on.secretId('a')).events.map(({ id }) => id);
 
-/** Does something whenever a claim of this folder is there and it lists its files: the moment before its second step. */
+/** Does something once its claim is there: before its second step, or between its last look and that step. */
 class Slow extends JournalFolder {
   meanwhile: () => void = () => {};
+  looked = false;
 
   override files(sid: string): ReturnType<JournalFolder['files']> {
-    const claims = join(root, 'claims');
-    if (existsSync(claims) && readdirSync(claims).length > 0) {
+    const before = super.files(sid);
+    const folder = join(root, 'claims');
+    if (existsSync(folder) && claims().some((file) => statSync(join(folder, file)).size > 0)) {
       const { meanwhile } = this;
       this.meanwhile = () => {};
       meanwhile();
     }
-    return super.files(sid);
+    return this.looked ? before : super.files(sid);
   }
 }
 
-test('one that only finished the claim', () => {
-  const slow = new Slow(root, keys, () => new Date());
-  const other = new JournalFolder(root, keys, () => new Date());
-  let helped = 0;
-  slow.meanwhile = () => {
-    expect(() =>
-      other.append('a', ({ events }) => {
-        helped = events.length;
-        throw new Error('changed its mind');
-      }),
-    ).toThrow('changed its mind');
-  };
-  const { event } = slow.append('a', value('one'));
-  expect(helped).toBe(1);
-  const { events } = other.load(other.secretId('a'));
-  expect(events.map(({ id }) => id)).toEqual([event.id]);
+describe.each([
+  ['before its last look', false],
+  ['after its last look', true],
+])('%s', (_, looked) => {
+  let slow: Slow;
+  beforeEach(() => {
+    slow = new Slow(root, keys, () => new Date());
+    slow.looked = looked;
+  });
+
+  test('one that writes nothing', () => {
+    const other = journal();
+    slow.meanwhile = () => expect(() => other.append('a', refuse)).toThrow('changed its mind');
+    const { event } = slow.append('a', value('one'));
+    expect(idsOf(other)).toEqual([event.id]);
+    expect(claims()).toEqual([]);
+  });
+
+  test('one that writes its own', () => {
+    const other = journal();
+    let theirs = '';
+    slow.meanwhile = () => {
+      theirs = other.append('a', value('two')).event.id;
+    };
+    const { event, before } = slow.append('a', value('one'));
+    expect(before.events.map(({ id }) => id)).toEqual([theirs]);
+    expect(idsOf(other)).toEqual([theirs, event.id]);
+    expect(claims()).toEqual([]);
+    expect(readdirSync(join(root, 'tmp'))).toEqual([]);
+  });
+
+  test('one that is itself taken for dead by a third', () => {
+    const other = new Slow(root, keys, () => new Date());
+    other.looked = looked;
+    const third = journal();
+    const written: string[] = [];
+    other.meanwhile = () => written.push(third.append('a', value('three')).event.id);
+    slow.meanwhile = () => written.push(other.append('a', value('two')).event.id);
+    written.push(slow.append('a', value('one')).event.id);
+    expect(idsOf(third)).toEqual(written);
+    expect(journal().load(third.secretId('a')).forked).toBe(false);
+    expect(claims()).toEqual([]);
+  });
+
+  test('one that purges the secret', () => {
+    const other = journal();
+    other.append('a', value('zero'));
+    slow.meanwhile = () => other.purge(other.secretId('a'));
+    const { event } = slow.append('a', value('one'));
+    expect(event.number).toBe(1);
+    expect(idsOf(other)).toEqual([event.id]);
+    expect(other.load(other.secretId('a')).damage).toEqual([]);
+  });
 });
 
-test('one that went on to write its own', () => {
+test('an earlier program that finished the claim', () => {
   const slow = new Slow(root, keys, () => new Date());
-  const other = new JournalFolder(root, keys, () => new Date());
-  let theirs = '';
   slow.meanwhile = () => {
-    theirs = other.append('a', value('two')).event.id;
+    const claim = join(root, 'claims', claims()[0] ?? '');
+    const { at, id } = parseHeader(readFileSync(claim)) ?? { at: 0, id: '' };
+    linkSync(claim, join(slow.folder(slow.secretId('a')), fileName(1, at, id)));
+    rmSync(claim);
   };
   const { event } = slow.append('a', value('one'));
-  const { events } = other.load(other.secretId('a'));
-  expect(events.map(({ id }) => id)).toEqual([event.id, theirs]);
-  expect(readdirSync(join(root, 'claims'))).toEqual([]);
+  expect(idsOf(slow)).toEqual([event.id]);
+});
+
+test('a claim that is voided keeps its name until its number has an entry', () => {
+  const slow = new Slow(root, keys, () => new Date());
+  const late = new Slow(root, keys, () => new Date());
+  slow.looked = true;
+  const other = journal();
+  const seen: string[][] = [];
+  slow.meanwhile = () => {
+    expect(() => other.append('a', refuse)).toThrow('changed its mind');
+    seen.push(claims());
+    late.meanwhile = () => seen.push(claims());
+    late.append('a', value('late'));
+  };
+  slow.append('a', value('one'));
+  const name = `${slow.secretId('a')}.0000000001`;
+  expect(seen).toEqual([[name], [name, `${name}.1`]]);
+  expect(other.load(other.secretId('a')).events.length).toBe(2);
+  expect(claims()).toEqual([]);
+});
+
+test('a claim whose writer was killed, and whoever voided it, too', () => {
+  const other = journal();
+  const { event, before } = other.append('a', value('one'));
+  const sid = other.secretId('a');
+  // The temporary file is gone, and the claim is not emptied yet.
+  const killed = other.sealEvent(sid, { ...event, number: 2, id: randomBytes(16).toString('hex') });
+  writeFileSync(join(root, 'claims', `${sid}.0000000002`), killed, { mode: 0o600 });
+  expect(() => other.append('a', refuse)).toThrow('changed its mind');
+  expect(claims().map((file) => statSync(join(root, 'claims', file)).size)).toEqual([0]);
+  const { event: next } = other.append('a', value('two'));
+  expect(before.events).toEqual([]);
+  expect(idsOf(other)).toEqual([event.id, next.id]);
+  expect(next.number).toBe(2);
+  expect(claims()).toEqual([]);
 });
