@@ -13,7 +13,8 @@ export default {
   roots: ['<rootDir>/src', '<rootDir>/tests'],
   cacheDirectory: '<rootDir>/.work/jest',
   testMatch: ['<rootDir>/tests/**/*.test.ts'],
-  testTimeout: 60_000,
+  // For what hangs: on a machine that does other work as well, a test may take ten times as long.
+  testTimeout: 240_000,
   // Most tests wait for programs and servers: two more than there are cores keep these busy.
   maxWorkers: availableParallelism() + 2,
   testSequencer: '<rootDir>/tests/sequencer.mjs',

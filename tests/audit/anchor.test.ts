@@ -84,7 +84,7 @@ test('in a secret, a webhook, a file and stdin; and in each it finds an end that
   } finally {
     server.close();
   }
-}, 60_000);
+});
 
 test('a URL is named by its origin alone, and holds no password', async () => {
   await sh('printf v | secrets put a --quiet');
@@ -230,7 +230,7 @@ test('verifying while others write, and close files, finds nothing wrong', async
   expect(rounds).toBeGreaterThan(1);
   expect(existsSync(log())).toBe(true);
   expect((await sh('secrets audit verify --json')).code).toBe(0);
-}, 120_000);
+});
 
 test('what is missing is accepted by a signature, and what was altered is not', async () => {
   await sh('printf v | secrets put a --quiet; secrets get a; secrets get a');
@@ -261,7 +261,7 @@ test('what is missing is accepted by a signature, and what was altered is not', 
     stdout: '',
     stderr: expect.stringMatching(/this can’t be accepted: changed: /),
   });
-}, 60_000);
+});
 
 test('a new log is begun by moving the old one away, and signing that', async () => {
   await sh('printf v | secrets put a --quiet; secrets get a');
@@ -271,4 +271,4 @@ test('a new log is begun by moving the old one away, and signing that', async ()
   expect((await sh('secrets audit verify')).stdout).toMatch(/^truncated: .*the log had lost its end/);
   expect((await sh('secrets audit anchor --accept')).code).toBe(0);
   expect((await sh('secrets audit verify')).code).toBe(0);
-}, 60_000);
+});

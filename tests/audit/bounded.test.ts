@@ -31,7 +31,7 @@ beforeAll(async () => {
   for (let n = 0; n < RECORDS; n += 2000)
     await log.append(Array.from({ length: 2000 }, (_, index) => event(n + index)));
   whole = readFileSync(place.path);
-}, 120_000);
+});
 beforeEach(() => writeFileSync(place.path, whole));
 afterAll(() => place.remove());
 

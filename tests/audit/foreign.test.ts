@@ -90,4 +90,4 @@ test('audit verify says so: of a named file with exit 2, of the log itself with 
   } finally {
     await own.remove();
   }
-}, 60_000);
+});

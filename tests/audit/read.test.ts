@@ -110,7 +110,7 @@ test('following goes on through files that are closed, and leaves nothing out', 
   }
   await done;
   expect(seen).toEqual(Array.from({ length: 300 }, (_, n) => `payments/${n + 1}`));
-}, 60_000);
+});
 
 describe('the command', () => {
   let home: Place;
@@ -139,7 +139,7 @@ describe('the command', () => {
     expect(code).toBe(0);
     expect(stdout).toBe(`${second}\n`);
     expect(stderr).toMatch(/lines that are no records were left out/);
-  }, 60_000);
+  });
 
   test('no record that somebody gave another form keeps the others from being shown', async () => {
     await place.open().append([event(0), event(1)]);
@@ -229,7 +229,7 @@ describe('the command', () => {
         .split('\n')
         .map((line) => (JSON.parse(line) as AuditRecord).secret),
     ).toEqual(names(0, 1));
-  }, 60_000);
+  });
 
   test('at a terminal is a table, with the newest alone, and goes on without its head', async () => {
     const log = place.open({ mode: 'best-effort' });
@@ -251,7 +251,7 @@ describe('the command', () => {
     } finally {
       terminal.close();
     }
-  }, 60_000);
+  });
 
   test('refuses what is no time, number or outcome', async () => {
     for (const options of ['--since yesterday', '--until 2026-13-01', '--limit x', '--outcome maybe']) {

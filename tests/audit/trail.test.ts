@@ -339,5 +339,5 @@ describe('without a trail', () => {
       code: 6,
       stderr: expect.stringMatching(/the trail on stdin did not come to its end in time/),
     });
-  }, 60_000);
+  });
 });

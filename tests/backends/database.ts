@@ -62,7 +62,7 @@ export function makePlace(name: string): Place {
 }
 
 export async function untilAccepts(port: number, child: ChildProcess): Promise<void> {
-  const end = Date.now() + 60_000;
+  const end = Date.now() + 120_000;
   let errors = '';
   child.stderr?.on('data', (chunk: Buffer) => (errors = (errors + chunk.toString()).slice(-10_000)));
   while (!(await accepts(port))) {

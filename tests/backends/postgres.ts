@@ -164,7 +164,7 @@ async function accepts(port: number, username: string, password: string, host?: 
 }
 
 async function untilReady(port: number, admin: { username: string; password: string }): Promise<void> {
-  const end = Date.now() + 30_000;
+  const end = Date.now() + 120_000;
   for (;;) {
     try {
       await accepts(port, admin.username, admin.password);

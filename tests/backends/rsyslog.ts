@@ -80,7 +80,7 @@ export async function startRsyslog(): Promise<Rsyslog> {
     stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
   const port = (name: string): string | undefined =>
     existsSync(at(name)) ? /^\d+/.exec(readFileSync(at(name), 'utf8'))?.[0] : undefined;
-  const end = Date.now() + 20_000;
+  const end = Date.now() + 120_000;
   while (port('tcp') === undefined || port('tls') === undefined || !existsSync(at('socket'))) {
     if (child.exitCode !== null || Date.now() > end) {
       child.kill('SIGKILL');

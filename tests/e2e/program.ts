@@ -80,7 +80,7 @@ export const UNSAFE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u20
  * a command hang, which is told by the clock, with room for other tests.
  */
 const LIMIT_CPU = 5;
-export const LIMIT_MS = 20_000;
+export const LIMIT_MS = 60_000;
 
 /**
  * What is wrong with how a program ended that was given hostile input: a stack, a control character for the
@@ -107,7 +107,7 @@ export function problemsOf({ stderr, code }: Outcome): readonly string[] {
   return problems;
 }
 
-/** Runs a program with an empty stdin to its end; kills it after a minute, or with its children after `limit` ms. */
+/** Runs a program with an empty stdin to its end; kills it after four minutes, or with its children after `limit` ms. */
 export function run(
   file: string,
   args: readonly string[],
@@ -122,7 +122,7 @@ export function run(
       cwd,
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: 60_000,
+      timeout: 240_000,
       // A group of its own, so that its end is the end of all of it.
       detached: limit !== undefined,
     });

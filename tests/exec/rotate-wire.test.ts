@@ -106,7 +106,7 @@ for (const store of STORES)
       );
       expect(counter.calls.slice(again).filter((call) => store.reads.test(call))).toEqual([]);
       expect(run.output.stdout.match(/has=/g)).toHaveLength(2);
-    }, 60_000);
+    });
   });
 
 describeWith('a program with a secret of a store without versions (KV v1)', vaultFiles, () => {
@@ -162,5 +162,5 @@ describeWith('a program with a secret of a store without versions (KV v1)', vaul
       await server.stop();
       box.remove();
     }
-  }, 60_000);
+  });
 });

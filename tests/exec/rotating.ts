@@ -7,7 +7,7 @@ import { Box, NODE, PROGRAM, type Running, until } from './setup.ts';
 export const SERVER = 'trap "echo ended; exit 0" TERM; echo "pid=$$ has=$V;"; while :; do sleep 0.05; done';
 export const FAST = ['--poll', '1s', '--debounce', '300ms'];
 export const RESTART = ['exec', '--restart-on-rotate', ...FAST, '--stop-timeout', '5s', '--no-redact'];
-export const SLOW = 60_000;
+export const SLOW = 240_000;
 
 export class RotatingBox extends Box {
   /** Runs a command there. @returns its stdout */

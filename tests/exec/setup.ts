@@ -116,7 +116,7 @@ export function childrenOf(pid: number | undefined, text: string): readonly numb
 
 /** Waits for a condition, half a minute at most. */
 export async function until(condition: () => boolean, what: () => string): Promise<void> {
-  const end = Date.now() + 30_000;
+  const end = Date.now() + 120_000;
   while (!condition()) {
     if (Date.now() > end) throw new Error(`waited in vain for ${what()}`);
     await new Promise((resolve) => setTimeout(resolve, 20));

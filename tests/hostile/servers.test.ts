@@ -150,7 +150,7 @@ describe('a server that answers with', () => {
       answer = { status, body: asVault(body) };
       await ask('vault', { VAULT_ADDR: listener.url, VAULT_TOKEN: 'canary-token' });
     },
-    120_000,
+    300_000,
   );
 
   test.each(AWS_ANSWERS)(
@@ -164,7 +164,7 @@ describe('a server that answers with', () => {
         AWS_SECRET_ACCESS_KEY: 'canary-key',
       });
     },
-    120_000,
+    300_000,
   );
 
   test('names with escape sequences: --json is the same document without them', async () => {

@@ -121,7 +121,7 @@ describe('--json', () => {
   beforeAll(async () => {
     place = await makePlace();
     for (const [, line] of RUNS) outcomes.set(line, await place.sh(line));
-  }, 120_000);
+  });
   afterAll(() => place.remove());
 
   test.each(RUNS.map(([name, line, exit = 0]) => ({ name, line, exit })))(

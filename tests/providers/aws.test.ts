@@ -12,7 +12,7 @@ type Sdk = typeof import('@aws-sdk/client-secrets-manager');
 describeWith('aws', scenarioFiles, () => {
   let aws: Aws;
   const opened: Provider[] = [];
-  const now = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(20_000) });
+  const now = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(120_000) });
   const start = (env: Env, settings: StoreSettings = {}): AwsProvider => {
     const provider = open(settings, contextFor(env, '/nonexistent'));
     opened.push(provider);

@@ -211,7 +211,7 @@ describeWith('the trail of azure', scenarioFiles, () => {
     expect(await read(start(), { name: 'crowd' })).toHaveLength(2500);
     crowd(9000);
     expect(await kindOf(read(start(), { name: 'crowd' }))).toBe('Unavailable');
-  }, 60_000);
+  });
 
   test('shows the period asked for, and waits when asked to slow down', async () => {
     for (const hours of [2, 30, 90])
@@ -227,7 +227,7 @@ describeWith('the trail of azure', scenarioFiles, () => {
       '30',
     ]);
     expect(await kindOf(read(start(), { since: times.until, until: times.since }))).toBe('Usage');
-  }, 30_000);
+  });
 
   test('says what has to be set up, and who may not read it', async () => {
     expect(await errorOf(read(start('officer', {}, null)))).toMatchObject({

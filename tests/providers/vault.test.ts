@@ -18,7 +18,7 @@ describeWith('vault', scenarioFiles, () => {
     return provider;
   };
   const asRoot = (settings: StoreSettings = {}): Provider => start(settings, { VAULT_TOKEN: vault.token });
-  const now = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(20_000) });
+  const now = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(120_000) });
   const value = Buffer.from('v');
   const tokenWith = async (policy: string, more: object = {}): Promise<string> => {
     await vault.api('PUT', 'sys/policies/acl/tested', { policy });

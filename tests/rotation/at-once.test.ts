@@ -37,5 +37,5 @@ test.each(MANNERS)(
       await store.close();
     }
   },
-  120_000,
+  300_000,
 );

@@ -69,7 +69,7 @@ class Keys {
 
   /** Until so many changes are asked for. */
   async until(count: number): Promise<void> {
-    const end = Date.now() + 20_000;
+    const end = Date.now() + 120_000;
     while (this.asked.length < count) {
       if (Date.now() > end) throw new Error(`${this.asked.length} of ${count} changes were asked for`);
       await new Promise((resolve) => setTimeout(resolve, 10));

@@ -66,7 +66,7 @@ export function defineEngineTests(stores: readonly Store[]): void {
         count += 1;
         const name = `rotated-${process.pid}-${count}`;
         const value = Buffer.from(JSON.stringify({ username: 'app', password: 'first' }));
-        await provider.put(name, { value }, { signal: AbortSignal.timeout(20_000) });
+        await provider.put(name, { value }, { signal: AbortSignal.timeout(120_000) });
         return { name, system: new FakeSystem(manner, 'first') };
       };
 
@@ -80,7 +80,7 @@ export function defineEngineTests(stores: readonly Store[]): void {
           expect(seen.current?.fields?.['username']).toBe('app');
           expect(seen.current?.fields?.['password']).not.toBe('first');
           expect(seen.previous?.fields?.['password']).toBe('first');
-          const { labels = {} } = await provider.describe(name, { signal: AbortSignal.timeout(20_000) });
+          const { labels = {} } = await provider.describe(name, { signal: AbortSignal.timeout(120_000) });
           expect(labels).toEqual({
             'last-rotated': expect.stringMatching(/^\d{8}t\d{6}z$/),
             ...(!manner.replaces && { 'retire-previous': expect.stringMatching(/^\d{8}t\d{6}z$/) }),
@@ -110,7 +110,7 @@ export function defineEngineTests(stores: readonly Store[]): void {
               expect([where, outcome === 'died' ? outcome : outcome.ending]).toEqual([where, expected]);
               // Nothing is left to be resumed; what was replaced still has its end.
               if (promoted && !begun && !manner.replaces) {
-                const { labels } = await provider.describe(name, { signal: AbortSignal.timeout(20_000) });
+                const { labels } = await provider.describe(name, { signal: AbortSignal.timeout(120_000) });
                 expect([where, labels?.['retire-previous']]).toEqual([where, expect.any(String)]);
               }
               const isNew = seen.current?.fields?.['password'] !== 'first';

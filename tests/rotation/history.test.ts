@@ -6,7 +6,7 @@ import { Death, FakeSystem, type Manner, MANNERS, rotateOn } from './kit.ts';
 import { STORES } from './stores.ts';
 
 const REPLACES = MANNERS[0] as Manner;
-const call = () => ({ signal: AbortSignal.timeout(20_000) });
+const call = () => ({ signal: AbortSignal.timeout(120_000) });
 
 interface World {
   readonly provider: Provider;

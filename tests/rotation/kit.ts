@@ -230,7 +230,7 @@ export type Seen = Stages;
 
 /** What the store has, as anybody reads it. */
 export function look(provider: Provider, name: string): Promise<Seen> {
-  return new SecretPlace(provider, name, () => ({ signal: AbortSignal.timeout(20_000) })).read();
+  return new SecretPlace(provider, name, () => ({ signal: AbortSignal.timeout(120_000) })).read();
 }
 
 /** The invariant: a credential that works is readable in the store. */

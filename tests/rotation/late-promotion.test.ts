@@ -66,7 +66,7 @@ for (const { title, files, promotion, start } of stores)
     let lines: Lines;
     beforeAll(async () => {
       lines = await start();
-    }, 60_000);
+    });
     afterAll(async () => {
       await Promise.all([lines?.slow.close(), lines?.direct.close()]);
       await lines?.wire.stop();

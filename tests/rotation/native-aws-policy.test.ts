@@ -17,7 +17,7 @@ describeWith('policies of rotation by aws', scenarioFiles, () => {
   test('a start whose answer is lost, once or always, is one rotation', async () => {
     const proxy = await startFaultProxy({ url: runs.aws.url });
     const provider = open({}, contextFor({ ...runs.aws.admin, AWS_ENDPOINT_URL: proxy.url }, '/nonexistent'));
-    const call = { signal: AbortSignal.timeout(30_000) };
+    const call = { signal: AbortSignal.timeout(120_000) };
     try {
       const rotations = await provider.nativeRotation();
       for (const times of [1, 4]) {

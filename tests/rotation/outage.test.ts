@@ -19,7 +19,7 @@ import { openTarget } from './targets/kit.ts';
 /** Shorter than what is answered late, and longer than any healthy call takes. */
 const CALL_MS = 2500;
 const LONG = 600_000;
-const now = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(20_000) });
+const now = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(120_000) });
 /** Not asked: the target is PostgreSQL. */
 const UNUSED = new FakeSystem(MANNERS[0] as Manner, '');
 

@@ -36,7 +36,7 @@ describe('before the first effect', () => {
     count += 1;
     const name = `checked-${count}`;
     if (value !== undefined)
-      await provider.put(name, { value: Buffer.from(value) }, { signal: AbortSignal.timeout(20_000) });
+      await provider.put(name, { value: Buffer.from(value) }, { signal: AbortSignal.timeout(120_000) });
     const system = new Checked(replacing, 'first');
     system.findings = findings;
     system.trouble = (call) => {
@@ -160,7 +160,7 @@ describe('before the first effect', () => {
   ])('the form stays: %s', async (before, after) => {
     count += 1;
     const name = `checked-${count}`;
-    await provider.put(name, { value: Buffer.from(before) }, { signal: AbortSignal.timeout(20_000) });
+    await provider.put(name, { value: Buffer.from(before) }, { signal: AbortSignal.timeout(120_000) });
     const system = new FakeSystem({ ...replacing, verifies: false }, 'first');
     expect(await rotateOn(provider, name, system, { keys: [] })).toMatchObject({ ending: 'done' });
     expect(Buffer.from((await look(provider, name)).current?.value ?? []).toString()).toMatch(after);
@@ -170,7 +170,7 @@ describe('before the first effect', () => {
     count += 1;
     const name = `checked-${count}`;
     const before = '{ "n": 1.10, "url":"mysql://app:first@h/db",\n "password" :"first", "other": "first-2" }';
-    await provider.put(name, { value: Buffer.from(before) }, { signal: AbortSignal.timeout(20_000) });
+    await provider.put(name, { value: Buffer.from(before) }, { signal: AbortSignal.timeout(120_000) });
     const system = new FakeSystem(replacing, 'first');
     expect(await rotateOn(provider, name, system, { keys: ['url', 'password', 'other'] })).toMatchObject({
       ending: 'done',

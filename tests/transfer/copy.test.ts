@@ -74,7 +74,7 @@ describeWith('a copy to Vault', scenarioFiles, () => {
       expect(await all(remote.history?.(name, now()) as AsyncIterable<unknown>)).toHaveLength(1);
       expect(Buffer.from((await readOne(remote, { name })).value).toString()).toMatch(/^value \d+$/);
     }
-  }, 120_000);
+  });
 
   test('of a service that throttles is slower and does not fail', async () => {
     proxy.fault(
@@ -87,7 +87,7 @@ describeWith('a copy to Vault', scenarioFiles, () => {
       ({ action }) => action,
     );
     expect(actions).toEqual(Array.from({ length: 200 }, () => 'created'));
-  }, 120_000);
+  });
 
   test('checks the limits of the target before it writes anything', async () => {
     await local.put('big/a', { value: Buffer.from('small') }, now());

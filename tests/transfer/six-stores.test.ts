@@ -86,7 +86,7 @@ describeWith('six stores', [...aws, ...azure, ...conjur, ...gcp, ...vault], () =
       );
       expect([difference.stderr, difference.stdout]).toEqual(['', '{"same":3,"differences":[]}\n']);
     },
-    120_000,
+    300_000,
   );
 
   test('one program gets sixty references of all six', async () => {

@@ -13,7 +13,7 @@ describeWith('OTLP over HTTP', [OTLP_PYTHON], () => {
   beforeEach(async () => {
     place = sinkPlace();
     receiver = await startOtlp();
-  }, 30_000);
+  });
   afterEach(async () => {
     place.remove();
     await receiver.stop();

@@ -84,7 +84,7 @@ describeWith('rsyslog', RSYSLOG_FILES, () => {
   let server: Rsyslog;
   beforeAll(async () => {
     server = await startRsyslog();
-  }, 30_000);
+  });
   afterAll(() => server.stop());
 
   test.each(['unix', 'tcp', 'tls'] as const)(

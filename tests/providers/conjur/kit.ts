@@ -10,7 +10,7 @@ import { contextFor, readOne } from '../../contract/suite.ts';
 /** Every method that the interface leaves to the provider is there. */
 export type Store = Required<Pick<Provider, 'history' | 'makeCurrent' | 'purge'>> & Provider;
 
-export const now = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(20_000) });
+export const now = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(120_000) });
 export const bytes = (text: string): Uint8Array => Buffer.from(text);
 
 export async function all<T>(items: AsyncIterable<T>): Promise<T[]> {

@@ -21,7 +21,7 @@ describe('conjur sign-in', () => {
     opened.push(provider);
     return provider;
   };
-  const now = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(20_000) });
+  const now = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(120_000) });
   const who = (settings: StoreSettings, env: Env): Promise<Identity> => start(settings, env).identity(now());
   const file = (name: string, text: string, mode = 0o600): string => {
     const path = join(home, name);

@@ -11,7 +11,7 @@ import type { Provider, ProviderContext, StoreSettings } from '../../../src/prov
 import { type Account, type Env, type Gcp, startGcp } from '../../backends/gcp.ts';
 import { contextFor } from '../../contract/suite.ts';
 
-export const now = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(30_000) });
+export const now = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(120_000) });
 export const bytes = (text: string): Uint8Array => Buffer.from(text);
 
 export async function all<T>(items: AsyncIterable<T> | undefined): Promise<T[]> {

@@ -1,7 +1,7 @@
 /** Conditional writes and pending values: among our own writers, beside foreign ones, and broken off anywhere. */
 import type { Provider, VersionInfo } from '../../../src/providers/provider.ts';
 import { ADMIN, type Account } from '../../backends/gcp.ts';
-import { startFaultProxy } from '../../contract/fault-proxy.ts';
+import { type FaultProxy, startFaultProxy } from '../../contract/fault-proxy.ts';
 import { all, type Bench, bytes, failure, now, readText, startBench, startMiddleman } from './setup.ts';
 
 let bench: Bench;
@@ -36,6 +36,22 @@ beforeAll(async () => {
 });
 afterAll(() => bench.stop());
 
+/** A deadline that is over when a request is cut off, and not while one is under way. */
+function timeIsUp(): { readonly signal: AbortSignal; readonly cut: () => 'cut' } {
+  const deadline = new AbortController();
+  const cut = (): 'cut' => {
+    deadline.abort(new DOMException('The operation timed out', 'TimeoutError'));
+    return 'cut';
+  };
+  return { signal: deadline.signal, cut };
+}
+
+/** How often a writer behind the proxy has looked at a secret, and so at the claim on it. */
+const looksAt = (name: string, proxy: FaultProxy): number =>
+  proxy.requests.filter(
+    ({ method, path }) => method === 'GET' && path.split('?')[0]?.endsWith(`/secrets/${name}`),
+  ).length;
+
 describe('a conditional write', () => {
   test('waits for the writer who holds the claim, and then finds its version', async () => {
     await put('held', 'one');
@@ -44,11 +60,7 @@ describe('a conditional write', () => {
     const other = bench.store(admin, { endpoint: proxy.url });
     const waiting = failure(other.put('held', { value: bytes('mine'), ifVersion: '1' }, now()));
     // It has looked at the claim, and looks at it again.
-    const looks = (): number =>
-      proxy.requests.filter(
-        ({ method, path }) => method === 'GET' && path.split('?')[0]?.endsWith('/secrets/held'),
-      ).length;
-    while (looks() < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+    while (looksAt('held', proxy) < 2) await new Promise((resolve) => setTimeout(resolve, 10));
     await native.addSecretVersion({ parent: full('held'), payload: { data: bytes('theirs') } });
     expect(await waiting).toMatch(/^Conflict: somebody else changed it/);
     await proxy.stop();
@@ -85,9 +97,11 @@ describe('a conditional write', () => {
     expect((await store.describe('left', now())).labels).toEqual({ keep: 'me' });
     // A claim on a number that is taken by now holds nobody up.
     await annotate('left', { 'secrets-write': '1:dead' });
-    const again = performance.now();
-    expect((await put('left', 'three', { ifVersion: '2' })).id).toBe('3');
-    expect(performance.now() - again).toBeLessThan(5000);
+    const proxy = await startFaultProxy({ url: bench.gcp.url, ca: bench.gcp.tls.cert, tls: bench.gcp.tls });
+    const other = bench.store(admin, { endpoint: proxy.url });
+    expect((await other.put('left', { value: bytes('three'), ifVersion: '2' }, now())).id).toBe('3');
+    expect(looksAt('left', proxy)).toBe(1);
+    await proxy.stop();
   });
 
   test('makes the first version of a secret that was left empty', async () => {
@@ -107,11 +121,9 @@ describe('a conditional write', () => {
     // The secret, its newest version, and the claim pass; the new version is told to wait longer than the claim lasts.
     proxy.fault({ answer: { status: 429, headers: { 'retry-after': '9' } } }, { skip: 3 });
     const slow = bench.store(admin, { endpoint: proxy.url });
-    const started = performance.now();
     const outcome = await failure(slow.put('slow', { value: bytes('late'), ifVersion: '1' }, now()));
     // It waited and had not sent it again, so there is no doubt.
     expect(outcome).toMatch(/^Unavailable: no answer in time; try again/);
-    expect(performance.now() - started).toBeLessThan(7500);
     proxy.heal();
     expect((await put('slow', 'two', { ifVersion: '1' })).id).toBe('2');
     await slow.close();
@@ -264,11 +276,11 @@ describe('a pending value', () => {
         await put(secret, 'now');
         const { id } = await stage(secret, 'next');
         // From one request on nothing gets through any more: the machine is lost.
+        const { signal, cut } = timeIsUp();
         const middleman = await startMiddleman(bench.gcp, (_, index) =>
-          index < at ? undefined : index === at ? how : 'cut',
+          index < at ? undefined : index === at && how === 'lose' ? how : cut(),
         );
         const lost = bench.store(admin, { endpoint: middleman.url });
-        const signal = AbortSignal.timeout(700);
         const outcome = await failure(lost.makeCurrent?.(secret, id, { signal }) ?? Promise.resolve());
         await lost.close();
         await middleman.stop();
@@ -281,7 +293,7 @@ describe('a pending value', () => {
         expect(await names()).not.toContain(`${secret}--secrets-pending`);
       }
       expect(requests).toBeGreaterThan(5);
-    }, 240_000);
+    });
   });
 });
 
@@ -292,9 +304,10 @@ describe('a soft deletion', () => {
       const name = `half-gone-${at}`;
       await put(name, 'one');
       await put(name, 'two');
-      const middleman = await startMiddleman(bench.gcp, (_, index) => (index < at ? undefined : 'cut'));
+      const { signal, cut } = timeIsUp();
+      const middleman = await startMiddleman(bench.gcp, (_, index) => (index < at ? undefined : cut()));
       const lost = bench.store(admin, { endpoint: middleman.url });
-      const outcome = await failure(lost.delete(name, {}, { signal: AbortSignal.timeout(700) }));
+      const outcome = await failure(lost.delete(name, {}, { signal }));
       await lost.close();
       await middleman.stop();
       if (outcome === 'no error') requests = at;
@@ -308,5 +321,5 @@ describe('a soft deletion', () => {
       expect(await readText(store, name, { version: '1' })).toBe('one');
     }
     expect(requests).toBeGreaterThan(3);
-  }, 120_000);
+  });
 });

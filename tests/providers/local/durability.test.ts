@@ -112,7 +112,7 @@ describe('the local store', () => {
     expect((await store.diagnose(now())).map(({ check, status }) => `${check} ${status}`)).toEqual([
       ...['folder ok', 'key ok', 'entries ok'],
     ]);
-  }, 120_000);
+  });
 
   test('every byte flipped is detected or changes nothing', async () => {
     const first = storeOf(home);
@@ -144,5 +144,5 @@ describe('the local store', () => {
       writeFileSync(file, good);
     }
     expect(detected).toBeGreaterThan(100);
-  }, 120_000);
+  });
 });

@@ -11,7 +11,7 @@ import type { Provider } from '../../../src/providers/provider.ts';
 import { makeStore, STORE } from './place.ts';
 
 const KILLER = `--require=${join(ROOT, 'tests/rotation/kill-at.cjs')}`;
-const soon = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(30_000) });
+const soon = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(120_000) });
 const bytes = (text: string): Buffer => Buffer.from(text);
 
 /** What can be next, and the values that are then there, newest first; the kind of its refusal, if it is refused. */
@@ -219,5 +219,5 @@ describe.each([
         }
       }
     throw new Error('the put was never seen');
-  }, 120_000);
+  });
 });

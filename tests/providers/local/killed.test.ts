@@ -12,7 +12,7 @@ import { makeStore, STORE } from './place.ts';
 const CALLS = ['mkdir', 'openat', 'write', 'fsync', 'link', 'rename', 'unlink'];
 /** Opening and writing is also what Node.js does to start: only some of those calls are the store's. */
 const STEP: Readonly<Record<string, number>> = { openat: 3, write: 2 };
-const soon = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(30_000) });
+const soon = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(120_000) });
 const KEY_FILE = { SECRETS_LOCAL_KEY_METHOD: 'key-file' };
 
 /** Runs a command again and again, killed before one call more each time, until it comes to its end for each call. */

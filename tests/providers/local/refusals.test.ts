@@ -170,7 +170,7 @@ describe('the local store refuses', () => {
       expect(outcome.stderr.match(/the disk is full: /g)?.length).toBe(4);
       expect(outcome.stderr).toContain('nothing was changed; make room and repeat');
     },
-    120_000,
+    300_000,
   );
 
   testNeeding(mayMount())(
@@ -190,6 +190,6 @@ describe('the local store refuses', () => {
       expect(stderr).toMatch(/the disk is full/);
       expect(stdout.split('\n')).toEqual(['full: 1', '0', '1', 'x']);
     },
-    60_000,
+    300_000,
   );
 });

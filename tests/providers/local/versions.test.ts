@@ -9,7 +9,7 @@ import type { VersionInfo } from '../../../src/providers/provider.ts';
 import { contextFor, kindOf, readOne } from '../../contract/suite.ts';
 import { entriesOf } from './place.ts';
 
-const soon = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(30_000) });
+const soon = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(120_000) });
 
 describe('versions of the local store', () => {
   const home = mkdtempSync(join(tmpdir(), 'secrets-versions-'));
@@ -76,7 +76,7 @@ describe('versions of the local store', () => {
     );
     await fc.assert(property, { numRuns: 60 });
     expect(destroyed).toBeGreaterThan(20);
-  }, 120_000);
+  });
 
   test('a version’s file that is left, or came back, goes with the next that is destroyed, or a renewal', async () => {
     const name = 'left';

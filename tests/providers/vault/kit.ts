@@ -10,7 +10,7 @@ import { contextFor } from '../../contract/suite.ts';
 
 export type Env = Readonly<Record<string, string>>;
 
-export const now = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(30_000) });
+export const now = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(120_000) });
 export const bytes = (text: string): Uint8Array => Buffer.from(text);
 
 export interface Kit {

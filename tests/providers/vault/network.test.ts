@@ -50,7 +50,7 @@ describeWith('vault: standby', scenarioFiles, () => {
       status: 'fail',
       detail: expect.stringMatching(/is sealed/) as string,
     });
-    const end = Date.now() + 20_000;
+    const end = Date.now() + 120_000;
     while ((await kindOf(readOne(provider, { name: 'kept' }))) !== 'no error' && Date.now() < end)
       await pause(100);
     expect(Buffer.from((await readOne(provider, { name: 'kept' })).value).toString()).toBe('v');

@@ -29,7 +29,7 @@ function scenes(kind: DatabaseKind): void {
     );
     admin = credential(fieldsOf('rotator', 'rotator-1'));
     basics = server.serverKey === undefined ? {} : { 'server-key': server.serverKey };
-  }, 60_000);
+  });
   afterAll(() => server?.stop());
 
   const fieldsOf = (username: string, word: string) => ({

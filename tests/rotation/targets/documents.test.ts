@@ -81,7 +81,7 @@ for (const { title, files, start, optional } of [MARIADB, MYSQL])
         } finally {
           await server.stop();
         }
-      }, 60_000);
+      });
     },
     optional,
   );

@@ -252,7 +252,7 @@ for (const kind of [MARIADB, MYSQL])
                INSERT INTO app.witness VALUES (USER()); RETURN 'x'; END`,
             owner,
           );
-      }, 60_000);
+      });
       afterAll(() => server?.stop());
 
       test.each([

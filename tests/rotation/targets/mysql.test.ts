@@ -29,7 +29,7 @@ for (const kind of [MARIADB, MYSQL])
           "ALTER USER locked@'%' ACCOUNT LOCK",
           "ALTER USER old@'%' PASSWORD EXPIRE",
         );
-      }, 60_000);
+      });
       afterAll(() => server?.stop());
 
       const loginOf = (username: string, word: string) =>

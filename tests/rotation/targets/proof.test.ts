@@ -237,7 +237,7 @@ for (const kind of [MARIADB, MYSQL])
           ...kind.administrator('rotator-1', []),
           ...['%', '127.0.0.1'].map((host) => `CREATE USER bob@'${host}' IDENTIFIED BY 'first'`),
         );
-      }, 60_000);
+      });
       afterAll(() => server?.stop());
 
       const loginOf = (username: string, word: string) =>

@@ -19,7 +19,7 @@ import { credential, openTarget } from './kit.ts';
 const ADMIN = 'ops://admin';
 /** As long as a rule may want it. */
 const FIRST = 'the-first-of-all-1';
-const LONG = 60_000;
+const LONG = 240_000;
 
 function scenes(kind: DatabaseKind, tests: (bench: Bench) => void): void {
   const bench = new Bench(kind);

@@ -186,7 +186,7 @@ for (const { title, files, start } of KINDS)
       scene = await start(place, sh);
       writeFileSync(join(place.cwd, 'value'), scene.value);
       await ok('secrets put --quiet it --from-file value');
-    }, 60_000);
+    });
     afterAll(async () => {
       await scene?.stop();
       await place?.remove();
