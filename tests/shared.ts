@@ -1,6 +1,11 @@
 /** What the test files of one run share, in a folder that tests/global-setup.mjs makes and removes. */
+import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, rmdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 /**
  * A folder that is made once in a run, by whichever file asks first; the others wait for it.
@@ -25,6 +30,27 @@ export async function madeOnce(name: string, make: (folder: string) => Promise<v
     }
   }
   return folder;
+}
+
+/**
+ * A program in TypeScript as a script that node runs at once, with all that it imports; bundled once in a run.
+ * @param source from the root of the checkout
+ * @returns its path
+ */
+export async function bundled(source: string): Promise<string> {
+  const name = basename(source, '.ts');
+  // In a process of its own: the bundler does not run among the globals of a test.
+  const script = `
+    import { rolldown } from 'rolldown';
+    const bundle = await rolldown({ input: '${source}', platform: 'node', external: /^@napi-rs/ });
+    await bundle.write({
+      dir: process.argv[1], format: 'cjs', entryFileNames: '${name}.cjs', chunkFileNames: '[name].cjs',
+      dynamicImportInCjs: false,
+    });`;
+  const folder = await madeOnce(name, async (made) => {
+    await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script, made], { cwd: ROOT });
+  });
+  return join(folder, `${name}.cjs`);
 }
 
 function runFolder(): string {

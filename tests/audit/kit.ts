@@ -1,17 +1,13 @@
 /** Logs for tests: a folder of their own, events, and processes that write. */
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { type AuditLogOptions, openAuditLog } from '../../src/audit/log.ts';
 import { canonicalJson, hashOf, NO_HASH } from '../../src/core/audit-chain.ts';
 import type { AuditLog, AuditRecord } from '../../src/core/audit.ts';
-import { madeOnce } from '../shared.ts';
+import { bundled } from '../shared.ts';
 import type { WriterTask } from './events.ts';
-
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 export interface LogPlace {
   readonly root: string;
@@ -75,22 +71,8 @@ export function logPlace(): LogPlace {
   };
 }
 
-/** A program of this folder as a script, bundled once for all files. @returns its path */
-export async function buildProgram(name: 'writer' | 'bulk'): Promise<string> {
-  const file = `${name}.cjs`;
-  // In a process of its own: it does not run among the globals of a test.
-  const source = `
-    import { rolldown } from 'rolldown';
-    const bundle = await rolldown({ input: 'tests/audit/${name}.ts', platform: 'node', external: /^@napi-rs/ });
-    await bundle.write({
-      dir: process.argv[1], format: 'cjs', entryFileNames: '${file}', chunkFileNames: '[name].cjs',
-      dynamicImportInCjs: false,
-    });`;
-  const folder = await madeOnce(name, async (made) => {
-    await promisify(execFile)(process.execPath, ['--input-type=module', '-e', source, made], { cwd: ROOT });
-  });
-  return join(folder, file);
-}
+/** A program of this folder as a script. @returns its path */
+export const buildProgram = (name: 'writer' | 'bulk'): Promise<string> => bundled(`tests/audit/${name}.ts`);
 
 export function runWriter(
   script: string,

@@ -8,6 +8,7 @@ import { SecretsError } from '../../../src/core/errors.ts';
 import { open } from '../../../src/providers/local/index.ts';
 import type { Provider } from '../../../src/providers/provider.ts';
 import { contextFor, readOne } from '../../contract/suite.ts';
+import { bundled } from '../../shared.ts';
 import { sized } from '../../size.ts';
 
 /** How many puts are killed. */
@@ -20,9 +21,14 @@ interface Ended {
   readonly stderr: string;
 }
 
-function run(home: string, args: readonly string[], input: string, killAfterMs?: number): Promise<Ended> {
+function run(
+  home: string,
+  args: readonly string[],
+  input: string,
+  { killAfterMs, program = PROGRAM }: { readonly killAfterMs?: number; readonly program?: string } = {},
+): Promise<Ended> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [PROGRAM, ...args], {
+    const child = spawn(process.execPath, [program, ...args], {
       env: { PATH: process.env['PATH'], HOME: home, SECRETS_LOCAL_KEY_METHOD: 'key-file' },
       cwd: home,
     });
@@ -60,18 +66,19 @@ describe('the local store', () => {
 
   test('16 writers of 50 versions each lose none', async () => {
     await run(home, ['put', 'shared', '--quiet'], 'first');
-    const writer = async (number: number): Promise<void> => {
-      for (let turn = 0; turn < sized(8, 50); turn += 1) {
-        const { code, stderr } = await run(home, ['put', 'shared', '--quiet'], `${number}-${turn}`);
-        expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-      }
-    };
-    await Promise.all(Array.from({ length: 16 }, (_, number) => writer(number)));
+    const putter = await bundled('tests/providers/local/putter.ts');
+    const turns = sized(8, 50);
+    const ended = await Promise.all(
+      Array.from({ length: 16 }, (_, number) =>
+        run(home, ['shared', `${turns}`, `${number}`], '', { program: putter }),
+      ),
+    );
+    expect(ended).toEqual(ended.map(() => ({ code: 0, stderr: '' })));
     const store = storeOf(home);
     const values = new Set<string>();
     for await (const { id } of store.history?.('shared', now()) ?? [])
       values.add(Buffer.from((await readOne(store, { name: 'shared', version: id })).value).toString());
-    expect(values.size).toBe(1 + 16 * sized(8, 50));
+    expect(values.size).toBe(1 + 16 * turns);
   }, 300_000);
 
   test(`kill -9 at ${KILLS} instants leaves a store that reads and holds every acknowledged write`, async () => {
@@ -79,7 +86,9 @@ describe('the local store', () => {
     let killed = 0;
     for (let turn = 0; turn < KILLS; turn += 1) {
       // Spread over the whole life of a put, its start included.
-      const { code } = await run(home, ['put', 'kept', '--quiet'], `value ${turn}`, 20 + ((turn * 37) % 110));
+      const { code } = await run(home, ['put', 'kept', '--quiet'], `value ${turn}`, {
+        killAfterMs: 20 + ((turn * 37) % 110),
+      });
       if (code === 0) acknowledged.push(`value ${turn}`);
       else killed += 1;
     }
