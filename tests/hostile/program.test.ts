@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makePlace, type Place, problemsOf, UNSAFE } from '../e2e/program.ts';
+import { sized } from '../size.ts';
 import { documents } from './documents.ts';
 
 let place: Place;
@@ -76,8 +77,10 @@ describe('a command line', () => {
     ['a file that must not be shown', 2, 'get a --config /etc/passwd'],
     ['trust of a device', 2, 'trust /dev/zero'],
     ['trust taken from nothing', 3, "trust --revoke $'\\e[31m'"],
-  ])('%s', async (_, code, line) => {
-    for (const json of ['', ' --json']) {
+  ])('%s', async (title, code, line) => {
+    // A small run has each line in one of the two forms.
+    const forms = ['', ' --json'];
+    for (const json of sized([forms[title.length % 2] ?? ''], forms)) {
       // Behind exec's -- it would be the program's.
       const words = json === '' || line.startsWith('exec') ? line : `${line}${json}`;
       const outcome = await place.within(`secrets ${words}`);
