@@ -17,7 +17,8 @@ import type { StoreFolder } from './folder.ts';
 import { keyFilePath, readPassphrase } from './keys.ts';
 import { type KeyRecord, type Keys, makeManifest, newId, printManifest } from './manifest.ts';
 import type { KeyMethod } from './settings.ts';
-import { forgetDataKey, wrapDataKey } from './wrap.ts';
+import { forgetDataKey } from './unused-keys.ts';
+import { wrapDataKey } from './wrap.ts';
 
 const METHODS: readonly string[] = ['keychain', 'key-file', 'passphrase', 'age'];
 
@@ -47,12 +48,14 @@ export async function createStore(folder: StoreFolder): Promise<Keys | undefined
     wrapDataKey(by, dataKey, place, folder, () => newPassphrase(folder));
   const record = await (method === undefined ? wrapAsCanBe(wrap) : wrap(method));
   const tmp = join(path, 'tmp', newId(16));
+  let made = false;
   try {
     createPrivateFile(tmp, printManifest(makeManifest(keys, record)), 'the store');
     linkSync(tmp, folder.manifestPath(1));
+    made = true;
     syncFolder(path);
   } catch (thrown) {
-    await forgetDataKey(record, keys.store, folder);
+    if (!made) await forgetDataKey(record, keys.store, folder);
     // Another process made the store at the same moment: its store is the store.
     if (codeOf(thrown) === 'EEXIST') return undefined;
     throw fileError(thrown, 'cannot make the store', path);

@@ -6,6 +6,7 @@ import type { Finding } from '../provider.ts';
 import { parseHeader } from './entry-file.ts';
 import type { StoreFolder } from './folder.ts';
 import type { JournalFolder } from './journal.ts';
+import { notedKeys } from './unused-keys.ts';
 
 /** @param checkTime throws when the deadline passed */
 export async function diagnose(folder: StoreFolder, checkTime: () => void): Promise<readonly Finding[]> {
@@ -68,8 +69,22 @@ export async function diagnose(folder: StoreFolder, checkTime: () => void): Prom
       detail: `${old} entries are sealed under an older key`,
       hint: 'secrets stores rekey seals them anew',
     });
+  } else if (isCutOff(folder)) {
+    findings.push({
+      check: 'key renewal',
+      status: 'warn',
+      detail: 'a renewal of the key was cut off',
+      hint: 'secrets stores rekey does what is left',
+    });
   }
   return findings;
+}
+
+/** Whether a renewal has left what the next one removes. */
+function isCutOff(folder: StoreFolder): boolean {
+  const manifest = folder.manifest();
+  if (manifest === undefined) return false;
+  return folder.revisions().length > 1 || notedKeys(folder, manifest.store).length > 0;
 }
 
 function entriesUnderOldKeys(journal: JournalFolder, sid: string): number {

@@ -24,7 +24,8 @@ import { GoneError, type JournalFolder, UnknownKeyError } from './journal.ts';
 import { readPassphrase, unwrapDataKey } from './keys.ts';
 import { type Keys, makeManifest, type Manifest, newId, printManifest } from './manifest.ts';
 import type { KeyMethod } from './settings.ts';
-import { forgetDataKey, wrapDataKey } from './wrap.ts';
+import { forgetDataKey, forgetNoted, noteKeys } from './unused-keys.ts';
+import { wrapDataKey } from './wrap.ts';
 
 /** @throws SecretsError NotFound without a store, Usage, Conflict when another renewal was faster */
 export async function rekey(folder: StoreFolder, change: KeyChange): Promise<{ readonly resealed: number }> {
@@ -51,21 +52,32 @@ export async function rekey(folder: StoreFolder, change: KeyChange): Promise<{ r
     currentId: keyId,
     dataKeys: new Map([...opened.keys.dataKeys, [keyId, dataKey]]),
   };
-  const record = await wrapDataKey(
-    method,
-    dataKey,
-    { store: old.store, keyId },
-    folder,
-    () => newPassphrase(folder),
-    recipients,
-  );
-  const next = makeManifest(keys, record);
+  const noted = [
+    { ...old.key, revision: old.revision },
+    { id: keyId, method, revision: keys.revision },
+  ];
+  const removeNotes = noteKeys(folder, old.store, noted);
+  let next: Manifest;
   try {
+    const record = await wrapDataKey(
+      method,
+      dataKey,
+      { store: old.store, keyId },
+      folder,
+      () => newPassphrase(folder),
+      recipients,
+    );
+    next = makeManifest(keys, record);
     await checkOpens(folder, next);
     addManifest(folder, next);
   } catch (thrown) {
-    await forgetDataKey(record, old.store, folder);
-    throw thrown;
+    // In place already, it needs its key.
+    if (folder.manifest()?.key.id === keyId) throw thrown;
+    // Without a key chain nothing was stored there.
+    if (!(thrown instanceof SecretsError) || thrown.kind !== 'Unavailable')
+      await forgetDataKey({ id: keyId, method }, old.store, folder);
+    removeNotes();
+    throw (folder.revisions().at(-1) ?? 0) >= keys.revision ? conflict() : thrown;
   }
   removeOlder(folder, next.revision);
   folder.reset();
@@ -74,6 +86,7 @@ export async function rekey(folder: StoreFolder, change: KeyChange): Promise<{ r
   // What renewals that were cut off did not come to remove.
   for (const id of keys.dataKeys.keys())
     if (id !== keyId) await forgetDataKey({ id, method: 'key-file' }, old.store, folder);
+  await forgetNoted(folder, keys);
   return { resealed };
 }
 

@@ -1,4 +1,4 @@
-/** Wraps a new data key, and removes what an old one left outside of the store. */
+/** Wraps a new data key. */
 import { randomBytes } from 'node:crypto';
 import { linkSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -80,20 +80,5 @@ function makeKeyFile({ settings, context }: StoreFolder, place: Place): Buffer {
     throw fileError(thrown, 'cannot write the key file', path);
   } finally {
     removeFile(tmp);
-  }
-}
-
-/** Removes what `wrapDataKey` stored outside of the manifest. A key file that the settings name is the user's. */
-export async function forgetDataKey(
-  record: Pick<KeyRecord, 'id' | 'method'>,
-  store: string,
-  { settings, context }: StoreFolder,
-): Promise<void> {
-  const place = { store, keyId: record.id };
-  if (record.method === 'key-file' && settings.key?.file === undefined)
-    removeFile(keyFilePath(settings, context, place));
-  if (record.method === 'keychain') {
-    const { keychainEntry } = await import('./keychain.ts');
-    await (await keychainEntry(place)).remove();
   }
 }

@@ -1,0 +1,116 @@
+/**
+ * Notes of keys that a renewal stores outside of the store, or has to remove there. A renewal that is killed would leave
+ * them for ever: nobody knows the names of key files and key chain entries that no manifest tells of. The notes are in
+ * the user's own folder of key files, not in the store: what a repository brings must not have keys removed.
+ */
+import { createHash } from 'node:crypto';
+import { basename, dirname, join } from 'node:path';
+import { SecretsError } from '../../core/errors.ts';
+import {
+  codeOf,
+  createPrivateFile,
+  entriesOf,
+  makePrivateFolder,
+  removeFile,
+  syncParent,
+} from '../../files.ts';
+import { xdgFolder } from '../../world.ts';
+import type { StoreFolder } from './folder.ts';
+import { keyFilePath } from './keys.ts';
+import type { KeyRecord, Keys } from './manifest.ts';
+
+type Key = Pick<KeyRecord, 'id' | 'method'>;
+
+interface Note extends Key {
+  readonly path: string;
+  /** Revision of the manifest that the key belongs to. */
+  readonly revision: number;
+}
+
+const METHODS = ['keychain', 'key-file'] as const;
+
+function folderOfNotes({ context }: StoreFolder): string {
+  return join(xdgFolder(context, 'config'), 'keys');
+}
+
+/** Another copy of the store, with keys of its own, has the same id. */
+function placeOf({ path }: StoreFolder): string {
+  return createHash('sha256').update(path).digest('hex').slice(0, 16);
+}
+
+/** Notes that a key may have to be removed. @returns what removes these notes */
+export function noteKeys(
+  folder: StoreFolder,
+  store: string,
+  keys: readonly (Key & { readonly revision: number })[],
+): () => void {
+  const paths: string[] = [];
+  for (const { id, method, revision } of keys) {
+    if (!METHODS.some((one) => one === method)) continue;
+    const path = join(folderOfNotes(folder), `${store}-${id}.${method}.${revision}.${placeOf(folder)}.note`);
+    makePrivateFolder(dirname(path));
+    try {
+      createPrivateFile(path, new Uint8Array(), 'a note of a key');
+      paths.push(path);
+    } catch (thrown) {
+      // From a renewal that was cut off.
+      if (codeOf((thrown as Error).cause) !== 'EEXIST') throw thrown;
+    }
+    syncParent(path);
+  }
+  return () => {
+    for (const path of paths) removeFile(path);
+  };
+}
+
+/** What renewals of this store have noted, and not ended. */
+export function notedKeys(folder: StoreFolder, store: string): readonly Note[] {
+  return entriesOf(folderOfNotes(folder)).flatMap((file) => {
+    const [name = '', method, revision, place, end, ...more] = file.split('.');
+    const known = METHODS.find((one) => one === method);
+    const id = name.startsWith(`${store}-`) ? name.slice(store.length + 1) : '';
+    if (known === undefined || place !== placeOf(folder) || end !== 'note' || more.length > 0) return [];
+    if (!/^[0-9a-f]{16}$/.test(id) || !/^[1-9]\d{0,9}$/.test(revision ?? '')) return [];
+    return [{ path: join(folderOfNotes(folder), file), id, method: known, revision: Number(revision) }];
+  });
+}
+
+/**
+ * Removes all noted keys but the current one, and those of renewals that began after this revision. One whose key
+ * chain can't be had now stays noted.
+ */
+export async function forgetNoted(
+  folder: StoreFolder,
+  { store, currentId, revision: newest }: Pick<Keys, 'store' | 'currentId' | 'revision'>,
+): Promise<void> {
+  for (const { path, id, method, revision } of notedKeys(folder, store)) {
+    if (revision > newest) continue;
+    try {
+      if (id !== currentId) await forgetDataKey({ id, method }, store, folder);
+      removeFile(path);
+    } catch (thrown) {
+      if (!(thrown instanceof SecretsError) || thrown.kind !== 'Unavailable') throw thrown;
+    }
+  }
+}
+
+/** Removes what `wrapDataKey` stored outside of the manifest. A key file that the settings name is the user's. */
+export async function forgetDataKey(record: Key, store: string, folder: StoreFolder): Promise<void> {
+  const { settings, context } = folder;
+  const place = { store, keyId: record.id };
+  if (record.method === 'key-file') {
+    const path = keyFilePath(settings, context, place);
+    if (settings.key?.file === undefined) removeFile(path);
+    // What was to become the key file.
+    for (const file of entriesOf(dirname(path)))
+      if (
+        file.startsWith(`${basename(path)}.`) &&
+        /^[0-9a-f]{16}\.tmp$/.test(file.slice(basename(path).length + 1))
+      )
+        removeFile(join(dirname(path), file));
+  }
+  if (record.method === 'keychain') {
+    const { keychainEntry } = await import('./keychain.ts');
+    await (await keychainEntry(place)).remove();
+  }
+}
