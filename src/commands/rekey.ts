@@ -9,6 +9,7 @@ interface RekeyOptions extends CommonOptions {
   readonly method?: string;
   readonly addRecipient?: readonly string[];
   readonly removeRecipient?: readonly string[];
+  readonly merge?: readonly string[];
   readonly dryRun?: boolean;
 }
 
@@ -30,11 +31,11 @@ export async function run(session: Session, { args, options }: Invocation<RekeyO
     });
     return;
   }
-  const { addRecipient, removeRecipient, method } = options;
+  const { addRecipient, removeRecipient, method, merge } = options;
   if (method !== undefined && method !== 'age' && (addRecipient ?? removeRecipient) !== undefined) {
     throw new SecretsError('Usage', 'recipients belong to the method age');
   }
-  const change = { method, addRecipients: addRecipient, removeRecipients: removeRecipient };
+  const change = { method, addRecipients: addRecipient, removeRecipients: removeRecipient, merge };
   const { resealed } = await rekey(change, session.call());
   await tell(session, {
     text: `${store}: new key, ${resealed} entries sealed anew`,

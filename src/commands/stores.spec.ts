@@ -32,11 +32,20 @@ export const stores: CommandSpec = {
           description: 'do not seal for this recipient any more',
           repeat: true,
         },
+        {
+          flags: '--merge <manifest>',
+          description: 'take over the keys of another branch, from its manifest',
+          repeat: true,
+        },
         { flags: '--dry-run', description: 'say what would be done, change nothing' },
       ],
       examples: [
         { command: 'secrets stores rekey', does: 'a new data key; every version is sealed anew' },
         { command: 'secrets stores rekey --method passphrase', does: 'from now on a passphrase opens it' },
+        {
+          command: 'secrets stores rekey --merge /tmp/theirs.json',
+          does: 'after a merge: two branches renewed the key',
+        },
       ],
       completes: 'store',
       load: () => import('./rekey.ts'),

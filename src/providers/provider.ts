@@ -305,6 +305,8 @@ export interface KeyChange {
   readonly method?: string | undefined;
   readonly addRecipients?: readonly string[] | undefined;
   readonly removeRecipients?: readonly string[] | undefined;
+  /** Files with manifests of other branches, whose keys are taken over. */
+  readonly merge?: readonly string[] | undefined;
 }
 
 /** Who the provider is to the service. Shown by `doctor` and named in `Denied` errors. Holds no credential. */

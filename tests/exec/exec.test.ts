@@ -95,10 +95,15 @@ describe('the variables', () => {
   });
 
   test('do not include the credentials of secrets, unless asked or set by name', async () => {
-    const env = { SECRETS_PASSPHRASE_FILE: '/nowhere', SECRETS_NEW_PASSPHRASE: 'n' };
+    const env = {
+      SECRETS_PASSPHRASE_FILE: '/nowhere',
+      SECRETS_NEW_PASSPHRASE: 'n',
+      SECRETS_MERGE_PASSPHRASE: 'm',
+    };
     const child = await envOf([], env);
     expect(child).not.toHaveProperty('SECRETS_PASSPHRASE_FILE');
     expect(child).not.toHaveProperty('SECRETS_NEW_PASSPHRASE');
+    expect(child).not.toHaveProperty('SECRETS_MERGE_PASSPHRASE');
     expect(await envOf(['--keep-credentials'], env)).toMatchObject(env);
     expect(await envOf(['-e', 'SECRETS_NEW_PASSPHRASE=text'], env)).toMatchObject({
       SECRETS_NEW_PASSPHRASE: 'plain',

@@ -62,7 +62,7 @@ export async function createStore(folder: StoreFolder): Promise<Keys | undefined
   } finally {
     removeFile(tmp);
   }
-  ignoreScratch(path);
+  tellGit(path);
   if (record.method === 'key-file') {
     const file = keyFilePath(settings, context, place);
     const why = method === undefined ? ' (no key chain can be used here)' : '';
@@ -71,12 +71,21 @@ export async function createStore(folder: StoreFolder): Promise<Keys | undefined
   return keys;
 }
 
-/** A store in a git repository leaves its scratch folders out. */
-function ignoreScratch(path: string): void {
-  try {
-    createPrivateFile(join(path, '.gitignore'), Buffer.from('tmp/\nclaims/\n'), 'a file of the store');
-  } catch (thrown) {
-    if (codeOf((thrown as Error).cause) !== 'EEXIST') throw thrown;
+/** What git is to know of a store: no scratch folders, and no merging within files. */
+const FOR_GIT = {
+  '.gitignore': 'tmp/\nclaims/\n',
+  // A merge leaves one side whole, where it would write its marks into a file that happens to hold no NUL.
+  '.gitattributes': '*.sealed -text -diff -merge\nmanifest-*.json -text -merge\n',
+};
+
+/** Writes these files where there are none. */
+export function tellGit(path: string): void {
+  for (const [file, content] of Object.entries(FOR_GIT)) {
+    try {
+      createPrivateFile(join(path, file), Buffer.from(content), 'a file of the store');
+    } catch (thrown) {
+      if (codeOf((thrown as Error).cause) !== 'EEXIST') throw thrown;
+    }
   }
 }
 

@@ -13,6 +13,7 @@ export const local: ProviderDescriptor = {
     'SECRETS_PASSPHRASE',
     'SECRETS_PASSPHRASE_FILE',
     'SECRETS_NEW_PASSPHRASE',
+    'SECRETS_MERGE_PASSPHRASE',
     'SECRETS_AGE_IDENTITY',
   ],
   // It is everywhere, and its variables speak of this machine alone.

@@ -139,7 +139,10 @@ export class JournalFolder {
     const dataKey = this.keys.dataKeys.get(header.keyId);
     if (dataKey === undefined) {
       if (!this.keysAreNewest) throw new UnknownKeyError();
-      throw new BoxError('sealed under a key that the store does not have');
+      throw new SecretsError(
+        'Integrity',
+        `is sealed under a key that the store does not have: ${join(this.folder(sid), file)}`,
+      );
     }
     const aad = this.#aad(header.keyId, sid, file);
     const plain = unseal(boxKey(dataKey, id, 'event'), bytes.subarray(HEADER), aad);

@@ -116,12 +116,17 @@ const METHODS: readonly unknown[] = ['keychain', 'key-file', 'passphrase', 'age'
 const matches = (value: unknown, pattern: RegExp): boolean =>
   typeof value === 'string' && pattern.test(value);
 
-/** Reads a manifest without any key. @throws SecretsError Integrity when it is not one, Unsupported */
-export function parseManifest(bytes: Uint8Array, path: string): Manifest {
+/**
+ * Reads a manifest without any key.
+ * @param name whether the file's name must be that of its revision
+ * @throws SecretsError Integrity when it is not one, Unsupported
+ */
+export function parseManifest(bytes: Uint8Array, path: string, name: 'fits' | 'any' = 'fits'): Manifest {
   let value: unknown;
   try {
     value = parseJson(bytes);
   } catch (cause) {
+    if (Buffer.from(bytes).includes('<<<<<<< ')) throw unmerged(path);
     throw damaged(path, 'is not JSON', cause);
   }
   if (!isJsonObject(value)) throw damaged(path, 'is not a JSON object');
@@ -149,7 +154,8 @@ export function parseManifest(bytes: Uint8Array, path: string): Manifest {
         recipients.every((entry) => matches(entry, /^age1[0-9a-z]+$/))
       : recipients === undefined);
   if (!fits) throw damaged(path, 'has fields that no store has');
-  if (value['revision'] !== revisionOf(basename(path)))
+  const named = name === 'any' || value['revision'] === revisionOf(basename(path));
+  if (!named || !Number.isSafeInteger(value['revision']) || (value['revision'] as number) < 1)
     throw damaged(path, 'has another revision than its name');
   return value as unknown as Manifest;
 }
@@ -190,6 +196,16 @@ export function unwrapKey(kek: Uint8Array, manifest: Pick<Manifest, 'store' | 'k
   const plain = unseal(kek, Buffer.from(key.wrapped, 'base64'), wrapAad(store, key.id, key.method));
   if (plain.length !== KEY_LENGTH) throw new BoxError('has the wrong length');
   return plain;
+}
+
+function unmerged(path: string): SecretsError {
+  return new SecretsError(
+    'Integrity',
+    `the local store’s manifest has the conflict of a merge in it: ${path}`,
+    {
+      hint: 'keep one side whole (git checkout --ours), then: secrets stores rekey --merge OTHER-SIDE',
+    },
+  );
 }
 
 function damaged(path: string, why: string, cause?: unknown): SecretsError {

@@ -3,7 +3,8 @@
  * one process can make it appear; the old data key stays in it, sealed under the new one; files are sealed anew one
  * by one. A renewal that was cut off leaves a store that reads and takes writes, and the next one does the rest.
  */
-import { checkStrength } from './create.ts';
+import { readBranches, recipientsOfAll, refuseBranches } from './branches.ts';
+import { checkStrength, tellGit } from './create.ts';
 import { randomBytes } from 'node:crypto';
 import { linkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -35,7 +36,12 @@ export async function rekey(folder: StoreFolder, change: KeyChange): Promise<{ r
     throw new SecretsError('NotFound', `there is no store yet in ${folder.path}`);
   if (opened.keys.revision !== old.revision) throw conflict();
   const method = (change.method ?? old.key.method) as KeyMethod;
-  const recipients = newRecipients(old, method, change, folder.recipients);
+  const branches = await readBranches(folder, opened.keys, change.merge ?? []);
+  const known = new Map([...opened.keys.dataKeys, ...branches.flatMap(({ dataKeys }) => [...dataKeys])]);
+  refuseBranches(folder, { ...opened.keys, dataKeys: known });
+  const { kept, left } = recipientsOfAll(old.key.recipients ?? folder.recipients, branches);
+  const recipients = newRecipients(kept, left, method, change);
+  const without = method === 'age' ? left.filter((recipient) => !recipients.includes(recipient)) : [];
   // A key file named in the settings is one path for all keys: the new key would overwrite the only old one.
   if (method === 'key-file' && folder.settings.key?.file !== undefined && old.key.method === 'key-file') {
     throw new SecretsError(
@@ -48,12 +54,13 @@ export async function rekey(folder: StoreFolder, change: KeyChange): Promise<{ r
   const dataKey = randomBytes(KEY_LENGTH);
   const keys: Keys = {
     ...opened.keys,
-    revision: old.revision + 1,
+    revision: Math.max(old.revision, ...branches.map(({ manifest }) => manifest.revision)) + 1,
     currentId: keyId,
-    dataKeys: new Map([...opened.keys.dataKeys, [keyId, dataKey]]),
+    dataKeys: new Map([...known, [keyId, dataKey]]),
   };
   const noted = [
     { ...old.key, revision: old.revision },
+    ...branches.map(({ manifest: { key, revision } }) => ({ ...key, revision })),
     { id: keyId, method, revision: keys.revision },
   ];
   const removeNotes = noteKeys(folder, old.store, noted);
@@ -81,25 +88,31 @@ export async function rekey(folder: StoreFolder, change: KeyChange): Promise<{ r
   }
   removeOlder(folder, next.revision);
   folder.reset();
+  tellGit(folder.path);
   const resealed = resealAll(folder.journal(keys));
   await forgetDataKey(old.key, old.store, folder);
   // What renewals that were cut off did not come to remove.
   for (const id of keys.dataKeys.keys())
     if (id !== keyId) await forgetDataKey({ id, method: 'key-file' }, old.store, folder);
   await forgetNoted(folder, keys);
+  if (without.length > 0) {
+    folder.context.warn(
+      `only one branch had these recipients, and they are not kept: ${without.join(', ')}; ` +
+        'secrets stores rekey --add-recipient adds one',
+    );
+  }
   return { resealed };
 }
 
 function newRecipients(
-  old: Manifest,
+  before: readonly string[],
+  left: readonly string[],
   method: KeyMethod,
   change: KeyChange,
-  configured: readonly string[],
 ): readonly string[] {
   if (method !== 'age') return [];
-  const before = old.key.recipients ?? configured;
   const removed = new Set(change.removeRecipients);
-  const unknown = [...removed].find((recipient) => !before.includes(recipient));
+  const unknown = [...removed].find((recipient) => !before.includes(recipient) && !left.includes(recipient));
   if (unknown !== undefined)
     throw new SecretsError('NotFound', `is not a recipient of this store: ${unknown}`);
   return [...new Set([...before.filter((entry) => !removed.has(entry)), ...(change.addRecipients ?? [])])];

@@ -1,8 +1,10 @@
 /** The local store in a git repository that two people change at the same time. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { generateIdentity, identityToRecipient } from 'age-encryption';
-import { makePlace, type Place } from '../../e2e/program.ts';
+import { makePlace, type Outcome, type Place } from '../../e2e/program.ts';
+import { makeManifest, printManifest } from '../../../src/providers/local/manifest.ts';
 import { expectRefused } from './place.ts';
 
 interface Version {
@@ -175,5 +177,135 @@ describe('a store in two clones of a git repository', () => {
     await merge('bob', 'ann');
     const refused = await place.sh('secrets get app/db', identityOf('bob'));
     expectRefused(refused, 4, /no identity in \$SECRETS_AGE_IDENTITY is a recipient of this store/);
+  });
+
+  describe('a renewal of the key on each branch', () => {
+    const manifestOf = (who: string): string =>
+      readdirSync(join(place.home, who, 'store'))
+        .filter((file) => file.startsWith('manifest-'))
+        .join();
+
+    test('is merged by one that takes the keys of the other over, and nothing is lost', async () => {
+      await put('ann', 'app/db', 'two');
+      await put('ann', 'ann/gone', 'x');
+      await commit('ann');
+      await merge('bob', 'ann');
+      for (const who of ['ann', 'bob'] as const) {
+        await put(who, `${who}/before`, `of ${who}`);
+        await by(who, 'secrets stores rekey --quiet');
+        await put(who, `${who}/own`, `of ${who}`);
+      }
+      await put('bob', 'app/db', 'by bob');
+      // One of a version's two files is removed, and the other is sealed anew.
+      await by('ann', 'secrets purge --yes app/db --version 1; secrets purge --yes ann/gone');
+      await commit('ann');
+      await commit('bob');
+      expect(manifestOf('ann')).toBe(manifestOf('bob'));
+
+      // A merge as it comes leaves the manifest of one side whole, and a way to the other.
+      await by('ann', 'git fetch -q ../bob main && git merge -q --no-commit FETCH_HEAD', true);
+      expect(await by('ann', 'secrets get ann/own')).toBe('of ann');
+      await by('ann', 'git merge --abort && git merge -q --no-commit -X ours FETCH_HEAD || true');
+      expect(await by('ann', 'secrets get app/db', true)).toMatch(
+        /sealed under a key that the store does not have/,
+      );
+      const theirs = `git show MERGE_HEAD:store/${manifestOf('bob')}`;
+      await by('ann', `secrets stores rekey --merge <(${theirs})`);
+      expect(manifestOf('ann')).toBe('manifest-0000000003.json');
+      await commit('ann');
+      for (const who of ['ann', 'bob'] as const) {
+        expect(await by(who, 'secrets get app/db')).toBe('by bob');
+        for (const whose of ['ann', 'bob'] as const)
+          for (const name of ['before', 'own'])
+            expect(await by(who, `secrets get ${whose}/${name}`)).toBe(`of ${whose}`);
+        expect(await by(who, 'secrets get "app/db?version=2"')).toBe('two');
+        expect(await by(who, 'secrets doctor local')).not.toMatch(/^ {2}(fail|warn) (entries|key)/m);
+        if (who === 'ann') await merge('bob', 'ann');
+      }
+      // It can be repeated; there is nothing new then.
+      await by(
+        'bob',
+        `secrets stores rekey --quiet --merge <(git show HEAD~1:store/manifest-0000000002.json)`,
+      );
+      expect(await by('bob', 'secrets get ann/own')).toBe('of ann');
+    });
+
+    test('and another number of times: the manifest of the other lies there, and is not removed unread', async () => {
+      await by('ann', 'secrets stores rekey --quiet');
+      await put('ann', 'app/db', 'by ann');
+      await by('bob', 'secrets stores rekey --quiet && secrets stores rekey --quiet');
+      await put('bob', 'bob/own', 'of bob');
+      await commit('ann');
+      await commit('bob');
+      await by('ann', 'git fetch -q ../bob main && git merge -q --no-commit -X ours FETCH_HEAD; git add -A');
+      expect(manifestOf('ann')).toBe('manifest-0000000002.json,manifest-0000000003.json');
+      await by('ann', 'secrets get app/db', true);
+      const refused = await by('ann', 'secrets stores rekey', true);
+      expect(refused).toMatch(/another branch renewed the key, too: .*manifest-0000000002\.json/);
+      const command = /secrets stores rekey --merge \S+/.exec(refused)?.[0] ?? '';
+      await by('ann', command);
+      expect(manifestOf('ann')).toBe('manifest-0000000004.json');
+      expect(await by('ann', 'secrets get app/db')).toBe('by ann');
+      expect(await by('ann', 'secrets get bob/own')).toBe('of bob');
+    });
+
+    test('keeps those recipients whom both branches have, and says who is left out', async () => {
+      await by('ann', `secrets stores rekey --quiet --remove-recipient ${recipients['bob']}`);
+      const cy = await identityToRecipient(await generateIdentity());
+      await by('bob', `secrets stores rekey --quiet --add-recipient ${cy}`);
+      await put('bob', 'bob/own', 'of bob');
+      await commit('ann');
+      await commit('bob');
+      await by('ann', 'git fetch -q ../bob main && git merge -q --no-commit -X ours FETCH_HEAD; git add -A');
+      const { stderr } = await place.sh(
+        `cd ~/ann; git show MERGE_HEAD:store/${manifestOf('bob')} >~/theirs; secrets stores rekey --merge ~/theirs`,
+        identityOf('ann'),
+      );
+      expect(stderr).toContain('only one branch had these recipients, and they are not kept');
+      for (const recipient of [cy, recipients['bob'] ?? '']) expect(stderr).toContain(recipient);
+      expect(await by('ann', 'secrets get bob/own')).toBe('of bob');
+      const { key } = JSON.parse(readFileSync(join(place.home, 'ann/store', manifestOf('ann')), 'utf8')) as {
+        key: { recipients: string[] };
+      };
+      expect(key.recipients).toEqual([recipients['ann']]);
+    });
+
+    test('takes over no manifest of another store, nor one that no reader of this store has made', async () => {
+      const other = { ...identityOf('ann'), SECRETS_LOCAL_PATH: join(place.home, 'other') };
+      await place.sh('printf x | secrets put --quiet x', other);
+      const of = (folder: string): string => join(folder, 'manifest-0000000001.json');
+      const rekey = (path: string): Promise<Outcome> =>
+        place.sh(`secrets stores rekey --merge ${path}`, identityOf('ann'));
+      expectRefused(await rekey(of(join(place.home, 'other'))), 2, /is the manifest of another store/);
+      const { store } = JSON.parse(readFileSync(of(join(place.home, 'ann/store')), 'utf8')) as {
+        store: string;
+      };
+      // Who may write to the repository knows the store's id and the recipients: enough for a manifest of their own.
+      const forged = join(place.home, 'forged.json');
+      const keys = {
+        store,
+        revision: 2,
+        names: 'hidden' as const,
+        currentId: 'f'.repeat(16),
+        dataKeys: new Map([['f'.repeat(16), randomBytes(32)]]),
+        nameKey: randomBytes(32),
+      };
+      const { ageEncrypt } = await import('../../../src/providers/local/age.ts');
+      const to = [recipients['ann'] ?? ''];
+      const wrapped = await ageEncrypt(keys.dataKeys.get(keys.currentId) as Buffer, to);
+      const record = { id: keys.currentId, method: 'age' as const, wrapped, recipients: to };
+      writeFileSync(forged, printManifest(makeManifest(keys, record)));
+      expectRefused(await rekey(forged), 9, /has other keys than a branch of this store/);
+      expectRefused(await rekey('/dev/null'), 9, /is not JSON/);
+      expectRefused(await rekey(join(place.home, 'none')), 1, /cannot read the other manifest/);
+      expect(manifestOf('ann')).toBe('manifest-0000000001.json');
+      writeFileSync(
+        of(join(place.home, 'ann/store')),
+        '{\n<<<<<<< HEAD\n  "format": 1,\n=======\n  "format": 1\n>>>>>>> other\n',
+      );
+      const conflict = await place.sh('secrets get app/db', identityOf('ann'));
+      expectRefused(conflict, 9, /has the conflict of a merge in it/);
+      expect(conflict.stderr).toContain('secrets stores rekey --merge');
+    });
   });
 });

@@ -44,6 +44,34 @@ describe('secrets stores rekey', () => {
     expectRefused(await place.sh('secrets stores rekey', env), 4, /the passphrase is wrong/);
   });
 
+  test('takes over the keys of a copy that was renewed under another passphrase', async () => {
+    place = await makeStore(
+      { a: 'one' },
+      { SECRETS_LOCAL_KEY_METHOD: 'passphrase', SECRETS_PASSPHRASE: 'first' },
+    );
+    const copy = join(place.home, 'copy');
+    await place.sh(`cp -a ~/${STORE} ${copy}`);
+    const renew = (passphrase: string, folder: string): Promise<Outcome> =>
+      place.sh('secrets stores rekey --quiet', {
+        SECRETS_LOCAL_PATH: folder,
+        SECRETS_PASSPHRASE: 'first',
+        SECRETS_NEW_PASSPHRASE: passphrase,
+      });
+    await renew('second', join(place.home, STORE));
+    await renew('third', copy);
+    await place.sh('printf two | secrets put --quiet b', {
+      SECRETS_LOCAL_PATH: copy,
+      SECRETS_PASSPHRASE: 'third',
+    });
+    await place.sh(`cp -an ${copy}/secrets ~/${STORE}`);
+    const env = { SECRETS_PASSPHRASE: 'second' };
+    expect((await place.sh('secrets get b', env)).code).toBe(9);
+    const merge = `secrets stores rekey --quiet --merge ${copy}/manifest-0000000002.json`;
+    expectRefused(await place.sh(merge, env), 4, /the passphrase is wrong/);
+    expect((await place.sh(merge, { ...env, SECRETS_MERGE_PASSPHRASE: 'third' })).code).toBe(0);
+    expect((await place.sh('secrets get a; secrets get b', env)).stdout).toBe('onetwo');
+  });
+
   test('says when there is no store', async () => {
     place = await makePlace();
     expectRefused(await place.sh('secrets stores rekey'), 3, /there is no store yet/);
