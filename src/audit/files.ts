@@ -16,7 +16,7 @@ import type { AuditRecord } from '../core/audit.ts';
 import { hashOf, type Head, sha256 } from '../core/audit-chain.ts';
 import { SecretsError } from '../core/errors.ts';
 import { isJsonObject } from '../core/json.ts';
-import { codeOf, entriesOf, isMissing, removeFile } from '../files.ts';
+import { codeOf, entriesOf, fileError, isMissing, removeFile } from '../files.ts';
 
 const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants;
 const NEWLINE = 0x0a;
@@ -277,7 +277,13 @@ const check = (text: string): string => sha256(text).slice(0, 8);
 
 /** The last record that a writer finished, from the head file; undefined without one that can be read. */
 export function readHead(path: string): Head | undefined {
-  const fd = openOwn(path, 'read');
+  let fd: number | undefined;
+  try {
+    fd = openOwn(path, 'read');
+  } catch (thrown) {
+    // What can't be written is the log, and what has to be put right is this file.
+    throw fileError(thrown, 'cannot read its head file', path);
+  }
   if (fd === undefined) return undefined;
   try {
     return parseHead(fd);

@@ -189,7 +189,7 @@ async function openParts(
       });
     }
     for (const name of [path === undefined ? undefined : namesOf(path).head, heads.secondPath]) {
-      const fd = name === undefined ? undefined : openAny(name);
+      const fd = name === undefined ? undefined : openHead(name);
       // Of these the mode alone is looked at.
       if (fd !== undefined) parts.push({ fd, path: name as string, size: 0, current: false });
     }
@@ -204,7 +204,7 @@ async function openParts(
 
 function headsOf(path: string | undefined, headFolder: string | undefined): Heads {
   if (path === undefined) return { head: undefined, second: 'none', secondPath: undefined };
-  const fd = openAny(namesOf(path).head);
+  const fd = openHead(namesOf(path).head);
   try {
     const head = fd === undefined ? undefined : parseHead(fd);
     const secondPath = headFolder === undefined ? undefined : secondHeadPath(headFolder, path);
@@ -212,6 +212,16 @@ function headsOf(path: string | undefined, headFolder: string | undefined): Head
     return { head, second, secondPath };
   } finally {
     if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** What stands in its place and is no regular file, such as a link, is none. @throws SecretsError */
+function openHead(path: string): number | undefined {
+  try {
+    return openAny(path);
+  } catch (thrown) {
+    if (codeOf(thrown) === 'ELOOP' || thrown instanceof SecretsError) return undefined;
+    throw fileError(thrown, 'cannot read a head of the audit log', path);
   }
 }
 

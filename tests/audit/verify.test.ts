@@ -1,5 +1,17 @@
 /** Every kind of damage, on every record of a small log. */
-import { appendFileSync, chmodSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  appendFileSync,
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { AuditRecord } from '../../src/core/audit.ts';
 import { Batch, canonicalJson, hashOf, NO_HASH } from '../../src/core/audit-chain.ts';
@@ -169,6 +181,39 @@ test('a missing head file is a notice', async () => {
   rmSync(join(place.folder, 'audit.head'));
   expect(await check()).toMatchObject({ problems: [], notices: ['the head file is missing, or damaged'] });
 });
+
+const inPlaceOf = {
+  link: (path: string) => {
+    renameSync(path, `${path}-real`);
+    symlinkSync(`${path}-real`, path);
+  },
+  folder: (path: string) => {
+    rmSync(path);
+    mkdirSync(path);
+  },
+  'named pipe': (path: string) => {
+    rmSync(path);
+    expect(spawnSync('mkfifo', [path]).status).toBe(0);
+  },
+};
+test.each(Object.entries(inPlaceOf))(
+  'a %s in the place of a head is as if there was none',
+  async (_, put) => {
+    await small();
+    const head = join(place.folder, 'audit.head');
+    const folder = place.options.headFolder as string;
+    const second = join(folder, readdirSync(folder)[0] as string);
+    put(head);
+    expect(await check()).toMatchObject({ problems: [], notices: ['the head file is missing, or damaged'] });
+    await expect(place.open().append([event(11)])).rejects.toMatchObject({
+      kind: 'Policy',
+      message: expect.stringMatching(/audit\.head$/),
+    });
+    rmSync(head, { recursive: true });
+    put(second);
+    expect((await check()).problems).toMatchObject([{ kind: 'truncated', file: second, acceptable: true }]);
+  },
+);
 
 test('a line without an end is a dead writer’s, unless the head file knows that it was written', async () => {
   const lines = await small();
