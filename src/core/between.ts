@@ -85,7 +85,7 @@ export const betweenBase64: () => Node = once(() => {
  * from a line of a dump to the next (dump.ts).
  */
 export const betweenHex: () => Node = once(() => {
-  const start = separators([' :-_,.\n\r\t;|'], ['0x', '0X', '\\x', 'x', '%', '\\\\x']);
+  const start = separators([' :-_,.\n\r\t;|"\''], ['0x', '0X', '\\x', 'x', '%', '\\\\x']);
   dumpBreak(start, node('inserted'));
   return start;
 });

@@ -122,9 +122,9 @@ export function indented(from: Node, lineBreak: string, to: Node): void {
   here.also.push(to);
 }
 
-/** Quoted-printable breaks long lines anywhere (RFC 2045 §6.7). */
+/** Quoted-printable breaks long lines anywhere (RFC 2045 §6.7), and so do `sed -n l` and shells. */
 export function softBreak(from: Node, to: Node): void {
-  for (const lineBreak of ['=\n', '=\r\n']) way(from, lineBreak, to);
+  for (const lineBreak of ['=\n', '=\r\n', '\\\n', '\\\r\n']) way(from, lineBreak, to);
 }
 
 export function once<T>(make: () => T): () => T {

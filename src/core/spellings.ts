@@ -18,7 +18,7 @@ import {
   zeros,
 } from './nodes.ts';
 
-/** Letters that stand for a control character after a backslash (C, JSON, Python, Ruby, bash, Go). */
+/** Letters that stand for a character after a backslash (C, JSON, Python, Ruby, bash, Go, MySQL; YAML 1.2 §5.7). */
 const LETTERS: Readonly<Record<number, string>> = {
   7: 'a',
   8: 'b',
@@ -27,7 +27,12 @@ const LETTERS: Readonly<Record<number, string>> = {
   11: 'v',
   12: 'f',
   13: 'r',
+  26: 'Z',
   27: 'eE',
+  0x85: 'N',
+  0xa0: '_',
+  0x2028: 'L',
+  0x2029: 'P',
 };
 
 /** What follows a backslash for a character as a whole. */
@@ -35,6 +40,8 @@ function escapes(from: Node, to: Node, code: number): void {
   const letter = LETTERS[code];
   if (letter !== undefined) way(from, [letter], to);
   if (!isWord(code) && code < 0x80) byteWay(from, [code], to);
+  // Haskell.
+  if (code >= 0x80) way(from, String(code), to);
   if (code <= 0xffff) way(from, ['u', ...hex(code, 4)], to);
   else {
     const [high, low] = surrogates(code);
@@ -53,8 +60,13 @@ function escapes(from: Node, to: Node, code: number): void {
   way(from, [...hex(code), ' '], to);
 }
 
-/** What follows a backslash for a single byte: `\xNN`, octal digits, and the two digits of LDAP (RFC 4515 §3). */
+/**
+ * What follows a backslash for a single byte: `\xNN`, octal digits, the two digits of LDAP (RFC 4515 §3), the three
+ * decimal ones of DNS (RFC 1035 §5.1), and for a part of a character the byte itself (Perl's `quotemeta`).
+ */
 function escapedByte(from: Node, to: Node, byte: number): void {
+  if (byte >= 0x80) byteWay(from, [byte], to);
+  way(from, String(byte).padStart(3, '0'), to);
   way(from, ['x', ...hex(byte, 2)], to);
   way(from, hex(byte, 2), to);
   for (const digits of new Set([1, 2, 3].map((length) => byte.toString(8).padStart(length, '0'))))
@@ -68,6 +80,13 @@ function byteSpellings(from: Node, to: Node, byte: number): void {
   way(afterPercent(from), hex(byte, 2), to);
   way(from, ['=', ...hex(byte, 2)], to);
   escapedByte(afterBackslash(from), to, byte);
+  // `cat -v`
+  if (byte >= 0x80) way(from, `M-${inCarets(byte - 0x80)}`, to);
+}
+
+/** Caret notation: `cat -v`. */
+function inCarets(code: number): string {
+  return code < 0x20 || code === 0x7f ? `^${String.fromCharCode(code ^ 0x40)}` : String.fromCharCode(code);
 }
 
 function surrogates(code: number): readonly [number, number] {
@@ -173,8 +192,7 @@ function addSpecial(start: Node, end: Node, code: number): void {
   }
   // XML has no such characters; Go writes U+FFFD.
   if (code < 0x20 && ![0x09, 0x0a, 0x0d].includes(code)) byteWay(start, Buffer.from('\ufffd'), end);
-  // Caret notation: `cat -v`.
-  if (code < 0x20 || code === 0x7f) way(start, `^${String.fromCharCode(code ^ 0x40)}`, end);
+  if (code < 0x20 || code === 0x7f) way(start, inCarets(code), end);
 }
 
 /** A byte of a value that is no text. */

@@ -179,6 +179,24 @@ describe('masking a stream', () => {
     expect(mask([value], ['<', encode(value), '>'])).toBe(`<${MASK}>`);
   });
 
+  test.each([
+    ['cat -v', 'clé-of-ä-door', 'clM-CM-)-of-M-CM-$-door'],
+    ['quotemeta of Perl', 'clé of a door', 'cl\\Ã\\©\\ of\\ a\\ door'],
+    ['a line that sed -n l breaks', 'hunter2000', 'hun\\\nter2000'],
+    ['DNS', 'clé-of-a-door', 'cl\\195\\169-of-a-door'],
+    ['Haskell', 'clé-€-door', 'cl\\233-\\8364-door'],
+    ['YAML', 'a\u00a0b\u2028c\u0085d\u2029e', 'a\\_b\\Lc\\Nd\\Pe'],
+    ['MySQL', 'door\x1a\x1akey', 'door\\Z\\Zkey'],
+    ['a list of texts', 'clé', "['0x63', '0x6c', '0xc3', '0xa9']"],
+    ['a list of texts in JSON', 'clé', '["63", "6c", "c3", "a9"]'],
+  ])('finds what is written as by %s', (_, value, written) => {
+    // The bytes of a character by themselves.
+    const bytes = Buffer.from(written, written.includes('Ã') ? 'latin1' : 'utf8');
+    const masked = mask([value], [bytes]);
+    expect(masked).toContain(MASK);
+    expect(masked).toMatch(/^[^a-z\d]*(0x)?\*\*\*[^a-z\d]*$/);
+  });
+
   test('finds a value inside a longer base64 text at each of the three alignments', () => {
     const value = 'correct horse battery';
     for (const before of ['', 'a', 'ab', 'user:']) {

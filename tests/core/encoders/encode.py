@@ -41,6 +41,7 @@ for line in sys.stdin:
         "hex": data.hex(),
         "hex:": data.hex(":").upper(),
         "hex-2": binascii.hexlify(data, " ", 2).decode(),
+        "hex numbers": str([hex(byte) for byte in data]),
         "list": str(list(data)),
         "quoted-printable": quopri.encodestring(data).decode("latin-1"),
         "base64 with lines": base64.encodebytes(data).decode(),

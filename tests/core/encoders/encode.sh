@@ -16,4 +16,6 @@ while read -r line; do
   printf %s "$value" | base64 | show base64
   printf 'Authorization: Basic %s' "user:$value:more" | base64 -w 20 | show 'base64 -w 20'
   printf %s "$value" | sed 's/.*/&/' | show sed
+  printf %s "$value" | sed -n l | show 'sed -n l'
+  printf %s "$value" | cat -v | show 'cat -v'
 done
