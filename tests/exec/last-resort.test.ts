@@ -47,6 +47,22 @@ describe.each(Object.entries(FAULTS))('what is %s and nobody handles', (name, sc
   });
 });
 
+test.each([
+  ['an option that it doesn’t take', '--no-such-option', 9],
+  ['a file that is not there', '--require /nowhere/at-all.cjs', 1],
+])('Node.js ends by %s before us, with no line that could be ours', async (_, options, code) => {
+  for (const words of [
+    ['get', 'text'],
+    ['exec', '-e', 'A=text', '--', 'true'],
+  ]) {
+    const outcome = await box.run(words, { env: { NODE_OPTIONS: options } });
+    expect(outcome).toMatchObject({ code, stdout: '' });
+    expect(outcome.stderr).not.toMatch(/^(secrets: |\{"error":)/m);
+  }
+  const env = { ...process.env, NODE_OPTIONS: options };
+  expect(spawnSync(NODE, ['-e', '0'], { env }).status).toBe(code);
+});
+
 test.each(
   commonOptions
     .filter(({ flags }) => flags.includes(' <'))
