@@ -51,6 +51,17 @@ export const EXIT_CODES: Readonly<Record<ErrorKind, number>> = {
   Integrity: 9,
 };
 
+/** As much of somebody else's message as one line has room for. */
+const MOST_SAID = 300;
+
+/**
+ * Somebody else's message for a line of ours. Where it is cut an ellipsis says so: what is masked later, when the line is
+ * shown, may begin before that and would not be recognized by its beginning alone.
+ */
+export function excerpt(text: string): string {
+  return text.length > MOST_SAID ? `${text.slice(0, MOST_SAID)}…` : text;
+}
+
 /** What an error may carry beside its line. */
 export interface ErrorDetails {
   /** The reference it happened for, as the user would write it. Never a value. */

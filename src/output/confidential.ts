@@ -157,7 +157,18 @@ function maskersOf(Redacting: typeof Masker, env: World['env']): readonly Masker
   return maskers.map(({ masker }) => masker);
 }
 
+/** Where somebody has cut a text: a server, a library, this program (`excerpt`). A quote may come before. */
+const CUT = /(["'`]?(?:…|\.{3,}|\s?[[(<]truncated))/i;
+
+/** Also hides what a value begins with where the text was cut in the middle of it. */
 function masked(text: string, masker: Masker): string {
+  const parts = throughMasker(text, masker).split(CUT);
+  const last = parts.length - 1;
+  // The end of all is masked like any end.
+  return parts.map((part, at) => (at === last || at % 2 === 1 ? part : throughMasker(part, masker))).join('');
+}
+
+function throughMasker(text: string, masker: Masker): string {
   const stream = masker.stream();
   return Buffer.concat([stream.write(Buffer.from(text)), stream.end()]).toString();
 }

@@ -1,5 +1,5 @@
 /** What AWS and its SDK throw, as the product's errors. */
-import { SecretsError, toSecretsError } from '../../core/errors.ts';
+import { excerpt, SecretsError, toSecretsError } from '../../core/errors.ts';
 import { noValueYet } from '../reading.ts';
 
 /** A file that a credential should come from can't be read. */
@@ -74,10 +74,7 @@ export function translate(thrown: unknown, source: string): SecretsError {
 
 /** AWS's own words, without a value that a validation error may repeat. */
 function onOneLine(message: string): string {
-  return message
-    .replaceAll(/\bvalue '.*' at\b/gis, 'value at')
-    .replaceAll(/\s+/g, ' ')
-    .slice(0, 300);
+  return excerpt(message.replaceAll(/\bvalue '.*' at\b/gis, 'value at').replaceAll(/\s+/g, ' '));
 }
 
 export function notUnderstood(cause?: unknown): SecretsError {

@@ -2,7 +2,7 @@
  * Where AWS says that a rotation has failed: nowhere in Secrets Manager itself, but as an event in CloudTrail.
  * Source: https://docs.aws.amazon.com/secretsmanager/latest/userguide/cloudtrail_log_entries.html
  */
-import { toSecretsError } from '../../core/errors.ts';
+import { excerpt, toSecretsError } from '../../core/errors.ts';
 import type { AwsService } from './service.ts';
 
 const FAILURES = ['RotationFailed', 'TestRotationFailed'] as const;
@@ -69,7 +69,7 @@ function reasonOf(text: string): string {
     };
     const { reason, errorMessage: inner } = additionalEventData ?? {};
     const words = [errorMessage, inner, reason, errorCode].find((one) => typeof one === 'string');
-    return (words ?? 'it gives no reason').replaceAll(/\s+/g, ' ').slice(0, 300);
+    return excerpt((words ?? 'it gives no reason').replaceAll(/\s+/g, ' '));
   } catch {
     return 'it gives no reason';
   }

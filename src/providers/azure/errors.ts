@@ -1,5 +1,5 @@
 /** What the service and the SDK say, as the product's own errors. */
-import { SecretsError } from '../../core/errors.ts';
+import { excerpt, SecretsError } from '../../core/errors.ts';
 import { isCertificateError } from './transport.ts';
 
 interface Thrown {
@@ -49,7 +49,7 @@ export function translate(thrown: unknown, who: string, host: string, writes: bo
   const { error } = details ?? {};
   const inner = error?.innerError?.code ?? '';
   const whole = error?.message?.slice(0, 4000) ?? '';
-  const text = whole.replaceAll(/\s+/g, ' ').trim().slice(0, 300);
+  const text = excerpt(whole.replaceAll(/\s+/g, ' ').trim());
   const fail = (
     kind: SecretsError['kind'],
     line: string,

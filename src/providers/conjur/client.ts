@@ -1,5 +1,5 @@
 /** One signed-in connection to Conjur's REST API: its calls, and its errors as the product's own. */
-import { SecretsError } from '../../core/errors.ts';
+import { excerpt, SecretsError } from '../../core/errors.ts';
 import { isJsonObject, type JsonValue } from '../../core/json.ts';
 import { pool } from '../../core/waiting.ts';
 import type { Identity, KnownIdentity, ProviderContext } from '../provider.ts';
@@ -365,7 +365,7 @@ function messageOf(answer: Answer): string {
 /** Conjur's answer as the product's error. Source: the responses of the OpenAPI documents. */
 function translate(answer: Answer, writes: boolean): SecretsError {
   const { status } = answer;
-  const said = messageOf(answer).replaceAll(/\s+/g, ' ').trim().slice(0, 300);
+  const said = excerpt(messageOf(answer).replaceAll(/\s+/g, ' ').trim());
   switch (status) {
     case 400:
     case 405:

@@ -3,7 +3,7 @@
  * what a plugin must not do. Whatever breaks the protocol ends the plugin: nothing it says after that can be believed.
  */
 import * as v from 'valibot';
-import { SecretsError, type ErrorKind } from '../../core/errors.ts';
+import { excerpt, SecretsError, type ErrorKind } from '../../core/errors.ts';
 import { checkContents } from '../../pinned.ts';
 import { parseJson } from '../../core/json.ts';
 import { Masker } from '../../core/redactor.ts';
@@ -54,7 +54,6 @@ export interface ConnectionOptions {
   readonly onErrorOutput?: (chunk: Buffer) => void;
 }
 
-const MAX_MESSAGE = 300;
 /** Longest time that a timer of Node.js can wait. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 /** What stands in place of a message that holds a value. */
@@ -313,8 +312,7 @@ export class Connection {
     const doubt = error.inDoubt === true && WRITES.has(request.method as Method) ? DOUBT : '';
     const shown = (text: string): string => {
       if (holds(text, request.value)) return HIDDEN;
-      const line = singleLine(text);
-      return line.length > MAX_MESSAGE ? `${line.slice(0, MAX_MESSAGE)}…` : line;
+      return excerpt(singleLine(text));
     };
     const hint = error.hint ?? undefined;
     return new SecretsError(

@@ -1,5 +1,5 @@
 /** What goes wrong on either transport in one form, and that as the product's own errors. */
-import { SecretsError, type ErrorKind } from '../../core/errors.ts';
+import { excerpt, SecretsError, type ErrorKind } from '../../core/errors.ts';
 
 /** google.rpc.Code: https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto */
 export const CODE = {
@@ -78,10 +78,7 @@ const PERMANENT =
 const UNTRUSTED = /certificate|CERT|SIGNED|ISSUER|ALTNAME|VERIFY/;
 
 function oneLine(text: string): string {
-  return text
-    .replaceAll(/[\s\p{Cc}]+/gu, ' ')
-    .trim()
-    .slice(0, 300);
+  return excerpt(text.replaceAll(/[\s\p{Cc}]+/gu, ' ').trim());
 }
 
 function asMap(value: unknown): Readonly<Record<string, unknown>> {

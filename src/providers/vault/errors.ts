@@ -1,5 +1,5 @@
 /** Vault's answers as the product's own errors. */
-import { SecretsError, toSecretsError } from '../../core/errors.ts';
+import { excerpt, SecretsError, toSecretsError } from '../../core/errors.ts';
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -12,13 +12,14 @@ export function asMap(value: unknown): Json {
 export function textOf(body: unknown): string {
   const { errors } = asMap(body);
   if (!Array.isArray(errors)) return '';
-  return errors
-    .filter((error) => typeof error === 'string')
-    .join('; ')
-    .replaceAll(/\s+/g, ' ')
-    .replace(/^\d+ errors? occurred: \* /, '')
-    .trim()
-    .slice(0, 300);
+  return excerpt(
+    errors
+      .filter((error) => typeof error === 'string')
+      .join('; ')
+      .replaceAll(/\s+/g, ' ')
+      .replace(/^\d+ errors? occurred: \* /, '')
+      .trim(),
+  );
 }
 
 /** Whether a refused write only lacked `cas`, which the mount or the secret asks for. */
