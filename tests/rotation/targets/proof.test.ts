@@ -279,6 +279,54 @@ for (const kind of [MARIADB, MYSQL])
         await rotate(await open({}), next(), current());
       });
 
+      test('a sign-in that says no account, or was refused, is no reason to change one of several', async () => {
+        await server.sql(
+          "CREATE USER eve@'%' IDENTIFIED BY 'another application'",
+          "CREATE USER eve@'127.0.0.1' IDENTIFIED BY 'first'",
+        );
+        const root = credential({ ...current().fields, ...server.admin });
+        const several = /^eve has an account at each of (%, 127.0.0.1|127.0.0.1, %)$/;
+        const settings = { admin: ADMIN, username: 'eve', 'account-host': '%' };
+        for (const [database, password, detail] of [
+          // The server ends this session before it can be asked, as the account that is not changed.
+          ['missing', 'first', /^a sign-in as eve@% comes to the account eve@127.0.0.1$/],
+          ['missing', 'wrong', several],
+          [undefined, 'wrong', several],
+          [undefined, 'another application', several],
+        ] as const) {
+          const target = await open({ ...settings, ...(database !== undefined && { database }) }, root);
+          const login = credential({
+            ...loginOf('eve', password).fields,
+            ...(database !== undefined && { dbname: database }),
+          });
+          expect([password, await target.check(known(login), never)]).toEqual([
+            password,
+            expect.arrayContaining([
+              expect.objectContaining({ status: 'fail', detail: expect.stringMatching(detail) }),
+            ]),
+          ]);
+        }
+        // With one account there is no doubt.
+        await server.sql("DROP USER eve@'127.0.0.1'");
+        const target = await open(settings, root);
+        const statuses = (await target.check(known(loginOf('eve', 'wrong')), never)).map(
+          ({ status }) => status,
+        );
+        expect(statuses).toEqual(['warn', 'ok', 'ok']);
+      });
+
+      test('a refusal for want of TLS is not one of the password', async () => {
+        await server.sql("CREATE USER guarded@'%' IDENTIFIED BY 'first' REQUIRE SSL");
+        const root = credential({ ...current().fields, ...server.admin });
+        const target = await open({ admin: ADMIN, username: 'guarded' }, root);
+        expect(await target.check(known(loginOf('guarded', 'first')), never)).toContainEqual(
+          expect.objectContaining({
+            status: 'fail',
+            detail: 'guarded has to sign in with more than a password (SSL)',
+          }),
+        );
+      });
+
       if (kind === MARIADB)
         test('where one mistake locks an account, none is made', async () => {
           // A right password takes back the mistakes of before, which would count.

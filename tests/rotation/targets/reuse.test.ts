@@ -199,7 +199,7 @@ describeWith(
         };
         try {
           const findings = reuseFindings(
-            { ...session, accountHost: undefined, hostIsNamed: false },
+            { ...session, accountHost: undefined, hostIsNamed: false, secure: false },
             undefined,
           );
           expect(await findings).toEqual([]);

@@ -58,8 +58,11 @@ export interface Connection {
    *   "may have been made" when the answer was lost), Invalid; UsedBefore
    */
   setPassword(username: string, password: string | undefined, own: boolean): Promise<void>;
-  /** Whether the user's password can be changed here, as findings; changes nothing. */
-  inspect(username: string, own: boolean): Promise<readonly TargetFinding[]>;
+  /**
+   * Whether the user's password can be changed here, as findings; changes nothing.
+   * @param isKnown whether a sign-in has shown that it comes to the account that is changed
+   */
+  inspect(username: string, own: boolean, isKnown: boolean): Promise<readonly TargetFinding[]>;
   /**
    * Before a new password is stored anywhere: whether this kind of user has one that can be set.
    * @throws SecretsError Unsupported when it has not
@@ -75,6 +78,8 @@ export interface DatabaseDriver {
   readonly port: number;
   /** Whether its connections have `checkUser`. */
   readonly checksUsers?: boolean;
+  /** Whether a user may have several accounts, of which the place that it signs in from chooses one. */
+  readonly hasHostsInAccounts?: boolean;
   /**
    * @param privileged for an administrator: what the server has set for the session is overruled from its first byte
    * @throws Refused, Admitted, SecretsError Unavailable, Denied, Invalid, Unsupported

@@ -8,6 +8,14 @@ import { Admitted, type Connection, type DatabaseDriver, Refused, type TlsSettin
 import { withSeveralHosts } from './hosts.ts';
 import type { Login } from './login.ts';
 
+/** What a sign-in that was let in has shown. */
+export interface Admission {
+  /** Whether the server has shown who it is. */
+  readonly mutual: boolean;
+  /** Whether it could be asked for the account, which is the one that is meant. */
+  readonly account: boolean;
+}
+
 export class SignIns {
   readonly #driver: DatabaseDriver;
   readonly #tls: TlsSettings;
@@ -37,7 +45,7 @@ export class SignIns {
    * @throws SecretsError Unsupported when a sign-in proves nothing there
    */
   async proves(login: Login, signal: AbortSignal, mutual = false): Promise<boolean> {
-    const admitted = await this.#admits(login, signal);
+    const admitted = await this.admits(login, signal);
     if (admitted === undefined) return false;
     await this.control(login, signal);
     if (!mutual || admitted.mutual) return true;
@@ -53,19 +61,28 @@ export class SignIns {
    * @throws SecretsError Unsupported when it is signed in as another account
    */
   async checkAccount(login: Login, signal: AbortSignal): Promise<void> {
-    await this.#admits(login, signal);
+    await this.admits(login, signal);
   }
 
-  /** @returns undefined when the credential was refused */
-  async #admits(login: Login, signal: AbortSignal): Promise<{ readonly mutual: boolean } | undefined> {
+  /**
+   * Whether this password lets the user in, as the account that is meant. A wrong one may do so, too.
+   * @returns undefined when the credential was refused
+   * @throws SecretsError Unsupported when it is signed in as another account
+   */
+  async admits(login: Login, signal: AbortSignal): Promise<Admission | undefined> {
     try {
       const connection = await this.#driver.connect(login, this.#tls, signal);
       await closing(connection, () => connection.checkAccount(login.username));
-      return connection;
+      return { mutual: connection.mutual, account: true };
     } catch (thrown) {
       if (thrown instanceof Refused) return undefined;
-      if (thrown instanceof Admitted) return thrown;
-      throw thrown;
+      if (!(thrown instanceof Admitted)) throw thrown;
+      const { mutual } = thrown;
+      if (this.#driver.hasHostsInAccounts !== true || login.database === undefined)
+        return { mutual, account: false };
+      // Without the database that it has no place in, there may be a session that can be asked.
+      const elsewhere = await this.admits({ ...login, database: undefined }, signal);
+      return { mutual, account: elsewhere?.account === true };
     }
   }
 

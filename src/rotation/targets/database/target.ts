@@ -22,9 +22,10 @@ import {
 } from './connection.ts';
 import { readAuthority } from '../network.ts';
 import { fenceOf } from './fence.ts';
+import { ITSELF, NOT_VERIFIED, refusedSignIn, samePlace } from './findings.ts';
 import { type Login, type LoginForm, loginOf, passwordKeys, withNewPassword } from './login.ts';
 import { checkOptions } from './options.ts';
-import { closing, placeOf, SignIns } from './proof.ts';
+import { closing, SignIns } from './proof.ts';
 import type { DatabaseSettings } from './settings.ts';
 import { administratorOf, loginWithin, trustedBy } from './trusted.ts';
 
@@ -37,6 +38,8 @@ export class DatabaseTarget implements Target {
   readonly #signIns: SignIns;
   /** What `check` has shown a moment ago, and need not be shown again before the first effect: ways in, and users. */
   readonly #shown = new Set<string>();
+  /** Users of whom a sign-in has shown which account it comes to. */
+  readonly #accounts = new Set<string>();
 
   /** @throws SecretsError Usage for settings that don't fit together, or a `ca` that can't be read */
   constructor(driver: DatabaseDriver, settings: DatabaseSettings, context: TargetContext) {
@@ -117,7 +120,9 @@ export class DatabaseTarget implements Target {
         if (user !== undefined) findings.push(...samePlace(user, login));
         const { users, username = '' } = this.#settings;
         for (const user of users ?? [username]) {
-          findings.push(...(await connection.inspect(user, false)));
+          if (user === login.username) findings.push(ITSELF);
+          const isKnown = users !== undefined || !this.#verifies || this.#accounts.has(user);
+          findings.push(...(await connection.inspect(user, false, isKnown)));
           this.#shown.add(userKey(user));
         }
       });
@@ -136,7 +141,7 @@ export class DatabaseTarget implements Target {
     await closing(connection, async () => {
       await connection.checkAccount(login.username);
       findings.push({ check, status: 'ok', detail: `as ${login.username}` });
-      findings.push(...(await connection.inspect(login.username, true)));
+      findings.push(...(await connection.inspect(login.username, true, true)));
       this.#shown.add(userKey(login.username));
     });
     if (!this.#verifies) return [...findings, NOT_VERIFIED];
@@ -148,12 +153,11 @@ export class DatabaseTarget implements Target {
   /** With an administrator the stored password need not work, and no session of the user is needed: proof alone is. */
   async #checkProof(check: string, login: Login, signal: AbortSignal): Promise<readonly TargetFinding[]> {
     if (!this.#verifies) return [NOT_VERIFIED];
-    if (await this.#signIns.proves(login, signal)) {
-      this.#shown.add(wayKey(login));
-      return [{ check, status: 'ok', detail: `as ${login.username}` }];
-    }
+    const admitted = await this.#signIns.admits(login, signal);
     await this.#signIns.control(login, signal);
     this.#shown.add(wayKey(login));
+    if (admitted?.account === true) this.#accounts.add(login.username);
+    if (admitted !== undefined) return [{ check, status: 'ok', detail: `as ${login.username}` }];
     const detail = 'refused: the stored password is wrong already, and will be replaced';
     return [{ check, status: 'warn', kind: 'Unauthenticated', detail }];
   }
@@ -337,12 +341,6 @@ export class DatabaseTarget implements Target {
   }
 }
 
-const NOT_VERIFIED: TargetFinding = {
-  check: 'verification',
-  status: 'warn',
-  detail: 'none, as the target says: a password that the database does not take is not noticed',
-};
-
 /** Everything of a sign-in but the password. */
 function wayKey({ host, port, database, username, others }: Login): string {
   return JSON.stringify([host, port, database, username, others]);
@@ -350,13 +348,6 @@ function wayKey({ host, port, database, username, others }: Login): string {
 
 function userKey(username: string): string {
   return JSON.stringify(username);
-}
-
-/** Another name of the same server is fine (a pooler, a replica's address), another server is not. */
-function samePlace(user: Login, admin: Login): readonly TargetFinding[] {
-  if (user.host === admin.host) return [];
-  const detail = `the administrator signs in at ${placeOf(admin)}, the user at ${placeOf(user)}`;
-  return [{ check: 'hosts', status: 'warn', detail, hint: 'are they the same database?' }];
 }
 
 /** Every change of a password goes through here: bounded, behind those before it, and only of whoever holds the claim. */
@@ -370,13 +361,4 @@ async function change(
   await connection.fence(username, fenceOf(rotation));
   await rotation?.hold?.();
   await connection.setPassword(username, password, own);
-}
-
-function refusedSignIn(admin: string | undefined): SecretsError {
-  return new SecretsError('Unauthenticated', 'the database refused the user name or password', {
-    hint:
-      admin === undefined
-        ? 'was it changed by hand? put the password that works with secrets put, or name an admin in the target'
-        : 'check the user and the password in that secret',
-  });
 }

@@ -23,11 +23,13 @@ export async function checkOwnAccount(session: Session, username: string): Promi
 }
 
 /**
- * That an account's name alone says which one it is, where this connection may know.
+ * That an account's name alone says which one it is, where this connection may know. A named host says which one is
+ * changed, but only a sign-in says whether it is the one that the application comes to.
+ * @param isKnown whether a sign-in has shown that
  * @throws SecretsError Unsupported
  */
-export async function checkHosts(session: Session, username: string): Promise<void> {
-  if (session.hostIsNamed) return;
+export async function checkHosts(session: Session, username: string, isKnown: boolean): Promise<void> {
+  if (session.hostIsNamed && isKnown) return;
   let rows: readonly Record<string, unknown>[];
   try {
     rows = await query(session, `SELECT Host AS host FROM mysql.user WHERE User = ${literal(username)}`);
@@ -38,7 +40,27 @@ export async function checkHosts(session: Session, username: string): Promise<vo
   if (rows.length < 2) return;
   const hosts = rows.map((row) => String(row['host'])).join(', ');
   throw new SecretsError('Unsupported', `${username} has an account at each of ${hosts}`, {
-    hint: 'name the one that the application signs in as: account-host',
+    hint: session.hostIsNamed
+      ? 'no sign-in has shown which one the application comes to: put a password that works with secrets put'
+      : 'name the one that the application signs in as: account-host',
+  });
+}
+
+/**
+ * That an account of which no sign-in was seen asks for nothing beside a password: the server answers to a missing
+ * certificate as it does to a wrong password.
+ * https://dev.mysql.com/doc/refman/8.4/en/create-user.html#create-user-tls
+ * @throws SecretsError Unsupported
+ */
+export async function checkRequirements(session: Session, username: string): Promise<void> {
+  const definition = (await definitionOf(session, username)) ?? '';
+  const [, wanted = 'NONE'] = / REQUIRE (NONE|SSL|X509|SUBJECT|ISSUER|CIPHER)\b/.exec(definition) ?? [];
+  if (wanted === 'NONE' || (wanted === 'SSL' && session.secure)) return;
+  throw new SecretsError('Unsupported', `${username} has to sign in with more than a password (${wanted})`, {
+    hint:
+      wanted === 'SSL'
+        ? 'use TLS: name the authority of the server’s certificate as ca'
+        : 'no certificates of clients are used here: let the account REQUIRE SSL',
   });
 }
 

@@ -13,7 +13,7 @@ import {
 } from '../database/connection.ts';
 import type { Login } from '../database/login.ts';
 import { IN_DOUBT } from '../network.ts';
-import { checkHosts, checkLockout, checkMethods, checkOwnAccount } from './accounts.ts';
+import { checkHosts, checkLockout, checkMethods, checkOwnAccount, checkRequirements } from './accounts.ts';
 import { changeError, connectError, sessionError } from './errors.ts';
 import { takeFence } from './fence.ts';
 import { withoutClearText } from './plugins.ts';
@@ -36,6 +36,7 @@ export function mysqlDriver(options: MysqlOptions = {}): DatabaseDriver {
     schemes: ['mysql', 'mariadb'],
     port: 3306,
     checksUsers: true,
+    hasHostsInAccounts: true,
     connect: (login, tls, signal, privileged) => connect(login, tls, options, signal, privileged === true),
   };
 }
@@ -91,6 +92,7 @@ async function connect(
     password,
     accountHost: accountHost ?? (byAdmin ? '%' : undefined),
     hostIsNamed: accountHost !== undefined,
+    secure,
   };
   try {
     await bounded(() => whenConnected(client), cut, signal);
@@ -115,10 +117,9 @@ async function connect(
       }
     },
     setPassword: (user, next, own) => guarded(user, () => setPassword(session, user, next, own)),
-    inspect: (user, own) => inspect(session, user, own),
+    inspect: (user, own, isKnown) => inspect(session, user, own, isKnown),
     takesChanges: async () => !(await serverOf(session)).readOnly,
-    checkUser: (user, own) =>
-      guarded(user, async () => checkUser(session, user, own, (await serverOf(session)).mariadb)),
+    checkUser: (user, own) => guarded(user, async () => checkUser(session, user, own, true)),
     close: async () => {
       const bound = AbortSignal.any([signal, AbortSignal.timeout(2_000)]);
       const ended = (): Promise<void> => new Promise((resolve) => client.end(() => resolve()));
@@ -139,8 +140,10 @@ function whenConnected(client: Client): Promise<void> {
 }
 
 /** @throws SecretsError Unsupported for an account whose password can't be set, or not be told by its user's name */
-async function checkUser(session: Session, username: string, own: boolean, mariadb: boolean): Promise<void> {
-  await checkHosts(session, username);
+async function checkUser(session: Session, username: string, own: boolean, isKnown: boolean): Promise<void> {
+  const { mariadb } = await serverOf(session);
+  await checkHosts(session, username, isKnown);
+  if (!isKnown) await checkRequirements(session, username);
   await checkMethods(session, username, own, mariadb);
   if (mariadb) await checkValidation(session);
   await checkLockout(session, own ? undefined : username);
@@ -199,7 +202,12 @@ export function nativeHash(password: string): string {
   return `*${sha1(sha1(password)).toString('hex').toUpperCase()}`;
 }
 
-async function inspect(session: Session, username: string, own: boolean): Promise<readonly TargetFinding[]> {
+async function inspect(
+  session: Session,
+  username: string,
+  own: boolean,
+  isKnown: boolean,
+): Promise<readonly TargetFinding[]> {
   const check = `right to change the password of ${username}`;
   try {
     const { mariadb, account, readOnly } = await serverOf(session);
@@ -208,7 +216,7 @@ async function inspect(session: Session, username: string, own: boolean): Promis
         { check, status: 'fail', detail: 'this server is read-only', hint: 'use the primary’s address' },
       ];
     try {
-      await checkUser(session, username, own, mariadb);
+      await checkUser(session, username, own, isKnown);
     } catch (thrown) {
       if (!(thrown instanceof SecretsError) || thrown.kind !== 'Unsupported') throw thrown;
       return [{ check, status: 'fail', kind: thrown.kind, detail: thrown.message, hint: thrown.hint }];

@@ -11,6 +11,8 @@ export interface Session {
   readonly accountHost: string | undefined;
   /** Whether the settings name it. */
   readonly hostIsNamed: boolean;
+  /** Whether it uses TLS. */
+  readonly secure: boolean;
   /** Set by the first statement. */
   pinned?: Promise<void>;
 }
