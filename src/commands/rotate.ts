@@ -275,9 +275,9 @@ async function rotateRecorded(session: Session, rotations: Rotations, job: Job, 
   const { reference } = job;
   await refuseNativelyRotated(job);
   await checkReminder(job, () => session.call());
-  const shared = { wait: false, toPrevious: false, ...asked };
   // A further rotation takes the place of the replaced credential.
-  await retireReplaced(job, session.world.now(), session.call().signal, true);
+  const makeWay = () => retireReplaced(job, session.world.now(), session.call().signal, true);
+  const shared = { wait: false, toPrevious: false, makeWay, ...asked };
   let intent: 'rotate' | 'resume' = 'rotate';
   let outcome = await rotations.run(job, { intent, takeOver: false, ...shared });
   if (outcome.ending === 'held' && job.hasPolicy) {

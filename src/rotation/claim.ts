@@ -46,6 +46,8 @@ export interface EngineOptions {
   readonly toPrevious: boolean;
   /** A secret that is missing is created with its first value. */
   readonly create?: boolean | undefined;
+  /** Ends what has to be gone before another rotation: called when nothing else is in its way, before its claim. */
+  readonly makeWay?: (() => Promise<unknown>) | undefined;
   readonly host: string;
   readonly user: string;
   readonly now: () => Date;

@@ -141,18 +141,21 @@ export class Engine extends ClaimedRun {
       return 'ok';
     }
     await this.#preflight();
-    if (this.plan.issues) {
-      this.draft = this.#claimValue();
-      return 'ok';
-    }
+    this.draft = this.plan.issues ? this.#claimValue() : await this.#propose();
+    await this.options.makeWay?.();
+    return 'ok';
+  }
+
+  /** The value to rotate to, of which it is known that the target can be asked about it. */
+  async #propose(): Promise<Credential> {
+    const { target } = this.options;
     for (let tries = 1; ; tries += 1) {
       const draft = await makeDraft(this.old, keysOf(this.options, this.old), this.options.generator);
       const proposed =
         (await target.propose?.(draft, this.known, this.rotation, this.options.signal())) ?? draft;
       if (!sameCredential(proposed, this.old)) {
         await target.prove?.(proposed, this.known, this.options.signal());
-        this.draft = proposed;
-        return 'ok';
+        return proposed;
       }
       if (tries === DRAFTS)
         throw new SecretsError('Usage', 'what is generated for it is always the same value', {

@@ -61,6 +61,8 @@ export interface RunOptions {
   readonly toPrevious: boolean;
   /** A secret that is missing is created with its first value. */
   readonly create?: boolean;
+  /** Ends what has to be gone before another rotation, once it is certain that one can begin. */
+  readonly makeWay?: () => Promise<unknown>;
   readonly progress: (text: string) => void;
 }
 

@@ -134,7 +134,7 @@ export function judge(
 }
 
 /** Clocks of machines that are kept right differ by less: what Kerberos allows them. */
-const CLOCKS_DIFFER_MS = 300_000;
+export const CLOCKS_DIFFER_MS = 300_000;
 
 export function isFuture(date: Date | undefined, now: Date): boolean {
   return date !== undefined && date.getTime() > now.getTime() + CLOCKS_DIFFER_MS;

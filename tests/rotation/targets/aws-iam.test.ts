@@ -162,6 +162,10 @@ describeWith('AWS IAM access keys', scenarioFiles, () => {
       kind: 'Conflict',
       hint: expect.stringContaining('grace time'),
     });
+    // A rotation deletes it first, when nothing else is in its way.
+    expect(await target.check(known(current, undefined, previous), never)).toContainEqual(
+      expect.objectContaining({ check: 'room for a second key', status: 'warn' }),
+    );
   });
 
   test('an administrator does it for a user without rights, and for one whose key is lost', async () => {

@@ -68,7 +68,7 @@ class IamTarget implements Target {
       const { service, user } = await this.#signIn(known, signal);
       const findings: TargetFinding[] = [{ check, status: 'ok', detail: `for the user ${user}` }];
       const keys = await service.keys(user, signal);
-      findings.push(room(keys, this.#unknown(keys, known), user));
+      findings.push(roomAhead(keys, this.#unknown(keys, known), user));
       await service.tag(user, TAG, signal);
       findings.push(...(await this.#checkCurrent(known, signal)));
       return [
@@ -254,6 +254,14 @@ function anotherUser(arn: string, user: string): SecretsError {
   return new SecretsError('Conflict', `the access key is for ${arn}, not for the user ${user}`, {
     hint: 'mend user of the target, or put that user’s key into the secret',
   });
+}
+
+/** Before a rotation: the replaced key is deleted to make room, when everything else is known to be right. */
+function roomAhead(keys: readonly ListedKey[], strange: readonly ListedKey[], user: string): TargetFinding {
+  const found = room(keys, strange, user);
+  if (found.status === 'ok' || strange.length > 0) return found;
+  const detail = 'the replaced access key will be deleted, though its grace time may not be over';
+  return { check: found.check, status: 'warn', detail };
 }
 
 /** AWS allows two keys a user: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html */
