@@ -62,7 +62,7 @@ function withEnding(form: CredentialText, ending: string): CredentialText {
   return ending === '' ? form : { ...form, replace: (change) => form.replace(change) + ending };
 }
 
-/** Signs of a structure, by what they are signs of. A random password has each of them once in a million at most. */
+/** Signs of a structure, by what they are signs of. A random password has each of them about once in a million. */
 const SIGNS: readonly (readonly [string, RegExp])[] = [
   ['a text of several lines', /[\r\n\u2028\u2029]/],
   ['a JSON document', /^\s*\{\s*(?:"[^"]*"\s*:|\w+\s*:\s)/],
@@ -70,11 +70,16 @@ const SIGNS: readonly (readonly [string, RegExp])[] = [
   ['an XML document', /^\s*<(?:\?xml|!|[A-Za-z][^]*(?:<\/|\/>))[^]*>\s*$/],
   [
     'a list of settings',
-    /(?:^|[\s;,&?{])["']?[\w-]*(?:password|passwd|pwd|username|user ?id|hostname|hostaddr|dbname|database|accountkey|accesskey|sharedaccesskey|data ?source|server|endpoint)["']?\s*[=:]\s*\S/i,
+    /(?:^|[\s;,&?{(])["']?[\w-]*(?:password|passwd|pwd|username|user ?id|hostname|hostaddr|dbname|database|accountkey|accesskey|sharedaccesskey|data ?source|server|endpoint)["']?\s*[=:]\s*\S/i,
   ],
   ['a list of settings', /^\s*(?:user|host|uid|port|db)\s*=/i],
   ['a list of settings', /^\s*[A-Za-z][\w ]*=[^;]*(?:;\s*[A-Za-z][\w ]*=[^;]*){2,};?\s*$/],
   ['a line of .pgpass', /^[^:\s]+:(?:\d{1,5}|\*):[^:\s]+:[^:\s]+:\S+$/],
+  ['a line of .netrc', /^\s*machine\s+\S+\s+login\s+\S+\s+password\s+\S/],
+  ['a text with a URL in it', /(?<![\w+.-])[a-z][\w+.-]{2,}:\/\/[^\s/?#@:]*:[^\s/?#@]+@[\w.[(-]/i],
+  ['a sign-in with a host', /^\/\/[^\s/?#@:]+:[^\s/?#@]+@[\w.[-]/],
+  // Go's driver for MySQL, without the host.
+  ['a sign-in with a database', /^[\w.+-]{2,}:[^\s@]+@\/[\w-]{2,}(?:\?\S*)?$/],
   [
     'a sign-in with a host',
     /^[\w.+-]+[:/][^\s@]+@(?:(?:tcp|unix)\(|\/\/[A-Za-z]|[A-Za-z0-9][A-Za-z0-9.-]*(?::\d{2,5}$|(?::\d{2,5})?\/[\w-]*$))/,

@@ -125,6 +125,16 @@ describe('a text with a password in it', () => {
     '["p"]',
     '{"password": "p"',
     '<config><password>p</password></config>',
+    // A URL among other text: what is around it would be lost.
+    'DATABASE_URL=postgresql://app:p@h/db',
+    '"postgresql://app:p@h/db"',
+    'psql postgresql://app:p@h/db -c x',
+    'redis primary: rediss://:p@h:6379',
+    '//app:p@h/db',
+    'app:p@/db',
+    'app:p@/db?parseTime=true',
+    '(user=app)(password=p)',
+    'machine h login app password p',
   ])('is refused when it is not understood: %s', (text) => {
     expect(() => readText(text)).toThrow(expect.objectContaining({ kind: 'Invalid' }));
     try {
@@ -257,6 +267,18 @@ describe('a text with a password in it', () => {
       ),
       { numRuns: 2000 },
     );
+  });
+
+  test('a long text without an end costs time by its length alone', () => {
+    const started = process.cpuUsage();
+    for (const part of ['a', 'a:', '://', 'a://', 'a:b@', '(user', 'machine '])
+      try {
+        readText(`x${part.repeat(60_000 / part.length)}`);
+      } catch (thrown) {
+        expect(thrown).toMatchObject({ kind: 'Invalid' });
+      }
+    const { user } = process.cpuUsage(started);
+    expect(user).toBeLessThan(2_000_000);
   });
 
   test('random passwords are plain values', () => {
