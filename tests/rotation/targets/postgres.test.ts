@@ -1,4 +1,5 @@
 /** What only PostgreSQL has; database.test.ts has the rest. */
+import pg from 'pg';
 import { postgres } from '../../../src/rotation/targets/postgres/descriptor.ts';
 import { scramVerifier } from '../../../src/rotation/targets/postgres/verifier.ts';
 import { POSTGRES, POSTGRES_18, type Postgres, startPostgres } from '../../backends/postgres.ts';
@@ -57,6 +58,50 @@ describe.each([POSTGRES, POSTGRES_18])('version $version', (programs) => {
       expect(await check()).toMatchObject({ status: 'ok', detail: 'CREATEROLE' });
       await apply();
       expect(await server.accepts('app', 'second')).toBe(true);
+    });
+
+    test('a password that can’t be set, or keys that are no password, are found before anything is stored', async () => {
+      const current = loginOf('boss', 'first');
+      const own = (await openTarget(postgres, {})).target;
+      const found = async (sample: ReturnType<typeof credential>) =>
+        (await own.check(known(current), never, sample)).filter(({ status }) => status === 'fail');
+      expect(await found(loginOf('boss', 'next'))).toEqual([]);
+      for (const [sample, detail] of [
+        [loginOf('boss', 'pässword'), 'the password holds characters beyond printable ASCII'],
+        [credential({ ...current.fields, note: 'next' }), 'none of the keys to rotate is the password'],
+      ] as const)
+        expect(await found(sample)).toEqual([expect.objectContaining({ kind: 'Invalid', detail })]);
+    });
+
+    test('a change of the role that another session makes meanwhile is said to be what it is', async () => {
+      await server.sql("CREATE ROLE busy LOGIN PASSWORD 'first'");
+      const { username: user, password } = server.admin;
+      const other = new pg.Client({
+        host: '127.0.0.1',
+        port: server.port,
+        user,
+        password,
+        database: 'postgres',
+      });
+      await other.connect();
+      try {
+        await other.query('BEGIN; ALTER ROLE busy CONNECTION LIMIT 5');
+        const [current, next] = [loginOf('busy', 'first'), loginOf('busy', 'second')];
+        const { target } = await openTarget(postgres, {});
+        const change = target.apply(next, known(current, next), rotation(), never);
+        change.catch(() => {});
+        const waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+        while (String((await server.column(waits))[0]) === '0')
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        await other.query('COMMIT');
+        await expect(change).rejects.toMatchObject({
+          kind: 'Unavailable',
+          message: 'another session changed busy at the same time, and the change was not made',
+        });
+        expect(await server.accepts('busy', 'first')).toBe(true);
+      } finally {
+        await other.end();
+      }
     });
 
     test('says what hinders: a superuser, a role without sign-in, a date that has passed', async () => {

@@ -80,6 +80,8 @@ export interface DatabaseDriver {
   readonly checksUsers?: boolean;
   /** Whether a user may have several accounts, of which the place that it signs in from chooses one. */
   readonly hasHostsInAccounts?: boolean;
+  /** @throws SecretsError Invalid for a password that can't be set */
+  checkPassword?(password: string): void;
   /**
    * @param privileged for an administrator: what the server has set for the session is overruled from its first byte
    * @throws Refused, Admitted, SecretsError Unavailable, Denied, Invalid, Unsupported

@@ -82,7 +82,20 @@ export class DatabaseTarget implements Target {
     return passwordKeys(current, this.#form);
   }
 
-  async check(known: Known, signal: AbortSignal): Promise<readonly TargetFinding[]> {
+  async check(known: Known, signal: AbortSignal, sample?: Credential): Promise<readonly TargetFinding[]> {
+    const findings = await this.#look(known, signal);
+    if (sample === undefined || findings.some(({ status }) => status === 'fail')) return findings;
+    try {
+      await this.#fit(sample, known, signal);
+      return findings;
+    } catch (thrown) {
+      if (signal.aborted) throw toSecretsError(thrown);
+      const { kind, message, hint } = toSecretsError(thrown);
+      return [...findings, { check: 'new credential', status: 'fail', kind, detail: message, hint }];
+    }
+  }
+
+  async #look(known: Known, signal: AbortSignal): Promise<readonly TargetFinding[]> {
     const { admin } = this.#settings;
     const findings: TargetFinding[] = [];
     const failed = (check: string, thrown: unknown): void => {
@@ -168,6 +181,18 @@ export class DatabaseTarget implements Target {
     _rotation: unknown,
     signal: AbortSignal,
   ): Promise<Credential> {
+    const proposed = await this.#fit(draft, known, signal);
+    const { username } = await this.#login(proposed, signal);
+    if (this.#driver.checksUsers === true && !this.#shown.delete(userKey(username)))
+      await this.#checkUser(username, known, signal);
+    return proposed;
+  }
+
+  /**
+   * The draft in the secret's form, for the user that is next.
+   * @throws SecretsError Invalid when no such credential can be signed in with, or set
+   */
+  async #fit(draft: Credential, known: Known, signal: AbortSignal): Promise<Credential> {
     const { users } = this.#settings;
     let next: string | undefined;
     if (users !== undefined) {
@@ -177,9 +202,8 @@ export class DatabaseTarget implements Target {
     }
     const proposed = withNewPassword(draft, known.current, this.#form, next);
     // What can't be signed in with must not get into the store.
-    const { username } = await this.#login(proposed, signal);
-    if (this.#driver.checksUsers === true && !this.#shown.delete(userKey(username)))
-      await this.#checkUser(username, known, signal);
+    const { password } = await this.#login(proposed, signal);
+    this.#driver.checkPassword?.(password);
     return proposed;
   }
 

@@ -16,7 +16,7 @@ import type { Login } from '../database/login.ts';
 import { otherAccount, placeOf } from '../database/proof.ts';
 import { IN_DOUBT } from '../network.ts';
 import { beginFenced, isBound } from './fence.ts';
-import { scramVerifier } from './verifier.ts';
+import { checkPassword, scramVerifier } from './verifier.ts';
 
 type Client = import('pg').Client;
 
@@ -24,6 +24,7 @@ export const postgresDriver: DatabaseDriver = {
   schemes: ['postgres', 'postgresql'],
   port: 5432,
   connect,
+  checkPassword,
 };
 
 /**
@@ -282,6 +283,13 @@ function changeError(thrown: unknown, username: string): SecretsError {
   if (code === '42704')
     return fail('NotFound', `there is no user ${username} in the database`, 'create it first');
   if (code === '25006') return fail('Unavailable', 'this server is read-only', 'use the primary’s address');
+  // It waited for another session's change of the role, and that was made: "tuple concurrently updated".
+  if (code === 'XX000' && routineOf(thrown) === 'simple_heap_update')
+    return fail(
+      'Unavailable',
+      `another session changed ${username} at the same time, and the change was not made`,
+      'run the command again',
+    );
   if (/^[0-9A-Z]{5}$/.test(code) && !code.startsWith('57P') && !code.startsWith('08') && /\d/.test(code))
     return fail('Invalid', `the database refused the new password (${code})`, 'look into the server’s log');
   return fail('Unavailable', `the database’s answer is missing${IN_DOUBT}`, 'run the command again');

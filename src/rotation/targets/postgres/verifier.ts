@@ -6,16 +6,21 @@ import { SecretsError } from '../../../core/errors.ts';
 /** PostgreSQL's own number (scram_iterations). */
 const ITERATIONS = 4096;
 
+/** @throws SecretsError Invalid for a password that the server would normalise first (SASLprep, RFC 4013) */
+export function checkPassword(password: string): void {
+  if (/^[ -~]+$/.test(password)) return;
+  throw new SecretsError('Invalid', 'the password holds characters beyond printable ASCII', {
+    hint: 'generate one without: alnum, ascii or hex',
+  });
+}
+
 /**
  * `SCRAM-SHA-256$ITERATIONS:SALT$StoredKey:ServerKey`, as ALTER ROLE takes it in place of a password.
  * Sources: https://www.postgresql.org/docs/current/catalog-pg-authid.html and RFC 5802 §3, RFC 7677.
- * @throws SecretsError Invalid for a password that the server would normalise first (SASLprep, RFC 4013)
+ * @throws SecretsError Invalid
  */
 export async function scramVerifier(password: string, salt: Uint8Array = randomBytes(16)): Promise<string> {
-  if (!/^[ -~]+$/.test(password))
-    throw new SecretsError('Invalid', 'the password holds characters beyond printable ASCII', {
-      hint: 'generate one without: alnum, ascii or hex',
-    });
+  checkPassword(password);
   const salted = await promisify(pbkdf2)(password, salt, ITERATIONS, 32, 'sha256');
   const hmac = (text: string): Buffer => createHmac('sha256', salted).update(text).digest();
   const stored = createHash('sha256').update(hmac('Client Key')).digest('base64');
