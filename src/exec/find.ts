@@ -1,6 +1,6 @@
 /** Finds a program as a shell does, so that "not found" and "not executable" can be told apart before the start. */
 import { accessSync, constants, statSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { isAbsolute, resolve } from 'node:path';
 import { codeOf } from '../files.ts';
 
 /** The path, or the exit code that shells give (POSIX XCU 2.8.2): 127 not found, 126 found and not executable. */
@@ -26,4 +26,12 @@ export function findProgram(command: string, path: string | undefined, cwd: stri
     }
   }
   return found;
+}
+
+/**
+ * The absolute folders of PATH, for programs that a secrets.yaml names: by the others, what stands in a folder decides what
+ * is run there, and is not looked at when the file is trusted. `undefined` where there are none, as without PATH.
+ */
+export function absoluteFolders(path: string | undefined): string | undefined {
+  return path?.split(':').filter(isAbsolute).join(':') || undefined;
 }

@@ -4,6 +4,7 @@ import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writ
 import { basename, dirname, join } from 'node:path';
 import type { ProjectFile } from '../../src/config/config.ts';
 import { findPin, writePin } from '../../src/config/trust.ts';
+import { expectContents } from '../../src/pinned.ts';
 import { readText } from '../../src/providers/vault/tls.ts';
 import { runHook } from '../../src/rotation/targets/program/run.ts';
 import { readUnlockFile } from '../../src/unlock-file.ts';
@@ -167,6 +168,28 @@ test('programs that PATH finds in the repository, plugins too', async () => {
   });
   expect(await names({ PATH })).toEqual(['../bin/hook', '../bin/secrets-provider-x']);
   expect(await names({ PATH: '/usr/bin' })).not.toContain('../bin/hook');
+});
+
+test('a relative folder of PATH makes no program of a file that was not looked at', async () => {
+  expectContents([], () => '');
+  const folder = join(machine.home, 'r/p');
+  for (const name of ['p/own-hook', 'p/bin/own-hook']) chmodSync(file(name, '#!/bin/sh\nexit 0\n'), 0o755);
+  const run = (command: readonly string[], PATH: string): ReturnType<typeof runHook> =>
+    runHook(
+      command,
+      {},
+      [],
+      '',
+      { folder, env: { ...process.env, PATH }, credentialVariables: [] },
+      new AbortController().signal,
+    );
+  for (const entry of ['bin', './bin', '.', '']) {
+    const PATH = `${entry}:/usr/bin:/bin`;
+    await expect(run(['own-hook'], PATH)).rejects.toMatchObject({ kind: 'Usage' });
+    await expect(run(['sh', '-c', 'own-hook'], PATH)).resolves.toMatchObject({ code: 127 });
+  }
+  await expect(run(['own-hook'], 'bin')).rejects.toMatchObject({ kind: 'Usage' });
+  await expect(run(['own-hook'], `${folder}/bin:/usr/bin:/bin`)).resolves.toMatchObject({ code: 0 });
 });
 
 test('SECRETS_TRUSTED is for all: what sha256sum says of the list that it prints', async () => {

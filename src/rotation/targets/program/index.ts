@@ -2,7 +2,7 @@
 import { SecretsError } from '../../../core/errors.ts';
 import type { JsonValue } from '../../../core/json.ts';
 import { utf8 } from '../../../output/shapes.ts';
-import { findProgram } from '../../../exec/find.ts';
+import { absoluteFolders, findProgram } from '../../../exec/find.ts';
 import type {
   Credential,
   Known,
@@ -52,7 +52,7 @@ class ProgramTarget implements Target {
       const command = name === 'verify' ? this.#verify : this.#settings[name];
       if (command === undefined) continue;
       const [program = ''] = wordsOf(command);
-      const found = findProgram(program, env['PATH'], folder);
+      const found = findProgram(program, absoluteFolders(env['PATH']), folder);
       const check = `${name} hook`;
       findings.push(
         typeof found === 'string'

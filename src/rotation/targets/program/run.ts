@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { SecretsError } from '../../../core/errors.ts';
 import { Masker } from '../../../core/redactor.ts';
-import { findProgram } from '../../../exec/find.ts';
+import { absoluteFolders, findProgram } from '../../../exec/find.ts';
 import { codeOf } from '../../../files.ts';
 import { checkContents } from '../../../pinned.ts';
 import type { TargetContext } from '../../target.ts';
@@ -33,8 +33,12 @@ export async function runHook(
   signal: AbortSignal,
 ): Promise<HookEnd> {
   const [name = '', ...args] = command;
-  const path = findHook(name, env['PATH'], folder);
-  const own = Object.fromEntries(Object.entries(env).filter(([key]) => !credentialVariables.includes(key)));
+  const searched = absoluteFolders(env['PATH']);
+  const path = findHook(name, searched, folder);
+  const own: Record<string, string | undefined> = Object.fromEntries(
+    Object.entries(env).filter(([key]) => !credentialVariables.includes(key)),
+  );
+  own['PATH'] = searched;
   if (signal.aborted) throw late(name, '', signal.reason);
   checkContents();
   // A group of its own: what the hook has started ends with it.
@@ -87,7 +91,7 @@ function findHook(name: string, path: string | undefined, folder: string): strin
   const found = findProgram(name, path, folder);
   if (typeof found === 'string') return found;
   throw new SecretsError('Usage', `${name} ${found === 127 ? 'was not found' : 'is not executable'}`, {
-    hint: 'write its path, from the folder of secrets.yaml, or put it on PATH',
+    hint: 'write its path, from the folder of secrets.yaml, or put it into an absolute folder of PATH',
   });
 }
 
