@@ -176,7 +176,7 @@ async function mariadbPlugins() {
     const version = execFileSync('dpkg-query', asked, { encoding: 'utf8' });
     const wanted = ['-o', 'APT::Sandbox::User=', '-qq', 'download', `mariadb-server=${version}`];
     await run('apt-get', wanted, { cwd: apt });
-    for (const name of readdirSync(apt)) run('dpkg-deb', ['-x', join(apt, name), join(apt, 'root')]);
+    for (const name of readdirSync(apt)) await run('dpkg-deb', ['-x', join(apt, name), join(apt, 'root')]);
     await run('mv', [join(apt, 'root/usr/lib/mysql/plugin'), folder]);
   } catch (thrown) {
     process.stderr.write(
