@@ -80,6 +80,19 @@ export class SecretPlace {
     };
   }
 
+  /** Whether somebody made the secret without a value, as Terraform and consoles do. */
+  async awaitsFirst(): Promise<boolean> {
+    try {
+      const { currentVersion, deletedAt } = await this.provider.describe(this.name, this.call());
+      return currentVersion === undefined && deletedAt === undefined;
+    } catch (thrown) {
+      // Who may not look is told that there is no value to be had, as before.
+      if (thrown instanceof SecretsError && ['NotFound', 'Denied', 'Unsupported'].includes(thrown.kind))
+        return false;
+      throw thrown;
+    }
+  }
+
   /**
    * Stores a pending version where there is none.
    * @param _holder who does, for a lock that can hold that at once

@@ -15,7 +15,7 @@ export interface Checked {
   readonly target: Target;
   readonly generator: Generator;
   readonly keys: readonly string[];
-  /** Whether a secret that is missing may be created. */
+  /** Whether a secret that is missing may be created. One that is there without a value needs no leave. */
   readonly create?: boolean | undefined;
 }
 
@@ -37,7 +37,7 @@ export async function preflight(
 ): Promise<readonly PreflightFinding[]> {
   const { place, target, create } = checked;
   const findings: PreflightFinding[] = [];
-  if (known.current === undefined && create !== true)
+  if (known.current === undefined && create !== true && !(await place.awaitsFirst()))
     return [
       {
         check: 'secret',

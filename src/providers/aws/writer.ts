@@ -154,7 +154,7 @@ export class AwsWriter {
     const needsCurrent = (cause?: unknown): SecretsError =>
       // Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
       new SecretsError('Unsupported', 'aws makes the first version of a secret its current one', {
-        hint: 'put a current value before a pending one',
+        hint: 'give it a first value: secrets put --generate alnum:32 makes one',
         cause,
       });
     const before = await this.#labels(target).catch((thrown: unknown) => {
