@@ -52,8 +52,12 @@ export async function startWire(port: number): Promise<Wire> {
         keep(async () => {
           const closed = new Promise<void>((resolve) => upstream.once('close', () => resolve()));
           if (upstream.destroyed) return;
-          upstream.end(Buffer.concat(mine));
+          const answered = new Promise<void>((resolve) => upstream.once('data', () => resolve()));
+          upstream.write(Buffer.concat(mine));
           upstream.resume();
+          // Not before: a server of HTTP gives up the request of a client that it sees leave.
+          await Promise.race([answered, closed]);
+          upstream.end();
           await closed;
         });
       }
