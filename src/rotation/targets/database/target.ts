@@ -181,8 +181,7 @@ export class DatabaseTarget implements Target {
     _rotation: unknown,
     signal: AbortSignal,
   ): Promise<Credential> {
-    const proposed = await this.#fit(draft, known, signal);
-    const { username } = await this.#login(proposed, signal);
+    const { proposed, username } = await this.#fit(draft, known, signal);
     if (this.#driver.checksUsers === true && !this.#shown.delete(userKey(username)))
       await this.#checkUser(username, known, signal);
     return proposed;
@@ -192,7 +191,11 @@ export class DatabaseTarget implements Target {
    * The draft in the secret's form, for the user that is next.
    * @throws SecretsError Invalid when no such credential can be signed in with, or set
    */
-  async #fit(draft: Credential, known: Known, signal: AbortSignal): Promise<Credential> {
+  async #fit(
+    draft: Credential,
+    known: Known,
+    signal: AbortSignal,
+  ): Promise<{ readonly proposed: Credential; readonly username: string }> {
     const { users } = this.#settings;
     let next: string | undefined;
     if (users !== undefined) {
@@ -202,9 +205,9 @@ export class DatabaseTarget implements Target {
     }
     const proposed = withNewPassword(draft, known.current, this.#form, next);
     // What can't be signed in with must not get into the store.
-    const { password } = await this.#login(proposed, signal);
+    const { username, password } = await this.#login(proposed, signal);
     this.#driver.checkPassword?.(password);
-    return proposed;
+    return { proposed, username };
   }
 
   /** What hinders the sign-in itself is found, and told, when the password is to be set. */
