@@ -27,7 +27,8 @@ for (const file of reports) {
         process.stdout.write(
           `failed: ${relative('.', name)}: ${fullName}\n    ${shortly(failureMessages[0])}\n`,
         );
-      if (tests.length === 0 && message && assertionResults.length === 0)
+      // A file that could not be loaded has no tests.
+      if (message && assertionResults.length === 0)
         process.stdout.write(`failed: ${relative('.', name)}\n    ${shortly(message)}\n`);
     }
   } catch {
