@@ -21,7 +21,7 @@ function cpuMs() {
 
 /** Figures for values of 32 characters, by how many there are. */
 export async function measureRedaction(root, folder) {
-  const bundle = await rolldown({ input: join(root, 'src/core/redactor.ts'), platform: 'node' });
+  const bundle = await rolldown({ input: join(root, 'src/core/redaction/redactor.ts'), platform: 'node' });
   const file = join(folder, 'redactor.mjs');
   await bundle.write({ file, format: 'esm' });
   await bundle.close();

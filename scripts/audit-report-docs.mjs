@@ -1,4 +1,4 @@
-// Writes the tables of rules and parameters of docs/audit-report.md, after a change of src/core/audit-findings/rules.ts
+// Writes the tables of rules and parameters of docs/audit-report.md, after a change of src/core/findings/rules.ts
 // or src/config/audit-report.ts. A test compares them.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -16,7 +16,7 @@ await rm(outDir, { recursive: true, force: true });
 await mkdir(outDir, { recursive: true });
 const bundle = await rolldown({
   cwd: root,
-  input: { main: 'src/main.ts' },
+  input: { main: 'src/cli/main.ts' },
   platform: 'node',
   // Native modules stay packages of their own: they hold binaries.
   external: Object.keys(pkg.optionalDependencies),
@@ -57,19 +57,17 @@ function pagePart(name) {
  */
 function startChunk() {
   const parts = [
-    'cli.ts',
-    'program.ts',
-    'session.ts',
-    'audit/(files|lock|log|looks|reason|recorded|recorder|records|room|second-head|settings|time)\\.ts',
-    'files.ts',
-    'pinned.ts',
-    'unlock-file.ts',
-    '(process-)?world.ts',
+    'cli/(cli|process-world|program)\\.ts',
+    'session/(records|resolver|session)\\.ts',
+    'audit/log/(files|lock|log|room|second-head|settings|time)\\.ts',
+    'audit/recording/(poll-dedup|reason|recorded|recorder)\\.ts',
+    'platform/(files|pinned|unlock-file|world)\\.ts',
     // Named one by one: whatever else is in there costs every start the reading of it.
-    'core/(audit-chain|duration|errors|json|nearest|reference|resolver|utf8)\\.ts',
+    'core/(duration|errors|json|utf8)\\.ts',
+    'core/(audit/chain|reference/(nearest|reference)|text/sanitize)\\.ts',
     'config/(config|find|judge|load|named-files)\\.ts',
-    'output/(confidential|report|sanitize|shapes|style)',
-    'commands/(get\\.spec|get)\\.ts',
+    'output/(confidential|report|shapes|style)',
+    'commands/(get\\.cli|get)\\.ts',
     'providers/(registry|trust|azure/clouds|gcp/names|[^/]+/descriptor)\\.ts',
     'providers/local/(?!age|create|diagnose|keychain|rekey|settings|wrap)',
   ];
@@ -81,7 +79,7 @@ function startChunk() {
 function parserChunk() {
   return {
     name: 'parser',
-    test: /\/(src\/(command-line|commands\/options|version)\.ts|node_modules\/commander\/)/,
+    test: /\/(src\/(cli\/command-line|session\/options|core\/version)\.ts|node_modules\/commander\/)/,
   };
 }
 

@@ -1,9 +1,9 @@
-/** Writes the rotation's machine (src/core/rotation.ts) into docs/rotation.md as a diagram; a test compares them. */
+/** Writes the rotation's machine (src/core/rotation/machine.ts) into docs/rotation.md as a diagram; a test compares them. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { transform } from '@swc/core';
 
 // The machine imports nothing, so that it can be run on its own.
-const { code } = await transform(readFileSync('src/core/rotation.ts', 'utf8'), {
+const { code } = await transform(readFileSync('src/core/rotation/machine.ts', 'utf8'), {
   jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
 });
 const { diagram } = await import(`data:text/javascript;base64,${Buffer.from(code).toString('base64')}`);

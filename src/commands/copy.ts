@@ -1,12 +1,12 @@
 import { pairNames, parseReplacement } from '../core/transfer.ts';
 import { SecretsError } from '../core/errors.ts';
 import { startProgress } from '../output/progress.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 import { applyCopy, type CopyOptions, makeSides, planCopy } from '../transfer/copy.ts';
 import { listPlace, openPlace, type Place } from '../transfer/place.ts';
 import { report } from '../transfer/steps.ts';
-import type { CommonOptions } from './options.ts';
-import type { Invocation } from './spec.ts';
+import type { CommonOptions } from '../session/options.ts';
+import type { Invocation } from './command.ts';
 
 interface Options extends CommonOptions {
   readonly history?: boolean;

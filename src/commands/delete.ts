@@ -2,9 +2,9 @@ import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
 import { tell } from '../output/outcome.ts';
 import { compact } from '../output/shapes.ts';
 import { shortDate } from '../output/table.ts';
-import type { Session } from '../session.ts';
-import type { CommonOptions } from './options.ts';
-import type { Invocation } from './spec.ts';
+import type { Session } from '../session/session.ts';
+import type { CommonOptions } from '../session/options.ts';
+import type { Invocation } from './command.ts';
 import { withSecret } from './with-secret.ts';
 
 interface DeleteOptions extends CommonOptions {

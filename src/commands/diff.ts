@@ -3,13 +3,13 @@ import { pairNames, type Pair, parseReplacement } from '../core/transfer.ts';
 import { startProgress } from '../output/progress.ts';
 import { compact } from '../output/shapes.ts';
 import { printTable } from '../output/table.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 import { type Comparison, comparePairs, type Sides } from '../transfer/compare.ts';
 import { makeSides } from '../transfer/copy.ts';
 import { listPlace, textOf } from '../transfer/place.ts';
 import { openBoth } from './copy.ts';
-import type { CommonOptions } from './options.ts';
-import type { Invocation } from './spec.ts';
+import type { CommonOptions } from '../session/options.ts';
+import type { Invocation } from './command.ts';
 
 interface Options extends CommonOptions {
   readonly replace?: readonly string[];

@@ -1,12 +1,12 @@
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { clean } from '../output/confidential.ts';
 import { compact } from '../output/shapes.ts';
-import { singleLine } from '../output/sanitize.ts';
+import { singleLine } from '../core/text/sanitize.ts';
 import { styleFor } from '../output/style.ts';
 import type { Finding } from '../providers/provider.ts';
-import type { Session } from '../session.ts';
-import type { CommonOptions } from './options.ts';
-import type { Invocation } from './spec.ts';
+import type { Session } from '../session/session.ts';
+import type { CommonOptions } from '../session/options.ts';
+import type { Invocation } from './command.ts';
 
 interface DoctorOptions extends CommonOptions {
   readonly plugin?: string;

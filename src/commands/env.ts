@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { variableText } from '../core/environment.ts';
-import { type EnvFormat, writeEnv } from '../core/env-formats.ts';
+import { variableText } from '../core/environment/environment.ts';
+import { type EnvFormat, writeEnv } from '../core/environment/formats.ts';
 import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
 import { NOT_REGISTERED, registerMasks } from '../exec/github.ts';
 import { resolveVariables, type SourceOptions, type Variable } from '../exec/sources.ts';
-import { sessionCredentials } from '../providers/own-credentials.ts';
-import type { Session } from '../session.ts';
-import type { CommonOptions } from './options.ts';
-import type { Invocation } from './spec.ts';
+import { sessionCredentials } from '../session/own-credentials.ts';
+import type { Session } from '../session/session.ts';
+import type { CommonOptions } from '../session/options.ts';
+import type { Invocation } from './command.ts';
 
 interface EnvOptions extends CommonOptions, SourceOptions {
   readonly format?: EnvFormat;

@@ -1,7 +1,7 @@
-import { generate } from '../core/generate.ts';
-import type { Session } from '../session.ts';
-import type { CommonOptions } from './options.ts';
-import type { Invocation } from './spec.ts';
+import { generate } from '../core/generate/generate.ts';
+import type { Session } from '../session/session.ts';
+import type { CommonOptions } from '../session/options.ts';
+import type { Invocation } from './command.ts';
 
 interface GenerateOptions extends CommonOptions {
   readonly newline?: boolean;

@@ -1,12 +1,12 @@
 import { lstatSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
-import type { Resolved } from '../core/resolver.ts';
-import { codeOf, fileError, replacePrivateFile } from '../files.ts';
+import type { Resolved } from '../session/resolver.ts';
+import { codeOf, fileError, replacePrivateFile } from '../platform/files.ts';
 import { compact, secretJson, utf8, valueJson, versionJson } from '../output/shapes.ts';
-import type { Session } from '../session.ts';
-import type { CommonOptions } from './options.ts';
-import type { Invocation } from './spec.ts';
+import type { Session } from '../session/session.ts';
+import type { CommonOptions } from '../session/options.ts';
+import type { Invocation } from './command.ts';
 
 interface GetOptions extends CommonOptions {
   readonly newline?: boolean;

@@ -1,9 +1,9 @@
 import { printTable, shortDate } from '../output/table.ts';
 import { versionJson } from '../output/shapes.ts';
 import { requireMethod, type VersionInfo } from '../providers/provider.ts';
-import type { Session } from '../session.ts';
-import type { CommonOptions } from './options.ts';
-import type { Invocation } from './spec.ts';
+import type { Session } from '../session/session.ts';
+import type { CommonOptions } from '../session/options.ts';
+import type { Invocation } from './command.ts';
 import { withSecret } from './with-secret.ts';
 
 export async function run(session: Session, { args, options }: Invocation<CommonOptions>): Promise<void> {

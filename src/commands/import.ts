@@ -6,7 +6,7 @@ import { changedKeys, sameValue } from '../core/transfer.ts';
 import { startProgress } from '../output/progress.ts';
 import { utf8 } from '../output/shapes.ts';
 import type { SecretVersion, SecretWrite } from '../providers/provider.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 import { readMany } from '../transfer/compare.ts';
 import type { Dialect } from '../transfer/dotenv/dialects.ts';
 import {
@@ -20,9 +20,9 @@ import { refuseUnfit, sizeError } from '../transfer/limits.ts';
 import { Pace } from '../transfer/pace.ts';
 import { openPlace, type Place, textOf } from '../transfer/place.ts';
 import { report, type Step } from '../transfer/steps.ts';
-import type { CommonOptions } from './options.ts';
+import type { CommonOptions } from '../session/options.ts';
 import { readInput } from './put-value.ts';
-import type { Invocation } from './spec.ts';
+import type { Invocation } from './command.ts';
 
 interface Options extends CommonOptions {
   readonly format?: FileFormat;

@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { CONFIG_FILE, findUpward } from '../config/find.ts';
 import { fileText, projectName, referenceFor, suggest, type Suggestions } from '../config/suggest.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
-import { nearest } from '../core/nearest.ts';
-import { createFile } from '../files.ts';
+import { nearest } from '../core/reference/nearest.ts';
+import { createFile } from '../platform/files.ts';
 import { tell } from '../output/outcome.ts';
-import type { Session } from '../session.ts';
-import type { CommonOptions } from './options.ts';
-import type { Invocation } from './spec.ts';
+import type { Session } from '../session/session.ts';
+import type { CommonOptions } from '../session/options.ts';
+import type { Invocation } from './command.ts';
 
 interface InitOptions extends CommonOptions {
   readonly yes?: boolean;

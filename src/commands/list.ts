@@ -1,14 +1,14 @@
 import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
-import { formatReference, isStoreName } from '../core/reference.ts';
+import { formatReference, isStoreName } from '../core/reference/reference.ts';
 import { startProgress } from '../output/progress.ts';
-import { jsonText, singleLine } from '../output/sanitize.ts';
+import { jsonText, singleLine } from '../core/text/sanitize.ts';
 import { secretJson } from '../output/shapes.ts';
 import { printTable, shortDate } from '../output/table.ts';
 import type { SecretInfo } from '../providers/provider.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 import { rememberNames } from './names-cache.ts';
-import type { CommonOptions } from './options.ts';
-import type { Invocation } from './spec.ts';
+import type { CommonOptions } from '../session/options.ts';
+import type { Invocation } from './command.ts';
 import { readerIsGone, storeTitle } from './with-secret.ts';
 
 interface ListOptions extends CommonOptions {

@@ -1,7 +1,7 @@
 /** Names (never values) that `list` saw, for completion: kept only where the user asked for it. */
 import { join } from 'node:path';
-import { makePrivateFolder, readPrivateFile, replacePrivateFile } from '../files.ts';
-import { type World, xdgFolder } from '../world.ts';
+import { makePrivateFolder, readPrivateFile, replacePrivateFile } from '../platform/files.ts';
+import { type World, xdgFolder } from '../platform/world.ts';
 
 function cachePath(world: World, store: string): string {
   return join(xdgFolder(world, 'cache'), 'names', store);

@@ -1,10 +1,10 @@
 import { SecretsError } from '../core/errors.ts';
 import { tell } from '../output/outcome.ts';
-import { singleLine } from '../output/sanitize.ts';
+import { singleLine } from '../core/text/sanitize.ts';
 import { requireMethod } from '../providers/provider.ts';
-import type { Session } from '../session.ts';
-import type { CommonOptions } from './options.ts';
-import type { Invocation } from './spec.ts';
+import type { Session } from '../session/session.ts';
+import type { CommonOptions } from '../session/options.ts';
+import type { Invocation } from './command.ts';
 import { withSecret } from './with-secret.ts';
 
 interface PurgeOptions extends CommonOptions {

@@ -3,9 +3,9 @@ import { createReadStream } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { SecretsError } from '../core/errors.ts';
-import { generate } from '../core/generate.ts';
-import { codeOf } from '../files.ts';
-import type { Session } from '../session.ts';
+import { generate } from '../core/generate/generate.ts';
+import { codeOf } from '../platform/files.ts';
+import type { Session } from '../session/session.ts';
 
 export interface ValueOptions {
   readonly fromFile?: string;

@@ -1,15 +1,15 @@
 import { parseDuration } from '../core/duration.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
-import { parseGenerate } from '../core/generate-spec.ts';
+import { parseGenerate } from '../core/generate/kinds.ts';
 import { keyText as textOfKey, withKeys } from '../core/document/secret.ts';
-import type { Target } from '../core/resolver.ts';
+import type { Target } from '../session/resolver.ts';
 import { tell } from '../output/outcome.ts';
 import { compact, utf8, versionJson } from '../output/shapes.ts';
 import type { Provider, SecretVersion, SecretWrite, VersionInfo } from '../providers/provider.ts';
-import type { Session } from '../session.ts';
-import type { CommonOptions } from './options.ts';
+import type { Session } from '../session/session.ts';
+import type { CommonOptions } from '../session/options.ts';
 import { newValue, type ValueOptions } from './put-value.ts';
-import type { Invocation } from './spec.ts';
+import type { Invocation } from './command.ts';
 import { naming, storeTitle } from './with-secret.ts';
 
 interface PutOptions extends CommonOptions, ValueOptions {

@@ -1,13 +1,13 @@
 import { SecretsError } from '../core/errors.ts';
 import { startProgress } from '../output/progress.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 import { applyCopy, deleteAll, makeSides, planCopy } from '../transfer/copy.ts';
 import { listPlace, textOf } from '../transfer/place.ts';
 import { countText, planLines, report, type Step } from '../transfer/steps.ts';
 import { openBoth } from './copy.ts';
 import { matchNames } from './diff.ts';
-import type { CommonOptions } from './options.ts';
-import type { Invocation } from './spec.ts';
+import type { CommonOptions } from '../session/options.ts';
+import type { Invocation } from './command.ts';
 
 interface Options extends CommonOptions {
   readonly delete?: boolean;

@@ -16,11 +16,11 @@ import {
 } from '../config/trust.ts';
 import { SecretsError } from '../core/errors.ts';
 import { tell } from '../output/outcome.ts';
-import { asciiText, singleLine } from '../output/sanitize.ts';
+import { asciiText, singleLine } from '../core/text/sanitize.ts';
 import { printTable } from '../output/table.ts';
-import type { Session } from '../session.ts';
-import type { CommonOptions } from './options.ts';
-import type { Invocation } from './spec.ts';
+import type { Session } from '../session/session.ts';
+import type { CommonOptions } from '../session/options.ts';
+import type { Invocation } from './command.ts';
 
 interface TrustOptions extends CommonOptions {
   readonly yes?: boolean;

@@ -1,9 +1,9 @@
 /** What the commands about one whole secret share. */
 import { SecretsError, toSecretsError } from '../core/errors.ts';
-import { codeOf } from '../files.ts';
-import type { Target } from '../core/resolver.ts';
+import { codeOf } from '../platform/files.ts';
+import type { Target } from '../session/resolver.ts';
 import type { Provider } from '../providers/provider.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 
 export interface Opened {
   readonly target: Target;

@@ -1,7 +1,7 @@
 /** `audit.report` and `audit.suppress` of a secrets.yaml: what `secrets audit report` measures by, and what it leaves out. */
 import * as v from 'valibot';
-import { RULES } from '../core/audit-findings/rules.ts';
-import { nearest } from '../core/nearest.ts';
+import { RULES } from '../core/findings/rules.ts';
+import { nearest } from '../core/reference/nearest.ts';
 import type { TrustItem } from '../providers/provider.ts';
 import { period } from './period.ts';
 

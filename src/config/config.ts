@@ -1,5 +1,5 @@
 /** What a project's settings say, after reading, validating and applying profile, flags and trust. */
-import type { AuditSettings } from '../audit/settings.ts';
+import type { AuditSettings } from '../audit/log/settings.ts';
 import type { NotifySetting, PolicySettings, RotationBounds } from './rotation.ts';
 import type { ReportSettings, SuppressionSettings } from './audit-report.ts';
 import type { StoreSettings, TrustItem } from '../providers/provider.ts';

@@ -11,8 +11,8 @@ import {
 } from 'node:fs';
 import { dirname, join, sep } from 'node:path';
 import { SecretsError } from '../core/errors.ts';
-import { codeOf, fileError, isMissing } from '../files.ts';
-import type { World } from '../world.ts';
+import { codeOf, fileError, isMissing } from '../platform/files.ts';
+import type { World } from '../platform/world.ts';
 
 export const CONFIG_FILE = 'secrets.yaml';
 /** Two thousand lines. What is larger is no configuration, and a parser's time is better not spent on it. */

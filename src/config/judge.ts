@@ -1,9 +1,9 @@
 /** What in the project's file needs trust, and whether it has it. In every start of the program: it loads no library. */
 import { dirname } from 'node:path';
-import { type AuditLayer, auditTrust } from '../audit/settings.ts';
-import { isUrlScheme } from '../core/reference.ts';
-import { expectContents } from '../pinned.ts';
-import type { World } from '../world.ts';
+import { type AuditLayer, auditTrust } from '../audit/log/settings.ts';
+import { isUrlScheme } from '../core/reference/reference.ts';
+import { expectContents } from '../platform/pinned.ts';
+import type { World } from '../platform/world.ts';
 import type { PinnedFile, ProjectFile, TrustLine } from './config.ts';
 import { type ReadFile, repositoryRoot } from './find.ts';
 import type { Layer } from './load.ts';

@@ -1,9 +1,9 @@
 /** Finds, reads and joins the configuration, and marks what needs trust that the user has not given. */
 import { dirname, join, resolve } from 'node:path';
-import { type AuditLayer, joinAudit } from '../audit/settings.ts';
+import { type AuditLayer, joinAudit } from '../audit/log/settings.ts';
 import { SecretsError } from '../core/errors.ts';
-import { nearest } from '../core/nearest.ts';
-import { type World, xdgFolder } from '../world.ts';
+import { nearest } from '../core/reference/nearest.ts';
+import { type World, xdgFolder } from '../platform/world.ts';
 import type { ReportSettings, SuppressionSettings } from './audit-report.ts';
 import type { Config, EnvEntry, PolicyConfig, ProjectFile, StoreConfig, TrustLine } from './config.ts';
 import { CONFIG_FILE, findUpward, readFound, type ReadFile, readNamed, readUserFile } from './find.ts';

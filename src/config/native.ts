@@ -1,7 +1,7 @@
 /** Which provider a policy's secret is in, before any store is opened: its schema checks what `native:` says. */
-import { parseReference } from '../core/reference.ts';
+import { parseReference } from '../core/reference/reference.ts';
 import type { ProviderDescriptor } from '../providers/provider.ts';
-import type { World } from '../world.ts';
+import type { World } from '../platform/world.ts';
 import type { Layer } from './load.ts';
 import type { ParsedPart } from './parse.ts';
 

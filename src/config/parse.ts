@@ -5,10 +5,10 @@
 // Longer than others: every section is read with the same few helpers, which stand here.
 /* oxlint-disable max-lines */
 import * as v from 'valibot';
-import type { GivenAudit } from '../audit/settings.ts';
+import type { GivenAudit } from '../audit/log/settings.ts';
 import { type GivenSink, sinkProblem, sinkTrustItems } from '../audit/sinks/settings.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
-import { nearest } from '../core/nearest.ts';
+import { nearest } from '../core/reference/nearest.ts';
 import type { NativeSettings, ProviderDescriptor, StoreSettings, TrustItem } from '../providers/provider.ts';
 import {
   type ReportSettings,
@@ -19,11 +19,11 @@ import {
 import type { TrustLine } from './config.ts';
 import { BOUNDS, NOTIFY, type NotifySetting, type PolicySettings, type RotationBounds } from './rotation.ts';
 import type { TargetSettings } from '../rotation/target.ts';
-import type { World } from '../world.ts';
+import type { World } from '../platform/world.ts';
 import { knownKeys } from './known-keys.ts';
 import { listAsMap } from './lists.ts';
 import { looseFileSchema, type PartDocument } from './schema.ts';
-import { findIssued, settingLooksSecret } from '../core/suspect.ts';
+import { findIssued, settingLooksSecret } from '../core/text/suspect.ts';
 import { readYaml, type YamlFile } from './yaml.ts';
 
 /** A store as one file has it. */

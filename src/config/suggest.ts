@@ -1,14 +1,14 @@
 /** What a first secrets.yaml could say, by what is found on this machine and in this folder. */
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { checkVariableName } from '../core/environment.ts';
-import { steers } from '../core/steering.ts';
+import { checkVariableName } from '../core/environment/environment.ts';
+import { steers } from '../core/environment/steering.ts';
 import { toSecretsError } from '../core/errors.ts';
-import { entriesOf } from '../files.ts';
+import { entriesOf } from '../platform/files.ts';
 import type { Detection, ProviderDescriptor, StoreSettings } from '../providers/provider.ts';
-import type { World } from '../world.ts';
+import type { World } from '../platform/world.ts';
 import { readNamed } from './find.ts';
-import { settingLooksSecret } from '../core/suspect.ts';
+import { settingLooksSecret } from '../core/text/suspect.ts';
 
 /** A store to write down. */
 export interface SuggestedStore {

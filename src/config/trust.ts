@@ -13,8 +13,8 @@ import {
   removeFile,
   replacePrivateFile,
   syncFolder,
-} from '../files.ts';
-import { type World, xdgFolder } from '../world.ts';
+} from '../platform/files.ts';
+import { type World, xdgFolder } from '../platform/world.ts';
 import type { PinnedFile, ProjectFile, TrustLine } from './config.ts';
 
 /** A record of trust. */

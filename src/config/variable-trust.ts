@@ -1,5 +1,5 @@
 /** Which variables of a project's file need trust. */
-import { isHarmlessLiteral, isPlainData, steers } from '../core/steering.ts';
+import { isHarmlessLiteral, isPlainData, steers } from '../core/environment/steering.ts';
 import type { EnvEntry, TrustLine } from './config.ts';
 
 /** What is there before the project's file is. */

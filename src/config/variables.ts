@@ -1,13 +1,13 @@
 /** Whether a variable of a secrets.yaml is a reference or a literal, and that it may be what it is. */
 import { SecretsError, toSecretsError } from '../core/errors.ts';
-import { nearest } from '../core/nearest.ts';
-import { isStoreName, isUrlScheme, parseReference } from '../core/reference.ts';
-import type { World } from '../world.ts';
+import { nearest } from '../core/reference/nearest.ts';
+import { isStoreName, isUrlScheme, parseReference } from '../core/reference/reference.ts';
+import type { World } from '../platform/world.ts';
 import type { EnvEntry } from './config.ts';
 import type { Layer } from './load.ts';
 import type { ParsedVariable } from './parse.ts';
 import { type VariableTrust, variableTrust } from './variable-trust.ts';
-import { looksSecret } from '../core/suspect.ts';
+import { looksSecret } from '../core/text/suspect.ts';
 
 /** A variable of one file, as what it is. */
 export interface LayerVariable {

@@ -1,7 +1,7 @@
 /** GitHub Actions: tells the runner which values to mask in every later line of the log. */
 import { constants, readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { MIN_SECRET_BYTES, partsOf } from '../core/secret-forms.ts';
-import type { OutputStream, World } from '../world.ts';
+import { MIN_SECRET_BYTES, partsOf } from '../core/redaction/secret-forms.ts';
+import type { OutputStream, World } from '../platform/world.ts';
 
 /** The program of the runner that starts the steps of a job and reads what they print. */
 const RUNNER = 'Runner.Worker';

@@ -1,6 +1,6 @@
 /** What is masked in a child's output, while the secrets change under it. */
 import { SecretsError } from '../core/errors.ts';
-import { type MaskedStream, Masker } from '../core/redactor.ts';
+import { type MaskedStream, Masker } from '../core/redaction/redactor.ts';
 
 /** Values that were replaced this many changes ago are forgotten: what a child remembers ends with it. */
 const KEPT_GENERATIONS = 16;

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { lstatSync, mkdirSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createPrivateFile, fileError, replacePrivateFile } from '../files.ts';
+import { createPrivateFile, fileError, replacePrivateFile } from '../platform/files.ts';
 import { statFields } from './signals.ts';
 
 const PREFIX = 'secrets-exec-';

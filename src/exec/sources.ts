@@ -1,12 +1,18 @@
 /** Which variables a command asks for, and their values: all of them, or one error that lists every failure. */
 import type { Config, TrustLine } from '../config/config.ts';
 import type { JsonDocument } from '../core/document/document.ts';
-import { checkVariableName, keysOf, type NameCase, NameMap, splitAssignment } from '../core/environment.ts';
+import {
+  checkVariableName,
+  keysOf,
+  type NameCase,
+  NameMap,
+  splitAssignment,
+} from '../core/environment/environment.ts';
 import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
-import { formatReference, parseReference } from '../core/reference.ts';
-import { type Resolved, resolveAll, type Target } from '../core/resolver.ts';
+import { formatReference, parseReference } from '../core/reference/reference.ts';
+import { type Resolved, resolveAll, type Target } from '../session/resolver.ts';
 import type { Provider } from '../providers/provider.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 
 export interface SourceOptions {
   readonly env?: readonly string[];

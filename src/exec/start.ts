@@ -3,9 +3,9 @@ import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { SecretsError } from '../core/errors.ts';
-import type { MaskedStream } from '../core/redactor.ts';
-import { codeOf } from '../files.ts';
-import type { OutputStream, World } from '../world.ts';
+import type { MaskedStream } from '../core/redaction/redactor.ts';
+import { codeOf } from '../platform/files.ts';
+import type { OutputStream, World } from '../platform/world.ts';
 import { closeQuietly, makePipes } from './pipes.ts';
 import { exitCodeOf, type SignalRelay } from './signals.ts';
 

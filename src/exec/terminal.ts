@@ -2,7 +2,7 @@
 import { readSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { constants } from 'node:os';
-import type { World } from '../world.ts';
+import type { World } from '../platform/world.ts';
 import { Keyboard } from './keyboard.ts';
 import { exitCodeOf, type SignalRelay } from './signals.ts';
 import {

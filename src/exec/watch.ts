@@ -3,12 +3,12 @@
  * cost money. It compares the ids of current versions; where a store keeps none, or does not let us see them, values.
  */
 import { createHash } from 'node:crypto';
-import { forLooks } from '../audit/recorded.ts';
+import { forLooks } from '../audit/recording/recorded.ts';
 import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
-import { type Resolved, resolveAll, type Target } from '../core/resolver.ts';
+import { type Resolved, resolveAll, type Target } from '../session/resolver.ts';
 import { pool } from '../core/waiting.ts';
 import type { Provider } from '../providers/provider.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 import { listAgain, type Listing } from './sources.ts';
 
 /** Questions at a time, of all stores. */

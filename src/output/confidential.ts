@@ -3,12 +3,12 @@
  * this process has read or written, its credentials, and the content of a variable that should hold a path.
  */
 import { resolve } from 'node:path';
-import type { Masker } from '../core/redactor.ts';
+import type { Masker } from '../core/redaction/redactor.ts';
 import { SecretsError } from '../core/errors.ts';
-import { isUrlScheme, type Reference } from '../core/reference.ts';
-import { hideIssued, holdsCredential, looksLikeValue, NOT_SHOWN } from '../core/suspect.ts';
+import { isUrlScheme, type Reference } from '../core/reference/reference.ts';
+import { hideIssued, holdsCredential, looksLikeValue, NOT_SHOWN } from '../core/text/suspect.ts';
 import type { Provider, SecretWrite } from '../providers/provider.ts';
-import type { World } from '../world.ts';
+import type { World } from '../platform/world.ts';
 
 const MASK = '***';
 /** Shorter ones would take half of any message away. */
@@ -115,7 +115,7 @@ export function knowsSpellings({ env }: Pick<World, 'env'>): boolean {
 /** Makes `clean` know every spelling. Loads the redactor, so only where something is to be shown. */
 export async function learnSpellings(world: Pick<World, 'env'>): Promise<void> {
   // Most errors come before there is anything to hide.
-  if (!knowsSpellings(world)) useRedactor((await import('../core/redactor.ts')).Masker);
+  if (!knowsSpellings(world)) useRedactor((await import('../core/redaction/redactor.ts')).Masker);
 }
 
 /** For who has loaded it for another reason. */

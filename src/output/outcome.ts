@@ -1,6 +1,6 @@
 /** How a command that changes something says what it did, or with `--dry-run` what it would do. */
-import type { Session } from '../session.ts';
-import { singleLine } from './sanitize.ts';
+import type { Session } from '../session/session.ts';
+import { singleLine } from '../core/text/sanitize.ts';
 
 export interface Outcome {
   /** One line for people. */

@@ -1,6 +1,6 @@
 /** A line on stderr that says how far something is, on a terminal, once it has taken half a second. */
-import type { Session } from '../session.ts';
-import { singleLine } from './sanitize.ts';
+import type { Session } from '../session/session.ts';
+import { singleLine } from '../core/text/sanitize.ts';
 
 const PATIENCE_MS = 500;
 const REDRAW_MS = 100;

@@ -1,5 +1,5 @@
 /** Questions to a person at the terminal. The prompt library is loaded when one is asked. */
-import type { World } from '../world.ts';
+import type { World } from '../platform/world.ts';
 import { SecretsError } from '../core/errors.ts';
 
 /** Asks for a secret without showing it. @throws SecretsError Failed when there is no terminal */

@@ -1,9 +1,9 @@
 /** Writes an error to stderr: one line each, as JSON with `--json`, with what is underneath with `--debug`. */
-import type { CommonOptions } from '../commands/options.ts';
+import type { CommonOptions } from '../session/options.ts';
 import type { SecretsError } from '../core/errors.ts';
-import type { World } from '../world.ts';
+import type { World } from '../platform/world.ts';
 import { clean, learnSpellings, shownName } from './confidential.ts';
-import { jsonText, singleLine } from './sanitize.ts';
+import { jsonText, singleLine } from '../core/text/sanitize.ts';
 
 /** The error on one line: for which reference, what failed, what to do next. */
 export function errorLine(error: SecretsError, world: Pick<World, 'env'>): string {

@@ -1,7 +1,7 @@
 /** Lines to stderr, without what must not stand in them. */
-import type { World } from '../world.ts';
+import type { World } from '../platform/world.ts';
 import { clean, knowsSpellings, learnSpellings } from './confidential.ts';
-import { singleLine } from './sanitize.ts';
+import { singleLine } from '../core/text/sanitize.ts';
 
 /** In order; a line waits until every spelling of what it must not hold is known. */
 export class StderrLines {

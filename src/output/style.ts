@@ -1,7 +1,7 @@
 /** Colour for one stream, by the user's wish and the stream's ability. */
 import type { ChalkInstance } from 'chalk';
-import type { Session } from '../session.ts';
-import type { OutputStream } from '../world.ts';
+import type { Session } from '../session/session.ts';
+import type { OutputStream } from '../platform/world.ts';
 
 /**
  * Chalk for that stream: no colour with `--no-color` or NO_COLOR (https://no-color.org) or into a pipe, unless

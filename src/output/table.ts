@@ -1,6 +1,6 @@
 /** Rows for people as aligned columns, for pipes with a tab between the cells. */
-import type { Session } from '../session.ts';
-import { singleLine } from './sanitize.ts';
+import type { Session } from '../session/session.ts';
+import { singleLine } from '../core/text/sanitize.ts';
 import { styleFor } from './style.ts';
 
 /** Prints rows to stdout. Cells come from backends: they are cleaned here. */

@@ -25,7 +25,7 @@
  *   `get` is `NotFound` and says that it has no value yet (`noValueYet`), and `put` gives it its first one.
  * - Values are bytes. Text is UTF-8; a provider whose service only holds text encodes other bytes reversibly.
  */
-import type { AuditEvent } from '../core/audit.ts';
+import type { AuditEvent } from '../core/audit/record.ts';
 import type { JsonValue } from '../core/json.ts';
 import { SecretsError } from '../core/errors.ts';
 

@@ -3,7 +3,7 @@ import { createReadStream, statSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { createGunzip } from 'node:zlib';
 import { SecretsError } from '../core/errors.ts';
-import { fileError } from '../files.ts';
+import { fileError } from '../platform/files.ts';
 import type { ProviderContext, TrailQuery } from './provider.ts';
 
 /** Longest line that is looked at, in characters; a longer one counts as no entry. */

@@ -2,7 +2,7 @@
  * What the readers of services' own trails share. Entries are foreign data: nothing in them is taken to be there, and
  * only single known fields are copied, never a part of a request or an answer as a whole, which could hold a value.
  */
-import type { AuditActor, AuditEvent } from '../core/audit.ts';
+import type { AuditActor, AuditEvent } from '../core/audit/record.ts';
 import { SecretsError } from '../core/errors.ts';
 import { sleep } from '../core/waiting.ts';
 

@@ -1,7 +1,7 @@
 /** What one run of a rotation knows, and its claim: taking it, keeping it, taking over another's. */
 import { randomInt } from 'node:crypto';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
-import type { Ending, Event, Intent, Plan } from '../core/rotation.ts';
+import type { Ending, Event, Intent, Plan } from '../core/rotation/machine.ts';
 import { sleep } from '../core/waiting.ts';
 import type { Generator } from './generator.ts';
 import type { Holder } from './holder.ts';

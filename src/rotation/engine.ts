@@ -1,10 +1,10 @@
 /**
- * Carries out a rotation: does what the machine (src/core/rotation.ts) says to a secret in its store and to its
+ * Carries out a rotation: does what the machine (src/core/rotation/machine.ts) says to a secret in its store and to its
  * target, and tells the machine what came of it.
  */
 import { JsonDocument } from '../core/document/document.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
-import { begin, type Effect, effectOf, type Event, isEnding, next } from '../core/rotation.ts';
+import { begin, type Effect, effectOf, type Event, isEnding, next } from '../core/rotation/machine.ts';
 import { sleep } from '../core/waiting.ts';
 import { ClaimedRun, isUnclear, Lost, needed, type Outcome, type RotationEvent } from './claim.ts';
 import { makeDraft } from './draft.ts';

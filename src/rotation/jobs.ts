@@ -1,16 +1,16 @@
 /** From references and policies to rotations that can be run: opens stores and targets, applies the bounds. */
-import { systemUser } from '../files.ts';
+import { systemUser } from '../platform/files.ts';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import type { PolicyConfig } from '../config/config.ts';
 import { parseDuration, parsePeriod } from '../core/duration.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
-import type { Intent } from '../core/rotation.ts';
-import type { Target as SecretTarget } from '../core/resolver.ts';
+import type { Intent } from '../core/rotation/machine.ts';
+import type { Target as SecretTarget } from '../session/resolver.ts';
 import { pool } from '../core/waiting.ts';
-import { sessionCredentials } from '../providers/own-credentials.ts';
-import type { Session } from '../session.ts';
-import { xdgFolder } from '../world.ts';
+import { sessionCredentials } from '../session/own-credentials.ts';
+import type { Session } from '../session/session.ts';
+import { xdgFolder } from '../platform/world.ts';
 import { Engine, type Outcome } from './engine.ts';
 import type { GenerateSettings, Generator } from './generator.ts';
 import { openGenerator } from './generators/index.ts';

@@ -4,7 +4,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { makePrivateFolder } from '../files.ts';
+import { makePrivateFolder } from '../platform/files.ts';
 import type { RotationEvent } from './engine.ts';
 
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { isJsonObject, parseJson } from '../core/json.ts';
-import { makePrivateFolder, readPrivateFile, replacePrivateFile } from '../files.ts';
+import { makePrivateFolder, readPrivateFile, replacePrivateFile } from '../platform/files.ts';
 
 interface Seen {
   readonly pending: string;

@@ -9,17 +9,17 @@ import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import type { PolicyConfig } from '../config/config.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
-import type { Intent } from '../core/rotation.ts';
+import type { Intent } from '../core/rotation/machine.ts';
 import { pool, sleep } from '../core/waiting.ts';
-import { codeOf } from '../files.ts';
-import { headersOf, signingKey } from '../net/standard-webhooks.ts';
+import { codeOf } from '../platform/files.ts';
+import { headersOf, signingKey } from '../platform/net/standard-webhooks.ts';
 import { compact, failureJson } from '../output/shapes.ts';
-import { readPinnedText } from '../pinned.ts';
-import { sessionCredentials } from '../providers/own-credentials.ts';
-import type { Session } from '../session.ts';
+import { readPinnedText } from '../platform/pinned.ts';
+import { sessionCredentials } from '../session/own-credentials.ts';
+import type { Session } from '../session/session.ts';
 import { userName } from './jobs.ts';
 import { type Receiver, receiverName, receiversOf } from './receivers.ts';
-import { type Answer, exchange } from './targets/http/request.ts';
+import { type Answer, exchange } from '../platform/net/exchange.ts';
 import { runHook } from './targets/program/run.ts';
 
 /** How often a webhook is tried. */

@@ -1,6 +1,6 @@
 /** Opens a secret for its rotation: under a lock in another store where its own can't hold a claim. */
 import type { Provider } from '../providers/provider.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 import { LockedPlace } from './locked-place.ts';
 import { SecretPlace } from './place.ts';
 

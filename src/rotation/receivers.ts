@@ -1,7 +1,7 @@
 /** Who can be told of a rotation: URLs and programs, as settings and flags name them. Loads nothing else. */
 import type { NotifySetting, ReceiverSetting } from '../config/rotation.ts';
 import { SecretsError } from '../core/errors.ts';
-import { urlProblem } from '../net/address.ts';
+import { urlProblem } from '../platform/net/address.ts';
 import type { TrustItem } from '../providers/provider.ts';
 
 /** One who is told. */

@@ -2,7 +2,7 @@
 import { type SecretsError, toSecretsError } from '../core/errors.ts';
 import { changedKeys, type Pair, sameValue } from '../core/transfer.ts';
 import type { GetResult, SecretVersion } from '../providers/provider.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 import type { Pace } from './pace.ts';
 import { type Place, textOf } from './place.ts';
 

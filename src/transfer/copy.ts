@@ -2,7 +2,7 @@
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import type { Pair } from '../core/transfer.ts';
 import type { SecretInfo, SecretVersion, SecretWrite, VersionInfo } from '../providers/provider.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 import { BATCH, comparePairs, readMany, type Sides } from './compare.ts';
 import { missingVersions } from './history.ts';
 import { refuseUnfit, sizeError } from './limits.ts';

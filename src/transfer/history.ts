@@ -3,7 +3,7 @@ import { SecretsError } from '../core/errors.ts';
 import { copiedVersions, type Pair } from '../core/transfer.ts';
 import type { SecretVersion } from '../providers/provider.ts';
 import { requireMethod } from '../providers/provider.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 import type { Sides } from './compare.ts';
 import type { Pace } from './pace.ts';
 import type { Place } from './place.ts';

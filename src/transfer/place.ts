@@ -1,9 +1,9 @@
 /** One side of a copy: a secret, or every secret of a store under a prefix. */
 import { SecretsError } from '../core/errors.ts';
-import { formatReference } from '../core/reference.ts';
+import { formatReference } from '../core/reference/reference.ts';
 import { sortedNames } from '../core/transfer.ts';
 import type { Provider, SecretInfo } from '../providers/provider.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 
 export interface Place {
   /** As the user would write it, with its store. */

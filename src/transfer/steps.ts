@@ -1,9 +1,9 @@
 /** What a copy will do and has done, step by step; and how it is shown. Names and keys, never a value. */
 import { combineErrors, SecretsError } from '../core/errors.ts';
-import { singleLine } from '../output/sanitize.ts';
+import { singleLine } from '../core/text/sanitize.ts';
 import { compact } from '../output/shapes.ts';
 import { printTable } from '../output/table.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../session/session.ts';
 
 export type Action = 'create' | 'update' | 'delete' | 'same' | 'failed';
 

@@ -12,10 +12,10 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { followAuditLog, newestSeq, readAuditLog } from '../../src/audit/read.ts';
-import { verifyLog } from '../../src/audit/verify.ts';
-import type { AuditFilter } from '../../src/core/audit-filter.ts';
-import type { AuditRecord } from '../../src/core/audit.ts';
+import { followAuditLog, newestSeq, readAuditLog } from '../../src/audit/log/read.ts';
+import { verifyLog } from '../../src/audit/log/verify.ts';
+import type { AuditFilter } from '../../src/core/audit/filter.ts';
+import type { AuditRecord } from '../../src/core/audit/record.ts';
 import { event } from './events.ts';
 import { type LogPlace, logPlace } from './kit.ts';
 

@@ -4,8 +4,8 @@
  */
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { sealCheckpoint } from '../../src/audit/checkpoint.ts';
-import { Batch, START } from '../../src/core/audit-chain.ts';
+import { sealCheckpoint } from '../../src/audit/log/checkpoint.ts';
+import { Batch, START } from '../../src/core/audit/chain.ts';
 import { event } from './events.ts';
 
 const { path, stateFolder, records } = JSON.parse(process.argv[2] ?? '') as {

@@ -1,8 +1,8 @@
 /** Canonical JSON against the examples of RFC 8785, and what any record keeps through a line. */
 import fc from 'fast-check';
-import { canonicalJson, seal, START } from '../../src/core/audit-chain.ts';
-import { parseItem } from '../../src/core/audit-line.ts';
-import { matchesPattern } from '../../src/core/audit-filter.ts';
+import { canonicalJson, seal, START } from '../../src/core/audit/chain.ts';
+import { parseItem } from '../../src/core/audit/line.ts';
+import { matchesPattern } from '../../src/core/audit/filter.ts';
 import { event } from './events.ts';
 
 test('RFC 8785, section 3.2.2 and 3.2.3: strings, literals, numbers, and the order of members', () => {

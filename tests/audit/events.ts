@@ -1,6 +1,6 @@
 /** Events, and what the program tests/audit/writer.ts is told. */
-import type { AuditLogOptions } from '../../src/audit/log.ts';
-import type { AuditEvent } from '../../src/core/audit.ts';
+import type { AuditLogOptions } from '../../src/audit/log/log.ts';
+import type { AuditEvent } from '../../src/core/audit/record.ts';
 
 /** An access to a secret; the number makes it tell itself from others. */
 export function event(n: number, more: Partial<AuditEvent> = {}): AuditEvent {

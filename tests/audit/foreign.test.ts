@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { foreignForm } from '../../src/audit/foreign.ts';
+import { foreignForm } from '../../src/audit/log/foreign.ts';
 import { makePlace } from '../e2e/program.ts';
 import { logOf } from './program.ts';
 import { event } from './events.ts';

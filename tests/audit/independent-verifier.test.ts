@@ -1,8 +1,8 @@
 /** A verifier that knows docs/audit-log.md alone agrees with ours on logs of every form, whole and damaged. */
 import { appendFileSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { readSigningKey } from '../../src/audit/keys.ts';
-import { verifyLog as ours } from '../../src/audit/verify.ts';
+import { readSigningKey } from '../../src/audit/log/keys.ts';
+import { verifyLog as ours } from '../../src/audit/log/verify.ts';
 import { event } from './events.ts';
 import { verifyLog as theirs } from './independent-verifier.mjs';
 import { type LogPlace, logPlace } from './kit.ts';

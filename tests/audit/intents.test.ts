@@ -1,7 +1,7 @@
 /** Changes with `audit.log: required`: their intent is on the disk before they are made, what came of them after. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { AuditRecord } from '../../src/core/audit.ts';
+import type { AuditRecord } from '../../src/core/audit/record.ts';
 import { makePlace, type Outcome, type Place } from '../e2e/program.ts';
 import { describeNeeding, mayMount, mayTrace, testNeeding } from '../needs.ts';
 import { accessesIn, logOf, recordsIn, shortOf } from './program.ts';

@@ -1,7 +1,7 @@
 /** The signing key with its passphrase in the OS key chain, through the program. */
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { AuditRecord } from '../../src/core/audit.ts';
+import type { AuditRecord } from '../../src/core/audit/record.ts';
 import { inSession as runInSession, KEYCHAIN } from '../backends/keychain.ts';
 import { describeWith } from '../backends/server.ts';
 import { makePlace, type Outcome, type Place } from '../e2e/program.ts';

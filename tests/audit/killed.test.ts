@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { verifyLog } from '../../src/audit/verify.ts';
+import { verifyLog } from '../../src/audit/log/verify.ts';
 import { event } from './events.ts';
 import { buildProgram, chainProblems, type LogPlace, logPlace, runWriter } from './kit.ts';
 import { sized } from '../size.ts';

@@ -3,9 +3,9 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type AuditLogOptions, openAuditLog } from '../../src/audit/log.ts';
-import { canonicalJson, hashOf, NO_HASH } from '../../src/core/audit-chain.ts';
-import type { AuditLog, AuditRecord } from '../../src/core/audit.ts';
+import { type AuditLogOptions, openAuditLog } from '../../src/audit/log/log.ts';
+import { canonicalJson, hashOf, NO_HASH } from '../../src/core/audit/chain.ts';
+import type { AuditLog, AuditRecord } from '../../src/core/audit/record.ts';
 import { bundled } from '../shared.ts';
 import type { WriterTask } from './events.ts';
 

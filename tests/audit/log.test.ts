@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import type { AuditLog } from '../../src/core/audit.ts';
+import type { AuditLog } from '../../src/core/audit/record.ts';
 import { event } from './events.ts';
 import { buildProgram, chainProblems, type LogPlace, logPlace, runWriter } from './kit.ts';
 import { sized } from '../size.ts';

@@ -1,7 +1,7 @@
 /** The audit log of a place where the built program ran, for tests. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { AuditRecord } from '../../src/core/audit.ts';
+import type { AuditRecord } from '../../src/core/audit/record.ts';
 import type { Place } from '../e2e/program.ts';
 
 /** Where the log is that nobody moved. */

@@ -2,9 +2,9 @@
 import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { followAuditLog, newestSeq, readAuditLog } from '../../src/audit/read.ts';
-import type { AuditFilter } from '../../src/core/audit-filter.ts';
-import type { AuditEvent, AuditRecord } from '../../src/core/audit.ts';
+import { followAuditLog, newestSeq, readAuditLog } from '../../src/audit/log/read.ts';
+import type { AuditFilter } from '../../src/core/audit/filter.ts';
+import type { AuditEvent, AuditRecord } from '../../src/core/audit/record.ts';
 import { makePlace, type Outcome, type Place } from '../e2e/program.ts';
 import { Terminal } from '../e2e/terminal.ts';
 import { event } from './events.ts';

@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { SecretsError } from '../../src/core/errors.ts';
-import { takeLock } from '../../src/audit/lock.ts';
+import { takeLock } from '../../src/audit/log/lock.ts';
 import { event } from './events.ts';
 import { buildProgram, chainProblems, type LogPlace, logPlace, runWriter } from './kit.ts';
 

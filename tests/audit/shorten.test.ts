@@ -5,11 +5,11 @@
 import { copyFileSync, cpSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import type { AuditRecord } from '../../src/core/audit.ts';
-import { canonicalJson, hashOf, sha256 } from '../../src/core/audit-chain.ts';
-import type { Known, Summary } from '../../src/core/audit-problems.ts';
-import { readSigningKey } from '../../src/audit/keys.ts';
-import { verifyLog } from '../../src/audit/verify.ts';
+import type { AuditRecord } from '../../src/core/audit/record.ts';
+import { canonicalJson, hashOf, sha256 } from '../../src/core/audit/chain.ts';
+import type { Known, Summary } from '../../src/core/audit/problems.ts';
+import { readSigningKey } from '../../src/audit/log/keys.ts';
+import { verifyLog } from '../../src/audit/log/verify.ts';
 import { event } from './events.ts';
 import { verifyLog as independent } from './independent-verifier.mjs';
 import { type LogPlace, logPlace } from './kit.ts';
@@ -245,7 +245,7 @@ describe('systematically', () => {
       if (name.startsWith('the key')) {
         // The program itself makes a new key; the log is shorter, and then longer, than it was.
         const { headFolder: _none, ...alone } = place.options;
-        const { openAuditLog } = await import('../../src/audit/log.ts');
+        const { openAuditLog } = await import('../../src/audit/log/log.ts');
         await openAuditLog(alone).append(Array.from({ length: 700 }, (_, n) => event(n)));
       }
       await expectFound(name);

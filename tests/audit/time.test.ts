@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { isoTime } from '../../src/audit/time.ts';
+import { isoTime } from '../../src/audit/log/time.ts';
 import { sized } from '../size.ts';
 
 test('times are written as the language writes them', () => {

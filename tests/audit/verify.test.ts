@@ -13,12 +13,12 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import type { AuditRecord } from '../../src/core/audit.ts';
-import { Batch, canonicalJson, hashOf, NO_HASH } from '../../src/core/audit-chain.ts';
-import type { Known, Summary } from '../../src/core/audit-problems.ts';
-import { ownContent, sealCheckpoint } from '../../src/audit/checkpoint.ts';
-import { readSigningKey } from '../../src/audit/keys.ts';
-import { verifyLog } from '../../src/audit/verify.ts';
+import type { AuditRecord } from '../../src/core/audit/record.ts';
+import { Batch, canonicalJson, hashOf, NO_HASH } from '../../src/core/audit/chain.ts';
+import type { Known, Summary } from '../../src/core/audit/problems.ts';
+import { ownContent, sealCheckpoint } from '../../src/audit/log/checkpoint.ts';
+import { readSigningKey } from '../../src/audit/log/keys.ts';
+import { verifyLog } from '../../src/audit/log/verify.ts';
 import { event } from './events.ts';
 import { chainProblems, type LogPlace, logPlace } from './kit.ts';
 

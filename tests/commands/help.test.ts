@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
-import { plainGet } from '../../src/cli.ts';
-import { createProgram, type Line } from '../../src/command-line.ts';
-import { get } from '../../src/commands/get.spec.ts';
+import { plainGet } from '../../src/cli/cli.ts';
+import { createProgram, type Line } from '../../src/cli/command-line.ts';
+import { get } from '../../src/commands/get.cli.ts';
 import { commands } from '../../src/commands/index.ts';
-import type { CommandSpec } from '../../src/commands/spec.ts';
-import type { World } from '../../src/world.ts';
+import type { CommandSpec } from '../../src/commands/command.ts';
+import type { World } from '../../src/platform/world.ts';
 import { ROOT } from '../e2e/program.ts';
 
 interface Parsed {

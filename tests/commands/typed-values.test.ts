@@ -1,7 +1,7 @@
 /** A value that is typed in the place of a reference, or stands in a variable for something else, is not repeated. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { looksLikeValue } from '../../src/core/suspect.ts';
+import { looksLikeValue } from '../../src/core/text/suspect.ts';
 import { Box, type Outcome } from '../exec/setup.ts';
 
 let box: Box;

@@ -3,7 +3,7 @@ import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../src/config/config.ts';
 import { providers } from '../../src/providers/registry.ts';
-import type { World } from '../../src/world.ts';
+import type { World } from '../../src/platform/world.ts';
 import { MANUALS } from './manuals.ts';
 import { makeMachine, type Machine } from './setup.ts';
 

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { looseFileSchema } from '../../src/config/schema.ts';
-import { steers } from '../../src/core/steering.ts';
+import { steers } from '../../src/core/environment/steering.ts';
 import { ROOT } from '../e2e/program.ts';
 import { makeMachine } from './setup.ts';
 

@@ -4,10 +4,10 @@ import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writ
 import { basename, dirname, join } from 'node:path';
 import type { ProjectFile } from '../../src/config/config.ts';
 import { findPin, writePin } from '../../src/config/trust.ts';
-import { expectContents } from '../../src/pinned.ts';
+import { expectContents } from '../../src/platform/pinned.ts';
 import { readText } from '../../src/providers/vault/tls.ts';
 import { runHook } from '../../src/rotation/targets/program/run.ts';
-import { readUnlockFile } from '../../src/unlock-file.ts';
+import { readUnlockFile } from '../../src/platform/unlock-file.ts';
 import { makeMachine, type Machine } from './setup.ts';
 
 let machine: Machine;

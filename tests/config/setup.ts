@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import type { Config } from '../../src/config/config.ts';
 import { type ConfigOptions, loadConfig } from '../../src/config/load.ts';
 import { providers } from '../../src/providers/registry.ts';
-import type { World } from '../../src/world.ts';
+import type { World } from '../../src/platform/world.ts';
 
 export interface Machine {
   readonly root: string;

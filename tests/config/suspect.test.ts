@@ -1,5 +1,5 @@
-import { looksSecret, settingLooksSecret } from '../../src/core/suspect.ts';
-import { steers } from '../../src/core/steering.ts';
+import { looksSecret, settingLooksSecret } from '../../src/core/text/suspect.ts';
+import { steers } from '../../src/core/environment/steering.ts';
 import { makeMachine, type Machine } from './setup.ts';
 
 /** In parts, so that no scanner takes this file for a leak. */

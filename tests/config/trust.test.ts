@@ -12,7 +12,7 @@ import {
 import { join } from 'node:path';
 import type { Config } from '../../src/config/config.ts';
 import { findPin, listPins, removePin, writePin } from '../../src/config/trust.ts';
-import type { World } from '../../src/world.ts';
+import type { World } from '../../src/platform/world.ts';
 import { makeMachine, type Machine } from './setup.ts';
 
 const YAML = `stores:

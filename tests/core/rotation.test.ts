@@ -20,7 +20,7 @@ import {
   type State,
   transitions,
   type Working,
-} from '../../src/core/rotation.ts';
+} from '../../src/core/rotation/machine.ts';
 
 /**
  * `older`: what an earlier rotation issued, which was rolled back. `claim`: the old credential with a mark, as it

@@ -10,7 +10,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse as parseYaml } from 'yaml';
-import { type EnvFormat, writeEnv } from '../../src/core/env-formats.ts';
+import { type EnvFormat, writeEnv } from '../../src/core/environment/formats.ts';
 import { SecretsError } from '../../src/core/errors.ts';
 import { readEnvFile } from '../../src/transfer/dotenv/read.ts';
 import { FileProblems } from '../../src/transfer/problems.ts';

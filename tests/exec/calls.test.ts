@@ -1,6 +1,6 @@
 /** How often the stores are asked, counted in a provider of the test's own. */
-import { Session } from '../../src/session.ts';
-import type { World } from '../../src/world.ts';
+import { Session } from '../../src/session/session.ts';
+import type { World } from '../../src/platform/world.ts';
 import { resolveVariables, type SourceOptions } from '../../src/exec/sources.ts';
 import type { GetResult, Provider, ProviderDescriptor, SecretRequest } from '../../src/providers/provider.ts';
 import { SecretsError } from '../../src/core/errors.ts';

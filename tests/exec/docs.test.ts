@@ -1,8 +1,8 @@
 /** What docs/exec.md and docs/env.md list is what the program has. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ENV_FORMATS } from '../../src/core/env-formats.ts';
-import { PRISTINE } from '../../src/core/environment.ts';
+import { ENV_FORMATS } from '../../src/core/environment/formats.ts';
+import { PRISTINE } from '../../src/core/environment/environment.ts';
 import { ROOT } from '../e2e/program.ts';
 
 const page = (name: string): string => readFileSync(join(ROOT, 'docs', name), 'utf8');

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { loadConfig } from '../../src/config/load.ts';
 import { SecretsError } from '../../src/core/errors.ts';
 import { providers } from '../../src/providers/registry.ts';
-import type { World } from '../../src/world.ts';
+import type { World } from '../../src/platform/world.ts';
 import { documents } from './documents.ts';
 import { ORDINARY_USER, testNeeding } from '../needs.ts';
 import { sized } from '../size.ts';

@@ -6,11 +6,11 @@ import {
   NameMap,
   splitAssignment,
   variableName,
-} from '../../src/core/environment.ts';
+} from '../../src/core/environment/environment.ts';
 import { JsonDocument } from '../../src/core/document/document.ts';
 import { SecretsError } from '../../src/core/errors.ts';
-import { formatReference, parseReference, type Reference } from '../../src/core/reference.ts';
-import { jsonText, singleLine } from '../../src/output/sanitize.ts';
+import { formatReference, parseReference, type Reference } from '../../src/core/reference/reference.ts';
+import { jsonText, singleLine } from '../../src/core/text/sanitize.ts';
 import { sized } from '../size.ts';
 
 const RUNS = { numRuns: sized(300, 3000) };

@@ -1,8 +1,8 @@
 import { PassThrough } from 'node:stream';
 import { startProgress } from '../../src/output/progress.ts';
-import { singleLine } from '../../src/output/sanitize.ts';
-import { Session } from '../../src/session.ts';
-import type { CommonOptions } from '../../src/commands/options.ts';
+import { singleLine } from '../../src/core/text/sanitize.ts';
+import { Session } from '../../src/session/session.ts';
+import type { CommonOptions } from '../../src/session/options.ts';
 
 function makeSession(isTTY: boolean, options: CommonOptions = {}): { session: Session; shown: () => string } {
   const stderr = Object.assign(new PassThrough(), { isTTY, columns: 20 });

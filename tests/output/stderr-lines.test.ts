@@ -1,7 +1,7 @@
 /** Warnings and debug lines hide what errors hide, in order. */
 import { keepOut } from '../../src/output/confidential.ts';
 import { StderrLines } from '../../src/output/stderr-lines.ts';
-import type { World } from '../../src/world.ts';
+import type { World } from '../../src/platform/world.ts';
 
 test('every spelling is hidden from the first line on, and lines keep their order', async () => {
   const written: string[] = [];

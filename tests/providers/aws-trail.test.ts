@@ -1,5 +1,5 @@
 /** AWS's trail, read from a double of CloudTrail that is told by what moto was really asked. */
-import type { AuditEvent } from '../../src/core/audit.ts';
+import type { AuditEvent } from '../../src/core/audit/record.ts';
 import { open } from '../../src/providers/aws/index.ts';
 import type { AwsProvider } from '../../src/providers/aws/provider.ts';
 import type { StoreSettings, TrailQuery } from '../../src/providers/provider.ts';

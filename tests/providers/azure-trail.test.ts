@@ -1,5 +1,5 @@
 /** Azure's trail, read from a double of a Log Analytics workspace that the double of Key Vault logs to. */
-import type { AuditEvent } from '../../src/core/audit.ts';
+import type { AuditEvent } from '../../src/core/audit/record.ts';
 import { queryOf, quoted } from '../../src/providers/azure/trail-query.ts';
 import type { Provider, StoreSettings, TrailQuery } from '../../src/providers/provider.ts';
 import { scenarioFiles } from '../backends/azure.ts';

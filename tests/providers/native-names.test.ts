@@ -1,5 +1,5 @@
 /** A name behind a store stays in that store: what would be another account's, written alone, is no name or a plain one. */
-import { parseReference } from '../../src/core/reference.ts';
+import { parseReference } from '../../src/core/reference/reference.ts';
 import { isNameAfter } from '../../src/providers/aws/answers.ts';
 import { mappedNames, plainNames } from '../../src/providers/azure/names.ts';
 import { checkId } from '../../src/providers/gcp/names.ts';

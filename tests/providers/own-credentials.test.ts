@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ownCredentials, SINK_CREDENTIALS } from '../../src/providers/own-credentials.ts';
+import { ownCredentials, SINK_CREDENTIALS } from '../../src/session/own-credentials.ts';
 import { providers } from '../../src/providers/registry.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));

@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
-import { headersOf, signingKey } from '../../src/net/standard-webhooks.ts';
+import { headersOf, signingKey } from '../../src/platform/net/standard-webhooks.ts';
 import { makePlace, type Outcome, type Place, ROOT } from '../e2e/program.ts';
 import { makeCertificate } from '../backends/tls.ts';
 

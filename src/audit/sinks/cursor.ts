@@ -3,7 +3,7 @@
  * took last. It is replaced as a whole, so a sender that dies leaves the one before or the one after.
  */
 import { basename, dirname, join } from 'node:path';
-import { START } from '../../core/audit-chain.ts';
+import { START } from '../../core/audit/chain.ts';
 import { parsePeriod } from '../../core/duration.ts';
 import { isJsonObject } from '../../core/json.ts';
 import {
@@ -12,8 +12,8 @@ import {
   makePrivateFolder,
   readPrivateFile,
   replacePrivateFile,
-} from '../../files.ts';
-import { sweep } from '../files.ts';
+} from '../../platform/files.ts';
+import { sweep } from '../log/files.ts';
 
 /** What is known of a sink. Times are ISO 8601 in UTC. */
 export interface Cursor {

@@ -3,11 +3,11 @@
  * a sender that dies in between sends its last batch again. One process at a time does it for a sink.
  */
 import { lstatSync } from 'node:fs';
-import type { Head } from '../../core/audit-chain.ts';
+import type { Head } from '../../core/audit/chain.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
-import { checkFolder, makePrivateFolder, removeFile } from '../../files.ts';
-import { type Lock, takeLock } from '../lock.ts';
-import { newestRecord } from '../read.ts';
+import { checkFolder, makePrivateFolder, removeFile } from '../../platform/files.ts';
+import { type Lock, takeLock } from '../log/lock.ts';
+import { newestRecord } from '../log/read.ts';
 import { type Cursor, cursorPath, newCursor, readCursor, sinksFolder, writeCursor } from './cursor.ts';
 import { nextRecords } from './queue.ts';
 import { openSender, type SinkContext } from './send.ts';

@@ -1,9 +1,9 @@
 /** The records that a sink has not got yet, read from the log itself. */
 import { closeSync, fstatSync } from 'node:fs';
-import type { AuditRecord } from '../../core/audit.ts';
-import { type Head, START } from '../../core/audit-chain.ts';
-import { readFully } from '../files.ts';
-import { newestRecord, type OpenFile, openAll, parse } from '../read.ts';
+import type { AuditRecord } from '../../core/audit/record.ts';
+import { type Head, START } from '../../core/audit/chain.ts';
+import { readFully } from '../log/files.ts';
+import { newestRecord, type OpenFile, openAll, parse } from '../log/read.ts';
 
 const NEWLINE = 0x0a;
 /** What is read at a time. */

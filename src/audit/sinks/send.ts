@@ -1,5 +1,5 @@
 /** What each kind of sink can do: take records, all of them or with an error. */
-import type { World } from '../../world.ts';
+import type { World } from '../../platform/world.ts';
 import type { Queued } from './queue.ts';
 import type { Sink } from './settings.ts';
 

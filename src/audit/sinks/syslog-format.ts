@@ -4,7 +4,7 @@
  * The message's text is the record's JSON with everything beyond ASCII escaped: RFC 5424 wants a byte order mark before
  * UTF-8, which not every receiver takes off again. Its canonical form, and so its hash, is the same.
  */
-import type { AuditRecord } from '../../core/audit.ts';
+import type { AuditRecord } from '../../core/audit/record.ts';
 import { FACILITIES, type Facility } from './settings.ts';
 
 /** RFC 5424, table 2. */

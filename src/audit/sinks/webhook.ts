@@ -1,9 +1,9 @@
 /** Posts batches of records to a URL, signed as Standard Webhooks says. */
 import { dirname } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
-import { readAuthority } from '../../rotation/targets/network.ts';
-import { headersOf, signingKey } from '../../net/standard-webhooks.ts';
-import { exchange } from '../../rotation/targets/http/request.ts';
+import { readAuthority } from '../../platform/net/authority.ts';
+import { headersOf, signingKey } from '../../platform/net/standard-webhooks.ts';
+import { exchange } from '../../platform/net/exchange.ts';
 import type { Queued } from './queue.ts';
 import type { Sender, SinkContext } from './send.ts';
 import type { GivenSink } from './settings.ts';

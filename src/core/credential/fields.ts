@@ -5,7 +5,7 @@
 import { type JsonDocument, sourceFor } from '../document/document.ts';
 import type { JsonNode } from '../document/syntax.ts';
 import { SecretsError } from '../errors.ts';
-import { Masker } from '../redactor.ts';
+import { Masker } from '../redaction/redactor.ts';
 import { isStructured, readText, replaceText, type TextForm } from './read.ts';
 
 /** Where a value is: the keys and indices from the top. */

@@ -4,7 +4,7 @@
  * Numbers keep their spelling, keys their order, and every byte outside of a change stays as it was.
  */
 import { SecretsError } from '../errors.ts';
-import { pointerTokens } from '../reference.ts';
+import { pointerTokens } from '../reference/reference.ts';
 import { decodeUtf8 } from '../utf8.ts';
 import { type JsonMember, type JsonNode, JsonSyntaxError, parseTree } from './syntax.ts';
 

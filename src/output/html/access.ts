@@ -1,5 +1,5 @@
 /** The parts of the page about accesses and ages: charts, each with its numbers as a table. */
-import type { AgeBucket, ReportAccess, ReportData } from '../../core/audit-findings/report.ts';
+import type { AgeBucket, ReportAccess, ReportData } from '../../core/findings/report.ts';
 import { type Bar, barChart, heatMap, hourOf, meter, WEEKDAYS } from './charts.ts';
 import { count, html, isolated, type Markup, place, plural, timeOf } from './markup.ts';
 

@@ -1,7 +1,7 @@
 /** The list of findings with its filters, and what belongs to it: the suppressed ones, and what rules mean. */
-import { type Evidence, SEVERITIES } from '../../core/audit-findings/finding.ts';
-import type { ReportData, ReportFinding, SuppressedFinding } from '../../core/audit-findings/report.ts';
-import { type Rule, RULES } from '../../core/audit-findings/rules.ts';
+import { type Evidence, SEVERITIES } from '../../core/findings/finding.ts';
+import type { ReportData, ReportFinding, SuppressedFinding } from '../../core/findings/report.ts';
+import { type Rule, RULES } from '../../core/findings/rules.ts';
 import { count, html, isolated, type Markup, type Part, place, plural, timeOf } from './markup.ts';
 
 function ruleOf(id: string): Rule | undefined {

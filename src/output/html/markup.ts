@@ -3,7 +3,7 @@
  * markup itself; so forgetting to escape is not possible, only to quote an attribute. Own code, since a library for
  * it brings a framework along, and what keeps a name from being markup should be read in a minute.
  */
-import { singleLine } from '../sanitize.ts';
+import { singleLine } from '../../core/text/sanitize.ts';
 
 /** Text that is markup already: only `html` makes it. */
 export class Markup {

@@ -4,8 +4,8 @@
  * do nothing. The script only filters what is there; without it everything is shown.
  */
 import { createHash } from 'node:crypto';
-import { SEVERITIES } from '../../core/audit-findings/finding.ts';
-import type { ReportData } from '../../core/audit-findings/report.ts';
+import { SEVERITIES } from '../../core/findings/finding.ts';
+import type { ReportData } from '../../core/findings/report.ts';
 import { accessSection, agesSection } from './access.ts';
 import { pageScript, pageStyle } from './assets.ts';
 import { badge, findingsSection, rulesSection, suppressedSection } from './findings.ts';

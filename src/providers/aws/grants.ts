@@ -2,7 +2,7 @@
  * Who may read a secret by its resource policy.
  * Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
  */
-import { matchesPattern } from '../../core/audit-filter.ts';
+import { matchesPattern } from '../../core/audit/filter.ts';
 import { SecretsError } from '../../core/errors.ts';
 import { isJsonObject, type JsonValue } from '../../core/json.ts';
 import type { Grant } from '../provider.ts';

@@ -1,6 +1,6 @@
 /** AWS Secrets Manager behind the provider interface. */
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
-import type { AuditEvent } from '../../core/audit.ts';
+import type { AuditEvent } from '../../core/audit/record.ts';
 import { pool } from '../../core/waiting.ts';
 import type {
   Action,

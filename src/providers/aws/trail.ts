@@ -7,7 +7,7 @@
  * Sources: https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html,
  * https://docs.aws.amazon.com/secretsmanager/latest/userguide/cloudtrail_log_entries.html
  */
-import type { AuditAction, AuditEvent } from '../../core/audit.ts';
+import type { AuditAction, AuditEvent } from '../../core/audit/record.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { sleep } from '../../core/waiting.ts';
 import type { CallOptions, ProviderContext, TrailQuery } from '../provider.ts';

@@ -4,7 +4,7 @@
  * Source: https://learn.microsoft.com/azure/developer/javascript/sdk/authentication/credential-chains
  */
 import { SecretsError } from '../../core/errors.ts';
-import { checkContents } from '../../pinned.ts';
+import { checkContents } from '../../platform/pinned.ts';
 import type { ProviderContext } from '../provider.ts';
 import type { AuthSettings, Method } from './settings.ts';
 import { translateSignIn } from './sign-in-errors.ts';

@@ -1,5 +1,5 @@
 /** One entry of Key Vault's log as an event. */
-import type { AuditAction, AuditEvent } from '../../core/audit.ts';
+import type { AuditAction, AuditEvent } from '../../core/audit/record.ts';
 import { type Fields, fieldsOf, textOf } from '../trail.ts';
 import { principalOf } from './claims.ts';
 

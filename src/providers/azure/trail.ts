@@ -7,7 +7,7 @@
  */
 import { bearerTokenAuthenticationPolicy } from '@azure/core-rest-pipeline';
 import type { LogsQueryClient } from '@azure/monitor-query-logs';
-import type { AuditEvent } from '../../core/audit.ts';
+import type { AuditEvent } from '../../core/audit/record.ts';
 import { SecretsError } from '../../core/errors.ts';
 import type { CallOptions, ProviderContext, TrailQuery } from '../provider.ts';
 import {

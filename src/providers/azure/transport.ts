@@ -18,9 +18,9 @@ import {
   userAgentPolicy,
 } from '@azure/core-rest-pipeline';
 import { SecretsError } from '../../core/errors.ts';
-import { readPinnedText } from '../../pinned.ts';
+import { readPinnedText } from '../../platform/pinned.ts';
 import { sleep } from '../../core/waiting.ts';
-import { version } from '../../version.ts';
+import { version } from '../../core/version.ts';
 
 const ATTEMPTS = 4;
 /** Longest wait that a Retry-After may ask for, in milliseconds. */

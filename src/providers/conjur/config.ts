@@ -6,9 +6,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
-import { codeOf } from '../../files.ts';
-import { readPinnedText } from '../../pinned.ts';
-import { readUnlockFile } from '../../unlock-file.ts';
+import { codeOf } from '../../platform/files.ts';
+import { readPinnedText } from '../../platform/pinned.ts';
+import { readUnlockFile } from '../../platform/unlock-file.ts';
 import type { ProviderContext } from '../provider.ts';
 import type { ConjurSettings } from './settings.ts';
 

@@ -3,7 +3,7 @@
  * and the order of https://github.com/cyberark/conjur-api-go (NewClientFromEnvironment).
  */
 import { SecretsError } from '../../core/errors.ts';
-import { readPinnedText } from '../../pinned.ts';
+import { readPinnedText } from '../../platform/pinned.ts';
 import { isJsonObject } from '../../core/json.ts';
 import type { ProviderContext } from '../provider.ts';
 import { type ConjurConfig, readNetrc } from './config.ts';

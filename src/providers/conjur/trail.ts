@@ -5,7 +5,7 @@
  * Sources: https://github.com/cyberark/conjur/blob/master/docs/audit.md (43868 is Conjur's Private Enterprise Number) and
  * the events beside it: `fetch`, `update`, `check`, `list`, `resource` and `policy`; batches are a `fetch` for each variable.
  */
-import type { AuditAction, AuditEvent } from '../../core/audit.ts';
+import type { AuditAction, AuditEvent } from '../../core/audit/record.ts';
 import type { CallOptions, ProviderContext, TrailQuery } from '../provider.ts';
 import { LineCount, trailLines } from '../trail-lines.ts';
 import { checkPeriod, eventOf, isWithin, textOf, timeOf } from '../trail.ts';

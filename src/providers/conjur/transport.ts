@@ -7,8 +7,8 @@ import { setMaxListeners } from 'node:events';
 import http from 'node:http';
 import https from 'node:https';
 import { SecretsError } from '../../core/errors.ts';
-import { codeOf } from '../../files.ts';
-import { version } from '../../version.ts';
+import { codeOf } from '../../platform/files.ts';
+import { version } from '../../core/version.ts';
 
 /** Longest answer read, in bytes: a batch of large values. */
 const MAX_ANSWER = 64 * 1024 * 1024;

@@ -1,6 +1,6 @@
 /** `secrets doctor --plugin`: runs the core of the contract against a plugin, under names of its own. */
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
-import { Masker } from '../../core/redactor.ts';
+import { Masker } from '../../core/redaction/redactor.ts';
 import type { Finding } from '../provider.ts';
 import { capabilityChecks } from './capability-checks.ts';
 import { checks } from './checks.ts';

@@ -4,10 +4,10 @@
  */
 import * as v from 'valibot';
 import { excerpt, SecretsError, type ErrorKind } from '../../core/errors.ts';
-import { checkContents } from '../../pinned.ts';
+import { checkContents } from '../../platform/pinned.ts';
 import { parseJson } from '../../core/json.ts';
-import { Masker } from '../../core/redactor.ts';
-import { singleLine } from '../../output/sanitize.ts';
+import { Masker } from '../../core/redaction/redactor.ts';
+import { singleLine } from '../../core/text/sanitize.ts';
 import { PluginProcess } from './process.ts';
 import {
   answerSchema,

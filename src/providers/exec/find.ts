@@ -1,7 +1,7 @@
 /** Where a plugin's program is, and what of the environment it gets. */
 import { isAbsolute, join } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
-import { findProgram } from '../../exec/find.ts';
+import { findProgram } from '../../platform/find-program.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 

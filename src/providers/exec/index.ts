@@ -1,6 +1,6 @@
 /** Entry of the plugins' provider: finds the program, starts it, and settles the version of the protocol. */
 import { SecretsError } from '../../core/errors.ts';
-import { version } from '../../version.ts';
+import { version } from '../../core/version.ts';
 import type { CallOptions, ProviderContext, StoreSettings } from '../provider.ts';
 import { Connection } from './connection.ts';
 import { findPlugin, pluginEnvironment } from './find.ts';

@@ -5,9 +5,9 @@
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
-import { readPinnedText } from '../../pinned.ts';
+import { readPinnedText } from '../../platform/pinned.ts';
 import { isJsonObject, type JsonValue } from '../../core/json.ts';
-import { codeOf } from '../../files.ts';
+import { codeOf } from '../../platform/files.ts';
 import type { ProviderContext } from '../provider.ts';
 import { defaultCredentialsFile } from './gcloud.ts';
 import type { GcpSettings } from './settings.ts';

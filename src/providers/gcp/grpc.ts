@@ -1,6 +1,6 @@
 /** The client's options for gRPC; loaded, with grpc-js, only for a store that asks for it. */
 import { callbackify } from 'node:util';
-import { version } from '../../version.ts';
+import { version } from '../../core/version.ts';
 import type { SignedIn } from './sign-in.ts';
 
 export async function grpcOptions(

@@ -6,8 +6,8 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import http from 'node:http';
 import https from 'node:https';
 import { SecretsError } from '../../core/errors.ts';
-import { codeOf } from '../../files.ts';
-import { version } from '../../version.ts';
+import { codeOf } from '../../platform/files.ts';
+import { version } from '../../core/version.ts';
 import { Fault } from './errors.ts';
 
 /** Longest answer read, in bytes: a page of 250 secrets with all the annotations that Google allows is 6 MiB. */

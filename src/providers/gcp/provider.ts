@@ -1,7 +1,7 @@
 /** Google Secret Manager behind the provider interface. docs/gcp.md says what it promises. */
 // Longer than others: one class that answers every method of the interface, each little more than a few calls.
 /* oxlint-disable max-lines */
-import type { AuditEvent } from '../../core/audit.ts';
+import type { AuditEvent } from '../../core/audit/record.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { pool } from '../../core/waiting.ts';
 import type {

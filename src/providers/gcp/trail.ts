@@ -5,7 +5,7 @@
  * https://cloud.google.com/logging/docs/reference/v2/rest/v2/entries/list,
  * https://cloud.google.com/logging/docs/reference/audit/auditlog/rest/Shared.Types/AuditLog
  */
-import type { AuditAction, AuditEvent } from '../../core/audit.ts';
+import type { AuditAction, AuditEvent } from '../../core/audit/record.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type { CallOptions, ProviderContext, TrailQuery } from '../provider.ts';
 import {

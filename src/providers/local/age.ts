@@ -1,8 +1,8 @@
 /** Data keys wrapped for age recipients (age-encryption.org/v1). */
 import { join } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
-import { readUnlockFile } from '../../unlock-file.ts';
-import { xdgFolder } from '../../world.ts';
+import { readUnlockFile } from '../../platform/unlock-file.ts';
+import { xdgFolder } from '../../platform/world.ts';
 import type { ProviderContext } from '../provider.ts';
 import { KEY_LENGTH } from './crypto.ts';
 import { expandPath } from './keys.ts';

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { SecretsError } from '../../core/errors.ts';
-import { fileError, readPrivateFile } from '../../files.ts';
+import { fileError, readPrivateFile } from '../../platform/files.ts';
 import type { StoreFolder } from './folder.ts';
 import { expandPath, unwrapDataKey } from './keys.ts';
 import { type Keys, type Manifest, openManifest, parseManifest } from './manifest.ts';

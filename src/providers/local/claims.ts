@@ -19,7 +19,14 @@ import {
   readFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { checkFolder, entriesOf, fileError, isMissing, readPrivateFile, removeFile } from '../../files.ts';
+import {
+  checkFolder,
+  entriesOf,
+  fileError,
+  isMissing,
+  readPrivateFile,
+  removeFile,
+} from '../../platform/files.ts';
 import { fileName, type Header, parseHeader } from './entry-file.ts';
 
 /** How long a writer is waited for. It takes a few system calls; one that is slower is not harmed. */

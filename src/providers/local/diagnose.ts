@@ -1,5 +1,5 @@
 /** What `secrets doctor` says of a local store: it reads every file of it. */
-import { readPrivateFile } from '../../files.ts';
+import { readPrivateFile } from '../../platform/files.ts';
 import { join } from 'node:path';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type { Finding } from '../provider.ts';

@@ -2,8 +2,8 @@
 import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
-import { checkFolder, entriesOf, readPrivateFile } from '../../files.ts';
-import { xdgFolder } from '../../world.ts';
+import { checkFolder, entriesOf, readPrivateFile } from '../../platform/files.ts';
+import { xdgFolder } from '../../platform/world.ts';
 import type { ProviderContext } from '../provider.ts';
 import { isSecretId } from './entry-file.ts';
 import { GoneError, JournalFolder, UnknownKeyError } from './journal.ts';

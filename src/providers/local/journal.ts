@@ -35,7 +35,7 @@ import {
   removeFile,
   syncFolder,
   syncParent,
-} from '../../files.ts';
+} from '../../platform/files.ts';
 import { type Keys, newId } from './manifest.ts';
 import { isEventBody } from './event-body.ts';
 import { destroyedBy, type EventBody, isForked, missingOf, type StoredEvent } from './state.ts';

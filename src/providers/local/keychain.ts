@@ -1,5 +1,5 @@
 /** A store's key in the OS key chain. */
-import { type KeychainEntry, openKeychainEntry } from '../../keychain.ts';
+import { type KeychainEntry, openKeychainEntry } from '../../platform/keychain.ts';
 import type { Place } from './keys.ts';
 
 /** This store's entry in the OS key chain. @throws SecretsError Unavailable where no key chain is reachable */

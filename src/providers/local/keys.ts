@@ -2,9 +2,9 @@
 import { scrypt } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
-import { xdgFolder } from '../../world.ts';
+import { xdgFolder } from '../../platform/world.ts';
 import type { ProviderContext } from '../provider.ts';
-import { readUnlockFile } from '../../unlock-file.ts';
+import { readUnlockFile } from '../../platform/unlock-file.ts';
 import { BoxError, fromBase64, KEY_LENGTH } from './crypto.ts';
 import { type Manifest, unwrapKey } from './manifest.ts';
 import type { LocalSettings } from './settings.ts';

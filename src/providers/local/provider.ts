@@ -1,5 +1,5 @@
 /** The local store behind the provider interface. */
-import { systemUser } from '../../files.ts';
+import { systemUser } from '../../platform/files.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type {
   Action,

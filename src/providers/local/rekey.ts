@@ -17,7 +17,7 @@ import {
   makePrivateFolder,
   removeFile,
   syncFolder,
-} from '../../files.ts';
+} from '../../platform/files.ts';
 import type { KeyChange } from '../provider.ts';
 import { KEY_LENGTH } from './crypto.ts';
 import type { StoreFolder } from './folder.ts';

@@ -13,8 +13,8 @@ import {
   makePrivateFolder,
   removeFile,
   syncParent,
-} from '../../files.ts';
-import { xdgFolder } from '../../world.ts';
+} from '../../platform/files.ts';
+import { xdgFolder } from '../../platform/world.ts';
 import type { StoreFolder } from './folder.ts';
 import { keyFilePath } from './keys.ts';
 import type { KeyRecord, Keys } from './manifest.ts';

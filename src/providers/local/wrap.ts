@@ -10,7 +10,7 @@ import {
   makePrivateFolder,
   removeFile,
   syncParent,
-} from '../../files.ts';
+} from '../../platform/files.ts';
 import { KEY_LENGTH, seal } from './crypto.ts';
 import type { StoreFolder } from './folder.ts';
 import { derive, KEY_FILE_PREFIX, keyFilePath, type Place, readKeyFile } from './keys.ts';

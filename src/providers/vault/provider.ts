@@ -9,7 +9,7 @@
  */
 // Longer than others: one class that answers every method of the interface.
 /* oxlint-disable max-lines */
-import type { AuditEvent } from '../../core/audit.ts';
+import type { AuditEvent } from '../../core/audit/record.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { pool } from '../../core/waiting.ts';
 import type {

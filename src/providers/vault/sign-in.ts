@@ -1,7 +1,7 @@
 /** The ways to a Vault token. Each sends one credential to the auth method's login path, and nothing else. */
 import { join, resolve } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
-import { readPinnedText } from '../../pinned.ts';
+import { readPinnedText } from '../../platform/pinned.ts';
 import type { ProviderContext } from '../provider.ts';
 import { asMap, type Json, signInError } from './errors.ts';
 import type { AuthSettings } from './settings.ts';

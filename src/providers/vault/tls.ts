@@ -3,7 +3,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { SecretsError } from '../../core/errors.ts';
-import { readPinnedText } from '../../pinned.ts';
+import { readPinnedText } from '../../platform/pinned.ts';
 import type { ProviderContext } from '../provider.ts';
 import type { VaultSettings } from './settings.ts';
 

@@ -3,7 +3,7 @@
  * among them. Source: https://developer.hashicorp.com/vault/api-docs/system/audit-hash
  */
 import { toSecretsError } from '../../core/errors.ts';
-import { version as ownVersion } from '../../version.ts';
+import { version as ownVersion } from '../../core/version.ts';
 import { textOf } from '../trail.ts';
 import type { VaultClient } from './client.ts';
 import { asMap } from './errors.ts';

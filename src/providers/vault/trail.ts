@@ -9,7 +9,7 @@
  * https://developer.hashicorp.com/vault/api-docs/system/audit-hash,
  * https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2; checked with Vault 1.21.
  */
-import type { AuditAction, AuditEvent } from '../../core/audit.ts';
+import type { AuditAction, AuditEvent } from '../../core/audit/record.ts';
 import { toSecretsError } from '../../core/errors.ts';
 import type { CallOptions, ProviderContext, TrailQuery } from '../provider.ts';
 import { LineCount, trailLines } from '../trail-lines.ts';

@@ -11,8 +11,8 @@ import https from 'node:https';
 import { JsonDocument } from '../../core/document/document.ts';
 import { SecretsError } from '../../core/errors.ts';
 import { isJsonObject } from '../../core/json.ts';
-import { codeOf as systemCode } from '../../files.ts';
-import { version } from '../../version.ts';
+import { codeOf as systemCode } from '../../platform/files.ts';
+import { version } from '../../core/version.ts';
 import { redirectTarget } from './address.ts';
 import type { TlsOptions } from './tls.ts';
 

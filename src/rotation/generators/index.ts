@@ -5,7 +5,7 @@ import {
   type GenerateOptions,
   type GenerateSpec,
   parseGenerate,
-} from '../../core/generate.ts';
+} from '../../core/generate/generate.ts';
 import { SecretsError } from '../../core/errors.ts';
 import { isJsonObject } from '../../core/json.ts';
 import type { Generated, GenerateSettings, Generator } from '../generator.ts';

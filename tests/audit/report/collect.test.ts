@@ -1,8 +1,8 @@
 /** How a report is gathered: on a store in memory that counts what it is asked, and has a trail. */
-import { buildReport, type ReportWanted } from '../../../src/audit/report/build.ts';
-import { storesInUse } from '../../../src/audit/report/collect.ts';
-import type { ReportData } from '../../../src/core/audit-findings/report.ts';
-import type { AuditEvent } from '../../../src/core/audit.ts';
+import { buildReport, type ReportWanted } from '../../../src/report/build.ts';
+import { storesInUse } from '../../../src/report/collect.ts';
+import type { ReportData } from '../../../src/core/findings/report.ts';
+import type { AuditEvent } from '../../../src/core/audit/record.ts';
 import { SecretsError } from '../../../src/core/errors.ts';
 import type {
   Capability,
@@ -12,7 +12,7 @@ import type {
   SecretRequest,
   VersionInfo,
 } from '../../../src/providers/provider.ts';
-import { Session } from '../../../src/session.ts';
+import { Session } from '../../../src/session/session.ts';
 import { makeMachine, type Machine } from '../../config/setup.ts';
 import { daysAgo, NOW } from './kit.ts';
 

@@ -6,8 +6,8 @@ import {
   judgeFindings,
   parseBaseline,
   type Suppression,
-} from '../../../src/core/audit-findings/gates.ts';
-import { finding } from '../../../src/core/audit-findings/rules.ts';
+} from '../../../src/core/findings/gates.ts';
+import { finding } from '../../../src/core/findings/rules.ts';
 import { ROOT } from '../../e2e/program.ts';
 import { tables } from './doc-tables.ts';
 import { NOW } from './kit.ts';

@@ -1,4 +1,4 @@
-import { judgeSharedGrants } from '../../../src/core/audit-findings/posture.ts';
+import { judgeSharedGrants } from '../../../src/core/findings/posture.ts';
 import { judge, judgeNative } from '../../../src/rotation/schedule.ts';
 import { daysAgo, facts, judged, NOW, version } from './kit.ts';
 

@@ -1,9 +1,9 @@
 /** The whole command on real stores, with something wrong in each. */
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openAuditLog } from '../../../src/audit/log.ts';
-import type { ReportData } from '../../../src/core/audit-findings/report.ts';
-import type { AuditEvent } from '../../../src/core/audit.ts';
+import { openAuditLog } from '../../../src/audit/log/log.ts';
+import type { ReportData } from '../../../src/core/findings/report.ts';
+import type { AuditEvent } from '../../../src/core/audit/record.ts';
 import { scenarioFiles as awsFiles, startAws, type Aws } from '../../backends/aws.ts';
 import { startTrail } from '../../backends/aws/trail.ts';
 import { describeWith } from '../../backends/server.ts';

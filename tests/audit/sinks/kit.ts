@@ -11,7 +11,7 @@ import {
   greetSinks,
 } from '../../../src/audit/sinks/deliver.ts';
 import type { GivenSink, Sink } from '../../../src/audit/sinks/settings.ts';
-import type { AuditRecord } from '../../../src/core/audit.ts';
+import type { AuditRecord } from '../../../src/core/audit/record.ts';
 import { type LogPlace, logPlace } from '../kit.ts';
 
 /** How a request is answered: a status, no answer at all, or a connection that breaks before or after it was read. */

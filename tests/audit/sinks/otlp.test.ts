@@ -1,7 +1,7 @@
 /** OpenTelemetry: what a receiver decodes that uses OpenTelemetry's own protocol classes. */
 import { createServer } from 'node:net';
-import type { AuditRecord } from '../../../src/core/audit.ts';
-import { hashOf } from '../../../src/core/audit-chain.ts';
+import type { AuditRecord } from '../../../src/core/audit/record.ts';
+import { hashOf } from '../../../src/core/audit/chain.ts';
 import { OTLP_PYTHON, type OtlpReceiver, type OtlpRecord, startOtlp } from '../../backends/otlp.ts';
 import { describeWith } from '../../backends/server.ts';
 import { event } from '../events.ts';

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { AuditRecord } from '../../../src/core/audit.ts';
+import type { AuditRecord } from '../../../src/core/audit/record.ts';
 import { findFiles, formsOf, hashesOf, holds } from '../../e2e/leak-watch.ts';
 import { makePlace, type Outcome, type Place } from '../../e2e/program.ts';
 import { freePort } from '../../backends/server.ts';

@@ -1,12 +1,12 @@
 /** Made-up reports for the page: a believable one, a large one, and ones in which every text is hostile. */
-import { agesOf, summarise } from '../../../src/core/audit-findings/access.ts';
-import { findAnomalies } from '../../../src/core/audit-findings/anomalies.ts';
-import { EventTable } from '../../../src/core/audit-findings/events.ts';
-import type { Finding } from '../../../src/core/audit-findings/finding.ts';
-import { judgeFindings } from '../../../src/core/audit-findings/gates.ts';
-import { ANOMALIES } from '../../../src/core/audit-findings/parameters.ts';
-import type { ReportData } from '../../../src/core/audit-findings/report.ts';
-import { finding, type RuleId } from '../../../src/core/audit-findings/rules.ts';
+import { agesOf, summarise } from '../../../src/core/findings/access.ts';
+import { findAnomalies } from '../../../src/core/findings/anomalies.ts';
+import { EventTable } from '../../../src/core/findings/events.ts';
+import type { Finding } from '../../../src/core/findings/finding.ts';
+import { judgeFindings } from '../../../src/core/findings/gates.ts';
+import { ANOMALIES } from '../../../src/core/findings/parameters.ts';
+import type { ReportData } from '../../../src/core/findings/report.ts';
+import { finding, type RuleId } from '../../../src/core/findings/rules.ts';
 import { plantInto } from '../../audit/report/plants.ts';
 import { Random } from '../../audit/report/random.ts';
 import { eventOf, makeTrail } from '../../audit/report/trail.ts';

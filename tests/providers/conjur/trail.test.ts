@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { AuditEvent } from '../../../src/core/audit.ts';
+import type { AuditEvent } from '../../../src/core/audit/record.ts';
 import { parseSyslog } from '../../../src/providers/conjur/rfc5424.ts';
 import type { Provider, TrailQuery } from '../../../src/providers/provider.ts';
 import { errorOf } from '../../contract/kit.ts';

@@ -1,5 +1,5 @@
 /** Google's trail, read from a double of Cloud Logging that notes what the double of Secret Manager was asked. */
-import type { AuditEvent } from '../../../src/core/audit.ts';
+import type { AuditEvent } from '../../../src/core/audit/record.ts';
 import type { Provider, StoreSettings, TrailQuery } from '../../../src/providers/provider.ts';
 import { quoted } from '../../../src/providers/gcp/trail.ts';
 import { type Account, ADMIN } from '../../backends/gcp.ts';

@@ -5,7 +5,7 @@
  */
 import { chmodSync, chownSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readUnlockFile } from '../../../src/unlock-file.ts';
+import { readUnlockFile } from '../../../src/platform/unlock-file.ts';
 import { makePlace, type Outcome, type Place } from '../../e2e/program.ts';
 import { describeNeeding, ROOT_USER, testNeeding } from '../../needs.ts';
 

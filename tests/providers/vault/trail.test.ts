@@ -2,7 +2,7 @@
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import type { AuditEvent } from '../../../src/core/audit.ts';
+import type { AuditEvent } from '../../../src/core/audit/record.ts';
 import type { Provider, StoreSettings, TrailQuery } from '../../../src/providers/provider.ts';
 import { linesIn } from '../../../src/providers/trail-lines.ts';
 import { scenarioFiles } from '../../backends/vault.ts';

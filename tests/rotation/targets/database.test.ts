@@ -1,6 +1,6 @@
 /** The scenes that every database has to pass as a target; what only one of them has is in a file of its own. */
 import { join } from 'node:path';
-import { generate } from '../../../src/core/generate.ts';
+import { generate } from '../../../src/core/generate/generate.ts';
 import { OPENSSL } from '../../backends/certificates.ts';
 import type { Database } from '../../backends/database.ts';
 import { describeWith, freePort } from '../../backends/server.ts';

@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events';
 import { SecretsError } from '../../../core/errors.ts';
 import { inDoubt, translate } from '../../../providers/aws/errors.ts';
 import type { TargetContext } from '../../target.ts';
-import { isLoopback } from '../network.ts';
+import { isLoopback } from '../../../platform/net/authority.ts';
 import type { AccessKey } from './key.ts';
 import type { IamSettings } from './settings.ts';
 

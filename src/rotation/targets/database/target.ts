@@ -20,7 +20,7 @@ import {
   type TlsSettings,
   UsedBefore,
 } from './connection.ts';
-import { readAuthority } from '../network.ts';
+import { readAuthority } from '../../../platform/net/authority.ts';
 import { fenceOf } from './fence.ts';
 import { ITSELF, NOT_VERIFIED, refusedSignIn, samePlace } from './findings.ts';
 import { type Login, type LoginForm, loginOf, passwordKeys, withNewPassword } from './login.ts';

@@ -12,9 +12,9 @@ import type {
   Verdict,
 } from '../../target.ts';
 import { controlFindings } from '../control.ts';
-import { IN_DOUBT, isLoopback, readAuthority } from '../network.ts';
+import { IN_DOUBT, isLoopback, readAuthority } from '../../../platform/net/authority.ts';
 import { checkTemplate, type Sources } from '../template.ts';
-import { send } from './request.ts';
+import { send } from '../../../platform/net/exchange.ts';
 import type { HttpCall, HttpSettings } from './settings.ts';
 
 /** What each call's places may name. */

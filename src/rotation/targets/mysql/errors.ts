@@ -1,11 +1,11 @@
 /** What MySQL's and MariaDB's errors mean here. */
 import { waitedTooLong } from '../database/fence.ts';
 import { SecretsError } from '../../../core/errors.ts';
-import { codeOf } from '../../../files.ts';
+import { codeOf } from '../../../platform/files.ts';
 import { Admitted, Refused, UsedBefore } from '../database/connection.ts';
 import type { Login } from '../database/login.ts';
 import { placeOf } from '../database/proof.ts';
-import { IN_DOUBT } from '../network.ts';
+import { IN_DOUBT } from '../../../platform/net/authority.ts';
 import { takesNoHash } from './rules.ts';
 
 /** MariaDB's own numbers, which the driver takes for others of MySQL: https://mariadb.com/kb/en/mariadb-error-codes/ */

@@ -1,5 +1,5 @@
 /** The fence of a MySQL or MariaDB session: bounds of its own, and named locks that end with it. */
-import { codeOf } from '../../../files.ts';
+import { codeOf } from '../../../platform/files.ts';
 import { type Fence, fenceIsHeld, lockOf } from '../database/fence.ts';
 
 export type Query = (sql: string) => Promise<readonly Readonly<Record<string, unknown>>[]>;

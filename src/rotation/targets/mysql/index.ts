@@ -2,7 +2,7 @@
 import type { Target, TargetContext, TargetSettings } from '../../target.ts';
 import type { DatabaseSettings } from '../database/settings.ts';
 import { DatabaseTarget } from '../database/target.ts';
-import { readPem } from '../network.ts';
+import { readPem } from '../../../platform/net/authority.ts';
 import { mysqlDriver } from './driver.ts';
 
 interface MysqlSettings extends DatabaseSettings {

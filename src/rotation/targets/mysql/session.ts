@@ -1,5 +1,5 @@
 /** One connection's statements, in a mode that nobody else chooses. */
-import { codeOf } from '../../../files.ts';
+import { codeOf } from '../../../platform/files.ts';
 import { bounded } from '../database/connection.ts';
 
 export interface Session {

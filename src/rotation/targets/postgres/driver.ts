@@ -1,6 +1,6 @@
 /** PostgreSQL through `pg`, which loads with the first connection. */
 import { SecretsError } from '../../../core/errors.ts';
-import { codeOf } from '../../../files.ts';
+import { codeOf } from '../../../platform/files.ts';
 import type { TargetFinding } from '../../target.ts';
 import {
   Admitted,
@@ -14,7 +14,7 @@ import {
 import { waitedTooLong } from '../database/fence.ts';
 import type { Login } from '../database/login.ts';
 import { otherAccount, placeOf } from '../database/proof.ts';
-import { IN_DOUBT } from '../network.ts';
+import { IN_DOUBT } from '../../../platform/net/authority.ts';
 import { beginFenced, isBound } from './fence.ts';
 import { checkPassword, scramVerifier } from './verifier.ts';
 

@@ -2,7 +2,7 @@
 import { SecretsError } from '../../../core/errors.ts';
 import type { JsonValue } from '../../../core/json.ts';
 import { utf8 } from '../../../output/shapes.ts';
-import { absoluteFolders, findProgram } from '../../../exec/find.ts';
+import { absoluteFolders, findProgram } from '../../../platform/find-program.ts';
 import type {
   Credential,
   Known,
@@ -15,7 +15,7 @@ import type {
   Verdict,
 } from '../../target.ts';
 import { controlFindings } from '../control.ts';
-import { IN_DOUBT } from '../network.ts';
+import { IN_DOUBT } from '../../../platform/net/authority.ts';
 import { type HookEnd, runHook } from './run.ts';
 import type { Command, ProgramSettings } from './settings.ts';
 

@@ -1,10 +1,10 @@
 /** One run of a hook: JSON into its standard input, no value anywhere else, and its group ended with the signal. */
 import { spawn } from 'node:child_process';
 import { SecretsError } from '../../../core/errors.ts';
-import { Masker } from '../../../core/redactor.ts';
-import { absoluteFolders, findProgram } from '../../../exec/find.ts';
-import { codeOf } from '../../../files.ts';
-import { checkContents } from '../../../pinned.ts';
+import { Masker } from '../../../core/redaction/redactor.ts';
+import { absoluteFolders, findProgram } from '../../../platform/find-program.ts';
+import { codeOf } from '../../../platform/files.ts';
+import { checkContents } from '../../../platform/pinned.ts';
 import type { TargetContext } from '../../target.ts';
 
 /** Bytes of standard error that are kept for the message. */

@@ -1,0 +1,33 @@
+/** An anchor: a checkpoint that is kept where whoever writes the log can't change it. It is the checkpoint's own line. */
+import { parseItem } from '../../core/audit/line.ts';
+import type { Known } from '../../core/audit/problems.ts';
+import { SecretsError } from '../../core/errors.ts';
+
+/**
+ * The anchors in a text: one JSON document, or JSON lines.
+ * @param name as messages call it
+ * @throws SecretsError Invalid for what is no anchor, Integrity for one that was changed
+ */
+export function parseAnchors(text: string, name: string): readonly Known[] {
+  const lines = text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
+  if (lines.length === 0) throw noAnchor(name);
+  return lines.map((line) => {
+    const { record, claimed, seq, sound } = parseItem(line, { file: name, line: 1 });
+    if (record?.kind !== 'checkpoint' || claimed === undefined || seq === undefined) throw noAnchor(name);
+    if (!sound) {
+      throw new SecretsError('Integrity', `the anchor was changed, or is not whole: ${name}`, {
+        hint: 'use it as secrets audit anchor gave it out, to the byte',
+      });
+    }
+    return { seq, hash: claimed, from: `the anchor ${name}` };
+  });
+}
+
+function noAnchor(name: string): SecretsError {
+  return new SecretsError('Invalid', `this is no anchor: ${name}`, {
+    hint: 'an anchor is what secrets audit anchor prints',
+  });
+}

@@ -1,0 +1,121 @@
+/** Signed checkpoints, and what else the writer's rarer work is made of. Synchronous: under the lock. */
+import { sign } from 'node:crypto';
+import { closeSync, fsyncSync, ftruncateSync, writeSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { basename, dirname } from 'node:path';
+import type { AuditRecord } from '../../core/audit/record.ts';
+import {
+  CHECKPOINT_EVERY,
+  type Content,
+  type Head,
+  type Sealed,
+  seal,
+  signedText,
+  type Statement,
+} from '../../core/audit/chain.ts';
+import { SecretsError } from '../../core/errors.ts';
+import { namesOf, openOwn, readTail, sweep } from './files.ts';
+import {
+  KeyIsLocked,
+  needSigningKey,
+  publish,
+  readKeyFile,
+  type SigningKey,
+  signingKeyPath,
+  type Unlocked,
+} from './keys.ts';
+import type { LogSettings } from './log.ts';
+import { readSecondHead, secondHeadId } from './second-head.ts';
+
+/** A record about the log itself. */
+export function ownContent(
+  { now }: Pick<LogSettings, 'now'>,
+  kind: AuditRecord['kind'],
+  more: Partial<Content>,
+): Content {
+  const uid = process.getuid?.();
+  return {
+    time: now().toISOString(),
+    origin: 'secrets',
+    action: 'other',
+    outcome: 'allowed',
+    actor: uid === undefined ? {} : { uid },
+    host: hostname(),
+    pid: process.pid,
+    kind,
+    ...more,
+  };
+}
+
+/** Whether the key has to be fetched (`unlockKey`) before this is tried again. */
+export function isKeyLocked(thrown: unknown): boolean {
+  return thrown instanceof KeyIsLocked;
+}
+
+/** Fetches the signing key from the key chain; while no lock is held. @throws SecretsError */
+export async function unlockKey(options: LogSettings): Promise<Unlocked | undefined> {
+  return (await import('./unlock.ts')).unlockKey(options);
+}
+
+/** The key that signs, made on first use. @throws SecretsError, KeyIsLocked */
+export function signingKey({ stateFolder, key, unlocked }: LogSettings): SigningKey {
+  // One that is gone since it was unlocked is made anew where the key chain can be asked.
+  if (key === 'keychain' && (unlocked === undefined || readKeyFile(stateFolder) === undefined))
+    throw new KeyIsLocked();
+  return needSigningKey(stateFolder, unlocked);
+}
+
+/** The next record as a signed checkpoint. @throws SecretsError, KeyIsLocked */
+export function sealCheckpoint(options: LogSettings, head: Head, statement: Statement = {}): Sealed {
+  const key = signingKey(options);
+  const { folder, publicKeys, head: headFile } = namesOf(options.path);
+  publish(publicKeys, key);
+  const keyPath = signingKeyPath(options.stateFolder);
+  const ours = new Set([options.path, headFile, publicKeys, keyPath].map((path) => basename(path)));
+  for (const used of new Set([folder, dirname(keyPath)])) sweep(used, (name) => ours.has(name));
+  const unsigned = {
+    every: CHECKPOINT_EVERY,
+    key: key.id,
+    publicKey: key.der,
+    signature: '',
+    secondHead: secondHeadThere(options),
+    ...statement,
+  };
+  const content = ownContent(options, 'checkpoint', { checkpoint: unsigned });
+  const text = signedText({ ...content, v: 1, seq: head.seq + 1, prev: head.hash });
+  const signature = sign(null, Buffer.from(text), key.privateKey).toString('base64');
+  return seal(head, { ...content, checkpoint: { ...unsigned, signature } });
+}
+
+/** What names the second head, when there is one. */
+function secondHeadThere({ secondHead: path }: LogSettings): string | undefined {
+  return path === undefined || typeof readSecondHead(path) === 'string' ? undefined : secondHeadId(path);
+}
+
+/** The last record of a closed file. @throws SecretsError Policy */
+export function lastOf(path: string): AuditRecord {
+  const fd = openOwn(path, 'read');
+  try {
+    const record = fd === undefined ? undefined : readTail(fd, path).record;
+    if (record !== undefined) return record;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+  throw new SecretsError('Policy', `a closed file of the audit log has no record: ${path}`, {
+    hint: 'secrets audit verify says what is wrong; to begin a new log, move all of its files away, and keep them',
+  });
+}
+
+/** Writes all of it there as the file's new end, on the disk, or leaves the file as long as it was. */
+export function writeAt(fd: number, position: number, text: string): void {
+  const bytes = Buffer.from(text);
+  try {
+    for (let done = 0; done < bytes.length;)
+      done += writeSync(fd, bytes, done, bytes.length - done, position + done);
+  } catch (thrown) {
+    ftruncateSync(fd, position);
+    throw thrown;
+  }
+  ftruncateSync(fd, position + bytes.length);
+  fsyncSync(fd);
+}

@@ -1,0 +1,300 @@
+/** Reads a log from its files and has its chain verified: in one pass, in bounded memory. */
+import { isUtf8 } from 'node:buffer';
+import { closeSync, fstatSync, readSync, type Stats } from 'node:fs';
+import { basename } from 'node:path';
+import type { Known, Problem, Summary } from '../../core/audit/problems.ts';
+import { ChainVerifier } from '../../core/audit/verify.ts';
+import type { Head } from '../../core/audit/chain.ts';
+import { SecretsError } from '../../core/errors.ts';
+import { codeOf, fileError } from '../../platform/files.ts';
+import { closedFiles, isAhead, isClosedName, namesOf, openAny, parseHead, readFully } from './files.ts';
+import { foreignForm } from './foreign.ts';
+import { LONGEST_LINE } from './lines.ts';
+import { takeLock } from './lock.ts';
+import { readSecondHead, type SecondHead, secondHeadId, secondHeadPath } from './second-head.ts';
+import { trustIn } from './trust.ts';
+
+const PIECE = 1024 * 1024;
+const LOCK_WAIT_MS = 5000;
+const FORM_BYTES = 8192;
+
+export interface VerifyOptions {
+  /** The log's current file, or closed files of it. */
+  readonly files: readonly string[];
+  /** Ids of the keys whose checkpoints count; undefined: any, as long as its signature is right. */
+  readonly keys: ReadonlySet<string> | undefined;
+  readonly anchors: readonly Known[];
+  /** Where second heads are kept; undefined: nothing is known of them. */
+  readonly headFolder?: string | undefined;
+  /** Whether the files were named, and are not just those of the configuration. */
+  readonly named?: boolean | undefined;
+  readonly progress: (done: number, total: number) => void;
+  readonly signal: AbortSignal;
+}
+
+interface Part {
+  readonly fd: number;
+  readonly path: string;
+  readonly size: number;
+  /** A torn end is a dead writer's, not yet mended. */
+  readonly current: boolean;
+}
+
+/** What the heads of a log say. */
+interface Heads {
+  readonly head: Head | undefined;
+  readonly secondPath: string | undefined;
+  readonly second: SecondHead;
+}
+
+/**
+ * What is right and wrong with a log.
+ * @throws SecretsError NotFound, Denied, Usage; Invalid for a named file that is no log and of a form that is known
+ */
+export async function verifyLog(options: VerifyOptions): Promise<Summary> {
+  const isPart = options.files.every(isClosedName);
+  const { parts, heads } = await openParts(options.files, options.headFolder);
+  const { head, second } = heads;
+  const known: Known[] = [...options.anchors];
+  known.push(...headsKnown(heads));
+  const verifier = new ChainVerifier(trustIn(options.keys), known, isPart);
+  try {
+    const exposed: Problem[] = [];
+    for (const { fd, path } of parts) exposed.push(...exposure(fstatSync(fd), path));
+    for (const part of parts) checkForm(part, verifier, options.named === true);
+    const total = parts.reduce((sum, { size }) => sum + size, 0);
+    let before = 0;
+    let torn = false;
+    const piece = Buffer.allocUnsafe(PIECE);
+    for (const part of parts) {
+      const rest = await readLines(
+        part,
+        piece,
+        verifier,
+        (done) => options.progress(before + done, total),
+        options.signal,
+      );
+      before += part.size;
+      if (rest.bytes === 0) continue;
+      if (part.current) torn = true;
+      else
+        verifier.report({
+          kind: 'truncated',
+          file: part.path,
+          line: rest.line,
+          message: 'the last line has no end',
+        });
+    }
+    const summary = verifier.end();
+    const notices = [...summary.notices];
+    const problems = [...summary.problems, ...exposed];
+    if (torn) {
+      const end = { seq: summary.last ?? 0, hash: summary.lastHash ?? '' };
+      const ends = [head, typeof second === 'object' ? second.head : undefined];
+      // A writer died while it wrote; when no head is beyond it, nobody was told that it had been written.
+      if (ends.some((one) => one !== undefined) && !ends.some((one) => isAhead(one, end)))
+        notices.push('the last line has no end: a writer died; the next one will say so and go on');
+      else
+        problems.push({
+          kind: 'truncated',
+          file: parts.find(({ current }) => current)?.path ?? '',
+          message: 'the last line has no end',
+          acceptable: true,
+        });
+    }
+    if (!isPart) judgeHeads(heads, summary, problems, notices);
+    return { ...summary, problems, notices };
+  } finally {
+    for (const { fd } of parts) closeSync(fd);
+  }
+}
+
+function headsKnown({ head, second }: Heads): readonly Known[] {
+  const apart = typeof second === 'object' ? second.head : undefined;
+  const isSame = head?.seq === apart?.seq && head?.hash === apart?.hash;
+  const known: Known[] = [];
+  if (head !== undefined)
+    known.push({ ...head, from: isSame ? 'the head file and the second head' : 'the head file', own: true });
+  if (apart !== undefined && !isSame) known.push({ ...apart, from: 'the second head', own: true });
+  return known;
+}
+
+/** What the heads that are missing, or lag behind, mean. */
+function judgeHeads(
+  { head, second, secondPath }: Heads,
+  { last = 0, secondHead }: Summary,
+  problems: Problem[],
+  notices: string[],
+): void {
+  if (head === undefined && last > 0) notices.push('the head file is missing, or damaged');
+  if (secondPath === undefined) return;
+  if (typeof second === 'object') {
+    const behind = last - second.head.seq;
+    if (behind > 0) notices.push(`the second head is ${behind} behind the log`);
+  } else if (secondHead === secondHeadId(secondPath))
+    problems.push({
+      kind: 'truncated',
+      file: secondPath,
+      message: `the second head is ${second === 'none' ? 'missing' : 'damaged, or open to others'}: the log may have lost its end`,
+      acceptable: true,
+    });
+  else
+    notices.push(
+      'no second head is kept here for this log: an end that was cut off together with the head file, or a folder that was brought back from a copy, is found by an anchor alone',
+    );
+}
+
+/** Says what a file is that is no log: else each of its lines is a record that was changed. */
+function checkForm({ fd, path, size }: Part, verifier: ChainVerifier, isNamed: boolean): void {
+  const form = size === 0 ? undefined : foreignForm(readFully(fd, 0, Math.min(size, FORM_BYTES)));
+  if (form === undefined) return;
+  const message = `this is no audit log but ${form.what}`;
+  if (isNamed) throw new SecretsError('Invalid', `${message}: ${path}`, { hint: form.hint });
+  verifier.report({ kind: 'changed', file: path, message });
+}
+
+/** Opens the files at one moment, at which no writer is at work: a rotation would move them about. */
+async function openParts(
+  files: readonly string[],
+  headFolder: string | undefined,
+): Promise<{ readonly parts: readonly Part[]; readonly heads: Heads }> {
+  const current = files.filter((file) => !isClosedName(file));
+  if (current.length > 1)
+    throw new SecretsError('Usage', 'name one log, or closed files of one log', {
+      hint: `these are two: ${current
+        .slice(0, 2)
+        .map((path) => basename(path))
+        .join(', ')}`,
+    });
+  const [path] = current;
+  const release = path === undefined ? undefined : await lockFor(path);
+  const parts: Part[] = [];
+  const open = (name: string, isCurrent: boolean): void => {
+    const fd = openAny(name);
+    if (fd !== undefined) parts.push({ fd, path: name, size: fstatSync(fd).size, current: isCurrent });
+    else if (!isCurrent) throw new SecretsError('NotFound', `there is no such file: ${name}`);
+  };
+  try {
+    const closed = new Map(
+      (path === undefined ? [] : closedFiles(path)).map((file) => [file.path, file.from] as const),
+    );
+    for (const file of files) if (isClosedName(file)) closed.set(file, firstSeq(file));
+    for (const [name] of [...closed].toSorted(([, one], [, other]) => one - other)) open(name, false);
+    if (path !== undefined) open(path, true);
+    const heads = headsOf(path, headFolder);
+    // A log that is gone altogether is not one that was never there.
+    if (parts.length === 0 && heads.head === undefined && typeof heads.second === 'string') {
+      throw new SecretsError('NotFound', `there is no audit log: ${path ?? ''}`, {
+        hint: 'it is made by the first command that touches a secret',
+      });
+    }
+    for (const name of [path === undefined ? undefined : namesOf(path).head, heads.secondPath]) {
+      const fd = name === undefined ? undefined : openHead(name);
+      // Of these the mode alone is looked at.
+      if (fd !== undefined) parts.push({ fd, path: name as string, size: 0, current: false });
+    }
+    return { parts, heads };
+  } catch (thrown) {
+    for (const { fd } of parts) closeSync(fd);
+    throw fileError(thrown, 'cannot read the audit log', path ?? files[0] ?? '');
+  } finally {
+    release?.();
+  }
+}
+
+function headsOf(path: string | undefined, headFolder: string | undefined): Heads {
+  if (path === undefined) return { head: undefined, second: 'none', secondPath: undefined };
+  const fd = openHead(namesOf(path).head);
+  try {
+    const head = fd === undefined ? undefined : parseHead(fd);
+    const secondPath = headFolder === undefined ? undefined : secondHeadPath(headFolder, path);
+    const second = secondPath === undefined ? 'none' : readSecondHead(secondPath, 'any');
+    return { head, second, secondPath };
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** What stands in its place and is no regular file, such as a link, is none. @throws SecretsError */
+function openHead(path: string): number | undefined {
+  try {
+    return openAny(path);
+  } catch (thrown) {
+    if (codeOf(thrown) === 'ELOOP' || thrown instanceof SecretsError) return undefined;
+    throw fileError(thrown, 'cannot read a head of the audit log', path);
+  }
+}
+
+function firstSeq(path: string): number {
+  return Number(/-(\d+)-\d+\.jsonl$/.exec(path)?.[1] ?? 0);
+}
+
+/** A copy on a medium that can't be written has no writers. */
+async function lockFor(path: string): Promise<(() => void) | undefined> {
+  try {
+    const lock = await takeLock(namesOf(path).lock, LOCK_WAIT_MS);
+    return 'release' in lock ? () => lock.release() : undefined;
+  } catch (thrown) {
+    if (['EACCES', 'EROFS', 'EPERM', 'ENOENT', 'ENOTDIR', 'ENOSPC', 'EDQUOT'].includes(codeOf(thrown) ?? ''))
+      return undefined;
+    throw fileError(thrown, 'cannot lock the audit log', path);
+  }
+}
+
+/** Hands the lines on, which are read into `piece`. @returns what is behind the last end of a line */
+async function readLines(
+  { fd, path, size }: Part,
+  piece: Buffer,
+  verifier: ChainVerifier,
+  progress: (done: number) => void,
+  signal: AbortSignal,
+): Promise<{ readonly bytes: number; readonly line: number }> {
+  let rest: Buffer = Buffer.alloc(0);
+  let line = 0;
+  for (let done = 0; done < size;) {
+    signal.throwIfAborted();
+    const read = readSync(fd, piece, 0, Math.min(PIECE, size - done), done);
+    if (read === 0) break;
+    done += read;
+    let from = 0;
+    for (;;) {
+      const end = piece.subarray(0, read).indexOf(0x0a, from);
+      if (end < 0) break;
+      let bytes: Buffer = piece.subarray(from, end);
+      if (rest.length > 0) bytes = Buffer.concat([rest, bytes]);
+      rest = Buffer.alloc(0);
+      from = end + 1;
+      line += 1;
+      verifier.add(isUtf8(bytes) ? bytes.toString('utf8') : '', { file: path, line });
+    }
+    rest = Buffer.concat([rest, piece.subarray(from, read)]);
+    if (rest.length > LONGEST_LINE) {
+      verifier.report({
+        kind: 'changed',
+        file: path,
+        line: line + 1,
+        message: 'the line is longer than any record',
+      });
+      return { bytes: 0, line };
+    }
+    progress(done);
+    // Lets a signal in.
+    await new Promise(setImmediate);
+  }
+  return { bytes: rest.length, line: line + 1 };
+}
+
+function exposure(stats: Stats, path: string): readonly Problem[] {
+  const own = process.getuid?.();
+  if ((stats.mode & 0o077) !== 0)
+    return [
+      {
+        kind: 'exposed',
+        file: path,
+        message: `the file is open to other users (mode ${(stats.mode & 0o777).toString(8)}); run: chmod 600 ${path}`,
+      },
+    ];
+  if (own !== undefined && stats.uid !== own)
+    return [{ kind: 'exposed', file: path, message: `the file belongs to another user (uid ${stats.uid})` }];
+  return [];
+}

@@ -1,0 +1,34 @@
+/** Why somebody does what they do, in their own words. */
+import { SecretsError } from '../../core/errors.ts';
+
+const MAX_REASON = 500;
+const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
+
+/**
+ * The reason for a record. What is typed must be fit for one; what a pipeline sets, which may be a commit's message, is
+ * made fit.
+ * @throws SecretsError Usage
+ */
+export function reasonOf(option: string | undefined, variable: string | undefined): string | undefined {
+  if (option === undefined) {
+    if (variable === undefined) return undefined;
+    const text = variable.replaceAll(new RegExp(CONTROL, 'g'), ' ').trim();
+    return text === '' ? undefined : cut(text);
+  }
+  const text = option.trim();
+  if (text === '')
+    throw new SecretsError('Usage', 'the reason is empty', { hint: 'say why, or leave --reason away' });
+  if (CONTROL.test(text)) throw new SecretsError('Usage', 'the reason holds a control character');
+  if (text.length > MAX_REASON)
+    throw new SecretsError('Usage', `the reason is longer than ${MAX_REASON} characters`);
+  return wellFormed(text);
+}
+
+function cut(text: string): string {
+  return wellFormed(text.slice(0, MAX_REASON));
+}
+
+/** Half of a pair of UTF-16 is no character. */
+function wellFormed(text: string): string {
+  return Buffer.from(text).toString();
+}

@@ -1,0 +1,181 @@
+/** Every command's accesses as records: who writes them. In every start of the program, so it imports no library. */
+import type { AuditAction, AuditActor, AuditEvent, AuditLog } from '../../core/audit/record.ts';
+import { SecretsError, toSecretsError } from '../../core/errors.ts';
+import { hideIssued } from '../../core/text/suspect.ts';
+import type { KnownIdentity } from '../../providers/provider.ts';
+import { shownName } from '../../output/confidential.ts';
+import type { AuditSettings } from '../log/settings.ts';
+import { isoTime } from '../log/time.ts';
+
+/** What is the same in every record of a command. */
+export interface Circumstances {
+  readonly command: string;
+  readonly user: string | undefined;
+  readonly uid: number | undefined;
+  readonly host: string;
+  readonly pid: number;
+  readonly reason: string | undefined;
+}
+
+/** What one record is about. */
+export interface Access {
+  readonly action: AuditAction;
+  readonly store: string;
+  readonly provider?: string | undefined;
+  readonly secret?: string | undefined;
+  readonly version?: string | undefined;
+  readonly stage?: string | undefined;
+  readonly keys?: readonly string[] | undefined;
+  readonly requestId?: string | undefined;
+  /** Missing: it was allowed. */
+  readonly error?: SecretsError | undefined;
+  readonly identity?: KnownIdentity | undefined;
+  readonly durationMs?: number | undefined;
+  /** What `intend` gave, when this is what came of it. */
+  readonly intent?: number | undefined;
+}
+
+/** Longest text of a record, in UTF-16 units: what was typed as a reference may be of any length. */
+const MAX_TEXT = 2048;
+const MAX_KEYS = 64;
+
+/** Events that wait for the write that is under way, and the next write. */
+interface Queue<T> {
+  waiting: AuditEvent[];
+  next: Promise<T> | undefined;
+}
+
+/** Writes what a command does into the log, as strictly as its mode says. */
+export class Recorder {
+  readonly #log: AuditLog;
+  readonly #settings: AuditSettings;
+  readonly #circumstances: Circumstances;
+  readonly #now: () => Date;
+  readonly #warn: (message: string) => void;
+  readonly #outcomes: Queue<void> = { waiting: [], next: undefined };
+  readonly #intents: Queue<readonly number[]> = { waiting: [], next: undefined };
+  #last: Promise<unknown> = Promise.resolve();
+  #off: Promise<void> | undefined;
+  #warned = false;
+  #broken: SecretsError | undefined;
+
+  constructor(
+    log: AuditLog,
+    settings: AuditSettings,
+    circumstances: Circumstances,
+    { now, warn }: { readonly now: () => Date; readonly warn: (message: string) => void },
+  ) {
+    this.#log = log;
+    this.#settings = settings;
+    this.#circumstances = circumstances;
+    this.#now = now;
+    this.#warn = warn;
+  }
+
+  /**
+   * Before a change: with `required`, its intent is durable when this resolves. In the other modes there is none.
+   * @returns the intent, for the record of what came of it
+   * @throws SecretsError Policy: then nothing may be changed
+   */
+  async intend(access: Access): Promise<number | undefined> {
+    if (this.#settings.log !== 'required') return undefined;
+    // Once a record could not be written, nothing more is changed.
+    if (this.#broken !== undefined) throw this.#broken;
+    const place = this.#intents.waiting.push({ ...this.#event(access), outcome: 'unknown' }) - 1;
+    return (await this.#written(this.#intents, (batch) => this.#log.intend(batch)))[place];
+  }
+
+  /**
+   * Records what was done, all of it as one write. With `required` it is durable when this resolves.
+   * @throws SecretsError Policy, with `required` only
+   */
+  async record(accesses: readonly Access[]): Promise<void> {
+    if (accesses.length === 0) return;
+    const { log } = this.#settings;
+    if (log === 'off') {
+      // Whoever turned the log off need not be able to write it.
+      this.#off ??= this.#log.appendMode('off', this.#event({ action: 'other', store: '' })).catch(() => {});
+      return this.#off;
+    }
+    try {
+      this.#outcomes.waiting.push(...accesses.map((access) => this.#event(access)));
+      await this.#written(this.#outcomes, (batch) => this.#log.append(batch));
+    } catch (thrown) {
+      if (log === 'required') throw (this.#broken = toSecretsError(thrown));
+      if (!this.#warned) this.#warn(`this access is not recorded: ${toSecretsError(thrown).message}`);
+      this.#warned = true;
+    }
+  }
+
+  /** One write at a time, of intents or of outcomes; what comes meanwhile goes into the next. */
+  #written<T>(queue: Queue<T>, write: (batch: readonly AuditEvent[]) => Promise<T>): Promise<T> {
+    queue.next ??= this.#last.then(() => {
+      const batch = queue.waiting;
+      queue.waiting = [];
+      queue.next = undefined;
+      return write(batch);
+    });
+    const written = queue.next;
+    this.#last = written.catch(() => {});
+    return written;
+  }
+
+  #event(access: Access): AuditEvent {
+    const { user, uid, command, host, pid, reason } = this.#circumstances;
+    const {
+      action,
+      store,
+      provider,
+      secret,
+      version,
+      stage,
+      keys,
+      requestId,
+      error,
+      identity,
+      durationMs,
+      intent,
+    } = access;
+    const actor: { -readonly [K in keyof AuditActor]: AuditActor[K] } = {};
+    if (user !== undefined) actor.user = user;
+    if (uid !== undefined) actor.uid = uid;
+    if (identity?.principal !== undefined) actor.principal = bounded(identity.principal);
+    if (identity?.source !== undefined) actor.source = bounded(identity.source);
+    const event: { -readonly [K in keyof AuditEvent]: AuditEvent[K] } = {
+      time: isoTime(this.#now().getTime()),
+      origin: 'secrets',
+      action,
+      outcome: error === undefined ? 'allowed' : REFUSALS.has(error.kind) ? 'denied' : 'failed',
+      actor,
+      command,
+      host,
+      pid,
+    };
+    if (error !== undefined) event.error = error.kind;
+    // Of what failed, a part may be a credential in the wrong place.
+    const told = (text: string): string => bounded(error === undefined ? text : hideIssued(text));
+    if (store !== '') event.store = told(store);
+    if (provider !== undefined) event.provider = provider;
+    // A name that no secret has may be a value that was typed by mistake.
+    if (secret !== undefined)
+      event.secret = bounded(error?.kind === 'NotFound' || action === 'list' ? shownName(secret) : secret);
+    if (version !== undefined) event.version = told(version);
+    if (stage !== undefined) event.stage = told(stage);
+    if (keys !== undefined) event.keys = keys.slice(0, MAX_KEYS).map(told);
+    if (reason !== undefined) event.reason = hideIssued(reason);
+    if (durationMs !== undefined) event.durationMs = durationMs;
+    if (requestId !== undefined) event.requestId = bounded(requestId);
+    if (intent !== undefined) event.intent = intent;
+    return event;
+  }
+}
+
+/** Refused by the service, by a policy, or since the service does not know who is asking. */
+const REFUSALS: ReadonlySet<string> = new Set(['Denied', 'Unauthenticated', 'Policy']);
+
+/** As it is, but well-formed and not of any length. */
+function bounded(text: string): string {
+  const cut = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}… (${text.length} characters)` : text;
+  // Half of a pair is no character, and canonical JSON (RFC 8785) has no form for it. Node 20 has this; ES2023's types don't.
+  return (cut as unknown as { toWellFormed(): string }).toWellFormed();
+}

@@ -1,0 +1,81 @@
+/** The program: has the command line parsed, runs one command, turns an error into an exit code. */
+import type { Line } from './command-line.ts';
+import { get } from '../commands/get.cli.ts';
+import type { CommonOptions } from '../session/options.ts';
+import type { CommandSpec } from '../commands/command.ts';
+import { SecretsError, toSecretsError } from '../core/errors.ts';
+import { reportError } from '../output/report.ts';
+import { Session } from '../session/session.ts';
+import type { World } from '../platform/world.ts';
+
+/** 128 + SIGINT, as shells count. */
+const INTERRUPTED = 130;
+/** The reader of stdout went away: the first write after that, and the later ones. */
+const PIPE_CLOSED: ReadonlySet<string> = new Set(['EPIPE', 'ERR_STREAM_DESTROYED']);
+
+/** Runs one command line to its end. Resolves to the exit code; never rejects. */
+export async function main(world: World): Promise<number> {
+  try {
+    const plain = plainGet(world.argv);
+    if (plain !== undefined) return await runCommand(world, ...plain);
+    const { parseLine } = await import('./command-line.ts');
+    let exitCode = 0;
+    const answered = await parseLine(world, await neededCommands(world.argv[0]), async (...line) => {
+      exitCode = await runCommand(world, ...line);
+    });
+    return answered ?? exitCode;
+  } catch (thrown) {
+    return await fail(world, {}, thrown);
+  }
+}
+
+/**
+ * What programs start most often is `get` with references and nothing else, where there is nothing to parse: it comes
+ * to what the parser would make of it, without loading the parser, which takes a tenth of such a start.
+ */
+export function plainGet([word, ...args]: readonly string[]): Line | undefined {
+  if (word !== get.name || args.length === 0 || args.some((arg) => arg.startsWith('-'))) return undefined;
+  return [get, args, { color: true }, get.name];
+}
+
+/** The one command that is asked for, or all where the first word is none: for help and suggestions. */
+async function neededCommands(word: string | undefined): Promise<readonly CommandSpec[]> {
+  // What programs start most often does not read the words of all the others.
+  if (word === get.name) return [get];
+  if (word === 'exec') return [(await import('../commands/exec/exec.cli.ts')).exec];
+  const { commands } = await import('../commands/index.ts');
+  const named = commands.filter(
+    ({ name, aliases }) => name === word || aliases?.includes(word ?? '') === true,
+  );
+  return named.length > 0 ? named : commands;
+}
+
+async function runCommand(world: World, ...[spec, args, options, verb]: Line): Promise<number> {
+  const session = new Session(world, options, verb);
+  const stopListening = world.onSignal('SIGINT', () => session.stop());
+  session.releaseSignals = stopListening;
+  try {
+    if (spec.load === undefined) throw new SecretsError('Usage', `${spec.name} needs a verb`);
+    const { run } = await spec.load();
+    const code = await run(session, { args, options: options as never });
+    return session.interrupt.signal.aborted ? INTERRUPTED : (code ?? 0);
+  } catch (thrown) {
+    if (session.interrupt.signal.aborted) return INTERRUPTED;
+    await session.said();
+    return await fail(world, options, thrown);
+  } finally {
+    await session.deliver();
+    stopListening();
+    await session.close();
+    await session.said();
+  }
+}
+
+async function fail(world: World, options: CommonOptions, thrown: unknown): Promise<number> {
+  if (thrown instanceof Error && thrown.name === 'Interrupted') return INTERRUPTED;
+  // The reader of our output went away (`secrets list | head -1`): not an error of ours.
+  if (thrown instanceof Error && PIPE_CLOSED.has((thrown as NodeJS.ErrnoException).code ?? '')) return 0;
+  const error = toSecretsError(thrown);
+  await reportError(world, error, options);
+  return error.exitCode;
+}

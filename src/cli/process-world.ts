@@ -1,0 +1,146 @@
+/** The world of this process: what the shipped program runs in. */
+import { fstatSync, writeSync } from 'node:fs';
+import { homedir, hostname, userInfo } from 'node:os';
+import { isAbsolute } from 'node:path';
+import { EventEmitter } from 'node:events';
+import { SecretsError } from '../core/errors.ts';
+import { codeOf } from '../platform/files.ts';
+import type { OutputStream, World } from '../platform/world.ts';
+
+// A reader that went away is no error: `secrets list | head -1`.
+// Other errors of a stream reach the command through its write; this keeps both from ending in a stack trace.
+const ignored = (): void => {};
+
+export function processWorld(providers: World['providers']): World {
+  let stdout: OutputStream | undefined;
+  return {
+    argv: process.argv.slice(2),
+    env: environment(),
+    get cwd() {
+      try {
+        return process.cwd();
+      } catch (cause) {
+        throw new Error('the working directory does not exist any more; change to another one', { cause });
+      }
+    },
+    get home() {
+      return homeFolder();
+    },
+    uid: process.getuid?.(),
+    names: () => ({ user: userName(), host: hostname() }),
+    // Node makes each stream on first use, which costs time: a command that reads nothing has no stdin made.
+    get stdin() {
+      return process.stdin;
+    },
+    get stdout() {
+      stdout ??= quiet(isPlain(1) ? new PlainOutput(1) : process.stdout);
+      return stdout;
+    },
+    get stderr() {
+      return quiet(process.stderr);
+    },
+    now: () => new Date(),
+    providers,
+    onSignal(signal, listener) {
+      process.on(signal, listener);
+      return () => process.off(signal, listener);
+    },
+  };
+}
+
+/**
+ * The environment, to be handed on as it is. This process itself never believes a server without looking:
+ * Node asks its own environment about that at each connection.
+ */
+function environment(): World['env'] {
+  if (process.env['NODE_TLS_REJECT_UNAUTHORIZED'] === undefined) return process.env;
+  const env = { ...process.env };
+  delete process.env['NODE_TLS_REJECT_UNAUTHORIZED'];
+  return env;
+}
+
+/** HOME, or what the system knows of the user. @throws SecretsError where there is neither, and for a relative one */
+function homeFolder(): string {
+  const home = givenHome();
+  if (isAbsolute(home)) return home;
+  throw new SecretsError('Usage', 'HOME is not an absolute path: a store would be made wherever you are', {
+    hint: 'set HOME to a folder of yours',
+  });
+}
+
+function givenHome(): string {
+  try {
+    return homedir();
+  } catch (cause) {
+    throw new SecretsError(
+      'Usage',
+      'there is no home folder: HOME is not set, and the system does not know this user',
+      {
+        hint: 'set HOME to a folder of yours',
+        cause,
+      },
+    );
+  }
+}
+
+/** A container may run as a number that has no name. Not the environment, where everybody is who they like. */
+function userName(): string | undefined {
+  try {
+    return userInfo().username;
+  } catch {
+    return undefined;
+  }
+}
+
+function quiet<S extends OutputStream>(stream: S): S {
+  return stream.listeners('error').includes(ignored) ? stream : stream.on('error', ignored);
+}
+
+function isPlain(fd: number): boolean {
+  try {
+    const info = fstatSync(fd);
+    return info.isFIFO() || info.isSocket() || info.isFile();
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Output to a pipe, a socket or a file, written at once, as `process.stdout` does it there on POSIX; but that one loads
+ * the networking of Node first, a fifth of what `get` on the local store takes. Not a `Writable`: its queue has nothing
+ * to do here, and making one takes longer than the write.
+ */
+class PlainOutput extends EventEmitter {
+  readonly #fd: number;
+  /** Node's own stream, once that one has something to wait for: what follows must come after it. */
+  #waiting: OutputStream | undefined;
+
+  constructor(fd: number) {
+    super();
+    this.#fd = fd;
+  }
+
+  write(chunk: string | Uint8Array, done: (error?: Error | null) => void = ignored): boolean {
+    this.#put(typeof chunk === 'string' ? Buffer.from(chunk) : chunk, done);
+    return true;
+  }
+
+  #put(chunk: Uint8Array, done: (error?: Error | null) => void): void {
+    if (this.#waiting !== undefined) {
+      this.#waiting.write(chunk, done);
+      return;
+    }
+    let rest = chunk;
+    try {
+      while (rest.length > 0) rest = rest.subarray(writeSync(this.#fd, rest));
+    } catch (thrown) {
+      // Somebody made the pipe non-blocking and it is full: Node's own stream waits for its reader.
+      if (codeOf(thrown) === 'EAGAIN') {
+        this.#waiting = process.stdout;
+        this.#waiting.write(rest, done);
+      } else done(thrown as Error);
+      return;
+    }
+    done();
+  }
+}

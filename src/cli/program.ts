@@ -1,0 +1,9 @@
+/** The program in the world of this process. Apart from main.ts, so that this is one file to load, in one step. */
+import { main } from './cli.ts';
+import { processWorld } from './process-world.ts';
+import { providers } from '../providers/registry.ts';
+
+/** Resolves to the exit code. */
+export function run(): Promise<number> {
+  return main(processWorld(providers));
+}

@@ -1,0 +1,17 @@
+import { auditAnchor } from './anchor.cli.ts';
+import { auditLog } from './log.cli.ts';
+import { auditReport } from './report.cli.ts';
+import { auditTrail } from './trail.cli.ts';
+import { auditSend } from './send.cli.ts';
+import { auditSinks } from './sinks.cli.ts';
+import { auditVerify } from './verify.cli.ts';
+import type { CommandSpec } from '../command.ts';
+
+/** `audit` itself does nothing: each verb has a file of its own, `<verb>.cli.ts`. */
+export const audit: CommandSpec = {
+  name: 'audit',
+  group: 'Audit',
+  summary: 'who touched which secret, whether the log is whole, and what is wrong with how secrets are kept',
+  examples: [],
+  subcommands: [auditLog, auditTrail, auditReport, auditVerify, auditAnchor, auditSend, auditSinks],
+};

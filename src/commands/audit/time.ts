@@ -1,0 +1,14 @@
+/** Times as the commands about the audit log take them. */
+import { parsePeriod } from '../../core/duration.ts';
+import { SecretsError } from '../../core/errors.ts';
+
+/** RFC 3339, its date alone (midnight UTC), or a span before now. @throws SecretsError Usage */
+export function parseTime(text: string, now: Date, flag: string): Date {
+  if (/^\d+(s|m|h|d|w)$/.test(text)) return new Date(now.getTime() - parsePeriod(text));
+  const form = /^\d{4}-\d{2}-\d{2}([Tt ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([Zz]|[+-]\d{2}:\d{2}))?$/;
+  const time = form.test(text) ? new Date(text.toUpperCase().replace(' ', 'T')) : new Date(Number.NaN);
+  if (!Number.isNaN(time.getTime())) return time;
+  throw new SecretsError('Usage', `${flag} ${JSON.stringify(text)} is no time`, {
+    hint: 'write 2026-11-24T09:15:00Z, 2026-11-24, or how long ago: 90m, 7d',
+  });
+}

@@ -1,0 +1,127 @@
+/** Which records somebody asks for. */
+import type { AuditAction, AuditOutcome, AuditRecord } from './record.ts';
+
+export interface AuditFilter {
+  /** From this time on, and before that one. */
+  readonly since?: Date | undefined;
+  readonly until?: Date | undefined;
+  readonly secret?: SecretPattern | undefined;
+  /** Name of the user, numeric id, or the identity at the service; `*` stands for anything. */
+  readonly actor?: string | undefined;
+  readonly commands?: readonly string[] | undefined;
+  readonly actions?: readonly AuditAction[] | undefined;
+  readonly outcomes?: readonly AuditOutcome[] | undefined;
+  readonly stores?: readonly string[] | undefined;
+  /** Default: `access` alone. */
+  readonly kinds?: readonly AuditRecord['kind'][] | undefined;
+  /** What says what came of an intent, alone. */
+  readonly answers?: boolean | undefined;
+  /** Up to the record with this number. */
+  readonly toSeq?: number | undefined;
+  /** The newest so many. */
+  readonly limit?: number | undefined;
+}
+
+/** A secret by name; in `name`, `*` stands for anything and `?` for one character. */
+export interface SecretPattern {
+  readonly store?: string | undefined;
+  readonly name: string;
+  readonly key?: string | undefined;
+}
+
+const isPattern = (text: string): boolean => /[*?]/.test(text);
+
+/** Whether a text is what a pattern says: `*` stands for anything, `?` for one character. In linear time but for stars. */
+export function matchesPattern(pattern: string, text: string): boolean {
+  let p = 0;
+  let t = 0;
+  let star = -1;
+  let from = 0;
+  while (t < text.length) {
+    if (pattern[p] === '*') {
+      star = p;
+      from = t;
+      p += 1;
+    } else if (pattern[p] === '?' || pattern[p] === text[t]) {
+      p += 1;
+      t += 1;
+    } else if (star >= 0) {
+      // The last star takes one character more.
+      from += 1;
+      t = from;
+      p = star + 1;
+    } else return false;
+  }
+  while (pattern[p] === '*') p += 1;
+  return p === pattern.length;
+}
+
+/** Whether a record is asked for; `limit` aside. */
+export function passes(filter: AuditFilter, record: AuditRecord): boolean {
+  const {
+    since,
+    until,
+    secret,
+    actor,
+    commands,
+    actions,
+    outcomes,
+    stores,
+    toSeq,
+    answers,
+    kinds = ['access'],
+  } = filter;
+  if (answers === true && record.intent === undefined) return false;
+  if (toSeq !== undefined && record.seq > toSeq) return false;
+  if (!kinds.includes(record.kind)) return false;
+  if (since !== undefined || until !== undefined) {
+    const time = Date.parse(record.time);
+    if (!(time >= (since?.getTime() ?? Number.NEGATIVE_INFINITY))) return false;
+    if (!(time < (until?.getTime() ?? Number.POSITIVE_INFINITY))) return false;
+  }
+  if (outcomes !== undefined && !outcomes.includes(record.outcome)) return false;
+  if (actions !== undefined && !actions.includes(record.action)) return false;
+  if (stores !== undefined && !stores.includes(record.store ?? '')) return false;
+  // `rotate` means `rotate resume`, too.
+  if (
+    commands !== undefined &&
+    !commands.some((name) => record.command === name || record.command?.startsWith(`${name} `))
+  )
+    return false;
+  if (secret !== undefined && !isSecret(secret, record)) return false;
+  if (actor === undefined) return true;
+  const { user, uid, principal } = record.actor;
+  return [user, uid === undefined ? undefined : String(uid), principal].some(
+    (text) => typeof text === 'string' && matchesPattern(actor, text),
+  );
+}
+
+function isSecret({ store, name, key }: SecretPattern, record: AuditRecord): boolean {
+  if (store !== undefined && record.store !== store) return false;
+  if (typeof record.secret !== 'string' || !matchesPattern(name, record.secret)) return false;
+  // Who had the whole value had each key of it.
+  return key === undefined || record.keys === undefined || record.keys.includes(key);
+}
+
+/** Bytes that each line of a record that passes has in it: canonical JSON has one spelling for them. */
+export function needlesOf({
+  secret,
+  outcomes,
+  stores,
+  answers,
+  kinds = ['access'],
+}: AuditFilter): readonly Buffer[] {
+  const needles: string[] = [];
+  const add = (name: string, values: readonly string[] | undefined): void => {
+    const [only] = values ?? [];
+    if (values?.length === 1 && only !== undefined) needles.push(`"${name}":${JSON.stringify(only)}`);
+  };
+  // The rarest first.
+  if (secret !== undefined && !isPattern(secret.name)) add('secret', [secret.name]);
+  add('store', secret?.store === undefined ? undefined : [secret.store]);
+  add('store', stores);
+  if (answers === true) needles.push('"intent":');
+  add('outcome', outcomes);
+  add('kind', kinds);
+  return needles.map((needle) => Buffer.from(needle));
+}

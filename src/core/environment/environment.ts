@@ -1,0 +1,226 @@
+/** From settings and flags to the variables of a child: pure. */
+import type { JsonDocument } from '../document/document.ts';
+import { SecretsError } from '../errors.ts';
+import { isPlainData, steers } from './steering.ts';
+import { quoted } from '../text/suspect.ts';
+import { decodeUtf8 } from '../utf8.ts';
+
+/** POSIX XBD 8.1, and what every shell can export. */
+const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+/** @throws SecretsError Usage for a name no shell can export */
+export function checkVariableName(name: string): void {
+  if (!VARIABLE.test(name)) {
+    throw new SecretsError('Usage', `${quoted(name)} is not a name for a variable`, {
+      hint: 'letters, digits and _, not starting with a digit',
+    });
+  }
+}
+
+/** What becomes of the case of letters in names from a store: `--case`. */
+export type NameCase = 'keep' | 'upper';
+export const NAME_CASES: readonly NameCase[] = ['keep', 'upper'];
+
+/**
+ * The variable that a key or a secret's name becomes: a legal name stays as it is, so that an imported environment
+ * comes back; else `db-url` is `DB_URL`, and `2fa` is `_2FA`.
+ * @param nameCase `upper` for capital letters in any case, `keep` for `db_url` of `db-url`
+ * @throws SecretsError Usage for a key without a letter or digit of ASCII
+ */
+export function variableName(key: string, nameCase?: NameCase): string {
+  const legal = key.replace(/[^A-Za-z0-9_]+/g, '_');
+  if (!/[A-Za-z0-9]/.test(legal)) {
+    throw new SecretsError('Usage', `${JSON.stringify(key.slice(0, 100))} makes no name for a variable`, {
+      hint: 'name it with -e NAME=REF',
+    });
+  }
+  const keeps = nameCase === 'keep' || (nameCase === undefined && VARIABLE.test(key));
+  const name = keeps ? legal : legal.toUpperCase();
+  return /^[0-9]/.test(name) ? `_${name}` : name;
+}
+
+/** `NAME=REF` of a flag. @throws SecretsError Usage */
+export function splitAssignment(text: string): readonly [name: string, reference: string] {
+  const equals = text.indexOf('=');
+  if (equals <= 0 || equals === text.length - 1) {
+    throw new SecretsError('Usage', `${quoted(text)} is not NAME=REF`);
+  }
+  const name = text.slice(0, equals);
+  checkVariableName(name);
+  return [name, text.slice(equals + 1)];
+}
+
+/**
+ * The variables that the keys of a JSON secret become, by key.
+ * @throws SecretsError Invalid when the value has no keys, or one that is no text
+ */
+export function keysOf(
+  document: JsonDocument,
+  reference: string,
+): readonly (readonly [key: string, text: string])[] {
+  if (!document.isObject) {
+    throw new SecretsError('Invalid', 'has no keys to make variables of: its value is not a JSON object', {
+      reference,
+      hint: 'use -e NAME=REF for a plain value',
+    });
+  }
+  return document.entries();
+}
+
+/** What decides whether a name from a store may become a variable. */
+export interface NameRules<T> {
+  /** `--prefix`: stands before every name. */
+  readonly prefix?: string | undefined;
+  /** `--case`. Without it, a prefix stands before capital letters. */
+  readonly nameCase?: NameCase | undefined;
+  /** Whether this variable is inherited, with another value. */
+  readonly isTaken: (name: string, value: T) => boolean;
+}
+
+/**
+ * Collects what `--from` gives, and finds two things that become one variable. `--from` takes names from the store:
+ * whoever may add a secret there must not be able to steer a program here, nor replace what the user has set.
+ */
+export class NameMap<T> {
+  readonly #entries = new Map<string, { readonly origin: string; readonly value: T }>();
+  /** Names that do not say they are data, and have no prefix of the user's: left out, and refused in one line. */
+  readonly #unplain: { readonly name: string; readonly origin: string }[] = [];
+  readonly #rules: NameRules<T>;
+
+  /** @throws SecretsError Usage for a prefix that no variable can begin with */
+  constructor(rules: NameRules<T>) {
+    if (rules.prefix !== undefined) checkVariableName(rules.prefix);
+    this.#rules = rules;
+  }
+
+  /** The variable that a key becomes. @throws SecretsError Usage */
+  nameOf(key: string): string {
+    const { prefix, nameCase } = this.#rules;
+    const name = variableName(key, nameCase ?? (prefix === undefined ? undefined : 'upper'));
+    return prefix === undefined ? name : `${prefix}${name.replace(/^_(?=[0-9])/, '')}`;
+  }
+
+  /**
+   * @param key the key or name that the variable is made of
+   * @param source the reference it was found under
+   * @throws SecretsError Usage naming both, when another one became this variable already; Policy for a variable
+   *   that steers programs, or that is set already
+   */
+  add(key: string, source: string, value: T): void {
+    const name = this.nameOf(key);
+    const origin = `${JSON.stringify(key)} (from ${source})`;
+    if (steers(name)) {
+      throw new SecretsError('Policy', `${origin} would become ${name}, which decides what programs do`, {
+        hint: `give it by name if that is wanted: -e ${name}=REF`,
+      });
+    }
+    // A prefix is the user's word for what it stands before; without the `_` it could be half of another name.
+    if (this.#rules.prefix?.endsWith('_') !== true && !isPlainData(name)) {
+      this.#unplain.push({ name, origin });
+      return;
+    }
+    if (this.#rules.prefix === undefined && this.#rules.isTaken(name, value)) {
+      throw new SecretsError('Policy', `${origin} would replace the variable ${name}, which is set already`, {
+        hint: `give it by name if that is wanted: -e ${name}=REF; or give all a prefix: --prefix APP_`,
+      });
+    }
+    const other = this.#entries.get(name);
+    if (other !== undefined) {
+      throw new SecretsError('Usage', `${other.origin} and ${origin} both become ${name}`, {
+        hint: 'name each with -e NAME=REF instead',
+      });
+    }
+    this.#entries.set(name, { origin, value });
+  }
+
+  /** Why some of what was added can't be given; `undefined` when all can. A document may have very many keys. */
+  refusal(): SecretsError | undefined {
+    const [first] = this.#unplain;
+    if (first === undefined) return undefined;
+    const { name, origin } = first;
+    const more = this.#unplain.length - 1;
+    const others = this.#unplain.slice(1, 5).map((one) => one.name);
+    const rest = more > 4 ? ` and ${more - 4} more` : '';
+    const so = more === 0 ? '' : ` (so do ${others.join(', ')}${rest})`;
+    return new SecretsError('Policy', `${origin} would become ${name}, which programs may obey${so}`, {
+      hint: `give it by name if that is wanted: -e ${name}=REF; or give all a prefix: --prefix APP_`,
+    });
+  }
+
+  *[Symbol.iterator](): IterableIterator<readonly [name: string, value: T]> {
+    for (const [name, { value }] of this.#entries) yield [name, value];
+  }
+}
+
+/**
+ * A value as the text of a variable.
+ * @throws SecretsError Invalid for NUL (no environment can hold it) and for bytes that are not UTF-8
+ */
+export function variableText(name: string, value: Uint8Array): string {
+  if (value.includes(0)) throw unfit(name, 'holds a NUL byte, which a variable can’t');
+  try {
+    return decodeUtf8(value);
+  } catch {
+    throw unfit(name, 'is not UTF-8 text');
+  }
+}
+
+/** Linux hands over no string longer than 32 pages (execve(2), MAX_ARG_STRLEN), `NAME=` and the NUL included. */
+const MAX_STRING_BYTES = 131_072;
+
+/** @throws SecretsError Invalid for a value that is too long for a variable of a process on Linux */
+export function checkVariableSize(name: string, value: Uint8Array): void {
+  if (name.length + value.length + 2 > MAX_STRING_BYTES) {
+    throw unfit(
+      name,
+      `has ${value.length} bytes; a variable holds ${MAX_STRING_BYTES - name.length - 2} at most`,
+    );
+  }
+}
+
+function unfit(name: string, why: string): SecretsError {
+  return new SecretsError('Invalid', `the value for ${name} ${why}`, {
+    hint: 'give it as a file: --file NAME=REF, or as: file in secrets.yaml',
+  });
+}
+
+/** What `--pristine` leaves of the inherited environment: where things are and how to show them. */
+export const PRISTINE: ReadonlySet<string> = new Set([
+  'PATH',
+  'HOME',
+  'USER',
+  'LOGNAME',
+  'SHELL',
+  'TERM',
+  'COLORTERM',
+  'LANG',
+  'LANGUAGE',
+  'TZ',
+  'PWD',
+  'TMPDIR',
+  'XDG_RUNTIME_DIR',
+  'NO_COLOR',
+  'FORCE_COLOR',
+  'CI',
+  'SystemRoot',
+  'ComSpec',
+  'PATHEXT',
+  'TEMP',
+  'TMP',
+  'USERPROFILE',
+]);
+
+/** The inherited variables that a child gets, before the secrets are added. */
+export function inherited(
+  env: Readonly<Record<string, string | undefined>>,
+  { pristine, withheld }: { readonly pristine: boolean; readonly withheld: ReadonlySet<string> },
+): Record<string, string> {
+  // A variable may be named like something that every object has (`__proto__`).
+  const kept = Object.create(null) as Record<string, string>;
+  for (const [name, value] of Object.entries(env)) {
+    if (value === undefined || withheld.has(name)) continue;
+    if (pristine && !PRISTINE.has(name) && !name.startsWith('LC_')) continue;
+    kept[name] = value;
+  }
+  return kept;
+}

@@ -1,0 +1,161 @@
+/**
+ * Variables as text for a shell, a parser or a file. Each writer is tested with random values through the real
+ * consumer, or through its documented rules where the consumer can't be run.
+ */
+import { SecretsError } from '../errors.ts';
+
+type Variables = ReadonlyMap<string, string>;
+
+export const ENV_FORMATS = [
+  'dotenv',
+  'shell',
+  'fish',
+  'powershell',
+  'json',
+  'yaml',
+  'docker',
+  'github',
+  'gitlab',
+  'kubernetes',
+  'tfvars',
+] as const;
+export type EnvFormat = (typeof ENV_FORMATS)[number];
+
+/** Options of a writer that has any. */
+export interface FormatOptions {
+  /** Name of the Kubernetes Secret. */
+  readonly name: string;
+  /** A random word for delimiters, which no value may be able to foresee. */
+  readonly nonce: string;
+}
+
+/** @throws SecretsError Invalid for a value that the format can't hold, naming the variable */
+export function writeEnv(format: EnvFormat, variables: Variables, options: FormatOptions): string {
+  return WRITERS[format](variables, options);
+}
+
+const WRITERS: Readonly<Record<EnvFormat, (variables: Variables, options: FormatOptions) => string>> = {
+  dotenv: (variables) => lines(variables, (name, value) => `${name}=${dotenvValue(name, value)}`),
+  shell: (variables) =>
+    lines(variables, (name, value) => `export ${name}='${value.replaceAll("'", "'\\''")}'`),
+  fish: (variables) =>
+    lines(
+      variables,
+      (name, value) => `set -gx ${name} '${value.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`,
+    ),
+  // about_Quoting_Rules: PowerShell reads the curly quotes as single quotes too.
+  powershell: (variables) =>
+    lines(variables, (name, value) => `$env:${name} = '${value.replace(/['\u2018-\u201b]/g, '$&$&')}'`),
+  json: (variables) => `${JSON.stringify(Object.fromEntries(variables), null, 2)}\n`,
+  // YAML 1.2 double-quoted scalars hold JSON strings; the escapes below are those that JSON leaves bare.
+  yaml: (variables) => lines(variables, (name, value) => `${JSON.stringify(name)}: ${yamlString(value)}`),
+  docker: (variables) =>
+    lines(variables, (name, value) => {
+      if (/[\n\r]/.test(value))
+        throw refuse('docker', name, 'a line break: an env-file has one line a variable');
+      if (Buffer.byteLength(value) + name.length + 1 > DOCKER_LINE_BYTES)
+        throw refuse('docker', name, 'over 64 KiB');
+      return `${name}=${value}`;
+    }),
+  github: (variables, { nonce }) =>
+    lines(variables, (name, value) => {
+      const delimiter = `secrets_${nonce}`;
+      if (value.includes(delimiter))
+        throw refuse('github', name, 'the delimiter, which was chosen at random');
+      // A runner on Windows reads CR LF as one line break; what ends in CR would lose it there. (FileCommandManager)
+      if (GITHUB_OWN.test(name)) {
+        throw new SecretsError('Invalid', `${name} can’t be set through GITHUB_ENV`, {
+          hint: 'GitHub keeps GITHUB_*, RUNNER_* and NODE_OPTIONS for itself; choose another name',
+        });
+      }
+      return `${name}<<${delimiter}\n${value}\n${delimiter}`;
+    }),
+  gitlab: (variables) =>
+    lines(variables, (name, value) => {
+      // A dotenv report is read line by line; quotes stay, white space around a value is lost (docs: dotenv reports).
+      if (/[\n\r]/.test(value)) throw refuse('gitlab', name, 'a line break');
+      if (value === '') throw refuse('gitlab', name, 'nothing, and a report has no empty values');
+      if (value !== value.trim())
+        throw refuse('gitlab', name, 'white space at its ends, which GitLab takes away');
+      return `${name}=${value}`;
+    }),
+  kubernetes: (variables, { name: secret }) => {
+    const data = [...variables].map(
+      ([name, value]) => `  ${name}: ${Buffer.from(value).toString('base64') || '""'}\n`,
+    );
+    return `apiVersion: v1\nkind: Secret\nmetadata:\n  name: ${yamlString(secret)}\ntype: Opaque\ndata:${data.length === 0 ? ' {}\n' : `\n${data.join('')}`}`;
+  },
+  tfvars: (variables) =>
+    lines(variables, (name, value) => {
+      // Terraform and OpenTofu keep strings in Unicode's NFC (docs: types, strings), which would change these.
+      if (value !== value.normalize('NFC')) throw refuse('tfvars', name, 'characters that are not in NFC');
+      return `${name} = ${hclString(value)}`;
+    }),
+};
+
+/** Not settable from a step (docs: workflow commands, "Setting an environment variable"). */
+const GITHUB_OWN = /^(GITHUB_|RUNNER_|NODE_OPTIONS$)/i;
+/** The docker client reads env-files with Go's bufio.Scanner, whose lines end at 64 KiB. */
+const DOCKER_LINE_BYTES = 65_535;
+
+function lines(variables: Variables, line: (name: string, value: string) => string): string {
+  return [...variables].map(([name, value]) => `${line(name, value)}\n`).join('');
+}
+
+/**
+ * A value that every reader of env files takes for the same: the dotenv package, python-dotenv, compose-go, godotenv,
+ * Ruby's dotenv and `sh`, which must find nothing to run in it. They agree on single quotes, but for what Python replaces
+ * there, and on double quotes where nothing in them is special to anyone.
+ */
+function dotenvValue(name: string, value: string): string {
+  if (/[\n\r]/.test(value))
+    throw refuse('dotenv', name, 'a line break, which some readers of env files take for the next variable');
+  if (!value.includes("'")) {
+    if (value.endsWith('\\') || value.includes('\\\\'))
+      throw refuse(
+        'dotenv',
+        name,
+        'a backslash at its end or two in a row, which some readers take for an escape',
+      );
+    const start = value.indexOf('${');
+    if (start !== -1 && value.includes('}', start))
+      throw refuse('dotenv', name, '${…}, which python-dotenv replaces in single quotes too');
+    return `'${value}'`;
+  }
+  if (/["$`\\]/.test(value))
+    throw refuse(
+      'dotenv',
+      name,
+      'a single quote beside ", $, ` or a backslash, for which readers have no common quotes',
+    );
+  return `"${value}"`;
+}
+
+function yamlString(value: string): string {
+  return JSON.stringify(value).replace(
+    /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+/** HCL native syntax, quoted templates: `${` and `%{` start an interpolation unless the sign is doubled. */
+function hclString(value: string): string {
+  const escaped = value
+    .replaceAll('\\', '\\\\')
+    .replaceAll('"', '\\"')
+    .replaceAll('\n', '\\n')
+    .replaceAll('\r', '\\r')
+    .replaceAll('\t', '\\t')
+    .replace(/[$%](?=\{)/g, '$&$&')
+    .replace(
+      /[\u0001-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/g,
+      (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    );
+  return `"${escaped}"`;
+}
+
+function refuse(format: EnvFormat, name: string, what: string): SecretsError {
+  return new SecretsError('Invalid', `the format ${format} can’t hold the value of ${name}: it has ${what}`, {
+    hint: 'use another --format, such as json, or exec',
+  });
+}

@@ -1,0 +1,37 @@
+/** Finds a program as a shell does, so that "not found" and "not executable" can be told apart before the start. */
+import { accessSync, constants, statSync } from 'node:fs';
+import { isAbsolute, resolve } from 'node:path';
+import { codeOf } from './files.ts';
+
+/** The path, or the exit code that shells give (POSIX XCU 2.8.2): 127 not found, 126 found and not executable. */
+export function findProgram(command: string, path: string | undefined, cwd: string): string | 126 | 127 {
+  if (command === '') return 127;
+  const direct = command.includes('/');
+  // An empty entry of PATH means the working directory (POSIX XBD 8.3); without PATH execvp(3) takes these.
+  const folders = (path ?? '/bin:/usr/bin').split(':');
+  // A path stays as it was written: a script finds it in $0.
+  const candidates = direct ? [command] : folders.map((folder) => resolve(cwd, folder, command));
+  let found: 126 | 127 = 127;
+  for (const candidate of candidates) {
+    try {
+      if (!statSync(resolve(cwd, candidate)).isFile()) {
+        if (direct) found = 126;
+        continue;
+      }
+      accessSync(resolve(cwd, candidate), constants.X_OK);
+      return candidate;
+    } catch (thrown) {
+      const code = codeOf(thrown);
+      if (code === 'EACCES' || (direct && code !== 'ENOENT')) found = 126;
+    }
+  }
+  return found;
+}
+
+/**
+ * The absolute folders of PATH, for programs that a secrets.yaml names: by the others, what stands in a folder decides what
+ * is run there, and is not looked at when the file is trusted. `undefined` where there are none, as without PATH.
+ */
+export function absoluteFolders(path: string | undefined): string | undefined {
+  return path?.split(':').filter(isAbsolute).join(':') || undefined;
+}

@@ -1,0 +1,42 @@
+/** Webhooks that are signed as Standard Webhooks says (https://www.standardwebhooks.com, specification 1.0.0). */
+import { createHmac } from 'node:crypto';
+import { SecretsError } from '../../core/errors.ts';
+import { utf8 } from '../../output/shapes.ts';
+import { version } from '../../core/version.ts';
+
+/** A key that begins so goes on in base64. */
+const KEY_PREFIX = 'whsec_';
+
+/** The bytes of a key: those after `whsec_` in base64, or the whole value as it is. @throws SecretsError Invalid */
+export function signingKey(value: Uint8Array): Buffer {
+  const text = utf8(value)?.trim();
+  if (text?.startsWith(KEY_PREFIX) !== true) {
+    if (value.length === 0) throw new SecretsError('Invalid', 'its key is empty');
+    return Buffer.from(value);
+  }
+  const encoded = text.slice(KEY_PREFIX.length);
+  if (!/^[A-Za-z0-9+/]+=*$/.test(encoded))
+    throw new SecretsError('Invalid', `its key is not base64 after ${KEY_PREFIX}`);
+  return Buffer.from(encoded, 'base64');
+}
+
+/** The headers of one try. The id stays the same in all of them, for a receiver that may have got an earlier one. */
+export function headersOf(
+  id: string,
+  at: Date,
+  body: Uint8Array,
+  key: Uint8Array | undefined,
+): Record<string, string> {
+  const timestamp = String(Math.floor(at.getTime() / 1000));
+  const headers: Record<string, string> = {
+    'content-type': 'application/json',
+    'user-agent': `secrets/${version}`,
+    'webhook-id': id,
+    'webhook-timestamp': timestamp,
+  };
+  if (key !== undefined) {
+    const signature = createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body).digest('base64');
+    headers['webhook-signature'] = `v1,${signature}`;
+  }
+  return headers;
+}

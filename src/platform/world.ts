@@ -1,0 +1,52 @@
+/**
+ * The outside world, as one argument: everything a command may read from or do to the machine it runs on.
+ * Tests pass a world of their own, so that no module needs a mock.
+ */
+import type { EventEmitter } from 'node:events';
+import type { Readable, Writable } from 'node:stream';
+import type { ProviderDescriptor } from '../providers/provider.ts';
+
+/** What is used of a stream that is written to; it may be a terminal. */
+export interface OutputStream extends EventEmitter {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(chunk: string | Uint8Array, done?: (error?: Error | null) => void): boolean;
+}
+export type InputStream = Readable & { readonly isTTY?: boolean };
+
+export interface World {
+  /** The words after the program's name. */
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly home: string;
+  /** Numeric id of the user; `undefined` where the system has none. */
+  readonly uid: number | undefined;
+  /** Login name of the user and name of the machine, as the system has them; missing where it has none. */
+  readonly names?: () => { readonly user: string | undefined; readonly host: string };
+  readonly stdin: InputStream;
+  readonly stdout: OutputStream;
+  /** Questions are asked here, which takes a whole stream. */
+  readonly stderr: OutputStream & Writable;
+  readonly now: () => Date;
+  readonly providers: readonly ProviderDescriptor[];
+  /** Calls back on each signal of that name until the returned function is called. */
+  readonly onSignal: (signal: NodeJS.Signals, listener: () => void) => () => void;
+}
+
+/** XDG base folders (freedesktop.org basedir specification 0.8); relative values are ignored, as it says. */
+export function xdgFolder(
+  world: Pick<World, 'env' | 'home'>,
+  kind: 'config' | 'data' | 'state' | 'cache',
+): string {
+  const variable = {
+    config: 'XDG_CONFIG_HOME',
+    data: 'XDG_DATA_HOME',
+    state: 'XDG_STATE_HOME',
+    cache: 'XDG_CACHE_HOME',
+  };
+  const fallback = { config: '.config', data: '.local/share', state: '.local/state', cache: '.cache' };
+  const value = world.env[variable[kind]];
+  const base = value !== undefined && value.startsWith('/') ? value : `${world.home}/${fallback[kind]}`;
+  return `${base}/secrets`;
+}

@@ -1,0 +1,228 @@
+/** Gathers what a report is made from: every store's secrets, the log and the trails. Several calls at a time. */
+import type { Config } from '../config/config.ts';
+import type { SecretFacts } from '../core/findings/posture.ts';
+import type { ReportNote, ReportStore } from '../core/findings/report.ts';
+import { parsePeriod } from '../core/duration.ts';
+import { SecretsError, toSecretsError } from '../core/errors.ts';
+import { formatReference } from '../core/reference/reference.ts';
+import { pool } from '../core/waiting.ts';
+import type { Provider, SecretInfo, VersionInfo } from '../providers/provider.ts';
+import { Rotations } from '../rotation/jobs.ts';
+import { decodeHolder, HOLDER_LABEL } from '../rotation/holder.ts';
+import { judge, judgeNative, type Schedule, withReminder } from '../rotation/schedule.ts';
+import { targets } from '../rotation/targets/index.ts';
+import type { Session } from '../session/session.ts';
+
+/** Stores, and secrets of one store, that are asked at a time. */
+const PARALLEL_STORES = 4;
+const PARALLEL_SECRETS = 8;
+/** Errors of one store that are listed. */
+const MOST_ERRORS = 20;
+
+export interface Collected {
+  readonly stores: readonly ReportStore[];
+  readonly secrets: readonly SecretFacts[];
+  readonly notes: readonly ReportNote[];
+}
+
+/** One store while it is gathered. */
+class Gathering {
+  readonly name: string;
+  readonly provider: string;
+  readonly errors: SecretsError[] = [];
+  readonly secrets: SecretFacts[] = [];
+  readonly notes = new Map<string, { readonly rule: string; readonly why: string; count: number }>();
+  #more = 0;
+
+  constructor(name: string, provider: string) {
+    this.name = name;
+    this.provider = provider;
+  }
+
+  fail(thrown: unknown, reference: string): void {
+    if (this.errors.length < MOST_ERRORS) this.errors.push(toSecretsError(thrown).forReference(reference));
+    else this.#more += 1;
+  }
+
+  /** A part of a secret that the caller may not see is no failure: the rule that needs it says so. */
+  hide(rule: string, why: string): void {
+    const key = `${rule}\n${why}`;
+    const note = this.notes.get(key) ?? { rule, why, count: 0 };
+    note.count += 1;
+    this.notes.set(key, note);
+  }
+
+  report(): ReportStore {
+    const errors = this.errors.map(({ kind, message, reference, hint }) => ({
+      kind: kind as string,
+      message,
+      ...(reference !== undefined && { reference }),
+      ...(hint !== undefined && { hint }),
+    }));
+    if (this.#more > 0) errors.push({ kind: 'Partial', message: `${this.#more} more failed` });
+    return { name: this.name, provider: this.provider, secrets: this.secrets.length, errors };
+  }
+}
+
+/** The stores that a report is about when none is named: those that are in use here. */
+export async function storesInUse(session: Session, config: Config): Promise<readonly string[]> {
+  if (session.options.store !== undefined) return [session.options.store];
+  const stores = new Set(config.untrustedDefault === undefined ? [config.defaultStore] : []);
+  for (const { name, source } of config.stores.values()) if (source !== 'builtin') stores.add(name);
+  for (const { reference } of config.policies.values())
+    stores.add((await session.target(reference, false)).store);
+  return [...stores];
+}
+
+export async function collect(
+  session: Session,
+  names: readonly string[],
+  progress: (text: string) => void,
+): Promise<Collected> {
+  const rotations = new Rotations(session);
+  const policies = await rotations.policies();
+  const { leaseMs } = await rotations.bounds();
+  const gatherings: Gathering[] = [];
+  const limit = pool(PARALLEL_STORES);
+  let looked = 0;
+  try {
+    for (const name of names)
+      gatherings.push(new Gathering(name, (await session.storeConfig(name)).provider));
+    await Promise.all(
+      gatherings.map((gathering) =>
+        limit(async () => {
+          try {
+            const provider = await session.open(gathering.name);
+            const each = pool(PARALLEL_SECRETS);
+            const work: Promise<void>[] = [];
+            for await (const info of provider.list({ details: true }, session.call())) {
+              if (info.deletedAt !== undefined) continue;
+              work.push(each(() => one(gathering, provider, info)));
+            }
+            await Promise.all(work);
+          } catch (thrown) {
+            gathering.fail(thrown, `${gathering.name}://`);
+          }
+        }),
+      ),
+    );
+  } finally {
+    await rotations.close();
+  }
+  return {
+    stores: gatherings.map((gathering) => gathering.report()),
+    secrets: gatherings.flatMap(({ secrets }) => secrets),
+    notes: gatherings.flatMap(notesOf),
+  };
+
+  async function one(gathering: Gathering, provider: Provider, info: SecretInfo): Promise<void> {
+    const { name: store } = gathering;
+    const reference = formatReference({
+      store,
+      name: info.name,
+      version: undefined,
+      stage: undefined,
+      key: undefined,
+    });
+    const part = async <T>(rule: string, work: () => Promise<T>): Promise<T | undefined> => {
+      try {
+        return await work();
+      } catch (thrown) {
+        const error = toSecretsError(thrown);
+        if (error.kind === 'Denied') gathering.hide(rule, 'the caller may not see it');
+        else if (error.kind === 'Unsupported') gathering.hide(rule, 'the store has none');
+        // Deleted in between: there is nothing to say of it.
+        else if (error.kind !== 'NotFound') gathering.fail(thrown, reference);
+        return undefined;
+      }
+    };
+    const { history, grants: grantsOf } = provider;
+    const versions =
+      history === undefined
+        ? undefined
+        : await part('versions', async () => {
+            const all: VersionInfo[] = [];
+            for await (const version of history.call(provider, info.name, session.call())) all.push(version);
+            return all;
+          });
+    if (history === undefined) gathering.hide('versions', 'the store keeps none');
+    const grants =
+      grantsOf === undefined
+        ? undefined
+        : await part('broad-access', () => grantsOf.call(provider, info.name, session.call()));
+    if (grantsOf === undefined)
+      gathering.hide('broad-access', 'the store does not show who may read a secret');
+    const policy = policies.get(reference);
+    const every = policy?.settings.every;
+    const schedule = scheduleOf(
+      info,
+      versions,
+      every === undefined ? undefined : parsePeriod(every),
+      leaseMs,
+      (id) => rotations.seenFor(reference, id),
+      session.world.now(),
+    );
+    if (schedule.state === 'never') gathering.hide('overdue', 'there is no date of the last change');
+    const target = targetOf(policy?.settings.target);
+    gathering.secrets.push({
+      store,
+      info,
+      versions,
+      schedule,
+      grants,
+      hasPolicy: policy !== undefined,
+      ...(target !== undefined && { target }),
+    });
+    looked += 1;
+    progress(`${looked} secrets`);
+  }
+}
+
+/** The schedule as far as versions and labels tell it; no value is read. */
+function scheduleOf(
+  info: SecretInfo,
+  versions: readonly VersionInfo[] | undefined,
+  everyMs: number | undefined,
+  leaseMs: number,
+  seenFor: (id: string) => number,
+  now: Date,
+): Schedule {
+  const at = (stage: string): VersionInfo | undefined =>
+    versions?.find(({ stages }) => stages.includes(stage));
+  const held = (version: VersionInfo | undefined): { id: string; createdAt: Date | undefined } | undefined =>
+    version === undefined ? undefined : { id: version.id, createdAt: version.createdAt };
+  const current = held(at('current')) ?? {
+    id: '',
+    createdAt: versions === undefined ? (info.updatedAt ?? info.createdAt) : undefined,
+  };
+  const { labels = {}, rotation: native } = info;
+  if (native?.role === 'rotates' && native.enabled) return judgeNative(native, undefined, now);
+  const pending = held(at('pending'));
+  const holder = pending && decodeHolder(labels[HOLDER_LABEL], pending.id);
+  const own = judge({ current, pending, holder }, labels, everyMs, leaseMs, now, seenFor);
+  return native === undefined ? own : withReminder(own, native, now);
+}
+
+function targetOf(
+  settings: Readonly<Record<string, unknown>> | undefined,
+): { readonly type: string; readonly verifies: boolean } | undefined {
+  if (settings === undefined) return undefined;
+  const { type, ...rest } = settings;
+  const kind = targets.find((descriptor) => descriptor.type === type);
+  if (kind === undefined) return undefined;
+  return { type: kind.type, verifies: kind.verifies?.(rest as never) ?? true };
+}
+
+function notesOf({ name, notes, secrets }: Gathering): readonly ReportNote[] {
+  return [...notes.values()].map(({ rule, why, count }) => {
+    const what =
+      rule === 'versions'
+        ? 'never-rotated, disabled-current and too-many-versions are not known'
+        : `${rule} is not known`;
+    return {
+      ...(rule !== 'versions' && { rule }),
+      store: name,
+      message: `${what} of ${count === secrets.length ? 'its secrets' : `${count} secrets`}: ${why}`,
+    };
+  });
+}

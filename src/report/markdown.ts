@@ -1,0 +1,99 @@
+/** The report as Markdown, for a comment or a page; every foreign text is escaped so that it stays text. */
+import { SEVERITIES } from '../core/findings/finding.ts';
+import type { ReportData } from '../core/findings/report.ts';
+import { singleLine } from '../core/text/sanitize.ts';
+
+export function renderMarkdown(data: ReportData): string {
+  const { findings, counts, stores, access, suppressed, expiredSuppressions, notes } = data;
+  const known = findings.filter(({ status }) => status === 'known').length;
+  const lines = [
+    '# Audit report',
+    '',
+    `${data.generatedAt.slice(0, 16).replace('T', ' ')}Z, ${stores.reduce((sum, { secrets }) => sum + secrets, 0)} secrets in ${stores.length} stores, ${access.events} events since ${data.period.since.slice(0, 10)}.`,
+    '',
+    '| severity | findings | new |',
+    '| --- | ---: | ---: |',
+    ...SEVERITIES.map((severity) => `| ${severity} | ${counts[severity]} | ${data.newCounts[severity]} |`),
+    '',
+    ...(known > 0 ? [`${known} of them are in the baseline.`, ''] : []),
+  ];
+  if (findings.length > 0)
+    lines.push(
+      '## Findings',
+      '',
+      '| severity | rule | where | what | what to do |',
+      '| --- | --- | --- | --- | --- |',
+      ...findings.map(({ severity, rule, store, secret, message, remedy, status }) =>
+        row(
+          severity,
+          `\`${rule}\`${status === 'known' ? ' (known)' : ''}`,
+          code(`${store}://${secret ?? ''}`),
+          plain(message),
+          plain(remedy),
+        ),
+      ),
+      '',
+    );
+  if (suppressed.length > 0)
+    lines.push(
+      '## Suppressed',
+      '',
+      '| rule | where | reason | until |',
+      '| --- | --- | --- | --- |',
+      ...suppressed.map(({ rule, store, secret, reason, until }) =>
+        row(`\`${rule}\``, code(`${store}://${secret ?? ''}`), plain(reason), until),
+      ),
+      '',
+    );
+  const failed = stores.flatMap(({ errors }) => errors);
+  if (failed.length > 0 || expiredSuppressions.length > 0 || notes.length > 0) {
+    lines.push('## Not known', '');
+    for (const { reference, message } of failed)
+      lines.push(`- could not be looked at: ${code(reference ?? '')}: ${plain(message)}`);
+    for (const { rule, secret, until } of expiredSuppressions)
+      lines.push(`- the suppression of \`${plain(rule)}\` for ${code(secret)} ended on ${until}`);
+    for (const { store, message } of notes)
+      lines.push(`- ${store === undefined ? '' : `${code(store)}: `}${plain(message)}`);
+    lines.push('');
+  }
+  if (access.readers.length > 0)
+    lines.push(
+      '## Top readers',
+      '',
+      '| principal | reads | secrets | denied | last |',
+      '| --- | ---: | ---: | ---: | --- |',
+      ...access.readers.map(({ principal, reads, secrets, denied, last }) =>
+        row(code(principal), String(reads), String(secrets), String(denied), last.slice(0, 16)),
+      ),
+      '',
+    );
+  return `${lines.join('\n').trimEnd()}\n`;
+}
+
+function row(...cells: readonly string[]): string {
+  return `| ${cells.join(' | ')} |`;
+}
+
+/** Escapes what begins markup within a line or at its start (CommonMark 2.4), and what GitHub makes links of. */
+function plain(text: string): string {
+  return singleLine(text)
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll(/[\\`*_{}[\]#!|~$@]|:(?=\/\/)|^[-+=]/g, '\\$&')
+    .replace(/^(\d+)([.)])/, '$1\\$2')
+    .replaceAll(/\bwww\./gi, (found) => `${found.slice(0, -1)}\\.`);
+}
+
+/**
+ * A name as code, within more backticks than it has itself. A bar would end the cell of a table, and so would one behind
+ * an escaped backslash: backslashes before a bar are written as other characters that could mislead are.
+ */
+function code(text: string): string {
+  const clean = singleLine(text).replaceAll(/\\+(?=\|)/g, (run) => String.raw`\u005c`.repeat(run.length));
+  if (clean === '') return '';
+  const longest = Math.max(0, ...[...clean.matchAll(/`+/g)].map(([run]) => run.length));
+  const fence = '`'.repeat(longest + 1);
+  const pad = clean.startsWith('`') || clean.endsWith('`') ? ' ' : '';
+  return `${fence}${pad}${clean.replaceAll('|', '\\|')}${pad}${fence}`;
+}

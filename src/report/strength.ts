@@ -1,0 +1,13 @@
+/** How many guesses a value would take, by zxcvbn. Loaded only when values are judged: its dictionaries are large. */
+import type { Strength } from '../core/findings/values.ts';
+
+export async function loadStrength(): Promise<Strength> {
+  const { ZxcvbnFactory } = await import('@zxcvbn-ts/core');
+  const common = await import('@zxcvbn-ts/language-common');
+  const english = await import('@zxcvbn-ts/language-en');
+  const zxcvbn = new ZxcvbnFactory({
+    graphs: common.adjacencyGraphs,
+    dictionary: { ...common.dictionary, ...english.dictionary },
+  });
+  return (text) => zxcvbn.check(text).guessesLog10;
+}

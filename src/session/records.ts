@@ -1,0 +1,144 @@
+/** What a session has recorded: through its stores, and for those that could not be opened. */
+import type { Config } from '../config/config.ts';
+import type { AuditAction } from '../core/audit/record.ts';
+import { toSecretsError } from '../core/errors.ts';
+import type { Reference } from '../core/reference/reference.ts';
+import type { Target } from './resolver.ts';
+import { type World, xdgFolder } from '../platform/world.ts';
+import { auditHeadFolder, openAuditLog } from '../audit/log/log.ts';
+import { reasonOf } from '../audit/recording/reason.ts';
+import { type Access, Recorder } from '../audit/recording/recorder.ts';
+
+/** What a command wants of the secrets that it names; those that are not here touch none. */
+const WANTED: Readonly<Record<string, AuditAction>> = {
+  get: 'read',
+  put: 'write',
+  list: 'list',
+  history: 'describe',
+  delete: 'delete',
+  restore: 'restore',
+  purge: 'purge',
+  rotate: 'read',
+  'rotate status': 'describe',
+  'rotate cancel': 'other',
+  exec: 'read',
+  env: 'read',
+  copy: 'read',
+  diff: 'read',
+  sync: 'read',
+  import: 'write',
+  'stores rekey': 'rekey',
+  'audit anchor': 'write',
+  'audit verify': 'read',
+  'audit send': 'read',
+  'audit report': 'list',
+};
+
+/** What is used of a session. */
+interface Owner {
+  readonly world: World;
+  readonly options: { readonly reason?: string };
+  readonly verb: string;
+  config(): Promise<Config>;
+  warn(message: string): void;
+}
+
+export class Records {
+  readonly #session: Owner;
+  #recorder: Promise<Recorder> | undefined;
+  /** By store: what was named and is not known to be recorded by its provider. */
+  readonly #named = new Map<string, Partial<Reference>[]>();
+
+  constructor(session: Owner) {
+    this.#session = session;
+  }
+
+  /** What the log is written through. @throws SecretsError Usage for a reason that is none */
+  recorder(): Promise<Recorder> {
+    this.#recorder ??= this.#make();
+    return this.#recorder;
+  }
+
+  /** Whether anything may have been recorded. */
+  get hasBegun(): boolean {
+    return this.#recorder !== undefined;
+  }
+
+  async #make(): Promise<Recorder> {
+    const { world, options, verb } = this.#session;
+    const { audit } = await this.#session.config();
+    const { user, host } = world.names?.() ?? { user: undefined, host: '' };
+    const circumstances = {
+      command: verb,
+      user,
+      uid: world.uid,
+      host,
+      pid: process.pid,
+      reason: reasonOf(options.reason, world.env['SECRETS_REASON']),
+    };
+    const warn = (message: string): void => this.#session.warn(message);
+    if (audit.sinks !== undefined && audit.log !== 'off') {
+      try {
+        const { greetSinks } = await import('../audit/sinks/deliver.ts');
+        greetSinks(audit.path, audit.sinks, world.now());
+      } catch (thrown) {
+        warn(`the audit sinks get nothing: ${toSecretsError(thrown).message}`);
+      }
+    }
+    const log = openAuditLog({
+      ...audit,
+      stateFolder: xdgFolder(world, 'state'),
+      headFolder: auditHeadFolder(world),
+      mode: audit.log === 'required' ? 'required' : 'best-effort',
+      now: world.now,
+    });
+    return new Recorder(log, audit, circumstances, { now: world.now, warn });
+  }
+
+  /** @throws SecretsError Policy when the log is `required` and can't be written */
+  async record(access: Access): Promise<void> {
+    await (await this.recorder()).record([access]);
+  }
+
+  /** Notes what is wanted of a store before it is opened. */
+  asks(store: string, extra: Target['native'], reference: Partial<Reference>): void {
+    const id = storeId(store, extra);
+    const known = this.#named.get(id);
+    if (known === undefined) this.#named.set(id, [reference]);
+    else known.push(reference);
+  }
+
+  /** From here on the store's own provider records what is asked of it. */
+  isOpen(store: string, extra: Target['native']): void {
+    this.#named.delete(storeId(store, extra));
+  }
+
+  /** A store that can't be opened has no provider to record what was wanted of it. */
+  async unopened(store: string, extra: Target['native'], thrown: unknown): Promise<void> {
+    const { verb } = this.#session;
+    const action = WANTED[verb] ?? WANTED[verb.split(' ', 1)[0] ?? ''];
+    if (action === undefined) return;
+    const id = storeId(store, extra);
+    const named = this.#named.get(id);
+    // What was named is recorded once, however often the store is asked for.
+    this.#named.set(id, []);
+    const error = toSecretsError(thrown);
+    const provider = (await this.#session.config()).stores.get(store)?.provider;
+    const accesses = (named ?? [undefined]).map((reference): Access => ({
+      action,
+      store,
+      provider,
+      secret: reference?.name || undefined,
+      version: reference?.version,
+      stage: reference?.stage,
+      keys: reference?.key === undefined ? undefined : [reference.key],
+      error,
+    }));
+    await (await this.recorder()).record(accesses);
+  }
+}
+
+/** A store as it is opened: its name, and the settings that a native identifier implies. */
+export function storeId(name: string, extra: Target['native']): string {
+  return `${name}\n${JSON.stringify(extra ?? null)}`;
+}
