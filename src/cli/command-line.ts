@@ -1,5 +1,5 @@
 /** The command line as commander parses it, built from the specs. */
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Command, CommanderError, Help, InvalidArgumentError, Option } from 'commander';
 import { type CommonOptions, commonOptions } from '../session/options.ts';
 import type { CommandSpec, OptionSpec } from '../commands/command.ts';
 import { EXIT_CODES } from '../core/errors.ts';
@@ -15,6 +15,10 @@ const MAX_LINE = 2000;
 /** `exec` failed before it started a program, as `env` and `timeout` say it. */
 const EXEC_FAILED = 125;
 
+const COMMON_OPTIONS = 'Common options:';
+/** Stands in every help in place of these options. */
+const COMMON_OPTIONS_LINE = `${COMMON_OPTIONS} secrets help options`;
+
 /** What a command line asks for. */
 export type Line = readonly [
   spec: CommandSpec,
@@ -27,7 +31,8 @@ export type Action = (...line: Line) => Promise<void>;
 /** The commander program. Exported for completion and for the documentation's tests. */
 export function createProgram(world: World, commands: readonly CommandSpec[], action: Action): Command {
   const program = new Command('secrets')
-    .helpOption('-h, --help', 'print help')
+    .helpOption('-h, --help', 'Show this help')
+    .configureHelp({ subcommandTerm, formatItemList, longestOptionTermLength })
     .enablePositionalOptions()
     .showHelpAfterError('(try --help)')
     .configureOutput({
@@ -49,11 +54,13 @@ export function createProgram(world: World, commands: readonly CommandSpec[], ac
   if (commands.length > 1) {
     program
       .description('One command line for every secret manager.')
-      .version(version, '-V, --version', 'print the version')
-      .helpCommand('help [command]', 'print help for a command');
-    addOptions(program, commonOptions);
-  } else program.helpCommand(false);
+      .version(version, '-V, --version', 'Show the version')
+      .addHelpText('after', `\n${COMMON_OPTIONS_LINE}`);
+    addCommonOptions(program);
+  }
+  program.helpCommand(false);
   for (const spec of commands) addCommand(program, spec, action);
+  if (commands.length > 1) addHelpCommand(program);
   return program;
 }
 
@@ -91,17 +98,18 @@ function wordsBefore(argv: readonly string[]): readonly string[] {
 }
 
 function addCommand(parent: Command, spec: CommandSpec, action: Action): void {
-  const command = parent.command(spec.name).summary(spec.summary).helpGroup(`${spec.group}:`);
+  const group = parent.parent === null ? spec.group : 'Commands';
+  const command = parent.command(spec.name).summary(spec.summary).helpGroup(`${group}:`);
   command.description(
     spec.description === undefined ? spec.summary : `${spec.summary}\n\n${spec.description}`,
   );
   command.aliases([...(spec.aliases ?? [])]);
   for (const { name, description } of spec.args ?? []) command.argument(name, description);
   addOptions(command, spec.options ?? []);
-  command.optionsGroup('Common options:');
-  addOptions(command, commonOptions);
+  addCommonOptions(command);
+  if (spec.load === undefined) command.helpCommand('help [command]', 'Show help for a command');
   if (spec.passThrough === true) command.passThroughOptions();
-  command.addHelpText('after', () => exampleText(spec));
+  command.addHelpText('after', () => `\n${COMMON_OPTIONS_LINE}\n${exampleText(spec)}`);
   for (const subcommand of spec.subcommands ?? []) addCommand(command, subcommand, action);
   if (spec.load === undefined) return;
   command.action(async () => {
@@ -117,6 +125,66 @@ function givenOptions(command: Command): CommonOptions {
     if (command.getOptionValueSource(name) === 'cli') options[name] = value;
   }
   return options;
+}
+
+/** `secrets help [command...]`. A command of our own, because commander's knows neither verbs of nouns nor topics. */
+function addHelpCommand(program: Command): void {
+  const help = program.command('help').description('Show help for a command');
+  addCommonOptions(help);
+  help
+    .argument('[command...]', 'A command, or "options" for the common options')
+    .helpGroup('Setup:')
+    .action((words: readonly string[]) => {
+      if (words[0] === 'options') {
+        commonOptionsPage(program).outputHelp();
+        return;
+      }
+      let found = program;
+      for (const word of words) {
+        const next = found.commands.find((one) => one.name() === word || one.aliases().includes(word));
+        if (next === undefined) return found.help({ error: found === program });
+        found = next;
+      }
+      found.help();
+    });
+}
+
+/** A command that is never run: its help is the page. */
+function commonOptionsPage(program: Command): Command {
+  const page = new Command('secrets')
+    .copyInheritedSettings(program)
+    .usage('<command> [options]')
+    .description('Options of every command, before or after its name.')
+    .helpOption(false);
+  addOptions(page, commonOptions);
+  return page;
+}
+
+/** The common options belong to every command, and are left out of its help. Commander still suggests them. */
+function addCommonOptions(command: Command): void {
+  command.optionsGroup(COMMON_OPTIONS);
+  addOptions(command, commonOptions);
+}
+
+function formatItemList(heading: string, items: string[], helper: Help): string[] {
+  return heading === COMMON_OPTIONS ? [] : Help.prototype.formatItemList.call(helper, heading, items, helper);
+}
+
+/** Width of the column of options: of those that are shown. */
+function longestOptionTermLength(command: Command, helper: Help): number {
+  const shown = helper
+    .visibleOptions(command)
+    .filter(({ helpGroupHeading }) => helpGroupHeading !== COMMON_OPTIONS);
+  return Math.max(0, ...shown.map((option) => helper.optionTerm(option).length));
+}
+
+/** How a command stands in a list: its name, alias and arguments. */
+function subcommandTerm(command: Command): string {
+  const args = command.registeredArguments.map((argument) => {
+    const name = `${argument.name()}${argument.variadic ? '...' : ''}`;
+    return argument.required ? ` <${name}>` : ` [${name}]`;
+  });
+  return `${[command.name(), ...command.aliases()].join('|')}${args.join('')}`;
 }
 
 function addOptions(command: Command, specs: readonly OptionSpec[]): void {

@@ -7,6 +7,7 @@ import { get } from '../../src/commands/get.cli.ts';
 import { commands } from '../../src/commands/index.ts';
 import type { CommandSpec } from '../../src/commands/command.ts';
 import type { World } from '../../src/platform/world.ts';
+import { commonOptions } from '../../src/session/options.ts';
 import { ROOT } from '../e2e/program.ts';
 
 interface Parsed {
@@ -85,6 +86,16 @@ describe('--help', () => {
     for (const { flags } of spec.options ?? []) expect(output).toContain(flags);
   });
 
+  test.each(all)('of $title names the common options in one line, below its own', async ({ path, spec }) => {
+    const { output } = await parse([...path, '--help']);
+    const line = output.indexOf('\nCommon options: secrets help options\n');
+    for (const { flags } of [...(spec.options ?? []), { flags: '-h, --help' }])
+      expect(output.slice(0, line)).toContain(flags);
+    for (const { name } of spec.subcommands ?? [])
+      expect(output.slice(0, line)).toMatch(new RegExp(`^  ${name}\\b`, 'm'));
+    for (const { flags } of commonOptions) expect(output).not.toContain(`\n  ${flags}`);
+  });
+
   const examples = all.flatMap(({ path, spec }) =>
     spec.examples.map(({ command }) => ({ command, path, spec })),
   );
@@ -101,6 +112,29 @@ describe('--help', () => {
   test('lists every command', async () => {
     const { output } = await parse(['--help']);
     for (const { name } of commands) expect(output).toMatch(new RegExp(`^  ${name}\\b`, 'm'));
+    expect(output).toContain('\nCommon options: secrets help options\n');
+  });
+});
+
+describe('help', () => {
+  test('options: shows the common options', async () => {
+    const { output } = await parse(['help', 'options']);
+    for (const { flags, description } of commonOptions)
+      expect(output.replace(/\s+/g, ' ')).toContain(`${flags} ${description}`);
+  });
+
+  test.each(all)('$title is its --help', async ({ path }) => {
+    const { output } = await parse(['help', ...path]);
+    expect(output).toBe((await parse([...path, '--help'])).output);
+  });
+
+  test('finds a command by its alias, and refuses what is none', async () => {
+    expect((await parse(['help', 'rm'])).output).toContain('Usage: secrets delete|rm');
+    await expect(parse(['help', 'no-such-command'])).rejects.toThrow('Usage: secrets [options] [command]');
+  });
+
+  test('a mistyped common option is still suggested', async () => {
+    await expect(parse(['get', 'a', '--jsno'])).rejects.toThrow('Did you mean --json?');
   });
 });
 
