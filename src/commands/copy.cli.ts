@@ -3,8 +3,7 @@ import type { CommandSpec, OptionSpec } from './command.ts';
 /** Options that copy, sync and diff share. */
 export const replaceOption: OptionSpec = {
   flags: '--replace <from=to>',
-  description:
-    'replace this in every name, for stores with other alphabets: /=--; may be given several times',
+  description: 'Replace text in every name, such as /=-- (repeatable)',
   repeat: true,
 };
 
@@ -12,33 +11,34 @@ export const copy: CommandSpec = {
   name: 'copy',
   aliases: ['cp'],
   group: 'Transfer',
-  summary: 'copy secrets from one store to another',
+  summary: 'Copy secrets from one store to another',
   description:
-    'One secret, or all under a prefix that ends in / or * (STORE:// is everything). What the target has already is left ' +
-    'alone; what differs gets a new version. Everything is read and checked against the limits of the target before ' +
-    'the first write, and a copy that was interrupted goes on where it stopped. No value is ever shown.',
+    'Copies one secret, or all secrets under a prefix that ends in / or * (STORE:// is the whole store). Leaves ' +
+    'equal secrets alone and writes a new version of different ones. Reads everything and checks it against the ' +
+    'limits of the target before the first write. Run an interrupted copy again to continue it. Values are never ' +
+    'shown.',
   args: [
     { name: '<source>', description: 'STORE://NAME, STORE://PREFIX/ or STORE://PREFIX*' },
-    { name: '<target>', description: 'the same on the other side' },
+    { name: '<target>', description: 'The same form, in the other store' },
   ],
   options: [
-    { flags: '--history', description: 'copy every version, oldest first, instead of the current one' },
-    { flags: '--no-labels', description: 'leave labels and descriptions behind' },
+    { flags: '--history', description: 'Copy every version, oldest first, instead of the current one' },
+    { flags: '--no-labels', description: 'Skip labels and descriptions' },
     replaceOption,
-    { flags: '--dry-run', description: 'say what would be done, change nothing' },
+    { flags: '--dry-run', description: 'Show what would be done without doing it' },
   ],
   examples: [
     {
       command: 'secrets copy vault://payments/db prod://payments/db',
-      does: 'one secret, its current version',
+      does: 'Copy the current version of one secret',
     },
     {
       command: 'secrets copy vault://payments/ prod://payments/ --history',
-      does: 'all of them, with their versions',
+      does: 'Copy all secrets under payments/ with their versions',
     },
     {
       command: "secrets copy vault://payments/ 'gcp://payments-*' --replace /=- --dry-run",
-      does: 'what it would do',
+      does: 'Preview a copy to a store without slashes in names',
     },
   ],
   completes: 'reference',

@@ -3,30 +3,30 @@ import type { CommandSpec } from './command.ts';
 export const doctor: CommandSpec = {
   name: 'doctor',
   group: 'Stores',
-  summary: 'find out what is wrong, and who you are in each store',
-  args: [{ name: '[store...]', description: 'only these stores; default the project’s' }],
+  summary: 'Diagnose problems, and show your identity in each store',
+  args: [{ name: '[store...]', description: 'Stores to check (default: the project’s)' }],
   options: [
     {
       flags: '--plugin <program>',
-      description: 'try out a provider plugin: its name, or the path of the program',
+      description: 'Test a provider plugin instead: its name, or the path of the program',
     },
     {
       flags: '--plugin-setting <name=value>',
-      description: 'a setting that the plugin is told (may be repeated)',
+      description: 'Setting to pass to the plugin (repeatable)',
       repeat: true,
     },
     {
       flags: '--plugin-env <name>',
-      description: 'a variable that the plugin gets beside the usual ones (may be repeated)',
+      description: 'Extra variable to pass to the plugin (repeatable)',
       repeat: true,
     },
   ],
   examples: [
-    { command: 'secrets doctor', does: 'settings, credentials, reachability, clocks, permissions' },
-    { command: 'secrets doctor prod --json', does: 'one store, for programs' },
+    { command: 'secrets doctor', does: 'Check settings, credentials, reachability, clocks and permissions' },
+    { command: 'secrets doctor prod --json', does: 'Check one store and print JSON' },
     {
       command: 'secrets doctor --plugin ./secrets-provider-files --plugin-setting folder=/tmp/files',
-      does: 'whether a plugin keeps the contract; writes under names of its own and deletes them',
+      does: 'Test a plugin, with secrets of its own that it deletes again',
     },
   ],
   completes: 'store',

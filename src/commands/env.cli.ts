@@ -5,24 +5,24 @@ import type { CommandSpec } from './command.ts';
 export const env: CommandSpec = {
   name: 'env',
   group: 'Injection',
-  summary: 'print the variables that exec would set',
+  summary: 'Print the variables that exec would set',
   description:
-    'For programs that can’t be started by exec. The output holds secrets: send it where nobody else reads.',
+    'For programs that exec can’t start. The output contains secrets: send it only where nobody else can read it.',
   options: [
     ...sourceOptions,
-    { flags: '--format <format>', description: 'how to write them (default dotenv)', choices: ENV_FORMATS },
+    { flags: '--format <format>', description: 'Output format (default dotenv)', choices: ENV_FORMATS },
     {
       flags: '--skip-files',
-      description: 'leave out what secrets.yaml gives as a file, instead of refusing',
+      description: 'Skip the files of secrets.yaml instead of failing',
     },
-    { flags: '--name <name>', description: 'name of the Kubernetes Secret (default secrets)' },
+    { flags: '--name <name>', description: 'Name of the Kubernetes Secret (default secrets)' },
   ],
   examples: [
-    { command: 'secrets env --format json', does: 'the project’s variables as one object' },
-    { command: 'eval "$(secrets env --format shell)"', does: 'into this shell' },
+    { command: 'secrets env --format json', does: 'Print the project’s variables as one JSON object' },
+    { command: 'eval "$(secrets env --format shell)"', does: 'Load the variables into this shell' },
     {
       command: 'secrets env --format kubernetes --name app | kubectl apply -f -',
-      does: 'as a Secret manifest',
+      does: 'Apply the variables as a Kubernetes Secret',
     },
   ],
   load: () => import('./env.ts'),

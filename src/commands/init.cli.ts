@@ -3,19 +3,19 @@ import type { CommandSpec } from './command.ts';
 export const init: CommandSpec = {
   name: 'init',
   group: 'Setup',
-  summary: 'make a first secrets.yaml from what is found here',
+  summary: 'Create a secrets.yaml for this project',
   description:
-    'Looks for credentials and settings of each kind of store (in the environment and the usual files), and for the ' +
-    'names of variables in .env files. No value is written, and no file is overwritten.',
+    'Looks for credentials and settings of each kind of store in the environment and the usual files, and for ' +
+    'names of variables in .env files. Writes no value and overwrites no file.',
   options: [
-    { flags: '--yes', description: 'ask nothing, also at a terminal' },
-    { flags: '--dry-run', description: 'print the file, write nothing' },
+    { flags: '--yes', description: 'Skip all questions' },
+    { flags: '--dry-run', description: 'Print the file without writing it' },
   ],
   examples: [
-    { command: 'secrets init', does: 'writes secrets.yaml in this folder' },
+    { command: 'secrets init', does: 'Write secrets.yaml in this folder' },
     {
       command: 'secrets init --store vault --dry-run',
-      does: 'what it would write, with vault for bare names',
+      does: 'Preview the file, with vault as the default store',
     },
   ],
   load: () => import('./init.ts'),

@@ -4,58 +4,67 @@ export const put: CommandSpec = {
   name: 'put',
   aliases: ['set'],
   group: 'Secrets',
-  summary: 'write a new version of a secret',
+  summary: 'Write a new version of a secret',
   description:
-    'The value comes from stdin as it is (every byte, a last newline too), from a file, from a hidden prompt, or is ' +
-    'generated. With #KEY in the reference, KEY=- or --key, one key of a JSON secret is set and the others stay. An ' +
-    'empty value is refused unless --allow-empty: it is what a pipeline that failed leaves.',
+    'Reads the value from stdin (every byte, including a final newline), from a file or from a hidden prompt, or ' +
+    'generates it. #KEY in the reference, KEY=- or --key sets one key of a JSON secret and leaves the others ' +
+    'unchanged. Empty values are rejected unless you pass --allow-empty, because they usually mean an upstream ' +
+    'command failed.',
   args: [
-    { name: '<ref>', description: 'what to write: STORE://NAME[#KEY]' },
+    { name: '<ref>', description: 'Secret to write: STORE://NAME[#KEY]' },
     {
       name: '[value]',
-      description:
-        'KEY=- sets this key of a JSON secret from stdin; a value is refused unless --allow-argv, since process ' +
-        'lists and shell histories show arguments',
+      description: 'KEY=- to set this key of a JSON secret from stdin, or a value (with --allow-argv)',
     },
   ],
   options: [
-    { flags: '-f, --from-file <file>', description: 'take the value from this file' },
+    { flags: '-f, --from-file <file>', description: 'Read the value from this file' },
     {
       flags: '-g, --generate <spec>',
-      description: 'make a random value, such as alnum:32; see `secrets generate`',
+      description: 'Generate a random value, such as alnum:32 (see `secrets help generate`)',
     },
     {
       flags: '-k, --key <name>',
-      description: 'set this key of a JSON secret; may be given several times',
+      description: 'Set this key of a JSON secret (repeatable)',
       repeat: true,
     },
-    { flags: '--if-version <id>', description: 'only if this is still the current version' },
-    { flags: '--if-absent', description: 'only if there is no such secret yet' },
-    { flags: '--label <name=value>', description: 'set a label; NAME= removes it', repeat: true },
-    { flags: '--description <text>', description: 'set the description' },
+    { flags: '--if-version <id>', description: 'Replace only this version; fail if another is current' },
+    { flags: '--if-absent', description: 'Create only; fail if the secret already has a value' },
+    {
+      flags: '--label <name=value>',
+      description: 'Set a label, or remove it with NAME= (repeatable)',
+      repeat: true,
+    },
+    { flags: '--description <text>', description: 'Set the description' },
     {
       flags: '--expires <when>',
-      description: 'date (2027-01-31) or duration (90d) after which it should not be used',
+      description: 'Expiry date (2027-01-31) or lifetime (90d) of the version',
     },
-    { flags: '--trim', description: 'leave out a line break at the end of what is piped in, or of the file' },
-    { flags: '--allow-empty', description: 'write an empty value' },
-    { flags: '--allow-argv', description: 'take the value from the command line all the same' },
-    { flags: '--dry-run', description: 'say what would be done, change nothing' },
+    { flags: '--trim', description: 'Remove one line break from the end of stdin or the file' },
+    { flags: '--allow-empty', description: 'Accept an empty value' },
+    {
+      flags: '--allow-argv',
+      description: 'Accept a value given as an argument (visible in process lists and shell history)',
+    },
+    { flags: '--dry-run', description: 'Show what would be done without doing it' },
   ],
   examples: [
-    { command: 'printf %s "$TOKEN" | secrets put ci/token', does: 'the value comes from stdin' },
-    { command: 'secrets put deploy/key --generate ssh-ed25519', does: 'stores a key pair as a JSON secret' },
+    { command: 'printf %s "$TOKEN" | secrets put ci/token', does: 'Store a value from stdin' },
+    {
+      command: 'secrets put deploy/key --generate ssh-ed25519',
+      does: 'Store a new SSH key pair as a JSON secret',
+    },
     {
       command: 'secrets put payments/db#password --generate alnum:32',
-      does: 'a new password, the other keys stay',
+      does: 'Replace the password and keep the other keys',
     },
     {
       command: 'secrets put tls/cert --from-file cert.pem --expires 90d',
-      does: 'a file, with a date to think of it',
+      does: 'Store a certificate that expires in 90 days',
     },
     {
       command: 'secrets put app/flags --if-version 4 --from-file flags.json',
-      does: 'refuses to overwrite a newer one',
+      does: 'Replace version 4, but no newer one',
     },
   ],
   completes: 'reference',

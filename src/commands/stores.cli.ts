@@ -3,48 +3,52 @@ import type { CommandSpec } from './command.ts';
 export const stores: CommandSpec = {
   name: 'stores',
   group: 'Stores',
-  summary: 'list the stores, or renew the key of one',
-  options: [{ flags: '--check', description: 'ask each store who you are there, all at once' }],
+  summary: 'List the stores, or renew the key of one',
+  options: [{ flags: '--check', description: 'Sign in to each store and show your identity there' }],
   examples: [
-    { command: 'secrets stores', does: 'what is configured, and where' },
-    { command: 'secrets stores --check', does: 'also whether each can be reached' },
+    { command: 'secrets stores', does: 'List the stores and where each is configured' },
+    { command: 'secrets stores --check', does: 'Also check that each store can be reached' },
   ],
   load: () => import('./stores.ts'),
   subcommands: [
     {
       name: 'rekey',
       group: 'Stores',
-      summary: 'renew the key of a store that encrypts by itself',
-      args: [{ name: '[store]', description: 'name of the store; default local' }],
+      summary: 'Renew the encryption key of a store',
+      description: 'For stores that encrypt by themselves, such as local.',
+      args: [{ name: '[store]', description: 'Name of the store (default local)' }],
       options: [
         {
           flags: '--method <method>',
-          description: 'keep the new key this way',
+          description: 'Method of keeping the new key',
           choices: ['keychain', 'key-file', 'passphrase', 'age'],
         },
         {
           flags: '--add-recipient <age1...>',
-          description: 'let this age recipient read the store',
+          description: 'Let this age recipient read the store (repeatable)',
           repeat: true,
         },
         {
           flags: '--remove-recipient <age1...>',
-          description: 'do not seal for this recipient any more',
+          description: 'Stop encrypting for this recipient (repeatable)',
           repeat: true,
         },
         {
           flags: '--merge <manifest>',
-          description: 'take over the keys of another branch, from its manifest',
+          description: 'Add the keys of another branch from its manifest (repeatable)',
           repeat: true,
         },
-        { flags: '--dry-run', description: 'say what would be done, change nothing' },
+        { flags: '--dry-run', description: 'Show what would be done without doing it' },
       ],
       examples: [
-        { command: 'secrets stores rekey', does: 'a new data key; every version is sealed anew' },
-        { command: 'secrets stores rekey --method passphrase', does: 'from now on a passphrase opens it' },
+        { command: 'secrets stores rekey', does: 'Create a new data key and encrypt every version with it' },
+        {
+          command: 'secrets stores rekey --method passphrase',
+          does: 'Protect the store with a passphrase from now on',
+        },
         {
           command: 'secrets stores rekey --merge /tmp/theirs.json',
-          does: 'after a merge: two branches renewed the key',
+          does: 'Merge two branches that both renewed the key',
         },
       ],
       completes: 'store',

@@ -11,7 +11,7 @@ import type { CommandSpec } from '../command.ts';
 export const audit: CommandSpec = {
   name: 'audit',
   group: 'Audit',
-  summary: 'who touched which secret, whether the log is whole, and what is wrong with how secrets are kept',
+  summary: 'Read and verify the audit log, and report problems',
   examples: [],
   subcommands: [auditLog, auditTrail, auditReport, auditVerify, auditAnchor, auditSend, auditSinks],
 };

@@ -3,47 +3,52 @@ import type { CommandSpec } from '../command.ts';
 export const auditLog: CommandSpec = {
   name: 'log',
   group: 'Audit',
-  summary: 'who touched which secret through secrets, oldest first',
+  summary: 'Show who accessed which secret, oldest first',
   description:
-    'Times are UTC: 2026-11-24T09:15:00Z, 2026-11-24, or so long ago: 90m, 7d. At a terminal the newest 200 are shown ' +
-    'unless --limit or --since says otherwise.',
+    'Shows accesses through this program. Times are UTC, such as 2026-11-24T09:15:00Z or 2026-11-24, or an age, ' +
+    'such as 90m or 7d. On a terminal, shows the newest 200 records unless you pass --limit or --since.',
   options: [
-    { flags: '--since <time>', description: 'from then on: a time, or how long ago, such as 7d' },
-    { flags: '--until <time>', description: 'before then' },
+    { flags: '--since <time>', description: 'Start of the period: a time or an age, such as 7d' },
+    { flags: '--until <time>', description: 'End of the period' },
     {
       flags: '--secret <ref>',
-      description: 'this secret, in any store unless the reference names one; * and ? stand for anything',
+      description: 'Secret to show, in any store if none is named; * and ? are wildcards',
     },
     {
       flags: '--actor <name>',
-      description: 'user, uid, or identity at the service; * and ? stand for anything',
+      description: 'User, uid, or identity at the service; * and ? are wildcards',
     },
-    { flags: '--command <name>', description: 'this command, such as get; may be repeated', repeat: true },
+    { flags: '--command <name>', description: 'Command to show, such as get (repeatable)', repeat: true },
     {
       flags: '--outcome <outcome>',
-      description:
-        'allowed, denied, failed, or unknown (a change whose outcome is not recorded); may be repeated',
+      description: 'Outcome to show; unknown is a change without a recorded outcome (repeatable)',
       repeat: true,
       choices: ['allowed', 'denied', 'failed', 'unknown'],
     },
-    { flags: '--limit <n>', description: 'the newest so many' },
-    { flags: '--follow', description: 'go on with what is written from now on' },
+    { flags: '--limit <n>', description: 'Number of records to show, counted from the newest' },
+    { flags: '--follow', description: 'Wait for new records and show them' },
     {
       flags: '--all',
       description:
-        'also the records about the log itself (checkpoints, repairs, rotations) and all intents of changes',
+        'Include records about the log itself (checkpoints, repairs, rotations) and all intents of changes',
     },
-    { flags: '--csv', description: 'comma-separated, for spreadsheets' },
-    { flags: '--file <path>', description: 'read this log instead of the one of the configuration' },
+    { flags: '--csv', description: 'Print comma-separated values' },
+    { flags: '--file <path>', description: 'Log to read instead of the configured one' },
   ],
   examples: [
-    { command: 'secrets audit log --since 7d --secret prod://payments/db', does: 'who read it this week' },
+    {
+      command: 'secrets audit log --since 7d --secret prod://payments/db',
+      does: 'Show who read a secret this week',
+    },
     {
       command: 'secrets audit log --outcome denied --outcome failed',
-      does: 'what was refused or went wrong',
+      does: 'Show denied and failed accesses',
     },
-    { command: 'secrets audit log --follow --json', does: 'each record as it is written, as a line of JSON' },
-    { command: "secrets audit log --secret 'payments/*' --csv > payments.csv", does: 'for a spreadsheet' },
+    { command: 'secrets audit log --follow --json', does: 'Print each new record as a line of JSON' },
+    {
+      command: "secrets audit log --secret 'payments/*' --csv > payments.csv",
+      does: 'Export records to a spreadsheet',
+    },
   ],
   load: () => import('./log.ts'),
 };

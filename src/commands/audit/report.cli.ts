@@ -3,52 +3,52 @@ import type { CommandSpec } from '../command.ts';
 export const auditReport: CommandSpec = {
   name: 'report',
   group: 'Audit',
-  summary: 'what is wrong with how secrets are kept, and what is unusual about who reads them',
+  summary: 'Report weaknesses and unusual accesses',
   description:
-    'Looks at the stores that are in use here, or at those that are named, and at the audit log. Nothing is changed, ' +
-    'and no value is read without --values.',
-  args: [{ name: '[store...]', description: 'stores to look at' }],
+    'Examines the named stores, or all stores in use here, and the audit log. Changes nothing, and reads no value ' +
+    'without --values.',
+  args: [{ name: '[store...]', description: 'Stores to examine' }],
   options: [
     {
       flags: '--values',
-      description: 'read every value, to find weak, default and repeated ones (each read is recorded)',
+      description: 'Read every value to find weak, default and repeated ones (each read is recorded)',
     },
-    { flags: '--trail', description: 'read the services’ own trails too, where a store has one' },
+    { flags: '--trail', description: 'Read the services’ own trails, in stores with one' },
     {
       flags: '--since <when>',
-      description: 'look at events since then: 30d, or a date such as 2026-11-01 (default 120d)',
+      description: 'Start of the period: an age such as 30d, or a date such as 2026-11-01 (default 120d)',
     },
     {
       flags: '--format <form>',
-      description: 'terminal, json, sarif, markdown or html (default terminal, json with --json)',
+      description: 'Output format (default terminal, or json with --json)',
       choices: ['terminal', 'json', 'sarif', 'markdown', 'html'],
     },
-    { flags: '--out <file>', description: 'write the report to this file' },
+    { flags: '--out <file>', description: 'Write the report to this file' },
     {
       flags: '--fail-on <level>',
-      description: 'exit with 8 when a new finding is as bad as this or worse',
+      description: 'Exit with 8 on a new finding of this severity or worse',
       choices: ['critical', 'high', 'medium', 'low', 'info'],
     },
-    { flags: '--baseline <file>', description: 'findings that are in this file are known, not new' },
-    { flags: '--update-baseline', description: 'write what is found now to the baseline file' },
+    { flags: '--baseline <file>', description: 'File of known findings' },
+    { flags: '--update-baseline', description: 'Write the current findings to the baseline file' },
   ],
   examples: [
-    { command: 'secrets audit report', does: 'the stores of this project' },
+    { command: 'secrets audit report', does: 'Report on the stores of this project' },
     {
       command: 'secrets audit report prod --values --trail',
-      does: 'all that can be found out about one store',
+      does: 'Examine one store as thoroughly as possible',
     },
     {
       command: 'secrets audit report --fail-on high --baseline audit-baseline.json',
-      does: 'in CI: fail on what is new',
+      does: 'Fail a CI job on new findings',
     },
     {
       command: 'secrets audit report --format sarif --out report.sarif',
-      does: 'for a code-scanning page',
+      does: 'Write a report for code scanning',
     },
     {
       command: 'secrets audit report --format html --out report.html',
-      does: 'one page for a browser, which needs no network',
+      does: 'Write one page for a browser that needs no network',
     },
   ],
   completes: 'store',

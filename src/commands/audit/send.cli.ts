@@ -3,18 +3,19 @@ import type { CommandSpec } from '../command.ts';
 export const auditSend: CommandSpec = {
   name: 'send',
   group: 'Audit',
-  summary: 'send the audit sinks all records that they have not got; exits with 6 when one can’t be reached',
+  summary: 'Send waiting records to the audit sinks',
   description:
-    'Each command gives its sinks a moment at its end. This sends the rest: from a timer, or with --follow as a service.',
+    'Each command gives its sinks a moment at its end. This command sends the rest: from a timer, or with ' +
+    '--follow as a service. Exits with 6 if a sink can’t be reached.',
   options: [
-    { flags: '--sink <name>', description: 'this sink alone; may be repeated', repeat: true },
-    { flags: '--follow', description: 'go on with what is recorded from now on, until interrupted' },
+    { flags: '--sink <name>', description: 'Only this sink (repeatable)', repeat: true },
+    { flags: '--follow', description: 'Send new records as they are written, until interrupted' },
   ],
   examples: [
-    { command: 'secrets audit send', does: 'bring every sink up to date' },
+    { command: 'secrets audit send', does: 'Bring every sink up to date' },
     {
       command: 'secrets audit send --sink siem --follow',
-      does: 'send one sink each record as it is written',
+      does: 'Send each new record to one sink',
     },
   ],
   load: () => import('./send.ts'),

@@ -3,7 +3,8 @@ import type { CommandSpec } from '../command.ts';
 export const auditSinks: CommandSpec = {
   name: 'sinks',
   group: 'Audit',
-  summary: 'where records are sent to: how many wait, when each sink last took some, what went wrong',
-  examples: [{ command: 'secrets audit sinks', does: 'look whether every sink is up to date' }],
+  summary: 'Show the state of each audit sink',
+  description: 'Shows how many records wait, when each sink last accepted some, and what went wrong.',
+  examples: [{ command: 'secrets audit sinks', does: 'Check that every sink is up to date' }],
   load: () => import('./sinks.ts'),
 };

@@ -3,34 +3,32 @@ import type { CommandSpec } from '../command.ts';
 export const auditVerify: CommandSpec = {
   name: 'verify',
   group: 'Audit',
-  summary: 'whether the audit log is whole and unaltered; exits with 9 when it is not',
+  summary: 'Check that the audit log is complete and unaltered',
   description:
-    'Without files: the log of the configuration, with the files that were closed before. docs/audit-log.md says what ' +
-    'is found by what.',
-  args: [{ name: '[file...]', description: 'a log, or closed files of one' }],
+    'Exits with 9 if it is not. Without files, checks the configured log and its closed files. docs/audit-log.md ' +
+    'explains what each check detects.',
+  args: [{ name: '[file...]', description: 'Log, or closed files of a log' }],
   options: [
     {
       flags: '--anchor <place>',
-      description:
-        'an anchor that the log must contain: a file, a reference, or - for stdin; may be repeated',
+      description: 'Anchor that the log must contain: a file, a reference, or - for stdin (repeatable)',
       repeat: true,
     },
     {
       flags: '--key <key>',
-      description:
-        'the key that signed it: its id, or a file of public keys; may be repeated; default: the user’s own key',
+      description: 'Signing key: its id, or a file of public keys (repeatable; default: your own key)',
       repeat: true,
     },
   ],
   examples: [
-    { command: 'secrets audit verify', does: 'check the whole log' },
+    { command: 'secrets audit verify', does: 'Check the whole log' },
     {
       command: 'secrets audit verify --anchor ops://audit/anchor',
-      does: 'and that nothing was cut off since',
+      does: 'Also check that nothing was cut off since the anchor',
     },
     {
       command: 'secrets audit verify copy/audit.jsonl --key audit.pub',
-      does: 'check a copy on another machine',
+      does: 'Check a copy on another machine',
     },
   ],
   completes: 'file',

@@ -2,83 +2,88 @@ import type { CommandSpec, OptionSpec } from '../command.ts';
 
 /** What `exec` and `env` share: where the variables come from. */
 export const sourceOptions: readonly OptionSpec[] = [
-  { flags: '-e, --env <name=ref>', description: 'add one variable; may be repeated', repeat: true },
+  {
+    flags: '-e, --env <name=ref>',
+    description: 'Set a variable to the value of a secret (repeatable)',
+    repeat: true,
+  },
   {
     flags: '--from <ref>',
     description:
-      'add a variable for each key of a JSON secret, or for each secret under a prefix that ends in / or *',
+      'Set a variable for each key of a JSON secret, or for each secret under PREFIX/ or PREFIX* (repeatable)',
     repeat: true,
   },
   {
     flags: '--prefix <text>',
-    description: 'put this before the names that --from makes, in capital letters, such as APP_',
+    description: 'Prefix for the names from --from, such as APP_ (also capitalizes the names)',
   },
   {
     flags: '--case <case>',
-    description: 'of the names that --from makes: upper for capital letters, keep for those they have',
+    description: 'Letter case of the names from --from: capitals, or unchanged',
     choices: ['keep', 'upper'],
   },
-  { flags: '--resolve-env', description: 'also replace references found in inherited variables' },
-  { flags: '--no-project', description: 'leave the variables of secrets.yaml out' },
+  { flags: '--resolve-env', description: 'Resolve references in inherited variables' },
+  { flags: '--no-project', description: 'Ignore the variables of secrets.yaml' },
 ];
 
 export const exec: CommandSpec = {
   name: 'exec',
   aliases: ['run'],
   group: 'Injection',
-  summary: 'run a program with secrets in its environment',
+  summary: 'Run a program with secrets in its environment',
   description:
-    'Every secret is read before the program starts; if one fails, it does not start (exit 125). The exit code is ' +
-    'the program’s own, 128+N when signal N ended it, 127 when it was not found, 126 when it can’t be run.',
-  args: [{ name: '<command...>', description: 'the program and its arguments, after --' }],
+    'Reads every secret before the program starts. If one fails, the program doesn’t start (exit 125). Otherwise ' +
+    'the exit code is the program’s own, 128+N if signal N ended it, 127 if it was not found, and 126 if it can’t ' +
+    'be run.',
+  args: [{ name: '<command...>', description: 'Program and its arguments, after --' }],
   options: [
     ...sourceOptions,
     {
       flags: '--file <name=ref>',
-      description: 'the variable holds the path of a private file with the value',
+      description: 'Set a variable to the path of a private file with the value (repeatable)',
       repeat: true,
     },
-    { flags: '--pristine', description: 'inherit nothing but PATH, HOME, TERM and the like' },
-    { flags: '--keep-credentials', description: 'pass the credentials of secrets itself on as well' },
+    { flags: '--pristine', description: 'Inherit only PATH, HOME, TERM and similar variables' },
+    { flags: '--keep-credentials', description: 'Pass on the credentials used by secrets itself' },
     {
       flags: '--restart-on-rotate',
-      description: 'restart the program when one of its secrets changes',
+      description: 'Restart the program after a change of its secrets',
     },
     {
       flags: '--signal-on-rotate <signal>',
-      description: 'send it this signal when a file changes (with --restart-on-rotate: when only files do)',
+      description: 'Signal to send after a change of its files (with --restart-on-rotate: of files only)',
     },
-    { flags: '--poll <duration>', description: 'how often to look for changes; default 30s' },
+    { flags: '--poll <duration>', description: 'Interval between checks for changes (default 30s)' },
     {
       flags: '--debounce <duration>',
-      description: 'how long secrets must be unchanged before the program is told; default 5s',
+      description: 'Time without further changes before a restart or signal (default 5s)',
     },
     {
       flags: '--stop-timeout <duration>',
-      description: 'what the program has from SIGTERM to SIGKILL at a restart; default 10s',
+      description: 'Time from SIGTERM to SIGKILL at a restart (default 10s)',
     },
-    { flags: '--allow-empty', description: 'start the program even if there is no variable for it' },
-    { flags: '--redact', description: 'mask the values in the program’s output (the default in CI)' },
-    { flags: '--no-redact', description: 'leave the output alone' },
+    { flags: '--allow-empty', description: 'Start the program even without any variables to set' },
+    { flags: '--redact', description: 'Mask the values in the program’s output (default in CI)' },
+    { flags: '--no-redact', description: 'Leave the program’s output unmasked' },
   ],
   examples: [
-    { command: 'secrets exec -- npm start', does: 'with the variables of secrets.yaml' },
-    { command: 'secrets exec -e TOKEN=ci/token -- ./deploy.sh', does: 'with one more' },
+    { command: 'secrets exec -- npm start', does: 'Run with the variables of secrets.yaml' },
+    { command: 'secrets exec -e TOKEN=ci/token -- ./deploy.sh', does: 'Add one variable' },
     {
       command: 'secrets exec --from app/db --prefix DB_ -- ./server',
-      does: 'DB_USER, DB_PASSWORD and so on: one for each key of app/db',
+      does: 'Set DB_USER, DB_PASSWORD and so on from the keys of app/db',
     },
     {
       command: 'secrets exec --file KUBECONFIG=prod://kube -- kubectl get pods',
-      does: 'a value as a private file',
+      does: 'Pass a value as a private file',
     },
     {
       command: 'secrets exec --restart-on-rotate -e DB_URL=prod://db#url -- ./server',
-      does: 'restart the server when its secret is rotated',
+      does: 'Restart the server when its secret is rotated',
     },
     {
       command: 'secrets exec --signal-on-rotate HUP --file TLS_KEY=prod://tls#key -- ./proxy',
-      does: 'put the new file in place, then send SIGHUP',
+      does: 'Replace the file, then send SIGHUP',
     },
   ],
   passThrough: true,

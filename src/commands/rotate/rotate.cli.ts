@@ -2,68 +2,78 @@ import type { CommandSpec, OptionSpec } from '../command.ts';
 
 const takeOver: OptionSpec = {
   flags: '--take-over',
-  description: 'whoever began it is known to be dead: do not wait for its lease',
+  description: 'Take over at once from a process known to be dead',
 };
 const withoutTarget: OptionSpec = {
   flags: '--without-target',
-  description: 'it has no policy: no other system has to be told of its value',
+  description: 'Proceed without a policy, for values used by no other system',
 };
 const notify: OptionSpec = {
   flags: '--notify <what>',
-  description: 'tell an https URL or a program what came of each secret; may be repeated',
+  description: 'Report each outcome to an https URL or a program (repeatable)',
   repeat: true,
 };
 const wait: OptionSpec = {
   flags: '--wait <duration>',
-  description:
-    'how long to wait for a rotation that the store’s own service makes; default 15m, 0: not at all',
+  description: 'Time to wait for the store’s own rotation (default 15m; 0 for no wait)',
 };
-const dryRun: OptionSpec = { flags: '--dry-run', description: 'say what would be done, change nothing' };
+const dryRun: OptionSpec = { flags: '--dry-run', description: 'Show what would be done without doing it' };
 
 export const rotate: CommandSpec = {
   name: 'rotate',
   group: 'Secrets',
-  summary: 'give secrets new values, in the store and where they are used',
+  summary: 'Replace secrets with new values, in the store and where they are used',
   description:
-    'Makes a new value, stores it as pending, applies it to the target, signs in with it, and only then makes it ' +
-    'current. What is interrupted anywhere can be finished or undone from any machine.',
-  args: [{ name: '[ref...]', description: 'secrets to rotate; - reads references from stdin, one a line' }],
+    'Generates a value, stores it as the pending version, applies it to the target, signs in with it, and only ' +
+    'then makes it current. An interrupted rotation can be finished or undone from any machine.',
+  args: [
+    { name: '[ref...]', description: 'Secrets to rotate, or - to read references from stdin, one per line' },
+  ],
   options: [
-    { flags: '--due', description: 'all secrets of secrets.yaml whose time has come' },
+    { flags: '--due', description: 'Rotate every due secret of secrets.yaml' },
     {
       flags: '--max-age <age>',
-      description: 'only what is older than this, such as 7d; without references, of all policies',
+      description: 'Rotate only values older than this, such as 7d (without references: of all policies)',
     },
     {
       flags: '--generate <spec>',
-      description: 'how the value is made, such as alnum:40; also for a secret without a policy',
+      description: 'Kind of value to generate, such as alnum:40; works without a policy',
     },
-    { flags: '--create', description: 'create secrets that do not exist yet with their first value' },
+    { flags: '--create', description: 'Create missing secrets with a first value' },
     notify,
     {
       flags: '--configure',
-      description: 'set the store’s own rotation as native of the policy, or of all, has it; rotate nothing',
+      description: 'Set up the store’s own rotation as the policies describe it, without rotating',
     },
     wait,
     dryRun,
   ],
   examples: [
-    { command: 'secrets rotate team://payments/db', does: 'rotate one secret by its policy' },
-    { command: 'secrets rotate --due --json', does: 'what cron runs: one line for each secret' },
-    { command: 'secrets rotate --due --dry-run', does: 'what would be rotated, and whether it would work' },
+    { command: 'secrets rotate team://payments/db', does: 'Rotate one secret by its policy' },
+    {
+      command: 'secrets rotate --due --json',
+      does: 'Rotate what is due and print one line per secret, for cron',
+    },
+    {
+      command: 'secrets rotate --due --dry-run',
+      does: 'Show what would be rotated and whether it would work',
+    },
     {
       command: 'secrets rotate --generate hex:32 prod://session-key',
-      does: 'a value that no other system has to be told of',
+      does: 'Rotate a value that no other system depends on',
     },
     {
       command: 'secrets rotate --due --notify https://hooks.example.com/rotations',
-      does: 'tell a server what came of each',
+      does: 'Report each outcome to a server',
     },
     {
       command: 'secrets rotate --configure --dry-run',
-      does: 'which services’ schedules differ from the policies',
+      does: 'Show which services’ schedules differ from the policies',
     },
-    { command: 'secrets rotate - < read-since-yesterday.txt', does: 'rotate a list, in an emergency' },
+    {
+      command: 'secrets rotate - < read-since-yesterday.txt',
+      does: 'Rotate a list of secrets in an emergency',
+    },
   ],
   completes: 'reference',
   load: () => import('./rotate.ts'),
@@ -71,26 +81,27 @@ export const rotate: CommandSpec = {
     {
       name: 'status',
       group: 'Secrets',
-      summary: 'age, next date, who rotates, overdue and stuck rotations, the most urgent first',
+      summary: 'Show the age and next rotation of secrets, most urgent first',
+      description: 'Also shows who rotates each secret, and which rotations are overdue or stuck.',
       examples: [
         {
           command: 'secrets rotate status',
-          does: 'of all policies, and of all secrets labelled rotate-every',
+          does: 'Show secrets that have a policy or the label rotate-every',
         },
-        { command: 'secrets rotate status --json', does: 'the same for programs' },
+        { command: 'secrets rotate status --json', does: 'Show the same as JSON' },
       ],
       load: () => import('./status.ts'),
     },
     {
       name: 'resume',
       group: 'Secrets',
-      summary: 'finish a rotation that was interrupted, on any machine',
-      args: [{ name: '<ref>', description: 'the secret' }],
+      summary: 'Finish an interrupted rotation, on any machine',
+      args: [{ name: '<ref>', description: 'Secret of the rotation: STORE://NAME' }],
       options: [takeOver, withoutTarget, notify, wait, dryRun],
       examples: [
         {
           command: 'secrets rotate resume team://payments/db',
-          does: 'finish it once its holder has been silent for the lease',
+          does: 'Finish a rotation after the lease of its holder has expired',
         },
       ],
       completes: 'reference',
@@ -99,12 +110,12 @@ export const rotate: CommandSpec = {
     {
       name: 'rollback',
       group: 'Secrets',
-      summary: 'undo a rotation that was interrupted, or go back to the previous value',
-      args: [{ name: '<ref>', description: 'the secret' }],
+      summary: 'Undo an interrupted rotation, or return to the previous value',
+      args: [{ name: '<ref>', description: 'Secret of the rotation: STORE://NAME' }],
       options: [
         {
           flags: '--to-previous',
-          description: 'after a finished rotation: put the previous value back, in the target and the store',
+          description: 'Undo a finished rotation: put the previous value back, in the target and the store',
         },
         takeOver,
         withoutTarget,
@@ -112,10 +123,10 @@ export const rotate: CommandSpec = {
         dryRun,
       ],
       examples: [
-        { command: 'secrets rotate rollback team://payments/db', does: 'undo what was not finished' },
+        { command: 'secrets rotate rollback team://payments/db', does: 'Undo an unfinished rotation' },
         {
           command: 'secrets rotate rollback team://payments/db --to-previous',
-          does: 'take a finished rotation back while the grace time lasts',
+          does: 'Undo a finished rotation during its grace period',
         },
       ],
       completes: 'reference',
@@ -124,12 +135,13 @@ export const rotate: CommandSpec = {
     {
       name: 'cancel',
       group: 'Secrets',
-      summary: 'end the rotation that a secret’s own service makes by schedule',
-      description: 'Its versions stay, and one that is pending, too. A policy with native sets it again.',
-      args: [{ name: '<ref>', description: 'the secret' }],
+      summary: 'Stop the scheduled rotation by the store’s own service',
+      description:
+        'All versions stay, including a pending one. A policy with `native` sets the schedule up again.',
+      args: [{ name: '<ref>', description: 'Secret of the rotation: STORE://NAME' }],
       options: [dryRun],
       examples: [
-        { command: 'secrets rotate cancel prod://payments/db --dry-run', does: 'what would be ended' },
+        { command: 'secrets rotate cancel prod://payments/db --dry-run', does: 'Show what would be stopped' },
       ],
       completes: 'reference',
       load: () => import('./cancel.ts'),
