@@ -376,6 +376,8 @@ export interface ProviderRules {
   readonly blankValue?: boolean | undefined;
   /** The value is kept as a map when it is a JSON object, so its white space is not kept. */
   readonly structured?: boolean | undefined;
+  /** The first version of a secret is current at once: nothing can be pending before something is current. */
+  readonly firstIsCurrent?: boolean | undefined;
 }
 
 /** What a rotation changes of a secret: it stages a pending version, promotes or discards it, and sets labels. */

@@ -6,7 +6,15 @@ import { sleep } from '../core/waiting.ts';
 import type { Generator } from './generator.ts';
 import type { Holder } from './holder.ts';
 import { HeldFor, type Watch } from './lease.ts';
-import { claimedBy, type Held, isClaim, sameCredential, type SecretPlace, type Stages } from './place.ts';
+import {
+  changedMeanwhile,
+  claimedBy,
+  type Held,
+  isClaim,
+  sameCredential,
+  type SecretPlace,
+  type Stages,
+} from './place.ts';
 import type { Credential, Rotation, Target } from './target.ts';
 
 /** One thing that happened, for the journal and for `--json`. */
@@ -171,6 +179,7 @@ export class ClaimedRun {
   protected async claim(): Promise<Event> {
     const draft = needed(this.draft);
     this.base = this.old?.id;
+    if (this.options.place.firstIsCurrent(this.old)) return this.#putFirst(draft);
     this.heldFor.restart();
     try {
       const { id, createdAt } = await this.options.place.claim(draft.value, this.record());
@@ -195,6 +204,24 @@ export class ClaimedRun {
   }
 
   /**
+   * One write, which is the claim and the promotion in one: there is nothing in between to die in. Before it,
+   * `preflight` has refused a target that would have to be told.
+   */
+  async #putFirst(draft: Credential): Promise<Event> {
+    try {
+      this.currentVersion = (await this.options.place.putFirst(draft.value)).id;
+      return 'promoted';
+    } catch (thrown) {
+      const error = (this.error = toSecretsError(thrown));
+      if (error.kind === 'Conflict') {
+        await this.load();
+        this.error = changedMeanwhile(this.old?.id, error);
+      }
+      return isUnclear(error) ? 'unclear' : 'failed';
+    }
+  }
+
+  /**
    * Gives a claim up whose value was made from a version that is not current any more. Another rotation may begin
    * and end between our look and our claim: what was made before would undo its changes. Once the claim is held no
    * other rotation can do that, so one look suffices, whatever conditions the store's writes have.
@@ -208,10 +235,7 @@ export class ClaimedRun {
     });
     await place.unsign({}, pending.id);
     this.pending = undefined;
-    const now = this.old === undefined ? 'no version' : `version ${this.old.id}`;
-    this.error = new SecretsError('Conflict', `changed while this rotation began: ${now} is current now`, {
-      hint: 'repeat it to rotate once more',
-    });
+    this.error = changedMeanwhile(this.old?.id);
     return true;
   }
 
@@ -227,7 +251,12 @@ export class ClaimedRun {
   }
 
   protected async confirmClaim(): Promise<Event> {
-    const { pending } = await this.load();
+    const first = this.options.place.firstIsCurrent(this.old);
+    const { current, pending } = await this.load();
+    if (first && current !== undefined) {
+      if (sameCredential(current, this.draft)) return 'promoted';
+      this.error = changedMeanwhile(current.id, this.error);
+    }
     if (pending === undefined) return 'none';
     if (!sameCredential(pending, this.draft)) {
       await this.nameHolder(pending);

@@ -104,6 +104,19 @@ export class SecretPlace {
     return this.#unguardedPut(write, undefined);
   }
 
+  /**
+   * Whether a first value would be current at once, as the service keeps nothing pending before it.
+   * @param current the current version
+   */
+  firstIsCurrent(current: Credential | undefined): boolean {
+    return current === undefined && this.provider.rules.firstIsCurrent === true;
+  }
+
+  /** Gives the secret its first value. @throws SecretsError Conflict when it has one */
+  putFirst(value: Uint8Array): Promise<VersionInfo> {
+    return this.provider.put(this.name, { value, ifAbsent: true }, this.call());
+  }
+
   /** Puts another value, or the same one, in the place of a pending version. @throws SecretsError Conflict */
   async replace(pendingId: string, value: Uint8Array, _holder: Holder): Promise<VersionInfo> {
     const write = { value, stage: 'pending' } as const;
@@ -243,6 +256,15 @@ function parsedFields(value: Uint8Array): Readonly<Record<string, JsonValue>> | 
   } catch {
     return undefined;
   }
+}
+
+/** @param current the version that another one has made current since this rotation looked */
+export function changedMeanwhile(current: string | undefined, cause?: unknown): SecretsError {
+  const now = current === undefined ? 'no version' : `version ${current}`;
+  return new SecretsError('Conflict', `changed while this rotation began: ${now} is current now`, {
+    hint: 'repeat it to rotate once more',
+    cause,
+  });
 }
 
 /** Whether a pending version is a claim alone. */

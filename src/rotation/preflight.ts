@@ -6,7 +6,7 @@ import { type ErrorKind, SecretsError, toSecretsError } from '../core/errors.ts'
 import type { CallOptions, Finding } from '../providers/provider.ts';
 import { makeDraft } from './draft.ts';
 import type { Generator } from './generator.ts';
-import type { SecretPlace } from './place.ts';
+import { changedMeanwhile, type SecretPlace } from './place.ts';
 import { type RightFinding, storeFindings } from './rights.ts';
 import type { Credential, Known, Target, TargetFinding } from './target.ts';
 
@@ -20,6 +20,27 @@ export interface Checked {
 }
 
 export type PreflightFinding = (Finding | RightFinding) & Pick<TargetFinding, 'kind'>;
+
+/** It may have got its first value since it was read, from another rotation that began at the same moment. */
+async function whyMissing(place: SecretPlace): Promise<PreflightFinding> {
+  const { current } = await place.read();
+  const finding = { check: 'secret', status: 'fail' } as const;
+  if (current !== undefined) {
+    const { kind, message: detail, hint } = changedMeanwhile(current.id);
+    return { ...finding, kind, detail, hint };
+  }
+  const hint = 'check the name, or pass --create to create it with a first value';
+  return { ...finding, kind: 'NotFound', detail: 'not found', hint };
+}
+
+const FIRST_OF_TARGET: PreflightFinding = {
+  check: 'secret',
+  status: 'fail',
+  kind: 'Unsupported',
+  detail:
+    'has no value yet, and in this store a first one is current at once: it would be read before the target accepts it',
+  hint: 'store what the target accepts now with secrets put, then rotate it',
+};
 
 /** The keys to rotate: those of the policy, else what the target knows to be the password. */
 export function keysOf(
@@ -38,15 +59,12 @@ export async function preflight(
   const { place, target, create } = checked;
   const findings: PreflightFinding[] = [];
   if (known.current === undefined && create !== true && !(await place.awaitsFirst()))
-    return [
-      {
-        check: 'secret',
-        status: 'fail',
-        kind: 'NotFound',
-        detail: 'not found',
-        hint: 'check the name, or pass --create to create it with a first value',
-      },
-    ];
+    return [await whyMissing(place)];
+  if (place.firstIsCurrent(known.current)) {
+    // A first value that is current at once is read before a target has it, and a claim would be read as a value.
+    if (target.late !== false) return [FIRST_OF_TARGET];
+    findings.push({ check: 'first value', status: 'ok', detail: 'becomes current with one write' });
+  }
   const { wrong, trouble } = target.issue === undefined ? await sample(checked, known.current) : {};
   findings.push(...(await target.check(known, call().signal, wrong)));
   if (trouble !== undefined) findings.push(trouble);

@@ -24,9 +24,9 @@ import {
 
 /**
  * `older`: what an earlier rotation issued, which was rolled back. `claim`: the old credential with a mark, as it
- * stands in for one that the target has yet to make.
+ * stands in for one that the target has yet to make. `none`: there is no value yet.
  */
-type Name = 'old' | 'new' | 'older' | 'claim';
+type Name = 'old' | 'new' | 'older' | 'claim' | 'none';
 type Credential = Exclude<Name, 'claim'>;
 /** A change that was sent and has not taken effect: that the target accepts this, or forgets it. */
 type Change = `set ${Credential}` | `forget ${Credential}`;
@@ -53,6 +53,8 @@ interface Kind {
   readonly verifies: boolean;
   /** A change waits until those before it have taken effect or can't any more; or it is not made. */
   readonly fenced: boolean;
+  /** No system takes the value, and the store makes a first one current at once. */
+  readonly first?: boolean;
 }
 
 const KINDS: readonly Kind[] = (
@@ -66,6 +68,15 @@ const KINDS: readonly Kind[] = (
   { ...kind, title: `${kind.title}, with a fence`, fenced: true },
   { ...kind, title: `${kind.title}, without a fence`, fenced: false },
 ]);
+
+const FIRST: Kind = {
+  title: 'is told nothing, in a store that makes a first value current at once',
+  replaces: false,
+  issues: false,
+  verifies: true,
+  fenced: true,
+  first: true,
+};
 
 const START: World = {
   current: 'old',
@@ -124,10 +135,15 @@ function outcomes(kind: Kind, plan: Plan, effect: Effect, world: World): readonl
       return read(stay('ok'));
     case 'claim': {
       if (world.pending !== undefined) return read(stay('held'));
+      if (kind.first === true) {
+        const current = 'new';
+        return read(go('promoted', { current }), go('unclear', { current }), stay('unclear'));
+      }
       const pending = plan.issues ? 'claim' : 'new';
       return read(go('ok', { pending }), go('unclear', { pending }), stay('unclear'));
     }
     case 'confirm-claim':
+      if (kind.first === true) return read(stay(world.current === 'none' ? 'none' : 'promoted'));
       return read(stay(world.pending === undefined ? 'none' : 'mine'));
     case 'take-over':
       if (world.pending === undefined) return read(stay('none'));
@@ -216,13 +232,14 @@ function explore(kind: Kind): readonly Node[] {
     // What a process knew is gone with it. What it sent is not.
     visit({ world: { ...world, held: false }, plan, state: begin(plan) });
   };
-  enter('rotate', START);
+  enter('rotate', kind.first === true ? { ...START, current: 'none', accepts: ['new', 'none'] } : START);
   for (let node = queue.shift(); node !== undefined; node = queue.shift()) {
     const { world, plan, state } = node;
     // The process dies here, or ends; somebody comes to it again. A finished rotation is not begun anew here:
     // the next one is the same with other names.
     for (const intent of ['resume', 'rollback'] as const) enter(intent, world);
-    if (world.current === 'old') enter('rotate', world.pending === undefined ? renamed(world) : world);
+    if (world.current !== 'new')
+      enter('rotate', world.pending === undefined && kind.first !== true ? renamed(world) : world);
     // A change made earlier takes effect now.
     for (const change of world.late) {
       const late = world.late.filter((one) => one !== change);
@@ -238,11 +255,11 @@ function explore(kind: Kind): readonly Node[] {
   return [...seen.values()];
 }
 
-describe.each(KINDS)('a target that $title', (kind) => {
+describe.each([...KINDS, FIRST])('a target that $title', (kind) => {
   const nodes = nodesOf(kind);
 
   test('accepts, at every moment, a credential that the store has', () => {
-    expect(nodes.length).toBeGreaterThan(40);
+    expect(nodes.length).toBeGreaterThan(kind.first === true ? 20 : 40);
     const locked = nodes.filter(({ world }) => {
       const { current, pending, kept } = world;
       // With a fence, never what is put aside: readers and whoever goes on look at these two.
@@ -303,7 +320,7 @@ const FORK = /^(claimed|tookOver|tookOverUnissued|acceptedAnyway|givenUp|notTake
 
 test('every state, and every transition but those of a second process, is reached by the model', () => {
   const reached = new Set<string>();
-  for (const kind of KINDS)
+  for (const kind of [...KINDS, FIRST])
     for (const { world, plan, state } of nodesOf(kind)) {
       if (isEnding(state)) reached.add(state);
       else

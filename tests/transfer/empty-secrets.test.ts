@@ -84,10 +84,19 @@ describe.each([
     beforeAll(async () => {
       server = await start();
       place = await makePlace();
-      const rotation = { [`${store}://rotated`]: { every: '30d' }, [`${store}://absent`]: { every: '30d' } };
+      const target = { type: 'program', apply: './apply', verify: 'none' };
+      const rotation = {
+        [`${store}://rotated`]: { every: '30d' },
+        [`${store}://absent`]: { every: '30d' },
+        [`${store}://told`]: { every: '30d', target },
+      };
+      writeFileSync(join(place.cwd, 'apply'), '#!/bin/sh\ncat >/dev/null; echo was told >>applied\n', {
+        mode: 0o755,
+      });
+      writeFileSync(join(place.cwd, 'applied'), '');
       writeFileSync(join(place.cwd, 'secrets.yaml'), JSON.stringify({ rotation }));
       writeFileSync(join(place.cwd, 'in.env'), 'X=1\n');
-      for (const name of ['plain', 'map', 'claimed', 'imported', 'copied', 'rotated'])
+      for (const name of ['plain', 'map', 'claimed', 'imported', 'copied', 'rotated', 'told'])
         await server.make(name, place);
     });
     afterAll(async () => {
@@ -118,21 +127,23 @@ describe.each([
     test('is rotated without leave to create it, and one that is not there is not', async () => {
       const absent = await sh(`secrets rotate --quiet ${store}://absent`);
       expect(absent).toMatchObject({ code: 3, stderr: expect.stringContaining('pass --create') });
-      const { code, stderr } = await sh(`secrets rotate --quiet ${store}://rotated`);
-      if (store === 'aws') {
-        // Its first version is current at once: no target could accept it before.
-        expect({ code, stderr }).toEqual({
-          code: 2,
-          stderr: expect.stringContaining('secrets put --generate alnum:32'),
-        });
-        expect(await sh(`secrets put --quiet --generate alnum:32 ${store}://rotated`)).toMatchObject({
-          code: 0,
-        });
-        expect((await sh(`secrets rotate --quiet ${store}://rotated`)).code).toBe(0);
-      } else {
-        expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      for (const how of ['--dry-run', '', '--dry-run', '']) {
+        const { code, stderr } = await sh(`secrets rotate --quiet ${how} ${store}://rotated`);
+        expect([how, code, stderr]).toEqual([how, 0, '']);
       }
       expect((await sh(`secrets get ${store}://rotated`)).stdout).toMatch(/^\S{20,}$/);
+    });
+
+    test('is rotated for a target, or refused before anything is stored, by --dry-run and the run alike', async () => {
+      const refused = { code: 2, stderr: expect.stringContaining('store what the target accepts now') };
+      for (const how of ['--dry-run', '']) {
+        const { code, stderr } = await sh(
+          `secrets rotate --quiet ${how} ${store}://told; e=$?; cat applied >&2; exit $e`,
+        );
+        if (store === 'aws') expect({ code, stderr }).toMatchObject(refused);
+        else expect([how, code]).toEqual([how, 0]);
+        expect([how, stderr.includes('was told')]).toEqual([how, store !== 'aws' && how === '']);
+      }
     });
   });
 });

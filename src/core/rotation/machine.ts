@@ -51,9 +51,12 @@ export type Effect =
   | 'look'
   /** Make the new credential, without a trace anywhere. `ok`, `failed`. */
   | 'prepare'
-  /** Store it as pending, if nothing is pending. `ok`, `held`, `failed`, `unclear`. */
+  /**
+   * Store it as pending, if nothing is pending. `ok`, `held`, `failed`, `unclear`. `promoted`: a first value, in a store
+   * that keeps nothing pending before it, is current at once; only for a target that is never sent anything.
+   */
   | 'claim'
-  /** Read the store after a claim in doubt. `mine`, `held`, `none`, `failed`. */
+  /** Read the store after a claim in doubt. `mine`, `held`, `none`, `promoted`, `failed`. */
   | 'confirm-claim'
   /**
    * Take over the pending version of whoever died. `unissued`: it is a claim alone; `promoted`: it is what is
@@ -117,11 +120,17 @@ const STEPS = {
   preparing: { effect: 'prepare', on: { ok: 'claiming', failed: 'unchanged' } },
   claiming: {
     effect: 'claim',
-    on: { ok: 'claimed', held: 'held', failed: 'unchanged', unclear: 'confirmingClaim' },
+    on: {
+      ok: 'claimed',
+      promoted: 'finishing',
+      held: 'held',
+      failed: 'unchanged',
+      unclear: 'confirmingClaim',
+    },
   },
   confirmingClaim: {
     effect: 'confirm-claim',
-    on: { mine: 'claimed', held: 'held', none: 'unchanged', failed: 'stuck' },
+    on: { mine: 'claimed', promoted: 'finishing', held: 'held', none: 'unchanged', failed: 'stuck' },
   },
   readingBack: { effect: 'read-back', on: { ok: 'applying', lost: 'lost', failed: 'stuck' } },
   issuing: {

@@ -10,6 +10,8 @@ export const RULES: ProviderRules = {
   nameRule: 'letters, digits and /_+=.@-, 1 to 512 characters',
   maxValueBytes: 65_536,
   emptyValue: false,
+  // Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
+  firstIsCurrent: true,
 };
 
 export const CURRENT = 'AWSCURRENT';

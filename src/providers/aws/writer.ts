@@ -116,14 +116,23 @@ export class AwsWriter {
 
   /** Creates the secret, or gives one that was made without a value its first. @throws SecretsError Conflict */
   async #createFirst(target: Target, write: SecretWrite): Promise<VersionInfo> {
-    try {
-      return await this.#create(target, write, randomUUID());
-    } catch (thrown) {
-      if (toSecretsError(thrown).message !== EXISTS) throw thrown;
-      const there = await this.#labels(target).catch(() => undefined);
-      if (there === undefined || there.deleted || there.current !== undefined) throw thrown;
-      return await this.#replace(target, write, undefined);
-    }
+    let refused: unknown;
+    // AWS makes no secret by its ARN.
+    if (!target.id.startsWith('arn:'))
+      try {
+        return await this.#create(target, write, randomUUID());
+      } catch (thrown) {
+        // Who may make none may still give one that is there its first value.
+        const { kind, message } = toSecretsError(thrown);
+        if (message !== EXISTS && kind !== 'Denied') throw thrown;
+        refused = thrown;
+      }
+    const there = await this.#labels(target).catch((thrown: unknown) => {
+      throw refused ?? thrown;
+    });
+    if (there.deleted) throw refused ?? deletedInTheWay();
+    if (there.current !== undefined) throw new SecretsError('Conflict', EXISTS, { cause: refused });
+    return this.#replace(target, write, undefined);
   }
 
   /**
@@ -154,7 +163,7 @@ export class AwsWriter {
     const needsCurrent = (cause?: unknown): SecretsError =>
       // Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
       new SecretsError('Unsupported', 'aws makes the first version of a secret its current one', {
-        hint: 'give it a first value: secrets put --generate alnum:32 makes one',
+        hint: 'put a current value before a pending one',
         cause,
       });
     const before = await this.#labels(target).catch((thrown: unknown) => {
