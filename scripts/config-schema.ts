@@ -3,7 +3,7 @@ import { toJsonSchema } from '@valibot/to-json-schema';
 import * as v from 'valibot';
 import { notify } from '../src/config/rotation.ts';
 import { fileSchema } from '../src/config/schema.ts';
-import type { ProviderDescriptor } from '../src/providers/provider.ts';
+import type { ProviderDescriptor } from '../src/providers/descriptor.ts';
 import { targets } from '../src/rotation/targets/index.ts';
 
 export const SCHEMA_FILE = 'schemas/secrets.schema.json';

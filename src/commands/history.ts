@@ -1,6 +1,7 @@
 import { printTable, shortDate } from '../output/table.ts';
 import { versionJson } from '../output/shapes.ts';
-import { requireMethod, type VersionInfo } from '../providers/provider.ts';
+import { requireMethod } from '../providers/capabilities/require.ts';
+import type { VersionInfo } from '../core/secret.ts';
 import type { Session } from '../session/session.ts';
 import type { CommonOptions } from '../session/options.ts';
 import type { Invocation } from './command.ts';

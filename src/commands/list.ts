@@ -4,7 +4,7 @@ import { startProgress } from '../output/progress.ts';
 import { jsonText, singleLine } from '../core/text/sanitize.ts';
 import { secretJson } from '../output/shapes.ts';
 import { printTable, shortDate } from '../output/table.ts';
-import type { SecretInfo } from '../providers/provider.ts';
+import type { SecretInfo } from '../core/secret.ts';
 import type { Session } from '../session/session.ts';
 import { rememberNames } from './names-cache.ts';
 import type { CommonOptions } from '../session/options.ts';

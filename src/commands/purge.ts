@@ -1,7 +1,7 @@
 import { SecretsError } from '../core/errors.ts';
 import { tell } from '../output/outcome.ts';
 import { singleLine } from '../core/text/sanitize.ts';
-import { requireMethod } from '../providers/provider.ts';
+import { requireMethod } from '../providers/capabilities/require.ts';
 import type { Session } from '../session/session.ts';
 import type { CommonOptions } from '../session/options.ts';
 import type { Invocation } from './command.ts';

@@ -1,6 +1,7 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import type { Config, PinnedFile, ProjectFile, TrustLine } from '../config/config.ts';
+import type { Config, PinnedFile, ProjectFile } from '../config/config.ts';
+import type { TrustLine } from '../core/trust.ts';
 import { findUpward, readNamed } from '../config/find.ts';
 import { contentHash } from '../config/named-files.ts';
 import {

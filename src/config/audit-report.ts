@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { RULES } from '../core/findings/rules.ts';
 import { nearest } from '../core/reference/nearest.ts';
-import type { TrustItem } from '../providers/provider.ts';
+import type { TrustItem } from '../core/trust.ts';
 import { period } from './period.ts';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000_000));

@@ -2,14 +2,7 @@
 import type { AuditSettings } from '../audit/log/settings.ts';
 import type { NotifySetting, PolicySettings, RotationBounds } from './rotation.ts';
 import type { ReportSettings, SuppressionSettings } from './audit-report.ts';
-import type { StoreSettings, TrustItem } from '../providers/provider.ts';
-
-/** A line of a found secrets.yaml that is not acted on before the user has trusted the file. */
-export interface TrustLine extends TrustItem {
-  /** The whole path of the setting, such as `stores.team.address`. */
-  readonly setting: string;
-  readonly line: number;
-}
+import type { StoreSettings, TrustLine } from '../core/trust.ts';
 
 /** A store that can be opened. */
 export interface StoreConfig {

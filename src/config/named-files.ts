@@ -7,7 +7,8 @@ import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { codeOf } from '../platform/files.ts';
-import type { ProviderDescriptor, StoreSettings } from '../providers/provider.ts';
+import type { ProviderDescriptor } from '../providers/descriptor.ts';
+import type { StoreSettings } from '../core/trust.ts';
 import type { PinnedFile } from './config.ts';
 import type { ParsedConfig, ParsedPart } from './parse.ts';
 

@@ -1,6 +1,6 @@
 /** Which provider a policy's secret is in, before any store is opened: its schema checks what `native:` says. */
 import { parseReference } from '../core/reference/reference.ts';
-import type { ProviderDescriptor } from '../providers/provider.ts';
+import type { ProviderDescriptor } from '../providers/descriptor.ts';
 import type { World } from '../platform/world.ts';
 import type { Layer } from './load.ts';
 import type { ParsedPart } from './parse.ts';

@@ -9,14 +9,15 @@ import type { GivenAudit } from '../audit/log/settings.ts';
 import { type GivenSink, sinkProblem, sinkTrustItems } from '../audit/sinks/settings.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { nearest } from '../core/reference/nearest.ts';
-import type { NativeSettings, ProviderDescriptor, StoreSettings, TrustItem } from '../providers/provider.ts';
+import type { NativeSettings } from '../core/rotation/native.ts';
+import type { ProviderDescriptor } from '../providers/descriptor.ts';
+import type { StoreSettings, TrustItem, TrustLine } from '../core/trust.ts';
 import {
   type ReportSettings,
   reportTrustItems,
   type SuppressionSettings,
   wrongSuppression,
 } from './audit-report.ts';
-import type { TrustLine } from './config.ts';
 import { BOUNDS, NOTIFY, type NotifySetting, type PolicySettings, type RotationBounds } from './rotation.ts';
 import type { TargetSettings } from '../rotation/target.ts';
 import type { World } from '../platform/world.ts';

@@ -1,6 +1,6 @@
 /** The `rotation:` section of a secrets.yaml: which secrets are rotated, how often, how, and within which bounds. */
 import * as v from 'valibot';
-import type { NativeSettings } from '../providers/provider.ts';
+import type { NativeSettings } from '../core/rotation/native.ts';
 import { period } from './period.ts';
 
 const text = v.pipe(v.string(), v.nonEmpty());

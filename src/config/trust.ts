@@ -15,7 +15,8 @@ import {
   syncFolder,
 } from '../platform/files.ts';
 import { type World, xdgFolder } from '../platform/world.ts';
-import type { PinnedFile, ProjectFile, TrustLine } from './config.ts';
+import type { PinnedFile, ProjectFile } from './config.ts';
+import type { TrustLine } from '../core/trust.ts';
 
 /** A record of trust. */
 export interface Pin {

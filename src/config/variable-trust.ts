@@ -1,6 +1,7 @@
 /** Which variables of a project's file need trust. */
 import { isHarmlessLiteral, isPlainData, steers } from '../core/environment/steering.ts';
-import type { EnvEntry, TrustLine } from './config.ts';
+import type { EnvEntry } from './config.ts';
+import type { TrustLine } from '../core/trust.ts';
 
 /** What is there before the project's file is. */
 export interface Around {

@@ -1,5 +1,5 @@
 /** What copying between stores decides, apart from any I/O: names, sameness, and where a history goes on. */
-import type { SecretVersion } from '../providers/provider.ts';
+import type { SecretVersion } from './secret.ts';
 import type { JsonDocument } from './document/document.ts';
 import { ownObject } from './document/secret.ts';
 import { SecretsError } from './errors.ts';

@@ -1,5 +1,6 @@
 /** Which variables a command asks for, and their values: all of them, or one error that lists every failure. */
-import type { Config, TrustLine } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
+import type { TrustLine } from '../core/trust.ts';
 import type { JsonDocument } from '../core/document/document.ts';
 import {
   checkVariableName,

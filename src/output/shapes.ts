@@ -1,7 +1,7 @@
 /** What `--json` prints, as the schemas in schemas/output describe it. Missing facts are left out. */
 import type { SecretsError } from '../core/errors.ts';
 import { decodeUtf8 } from '../core/utf8.ts';
-import type { SecretInfo, VersionInfo } from '../providers/provider.ts';
+import type { SecretInfo, VersionInfo } from '../core/secret.ts';
 
 /** Bytes as text where they are UTF-8, else as base64; `encoding` says which. */
 export function valueJson(value: Uint8Array): { value: string; encoding: 'utf-8' | 'base64' } {

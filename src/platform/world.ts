@@ -4,7 +4,7 @@
  */
 import type { EventEmitter } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
-import type { ProviderDescriptor } from '../providers/provider.ts';
+import type { ProviderDescriptor } from '../providers/descriptor.ts';
 
 /** What is used of a stream that is written to; it may be a terminal. */
 export interface OutputStream extends EventEmitter {

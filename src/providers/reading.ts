@@ -1,7 +1,8 @@
 /** What the adapters of services without a batch read share. */
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { pool } from '../core/waiting.ts';
-import type { GetResult, SecretRequest, SecretVersion } from './provider.ts';
+import type { GetResult, SecretRequest } from './provider.ts';
+import type { SecretVersion } from '../core/secret.ts';
 
 /** @throws SecretsError Unavailable when the call was over before it began */
 export function checkSignal(signal: AbortSignal): void {

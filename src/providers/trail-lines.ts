@@ -4,7 +4,8 @@ import { isAbsolute, join } from 'node:path';
 import { createGunzip } from 'node:zlib';
 import { SecretsError } from '../core/errors.ts';
 import { fileError } from '../platform/files.ts';
-import type { ProviderContext, TrailQuery } from './provider.ts';
+import type { ProviderContext } from './descriptor.ts';
+import type { TrailQuery } from './capabilities/trail.ts';
 
 /** Longest line that is looked at, in characters; a longer one counts as no entry. */
 const LONGEST_LINE = 4 * 1024 * 1024;

@@ -1,6 +1,6 @@
 /** How a descriptor says which of its settings need trust: all of them, but for those known to be harmless. */
 import type { JsonValue } from '../core/json.ts';
-import type { StoreSettings, TrustItem } from './provider.ts';
+import type { StoreSettings, TrustItem } from '../core/trust.ts';
 
 /** Why a setting needs no trust. */
 export interface Harmless {

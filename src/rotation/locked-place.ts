@@ -14,7 +14,10 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import type { JsonValue } from '../core/json.ts';
-import type { CallOptions, LabelChanges, Provider, SecretWrite, VersionInfo } from '../providers/provider.ts';
+import type { CallOptions } from '../providers/call.ts';
+import type { LabelChanges } from '../providers/capabilities/labels.ts';
+import type { Provider, SecretWrite } from '../providers/provider.ts';
+import type { VersionInfo } from '../core/secret.ts';
 import { decodeHolder, encodeHolder, type Holder } from './holder.ts';
 import { credentialOf, SecretPlace, type Stages } from './place.ts';
 import { type RightFinding, rightsOf } from './rights.ts';

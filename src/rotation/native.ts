@@ -1,23 +1,22 @@
 /**
  * Rotations that a store's own service makes: set as the policy has it, begun, and watched to their end. Nothing here
- * makes a value; which service it is, only its adapter knows (`NativeRotations` in src/providers/provider.ts).
+ * makes a value; which service it is, only its adapter knows (`NativeRotations` in src/providers/capabilities/rotation.ts).
  */
 import { randomUUID } from 'node:crypto';
 import type { PolicyConfig } from '../config/config.ts';
 import { parsePeriod } from '../core/duration.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { sleep } from '../core/waiting.ts';
+import type { CallOptions } from '../providers/call.ts';
+import type { NativeAttempt, NativeRotation } from '../core/rotation/native.ts';
 import type {
-  CallOptions,
-  NativeAttempt,
   NativeChange,
   NativeProgress,
-  NativeRotation,
   NativeRotations,
   NativeStart,
   NativeWish,
-  Provider,
-} from '../providers/provider.ts';
+} from '../providers/capabilities/rotation.ts';
+import type { Provider } from '../providers/provider.ts';
 import type { Job } from './jobs.ts';
 import { judgeNative, type Schedule, scheduleOf } from './schedule.ts';
 

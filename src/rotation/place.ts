@@ -5,14 +5,10 @@
 import { createHash } from 'node:crypto';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { isJsonObject, type JsonValue, parseJson } from '../core/json.ts';
-import type {
-  CallOptions,
-  LabelChanges,
-  Provider,
-  SecretInfo,
-  SecretVersion,
-  VersionInfo,
-} from '../providers/provider.ts';
+import type { CallOptions } from '../providers/call.ts';
+import type { LabelChanges } from '../providers/capabilities/labels.ts';
+import type { Provider } from '../providers/provider.ts';
+import type { SecretInfo, SecretVersion, VersionInfo } from '../core/secret.ts';
 import { decodeHolder, encodeHolder, type Holder, HOLDER_LABEL } from './holder.ts';
 import type { RightFinding } from './rights.ts';
 import type { Credential, Known } from './target.ts';

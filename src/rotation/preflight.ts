@@ -3,7 +3,8 @@
  * succeed leaves nothing behind that somebody has to clear away.
  */
 import { type ErrorKind, SecretsError, toSecretsError } from '../core/errors.ts';
-import type { CallOptions, Finding } from '../providers/provider.ts';
+import type { CallOptions } from '../providers/call.ts';
+import type { Finding } from '../providers/provider.ts';
 import { makeDraft } from './draft.ts';
 import type { Generator } from './generator.ts';
 import { changedMeanwhile, type SecretPlace } from './place.ts';

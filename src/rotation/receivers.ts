@@ -2,7 +2,7 @@
 import type { NotifySetting, ReceiverSetting } from '../config/rotation.ts';
 import { SecretsError } from '../core/errors.ts';
 import { urlProblem } from '../platform/net/address.ts';
-import type { TrustItem } from '../providers/provider.ts';
+import type { TrustItem } from '../core/trust.ts';
 
 /** One who is told. */
 export type Receiver =

@@ -1,5 +1,7 @@
 /** Whether the store lets the caller do what a rotation does, found out without changing anything. */
-import type { Action, CallOptions, Finding, Provider, Right } from '../providers/provider.ts';
+import type { Action, Right } from '../providers/capabilities/rights.ts';
+import type { CallOptions } from '../providers/call.ts';
+import type { Finding, Provider } from '../providers/provider.ts';
 import { toSecretsError } from '../core/errors.ts';
 import type { SecretPlace } from './place.ts';
 

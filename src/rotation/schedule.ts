@@ -2,7 +2,7 @@
 import { parsePeriod } from '../core/duration.ts';
 import { decodeTime, EVERY_LABEL, type Holder, LAST_ROTATED_LABEL, RETIRE_LABEL } from './holder.ts';
 import type { Held, SecretPlace } from './place.ts';
-import type { NativeRotation } from '../providers/provider.ts';
+import type { NativeRotation } from '../core/rotation/native.ts';
 
 /** In the order of urgency. */
 export const STATES = ['stuck', 'overdue', 'never', 'rotating', 'retiring', 'ok', 'unscheduled'] as const;

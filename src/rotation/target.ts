@@ -22,7 +22,8 @@
  */
 import type { ErrorKind } from '../core/errors.ts';
 import type { JsonValue } from '../core/json.ts';
-import type { NativeRotation, TrustItem } from '../providers/provider.ts';
+import type { NativeRotation } from '../core/rotation/native.ts';
+import type { TrustItem } from '../core/trust.ts';
 
 /** What a version of the secret holds. */
 export interface Credential {

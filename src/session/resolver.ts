@@ -2,14 +2,10 @@
  * Turns references into values: groups them by store, asks each store once, all stores at the same time, and
  * cuts the keys out of what comes back. Knows no provider by name.
  */
-import type {
-  CallOptions,
-  GetResult,
-  NativeReference,
-  Provider,
-  SecretRequest,
-  SecretVersion,
-} from '../providers/provider.ts';
+import type { CallOptions } from '../providers/call.ts';
+import type { GetResult, Provider, SecretRequest } from '../providers/provider.ts';
+import type { NativeReference } from '../providers/descriptor.ts';
+import type { SecretVersion } from '../core/secret.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import type { Reference } from '../core/reference/reference.ts';
 

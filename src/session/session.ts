@@ -16,7 +16,9 @@ import { type Resolved, resolveAll, type Target } from './resolver.ts';
 import { checkTyped, keepingOut } from '../output/confidential.ts';
 import { jsonText, singleLine } from '../core/text/sanitize.ts';
 import { StderrLines } from '../output/stderr-lines.ts';
-import type { CallOptions, Provider, ProviderContext } from '../providers/provider.ts';
+import type { CallOptions } from '../providers/call.ts';
+import type { Provider } from '../providers/provider.ts';
+import type { ProviderContext } from '../providers/descriptor.ts';
 import type { World } from '../platform/world.ts';
 
 const DEFAULT_TIMEOUT_MS = 30_000;

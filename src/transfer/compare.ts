@@ -1,7 +1,8 @@
 /** Compares pairs of secrets, some at a time, so that no more values than those are in memory. */
 import { type SecretsError, toSecretsError } from '../core/errors.ts';
 import { changedKeys, type Pair, sameValue } from '../core/transfer.ts';
-import type { GetResult, SecretVersion } from '../providers/provider.ts';
+import type { GetResult } from '../providers/provider.ts';
+import type { SecretVersion } from '../core/secret.ts';
 import type { Session } from '../session/session.ts';
 import type { Pace } from './pace.ts';
 import { type Place, textOf } from './place.ts';

@@ -1,7 +1,8 @@
 /** Copies secrets from one store to another: a plan first, which reads and checks everything, then the writes. */
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import type { Pair } from '../core/transfer.ts';
-import type { SecretInfo, SecretVersion, SecretWrite, VersionInfo } from '../providers/provider.ts';
+import type { SecretInfo, SecretVersion, VersionInfo } from '../core/secret.ts';
+import type { SecretWrite } from '../providers/provider.ts';
 import type { Session } from '../session/session.ts';
 import { BATCH, comparePairs, readMany, type Sides } from './compare.ts';
 import { missingVersions } from './history.ts';

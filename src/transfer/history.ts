@@ -1,8 +1,8 @@
 /** Which versions of a secret a copied history still lacks. */
 import { SecretsError } from '../core/errors.ts';
 import { copiedVersions, type Pair } from '../core/transfer.ts';
-import type { SecretVersion } from '../providers/provider.ts';
-import { requireMethod } from '../providers/provider.ts';
+import type { SecretVersion } from '../core/secret.ts';
+import { requireMethod } from '../providers/capabilities/require.ts';
 import type { Session } from '../session/session.ts';
 import type { Sides } from './compare.ts';
 import type { Pace } from './pace.ts';

@@ -2,7 +2,8 @@
 import { SecretsError } from '../core/errors.ts';
 import { formatReference } from '../core/reference/reference.ts';
 import { sortedNames } from '../core/transfer.ts';
-import type { Provider, SecretInfo } from '../providers/provider.ts';
+import type { Provider } from '../providers/provider.ts';
+import type { SecretInfo } from '../core/secret.ts';
 import type { Session } from '../session/session.ts';
 
 export interface Place {

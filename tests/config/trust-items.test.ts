@@ -1,7 +1,8 @@
 /** Every setting of every provider needs trust, but for the few that its descriptor calls harmless, with a reason. */
 import * as v from 'valibot';
 import { providers } from '../../src/providers/registry.ts';
-import type { ProviderDescriptor, StoreSettings } from '../../src/providers/provider.ts';
+import type { ProviderDescriptor } from '../../src/providers/descriptor.ts';
+import type { StoreSettings } from '../../src/core/trust.ts';
 import { trustItemsFor } from '../../src/providers/trust.ts';
 
 /** Settings whose descriptions speak of paths and files of other kinds. */

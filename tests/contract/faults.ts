@@ -2,7 +2,8 @@
  * The contract's part on faults: a server that throttles, fails, answers garbage, breaks off or hangs gives one
  * clear error in time, with no secret in it and no request left running.
  */
-import type { CallOptions, Provider } from '../../src/providers/provider.ts';
+import type { CallOptions } from '../../src/providers/call.ts';
+import type { Provider } from '../../src/providers/provider.ts';
 import { behindProxy, BODY_MARK, LONG, VALUE_MARK } from './bench.ts';
 import type { Fault } from './fault-proxy.ts';
 import { all, bytes, type Contract, errorOf, freshName, kindOf, now, readOne, within } from './kit.ts';

@@ -1,11 +1,8 @@
 /** What the parts of the contract suite share: the contract's own form, and small readers. */
 import { SecretsError } from '../../src/core/errors.ts';
-import type {
-  Provider,
-  ProviderContext,
-  SecretRequest,
-  SecretVersion,
-} from '../../src/providers/provider.ts';
+import type { Provider, SecretRequest } from '../../src/providers/provider.ts';
+import type { ProviderContext } from '../../src/providers/descriptor.ts';
+import type { SecretVersion } from '../../src/core/secret.ts';
 import type { Upstream } from './fault-proxy.ts';
 
 /** How one provider meets the suite. */

@@ -3,7 +3,8 @@
  * broke off halfway can be repeated.
  */
 import type { SecretsError } from '../../src/core/errors.ts';
-import type { CallOptions, Provider } from '../../src/providers/provider.ts';
+import type { CallOptions } from '../../src/providers/call.ts';
+import type { Provider } from '../../src/providers/provider.ts';
 import { behindProxy, LONG, VALUE_MARK } from './bench.ts';
 import type { Fault } from './fault-proxy.ts';
 import {

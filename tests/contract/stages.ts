@@ -1,5 +1,6 @@
 /** The contract's part on stages: what `put` with stage `pending` keeps, claims, promotes and discards. */
-import type { Provider, VersionInfo } from '../../src/providers/provider.ts';
+import type { Provider } from '../../src/providers/provider.ts';
+import type { VersionInfo } from '../../src/core/secret.ts';
 import { all, bytes, type Contract, freshName, kindOf, now, readOne, textOf } from './kit.ts';
 
 export function itKeepsStages(contract: Contract, provider: () => Provider): void {

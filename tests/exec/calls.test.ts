@@ -2,7 +2,8 @@
 import { Session } from '../../src/session/session.ts';
 import type { World } from '../../src/platform/world.ts';
 import { resolveVariables, type SourceOptions } from '../../src/exec/sources.ts';
-import type { GetResult, Provider, ProviderDescriptor, SecretRequest } from '../../src/providers/provider.ts';
+import type { GetResult, Provider, SecretRequest } from '../../src/providers/provider.ts';
+import type { ProviderDescriptor } from '../../src/providers/descriptor.ts';
 import { SecretsError } from '../../src/core/errors.ts';
 import { PassThrough } from 'node:stream';
 

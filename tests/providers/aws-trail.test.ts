@@ -2,7 +2,8 @@
 import type { AuditEvent } from '../../src/core/audit/record.ts';
 import { open } from '../../src/providers/aws/index.ts';
 import type { AwsProvider } from '../../src/providers/aws/provider.ts';
-import type { StoreSettings, TrailQuery } from '../../src/providers/provider.ts';
+import type { StoreSettings } from '../../src/core/trust.ts';
+import type { TrailQuery } from '../../src/providers/capabilities/trail.ts';
 import { type Aws, type Env, scenarioFiles, startAws } from '../backends/aws.ts';
 import { startTrail, type Trail } from '../backends/aws/trail.ts';
 import { describeWith } from '../backends/server.ts';

@@ -1,7 +1,8 @@
 import { open } from '../../src/providers/aws/index.ts';
 import type { AwsProvider } from '../../src/providers/aws/provider.ts';
 import { aws as descriptor } from '../../src/providers/aws/descriptor.ts';
-import type { Provider, SecretRequest, StoreSettings } from '../../src/providers/provider.ts';
+import type { Provider, SecretRequest } from '../../src/providers/provider.ts';
+import type { StoreSettings } from '../../src/core/trust.ts';
 import { type Aws, type Env, scenarioFiles, startAws } from '../backends/aws.ts';
 import { describeWith, freePort } from '../backends/server.ts';
 import { startFaultProxy } from '../contract/fault-proxy.ts';

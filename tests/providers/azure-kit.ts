@@ -1,6 +1,8 @@
 /** What the tests of Azure share: the test double, and stores on it. */
 import { open } from '../../src/providers/azure/index.ts';
-import type { Provider, ProviderContext, StoreSettings } from '../../src/providers/provider.ts';
+import type { Provider } from '../../src/providers/provider.ts';
+import type { ProviderContext } from '../../src/providers/descriptor.ts';
+import type { StoreSettings } from '../../src/core/trust.ts';
 import { type Azure, type Env, startAzure } from '../backends/azure.ts';
 import { contextFor } from '../contract/kit.ts';
 

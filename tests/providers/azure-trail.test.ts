@@ -1,7 +1,9 @@
 /** Azure's trail, read from a double of a Log Analytics workspace that the double of Key Vault logs to. */
 import type { AuditEvent } from '../../src/core/audit/record.ts';
 import { queryOf, quoted } from '../../src/providers/azure/trail-query.ts';
-import type { Provider, StoreSettings, TrailQuery } from '../../src/providers/provider.ts';
+import type { Provider } from '../../src/providers/provider.ts';
+import type { StoreSettings } from '../../src/core/trust.ts';
+import type { TrailQuery } from '../../src/providers/capabilities/trail.ts';
 import { scenarioFiles } from '../backends/azure.ts';
 import { findKqlFault } from '../backends/azure/kql.ts';
 import { Workspace } from '../backends/azure/logs.ts';

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { targets } from '../../src/rotation/targets/index.ts';
-import type { StoreSettings } from '../../src/providers/provider.ts';
+import type { StoreSettings } from '../../src/core/trust.ts';
 import { scenarioFiles as azureFiles, startAzure } from '../backends/azure.ts';
 import { startForScenarios as startGcp } from '../backends/gcp.ts';
 import { findBackend } from '../e2e/backends.ts';

@@ -1,6 +1,7 @@
 /** What is made of a service's word on a rotation, whatever the service. */
 import { SecretsError } from '../../src/core/errors.ts';
-import type { NativeProgress, NativeRotation, NativeRotations } from '../../src/providers/provider.ts';
+import type { NativeProgress, NativeRotations } from '../../src/providers/capabilities/rotation.ts';
+import type { NativeRotation } from '../../src/core/rotation/native.ts';
 import type { Job } from '../../src/rotation/jobs.ts';
 import { remind, resumeNative, rotateNatively } from '../../src/rotation/native.ts';
 import { judgeNative } from '../../src/rotation/schedule.ts';

@@ -3,7 +3,7 @@
  * no library.
  */
 import { dirname, resolve } from 'node:path';
-import type { TrustLine } from '../../config/config.ts';
+import type { TrustLine } from '../../core/trust.ts';
 import type { AuditMode } from '../../core/audit/record.ts';
 import { parsePeriod } from '../../core/duration.ts';
 import type { World } from '../../platform/world.ts';

@@ -3,7 +3,8 @@
  * forget to. In every start of the program, so it imports no library.
  */
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
-import type { GetResult, NativeRotations, Provider, SecretRequest } from '../../providers/provider.ts';
+import type { GetResult, Provider, SecretRequest } from '../../providers/provider.ts';
+import type { NativeRotations } from '../../providers/capabilities/rotation.ts';
 import { Looks } from './poll-dedup.ts';
 import type { Access, Recorder } from './recorder.ts';
 

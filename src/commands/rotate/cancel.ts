@@ -1,7 +1,7 @@
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { singleLine } from '../../core/text/sanitize.ts';
 import { compact } from '../../output/shapes.ts';
-import { requireMethod } from '../../providers/provider.ts';
+import { requireMethod } from '../../providers/capabilities/require.ts';
 import type { Session } from '../../session/session.ts';
 import type { CommonOptions } from '../../session/options.ts';
 import { jsonLine } from './outcome.ts';

@@ -3,7 +3,7 @@ import { parseDuration, parsePeriod } from '../../core/duration.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { singleLine } from '../../core/text/sanitize.ts';
 import { compact, failureJson } from '../../output/shapes.ts';
-import type { NativeChange } from '../../providers/provider.ts';
+import type { NativeChange } from '../../providers/capabilities/rotation.ts';
 import type { Ended, Job } from '../../rotation/jobs.ts';
 import { configureNative, type NativeOutcome, resumeNative, rotateNatively } from '../../rotation/native.ts';
 import type { Notified, Notifier } from '../../rotation/notify.ts';

@@ -10,7 +10,7 @@ import { scheduleForJob } from '../../rotation/native.ts';
 import { byUrgency, isFuture, judgeNative, type Schedule, scheduleOf } from '../../rotation/schedule.ts';
 import { targets } from '../../rotation/targets/index.ts';
 import type { PolicySettings } from '../../config/rotation.ts';
-import type { NativeRotation } from '../../providers/provider.ts';
+import type { NativeRotation } from '../../core/rotation/native.ts';
 import { formatReference } from '../../core/reference/reference.ts';
 import type { Session } from '../../session/session.ts';
 import { parsePeriod } from '../../core/duration.ts';

@@ -1,6 +1,7 @@
 /** What AWS Secrets Manager keeps and answers, as the product's own forms. */
 import { SecretsError } from '../../core/errors.ts';
-import type { ProviderRules, SecretInfo, SecretVersion, SecretWrite, VersionInfo } from '../provider.ts';
+import type { ProviderRules, SecretWrite } from '../provider.ts';
+import type { SecretInfo, SecretVersion, VersionInfo } from '../../core/secret.ts';
 import { understood } from './errors.ts';
 import { nativeOf, type RotationEntry } from './schedule.ts';
 

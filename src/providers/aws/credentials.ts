@@ -1,6 +1,6 @@
 /** Which credential is used, in the words of its owner, and how the store's role is assumed with it. */
 import { systemUser } from '../../platform/files.ts';
-import type { ProviderContext } from '../provider.ts';
+import type { ProviderContext } from '../descriptor.ts';
 import type { AwsSettings } from './settings.ts';
 
 type Config = NonNullable<

@@ -1,4 +1,4 @@
-import type { NativeReference, ProviderDescriptor } from '../provider.ts';
+import type { NativeReference, ProviderDescriptor } from '../descriptor.ts';
 import { type HarmlessSettings, trustItemsFor } from '../trust.ts';
 
 /** `arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME`, with or without the six random characters. */

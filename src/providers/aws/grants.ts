@@ -5,7 +5,7 @@
 import { matchesPattern } from '../../core/audit/filter.ts';
 import { SecretsError } from '../../core/errors.ts';
 import { isJsonObject, type JsonValue } from '../../core/json.ts';
-import type { Grant } from '../provider.ts';
+import type { Grant } from '../../core/secret.ts';
 
 const THROUGH = 'its resource policy';
 const READ = 'secretsmanager:getsecretvalue';

@@ -1,4 +1,5 @@
-import type { ProviderContext, StoreSettings } from '../provider.ts';
+import type { ProviderContext } from '../descriptor.ts';
+import type { StoreSettings } from '../../core/trust.ts';
 import { AwsProvider } from './provider.ts';
 import { AwsService } from './service.ts';
 import type { AwsSettings } from './settings.ts';

@@ -2,30 +2,26 @@
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type { AuditEvent } from '../../core/audit/record.ts';
 import { pool } from '../../core/waiting.ts';
+import type { Action, Right } from '../capabilities/rights.ts';
+import type { CallOptions } from '../call.ts';
 import type {
-  Action,
-  CallOptions,
   Capability,
   DeleteQuery,
   Deletion,
   Finding,
   GetResult,
-  Grant,
   Identity,
   KnownIdentity,
   ListQuery,
-  NativeRotations,
-  PromoteOptions,
   Provider,
-  ProviderContext,
-  Right,
-  SecretInfo,
   SecretRequest,
-  SecretVersion,
   SecretWrite,
-  TrailQuery,
-  VersionInfo,
 } from '../provider.ts';
+import type { Grant, SecretInfo, SecretVersion, VersionInfo } from '../../core/secret.ts';
+import type { NativeRotations } from '../capabilities/rotation.ts';
+import type { PromoteOptions } from '../capabilities/stages.ts';
+import type { ProviderContext } from '../descriptor.ts';
+import type { TrailQuery } from '../capabilities/trail.ts';
 import {
   checkId,
   describeEntry,

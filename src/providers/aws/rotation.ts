@@ -6,16 +6,15 @@
  * is a rotation under way, or one that failed; the difference stands in CloudTrail alone, minutes later.
  */
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
+import type { CallOptions } from '../call.ts';
 import type {
-  CallOptions,
   NativeChange,
   NativeProgress,
-  NativeRotation,
   NativeRotations,
-  NativeSettings,
   NativeStart,
   NativeWish,
-} from '../provider.ts';
+} from '../capabilities/rotation.ts';
+import type { NativeRotation, NativeSettings } from '../../core/rotation/native.ts';
 import { understood } from './errors.ts';
 import { canonical, nativeOf, pendingOf, rateOf, type RotationEntry } from './schedule.ts';
 import type { AwsService } from './service.ts';

@@ -1,5 +1,5 @@
 /** What Secrets Manager says of a secret's rotation, as the product's own forms. Pure; `list` uses it, too. */
-import type { NativeRotation } from '../provider.ts';
+import type { NativeRotation } from '../../core/rotation/native.ts';
 import { SecretsError } from '../../core/errors.ts';
 import { understood } from './errors.ts';
 

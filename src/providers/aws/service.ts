@@ -2,7 +2,8 @@
 import { setMaxListeners } from 'node:events';
 import { pipeline, Readable, Transform } from 'node:stream';
 import { SecretsError } from '../../core/errors.ts';
-import type { Identity, KnownIdentity, ProviderContext } from '../provider.ts';
+import type { Identity, KnownIdentity } from '../provider.ts';
+import type { ProviderContext } from '../descriptor.ts';
 import { version } from '../../core/version.ts';
 import { AwsCredentials } from './credentials.ts';
 import { inDoubt, TOO_LONG, translate, understood } from './errors.ts';

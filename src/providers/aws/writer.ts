@@ -4,7 +4,8 @@
  */
 import { randomUUID } from 'node:crypto';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
-import type { SecretWrite, VersionInfo } from '../provider.ts';
+import type { SecretWrite } from '../provider.ts';
+import type { VersionInfo } from '../../core/secret.ts';
 import { CURRENT, payload, PENDING, PREVIOUS, tagsOf, WRITING, writtenVersion } from './answers.ts';
 import { changedMeanwhile, deletedInTheWay, EXISTS, understood } from './errors.ts';
 import type { AwsService } from './service.ts';

@@ -1,4 +1,4 @@
-import type { Detection, NativeReference, ProviderDescriptor, Surroundings } from '../provider.ts';
+import type { Detection, NativeReference, ProviderDescriptor, Surroundings } from '../descriptor.ts';
 import { type HarmlessSettings, trustItemsFor } from '../trust.ts';
 import { cloudOfHost, VAULT_NAME } from './clouds.ts';
 

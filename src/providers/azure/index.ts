@@ -1,4 +1,5 @@
-import type { ProviderContext, StoreSettings } from '../provider.ts';
+import type { ProviderContext } from '../descriptor.ts';
+import type { StoreSettings } from '../../core/trust.ts';
 import { AzureProvider } from './provider.ts';
 import { AzureService } from './service.ts';
 import type { AzureSettings } from './settings.ts';

@@ -7,7 +7,8 @@
  */
 import type { KeyVaultSecret, SecretProperties } from '@azure/keyvault-secrets';
 import { SecretsError } from '../../core/errors.ts';
-import type { SecretWrite, VersionInfo } from '../provider.ts';
+import type { SecretWrite } from '../provider.ts';
+import type { VersionInfo } from '../../core/secret.ts';
 import { isKind, isRefusal } from './errors.ts';
 import { siblingIfAny, siblingOf } from './names.ts';
 import {

@@ -4,9 +4,9 @@
 import type { SecretProperties } from '@azure/keyvault-secrets';
 import type { AuditEvent } from '../../core/audit/record.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
+import type { Action, Right } from '../capabilities/rights.ts';
+import type { CallOptions } from '../call.ts';
 import type {
-  Action,
-  CallOptions,
   Capability,
   DeleteQuery,
   Deletion,
@@ -14,20 +14,17 @@ import type {
   GetResult,
   Identity,
   KnownIdentity,
-  LabelChanges,
   ListQuery,
-  NativeRotations,
   Provider,
-  ProviderContext,
   ProviderRules,
-  Right,
-  SecretInfo,
   SecretRequest,
-  SecretVersion,
   SecretWrite,
-  TrailQuery,
-  VersionInfo,
 } from '../provider.ts';
+import type { LabelChanges } from '../capabilities/labels.ts';
+import type { NativeRotations } from '../capabilities/rotation.ts';
+import type { ProviderContext } from '../descriptor.ts';
+import type { SecretInfo, SecretVersion, VersionInfo } from '../../core/secret.ts';
+import type { TrailQuery } from '../capabilities/trail.ts';
 import { checkSignal, readEach } from '../reading.ts';
 import { isKind, isRefusal } from './errors.ts';
 import { isSibling, mappedNames, type Names, plainNames } from './names.ts';

@@ -5,7 +5,9 @@
  */
 import { parsePeriod } from '../../core/duration.ts';
 import { SecretsError } from '../../core/errors.ts';
-import type { CallOptions, NativeChange, NativeRotation, NativeRotations, NativeWish } from '../provider.ts';
+import type { CallOptions } from '../call.ts';
+import type { NativeChange, NativeRotations, NativeWish } from '../capabilities/rotation.ts';
+import type { NativeRotation } from '../../core/rotation/native.ts';
 import { reminderOf } from './values.ts';
 import type { KeyVault } from './vault.ts';
 

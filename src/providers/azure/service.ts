@@ -2,7 +2,8 @@
 import { setMaxListeners } from 'node:events';
 import type { SecretClient } from '@azure/keyvault-secrets';
 import { SecretsError } from '../../core/errors.ts';
-import type { Identity, KnownIdentity, ProviderContext } from '../provider.ts';
+import type { Identity, KnownIdentity } from '../provider.ts';
+import type { ProviderContext } from '../descriptor.ts';
 import { CLOUDS, cloudOfHost, VAULT_NAME } from './clouds.ts';
 import { translate } from './errors.ts';
 import type { AzureSettings } from './settings.ts';

@@ -5,7 +5,7 @@
  */
 import { SecretsError } from '../../core/errors.ts';
 import { checkContents } from '../../platform/pinned.ts';
-import type { ProviderContext } from '../provider.ts';
+import type { ProviderContext } from '../descriptor.ts';
 import type { AuthSettings, Method } from './settings.ts';
 import { translateSignIn } from './sign-in-errors.ts';
 import { type Claims, claimsOf } from './claims.ts';

@@ -9,7 +9,9 @@ import { bearerTokenAuthenticationPolicy } from '@azure/core-rest-pipeline';
 import type { LogsQueryClient } from '@azure/monitor-query-logs';
 import type { AuditEvent } from '../../core/audit/record.ts';
 import { SecretsError } from '../../core/errors.ts';
-import type { CallOptions, ProviderContext, TrailQuery } from '../provider.ts';
+import type { CallOptions } from '../call.ts';
+import type { ProviderContext } from '../descriptor.ts';
+import type { TrailQuery } from '../capabilities/trail.ts';
 import {
   checkPeriod,
   eventOf,

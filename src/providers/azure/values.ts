@@ -1,7 +1,9 @@
 /** Values, tags and dates: what the service keeps for what we are given, and back. */
 import type { SecretProperties } from '@azure/keyvault-secrets';
 import { SecretsError } from '../../core/errors.ts';
-import type { NativeRotation, ProviderRules, SecretWrite, VersionInfo } from '../provider.ts';
+import type { NativeRotation } from '../../core/rotation/native.ts';
+import type { ProviderRules, SecretWrite } from '../provider.ts';
+import type { VersionInfo } from '../../core/secret.ts';
 import { MAX_NAME } from './names.ts';
 
 /** Source: https://learn.microsoft.com/azure/key-vault/secrets/about-secrets and .../general/service-limits */

@@ -2,7 +2,8 @@
 import { excerpt, SecretsError } from '../../core/errors.ts';
 import { isJsonObject, type JsonValue } from '../../core/json.ts';
 import { pool } from '../../core/waiting.ts';
-import type { Identity, KnownIdentity, ProviderContext } from '../provider.ts';
+import type { Identity, KnownIdentity } from '../provider.ts';
+import type { ProviderContext } from '../descriptor.ts';
 import { checkUrl, type ConjurConfig, readConfig } from './config.ts';
 import type { Statement } from './policy.ts';
 import type { ConjurSettings } from './settings.ts';

@@ -9,7 +9,7 @@ import { SecretsError } from '../../core/errors.ts';
 import { codeOf } from '../../platform/files.ts';
 import { readPinnedText } from '../../platform/pinned.ts';
 import { readUnlockFile } from '../../platform/unlock-file.ts';
-import type { ProviderContext } from '../provider.ts';
+import type { ProviderContext } from '../descriptor.ts';
 import type { ConjurSettings } from './settings.ts';
 
 export interface ConjurConfig {

@@ -1,4 +1,4 @@
-import type { ProviderDescriptor } from '../provider.ts';
+import type { ProviderDescriptor } from '../descriptor.ts';
 import { trustItemsFor } from '../trust.ts';
 
 /** CyberArk Conjur, now CyberArk Secrets Manager: Open Source, Self-Hosted and SaaS share the REST API. */

@@ -6,7 +6,7 @@
 import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto';
 import { SignatureV4 } from '@smithy/signature-v4';
 import { SecretsError } from '../../core/errors.ts';
-import type { ProviderContext } from '../provider.ts';
+import type { ProviderContext } from '../descriptor.ts';
 
 interface Credentials {
   readonly accessKeyId: string;

@@ -1,4 +1,5 @@
-import type { ProviderContext, StoreSettings } from '../provider.ts';
+import type { ProviderContext } from '../descriptor.ts';
+import type { StoreSettings } from '../../core/trust.ts';
 import { ConjurClient } from './client.ts';
 import { ConjurProvider } from './provider.ts';
 import type { ConjurSettings } from './settings.ts';

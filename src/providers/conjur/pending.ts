@@ -7,7 +7,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { SecretsError } from '../../core/errors.ts';
-import type { VersionInfo } from '../provider.ts';
+import type { VersionInfo } from '../../core/secret.ts';
 import type { ConjurClient } from './client.ts';
 import type { Variable } from './variable.ts';
 

@@ -10,28 +10,25 @@
 import type { AuditEvent } from '../../core/audit/record.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { pool } from '../../core/waiting.ts';
+import type { Action, Right } from '../capabilities/rights.ts';
+import type { CallOptions } from '../call.ts';
 import type {
-  Action,
-  CallOptions,
   Capability,
   Deletion,
   Finding,
   GetResult,
   Identity,
   KnownIdentity,
-  LabelChanges,
   ListQuery,
   Provider,
-  ProviderContext,
   ProviderRules,
-  Right,
-  SecretInfo,
   SecretRequest,
-  SecretVersion,
   SecretWrite,
-  TrailQuery,
-  VersionInfo,
 } from '../provider.ts';
+import type { LabelChanges } from '../capabilities/labels.ts';
+import type { ProviderContext } from '../descriptor.ts';
+import type { SecretInfo, SecretVersion, VersionInfo } from '../../core/secret.ts';
+import type { TrailQuery } from '../capabilities/trail.ts';
 import { checkSignal, noValueYet, settle } from '../reading.ts';
 import { LATEST, readMany } from './batch.ts';
 import type { ConjurClient } from './client.ts';

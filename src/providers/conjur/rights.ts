@@ -2,7 +2,7 @@
  * What the role may do to a variable, asked of Conjur, which changes nothing.
  * Source: `check` and `privilege` of the resources API in CyberArk's OpenAPI documents.
  */
-import type { Action, Right } from '../provider.ts';
+import type { Action, Right } from '../capabilities/rights.ts';
 import type { ConjurClient } from './client.ts';
 
 /** @param branch the policy that declares the variable, or is to */

@@ -5,7 +5,7 @@
 import { SecretsError } from '../../core/errors.ts';
 import { readPinnedText } from '../../platform/pinned.ts';
 import { isJsonObject } from '../../core/json.ts';
-import type { ProviderContext } from '../provider.ts';
+import type { ProviderContext } from '../descriptor.ts';
 import { type ConjurConfig, readNetrc } from './config.ts';
 import type { ConjurSettings } from './settings.ts';
 

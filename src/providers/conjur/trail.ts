@@ -6,7 +6,9 @@
  * the events beside it: `fetch`, `update`, `check`, `list`, `resource` and `policy`; batches are a `fetch` for each variable.
  */
 import type { AuditAction, AuditEvent } from '../../core/audit/record.ts';
-import type { CallOptions, ProviderContext, TrailQuery } from '../provider.ts';
+import type { CallOptions } from '../call.ts';
+import type { ProviderContext } from '../descriptor.ts';
+import type { TrailQuery } from '../capabilities/trail.ts';
 import { LineCount, trailLines } from '../trail-lines.ts';
 import { checkPeriod, eventOf, isWithin, textOf, timeOf } from '../trail.ts';
 import { PENDING_SUFFIX } from './pending.ts';

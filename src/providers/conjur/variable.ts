@@ -1,7 +1,8 @@
 /** What the resources API says of a variable, and how annotations stand for labels. */
 import { SecretsError } from '../../core/errors.ts';
 import { isJsonObject, type JsonValue } from '../../core/json.ts';
-import type { SecretInfo, SecretWrite, VersionInfo } from '../provider.ts';
+import type { SecretInfo, VersionInfo } from '../../core/secret.ts';
+import type { SecretWrite } from '../provider.ts';
 
 /** One version that Conjur still keeps of a variable (the last twenty). */
 export interface KeptVersion {

@@ -1,5 +1,5 @@
 /** Checks of what a plugin declares beyond reading and writing. */
-import type { VersionInfo } from '../provider.ts';
+import type { VersionInfo } from '../../core/secret.ts';
 import { all, type Check, CheckError, expect, expectKind, type Trial } from './trial.ts';
 
 const history = async (trial: Trial, name: string): Promise<readonly VersionInfo[]> => {

@@ -1,4 +1,4 @@
-import type { ProviderDescriptor } from '../provider.ts';
+import type { ProviderDescriptor } from '../descriptor.ts';
 import { trustItemsFor } from '../trust.ts';
 
 /** Other people's providers: a program on PATH that speaks the protocol of docs/plugins.md. */

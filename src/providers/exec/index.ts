@@ -1,7 +1,9 @@
 /** Entry of the plugins' provider: finds the program, starts it, and settles the version of the protocol. */
 import { SecretsError } from '../../core/errors.ts';
 import { version } from '../../core/version.ts';
-import type { CallOptions, ProviderContext, StoreSettings } from '../provider.ts';
+import type { CallOptions } from '../call.ts';
+import type { ProviderContext } from '../descriptor.ts';
+import type { StoreSettings } from '../../core/trust.ts';
 import { Connection } from './connection.ts';
 import { findPlugin, pluginEnvironment } from './find.ts';
 import { LIMITS, maxLine, PROTOCOL } from './protocol.ts';

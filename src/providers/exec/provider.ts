@@ -1,7 +1,7 @@
 /** A store that a plugin serves: the provider's methods as requests of the protocol. */
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
+import type { CallOptions } from '../call.ts';
 import type {
-  CallOptions,
   Capability,
   DeleteQuery,
   Deletion,
@@ -11,12 +11,10 @@ import type {
   ListQuery,
   Provider,
   ProviderRules,
-  SecretInfo,
   SecretRequest,
-  SecretVersion,
   SecretWrite,
-  VersionInfo,
 } from '../provider.ts';
+import type { SecretInfo, SecretVersion, VersionInfo } from '../../core/secret.ts';
 import type { Connection } from './connection.ts';
 import { CAPABILITIES, type Item, LIMITS, type Method, type Result } from './protocol.ts';
 

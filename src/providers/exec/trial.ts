@@ -1,14 +1,9 @@
 /** What a check of the conformance test works with: a running plugin, names and values of its own, expectations. */
 import { randomBytes } from 'node:crypto';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
-import type {
-  CallOptions,
-  Capability,
-  SecretRequest,
-  SecretVersion,
-  SecretWrite,
-  VersionInfo,
-} from '../provider.ts';
+import type { CallOptions } from '../call.ts';
+import type { Capability, SecretRequest, SecretWrite } from '../provider.ts';
+import type { SecretVersion, VersionInfo } from '../../core/secret.ts';
 import { HIDDEN } from './connection.ts';
 import type { ExecProvider } from './provider.ts';
 

@@ -8,7 +8,7 @@ import { SecretsError } from '../../core/errors.ts';
 import { readPinnedText } from '../../platform/pinned.ts';
 import { isJsonObject, type JsonValue } from '../../core/json.ts';
 import { codeOf } from '../../platform/files.ts';
-import type { ProviderContext } from '../provider.ts';
+import type { ProviderContext } from '../descriptor.ts';
 import { defaultCredentialsFile } from './gcloud.ts';
 import type { GcpSettings } from './settings.ts';
 

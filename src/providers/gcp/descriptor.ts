@@ -1,4 +1,4 @@
-import type { ProviderDescriptor } from '../provider.ts';
+import type { ProviderDescriptor } from '../descriptor.ts';
 import { type HarmlessSettings, trustItemsFor } from '../trust.ts';
 import { parseNative } from './names.ts';
 

@@ -1,7 +1,7 @@
 /** What gcloud keeps on this machine: its folder, its configured project. Read as files; gcloud is not run. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ProviderContext } from '../provider.ts';
+import type { ProviderContext } from '../descriptor.ts';
 
 type Place = Pick<ProviderContext, 'env' | 'home'>;
 

@@ -2,7 +2,7 @@
  * Who may read a secret by its own IAM policy; what is granted on the project and above is not in it.
  * Source: https://cloud.google.com/iam/docs/principal-identifiers and https://cloud.google.com/secret-manager/docs/access-control
  */
-import type { Grant } from '../provider.ts';
+import type { Grant } from '../../core/secret.ts';
 
 export interface RawPolicy {
   readonly bindings?:

@@ -1,4 +1,5 @@
-import type { ProviderContext, StoreSettings } from '../provider.ts';
+import type { ProviderContext } from '../descriptor.ts';
+import type { StoreSettings } from '../../core/trust.ts';
 import { GcpProvider } from './provider.ts';
 import { GcpService } from './service.ts';
 import type { GcpSettings } from './settings.ts';

@@ -1,6 +1,7 @@
 /** Google's resource names: https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets */
 import { SecretsError } from '../../core/errors.ts';
-import type { NativeReference, ProviderRules } from '../provider.ts';
+import type { NativeReference } from '../descriptor.ts';
+import type { ProviderRules } from '../provider.ts';
 
 /**
  * Ends the name of the sibling secret that holds a pending value, so that `latest` of the secret itself stays what

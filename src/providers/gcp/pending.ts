@@ -8,7 +8,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
-import type { SecretVersion, SecretWrite, VersionInfo } from '../provider.ts';
+import type { SecretVersion, VersionInfo } from '../../core/secret.ts';
+import type { SecretWrite } from '../provider.ts';
 import { lastPart, siblingOf } from './names.ts';
 import {
   applyWrite,

@@ -4,30 +4,26 @@
 import type { AuditEvent } from '../../core/audit/record.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { pool } from '../../core/waiting.ts';
+import type { Action, Right } from '../capabilities/rights.ts';
+import type { CallOptions } from '../call.ts';
 import type {
-  Action,
-  CallOptions,
   Capability,
   DeleteQuery,
   Deletion,
   Finding,
   GetResult,
-  Grant,
   Identity,
   KnownIdentity,
-  LabelChanges,
   ListQuery,
-  NativeRotations,
   Provider,
-  ProviderContext,
-  Right,
-  SecretInfo,
   SecretRequest,
-  SecretVersion,
   SecretWrite,
-  TrailQuery,
-  VersionInfo,
 } from '../provider.ts';
+import type { Grant, SecretInfo, SecretVersion, VersionInfo } from '../../core/secret.ts';
+import type { LabelChanges } from '../capabilities/labels.ts';
+import type { NativeRotations } from '../capabilities/rotation.ts';
+import type { ProviderContext } from '../descriptor.ts';
+import type { TrailQuery } from '../capabilities/trail.ts';
 import { checkSignal, noValueYet, readEach } from '../reading.ts';
 import { CODE, codeUnder } from './errors.ts';
 import { grantsOf, type RawPolicy } from './grants.ts';

@@ -1,6 +1,8 @@
 /** Secrets and versions as the service gives them, the annotations kept on them, and both as the product's own. */
 import { SecretsError } from '../../core/errors.ts';
-import type { NativeRotation, SecretInfo, SecretWrite, VersionInfo, VersionState } from '../provider.ts';
+import type { NativeRotation } from '../../core/rotation/native.ts';
+import type { SecretInfo, VersionInfo, VersionState } from '../../core/secret.ts';
+import type { SecretWrite } from '../provider.ts';
 import { lastPart } from './names.ts';
 
 /** google.protobuf.Timestamp, as the client gives it. */

@@ -1,6 +1,6 @@
 /** What the caller may do to a secret, asked of Google, which changes nothing. */
 import { toSecretsError } from '../../core/errors.ts';
-import type { Action, Right } from '../provider.ts';
+import type { Action, Right } from '../capabilities/rights.ts';
 import { siblingOf } from './names.ts';
 import type { GcpStore } from './store.ts';
 

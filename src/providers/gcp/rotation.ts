@@ -5,15 +5,15 @@
  * Whether a message was delivered, and what its receiver did, the service does not say: only a new version shows it.
  */
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
+import type { CallOptions } from '../call.ts';
 import type {
-  CallOptions,
   NativeChange,
   NativeProgress,
-  NativeRotation,
   NativeRotations,
   NativeStart,
   NativeWish,
-} from '../provider.ts';
+} from '../capabilities/rotation.ts';
+import type { NativeRotation } from '../../core/rotation/native.ts';
 import { DOUBT, inDoubt } from './errors.ts';
 import { lastPart } from './names.ts';
 import { dateOf, nativeOf, NOTE, periodText, type RawSecret, timestamp } from './resources.ts';

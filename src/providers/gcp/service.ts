@@ -8,7 +8,8 @@
 import { setMaxListeners } from 'node:events';
 import { SecretsError } from '../../core/errors.ts';
 import { readPinnedText } from '../../platform/pinned.ts';
-import type { Identity, KnownIdentity, ProviderContext } from '../provider.ts';
+import type { Identity, KnownIdentity } from '../provider.ts';
+import type { ProviderContext } from '../descriptor.ts';
 import { version } from '../../core/version.ts';
 import { type CallFacts, CODE, DOUBT, Fault, faultOfAnswer, faultOfThrown, translate } from './errors.ts';
 import { checkUrl, Http, isLoopback, withDeadline } from './http.ts';

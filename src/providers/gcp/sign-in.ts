@@ -1,7 +1,8 @@
 /** Turns a credential into request headers, with google-auth-library; each of its clients loads only when used. */
 import type { AuthClient } from 'google-auth-library';
 import { SecretsError } from '../../core/errors.ts';
-import type { Identity, ProviderContext } from '../provider.ts';
+import type { Identity } from '../provider.ts';
+import type { ProviderContext } from '../descriptor.ts';
 import { type Found, findCredential, type KeyFile } from './credentials.ts';
 import { CODE, Fault } from './errors.ts';
 import { gcloudProject } from './gcloud.ts';

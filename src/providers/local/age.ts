@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
 import { readUnlockFile } from '../../platform/unlock-file.ts';
 import { xdgFolder } from '../../platform/world.ts';
-import type { ProviderContext } from '../provider.ts';
+import type { ProviderContext } from '../descriptor.ts';
 import { KEY_LENGTH } from './crypto.ts';
 import { expandPath } from './keys.ts';
 import type { LocalSettings } from './settings.ts';

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
 import { checkFolder, entriesOf, readPrivateFile } from '../../platform/files.ts';
 import { xdgFolder } from '../../platform/world.ts';
-import type { ProviderContext } from '../provider.ts';
+import type { ProviderContext } from '../descriptor.ts';
 import { isSecretId } from './entry-file.ts';
 import { GoneError, JournalFolder, UnknownKeyError } from './journal.ts';
 import { expandPath, unwrapDataKey } from './keys.ts';

@@ -1,5 +1,7 @@
 /** Entry of the local provider. */
-import type { Provider, ProviderContext, StoreSettings } from '../provider.ts';
+import type { Provider } from '../provider.ts';
+import type { ProviderContext } from '../descriptor.ts';
+import type { StoreSettings } from '../../core/trust.ts';
 import { LocalProvider } from './provider.ts';
 import type { LocalSettings } from './settings.ts';
 import { StoreFolder } from './folder.ts';

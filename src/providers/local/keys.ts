@@ -3,7 +3,7 @@ import { scrypt } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
 import { xdgFolder } from '../../platform/world.ts';
-import type { ProviderContext } from '../provider.ts';
+import type { ProviderContext } from '../descriptor.ts';
 import { readUnlockFile } from '../../platform/unlock-file.ts';
 import { BoxError, fromBase64, KEY_LENGTH } from './crypto.ts';
 import { type Manifest, unwrapKey } from './manifest.ts';

@@ -1,26 +1,24 @@
 /** The local store behind the provider interface. */
 import { systemUser } from '../../platform/files.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
+import type { Action, Right } from '../capabilities/rights.ts';
+import type { CallOptions } from '../call.ts';
 import type {
-  Action,
-  CallOptions,
   Capability,
   DeleteQuery,
   Deletion,
   Finding,
   GetResult,
   Identity,
-  KeyChange,
   ListQuery,
-  PromoteOptions,
   Provider,
   ProviderRules,
-  Right,
-  SecretInfo,
   SecretRequest,
   SecretWrite,
-  VersionInfo,
 } from '../provider.ts';
+import type { KeyChange } from '../capabilities/rekey.ts';
+import type { PromoteOptions } from '../capabilities/stages.ts';
+import type { SecretInfo, VersionInfo } from '../../core/secret.ts';
 import type { StoreFolder } from './folder.ts';
 import type { Appended, Decide, Journal, JournalFolder } from './journal.ts';
 import {

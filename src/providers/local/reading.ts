@@ -1,6 +1,7 @@
 /** Answers from one secret's files, with what damage in them means for each question: docs/local-store.md, section 8. */
 import { SecretsError } from '../../core/errors.ts';
-import type { SecretInfo, SecretRequest, SecretVersion } from '../provider.ts';
+import type { SecretInfo, SecretVersion } from '../../core/secret.ts';
+import type { SecretRequest } from '../provider.ts';
 import type { Journal, JournalFolder } from './journal.ts';
 import type { FileParts } from './entry-file.ts';
 import {

@@ -18,7 +18,7 @@ import {
   removeFile,
   syncFolder,
 } from '../../platform/files.ts';
-import type { KeyChange } from '../provider.ts';
+import type { KeyChange } from '../capabilities/rekey.ts';
 import { KEY_LENGTH } from './crypto.ts';
 import type { StoreFolder } from './folder.ts';
 import { GoneError, type JournalFolder, UnknownKeyError } from './journal.ts';

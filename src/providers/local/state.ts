@@ -1,6 +1,6 @@
 /** What a secret's events come to. Pure. */
 import { SecretsError } from '../../core/errors.ts';
-import type { VersionInfo } from '../provider.ts';
+import type { VersionInfo } from '../../core/secret.ts';
 import { fileName, lastPlaceOf } from './entry-file.ts';
 
 interface Common {

@@ -4,7 +4,7 @@
  * Source: https://developer.hashicorp.com/vault/docs/auth/aws#iam-auth-method
  */
 import { SecretsError } from '../../core/errors.ts';
-import type { ProviderContext } from '../provider.ts';
+import type { ProviderContext } from '../descriptor.ts';
 import type { AuthSettings } from './settings.ts';
 
 /** What is used of the SDK's request. */

@@ -1,7 +1,8 @@
 /** One signed-in connection to Vault: node-vault with our transport, and Vault's errors as the product's own. */
 import type { JsonDocument } from '../../core/document/document.ts';
 import { SecretsError } from '../../core/errors.ts';
-import type { Identity, KnownIdentity, ProviderContext } from '../provider.ts';
+import type { Identity, KnownIdentity } from '../provider.ts';
+import type { ProviderContext } from '../descriptor.ts';
 import { checkAddress } from './address.ts';
 import { asMap, type Json, translate } from './errors.ts';
 import type { VaultSettings } from './settings.ts';

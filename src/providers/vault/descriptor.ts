@@ -1,4 +1,4 @@
-import type { ProviderDescriptor } from '../provider.ts';
+import type { ProviderDescriptor } from '../descriptor.ts';
 import { trustItemsFor } from '../trust.ts';
 
 /** HashiCorp Vault's KV secrets engine, versions 1 and 2. */

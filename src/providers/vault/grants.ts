@@ -5,7 +5,7 @@
  */
 import { isJsonObject } from '../../core/json.ts';
 import { pool } from '../../core/waiting.ts';
-import type { Grant } from '../provider.ts';
+import type { Grant } from '../../core/secret.ts';
 import type { VaultClient } from './client.ts';
 import { asMap } from './errors.ts';
 

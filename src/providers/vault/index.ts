@@ -1,4 +1,5 @@
-import type { ProviderContext, StoreSettings } from '../provider.ts';
+import type { ProviderContext } from '../descriptor.ts';
+import type { StoreSettings } from '../../core/trust.ts';
 import { VaultClient } from './client.ts';
 import { VaultProvider } from './provider.ts';
 import type { VaultSettings } from './settings.ts';

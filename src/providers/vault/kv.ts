@@ -7,7 +7,8 @@ import { ownObject } from '../../core/document/secret.ts';
 import type { JsonNode } from '../../core/document/syntax.ts';
 import { SecretsError } from '../../core/errors.ts';
 import { decodeUtf8 } from '../../core/utf8.ts';
-import type { SecretInfo, SecretVersion, SecretWrite, VersionInfo } from '../provider.ts';
+import type { SecretInfo, SecretVersion, VersionInfo } from '../../core/secret.ts';
+import type { SecretWrite } from '../provider.ts';
 import { asMap, type Json } from './errors.ts';
 
 const LABEL_DESCRIPTION = 'description';

@@ -12,7 +12,8 @@
  */
 import type { JsonDocument } from '../../core/document/document.ts';
 import { SecretsError } from '../../core/errors.ts';
-import type { SecretWrite, VersionInfo } from '../provider.ts';
+import type { SecretWrite } from '../provider.ts';
+import type { VersionInfo } from '../../core/secret.ts';
 import type { Engine } from './engine.ts';
 import { asMap, type Json } from './errors.ts';
 import { dateOf, written } from './kv.ts';

@@ -12,28 +12,24 @@
 import type { AuditEvent } from '../../core/audit/record.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { pool } from '../../core/waiting.ts';
+import type { Action, Right } from '../capabilities/rights.ts';
+import type { CallOptions } from '../call.ts';
 import type {
-  Action,
-  CallOptions,
   Capability,
   Deletion,
   Finding,
   GetResult,
-  Grant,
   Identity,
   KnownIdentity,
   ListQuery,
   Provider,
-  ProviderContext,
   ProviderRules,
-  Right,
-  SecretInfo,
   SecretRequest,
-  SecretVersion,
   SecretWrite,
-  TrailQuery,
-  VersionInfo,
 } from '../provider.ts';
+import type { Grant, SecretInfo, SecretVersion, VersionInfo } from '../../core/secret.ts';
+import type { ProviderContext } from '../descriptor.ts';
+import type { TrailQuery } from '../capabilities/trail.ts';
 import { checkSignal, noValueYet, readEach } from '../reading.ts';
 import type { VaultClient } from './client.ts';
 import { diagnose } from './doctor.ts';

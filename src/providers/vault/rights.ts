@@ -2,7 +2,7 @@
  * What a token may do to a secret of KV v2, asked of Vault itself, which changes nothing.
  * Source: https://developer.hashicorp.com/vault/api-docs/system/capabilities-self
  */
-import type { Action, Right } from '../provider.ts';
+import type { Action, Right } from '../capabilities/rights.ts';
 import type { Engine } from './engine.ts';
 import { asMap } from './errors.ts';
 import { PENDING_SUFFIX } from './pending.ts';

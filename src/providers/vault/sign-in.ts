@@ -2,7 +2,7 @@
 import { join, resolve } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
 import { readPinnedText } from '../../platform/pinned.ts';
-import type { ProviderContext } from '../provider.ts';
+import type { ProviderContext } from '../descriptor.ts';
 import { asMap, type Json, signInError } from './errors.ts';
 import type { AuthSettings } from './settings.ts';
 import { readText } from './tls.ts';

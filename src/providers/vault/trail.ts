@@ -11,7 +11,9 @@
  */
 import type { AuditAction, AuditEvent } from '../../core/audit/record.ts';
 import { toSecretsError } from '../../core/errors.ts';
-import type { CallOptions, ProviderContext, TrailQuery } from '../provider.ts';
+import type { CallOptions } from '../call.ts';
+import type { ProviderContext } from '../descriptor.ts';
+import type { TrailQuery } from '../capabilities/trail.ts';
 import { LineCount, trailLines } from '../trail-lines.ts';
 import { checkPeriod, eventOf, type Fields, fieldsOf, isWithin, listOf, textOf, timeOf } from '../trail.ts';
 import type { VaultClient } from './client.ts';

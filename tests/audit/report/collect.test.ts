@@ -4,14 +4,9 @@ import { storesInUse } from '../../../src/report/collect.ts';
 import type { ReportData } from '../../../src/core/findings/report.ts';
 import type { AuditEvent } from '../../../src/core/audit/record.ts';
 import { SecretsError } from '../../../src/core/errors.ts';
-import type {
-  Capability,
-  Provider,
-  ProviderDescriptor,
-  SecretInfo,
-  SecretRequest,
-  VersionInfo,
-} from '../../../src/providers/provider.ts';
+import type { Capability, Provider, SecretRequest } from '../../../src/providers/provider.ts';
+import type { ProviderDescriptor } from '../../../src/providers/descriptor.ts';
+import type { SecretInfo, VersionInfo } from '../../../src/core/secret.ts';
 import { Session } from '../../../src/session/session.ts';
 import { makeMachine, type Machine } from '../../config/setup.ts';
 import { daysAgo, NOW } from './kit.ts';

@@ -5,7 +5,7 @@ import { EventTable } from '../../../src/core/findings/events.ts';
 import type { Finding } from '../../../src/core/findings/finding.ts';
 import { type Coverage, judgeSecret, type SecretFacts } from '../../../src/core/findings/posture.ts';
 import type { AuditEvent } from '../../../src/core/audit/record.ts';
-import type { VersionInfo } from '../../../src/providers/provider.ts';
+import type { VersionInfo } from '../../../src/core/secret.ts';
 
 export const NOW = new Date('2026-11-24T12:00:00.000Z');
 const DAY_MS = 86_400_000;

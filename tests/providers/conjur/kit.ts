@@ -3,7 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { open } from '../../../src/providers/conjur/index.ts';
-import type { Provider, StoreSettings, VersionInfo } from '../../../src/providers/provider.ts';
+import type { Provider } from '../../../src/providers/provider.ts';
+import type { StoreSettings } from '../../../src/core/trust.ts';
+import type { VersionInfo } from '../../../src/core/secret.ts';
 import { ACCOUNT, type Conjur, startConjur } from '../../backends/conjur.ts';
 import { contextFor, readOne } from '../../contract/suite.ts';
 

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { conjur as descriptor } from '../../../src/providers/conjur/descriptor.ts';
 import { readConfig } from '../../../src/providers/conjur/config.ts';
 import { open } from '../../../src/providers/conjur/index.ts';
-import type { Identity, Provider, StoreSettings } from '../../../src/providers/provider.ts';
+import type { Identity, Provider } from '../../../src/providers/provider.ts';
+import type { StoreSettings } from '../../../src/core/trust.ts';
 import { ACCOUNT, type Conjur, startConjur } from '../../backends/conjur.ts';
 import { contextFor, kindOf, readOne } from '../../contract/suite.ts';
 

@@ -1,4 +1,4 @@
-import type { VersionInfo } from '../../../src/providers/provider.ts';
+import type { VersionInfo } from '../../../src/core/secret.ts';
 import { ACCOUNT } from '../../backends/conjur.ts';
 import { startFaultProxy } from '../../contract/fault-proxy.ts';
 import { kindOf, readOne } from '../../contract/suite.ts';

@@ -2,7 +2,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import type { Provider, StoreSettings } from '../../../src/providers/provider.ts';
+import type { Provider } from '../../../src/providers/provider.ts';
+import type { StoreSettings } from '../../../src/core/trust.ts';
 import { ADMIN, type Account, type Env } from '../../backends/gcp.ts';
 import { type Bench, bytes, failure, now, readText, startBench } from './setup.ts';
 

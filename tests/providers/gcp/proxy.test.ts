@@ -4,7 +4,8 @@ import { type AddressInfo, connect } from 'node:net';
 import { ADMIN, type Account } from '../../backends/gcp.ts';
 import { open } from '../../../src/providers/gcp/index.ts';
 import { contextFor } from '../../contract/suite.ts';
-import type { Provider, StoreSettings } from '../../../src/providers/provider.ts';
+import type { Provider } from '../../../src/providers/provider.ts';
+import type { StoreSettings } from '../../../src/core/trust.ts';
 import { type Bench, bytes, failure, now, readText, startBench } from './setup.ts';
 
 let bench: Bench;

@@ -7,7 +7,9 @@ import { v1 } from '@google-cloud/secret-manager';
 import * as gax from 'google-gax';
 import type { SecretsError } from '../../../src/core/errors.ts';
 import { open } from '../../../src/providers/gcp/index.ts';
-import type { Provider, ProviderContext, StoreSettings } from '../../../src/providers/provider.ts';
+import type { Provider } from '../../../src/providers/provider.ts';
+import type { ProviderContext } from '../../../src/providers/descriptor.ts';
+import type { StoreSettings } from '../../../src/core/trust.ts';
 import { type Account, type Env, type Gcp, startGcp } from '../../backends/gcp.ts';
 import { contextFor } from '../../contract/suite.ts';
 

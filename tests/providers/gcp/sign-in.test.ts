@@ -3,7 +3,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Provider, StoreSettings } from '../../../src/providers/provider.ts';
+import type { Provider } from '../../../src/providers/provider.ts';
+import type { StoreSettings } from '../../../src/core/trust.ts';
 import { ADMIN, type Account, type Env } from '../../backends/gcp.ts';
 import { type Bench, bytes, failure, now, readText, startBench } from './setup.ts';
 

@@ -1,6 +1,8 @@
 /** Google's trail, read from a double of Cloud Logging that notes what the double of Secret Manager was asked. */
 import type { AuditEvent } from '../../../src/core/audit/record.ts';
-import type { Provider, StoreSettings, TrailQuery } from '../../../src/providers/provider.ts';
+import type { Provider } from '../../../src/providers/provider.ts';
+import type { StoreSettings } from '../../../src/core/trust.ts';
+import type { TrailQuery } from '../../../src/providers/capabilities/trail.ts';
 import { quoted } from '../../../src/providers/gcp/trail.ts';
 import { type Account, ADMIN } from '../../backends/gcp.ts';
 import { type Fault, startFaultProxy } from '../../contract/fault-proxy.ts';

@@ -1,5 +1,6 @@
 /** Conditional writes and pending values: among our own writers, beside foreign ones, and broken off anywhere. */
-import type { Provider, VersionInfo } from '../../../src/providers/provider.ts';
+import type { Provider } from '../../../src/providers/provider.ts';
+import type { VersionInfo } from '../../../src/core/secret.ts';
 import { ADMIN, type Account } from '../../backends/gcp.ts';
 import { type FaultProxy, startFaultProxy } from '../../contract/fault-proxy.ts';
 import { all, type Bench, bytes, failure, now, readText, startBench, startMiddleman } from './setup.ts';

@@ -11,7 +11,8 @@ import { describeWith } from '../../backends/server.ts';
 import { contextFor, kindOf, readOne } from '../../contract/suite.ts';
 import { makePlace, ROOT } from '../../e2e/program.ts';
 import { open } from '../../../src/providers/local/index.ts';
-import type { Provider, VersionInfo } from '../../../src/providers/provider.ts';
+import type { Provider } from '../../../src/providers/provider.ts';
+import type { VersionInfo } from '../../../src/core/secret.ts';
 import { readStore, type ReadStore, type Unlock } from './independent-reader.mjs';
 import { entriesOf, flip, STORE } from './place.ts';
 

@@ -1,12 +1,12 @@
 /** The local store after `kill -9` before each single system call that changes its files: strace sends the signal. */
 import { join } from 'node:path';
 import { readdirSync, readFileSync } from 'node:fs';
-import type { Place } from '../../e2e/program.ts';
-import { makePlace } from '../../e2e/program.ts';
+import { type Place, makePlace } from '../../e2e/program.ts';
 import { describeWith } from '../../backends/server.ts';
 import { contextFor, readOne } from '../../contract/suite.ts';
 import { open } from '../../../src/providers/local/index.ts';
-import type { Provider, VersionInfo } from '../../../src/providers/provider.ts';
+import type { Provider } from '../../../src/providers/provider.ts';
+import type { VersionInfo } from '../../../src/core/secret.ts';
 import { makeStore, STORE } from './place.ts';
 
 const CALLS = ['mkdir', 'openat', 'write', 'fsync', 'link', 'rename', 'unlink'];

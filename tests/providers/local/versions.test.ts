@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { StoreFolder } from '../../../src/providers/local/folder.ts';
 import { open } from '../../../src/providers/local/index.ts';
-import type { VersionInfo } from '../../../src/providers/provider.ts';
+import type { VersionInfo } from '../../../src/core/secret.ts';
 import { contextFor, kindOf, readOne } from '../../contract/suite.ts';
 import { entriesOf } from './place.ts';
 

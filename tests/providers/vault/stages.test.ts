@@ -2,7 +2,8 @@ import { startRecorder, type Recorder } from '../../backends/recorder.ts';
 import { describeWith } from '../../backends/server.ts';
 import { scenarioFiles } from '../../backends/vault.ts';
 import { kindOf, readOne } from '../../contract/suite.ts';
-import type { Provider, VersionInfo } from '../../../src/providers/provider.ts';
+import type { Provider } from '../../../src/providers/provider.ts';
+import type { VersionInfo } from '../../../src/core/secret.ts';
 import { all, bytes, failure, type Kit, now, startKit } from './kit.ts';
 
 describeWith('vault: pending versions', scenarioFiles, () => {

@@ -7,7 +7,8 @@
  */
 import { timingSafeEqual } from 'node:crypto';
 import { SecretsError, toSecretsError } from '../../../core/errors.ts';
-import type { NativeRotation, ProviderContext } from '../../../providers/provider.ts';
+import type { NativeRotation } from '../../../core/rotation/native.ts';
+import type { ProviderContext } from '../../../providers/descriptor.ts';
 import { VaultClient } from '../../../providers/vault/client.ts';
 import { asMap } from '../../../providers/vault/errors.ts';
 import type { VaultSettings } from '../../../providers/vault/settings.ts';
