@@ -9,8 +9,8 @@ import { pool } from '../core/waiting.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { SecretInfo, VersionInfo } from '../core/secret.ts';
 import { Rotations } from '../rotation/jobs.ts';
-import { decodeHolder, HOLDER_LABEL } from '../rotation/holder.ts';
-import { judge, judgeNative, type Schedule, withReminder } from '../rotation/schedule.ts';
+import { decodeHolder, HOLDER_LABEL } from '../core/rotation/holder.ts';
+import { judge, judgeNative, type Schedule, withReminder } from '../core/rotation/schedule.ts';
 import { targets } from '../rotation/targets/index.ts';
 import type { Session } from '../session/session.ts';
 

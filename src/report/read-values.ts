@@ -5,7 +5,7 @@ import { ValueRules } from '../core/findings/values.ts';
 import { toSecretsError } from '../core/errors.ts';
 import { pool } from '../core/waiting.ts';
 import type { Session } from '../session/session.ts';
-import { loadStrength } from './strength.ts';
+import { loadStrength } from '../core/findings/strength.ts';
 
 const BATCH = 20;
 const PARALLEL = 4;

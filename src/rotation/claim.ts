@@ -4,7 +4,7 @@ import { SecretsError, toSecretsError } from '../core/errors.ts';
 import type { Ending, Event, Intent, Plan } from '../core/rotation/machine.ts';
 import { sleep } from '../core/waiting.ts';
 import type { Generator } from './generator.ts';
-import type { Holder } from './holder.ts';
+import type { Holder } from '../core/rotation/holder.ts';
 import { HeldFor, type Watch } from './lease.ts';
 import {
   changedMeanwhile,

@@ -8,7 +8,7 @@ import { begin, type Effect, effectOf, type Event, isEnding, next } from '../cor
 import { sleep } from '../core/waiting.ts';
 import { ClaimedRun, isUnclear, Lost, needed, type Outcome, type RotationEvent } from './claim.ts';
 import { makeDraft } from './draft.ts';
-import { encodeTime, LAST_ROTATED_LABEL, RETIRE_LABEL } from './holder.ts';
+import { encodeTime, LAST_ROTATED_LABEL, RETIRE_LABEL } from '../core/rotation/holder.ts';
 import { CLAIM_KEY, credentialOf, type Held, isClaim, sameCredential } from './place.ts';
 import { keysOf, obstacle, preflight } from './preflight.ts';
 import type { Credential } from './target.ts';

@@ -18,7 +18,7 @@ import type { CallOptions } from '../providers/call.ts';
 import type { LabelChanges } from '../providers/capabilities/labels.ts';
 import type { Provider, SecretWrite } from '../providers/provider.ts';
 import type { VersionInfo } from '../core/secret.ts';
-import { decodeHolder, encodeHolder, type Holder } from './holder.ts';
+import { decodeHolder, encodeHolder, type Holder } from '../core/rotation/holder.ts';
 import { credentialOf, SecretPlace, type Stages } from './place.ts';
 import { type RightFinding, rightsOf } from './rights.ts';
 

@@ -9,7 +9,7 @@ import type { CallOptions } from '../providers/call.ts';
 import type { LabelChanges } from '../providers/capabilities/labels.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { SecretInfo, SecretVersion, VersionInfo } from '../core/secret.ts';
-import { decodeHolder, encodeHolder, type Holder, HOLDER_LABEL } from './holder.ts';
+import { decodeHolder, encodeHolder, type Holder, HOLDER_LABEL } from '../core/rotation/holder.ts';
 import type { RightFinding } from './rights.ts';
 import type { Credential, Known } from './target.ts';
 

@@ -1,8 +1,8 @@
 /** Ends the life of replaced credentials whose grace time is over. */
-import { decodeTime, encodeTime, LAST_ROTATED_LABEL, RETIRE_LABEL } from './holder.ts';
+import { decodeTime, encodeTime, LAST_ROTATED_LABEL, RETIRE_LABEL } from '../core/rotation/holder.ts';
 import type { Job } from './jobs.ts';
 import type { Stages } from './place.ts';
-import { CLOCKS_DIFFER_MS, isFuture } from './schedule.ts';
+import { CLOCKS_DIFFER_MS, isFuture } from '../core/rotation/schedule.ts';
 
 /** Until when the replaced credential can be put back; `undefined` when nothing limits that. */
 export function keptUntil(

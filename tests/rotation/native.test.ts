@@ -4,7 +4,7 @@ import type { NativeProgress, NativeRotations } from '../../src/providers/capabi
 import type { NativeRotation } from '../../src/core/rotation/native.ts';
 import type { Job } from '../../src/rotation/jobs.ts';
 import { remind, resumeNative, rotateNatively } from '../../src/rotation/native.ts';
-import { judgeNative } from '../../src/rotation/schedule.ts';
+import { judgeNative } from '../../src/core/rotation/schedule.ts';
 
 const DAY_MS = 86_400_000;
 const now = new Date('2026-11-24T12:00:00Z');

@@ -1,6 +1,6 @@
 /** What there is to do about a secret, as `rotate status` says it. */
 import type { LastFailure } from '../../rotation/journal.ts';
-import type { Schedule } from '../../rotation/schedule.ts';
+import type { Schedule } from '../../core/rotation/schedule.ts';
 
 /**
  * One clause with the command.

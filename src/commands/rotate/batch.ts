@@ -7,7 +7,7 @@ import type { Job, Rotations } from '../../rotation/jobs.ts';
 import type { Notifier } from '../../rotation/notify.ts';
 import { retireReplaced } from '../../rotation/retire.ts';
 import { scheduleForJob } from '../../rotation/native.ts';
-import type { Schedule } from '../../rotation/schedule.ts';
+import type { Schedule } from '../../core/rotation/schedule.ts';
 import type { Session } from '../../session/session.ts';
 import type { CommonOptions } from '../../session/options.ts';
 import { driveNative, skipsNative } from './native.ts';

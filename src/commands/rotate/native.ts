@@ -7,7 +7,7 @@ import type { NativeChange } from '../../providers/capabilities/rotation.ts';
 import type { Ended, Job } from '../../rotation/jobs.ts';
 import { configureNative, type NativeOutcome, resumeNative, rotateNatively } from '../../rotation/native.ts';
 import type { Notified, Notifier } from '../../rotation/notify.ts';
-import type { Schedule } from '../../rotation/schedule.ts';
+import type { Schedule } from '../../core/rotation/schedule.ts';
 import type { TargetFinding } from '../../rotation/target.ts';
 import type { Session } from '../../session/session.ts';
 import { holderJson, jsonLine, tellEnd } from './outcome.ts';

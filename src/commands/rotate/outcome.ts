@@ -3,7 +3,7 @@ import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type { Intent } from '../../core/rotation/machine.ts';
 import { compact, failureJson } from '../../output/shapes.ts';
 import type { Outcome } from '../../rotation/engine.ts';
-import type { Holder } from '../../rotation/holder.ts';
+import type { Holder } from '../../core/rotation/holder.ts';
 import type { Notified, Notifier } from '../../rotation/notify.ts';
 import type { Session } from '../../session/session.ts';
 

@@ -1,6 +1,6 @@
 /** The rules about how secrets are kept: pure functions of what stores, policies and the log say of one secret. */
 import type { Grant, SecretInfo, VersionInfo } from '../secret.ts';
-import type { Schedule } from '../../rotation/schedule.ts';
+import type { Schedule } from '../rotation/schedule.ts';
 import type { Finding, Severity } from './finding.ts';
 import type { PostureParameters } from './parameters.ts';
 import { finding, RULES } from './rules.ts';

@@ -117,7 +117,7 @@ const MIN_GUESSES_LOG10 = 10;
 
 /** Says it of a new passphrase that a program would guess. */
 export async function checkStrength(passphrase: string, { warn }: StoreFolder['context']): Promise<void> {
-  const { loadStrength } = await import('../../report/strength.ts');
+  const { loadStrength } = await import('../../core/findings/strength.ts');
   const log10 = (await loadStrength())(passphrase.slice(0, 200));
   if (log10 < MIN_GUESSES_LOG10)
     warn(

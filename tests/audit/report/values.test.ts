@@ -1,4 +1,4 @@
-import { loadStrength } from '../../../src/report/strength.ts';
+import { loadStrength } from '../../../src/core/findings/strength.ts';
 import { isDefault, type Strength, ValueRules } from '../../../src/core/findings/values.ts';
 
 let strength: Strength;

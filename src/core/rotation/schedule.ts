@@ -1,8 +1,8 @@
 /** When a secret was rotated last and is to be next, and whether somebody is at it: for `--due` and `status`. */
-import { parsePeriod } from '../core/duration.ts';
+import { parsePeriod } from '../duration.ts';
 import { decodeTime, EVERY_LABEL, type Holder, LAST_ROTATED_LABEL, RETIRE_LABEL } from './holder.ts';
-import type { Held, SecretPlace } from './place.ts';
-import type { NativeRotation } from '../core/rotation/native.ts';
+import type { Held, SecretPlace } from '../../rotation/place.ts';
+import type { NativeRotation } from './native.ts';
 
 /** In the order of urgency. */
 export const STATES = ['stuck', 'overdue', 'never', 'rotating', 'retiring', 'ok', 'unscheduled'] as const;

@@ -1,5 +1,5 @@
 /** How many guesses a value would take, by zxcvbn. Loaded only when values are judged: its dictionaries are large. */
-import type { Strength } from '../core/findings/values.ts';
+import type { Strength } from './values.ts';
 
 export async function loadStrength(): Promise<Strength> {
   const { ZxcvbnFactory } = await import('@zxcvbn-ts/core');
