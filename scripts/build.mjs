@@ -58,7 +58,7 @@ function pagePart(name) {
 function startChunk() {
   const parts = [
     'cli/(cli|process-world|program)\\.ts',
-    'session/(records|resolver|session)\\.ts',
+    'session/(keeping-out|records|resolver|session)\\.ts',
     'audit/log/(files|lock|log|room|second-head|settings|time)\\.ts',
     'audit/recording/(poll-dedup|reason|recorded|recorder)\\.ts',
     'platform/(files|pinned|unlock-file|world)\\.ts',
@@ -79,7 +79,7 @@ function startChunk() {
 function parserChunk() {
   return {
     name: 'parser',
-    test: /\/(src\/(cli\/command-line|session\/options|core\/version)\.ts|node_modules\/commander\/)/,
+    test: /\/(src\/(cli\/command-line|commands\/common-options|core\/version)\.ts|node_modules\/commander\/)/,
   };
 }
 

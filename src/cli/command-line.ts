@@ -1,6 +1,7 @@
 /** The command line as commander parses it, built from the specs. */
 import { Command, CommanderError, Help, InvalidArgumentError, Option } from 'commander';
-import { type CommonOptions, commonOptions } from '../session/options.ts';
+import type { CommonOptions } from '../session/options.ts';
+import { commonOptions } from '../commands/common-options.ts';
 import type { CommandSpec, OptionSpec } from '../commands/command.ts';
 import { EXIT_CODES } from '../core/errors.ts';
 import { looksLikeValue } from '../core/text/suspect.ts';

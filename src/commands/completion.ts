@@ -2,7 +2,7 @@ import { SecretsError } from '../core/errors.ts';
 import type { Session } from '../session/session.ts';
 import { commands } from './index.ts';
 import { rememberedNames } from './names-cache.ts';
-import { commonOptions } from '../session/options.ts';
+import { commonOptions } from './common-options.ts';
 import type { CommandSpec, Invocation, OptionSpec } from './command.ts';
 
 const writers: Readonly<Record<string, () => string>> = { bash, zsh, fish };

@@ -4,7 +4,7 @@ import type { NewValue } from '../core/document/document.ts';
 import { withKeys } from '../core/document/secret.ts';
 import { changedKeys, sameValue } from '../core/transfer.ts';
 import { startProgress } from '../output/progress.ts';
-import { utf8 } from '../output/shapes.ts';
+import { utf8 } from '../core/utf8.ts';
 import type { SecretVersion } from '../core/secret.ts';
 import type { SecretWrite } from '../providers/provider.ts';
 import type { Session } from '../session/session.ts';

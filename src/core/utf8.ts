@@ -9,3 +9,12 @@ export function decodeUtf8(bytes: Uint8Array): string {
   if (!isUtf8(bytes)) throw new TypeError('not UTF-8');
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
 }
+
+/** The text, or undefined for bytes that are not UTF-8. A byte order mark stays. */
+export function utf8(value: Uint8Array): string | undefined {
+  try {
+    return decodeUtf8(value);
+  } catch {
+    return undefined;
+  }
+}

@@ -7,7 +7,6 @@ import type { Masker } from '../core/redaction/redactor.ts';
 import { SecretsError } from '../core/errors.ts';
 import { isUrlScheme, type Reference } from '../core/reference/reference.ts';
 import { hideIssued, holdsCredential, looksLikeValue, NOT_SHOWN } from '../core/text/suspect.ts';
-import type { Provider, SecretWrite } from '../providers/provider.ts';
 import type { World } from '../platform/world.ts';
 
 const MASK = '***';
@@ -59,23 +58,6 @@ export function keepOut(value: Uint8Array): void {
 /** Whether it has not been forgotten since. */
 function isHeld(value: Uint8Array): boolean {
   return values.has(value) || credentialBytes.has(value);
-}
-
-/** Keeps what is read from and written to a store out of messages. */
-export function keepingOut(provider: Provider): Provider {
-  const { get, put } = provider;
-  const noted: Pick<Provider, 'get' | 'put'> = {
-    get: async (requests, options) => {
-      const answers = await get.call(provider, requests, options);
-      for (const answer of answers) if (answer.ok) keepOut(answer.secret.value);
-      return answers;
-    },
-    put: (name, write: SecretWrite, options) => {
-      keepOut(write.value);
-      return put.call(provider, name, write, options);
-    },
-  };
-  return Object.assign(provider, noted);
 }
 
 /** What was typed in the place of a name, and looks like a value. */

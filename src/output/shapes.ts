@@ -1,6 +1,6 @@
 /** What `--json` prints, as the schemas in schemas/output describe it. Missing facts are left out. */
 import type { SecretsError } from '../core/errors.ts';
-import { decodeUtf8 } from '../core/utf8.ts';
+import { utf8 } from '../core/utf8.ts';
 import type { SecretInfo, VersionInfo } from '../core/secret.ts';
 
 /** Bytes as text where they are UTF-8, else as base64; `encoding` says which. */
@@ -9,15 +9,6 @@ export function valueJson(value: Uint8Array): { value: string; encoding: 'utf-8'
   return text === undefined
     ? { value: Buffer.from(value).toString('base64'), encoding: 'base64' }
     : { value: text, encoding: 'utf-8' };
-}
-
-/** The text, or undefined for bytes that are not UTF-8. A byte order mark stays. */
-export function utf8(value: Uint8Array): string | undefined {
-  try {
-    return decodeUtf8(value);
-  } catch {
-    return undefined;
-  }
 }
 
 /** What failed, within an object that says already what it is about. */

@@ -3,7 +3,7 @@ import { readText, replaceText } from '../core/credential/read.ts';
 import { replaceSecrets, type RotatedKey, rotatedKeys } from '../core/credential/fields.ts';
 import { JsonDocument } from '../core/document/document.ts';
 import { SecretsError } from '../core/errors.ts';
-import { utf8 } from '../output/shapes.ts';
+import { utf8 } from '../core/utf8.ts';
 import type { Generator } from './generator.ts';
 import { credentialOf } from './place.ts';
 import type { Credential } from './target.ts';

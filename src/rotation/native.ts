@@ -18,7 +18,8 @@ import type {
 } from '../providers/capabilities/rotation.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { Job } from './jobs.ts';
-import { judgeNative, type Schedule, scheduleOf } from '../core/rotation/schedule.ts';
+import { judgeNative, type Schedule } from '../core/rotation/schedule.ts';
+import { scheduleOf } from './schedule.ts';
 
 /** Between looks at a rotation under way. */
 const FIRST_LOOK_MS = 500;

@@ -7,7 +7,7 @@ import { get } from '../../src/commands/get.cli.ts';
 import { commands } from '../../src/commands/index.ts';
 import type { CommandSpec } from '../../src/commands/command.ts';
 import type { World } from '../../src/platform/world.ts';
-import { commonOptions } from '../../src/session/options.ts';
+import { commonOptions } from '../../src/commands/common-options.ts';
 import { ROOT } from '../e2e/program.ts';
 
 interface Parsed {

@@ -2,7 +2,7 @@
 import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
-import { commonOptions } from '../../src/session/options.ts';
+import { commonOptions } from '../../src/commands/common-options.ts';
 import { Box, NODE, PROGRAM } from './setup.ts';
 
 let box: Box;

@@ -14,7 +14,7 @@ import type { AuditRecord } from '../../core/audit/record.ts';
 import { SecretsError } from '../../core/errors.ts';
 import { codeOf } from '../../platform/files.ts';
 import { readAuthority } from '../../platform/net/authority.ts';
-import { utf8 } from '../../output/shapes.ts';
+import { utf8 } from '../../core/utf8.ts';
 import { version } from '../../core/version.ts';
 import type { Queued } from './queue.ts';
 import type { Sender, SinkContext } from './send.ts';

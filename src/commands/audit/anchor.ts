@@ -106,7 +106,7 @@ function webhook(session: Session, address: string): (text: string) => Promise<v
     throw new SecretsError('Usage', `an anchor is only sent over https: ${url.host}`);
   }
   return async (text) => {
-    const { send } = await import('../../platform/net/exchange.ts');
+    const { send } = await import('../../rotation/targets/http/call.ts');
     const body = parseJson(Buffer.from(text));
     if (!isJsonObject(body)) throw new TypeError('an anchor is an object');
     const { signal } = session.call();

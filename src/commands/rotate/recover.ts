@@ -7,7 +7,7 @@ import { singleLine } from '../../core/text/sanitize.ts';
 import { type Ended, type Job, Rotations } from '../../rotation/jobs.ts';
 import { Notifier } from '../../rotation/notify.ts';
 import { keptUntil } from '../../rotation/retire.ts';
-import { scheduleOf } from '../../core/rotation/schedule.ts';
+import { scheduleOf } from '../../rotation/schedule.ts';
 import type { Session } from '../../session/session.ts';
 import type { CommonOptions } from '../../session/options.ts';
 import {

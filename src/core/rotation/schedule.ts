@@ -1,7 +1,7 @@
 /** When a secret was rotated last and is to be next, and whether somebody is at it: for `--due` and `status`. */
 import { parsePeriod } from '../duration.ts';
+import type { VersionInfo } from '../secret.ts';
 import { decodeTime, EVERY_LABEL, type Holder, LAST_ROTATED_LABEL, RETIRE_LABEL } from './holder.ts';
-import type { Held, SecretPlace } from '../../rotation/place.ts';
 import type { NativeRotation } from './native.ts';
 
 /** In the order of urgency. */
@@ -25,23 +25,6 @@ export interface Schedule {
   readonly native?: NativeRotation | undefined;
   /** The last change has a date that is yet to come: a clock was wrong, and how old the value is nobody knows. */
   readonly future?: boolean;
-}
-
-/** @param seenFor milliseconds for which a pending version has been seen already */
-export async function scheduleOf(
-  place: SecretPlace,
-  everyMs: number | undefined,
-  leaseMs: number,
-  now: Date,
-  seenFor: (pendingId: string) => number,
-): Promise<Schedule> {
-  const [stages, info] = [await place.read(), await place.info()];
-  const native = info?.rotation;
-  if (native?.role === 'rotates' && native.enabled) return judgeNative(native, undefined, now);
-  const { current, pending = await place.stray() } = stages;
-  const holder = pending && (await place.holderOf(pending.id));
-  const own = judge({ current, pending, holder }, info?.labels ?? {}, everyMs, leaseMs, now, seenFor);
-  return native === undefined ? own : withReminder(own, native, now);
 }
 
 /** A schedule of our own, and a date that the service keeps. */
@@ -83,7 +66,7 @@ export function judgeNative(
 }
 
 /** What of a version counts here: no value is needed. */
-export type Dated = Pick<Held, 'id' | 'createdAt'>;
+export type Dated = Pick<VersionInfo, 'id' | 'createdAt'>;
 
 export function judge(
   {

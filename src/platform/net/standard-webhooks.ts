@@ -1,7 +1,7 @@
 /** Webhooks that are signed as Standard Webhooks says (https://www.standardwebhooks.com, specification 1.0.0). */
 import { createHmac } from 'node:crypto';
 import { SecretsError } from '../../core/errors.ts';
-import { utf8 } from '../../output/shapes.ts';
+import { utf8 } from '../../core/utf8.ts';
 import { version } from '../../core/version.ts';
 
 /** A key that begins so goes on in base64. */

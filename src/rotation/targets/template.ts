@@ -4,7 +4,7 @@
  */
 import { SecretsError } from '../../core/errors.ts';
 import { isJsonObject, type JsonValue } from '../../core/json.ts';
-import { utf8 } from '../../output/shapes.ts';
+import { utf8 } from '../../core/utf8.ts';
 import type { Credential } from '../target.ts';
 
 const PLACE = /\{\{\s*([^{}]*?)\s*\}\}/g;

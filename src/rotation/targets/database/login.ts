@@ -11,7 +11,7 @@ import type { CredentialText } from '../../../core/credential/text.ts';
 import { JsonDocument } from '../../../core/document/document.ts';
 import { SecretsError } from '../../../core/errors.ts';
 import { isJsonObject, type JsonValue } from '../../../core/json.ts';
-import { utf8 } from '../../../output/shapes.ts';
+import { utf8 } from '../../../core/utf8.ts';
 import { credentialOf } from '../../place.ts';
 import type { Credential } from '../../target.ts';
 

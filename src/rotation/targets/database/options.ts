@@ -3,7 +3,7 @@
  * that obeys it signs in on another way than the one that is verified.
  */
 import { SecretsError } from '../../../core/errors.ts';
-import { utf8 } from '../../../output/shapes.ts';
+import { utf8 } from '../../../core/utf8.ts';
 import type { Credential } from '../../target.ts';
 
 /** Names without `-` and `_`, in lower case: libpq's, and those of other drivers. */

@@ -14,7 +14,7 @@ import type {
 import { controlFindings } from '../control.ts';
 import { IN_DOUBT, isLoopback, readAuthority } from '../../../platform/net/authority.ts';
 import { checkTemplate, type Sources } from '../template.ts';
-import { send } from '../../../platform/net/exchange.ts';
+import { send } from './call.ts';
 import type { HttpCall, HttpSettings } from './settings.ts';
 
 /** What each call's places may name. */

@@ -1,7 +1,7 @@
 /** The target `program`: hooks of the user's own. docs/rotation-targets.md says what they read and what their end means. */
 import { SecretsError } from '../../../core/errors.ts';
 import type { JsonValue } from '../../../core/json.ts';
-import { utf8 } from '../../../output/shapes.ts';
+import { utf8 } from '../../../core/utf8.ts';
 import { absoluteFolders, findProgram } from '../../../platform/find-program.ts';
 import type {
   Credential,
