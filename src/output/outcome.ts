@@ -1,5 +1,5 @@
 /** How a command that changes something says what it did, or with `--dry-run` what it would do. */
-import type { Session } from '../session/session.ts';
+import type { Output } from './output.ts';
 import { singleLine } from '../core/text/sanitize.ts';
 
 export interface Outcome {
@@ -14,8 +14,8 @@ export interface Outcome {
  * `--json` prints the object. Otherwise a dry run's line is the result and goes to stdout, while "done" is a note
  * that only a terminal sees.
  */
-export async function tell(session: Session, { text, json, dryRun }: Outcome): Promise<void> {
-  if (session.options.json === true) await session.printJson({ ...json, ...(dryRun && { dryRun }) });
-  else if (dryRun) await session.print(`${singleLine(text)}\n`);
-  else session.note(text);
+export async function tell(output: Output, { text, json, dryRun }: Outcome): Promise<void> {
+  if (output.options.json === true) await output.printJson({ ...json, ...(dryRun && { dryRun }) });
+  else if (dryRun) await output.print(`${singleLine(text)}\n`);
+  else output.note(text);
 }

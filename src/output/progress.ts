@@ -1,5 +1,5 @@
 /** A line on stderr that says how far something is, on a terminal, once it has taken half a second. */
-import type { Session } from '../session/session.ts';
+import type { Output } from './output.ts';
 import { singleLine } from '../core/text/sanitize.ts';
 
 const PATIENCE_MS = 500;
@@ -18,12 +18,12 @@ export interface StepProgress {
 }
 
 /** The same for what is done to several secrets at a time, step by step. */
-export function startSteps(session: Session): StepProgress {
-  const progress = startProgress(session);
+export function startSteps(output: Output): StepProgress {
+  const progress = startProgress(output);
   const doing = new Map<string, string>();
   return {
     show(reference, text) {
-      if (text !== undefined && doing.get(reference) !== text) session.debug(`${reference}: ${text}`);
+      if (text !== undefined && doing.get(reference) !== text) output.debug(`${reference}: ${text}`);
       if (text === undefined) doing.delete(reference);
       else doing.set(reference, text);
       progress.update([...doing].map(([name, what]) => `${name}: ${what}`).join('  '));
@@ -32,9 +32,9 @@ export function startSteps(session: Session): StepProgress {
   };
 }
 
-export function startProgress(session: Session): Progress {
-  const { stderr } = session.world;
-  if (stderr.isTTY !== true || session.options.quiet === true || session.options.json === true) {
+export function startProgress(output: Output): Progress {
+  const { stderr } = output.world;
+  if (stderr.isTTY !== true || output.options.quiet === true || output.options.json === true) {
     return { update: () => {}, done: () => {} };
   }
   const started = Date.now();

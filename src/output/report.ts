@@ -1,5 +1,5 @@
 /** Writes an error to stderr: one line each, as JSON with `--json`, with what is underneath with `--debug`. */
-import type { CommonOptions } from '../session/options.ts';
+import type { OutputOptions } from './output.ts';
 import type { SecretsError } from '../core/errors.ts';
 import type { World } from '../platform/world.ts';
 import { clean, learnSpellings, shownName } from './confidential.ts';
@@ -32,7 +32,7 @@ export function errorJson(error: SecretsError, world: Pick<World, 'env'>): objec
 }
 
 /** Values and credentials are masked in it. */
-export async function reportError(world: World, error: SecretsError, options: CommonOptions): Promise<void> {
+export async function reportError(world: World, error: SecretsError, options: OutputOptions): Promise<void> {
   await learnSpellings(world);
   if (options.json === true) {
     world.stderr.write(`${jsonText({ error: errorJson(error, world) })}\n`);

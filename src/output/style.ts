@@ -1,17 +1,17 @@
 /** Colour for one stream, by the user's wish and the stream's ability. */
 import type { ChalkInstance } from 'chalk';
-import type { Session } from '../session/session.ts';
+import type { Output } from './output.ts';
 import type { OutputStream } from '../platform/world.ts';
 
 /**
  * Chalk for that stream: no colour with `--no-color` or NO_COLOR (https://no-color.org) or into a pipe, unless
  * FORCE_COLOR asks for it.
  */
-export async function styleFor(session: Session, stream: OutputStream): Promise<ChalkInstance> {
+export async function styleFor(output: Output, stream: OutputStream): Promise<ChalkInstance> {
   const { Chalk } = await import('chalk');
-  const { env } = session.world;
+  const { env } = output.world;
   const forced = env['FORCE_COLOR'];
-  const refused = session.options.color === false || (env['NO_COLOR'] ?? '') !== '';
+  const refused = output.options.color === false || (env['NO_COLOR'] ?? '') !== '';
   const wanted = forced !== undefined ? forced !== '0' && forced !== 'false' : stream.isTTY === true;
   return new Chalk({ level: wanted && !refused && env['TERM'] !== 'dumb' ? 1 : 0 });
 }

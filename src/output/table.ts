@@ -1,22 +1,22 @@
 /** Rows for people as aligned columns, for pipes with a tab between the cells. */
-import type { Session } from '../session/session.ts';
+import type { Output } from './output.ts';
 import { singleLine } from '../core/text/sanitize.ts';
 import { styleFor } from './style.ts';
 
 /** Prints rows to stdout. Cells come from backends: they are cleaned here. */
 export async function printTable(
-  session: Session,
+  output: Output,
   head: readonly string[],
   rows: readonly (readonly string[])[],
 ): Promise<void> {
   const clean = rows.map((row) => row.map(singleLine));
-  if (session.world.stdout.isTTY !== true) {
-    await session.print(clean.map((row) => `${row.join('\t')}\n`).join(''));
+  if (output.world.stdout.isTTY !== true) {
+    await output.print(clean.map((row) => `${row.join('\t')}\n`).join(''));
     return;
   }
   const [{ default: Table }, style] = await Promise.all([
     import('cli-table3'),
-    styleFor(session, session.world.stdout),
+    styleFor(output, output.world.stdout),
   ]);
   const none = '';
   const table = new Table({
@@ -41,7 +41,7 @@ export async function printTable(
     },
   });
   table.push(...clean.map((row) => [...row]));
-  await session.print(`${table.toString().replace(/[ \t]+$/gm, '')}\n`);
+  await output.print(`${table.toString().replace(/[ \t]+$/gm, '')}\n`);
 }
 
 /** A date for people: `2026-11-23 21:04` in UTC; nothing for none. */

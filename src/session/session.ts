@@ -8,6 +8,7 @@ import type { Access } from '../audit/recording/recorder.ts';
 import { Records, storeId } from './records.ts';
 import type { Config, StoreConfig } from '../config/config.ts';
 import type { CommonOptions } from './options.ts';
+import type { Output } from '../output/output.ts';
 import type { Progress } from '../output/progress.ts';
 import { parseDuration } from '../core/duration.ts';
 import { SecretsError } from '../core/errors.ts';
@@ -26,7 +27,7 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 /** The most that a timer of Node takes. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-export class Session {
+export class Session implements Output {
   readonly world: World;
   readonly options: CommonOptions;
   /** The command's name with its noun, such as `rotate resume`. */

@@ -1,0 +1,26 @@
+/** Where the words of a command go: all that this room knows of a run. */
+import type { World } from '../platform/world.ts';
+
+/** What the user wished of it. */
+export interface OutputOptions {
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly debug?: boolean;
+  readonly color?: boolean;
+}
+
+export interface Output {
+  readonly options: OutputOptions;
+  /** The streams, and what of the environment says how they show colour. */
+  readonly world: Pick<World, 'env' | 'stdout' | 'stderr'>;
+  /** Writes the result: the only thing that goes to stdout. */
+  print(text: string | Uint8Array): Promise<void>;
+  /** Writes the result as JSON. */
+  printJson(value: unknown): Promise<void>;
+  /** A warning on stderr, unless `--quiet`. */
+  warn(message: string): void;
+  /** A note on stderr for a person at a terminal; scripts don't see it. */
+  note(message: string): void;
+  /** A line on stderr with `--debug`. */
+  debug(message: string): void;
+}
