@@ -298,7 +298,7 @@ async function readNotify(
   setting: NotifySetting,
   at: readonly string[],
 ): Promise<ParsedNotify> {
-  const { checkReceivers, trustItemsOf } = await import('../rotation/receivers.ts');
+  const { checkReceivers, trustItemsOf } = await import('./receivers.ts');
   checkSettings(reading, setting, at);
   try {
     checkReceivers(setting);

@@ -18,7 +18,7 @@ import { readPinnedText } from '../platform/pinned.ts';
 import { sessionCredentials } from '../session/own-credentials.ts';
 import type { Session } from '../session/session.ts';
 import { userName } from './jobs.ts';
-import { type Receiver, receiverName, receiversOf } from './receivers.ts';
+import { type Receiver, receiverName, receiversOf } from '../config/receivers.ts';
 import { type Answer, exchange } from '../platform/net/exchange.ts';
 import { runHook } from './targets/program/run.ts';
 

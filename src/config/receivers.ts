@@ -1,5 +1,5 @@
 /** Who can be told of a rotation: URLs and programs, as settings and flags name them. Loads nothing else. */
-import type { NotifySetting, ReceiverSetting } from '../config/rotation.ts';
+import type { NotifySetting, ReceiverSetting } from './rotation.ts';
 import { SecretsError } from '../core/errors.ts';
 import { urlProblem } from '../platform/net/address.ts';
 import type { TrustItem } from '../core/trust.ts';
