@@ -6,7 +6,7 @@ import type { CommandSpec } from '../commands/command.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { reportError } from '../output/report.ts';
 import { Session } from '../session/session.ts';
-import type { World } from '../platform/world.ts';
+import type { ProgramWorld } from '../config/kinds.ts';
 
 /** 128 + SIGINT, as shells count. */
 const INTERRUPTED = 130;
@@ -14,7 +14,7 @@ const INTERRUPTED = 130;
 const PIPE_CLOSED: ReadonlySet<string> = new Set(['EPIPE', 'ERR_STREAM_DESTROYED']);
 
 /** Runs one command line to its end. Resolves to the exit code; never rejects. */
-export async function main(world: World): Promise<number> {
+export async function main(world: ProgramWorld): Promise<number> {
   try {
     const plain = plainGet(world.argv);
     if (plain !== undefined) return await runCommand(world, ...plain);
@@ -50,7 +50,7 @@ async function neededCommands(word: string | undefined): Promise<readonly Comman
   return named.length > 0 ? named : commands;
 }
 
-async function runCommand(world: World, ...[spec, args, options, verb]: Line): Promise<number> {
+async function runCommand(world: ProgramWorld, ...[spec, args, options, verb]: Line): Promise<number> {
   const session = new Session(world, options, verb);
   const stopListening = world.onSignal('SIGINT', () => session.stop());
   session.releaseSignals = stopListening;
@@ -71,7 +71,7 @@ async function runCommand(world: World, ...[spec, args, options, verb]: Line): P
   }
 }
 
-async function fail(world: World, options: CommonOptions, thrown: unknown): Promise<number> {
+async function fail(world: ProgramWorld, options: CommonOptions, thrown: unknown): Promise<number> {
   if (thrown instanceof Error && thrown.name === 'Interrupted') return INTERRUPTED;
   // The reader of our output went away (`secrets list | head -1`): not an error of ours.
   if (thrown instanceof Error && PIPE_CLOSED.has((thrown as NodeJS.ErrnoException).code ?? '')) return 0;

@@ -5,13 +5,14 @@ import { isAbsolute } from 'node:path';
 import { EventEmitter } from 'node:events';
 import { SecretsError } from '../core/errors.ts';
 import { codeOf } from '../platform/files.ts';
+import type { Kinds, ProgramWorld } from '../config/kinds.ts';
 import type { OutputStream, World } from '../platform/world.ts';
 
 // A reader that went away is no error: `secrets list | head -1`.
 // Other errors of a stream reach the command through its write; this keeps both from ending in a stack trace.
 const ignored = (): void => {};
 
-export function processWorld(providers: World['providers']): World {
+export function processWorld(kinds: Kinds): ProgramWorld {
   let stdout: OutputStream | undefined;
   return {
     argv: process.argv.slice(2),
@@ -40,7 +41,7 @@ export function processWorld(providers: World['providers']): World {
       return quiet(process.stderr);
     },
     now: () => new Date(),
-    providers,
+    ...kinds,
     onSignal(signal, listener) {
       process.on(signal, listener);
       return () => process.off(signal, listener);

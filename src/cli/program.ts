@@ -5,5 +5,7 @@ import { providers } from '../providers/registry.ts';
 
 /** Resolves to the exit code. */
 export function run(): Promise<number> {
-  return main(processWorld(providers));
+  return main(
+    processWorld({ providers, targets: async () => (await import('../rotation/targets/index.ts')).targets }),
+  );
 }

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { type AuditLayer, auditTrust } from '../audit/log/settings.ts';
 import { isUrlScheme } from '../core/reference/reference.ts';
 import { expectContents } from '../platform/pinned.ts';
-import type { World } from '../platform/world.ts';
+import type { ProgramWorld } from './kinds.ts';
 import type { PinnedFile, ProjectFile } from './config.ts';
 import type { TrustLine } from '../core/trust.ts';
 import { type ReadFile, repositoryRoot } from './find.ts';
@@ -13,7 +13,7 @@ import { namedFiles } from './named-files.ts';
 import type { LayerVariable } from './variables.ts';
 
 export async function judge(
-  world: World,
+  world: ProgramWorld,
   { path, realPath, bytes }: ReadFile,
   layers: readonly Layer[],
   variables: readonly LayerVariable[],
@@ -45,7 +45,7 @@ export async function judge(
   return { path, realPath, sha256: hash, lines, shown, files, trusted };
 }
 
-function filesOf(world: World, realPath: string, layers: readonly Layer[]): readonly PinnedFile[] {
+function filesOf(world: ProgramWorld, realPath: string, layers: readonly Layer[]): readonly PinnedFile[] {
   const { providers, home, env } = world;
   const folder = dirname(realPath);
   const around = {
@@ -59,14 +59,14 @@ function filesOf(world: World, realPath: string, layers: readonly Layer[]): read
 }
 
 /** A hash of another content is most likely one that was not renewed. */
-export function otherHash(world: World, project: ProjectFile | undefined): readonly string[] {
+export function otherHash(world: ProgramWorld, project: ProjectFile | undefined): readonly string[] {
   const given = world.env['SECRETS_TRUSTED'] ?? '';
   if (given === '' || project === undefined || project.trusted) return [];
   const files = project.files.length === 0 ? '' : ' and the files it names';
   return [`SECRETS_TRUSTED is not the hash of ${project.path}${files} as it is now`];
 }
 
-function linesOf(world: World, parsed: ParsedConfig, layers: readonly Layer[]): readonly TrustLine[] {
+function linesOf(world: ProgramWorld, parsed: ParsedConfig, layers: readonly Layer[]): readonly TrustLine[] {
   const audits = layers.map(({ source, parsed: { realPath }, parts }): AuditLayer => ({
     source,
     file: realPath,
@@ -92,7 +92,7 @@ function listOf<T>(one: T | undefined): readonly T[] {
 
 /** What a store of the project needs trust for: its settings, and a name by which something else is meant. */
 export function storeTrust(
-  world: World,
+  world: ProgramWorld,
   name: string,
   { lines, line, setting }: ParsedStore,
   layers: readonly Layer[],

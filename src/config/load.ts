@@ -3,7 +3,8 @@ import { dirname, join, resolve } from 'node:path';
 import { type AuditLayer, joinAudit } from '../audit/log/settings.ts';
 import { SecretsError } from '../core/errors.ts';
 import { nearest } from '../core/reference/nearest.ts';
-import { type World, xdgFolder } from '../platform/world.ts';
+import { xdgFolder } from '../platform/world.ts';
+import type { ProgramWorld } from './kinds.ts';
 import type { ReportSettings, SuppressionSettings } from './audit-report.ts';
 import type { Config, EnvEntry, PolicyConfig, ProjectFile, StoreConfig } from './config.ts';
 import type { TrustLine } from '../core/trust.ts';
@@ -31,7 +32,7 @@ export interface Layer {
 }
 
 /** @throws SecretsError Usage for a file that is wrong, Policy for one that may not be read */
-export async function loadConfig(world: World, options: ConfigOptions): Promise<Config> {
+export async function loadConfig(world: ProgramWorld, options: ConfigOptions): Promise<Config> {
   const named = options.file ?? (world.env['SECRETS_CONFIG'] || undefined);
   const found = named === undefined ? findUpward(world) : { path: resolve(world.cwd, named) };
   const userFile = readUserFile(world, join(xdgFolder(world, 'config'), CONFIG_FILE));
@@ -72,7 +73,7 @@ export async function loadConfig(world: World, options: ConfigOptions): Promise<
 }
 
 async function readLayer(
-  world: World,
+  world: ProgramWorld,
   { bytes, path, realPath }: ReadFile,
   source: Layer['source'],
   profile: string | undefined,
@@ -84,7 +85,7 @@ async function readLayer(
 }
 
 /** The layer, with what its policies say of their stores' own rotation checked by those stores' providers. */
-async function settlePolicies(world: World, layer: Layer, layers: readonly Layer[]): Promise<Layer> {
+async function settlePolicies(world: ProgramWorld, layer: Layer, layers: readonly Layer[]): Promise<Layer> {
   const all = [layer.parsed, ...layer.parsed.profiles.values()];
   const asks = ({ policies }: ParsedPart): boolean =>
     [...policies.values()].some(({ settleNative }) => settleNative !== undefined);
@@ -129,7 +130,7 @@ function auditLayer({ source, parsed, parts }: Layer): AuditLayer {
 }
 
 function joinStores(
-  world: World,
+  world: ProgramWorld,
   layers: readonly Layer[],
   project: ProjectFile | undefined,
 ): Map<string, StoreConfig> {

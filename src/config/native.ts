@@ -1,7 +1,7 @@
 /** Which provider a policy's secret is in, before any store is opened: its schema checks what `native:` says. */
 import { parseReference } from '../core/reference/reference.ts';
 import type { ProviderDescriptor } from '../providers/descriptor.ts';
-import type { World } from '../platform/world.ts';
+import type { ProgramWorld } from './kinds.ts';
 import type { Layer } from './load.ts';
 import type { ParsedPart } from './parse.ts';
 
@@ -10,7 +10,7 @@ import type { ParsedPart } from './parse.ts';
  * @param part the file, or the profile of one, that the policy stands in: its stores and its default come first
  */
 export function providerOf(
-  world: World,
+  world: ProgramWorld,
   text: string,
   layers: readonly Layer[],
   part: ParsedPart,

@@ -19,8 +19,7 @@ import {
   wrongSuppression,
 } from './audit-report.ts';
 import { BOUNDS, NOTIFY, type NotifySetting, type PolicySettings, type RotationBounds } from './rotation.ts';
-import type { TargetSettings } from '../rotation/target.ts';
-import type { World } from '../platform/world.ts';
+import type { Kinds, ProgramWorld } from './kinds.ts';
 import { knownKeys } from './known-keys.ts';
 import { listAsMap } from './lists.ts';
 import { looseFileSchema, type PartDocument } from './schema.ts';
@@ -97,12 +96,18 @@ class Reading {
   readonly path: string;
   readonly yaml: YamlFile;
   readonly providers: readonly ProviderDescriptor[];
+  readonly targets: Kinds['targets'];
   readonly now: Date;
 
-  constructor(path: string, yaml: YamlFile, { providers, now }: Pick<World, 'providers' | 'now'>) {
+  constructor(
+    path: string,
+    yaml: YamlFile,
+    { providers, targets, now }: Pick<ProgramWorld, keyof Kinds | 'now'>,
+  ) {
     this.path = path;
     this.yaml = yaml;
     this.providers = providers;
+    this.targets = targets;
     this.now = now();
   }
 
@@ -203,7 +208,7 @@ function short(text: string): string {
 export async function parseConfig(
   bytes: Uint8Array,
   path: string,
-  world: Pick<World, 'providers' | 'now'>,
+  world: Pick<ProgramWorld, keyof Kinds | 'now'>,
   realPath = path,
 ): Promise<ParsedConfig> {
   const yaml = readYaml(bytes, path);
@@ -346,7 +351,7 @@ async function readPolicy(
   settings: PolicySettings,
   at: readonly string[],
 ): Promise<ParsedPolicy> {
-  const { targets } = await import('../rotation/targets/index.ts');
+  const targets = await reading.targets();
   const { type = 'none', ...rest } = settings.target ?? {};
   const kind = targets.find((descriptor) => descriptor.type === type);
   if (kind === undefined) {
@@ -359,7 +364,7 @@ async function readPolicy(
     );
   }
   checkSettings(reading, settings, at);
-  const checked = reading.check(await kind.schema(), rest, [...at, 'target']) as TargetSettings;
+  const checked = reading.check(await kind.schema(), rest, [...at, 'target']) as StoreSettings;
   const lines = [
     reading.trust(at, {
       setting: '',

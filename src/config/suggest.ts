@@ -7,7 +7,7 @@ import { toSecretsError } from '../core/errors.ts';
 import { entriesOf } from '../platform/files.ts';
 import type { Detection, ProviderDescriptor } from '../providers/descriptor.ts';
 import type { StoreSettings } from '../core/trust.ts';
-import type { World } from '../platform/world.ts';
+import type { ProgramWorld } from './kinds.ts';
 import { readNamed } from './find.ts';
 import { settingLooksSecret } from '../core/text/suspect.ts';
 
@@ -35,7 +35,7 @@ export interface Suggestions {
   readonly warnings: readonly string[];
 }
 
-export async function suggest(world: World): Promise<Suggestions> {
+export async function suggest(world: ProgramWorld): Promise<Suggestions> {
   const stores: SuggestedStore[] = [];
   for (const descriptor of world.providers) {
     const found = detect(descriptor, world);
@@ -51,7 +51,7 @@ export async function suggest(world: World): Promise<Suggestions> {
   return { stores, ...(await suggestVariables(world.cwd)) };
 }
 
-function detect(descriptor: ProviderDescriptor, { env, home }: World): Detection | undefined {
+function detect(descriptor: ProviderDescriptor, { env, home }: ProgramWorld): Detection | undefined {
   if (descriptor.detect !== undefined) return descriptor.detect({ env, home, exists: existsSync });
   const variable = descriptor.credentialVariables.find((name) => env[name]);
   return variable === undefined ? undefined : { evidence: `$${variable}`, settings: {} };

@@ -2,7 +2,7 @@
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { nearest } from '../core/reference/nearest.ts';
 import { isStoreName, isUrlScheme, parseReference } from '../core/reference/reference.ts';
-import type { World } from '../platform/world.ts';
+import type { ProgramWorld } from './kinds.ts';
 import type { EnvEntry } from './config.ts';
 import type { Layer } from './load.ts';
 import type { ParsedVariable } from './parse.ts';
@@ -20,7 +20,7 @@ export interface LayerVariable {
 }
 
 /** Those of every file and profile, the user's first. @throws SecretsError Usage */
-export function allVariables(world: World, layers: readonly Layer[]): readonly LayerVariable[] {
+export function allVariables(world: ProgramWorld, layers: readonly Layer[]): readonly LayerVariable[] {
   const stores = new Set(world.providers.map(({ kind }) => kind));
   for (const { parsed } of layers)
     for (const part of [parsed, ...parsed.profiles.values()])
@@ -42,7 +42,7 @@ export function allVariables(world: World, layers: readonly Layer[]): readonly L
   );
 }
 
-function isNative({ providers }: World, text: string): boolean {
+function isNative({ providers }: ProgramWorld, text: string): boolean {
   const bare = text.split('#', 1)[0] ?? '';
   return providers.some(({ native }) => native?.(bare) !== undefined);
 }
@@ -52,7 +52,7 @@ function isNative({ providers }: World, text: string): boolean {
  * @throws SecretsError Usage for a literal that looks like a secret, a malformed reference, an unknown store
  */
 function settleVariable(
-  world: World,
+  world: ProgramWorld,
   path: string,
   name: string,
   { given, line }: ParsedVariable,

@@ -4,7 +4,6 @@
  */
 import type { EventEmitter } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
-import type { ProviderDescriptor } from '../providers/descriptor.ts';
 
 /** What is used of a stream that is written to; it may be a terminal. */
 export interface OutputStream extends EventEmitter {
@@ -29,7 +28,6 @@ export interface World {
   /** Questions are asked here, which takes a whole stream. */
   readonly stderr: OutputStream & Writable;
   readonly now: () => Date;
-  readonly providers: readonly ProviderDescriptor[];
   /** Calls back on each signal of that name until the returned function is called. */
   readonly onSignal: (signal: NodeJS.Signals, listener: () => void) => () => void;
 }

@@ -1,7 +1,7 @@
 /** The variables that hold credentials of this program's own: they stay out of the programs that it starts. */
 import type { StoreConfig } from '../config/config.ts';
 import type { Session } from './session.ts';
-import type { World } from '../platform/world.ts';
+import type { ProgramWorld } from '../config/kinds.ts';
 
 /** What an audit sink signs in with: the variables of the OpenTelemetry exporter. */
 export const SINK_CREDENTIALS = [
@@ -28,7 +28,7 @@ const NAMED_AS_CREDENTIAL = new RegExp(`(^|_)${CREDENTIAL}$`);
  * credential, and what the environment has of the families above.
  */
 export function ownCredentials(
-  { providers, env }: Pick<World, 'providers' | 'env'>,
+  { providers, env }: Pick<ProgramWorld, 'providers' | 'env'>,
   stores: Iterable<Pick<StoreConfig, 'settings' | 'untrusted'>> = [],
 ): ReadonlySet<string> {
   const handed = [...stores].flatMap(({ settings, untrusted }) =>

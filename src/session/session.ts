@@ -21,14 +21,14 @@ import { StderrLines } from '../output/stderr-lines.ts';
 import type { CallOptions } from '../providers/call.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { ProviderContext } from '../providers/descriptor.ts';
-import type { World } from '../platform/world.ts';
+import type { ProgramWorld } from '../config/kinds.ts';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 /** The most that a timer of Node takes. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export class Session implements Output {
-  readonly world: World;
+  readonly world: ProgramWorld;
   readonly options: CommonOptions;
   /** The command's name with its noun, such as `rotate resume`. */
   readonly verb: string;
@@ -45,7 +45,7 @@ export class Session implements Output {
   readonly #records = new Records(this);
   #terminalGiven = false;
 
-  constructor(world: World, options: CommonOptions, verb = '') {
+  constructor(world: ProgramWorld, options: CommonOptions, verb = '') {
     this.world = world;
     this.options = options;
     this.verb = verb;

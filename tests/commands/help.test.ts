@@ -6,8 +6,8 @@ import { createProgram, type Line } from '../../src/cli/command-line.ts';
 import { get } from '../../src/commands/get.cli.ts';
 import { commands } from '../../src/commands/index.ts';
 import type { CommandSpec } from '../../src/commands/command.ts';
-import type { World } from '../../src/platform/world.ts';
 import { commonOptions } from '../../src/commands/common-options.ts';
+import type { ProgramWorld } from '../../src/config/kinds.ts';
 import { ROOT } from '../e2e/program.ts';
 
 interface Parsed {
@@ -15,9 +15,9 @@ interface Parsed {
   readonly args: readonly string[];
 }
 
-function makeWorld(): { world: World; written: () => string } {
+function makeWorld(): { world: ProgramWorld; written: () => string } {
   const out = new PassThrough();
-  const world: World = {
+  const world: ProgramWorld = {
     argv: [],
     env: {},
     cwd: '/',
@@ -28,6 +28,7 @@ function makeWorld(): { world: World; written: () => string } {
     stderr: out,
     now: () => new Date(0),
     providers: [],
+    targets: async () => [],
     onSignal: () => () => {},
   };
   return { world, written: () => String(out.read() ?? '') };

@@ -3,7 +3,7 @@ import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../src/config/config.ts';
 import { providers } from '../../src/providers/registry.ts';
-import type { World } from '../../src/platform/world.ts';
+import type { ProgramWorld } from '../../src/config/kinds.ts';
 import { MANUALS } from './manuals.ts';
 import { makeMachine, type Machine } from './setup.ts';
 
@@ -13,7 +13,7 @@ beforeEach(() => {
 });
 afterEach(() => machine.remove());
 
-const load = (yaml: object, more: Partial<World> = {}): Promise<Config> => {
+const load = (yaml: object, more: Partial<ProgramWorld> = {}): Promise<Config> => {
   machine.write('home/p/secrets.yaml', JSON.stringify(yaml));
   return machine.load('home/p', {}, more);
 };

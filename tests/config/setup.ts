@@ -5,15 +5,16 @@ import { dirname, join } from 'node:path';
 import type { Config } from '../../src/config/config.ts';
 import { type ConfigOptions, loadConfig } from '../../src/config/load.ts';
 import { providers } from '../../src/providers/registry.ts';
-import type { World } from '../../src/platform/world.ts';
+import { targets } from '../../src/rotation/targets/index.ts';
+import type { ProgramWorld } from '../../src/config/kinds.ts';
 
 export interface Machine {
   readonly root: string;
   readonly home: string;
   /** Writes a file below the root, with its folders. @returns its path */
   write(path: string, content: string | Uint8Array): string;
-  world(cwd: string, more?: Partial<World>): World;
-  load(cwd: string, options?: ConfigOptions, more?: Partial<World>): Promise<Config>;
+  world(cwd: string, more?: Partial<ProgramWorld>): ProgramWorld;
+  load(cwd: string, options?: ConfigOptions, more?: Partial<ProgramWorld>): Promise<Config>;
   remove(): void;
 }
 
@@ -28,9 +29,10 @@ export function makeMachine(): Machine {
       cwd: join(root, cwd),
       uid: process.getuid?.(),
       providers,
+      targets: async () => targets,
       now: () => new Date('2026-01-02T03:04:05Z'),
       ...more,
-    }) as unknown as World;
+    }) as unknown as ProgramWorld;
   return {
     root,
     home,

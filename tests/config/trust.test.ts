@@ -12,7 +12,7 @@ import {
 import { join } from 'node:path';
 import type { Config } from '../../src/config/config.ts';
 import { findPin, listPins, removePin, writePin } from '../../src/config/trust.ts';
-import type { World } from '../../src/platform/world.ts';
+import type { ProgramWorld } from '../../src/config/kinds.ts';
 import { makeMachine, type Machine } from './setup.ts';
 
 const YAML = `stores:
@@ -26,7 +26,7 @@ const hash = (text: string): string => createHash('sha256').update(text).digest(
 
 let machine: Machine;
 let path: string;
-let world: World;
+let world: ProgramWorld;
 beforeEach(() => {
   machine = makeMachine();
   path = machine.write('home/p/secrets.yaml', YAML);
@@ -34,9 +34,9 @@ beforeEach(() => {
 });
 afterEach(() => machine.remove());
 
-const load = (more: Partial<World> = {}, trust = false): Promise<Config> =>
+const load = (more: Partial<ProgramWorld> = {}, trust = false): Promise<Config> =>
   machine.load('home/p', { trust }, more);
-const isTrusted = async (more: Partial<World> = {}): Promise<boolean> => {
+const isTrusted = async (more: Partial<ProgramWorld> = {}): Promise<boolean> => {
   const { project, stores, env } = await load(more);
   const trusted = project?.trusted === true;
   // The file, its stores and its variables agree.

@@ -1,6 +1,6 @@
 /** How often the stores are asked, counted in a provider of the test's own. */
 import { Session } from '../../src/session/session.ts';
-import type { World } from '../../src/platform/world.ts';
+import type { ProgramWorld } from '../../src/config/kinds.ts';
 import { resolveVariables, type SourceOptions } from '../../src/exec/sources.ts';
 import type { GetResult, Provider, SecretRequest } from '../../src/providers/provider.ts';
 import type { ProviderDescriptor } from '../../src/providers/descriptor.ts';
@@ -62,10 +62,10 @@ function counting(kind: string, calls: Call[]): ProviderDescriptor {
 
 async function resolve(
   options: SourceOptions,
-  env: World['env'] = {},
+  env: ProgramWorld['env'] = {},
 ): Promise<{ calls: Call[]; values: Record<string, string> }> {
   const calls: Call[] = [];
-  const world: World = {
+  const world: ProgramWorld = {
     argv: [],
     env,
     cwd: '/',
@@ -76,6 +76,7 @@ async function resolve(
     stderr: new PassThrough(),
     now: () => new Date(0),
     providers: [counting('red', calls), counting('blue', calls)],
+    targets: async () => [],
     onSignal: () => () => {},
   };
   const { list } = await resolveVariables(new Session(world, {}), options, new Set(['RED_TOKEN']));

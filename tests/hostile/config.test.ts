@@ -6,7 +6,8 @@ import fc from 'fast-check';
 import { loadConfig } from '../../src/config/load.ts';
 import { SecretsError } from '../../src/core/errors.ts';
 import { providers } from '../../src/providers/registry.ts';
-import type { World } from '../../src/platform/world.ts';
+import { targets } from '../../src/rotation/targets/index.ts';
+import type { ProgramWorld } from '../../src/config/kinds.ts';
 import { documents } from './documents.ts';
 import { ORDINARY_USER, testNeeding } from '../needs.ts';
 import { sized } from '../size.ts';
@@ -17,15 +18,16 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(home, { recursive: true }));
 
-const world = (): World =>
+const world = (): ProgramWorld =>
   ({
     env: {},
     home,
     cwd: home,
     uid: process.getuid?.(),
     providers,
+    targets: async () => targets,
     now: () => new Date(),
-  }) as unknown as World;
+  }) as unknown as ProgramWorld;
 
 async function load(bytes: string | Uint8Array): Promise<SecretsError | undefined> {
   writeFileSync(join(home, 'secrets.yaml'), bytes);

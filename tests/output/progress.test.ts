@@ -18,6 +18,7 @@ function makeSession(isTTY: boolean, options: CommonOptions = {}): { session: Se
       stderr,
       now: () => new Date(0),
       providers: [],
+      targets: async () => [],
       onSignal: () => () => {},
     },
     options,
