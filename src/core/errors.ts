@@ -51,6 +51,9 @@ export const EXIT_CODES: Readonly<Record<ErrorKind, number>> = {
   Integrity: 9,
 };
 
+/** Ends the line about a change whose answer is missing. */
+export const IN_DOUBT = '; the change may have been made';
+
 /** As much of somebody else's message as one line has room for. */
 const MOST_SAID = 300;
 

@@ -9,6 +9,7 @@ import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import type { PolicyConfig } from '../config/config.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
+import { isUntrusted } from '../platform/net/authority.ts';
 import type { Intent } from '../core/rotation/machine.ts';
 import { pool, sleep } from '../core/waiting.ts';
 import { codeOf } from '../platform/files.ts';
@@ -244,7 +245,7 @@ async function attemptPost(
   } catch (thrown) {
     const error = toSecretsError(thrown);
     const code = codeOf(error.cause);
-    const retry = code !== undefined && !/CERT|SIGN|ISSUER|ALTNAME/.test(code);
+    const retry = code !== undefined && !isUntrusted(code);
     return { error, retry, pauseMs: 0 };
   } finally {
     clearTimeout(timer);

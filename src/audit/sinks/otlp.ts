@@ -13,7 +13,7 @@ import { LoggerProvider, type ReadableLogRecord, type SdkLogRecord } from '@open
 import type { AuditRecord } from '../../core/audit/record.ts';
 import { SecretsError } from '../../core/errors.ts';
 import { codeOf } from '../../platform/files.ts';
-import { readAuthority } from '../../platform/net/authority.ts';
+import { isUntrusted, readAuthority } from '../../platform/net/authority.ts';
 import { utf8 } from '../../core/utf8.ts';
 import { version } from '../../core/version.ts';
 import type { Queued } from './queue.ts';
@@ -99,8 +99,7 @@ function failureOf(error: Error | undefined): string {
   const status: unknown = (error as { code?: unknown } | undefined)?.code;
   if (typeof status === 'number') return `answered with status ${status}`;
   const code = codeOf(error) ?? codeOf(error?.cause);
-  if (code !== undefined && /CERT|SIGN|ISSUER|ALTNAME/.test(code))
-    return `has a certificate that is not trusted (${code})`;
+  if (code !== undefined && isUntrusted(code)) return `has a certificate that is not trusted (${code})`;
   return code === undefined ? 'did not take the records' : `can’t be reached (${code})`;
 }
 

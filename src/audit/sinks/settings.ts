@@ -1,7 +1,7 @@
 /** Where records are sent: the `audit.sinks` of a secrets.yaml, and what is wrong with one. Loads nothing. */
 import { urlProblem } from '../../platform/net/address.ts';
 import type { TrustItem } from '../../core/trust.ts';
-import { isLoopback } from '../../platform/net/authority.ts';
+import { isLoopback } from '../../platform/net/address.ts';
 
 /** A sink as a file has it. */
 export type GivenSink =

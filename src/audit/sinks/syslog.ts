@@ -11,7 +11,7 @@ import { dirname } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { SecretsError } from '../../core/errors.ts';
 import { codeOf } from '../../platform/files.ts';
-import { readAuthority } from '../../platform/net/authority.ts';
+import { readAuthority, isUntrusted } from '../../platform/net/authority.ts';
 import type { Queued } from './queue.ts';
 import type { Sender } from './send.ts';
 import { type GivenSink, type SyslogAddress, syslogAddress } from './settings.ts';
@@ -99,7 +99,7 @@ function exchange(
 
 function reasonOf(thrown: unknown, address: SyslogAddress): string {
   const code = codeOf(thrown) ?? 'failed';
-  if (/CERT|SIGN|ISSUER|ALTNAME/.test(code)) return `has a certificate that is not trusted (${code})`;
+  if (isUntrusted(code)) return `has a certificate that is not trusted (${code})`;
   // Node has no datagram sockets of that kind.
   if (code === 'EPROTOTYPE' && address.kind === 'unix')
     return 'is a datagram socket, and only stream sockets can be sent to';

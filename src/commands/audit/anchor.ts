@@ -5,6 +5,7 @@ import type { Problem } from '../../core/audit/problems.ts';
 import { combineErrors, SecretsError, toSecretsError } from '../../core/errors.ts';
 import { isJsonObject, parseJson } from '../../core/json.ts';
 import type { Session } from '../../session/session.ts';
+import { isProtected } from '../../platform/net/address.ts';
 import { xdgFolder } from '../../platform/world.ts';
 import { check, problemLine } from './verify.ts';
 import type { CommonOptions } from '../../session/options.ts';
@@ -92,8 +93,6 @@ function isUrl(place: string): boolean {
   return /^https?:/i.test(place);
 }
 
-const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
-
 function webhook(session: Session, address: string): (text: string) => Promise<void> {
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (url === undefined) throw new SecretsError('Usage', `${JSON.stringify(address)} is no address`);
@@ -102,7 +101,7 @@ function webhook(session: Session, address: string): (text: string) => Promise<v
       hint: 'an anchor is signed: its receiver needs no password to believe it',
     });
   }
-  if (url.protocol !== 'https:' && !LOOPBACK.test(url.hostname)) {
+  if (!isProtected(url)) {
     throw new SecretsError('Usage', `an anchor is only sent over https: ${url.host}`);
   }
   return async (text) => {

@@ -4,12 +4,9 @@ import { SecretsError } from '../../core/errors.ts';
 import { codeOf } from '../files.ts';
 import { readPinnedText } from '../pinned.ts';
 
-/** Ends the line about a change whose answer is missing. */
-export const IN_DOUBT = '; the change may have been made';
-
-/** Where nobody but this machine can listen, so that plain text is allowed. */
-export function isLoopback(host: string): boolean {
-  return /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i.test(host);
+/** Whether the system's code of a failed connection says that the server's certificate does not verify. */
+export function isUntrusted(code: string): boolean {
+  return /CERT|SIGN|ISSUER|ALTNAME/.test(code);
 }
 
 /**

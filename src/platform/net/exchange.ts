@@ -2,6 +2,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import { SecretsError } from '../../core/errors.ts';
+import { isUntrusted } from './authority.ts';
 import { codeOf } from '../files.ts';
 
 /** What is known of an answer: its body is not read. */
@@ -61,7 +62,7 @@ function unreachable(host: string, thrown: unknown, doubt: string): SecretsError
   const code = codeOf(thrown) ?? '';
   const fail = (message: string, hint: string): SecretsError =>
     new SecretsError('Unavailable', message, { hint, cause: thrown });
-  if (/CERT|SIGN|ISSUER|ALTNAME/.test(code))
+  if (isUntrusted(code))
     return fail(`the certificate of ${host} is not trusted (${code})`, 'name its authority as ca');
   const neverSent = code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'EAI_AGAIN';
   return fail(

@@ -1,5 +1,5 @@
 /** What AWS and its SDK throw, as the product's errors. */
-import { excerpt, SecretsError, toSecretsError } from '../../core/errors.ts';
+import { excerpt, IN_DOUBT, SecretsError, toSecretsError } from '../../core/errors.ts';
 import { noValueYet } from '../reading.ts';
 
 /** A file that a credential should come from can't be read. */
@@ -12,7 +12,6 @@ export const TOO_LONG = 'AnswerTooLong';
 export const EXISTS = 'exists already';
 /** Message of the error for a secret that has not the version, or label, that was asked for. */
 const NO_VERSION = 'has no such version';
-const DOUBT = '; the change may have been made';
 
 /** Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html and each call's page. */
 export function translate(thrown: unknown, source: string): SecretsError {
@@ -115,8 +114,8 @@ export function nextPage(given: string | undefined, last: string | undefined): s
 export function inDoubt(error: SecretsError): SecretsError {
   const code = (error.cause as { code?: unknown } | undefined)?.code;
   const neverSent = code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'EAI_AGAIN';
-  if (error.kind !== 'Unavailable' || neverSent || error.message.endsWith(DOUBT)) return error;
-  return new SecretsError(error.kind, error.message + DOUBT, { hint: error.hint, cause: error.cause });
+  if (error.kind !== 'Unavailable' || neverSent || error.message.endsWith(IN_DOUBT)) return error;
+  return new SecretsError(error.kind, error.message + IN_DOUBT, { hint: error.hint, cause: error.cause });
 }
 
 export function deletedInTheWay(cause?: unknown): SecretsError {

@@ -5,6 +5,7 @@ import { SecretsError } from '../../core/errors.ts';
 import type { Identity, KnownIdentity } from '../provider.ts';
 import type { ProviderContext } from '../descriptor.ts';
 import { version } from '../../core/version.ts';
+import { isLoopback, isProtected } from '../../platform/net/address.ts';
 import { AwsCredentials } from './credentials.ts';
 import { inDoubt, TOO_LONG, translate, understood } from './errors.ts';
 import type { AwsSettings } from './settings.ts';
@@ -279,10 +280,6 @@ function limited(body: Readable): Readable {
   return pipeline(body, limit, () => undefined);
 }
 
-function isLoopback(hostname: string): boolean {
-  return /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
-}
-
 function needsHttps(): SecretsError {
   return new SecretsError('Usage', 'the AWS endpoint must be an https URL', {
     hint: 'plain http is for loopback addresses only',
@@ -292,6 +289,6 @@ function needsHttps(): SecretsError {
 function checkEndpoint(endpoint: string | undefined): string | undefined {
   if (endpoint === undefined || endpoint === '') return undefined;
   const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
-  if (url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname))) return endpoint;
+  if (url !== undefined && isProtected(url)) return endpoint;
   throw needsHttps();
 }

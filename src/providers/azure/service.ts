@@ -1,7 +1,8 @@
 /** The SDK's client, made on the first call: address, sign-in, deadline; its errors as the product's own. */
 import { setMaxListeners } from 'node:events';
 import type { SecretClient } from '@azure/keyvault-secrets';
-import { SecretsError } from '../../core/errors.ts';
+import { IN_DOUBT, SecretsError } from '../../core/errors.ts';
+import { isProtected } from '../../platform/net/address.ts';
 import type { Identity, KnownIdentity } from '../provider.ts';
 import type { ProviderContext } from '../descriptor.ts';
 import { CLOUDS, cloudOfHost, VAULT_NAME } from './clouds.ts';
@@ -233,7 +234,7 @@ function outOfTime(cause: unknown): SecretsError {
 }
 
 function inDoubt(error: SecretsError): SecretsError {
-  return new SecretsError('Unavailable', `${error.message}; the change may have been made`, {
+  return new SecretsError('Unavailable', error.message + IN_DOUBT, {
     hint: 'look with secrets history before you try again',
     cause: error,
   });
@@ -256,8 +257,7 @@ function vaultUrlOf(settings: AzureSettings, env: ProviderContext['env'], suffix
     throw new SecretsError('Usage', 'the vault is neither a name nor a URL', {
       hint: 'https://NAME.vault.azure.net',
     });
-  const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname);
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback))
+  if (!isProtected(url))
     throw new SecretsError('Usage', `the vault’s URL must be https: ${url.host}`, {
       hint: 'plain http is for loopback addresses only',
     });

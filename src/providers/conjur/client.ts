@@ -1,14 +1,15 @@
 /** One signed-in connection to Conjur's REST API: its calls, and its errors as the product's own. */
-import { excerpt, SecretsError } from '../../core/errors.ts';
+import { excerpt, IN_DOUBT, SecretsError } from '../../core/errors.ts';
 import { isJsonObject, type JsonValue } from '../../core/json.ts';
 import { pool } from '../../core/waiting.ts';
+import { type WholeAnswer } from '../../platform/net/transport.ts';
 import type { Identity, KnownIdentity } from '../provider.ts';
 import type { ProviderContext } from '../descriptor.ts';
 import { checkUrl, type ConjurConfig, readConfig } from './config.ts';
 import type { Statement } from './policy.ts';
 import type { ConjurSettings } from './settings.ts';
 import { chooseSignIn, readToken, roleOf, type SignIn } from './sign-in.ts';
-import { type Answer, Transport } from './transport.ts';
+import { Transport } from './transport.ts';
 import { batchPath, readBatch, notConjur, readVariable, type Variable } from './variable.ts';
 
 /**
@@ -220,7 +221,7 @@ export class ConjurClient {
   }
 
   /** Sends a request with a token that lives; once more with a new one when the server takes it no longer. */
-  async #call(request: Request, signal: AbortSignal): Promise<Answer> {
+  async #call(request: Request, signal: AbortSignal): Promise<WholeAnswer> {
     const { transport } = await this.#connect();
     for (let again = true; ; again = false) {
       const token = await this.#signedIn(signal);
@@ -319,7 +320,7 @@ export class ConjurClient {
     return { text: token, login: facts.login, until: performance.now() + life };
   }
 
-  async #expect(answer: Answer, status: number, privilege: string, signal: AbortSignal): Promise<void> {
+  async #expect(answer: WholeAnswer, status: number, privilege: string, signal: AbortSignal): Promise<void> {
     if (answer.status === status) return;
     if (answer.status === 403 && privilege !== 'sign in') {
       const role = await this.role(signal);
@@ -331,7 +332,7 @@ export class ConjurClient {
   }
 }
 
-function parse(answer: Answer): JsonValue {
+function parse(answer: WholeAnswer): JsonValue {
   try {
     return JSON.parse(answer.body.toString('utf8')) as JsonValue;
   } catch {
@@ -340,19 +341,19 @@ function parse(answer: Answer): JsonValue {
 }
 
 /** A 404 of Conjur's own, which says so in JSON; a page is that of a proxy, or of a URL that is not Conjur's. */
-function isMissing(answer: Answer): boolean {
+function isMissing(answer: WholeAnswer): boolean {
   if (answer.status !== 404) return false;
   if (!/^application\/json\b/i.test(answer.headers['content-type'] ?? '')) throw notConjur();
   return true;
 }
 
 /** Whether an answer has a body that is neither JSON nor a plain text. */
-function isForeign({ headers, body }: Answer): boolean {
+function isForeign({ headers, body }: WholeAnswer): boolean {
   return body.length > 0 && !/^(application\/json|text\/plain)\b/i.test(headers['content-type'] ?? '');
 }
 
 /** What Conjur says of a failure; nothing for an answer without a text of its own. */
-function messageOf(answer: Answer): string {
+function messageOf(answer: WholeAnswer): string {
   try {
     const body = JSON.parse(answer.body.toString('utf8')) as JsonValue;
     const error = isJsonObject(body) ? body['error'] : undefined;
@@ -364,7 +365,7 @@ function messageOf(answer: Answer): string {
 }
 
 /** Conjur's answer as the product's error. Source: the responses of the OpenAPI documents. */
-function translate(answer: Answer, writes: boolean): SecretsError {
+function translate(answer: WholeAnswer, writes: boolean): SecretsError {
   const { status } = answer;
   const said = excerpt(messageOf(answer).replaceAll(/\s+/g, ' ').trim());
   switch (status) {
@@ -386,7 +387,7 @@ function translate(answer: Answer, writes: boolean): SecretsError {
     case 429:
       return new SecretsError('Throttled', 'Conjur’s rate limit is reached', { hint: 'try again later' });
     default: {
-      const unknown = writes ? '; the change may have been made' : '';
+      const unknown = writes ? IN_DOUBT : '';
       if (status < 500) return notConjur(unknown);
       return new SecretsError('Unavailable', `Conjur answered with status ${status}${unknown}`, {
         hint: 'try again',

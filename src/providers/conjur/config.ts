@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
+import { isProtected } from '../../platform/net/address.ts';
 import { codeOf } from '../../platform/files.ts';
 import { readPinnedText } from '../../platform/pinned.ts';
 import { readUnlockFile } from '../../platform/unlock-file.ts';
@@ -98,8 +99,7 @@ export function checkUrl(written: string | undefined): string {
   } catch {
     throw new SecretsError('Usage', 'the Conjur URL is not a URL', { hint: 'https://conjur.example.com' });
   }
-  const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname);
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback))
+  if (!isProtected(url))
     throw new SecretsError('Usage', `the Conjur URL must be https: ${url.host}`, {
       hint: 'plain http is for loopback addresses only',
     });

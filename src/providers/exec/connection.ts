@@ -3,7 +3,7 @@
  * what a plugin must not do. Whatever breaks the protocol ends the plugin: nothing it says after that can be believed.
  */
 import * as v from 'valibot';
-import { excerpt, SecretsError, type ErrorKind } from '../../core/errors.ts';
+import { excerpt, IN_DOUBT, SecretsError, type ErrorKind } from '../../core/errors.ts';
 import { checkContents } from '../../platform/pinned.ts';
 import { parseJson } from '../../core/json.ts';
 import { Masker } from '../../core/redaction/redactor.ts';
@@ -58,7 +58,6 @@ export interface ConnectionOptions {
 const MAX_TIMER_MS = 2 ** 31 - 1;
 /** What stands in place of a message that holds a value. */
 export const HIDDEN = 'failed (its message holds the value and is not shown)';
-const DOUBT = '; the change may have been made';
 
 export class Connection {
   /** Longest line of the plugin that is accepted; larger once it said how large its values are. */
@@ -309,7 +308,7 @@ export class Connection {
     request: Pick<Pending, 'method' | 'value'>,
   ): SecretsError {
     const kind = KINDS.find((known) => known === error.kind) ?? ('Failed' satisfies ErrorKind);
-    const doubt = error.inDoubt === true && WRITES.has(request.method as Method) ? DOUBT : '';
+    const doubt = error.inDoubt === true && WRITES.has(request.method as Method) ? IN_DOUBT : '';
     const shown = (text: string): string => {
       if (holds(text, request.value)) return HIDDEN;
       return excerpt(singleLine(text));
@@ -338,7 +337,7 @@ export class Connection {
 
   #unavailable(why: string, doubt = false): SecretsError {
     const { plugin } = this.#options;
-    return new SecretsError('Unavailable', `the plugin ${plugin} ${why}${doubt ? DOUBT : ''}`, {
+    return new SecretsError('Unavailable', `the plugin ${plugin} ${why}${doubt ? IN_DOUBT : ''}`, {
       hint: `secrets doctor --plugin ${plugin} tries the plugin out`,
     });
   }

@@ -1,5 +1,5 @@
 /** What goes wrong on either transport in one form, and that as the product's own errors. */
-import { excerpt, SecretsError, type ErrorKind } from '../../core/errors.ts';
+import { excerpt, IN_DOUBT, SecretsError, type ErrorKind } from '../../core/errors.ts';
 
 /** google.rpc.Code: https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto */
 export const CODE = {
@@ -127,12 +127,9 @@ export function faultOfThrown(thrown: unknown): Fault | SecretsError {
   return new Fault({ system: 'the answer can’t be read', permanent: true, cause: thrown });
 }
 
-/** Ends the message of a write whose outcome is not known. */
-export const DOUBT = '; the change may have been made';
-
 /** Whether an error leaves it open whether the change was made. */
 export function inDoubt(error: unknown): boolean {
-  return error instanceof SecretsError && error.kind === 'Unavailable' && error.message.endsWith(DOUBT);
+  return error instanceof SecretsError && error.kind === 'Unavailable' && error.message.endsWith(IN_DOUBT);
 }
 
 /** What a call was for, for the words of its error. */
@@ -209,7 +206,7 @@ export function translate(fault: Fault | SecretsError, call: CallFacts): Secrets
     case CODE.UNIMPLEMENTED:
       return fail('Unsupported', `the endpoint does not serve ${call.method}`, 'check the endpoint setting');
     default: {
-      const unknown = call.writes ? DOUBT : '';
+      const unknown = call.writes ? IN_DOUBT : '';
       return fail('Unavailable', `Google failed (code ${fault.code})${unknown}`, 'try again');
     }
   }
@@ -245,7 +242,7 @@ function unanswered(fault: Fault, { writes, service }: CallFacts): SecretsError 
       'name its authority in the store’s ca setting or NODE_EXTRA_CA_CERTS',
     );
   const unsent = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ENETUNREACH/.test(why);
-  const unknown = writes && !unsent ? DOUBT : '';
+  const unknown = writes && !unsent ? IN_DOUBT : '';
   return fail(
     `cannot reach Google ${service?.title ?? 'Secret Manager'} (${why})${unknown}`,
     'check the network and the endpoint: secrets doctor',

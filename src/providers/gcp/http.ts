@@ -5,8 +5,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import http from 'node:http';
 import https from 'node:https';
+import { urlToHttpOptions } from 'node:url';
 import { SecretsError } from '../../core/errors.ts';
 import { codeOf } from '../../platform/files.ts';
+import { AnswerTooLong, requestWhole, Stopped, type WholeAnswer } from '../../platform/net/transport.ts';
+import { isLoopback, isProtected } from '../../platform/net/address.ts';
 import { version } from '../../core/version.ts';
 import { Fault } from './errors.ts';
 
@@ -20,10 +23,6 @@ export function withDeadline<T>(signal: AbortSignal, work: () => Promise<T>): Pr
   return deadline.run(signal, work);
 }
 
-export function isLoopback(url: URL): boolean {
-  return /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname);
-}
-
 /** Link-local addresses and Google's name for them: metadata servers, which have no TLS. */
 function isMetadata(url: URL): boolean {
   return /^(169\.254(\.\d+){2}|metadata\.google\.internal)$/.test(url.hostname);
@@ -32,7 +31,7 @@ function isMetadata(url: URL): boolean {
 /** @throws SecretsError Usage unless it is https, or http on loopback */
 export function checkUrl(text: string, what: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url))) return url;
+  if (url !== undefined && isProtected(url)) return url;
   throw new SecretsError('Usage', `${what} must be an https URL`, {
     hint: 'plain http is for loopback addresses only',
   });
@@ -61,7 +60,7 @@ export class Http {
   /** As the global `fetch`, without redirects. Rejects with a Fault. */
   readonly fetch: Fetch = async (target, init = {}) => {
     const url = new URL(target);
-    if (url.protocol !== 'https:' && !isLoopback(url) && !isMetadata(url))
+    if (!isProtected(url) && !isMetadata(url))
       throw new SecretsError('Usage', `will not send a credential to ${url.host} over plain http`);
     const headers = Object.fromEntries(new Headers(init.headers));
     headers['user-agent'] ??= `secrets/${version}`;
@@ -82,59 +81,19 @@ export class Http {
     return this.#proxied;
   }
 
-  #send(url: URL, agent: http.Agent, { method, headers, body, signals }: Outgoing): Promise<Response> {
-    const { request } = url.protocol === 'https:' ? https : http;
-    return new Promise((resolve, reject) => {
-      const fail = (thrown: unknown): void => {
-        const code = codeOf(thrown);
-        reject(
-          thrown instanceof Fault
-            ? thrown
-            : new Fault({ system: code ?? 'broken connection', cause: thrown }),
-        );
-      };
-      const sent = request(
-        url,
-        {
-          method,
-          agent,
-          ...(this.#ca !== undefined && { ca: this.#ca }),
-          headers: { ...headers, ...(body !== undefined && { 'content-length': String(body.length) }) },
-        },
-        (answer) => {
-          const pieces: Buffer[] = [];
-          let size = 0;
-          answer.on('data', (piece: Buffer) => {
-            size += piece.length;
-            if (size <= MAX_ANSWER) pieces.push(piece);
-            else answer.destroy(new Fault({ system: 'the answer is too long', permanent: true }));
-          });
-          answer.on('error', fail);
-          answer.on('end', () => {
-            const status = answer.statusCode ?? 502;
-            const bodiless = status === 204 || status === 304;
-            const kept = new Headers();
-            for (const name of ['content-type', 'retry-after', 'metadata-flavor']) {
-              const value = answer.headers[name];
-              if (typeof value === 'string') kept.set(name, value);
-            }
-            const whole = bodiless ? null : new Uint8Array(Buffer.concat(pieces));
-            resolve(new Response(whole, { status: status < 200 ? 502 : status, headers: kept }));
-          });
-        },
-      );
-      // Listeners, and not AbortSignal.any: Node 20 collects a timeout that only such a signal refers to.
-      const stop = (): void => void sent.destroy(new Fault({ system: 'stopped' }));
-      for (const signal of signals) {
-        if (signal.aborted) stop();
-        else signal.addEventListener('abort', stop, { once: true });
-      }
-      sent.on('close', () => {
-        for (const signal of signals) signal.removeEventListener('abort', stop);
-      });
-      sent.on('error', fail);
-      sent.end(body);
-    });
+  async #send(url: URL, agent: http.Agent, { method, headers, body, signals }: Outgoing): Promise<Response> {
+    const options = {
+      ...urlToHttpOptions(url),
+      method,
+      agent,
+      headers,
+      ...(this.#ca !== undefined && { ca: this.#ca }),
+    };
+    try {
+      return responseOf(await requestWhole(options, body, { maxAnswer: MAX_ANSWER, signals }));
+    } catch (thrown) {
+      throw faultOf(thrown);
+    }
   }
 
   async close(): Promise<void> {
@@ -142,6 +101,23 @@ export class Http {
     this.#plain.destroy();
     (await this.#proxied?.catch(() => undefined))?.destroy();
   }
+}
+
+function responseOf({ status, headers, body }: WholeAnswer): Response {
+  const kept = new Headers();
+  for (const name of ['content-type', 'retry-after', 'metadata-flavor']) {
+    const value = headers[name];
+    if (typeof value === 'string') kept.set(name, value);
+  }
+  const whole = status === 204 || status === 304 ? null : new Uint8Array(body);
+  return new Response(whole, { status: status < 200 ? 502 : status, headers: kept });
+}
+
+function faultOf(thrown: unknown): Fault {
+  if (thrown instanceof AnswerTooLong)
+    return new Fault({ system: 'the answer is too long', permanent: true });
+  if (thrown instanceof Stopped) return new Fault({ system: 'stopped' });
+  return new Fault({ system: codeOf(thrown) ?? 'broken connection', cause: thrown });
 }
 
 interface Outgoing {
@@ -157,7 +133,7 @@ interface Outgoing {
  */
 function proxyFor(url: URL, env: Env): string | undefined {
   const proxy = env['HTTPS_PROXY'] || env['https_proxy'] || '';
-  if (proxy === '' || isLoopback(url)) return undefined;
+  if (proxy === '' || isLoopback(url.hostname)) return undefined;
   const past = (env['NO_PROXY'] || env['no_proxy'] || '')
     .split(/[\s,]+/)
     .map((host) => host.replace(/^\*?\./, ''));

@@ -4,7 +4,7 @@
  *
  * Whether a message was delivered, and what its receiver did, the service does not say: only a new version shows it.
  */
-import { SecretsError, toSecretsError } from '../../core/errors.ts';
+import { IN_DOUBT, SecretsError, toSecretsError } from '../../core/errors.ts';
 import type { CallOptions } from '../call.ts';
 import type {
   NativeChange,
@@ -14,7 +14,7 @@ import type {
   NativeWish,
 } from '../capabilities/rotation.ts';
 import type { NativeRotation } from '../../core/rotation/native.ts';
-import { DOUBT, inDoubt } from './errors.ts';
+import { inDoubt } from './errors.ts';
 import { lastPart } from './names.ts';
 import { dateOf, nativeOf, NOTE, periodText, type RawSecret, timestamp } from './resources.ts';
 import type { GcpStore } from './store.ts';
@@ -171,7 +171,7 @@ export class GcpRotations implements NativeRotations {
       signal,
     );
     if (!answer.name)
-      throw new SecretsError('Unavailable', 'the answer is not one of Secret Manager' + DOUBT, {
+      throw new SecretsError('Unavailable', 'the answer is not one of Secret Manager' + IN_DOUBT, {
         hint: 'check the endpoint: secrets doctor',
       });
   }

@@ -6,13 +6,14 @@
  * offer requests and answers, which are secrets, to the library's logging.
  */
 import { setMaxListeners } from 'node:events';
-import { SecretsError } from '../../core/errors.ts';
+import { IN_DOUBT, SecretsError } from '../../core/errors.ts';
 import { readPinnedText } from '../../platform/pinned.ts';
 import type { Identity, KnownIdentity } from '../provider.ts';
 import type { ProviderContext } from '../descriptor.ts';
 import { version } from '../../core/version.ts';
-import { type CallFacts, CODE, DOUBT, Fault, faultOfAnswer, faultOfThrown, translate } from './errors.ts';
-import { checkUrl, Http, isLoopback, withDeadline } from './http.ts';
+import { type CallFacts, CODE, Fault, faultOfAnswer, faultOfThrown, translate } from './errors.ts';
+import { isLoopback } from '../../platform/net/address.ts';
+import { checkUrl, Http, withDeadline } from './http.ts';
 import type { GcpSettings } from './settings.ts';
 import { GOOGLE, signIn, type SignedIn } from './sign-in.ts';
 
@@ -162,7 +163,7 @@ export class GcpService {
   #originOf(api: string): URL {
     const told = this.#context.env[`CLOUDSDK_API_ENDPOINT_OVERRIDES_${api.toUpperCase()}`] || undefined;
     const set = api === 'logging' ? this.#settings['logging-endpoint'] : undefined;
-    const beside = isLoopback(this.#endpoint) ? this.endpoint : undefined;
+    const beside = isLoopback(this.#endpoint.hostname) ? this.endpoint : undefined;
     return checkUrl(set ?? told ?? beside ?? `https://${api}.${this.#universe}`, `the endpoint of ${api}`);
   }
 
@@ -328,7 +329,7 @@ function routing(request: object): string {
 }
 
 function outOfTime(signal: AbortSignal, writes: boolean): SecretsError {
-  return new SecretsError('Unavailable', `no answer in time${writes ? DOUBT : ''}`, {
+  return new SecretsError('Unavailable', `no answer in time${writes ? IN_DOUBT : ''}`, {
     hint: 'try again, or allow more with --timeout',
     cause: signal.reason as unknown,
   });

@@ -1,8 +1,8 @@
 /** The calls of the API that the provider is made of, with secrets by their short ids, and the conditional write. */
 import { randomUUID } from 'node:crypto';
-import { SecretsError, toSecretsError } from '../../core/errors.ts';
+import { IN_DOUBT, SecretsError, toSecretsError } from '../../core/errors.ts';
 import { crc32c } from './crc32c.ts';
-import { CODE, codeUnder, DOUBT, inDoubt } from './errors.ts';
+import { CODE, codeUnder, inDoubt } from './errors.ts';
 import { lastPart } from './names.ts';
 import { type Change, changes, NOTE, type RawSecret, type RawVersion, timestamp } from './resources.ts';
 import { type GcpService, limited, pause } from './service.ts';
@@ -373,7 +373,7 @@ export class GcpStore {
 }
 
 function strange(): SecretsError {
-  return new SecretsError('Unavailable', 'the answer is not one of Secret Manager' + DOUBT, {
+  return new SecretsError('Unavailable', 'the answer is not one of Secret Manager' + IN_DOUBT, {
     hint: 'check the endpoint: secrets doctor',
   });
 }

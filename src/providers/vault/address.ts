@@ -1,5 +1,6 @@
 /** Where a credential may be sent: the server's address, and where that server may send us on to. */
 import { SecretsError } from '../../core/errors.ts';
+import { isProtected } from '../../platform/net/address.ts';
 
 /**
  * The address without slashes at its end.
@@ -50,9 +51,4 @@ export function redirectTarget(from: string, location: string): string {
     throw refuse(`to ${url.protocol}//${url.host}`);
   if (url.username !== '' || url.password !== '') throw refuse('to an address with a password in it');
   return url.href;
-}
-
-function isProtected(url: URL): boolean {
-  const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname);
-  return url.protocol === 'https:' || (url.protocol === 'http:' && loopback);
 }

@@ -1,6 +1,6 @@
 /** One signed-in connection to Vault: node-vault with our transport, and Vault's errors as the product's own. */
 import type { JsonDocument } from '../../core/document/document.ts';
-import { SecretsError } from '../../core/errors.ts';
+import { IN_DOUBT, SecretsError } from '../../core/errors.ts';
 import type { Identity, KnownIdentity } from '../provider.ts';
 import type { ProviderContext } from '../descriptor.ts';
 import { checkAddress } from './address.ts';
@@ -8,7 +8,7 @@ import { asMap, type Json, translate } from './errors.ts';
 import type { VaultSettings } from './settings.ts';
 import { type SignedIn, signIn } from './sign-in.ts';
 import { tlsOptions } from './tls.ts';
-import { IN_DOUBT, makeTransport, type Transport, type VaultCall } from './transport.ts';
+import { makeTransport, type Transport, type VaultCall } from './transport.ts';
 
 type NodeVault = import('node-vault').client;
 

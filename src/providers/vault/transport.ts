@@ -5,24 +5,21 @@
  * node-vault takes a transport through its `request-promise` option; its own has no signal and no retries, and
  * turns TLS verification off when VAULT_SKIP_VERIFY is set. This one never does.
  */
-import { setMaxListeners } from 'node:events';
 import http from 'node:http';
 import https from 'node:https';
+import { urlToHttpOptions } from 'node:url';
 import { JsonDocument } from '../../core/document/document.ts';
-import { SecretsError } from '../../core/errors.ts';
+import { IN_DOUBT, SecretsError } from '../../core/errors.ts';
 import { isJsonObject } from '../../core/json.ts';
 import { codeOf as systemCode } from '../../platform/files.ts';
+import { isUntrusted } from '../../platform/net/authority.ts';
+import { requestWhole, type WholeAnswer, withRetries } from '../../platform/net/transport.ts';
 import { version } from '../../core/version.ts';
 import { redirectTarget } from './address.ts';
 import type { TlsOptions } from './tls.ts';
 
 /** Longest answer read, in bytes: Vault's own limit for a request is 32 MiB. */
 const MAX_ANSWER = 33 * 1024 * 1024;
-const ATTEMPTS = 4;
-/** Seconds of Retry-After that are waited for. */
-const LONGEST_WAIT = 10;
-/** Ends the line about a write whose answer is missing. */
-export const IN_DOUBT = '; the change may have been made';
 
 export interface VaultAnswer {
   readonly statusCode: number;
@@ -75,7 +72,7 @@ export function makeTransport({ tls, redirects }: TransportOptions): Transport {
     }),
   };
   return {
-    send: (call) => withRetries(call, line),
+    send: (call) => send(call, line),
     close: () => {
       line.http.destroy();
       line.https.destroy();
@@ -88,43 +85,33 @@ export function makeTransport({ tls, redirects }: TransportOptions): Transport {
  * anything may be sent again; 412 (a replica that lags behind), 5xx and broken connections only for reads.
  * Source: https://developer.hashicorp.com/vault/api-docs#http-status-codes
  */
-async function withRetries(call: VaultCall, line: Line): Promise<VaultAnswer> {
-  // Many calls share the command's one signal; the warning about leaks would be wrong.
-  if (call.signal !== undefined) setMaxListeners(0, call.signal);
+async function send(call: VaultCall, line: Line): Promise<VaultAnswer> {
   const reads = call.method === 'GET' || call.method === 'LIST';
   // What may have been done although its answer is missing.
   const doubt = reads || call.changesNothing === true ? '' : IN_DOUBT;
-  const stopped = (): boolean => call.signal?.aborted === true;
-  for (let attempt = 1; ; attempt += 1) {
-    if (stopped()) throw aborted(call.signal?.reason, '');
-    const last = attempt === ATTEMPTS;
-    let wait = 100 * 2 ** attempt * (0.5 + Math.random() / 2);
-    try {
-      const raw = await follow(call, line);
-      if (last || !isPassing(raw, reads)) return answer(call, raw, doubt);
-      // A wait that long is the user's to decide.
-      if (raw.retryAfter !== undefined && raw.retryAfter > LONGEST_WAIT) return answer(call, raw, doubt);
-      if (raw.retryAfter !== undefined) wait = raw.retryAfter * 1000;
-    } catch (thrown) {
-      if (stopped()) throw aborted(thrown, doubt);
-      if (thrown instanceof SecretsError) throw thrown;
-      const { cause, uri } = thrown instanceof Broken ? thrown : { cause: thrown, uri: call.uri };
-      if (!reads || last || isPermanent(cause)) throw unreachable(cause, uri, doubt);
-    }
-    await pause(wait, call.signal);
-  }
+  // Where the request under way goes: a standby may have sent it on.
+  let uri = call.uri;
+  const whole = await withRetries(() => follow(call, line, (next) => (uri = next)), {
+    signal: call.signal ?? new AbortController().signal,
+    isPassing: (answer) => isPassing(answer, reads),
+    repeatable: reads,
+    doubt,
+    unreachable: (thrown) => unreachable(thrown, uri, doubt),
+  });
+  return answer(call, whole, doubt);
 }
 
 /** Whether the same call may well be answered in a moment. */
-function isPassing({ status, text }: RawAnswer, reads: boolean): boolean {
+function isPassing({ status, body }: WholeAnswer, reads: boolean): boolean {
   if (status === 429) return true;
-  if (status === 400) return /upgrading from non-versioned/i.test(text);
+  if (status === 400) return /upgrading from non-versioned/i.test(body.toString());
   if (!reads) return false;
   return status === 412 || status === 500 || status === 502 || status === 504;
 }
 
 /** Sends the call, and once more to where a standby points. */
-async function follow(call: VaultCall, line: Line): Promise<RawAnswer> {
+async function follow(call: VaultCall, line: Line, goesTo: (uri: string) => void): Promise<WholeAnswer> {
+  goesTo(call.uri);
   const first = await sendOnce(call, call.uri, line);
   if (!isRedirect(first)) return first;
   if (!line.redirects)
@@ -135,7 +122,9 @@ async function follow(call: VaultCall, line: Line): Promise<RawAnswer> {
         hint: 'use the address of the active node',
       },
     );
-  const second = await sendOnce(call, redirectTarget(call.uri, first.location ?? ''), line);
+  const active = redirectTarget(call.uri, first.headers.location ?? '');
+  goesTo(active);
+  const second = await sendOnce(call, active, line);
   if (isRedirect(second))
     throw new SecretsError('Unavailable', 'the active Vault node redirects too', {
       hint: 'check api_addr in the servers’ configuration',
@@ -143,25 +132,8 @@ async function follow(call: VaultCall, line: Line): Promise<RawAnswer> {
   return second;
 }
 
-function isRedirect({ status }: RawAnswer): boolean {
+function isRedirect({ status }: WholeAnswer): boolean {
   return status === 301 || status === 302 || status === 307 || status === 308;
-}
-
-interface RawAnswer {
-  readonly status: number;
-  readonly text: string;
-  readonly retryAfter: number | undefined;
-  readonly location: string | undefined;
-}
-
-/** A connection that failed, and to where. */
-class Broken extends Error {
-  readonly uri: string;
-
-  constructor(cause: unknown, uri: string) {
-    super('connection failed', { cause });
-    this.uri = uri;
-  }
 }
 
 /** The body of a request; a document in it goes out by its source, since its numbers need not fit into Node's. */
@@ -189,56 +161,28 @@ export function documentOf(body: object): JsonDocument {
   }
 }
 
-function sendOnce(call: VaultCall, uri: string, line: Line): Promise<RawAnswer> {
+function sendOnce(call: VaultCall, uri: string, line: Line): Promise<WholeAnswer> {
   // The library asks for JSON with `true`, which is no body.
   const data = typeof call.json === 'object' ? call.json : undefined;
   const body = data === undefined ? undefined : Buffer.from(requestText(data));
-  const secure = uri.startsWith('https:');
-  const { request } = secure ? https : http;
-  const agent = secure ? line.https : line.http;
-  return new Promise((resolve, fail) => {
-    const reject = (thrown: unknown): void =>
-      fail(thrown instanceof SecretsError ? thrown : new Broken(thrown, uri));
-    const sent = request(
-      uri,
-      {
-        method: call.method,
-        agent,
-        ...(call.signal !== undefined && { signal: call.signal }),
-        headers: {
-          // Vault refuses requests without it where it runs behind an agent that asks for it.
-          'X-Vault-Request': 'true',
-          'User-Agent': `secrets/${version}`,
-          ...(body !== undefined && { 'Content-Type': 'application/json', 'Content-Length': body.length }),
-          ...call.headers,
-        },
-      },
-      (response) => {
-        const pieces: Buffer[] = [];
-        let size = 0;
-        response.on('data', (piece: Buffer) => {
-          size += piece.length;
-          if (size <= MAX_ANSWER) pieces.push(piece);
-          else response.destroy(new SecretsError('Unavailable', 'the server’s answer is too long'));
-        });
-        response.on('error', reject);
-        response.on('end', () => {
-          const seconds = Number(response.headers['retry-after']);
-          resolve({
-            status: response.statusCode ?? 0,
-            text: Buffer.concat(pieces).toString('utf8'),
-            retryAfter: Number.isFinite(seconds) && seconds >= 0 ? seconds : undefined,
-            location: response.headers.location,
-          });
-        });
-      },
-    );
-    sent.on('error', reject);
-    sent.end(body);
-  });
+  const options = {
+    ...urlToHttpOptions(new URL(uri)),
+    method: call.method,
+    agent: uri.startsWith('https:') ? line.https : line.http,
+    headers: {
+      // Vault refuses requests without it where it runs behind an agent that asks for it.
+      'X-Vault-Request': 'true',
+      'User-Agent': `secrets/${version}`,
+      ...(body !== undefined && { 'Content-Type': 'application/json' }),
+      ...call.headers,
+    },
+  };
+  const signals = call.signal === undefined ? [] : [call.signal];
+  return requestWhole(options, body, { maxAnswer: MAX_ANSWER, signals });
 }
 
-function answer(call: VaultCall, { status, text }: RawAnswer, doubt: string): VaultAnswer {
+function answer(call: VaultCall, { status, body: bytes }: WholeAnswer, doubt: string): VaultAnswer {
+  const text = bytes.toString('utf8');
   // The library takes any answer for a good one whose path has sys/health in it, a secret's name too.
   const request = { path: '' };
   if (text.trim() === '' && (status === 204 || status >= 400))
@@ -259,38 +203,6 @@ function answer(call: VaultCall, { status, text }: RawAnswer, doubt: string): Va
   });
 }
 
-function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted === true) {
-      reject(aborted(signal.reason, ''));
-      return;
-    }
-    const stop = (): void => {
-      clearTimeout(timer);
-      reject(aborted(signal?.reason, ''));
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', stop);
-      resolve();
-    }, ms);
-    signal?.addEventListener('abort', stop, { once: true });
-  });
-}
-
-/** Trust and name failures don't go away by asking again. */
-function isPermanent(thrown: unknown): boolean {
-  return /CERT|SIGN|ISSUER|ALTNAME|_ALERT_|ENOTFOUND|ERR_TLS|ERR_SSL|EPROTO|ERR_INVALID/.test(
-    systemCode(thrown) ?? '',
-  );
-}
-
-function aborted(cause: unknown, doubt: string): SecretsError {
-  return new SecretsError('Unavailable', `no answer in time${doubt}`, {
-    hint: 'try again, or allow more with --timeout',
-    cause,
-  });
-}
-
 function unreachable(thrown: unknown, uri: string, doubt: string): SecretsError {
   const code = systemCode(thrown) ?? '';
   const { host } = new URL(uri);
@@ -308,7 +220,7 @@ function unreachable(thrown: unknown, uri: string, doubt: string): SecretsError 
     );
   if (code.includes('EXPIRED') || code.includes('NOT_YET_VALID'))
     return fail(`the certificate of ${host} is out of date (${code})`, 'renew it, or check the clock');
-  if (/CERT|SIGN|ISSUER/.test(code))
+  if (isUntrusted(code))
     return fail(
       `the certificate of ${host} is not trusted (${code})`,
       'name its authority in VAULT_CACERT or the store’s ca setting',

@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events';
 import { SecretsError } from '../../../core/errors.ts';
 import { inDoubt, translate } from '../../../providers/aws/errors.ts';
 import type { TargetContext } from '../../target.ts';
-import { isLoopback } from '../../../platform/net/authority.ts';
+import { isProtected } from '../../../platform/net/address.ts';
 import type { AccessKey } from './key.ts';
 import type { IamSettings } from './settings.ts';
 
@@ -233,8 +233,7 @@ function notAws(): SecretsError {
 
 function checked(endpoint: string): string {
   const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
-  const loopback = isLoopback(url?.hostname ?? '');
-  if (url?.protocol === 'https:' || (url?.protocol === 'http:' && loopback)) return endpoint;
+  if (url !== undefined && isProtected(url)) return endpoint;
   throw new SecretsError('Usage', 'the AWS endpoint must be an https URL', {
     hint: 'plain http is for loopback addresses only',
   });

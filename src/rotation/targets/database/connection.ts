@@ -1,7 +1,7 @@
 /** What the PostgreSQL and the MySQL target ask of their drivers, and how a driver's call is ended in time. */
 import { SecretsError } from '../../../core/errors.ts';
 import type { TargetFinding } from '../../target.ts';
-import { isLoopback } from '../../../platform/net/authority.ts';
+import { isLoopback } from '../../../platform/net/address.ts';
 import type { Fence } from './fence.ts';
 import type { Login } from './login.ts';
 

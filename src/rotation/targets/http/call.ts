@@ -1,6 +1,5 @@
 /** One HTTP call with a credential in it, as the settings describe it. */
-import { SecretsError } from '../../../core/errors.ts';
-import { IN_DOUBT } from '../../../platform/net/authority.ts';
+import { IN_DOUBT, SecretsError } from '../../../core/errors.ts';
 import { exchange } from '../../../platform/net/exchange.ts';
 import { fill, fillJson, type Sources } from '../template.ts';
 import type { HttpCall } from './settings.ts';

@@ -1,5 +1,5 @@
 /** The target `http`: a call that sets the value, and if there are such, one that tries it and one that ends the old one. */
-import { SecretsError } from '../../../core/errors.ts';
+import { IN_DOUBT, SecretsError } from '../../../core/errors.ts';
 import type {
   Credential,
   Known,
@@ -12,7 +12,8 @@ import type {
   Verdict,
 } from '../../target.ts';
 import { controlFindings } from '../control.ts';
-import { IN_DOUBT, isLoopback, readAuthority } from '../../../platform/net/authority.ts';
+import { isProtected } from '../../../platform/net/address.ts';
+import { readAuthority } from '../../../platform/net/authority.ts';
 import { checkTemplate, type Sources } from '../template.ts';
 import { send } from './call.ts';
 import type { HttpCall, HttpSettings } from './settings.ts';
@@ -165,7 +166,7 @@ function checkCall(name: CallName, call: HttpCall | undefined, admin: string | u
     throw new SecretsError('Usage', `${name}.url is no http URL with a fixed host`, {
       hint: 'https://HOST/PATH; places like {{new}} only after the host, sign-ins in headers or basic',
     });
-  if (url.protocol !== 'https:' && !isLoopback(url.hostname))
+  if (!isProtected(url))
     throw new SecretsError('Usage', `${name}.url must be https`, {
       hint: 'plain http is for loopback addresses only',
     });

@@ -1,7 +1,7 @@
 /** MySQL and MariaDB through `mysql2`, which loads with the first connection. */
 import { createHash, randomBytes } from 'node:crypto';
 import { isIP } from 'node:net';
-import { SecretsError } from '../../../core/errors.ts';
+import { IN_DOUBT, SecretsError } from '../../../core/errors.ts';
 import { codeOf } from '../../../platform/files.ts';
 import type { TargetFinding } from '../../target.ts';
 import {
@@ -12,7 +12,6 @@ import {
   type TlsSettings,
 } from '../database/connection.ts';
 import type { Login } from '../database/login.ts';
-import { IN_DOUBT } from '../../../platform/net/authority.ts';
 import { checkHosts, checkLockout, checkMethods, checkOwnAccount, checkRequirements } from './accounts.ts';
 import { changeError, connectError, sessionError } from './errors.ts';
 import { takeFence } from './fence.ts';

@@ -1,11 +1,11 @@
 /** What MySQL's and MariaDB's errors mean here. */
 import { waitedTooLong } from '../database/fence.ts';
-import { SecretsError } from '../../../core/errors.ts';
+import { IN_DOUBT, SecretsError } from '../../../core/errors.ts';
+import { isUntrusted } from '../../../platform/net/authority.ts';
 import { codeOf } from '../../../platform/files.ts';
 import { Admitted, Refused, UsedBefore } from '../database/connection.ts';
 import type { Login } from '../database/login.ts';
 import { placeOf } from '../database/proof.ts';
-import { IN_DOUBT } from '../../../platform/net/authority.ts';
 import { takesNoHash } from './rules.ts';
 
 /** MariaDB's own numbers, which the driver takes for others of MySQL: https://mariadb.com/kb/en/mariadb-error-codes/ */
@@ -87,7 +87,7 @@ function signInError(thrown: unknown, login: Login): Error {
       `${place} has no TLS`,
       'switch it on: plain text is for loopback addresses only',
     );
-  if (/CERT|SIGN|ISSUER|ALTNAME|HANDSHAKE_SSL/.test(code) || /certificate|altname/i.test(String(thrown)))
+  if (isUntrusted(code) || code.includes('HANDSHAKE_SSL') || /certificate|altname/i.test(String(thrown)))
     return fail(
       'Unavailable',
       `the certificate of ${host} is not trusted (${code})`,

@@ -1,5 +1,6 @@
 /** PostgreSQL through `pg`, which loads with the first connection. */
-import { SecretsError } from '../../../core/errors.ts';
+import { IN_DOUBT, SecretsError } from '../../../core/errors.ts';
+import { isUntrusted } from '../../../platform/net/authority.ts';
 import { codeOf } from '../../../platform/files.ts';
 import type { TargetFinding } from '../../target.ts';
 import {
@@ -14,7 +15,6 @@ import {
 import { waitedTooLong } from '../database/fence.ts';
 import type { Login } from '../database/login.ts';
 import { otherAccount, placeOf } from '../database/proof.ts';
-import { IN_DOUBT } from '../../../platform/net/authority.ts';
 import { beginFenced, isBound } from './fence.ts';
 import { checkPassword, scramVerifier } from './verifier.ts';
 
@@ -253,7 +253,7 @@ function connectError(thrown: unknown, login: Login): Error {
     return fail('Invalid', `there is no database ${database ?? 'postgres'}`, 'mend dbname in the secret');
   if (/^[0-9A-Z]{5}$/.test(code) && /\d/.test(code))
     return fail('Unavailable', `${place} takes no sign-in now (${code})`, 'look into the server’s log');
-  if (/CERT|SIGN|ISSUER|ALTNAME/.test(code))
+  if (isUntrusted(code))
     return fail(
       'Unavailable',
       `the certificate of ${host} is not trusted (${code})`,

@@ -1,5 +1,5 @@
 /** The target `program`: hooks of the user's own. docs/rotation-targets.md says what they read and what their end means. */
-import { SecretsError } from '../../../core/errors.ts';
+import { IN_DOUBT, SecretsError } from '../../../core/errors.ts';
 import type { JsonValue } from '../../../core/json.ts';
 import { utf8 } from '../../../core/utf8.ts';
 import { absoluteFolders, findProgram } from '../../../platform/find-program.ts';
@@ -15,7 +15,6 @@ import type {
   Verdict,
 } from '../../target.ts';
 import { controlFindings } from '../control.ts';
-import { IN_DOUBT } from '../../../platform/net/authority.ts';
 import { type HookEnd, runHook } from './run.ts';
 import type { Command, ProgramSettings } from './settings.ts';
 

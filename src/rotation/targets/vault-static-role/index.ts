@@ -6,7 +6,7 @@
  * is finished with what Vault says, without another change.
  */
 import { timingSafeEqual } from 'node:crypto';
-import { SecretsError, toSecretsError } from '../../../core/errors.ts';
+import { IN_DOUBT, SecretsError, toSecretsError } from '../../../core/errors.ts';
 import type { NativeRotation } from '../../../core/rotation/native.ts';
 import type { ProviderContext } from '../../../providers/descriptor.ts';
 import { VaultClient } from '../../../providers/vault/client.ts';
@@ -149,13 +149,9 @@ class StaticRoleTarget implements Target {
       now = await this.#read(signal);
       // A standby that answers reads may be behind; what it says now is the password that has just ended.
       if (now.password === before.password)
-        throw new SecretsError(
-          'Unavailable',
-          `Vault still shows the old password; the change may have been made`,
-          {
-            hint: 'run secrets rotate resume',
-          },
-        );
+        throw new SecretsError('Unavailable', `Vault still shows the old password${IN_DOUBT}`, {
+          hint: 'run secrets rotate resume',
+        });
     }
     const { current } = known;
     const { username, password } = now;

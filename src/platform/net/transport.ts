@@ -1,0 +1,127 @@
+/** What every client of a server over plain HTTP needs: a request whose whole answer is read, and its retries. */
+import { setMaxListeners } from 'node:events';
+import http from 'node:http';
+import https from 'node:https';
+import { SecretsError } from '../../core/errors.ts';
+import { sleep } from '../../core/waiting.ts';
+import { codeOf } from '../files.ts';
+import { isUntrusted } from './authority.ts';
+
+const ATTEMPTS = 4;
+/** Seconds of Retry-After that are waited for. */
+const LONGEST_WAIT = 10;
+
+export interface WholeAnswer {
+  readonly status: number;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+/** The answer had no end within the size allowed. */
+export class AnswerTooLong extends SecretsError {
+  constructor() {
+    super('Unavailable', 'the server’s answer is too long');
+  }
+}
+
+/** A signal ended the request. */
+export class Stopped extends Error {}
+
+interface Bounds {
+  /** Longest answer read, in bytes. */
+  readonly maxAnswer: number;
+  readonly signals: readonly AbortSignal[];
+}
+
+/**
+ * Sends one request, over TLS where `options.protocol` says so, and reads its answer to the end. No redirect is followed.
+ * Rejects with AnswerTooLong, Stopped, or what the system said.
+ */
+export function requestWhole(
+  options: https.RequestOptions,
+  body: Buffer | undefined,
+  { maxAnswer, signals }: Bounds,
+): Promise<WholeAnswer> {
+  const { request } = options.protocol === 'https:' ? https : http;
+  const length = body !== undefined && { 'content-length': String(body.length) };
+  return new Promise((resolve, reject) => {
+    const sent = request({ ...options, headers: { ...options.headers, ...length } }, (answer) => {
+      const pieces: Buffer[] = [];
+      let size = 0;
+      answer.on('data', (piece: Buffer) => {
+        size += piece.length;
+        if (size <= maxAnswer) pieces.push(piece);
+        else answer.destroy(new AnswerTooLong());
+      });
+      answer.on('error', reject);
+      answer.on('end', () =>
+        resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: Buffer.concat(pieces) }),
+      );
+    });
+    // Listeners, and not AbortSignal.any: Node 20 collects a timeout that only such a signal refers to.
+    const listening = signals.map((signal) => {
+      const stop = (): void => void sent.destroy(new Stopped('stopped', { cause: signal.reason }));
+      if (signal.aborted) stop();
+      else signal.addEventListener('abort', stop, { once: true });
+      return (): void => signal.removeEventListener('abort', stop);
+    });
+    sent.on('close', () => {
+      for (const end of listening) end();
+    });
+    sent.on('error', reject);
+    sent.end(body);
+  });
+}
+
+interface RetryRules {
+  readonly signal: AbortSignal;
+  /** Whether the same call may well be answered in a moment, and does no harm when it is sent again. */
+  readonly isPassing: (answer: WholeAnswer) => boolean;
+  /** Doing it twice does no more than doing it once, so that a broken connection is tried again. */
+  readonly repeatable: boolean;
+  /** Added to the message of a failure after which the call may have been carried out. */
+  readonly doubt: string;
+  /** The error for a connection that can't be had. */
+  readonly unreachable: (thrown: unknown) => SecretsError;
+}
+
+/** Sends what is harmless to repeat until it is answered. Honours Retry-After up to ten seconds. */
+export async function withRetries(
+  once: () => Promise<WholeAnswer>,
+  { signal, isPassing, repeatable, doubt, unreachable }: RetryRules,
+): Promise<WholeAnswer> {
+  // Many calls share the command's one signal; the warning about leaks would be wrong.
+  setMaxListeners(0, signal);
+  for (let attempt = 1; ; attempt += 1) {
+    if (signal.aborted) throw late('', signal.reason);
+    let wait = 100 * 2 ** attempt * (0.5 + Math.random() / 2);
+    try {
+      const answer = await once();
+      if (attempt === ATTEMPTS || !isPassing(answer)) return answer;
+      const seconds = Number(answer.headers['retry-after']);
+      if (Number.isFinite(seconds) && seconds >= 0) {
+        // A wait that long is the user's to decide.
+        if (seconds > LONGEST_WAIT) return answer;
+        wait = Math.max(seconds * 1000, 20) + Math.random() * 50;
+      }
+    } catch (thrown) {
+      if (signal.aborted) throw late(doubt, thrown);
+      if (thrown instanceof SecretsError) throw thrown;
+      if (!repeatable || attempt === ATTEMPTS || isPermanent(thrown)) throw unreachable(thrown);
+    }
+    await sleep(wait, signal, true);
+  }
+}
+
+/** Trust and name failures don't go away by asking again. */
+function isPermanent(thrown: unknown): boolean {
+  const code = codeOf(thrown) ?? '';
+  return isUntrusted(code) || /_ALERT_|ENOTFOUND|ERR_TLS|ERR_SSL|EPROTO|ERR_INVALID/.test(code);
+}
+
+function late(doubt: string, cause: unknown): SecretsError {
+  return new SecretsError('Unavailable', `no answer in time${doubt}`, {
+    hint: 'try again, or allow more with --timeout',
+    cause,
+  });
+}
