@@ -1,5 +1,5 @@
 /** Events, and what the program tests/audit/writer.ts is told. */
-import type { AuditLogOptions } from '../../src/audit/log/log.ts';
+import type { AuditLogOptions } from '../../src/audit/log/log-settings.ts';
 import type { AuditEvent } from '../../src/core/audit/record.ts';
 
 /** An access to a secret; the number makes it tell itself from others. */

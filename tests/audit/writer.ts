@@ -1,5 +1,6 @@
 /** A program of its own that appends to a log, for tests with several processes: `node writer.cjs '<WriterTask>'`. */
-import { type AuditLogOptions, openAuditLog } from '../../src/audit/log/log.ts';
+import type { AuditLogOptions } from '../../src/audit/log/log-settings.ts';
+import { openAuditLog } from '../../src/audit/log/log.ts';
 import { event, type WriterTask } from './events.ts';
 
 async function main(): Promise<void> {

@@ -24,7 +24,7 @@ import {
   signingKeyPath,
   type Unlocked,
 } from './keys.ts';
-import type { LogSettings } from './log.ts';
+import type { LogSettings } from './log-settings.ts';
 import { readSecondHead, secondHeadId } from './second-head.ts';
 
 /** A record about the log itself. */

@@ -11,7 +11,7 @@ import { SecretsError } from '../../core/errors.ts';
 import { checkFolder, fileError, makePrivateFolder } from '../../platform/files.ts';
 import { type World, xdgFolder } from '../../platform/world.ts';
 import { appendWhole, isAhead, namesOf, openOwn, readHead, readTail, type Tail, writeHead } from './files.ts';
-import type { Unlocked } from './keys.ts';
+import type { AuditLogOptions, LogSettings } from './log-settings.ts';
 import { type Lock, takeLock } from './lock.ts';
 import { hasRoom, useRoom } from './room.ts';
 import { isAt, readSecondHead, type SecondHead, secondHeadPath, writeSecondHead } from './second-head.ts';
@@ -24,30 +24,6 @@ const UNLOCK_PAUSE_MS = 60_000;
 /** When a checkpoint falls among so many, a change is not begun without the signing key. */
 const RECORDS_TO_COME = 8;
 
-/** `keychain`: its file is encrypted, with the passphrase in the OS key chain. */
-export type AuditKeyMethod = 'key-file' | 'keychain';
-
-export interface AuditLogOptions {
-  /** Absolute path of the file that is written; `auditLogPath` says where it is by default. */
-  readonly path: string;
-  /** Where the key that signs checkpoints is kept: `xdgFolder(world, 'state')`. */
-  readonly stateFolder: string;
-  /** Where the second head is kept: in another folder than the log (second-head.ts); default: there is none. */
-  readonly headFolder?: string | undefined;
-  /** How that key is kept; default: as it is, and a new one in a plain file. */
-  readonly key?: AuditKeyMethod | undefined;
-  /** `required` makes each append durable (one fsync). */
-  readonly mode: Exclude<AuditMode, 'off'>;
-  readonly now: () => Date;
-  /** A file of this many bytes is closed and a new one begun; default 64 MiB. */
-  readonly rotateSize?: number | undefined;
-  /** How many closed files are kept, and for how long after their last record; default: all, for ever. */
-  readonly keepFiles?: number | undefined;
-  readonly keepMs?: number | undefined;
-  /** How long to wait for one other writer, in milliseconds; default 10 s. */
-  readonly waitMs?: number | undefined;
-}
-
 /** Where the log is when no `audit.path` says otherwise. */
 export function auditLogPath(world: Pick<World, 'env' | 'home'>): string {
   return join(xdgFolder(world, 'state'), 'audit', 'audit.jsonl');
@@ -57,16 +33,6 @@ export function auditLogPath(world: Pick<World, 'env' | 'home'>): string {
 export function auditHeadFolder(world: Pick<World, 'env' | 'home'>): string {
   return join(xdgFolder(world, 'data'), 'audit-heads');
 }
-
-/** The options with their defaults. */
-export type LogSettings = AuditLogOptions & {
-  readonly rotateSize: number;
-  readonly waitMs: number;
-  /** Path of the second head; undefined where none can be kept. */
-  readonly secondHead?: string | undefined;
-  /** The signing key, once the key chain was asked for it. */
-  readonly unlocked?: Unlocked | undefined;
-};
 
 /** Opens nothing yet: the file is opened, and made, by the first append. */
 export function openAuditLog(options: AuditLogOptions): AuditLog {

@@ -24,7 +24,7 @@ import {
   type Tail,
   writeHead,
 } from './files.ts';
-import type { LogSettings } from './log.ts';
+import type { LogSettings } from './log-settings.ts';
 import { retain } from './retention.ts';
 import { hasRoom, ROOM_BYTES } from './room.ts';
 import { isAt, keepSecondHead, type SecondHead, secondHeadId } from './second-head.ts';

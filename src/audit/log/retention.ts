@@ -11,7 +11,7 @@ import { checkpointsBackwards, linesForwards } from './backwards.ts';
 import { lastOf, ownContent, sealCheckpoint, signingKey, writeAt } from './checkpoint.ts';
 import { type ClosedFile, closedFiles, namesOf } from './files.ts';
 import type { PublicKey } from './keys.ts';
-import type { LogSettings } from './log.ts';
+import type { LogSettings } from './log-settings.ts';
 import { type Waiting, waitingSinks } from '../sinks/cursor.ts';
 import { trustIn } from './trust.ts';
 

@@ -7,7 +7,8 @@ import type { TrustLine } from '../../core/trust.ts';
 import type { AuditMode } from '../../core/audit/record.ts';
 import { parsePeriod } from '../../core/duration.ts';
 import type { World } from '../../platform/world.ts';
-import { type AuditKeyMethod, auditLogPath } from './log.ts';
+import type { AuditKeyMethod } from './log-settings.ts';
+import { auditLogPath } from './log.ts';
 import type { GivenSink, Sink } from '../sinks/settings.ts';
 
 export interface AuditSettings {

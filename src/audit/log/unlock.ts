@@ -15,7 +15,7 @@ import {
   signingKeyPath,
   type Unlocked,
 } from './keys.ts';
-import type { LogSettings } from './log.ts';
+import type { LogSettings } from './log-settings.ts';
 
 /** For a key that is not encrypted yet. */
 const NEW = 'unlock it, or set audit.key: key-file';

@@ -10,7 +10,8 @@ import { type Lock, takeLock } from '../log/lock.ts';
 import { newestRecord } from '../log/read.ts';
 import { type Cursor, cursorPath, newCursor, readCursor, sinksFolder, writeCursor } from './cursor.ts';
 import { nextRecords } from './queue.ts';
-import { openSender, type SinkContext } from './send.ts';
+import { openSender } from './send.ts';
+import type { SinkContext } from './sender.ts';
 import { DEFAULT_HOLD, type Sink } from './settings.ts';
 
 const BATCH = { records: 250, bytes: 256 * 1024 };

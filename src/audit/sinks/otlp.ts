@@ -17,7 +17,7 @@ import { isUntrusted, readAuthority } from '../../platform/net/authority.ts';
 import { utf8 } from '../../core/utf8.ts';
 import { version } from '../../core/version.ts';
 import type { Queued } from './queue.ts';
-import type { Sender, SinkContext } from './send.ts';
+import type { Sender, SinkContext } from './sender.ts';
 import type { GivenSink } from './settings.ts';
 import { severityOf } from './syslog-format.ts';
 

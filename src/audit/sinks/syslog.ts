@@ -13,7 +13,7 @@ import { SecretsError } from '../../core/errors.ts';
 import { codeOf } from '../../platform/files.ts';
 import { readAuthority, isUntrusted } from '../../platform/net/authority.ts';
 import type { Queued } from './queue.ts';
-import type { Sender } from './send.ts';
+import type { Sender } from './sender.ts';
 import { type GivenSink, type SyslogAddress, syslogAddress } from './settings.ts';
 import { syslogFrame } from './syslog-format.ts';
 

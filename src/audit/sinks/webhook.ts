@@ -5,7 +5,7 @@ import { readAuthority } from '../../platform/net/authority.ts';
 import { headersOf, signingKey } from '../../platform/net/standard-webhooks.ts';
 import { exchange } from '../../platform/net/exchange.ts';
 import type { Queued } from './queue.ts';
-import type { Sender, SinkContext } from './send.ts';
+import type { Sender, SinkContext } from './sender.ts';
 import type { GivenSink } from './settings.ts';
 
 type Given = Extract<GivenSink, { type: 'webhook' }>;
