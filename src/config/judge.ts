@@ -7,7 +7,7 @@ import type { ProgramWorld } from './kinds.ts';
 import type { PinnedFile, ProjectFile } from './config.ts';
 import type { TrustLine } from '../core/trust.ts';
 import { type ReadFile, repositoryRoot } from './find.ts';
-import type { Layer } from './load.ts';
+import type { Layer } from './layer.ts';
 import type { ParsedConfig, ParsedPart, ParsedStore } from './parse.ts';
 import { namedFiles } from './named-files.ts';
 import type { LayerVariable } from './variables.ts';

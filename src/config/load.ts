@@ -11,7 +11,8 @@ import type { TrustLine } from '../core/trust.ts';
 import { CONFIG_FILE, findUpward, readFound, type ReadFile, readNamed, readUserFile } from './find.ts';
 import { defaultTrust, judge, otherHash, storeTrust } from './judge.ts';
 import { placedSettings } from './named-files.ts';
-import type { ParsedConfig, ParsedPart, ParsedPolicy } from './parse.ts';
+import type { Layer } from './layer.ts';
+import type { ParsedPart, ParsedPolicy } from './parse.ts';
 import type { RotationBounds } from './rotation.ts';
 import type { LayerVariable } from './variables.ts';
 
@@ -22,13 +23,6 @@ export interface ConfigOptions {
   readonly profile?: string | undefined;
   /** `--trust`: act on the file this once, whatever it says. */
   readonly trust?: boolean | undefined;
-}
-
-/** A file, and those of its parts that count: the file itself, then the chosen profile. */
-export interface Layer {
-  readonly source: 'user' | 'project';
-  readonly parsed: ParsedConfig;
-  readonly parts: readonly ParsedPart[];
 }
 
 /** @throws SecretsError Usage for a file that is wrong, Policy for one that may not be read */

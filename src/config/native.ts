@@ -2,7 +2,7 @@
 import { parseReference } from '../core/reference/reference.ts';
 import type { ProviderDescriptor } from '../providers/descriptor.ts';
 import type { ProgramWorld } from './kinds.ts';
-import type { Layer } from './load.ts';
+import type { Layer } from './layer.ts';
 import type { ParsedPart } from './parse.ts';
 
 /**

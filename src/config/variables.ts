@@ -4,7 +4,7 @@ import { nearest } from '../core/reference/nearest.ts';
 import { isStoreName, isUrlScheme, parseReference } from '../core/reference/reference.ts';
 import type { ProgramWorld } from './kinds.ts';
 import type { EnvEntry } from './config.ts';
-import type { Layer } from './load.ts';
+import type { Layer } from './layer.ts';
 import type { ParsedVariable } from './parse.ts';
 import { type VariableTrust, variableTrust } from './variable-trust.ts';
 import { looksSecret } from '../core/text/suspect.ts';
