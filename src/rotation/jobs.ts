@@ -16,7 +16,7 @@ import type { GenerateSettings, Generator } from './generator.ts';
 import { openGenerator } from './generators/index.ts';
 import { journalIn } from './journal.ts';
 import { Watch } from './lease.ts';
-import { type NativeJob, openNative } from './native.ts';
+import { type NativeJob, openNative } from './native-job.ts';
 import { credentialOf, type SecretPlace } from './place.ts';
 import { placeOf } from './places.ts';
 import type { Target, TargetContext, TargetSettings } from './target.ts';

@@ -3,8 +3,6 @@
  * makes a value; which service it is, only its adapter knows (`NativeRotations` in src/providers/capabilities/rotation.ts).
  */
 import { randomUUID } from 'node:crypto';
-import type { PolicyConfig } from '../config/config.ts';
-import { parsePeriod } from '../core/duration.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { sleep } from '../core/waiting.ts';
 import type { CallOptions } from '../providers/call.ts';
@@ -14,57 +12,15 @@ import type {
   NativeProgress,
   NativeRotations,
   NativeStart,
-  NativeWish,
 } from '../providers/capabilities/rotation.ts';
-import type { Provider } from '../providers/provider.ts';
 import type { Job } from './jobs.ts';
+import type { NativeJob } from './native-job.ts';
 import { judgeNative, type Schedule } from '../core/rotation/schedule.ts';
 import { scheduleOf } from './schedule.ts';
 
 /** Between looks at a rotation under way. */
 const FIRST_LOOK_MS = 500;
 const LONGEST_PAUSE_MS = 5000;
-
-/** The part of a job that a policy's `native:` is. */
-export interface NativeJob {
-  readonly rotations: NativeRotations;
-  readonly wish: NativeWish;
-  /** The service makes the versions, or has them made: `secrets` itself makes none. */
-  readonly starts: boolean;
-}
-
-/** @throws SecretsError Usage for a policy that does not fit the store */
-export async function openNative(
-  provider: Provider,
-  kind: string,
-  policy: PolicyConfig | undefined,
-): Promise<NativeJob | undefined> {
-  const { native, every, ...rest } = policy?.settings ?? {};
-  if (policy === undefined || native === undefined) return undefined;
-  const wrong = (message: string, hint: string): SecretsError =>
-    new SecretsError('Usage', `${policy.file}:${policy.line}: ${message}`, { hint });
-  if (policy.nativeKind !== kind || provider.nativeRotation === undefined)
-    throw wrong(
-      `native is written for a store of ${policy.nativeKind ?? 'another kind'}, and the secret is in one of ${kind}`,
-      'name the store in the reference',
-    );
-  const rotations = await provider.nativeRotation();
-  const starts = rotations.start !== undefined;
-  const { keys, generate, target, grace } = rest;
-  if (
-    starts &&
-    (keys ?? generate ?? grace ?? (target?.['type'] === 'none' ? undefined : target)) !== undefined
-  )
-    throw wrong(
-      `${kind} has the new value made, so that keys, generate, target and grace mean nothing beside native`,
-      'remove them, or native',
-    );
-  return {
-    rotations,
-    starts,
-    wish: { settings: native, everyMs: every === undefined ? undefined : parsePeriod(every) },
-  };
-}
 
 /**
  * When a secret is to be rotated and whether somebody is at it: by the service's word where it rotates, by the target's

@@ -8,7 +8,8 @@ import type { Finding } from '../providers/provider.ts';
 import { makeDraft } from './draft.ts';
 import type { Generator } from './generator.ts';
 import { changedMeanwhile, type SecretPlace } from './place.ts';
-import { type RightFinding, storeFindings } from './rights.ts';
+import type { RightFinding } from './rights.ts';
+import { storeFindings } from './store-findings.ts';
 import type { Credential, Known, Target, TargetFinding } from './target.ts';
 
 export interface Checked {

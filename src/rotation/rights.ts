@@ -3,10 +3,6 @@ import type { Action, Right } from '../providers/capabilities/rights.ts';
 import type { CallOptions } from '../providers/call.ts';
 import type { Finding, Provider } from '../providers/provider.ts';
 import { toSecretsError } from '../core/errors.ts';
-import type { SecretPlace } from './place.ts';
-
-/** What each rotation does; without labels it does the rest. Reading is tried by reading. */
-const ROTATION_ACTIONS: readonly Action[] = ['stage', 'promote', 'discard', 'label'];
 
 const WORDS: Readonly<Record<Action, string>> = {
   stage: 'put a pending version',
@@ -17,32 +13,6 @@ const WORDS: Readonly<Record<Action, string>> = {
 
 export interface RightFinding extends Finding {
   readonly right: Right['verdict'];
-}
-
-/** Of `--dry-run`: what keeps two rotations apart, and whether the store allows what a rotation does. */
-export async function storeFindings(
-  place: SecretPlace,
-  options: CallOptions,
-): Promise<readonly (Finding | RightFinding)[]> {
-  const { provider, name, lockedBy, unguarded } = place;
-  const claim: Finding[] = unguarded
-    ? [
-        {
-          check: 'claim',
-          status: 'warn',
-          detail:
-            'this store has no conditional write, so that two rotations at once are kept apart by best effort',
-          hint: 'name a store that has with `rotation.lock` in secrets.yaml',
-        },
-      ]
-    : lockedBy === undefined
-      ? []
-      : [{ check: 'claim', status: 'ok', detail: `by a lock in ${lockedBy}` }];
-  return [
-    ...claim,
-    ...(await rightsOf(provider, name, 'rights', ROTATION_ACTIONS, options)),
-    ...(await place.lockFindings()),
-  ];
 }
 
 /** @param check what the findings are called */

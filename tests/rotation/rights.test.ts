@@ -8,7 +8,7 @@ import { open as openGcp } from '../../src/providers/gcp/index.ts';
 import type { Provider } from '../../src/providers/provider.ts';
 import { open as openVault } from '../../src/providers/vault/index.ts';
 import { SecretPlace } from '../../src/rotation/place.ts';
-import { storeFindings } from '../../src/rotation/rights.ts';
+import { storeFindings } from '../../src/rotation/store-findings.ts';
 import { ACCOUNT, type Conjur, startConjur } from '../backends/conjur.ts';
 import { ADMIN, type Gcp, startGcp } from '../backends/gcp.ts';
 import { describeWith } from '../backends/server.ts';
