@@ -5,7 +5,7 @@ import { readUnlockFile } from '../../platform/unlock-file.ts';
 import { xdgFolder } from '../../platform/world.ts';
 import type { ProviderContext } from '../descriptor.ts';
 import { KEY_LENGTH } from './crypto.ts';
-import { expandPath } from './keys.ts';
+import { expandPath } from './place.ts';
 import type { LocalSettings } from './settings.ts';
 
 /** base64 of the age file. @throws SecretsError Usage for what is no recipient */

@@ -6,7 +6,8 @@ import { readFileSync } from 'node:fs';
 import { SecretsError } from '../../core/errors.ts';
 import { fileError, readPrivateFile } from '../../platform/files.ts';
 import type { StoreFolder } from './folder.ts';
-import { expandPath, unwrapDataKey } from './keys.ts';
+import { expandPath } from './place.ts';
+import { unwrapDataKey } from './keys.ts';
 import { type Keys, type Manifest, openManifest, parseManifest } from './manifest.ts';
 
 /** What another branch has. */

@@ -13,7 +13,7 @@ import {
   syncFolder,
 } from '../../platform/files.ts';
 import { KEY_LENGTH } from './crypto.ts';
-import type { StoreFolder } from './folder.ts';
+import type { StorePlace } from './place.ts';
 import { keyFilePath, readPassphrase } from './keys.ts';
 import { type KeyRecord, type Keys, makeManifest, newId, printManifest } from './manifest.ts';
 import type { KeyMethod } from './settings.ts';
@@ -27,7 +27,7 @@ const METHODS: readonly string[] = ['keychain', 'key-file', 'passphrase', 'age']
  * @returns the new store's keys, undefined when it is another's
  * @throws SecretsError
  */
-export async function createStore(folder: StoreFolder): Promise<Keys | undefined> {
+export async function createStore(folder: StorePlace): Promise<Keys | undefined> {
   const { path, settings, context } = folder;
   const keyId = newId(8);
   const dataKey = randomBytes(KEY_LENGTH);
@@ -90,7 +90,7 @@ export function tellGit(path: string): void {
 }
 
 /** The method that the settings ask for; undefined when they leave it open. @throws SecretsError Usage */
-function namedMethod({ settings, context, recipients }: StoreFolder): KeyMethod | undefined {
+function namedMethod({ settings, context, recipients }: StorePlace): KeyMethod | undefined {
   const named = settings.key?.method ?? context.env['SECRETS_LOCAL_KEY_METHOD'];
   if (named !== undefined && named !== '') {
     if (METHODS.includes(named)) return named as KeyMethod;
@@ -116,7 +116,7 @@ async function wrapAsCanBe(wrap: (method: KeyMethod) => Promise<KeyRecord>): Pro
 const MIN_GUESSES_LOG10 = 10;
 
 /** Says it of a new passphrase that a program would guess. */
-export async function checkStrength(passphrase: string, { warn }: StoreFolder['context']): Promise<void> {
+export async function checkStrength(passphrase: string, { warn }: StorePlace['context']): Promise<void> {
   const { loadStrength } = await import('../../core/findings/strength.ts');
   const log10 = (await loadStrength())(passphrase.slice(0, 200));
   if (log10 < MIN_GUESSES_LOG10)
@@ -125,7 +125,7 @@ export async function checkStrength(passphrase: string, { warn }: StoreFolder['c
     );
 }
 
-async function newPassphrase({ context }: StoreFolder): Promise<string> {
+async function newPassphrase({ context }: StorePlace): Promise<string> {
   const first = await readPassphrase(context);
   if (first === '') throw new SecretsError('Usage', 'the passphrase is empty');
   const { env, askHidden } = context;

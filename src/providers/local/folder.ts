@@ -7,7 +7,8 @@ import { xdgFolder } from '../../platform/world.ts';
 import type { ProviderContext } from '../descriptor.ts';
 import { isSecretId } from './entry-file.ts';
 import { GoneError, JournalFolder, UnknownKeyError } from './journal.ts';
-import { expandPath, unwrapDataKey } from './keys.ts';
+import { expandPath, type StorePlace } from './place.ts';
+import { unwrapDataKey } from './keys.ts';
 import {
   type Keys,
   type Manifest,
@@ -21,7 +22,7 @@ import type { LocalSettings } from './settings.ts';
 /** How often a read begins again because something was renewed, destroyed or purged under it. */
 const TRIES = 1000;
 
-export class StoreFolder {
+export class StoreFolder implements StorePlace {
   readonly path: string;
   readonly settings: LocalSettings;
   readonly context: ProviderContext;

@@ -1,6 +1,6 @@
 /** A store's key in the OS key chain. */
 import { type KeychainEntry, openKeychainEntry } from '../../platform/keychain.ts';
-import type { Place } from './keys.ts';
+import type { Place } from './place.ts';
 
 /** This store's entry in the OS key chain. @throws SecretsError Unavailable where no key chain is reachable */
 export function keychainEntry({ store, keyId }: Place): Promise<KeychainEntry> {

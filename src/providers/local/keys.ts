@@ -1,29 +1,19 @@
 /** Gets a store's data key, in one of four ways: OS key chain, key file, passphrase, age identity. */
 import { scrypt } from 'node:crypto';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
 import { xdgFolder } from '../../platform/world.ts';
 import type { ProviderContext } from '../descriptor.ts';
 import { readUnlockFile } from '../../platform/unlock-file.ts';
 import { BoxError, fromBase64, KEY_LENGTH } from './crypto.ts';
 import { type Manifest, unwrapKey } from './manifest.ts';
+import { expandPath, type Place } from './place.ts';
 import type { LocalSettings } from './settings.ts';
 
 /** scrypt's cost: 128 MiB and some 300 ms (RFC 7914; above the OWASP minimum of N = 2^17, r = 8, p = 1). */
 const SCRYPT = { N: 2 ** 17, r: 8, p: 1, maxmem: 256 * 1024 * 1024 };
 /** What a key file begins with. */
 export const KEY_FILE_PREFIX = 'secrets-local-key-1:';
-
-/** Which data key of which store. */
-export interface Place {
-  readonly store: string;
-  readonly keyId: string;
-}
-
-/** A path of the settings as an absolute one; `~/` is the user's home. */
-export function expandPath({ home, cwd }: Pick<ProviderContext, 'home' | 'cwd'>, path: string): string {
-  return resolve(cwd, path.replace(/^~(?=\/|$)/, home));
-}
 
 /** Path of the key file that belongs to a data key. */
 export function keyFilePath(

@@ -15,7 +15,7 @@ import {
   syncParent,
 } from '../../platform/files.ts';
 import { xdgFolder } from '../../platform/world.ts';
-import type { StoreFolder } from './folder.ts';
+import type { StorePlace } from './place.ts';
 import { keyFilePath } from './keys.ts';
 import type { KeyRecord, Keys } from './manifest.ts';
 
@@ -29,18 +29,18 @@ interface Note extends Key {
 
 const METHODS = ['keychain', 'key-file'] as const;
 
-function folderOfNotes({ context }: StoreFolder): string {
+function folderOfNotes({ context }: StorePlace): string {
   return join(xdgFolder(context, 'config'), 'keys');
 }
 
 /** Another copy of the store, with keys of its own, has the same id. */
-function placeOf({ path }: StoreFolder): string {
+function placeOf({ path }: StorePlace): string {
   return createHash('sha256').update(path).digest('hex').slice(0, 16);
 }
 
 /** Notes that a key may have to be removed. @returns what removes these notes */
 export function noteKeys(
-  folder: StoreFolder,
+  folder: StorePlace,
   store: string,
   keys: readonly (Key & { readonly revision: number })[],
 ): () => void {
@@ -64,7 +64,7 @@ export function noteKeys(
 }
 
 /** What renewals of this store have noted, and not ended. */
-export function notedKeys(folder: StoreFolder, store: string): readonly Note[] {
+export function notedKeys(folder: StorePlace, store: string): readonly Note[] {
   return entriesOf(folderOfNotes(folder)).flatMap((file) => {
     const [name = '', method, revision, place, end, ...more] = file.split('.');
     const known = METHODS.find((one) => one === method);
@@ -80,7 +80,7 @@ export function notedKeys(folder: StoreFolder, store: string): readonly Note[] {
  * chain can't be had now stays noted.
  */
 export async function forgetNoted(
-  folder: StoreFolder,
+  folder: StorePlace,
   { store, currentId, revision: newest }: Pick<Keys, 'store' | 'currentId' | 'revision'>,
 ): Promise<void> {
   for (const { path, id, method, revision } of notedKeys(folder, store)) {
@@ -95,7 +95,7 @@ export async function forgetNoted(
 }
 
 /** Removes what `wrapDataKey` stored outside of the manifest. A key file that the settings name is the user's. */
-export async function forgetDataKey(record: Key, store: string, folder: StoreFolder): Promise<void> {
+export async function forgetDataKey(record: Key, store: string, folder: StorePlace): Promise<void> {
   const { settings, context } = folder;
   const place = { store, keyId: record.id };
   if (record.method === 'key-file') {

@@ -12,8 +12,8 @@ import {
   syncParent,
 } from '../../platform/files.ts';
 import { KEY_LENGTH, seal } from './crypto.ts';
-import type { StoreFolder } from './folder.ts';
-import { derive, KEY_FILE_PREFIX, keyFilePath, type Place, readKeyFile } from './keys.ts';
+import type { StorePlace, Place } from './place.ts';
+import { derive, KEY_FILE_PREFIX, keyFilePath, readKeyFile } from './keys.ts';
 import { type KeyRecord, newId, SALT_LENGTH, wrapAad } from './manifest.ts';
 import type { KeyMethod } from './settings.ts';
 
@@ -26,7 +26,7 @@ export async function wrapDataKey(
   method: KeyMethod,
   dataKey: Buffer,
   place: Place,
-  folder: StoreFolder,
+  folder: StorePlace,
   passphrase: () => Promise<string>,
   recipients: readonly string[] = folder.recipients,
 ): Promise<KeyRecord> {
@@ -60,7 +60,7 @@ export async function wrapDataKey(
 }
 
 /** The key in a new key file; a file that the settings name and that is there already is used as it is. */
-function makeKeyFile({ settings, context }: StoreFolder, place: Place): Buffer {
+function makeKeyFile({ settings, context }: StorePlace, place: Place): Buffer {
   const path = keyFilePath(settings, context, place);
   const named = settings.key?.file !== undefined;
   const existing = named ? readKeyFile(path) : undefined;
