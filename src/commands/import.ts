@@ -10,13 +10,8 @@ import type { SecretWrite } from '../providers/provider.ts';
 import type { Session } from '../session/session.ts';
 import { readMany } from '../transfer/compare.ts';
 import type { Dialect } from '../transfer/dotenv/dialects.ts';
-import {
-  type FileFormat,
-  type FoundFile,
-  type FoundSecret,
-  type FoundValue,
-  readSecrets,
-} from '../transfer/files.ts';
+import { type FileFormat, readSecrets } from '../transfer/files.ts';
+import type { FoundFile, FoundSecret, FoundValue } from '../transfer/found.ts';
 import { refuseUnfit, sizeError } from '../transfer/limits.ts';
 import { Pace } from '../transfer/pace.ts';
 import { openPlace, type Place, textOf } from '../transfer/place.ts';

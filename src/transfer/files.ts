@@ -3,27 +3,10 @@ import { SecretsError } from '../core/errors.ts';
 import { checkText, type FileValue, jsonFile, jsonOf, textOfFile } from './documents.ts';
 import type { Dialect } from './dotenv/dialects.ts';
 import { refuseForeign, refuseForeignText, refuseTemplate } from './foreign.ts';
+import type { FoundFile, FoundSecret, FoundValue } from './found.ts';
 import { FileProblems } from './problems.ts';
 
 export type FileFormat = 'dotenv' | 'json' | 'yaml' | 'kubernetes';
-
-/** A secret found in a file: its name below the target, and its keys. */
-export interface FoundSecret {
-  /** Undefined for the file itself, which has no name. */
-  readonly name: string | undefined;
-  readonly keys: ReadonlyMap<string, FoundValue>;
-}
-
-/** Bytes, a text, or any other JSON value by its source. */
-export type FoundValue =
-  | { readonly bytes: Uint8Array }
-  | { readonly text: string }
-  | { readonly json: string };
-
-export interface FoundFile {
-  readonly secrets: readonly FoundSecret[];
-  readonly warnings: readonly string[];
-}
 
 export interface ReadRules {
   readonly format?: FileFormat | undefined;

@@ -1,6 +1,6 @@
 /** The Secrets of Kubernetes manifests (Kubernetes API, core/v1). */
 import { checkText, type FileValue } from './documents.ts';
-import type { FoundSecret, FoundValue } from './files.ts';
+import type { FoundSecret, FoundValue } from './found.ts';
 import { refuseForeign } from './foreign.ts';
 import type { FileProblems } from './problems.ts';
 import { decodeBase64 } from './yaml-file.ts';

@@ -30,6 +30,7 @@ import type { World } from '../../platform/world.ts';
 import { maskable, registerWith, Renewing, warnOfShort, type WatchFlags, watchingOf } from './watch.ts';
 import type { CommonOptions } from '../../session/options.ts';
 import type { Invocation } from '../command.ts';
+import type { Prepared } from './prepared.ts';
 
 interface ExecOptions extends CommonOptions, SourceOptions, WatchFlags {
   readonly pristine?: boolean;
@@ -40,11 +41,6 @@ interface ExecOptions extends CommonOptions, SourceOptions, WatchFlags {
 
 /** As `env` and `timeout` say that they themselves failed. */
 const FAILED_BEFORE_START = 125;
-
-/** A program that is found, the variables for it, and those of them that become files when it starts. */
-export interface Prepared extends Start {
-  readonly files: readonly Variable[];
-}
 
 export async function run(session: Session, { args, options }: Invocation<ExecOptions>): Promise<number> {
   try {

@@ -12,7 +12,7 @@ import type { Ended, Start } from '../../exec/start.ts';
 import type { Renewal, Supervision } from '../../exec/supervise.ts';
 import { VersionWatch } from '../../exec/watch.ts';
 import type { Session } from '../../session/session.ts';
-import type { Prepared } from './exec.ts';
+import type { Prepared } from './prepared.ts';
 
 export interface WatchFlags {
   readonly restartOnRotate?: boolean;
