@@ -1,6 +1,7 @@
 import type { CommandSpec } from './command.ts';
 
-export const completion: CommandSpec = {
+/** @param commands all of them, this one too */
+export const completion = (commands: () => readonly CommandSpec[]): CommandSpec => ({
   name: 'completion',
   group: 'Setup',
   summary: 'Print a shell completion script',
@@ -18,5 +19,5 @@ export const completion: CommandSpec = {
       does: 'Install completion for fish',
     },
   ],
-  load: () => import('./completion.ts'),
-};
+  load: async () => (await import('./completion.ts')).completionOf(commands()),
+});

@@ -1,13 +1,19 @@
 import { SecretsError } from '../core/errors.ts';
 import type { Session } from '../session/session.ts';
-import { commands } from './index.ts';
 import { rememberedNames } from './names-cache.ts';
 import { commonOptions } from './common-options.ts';
-import type { CommandSpec, Invocation, OptionSpec } from './command.ts';
+import type { CommandModule, CommandSpec, Invocation, OptionSpec } from './command.ts';
 
-const writers: Readonly<Record<string, () => string>> = { bash, zsh, fish };
+type Commands = readonly CommandSpec[];
 
-export async function run(session: Session, { args }: Invocation): Promise<void> {
+const writers: Readonly<Record<string, (commands: Commands) => string>> = { bash, zsh, fish };
+
+/** The work, with the commands that are completed. */
+export function completionOf(commands: Commands): CommandModule {
+  return { run: (session, invocation) => run(commands, session, invocation) };
+}
+
+async function run(commands: Commands, session: Session, { args }: Invocation): Promise<void> {
   const [shell = ''] = args;
   if (shell === 'names') {
     await session.print(await names(session));
@@ -18,7 +24,7 @@ export async function run(session: Session, { args }: Invocation): Promise<void>
     throw new SecretsError('Usage', `there is no completion for ${JSON.stringify(shell)}`, {
       hint: 'bash, zsh or fish',
     });
-  await session.print(write());
+  await session.print(write(commands));
 }
 
 /** What the scripts ask for at TAB: names from the cache, stores from the settings. No backend is asked. */
@@ -58,7 +64,7 @@ function wordsOf(spec: CommandSpec): string {
   return [...flags, '--help', ...(spec.subcommands ?? []).map(({ name }) => name)].join(' ');
 }
 
-function cases(indent: string): string {
+function cases(commands: Commands, indent: string): string {
   return commands
     .map((spec) => {
       const patterns = [spec.name, ...(spec.aliases ?? [])].join('|');
@@ -69,17 +75,17 @@ function cases(indent: string): string {
     .join('\n');
 }
 
-function commandWords(): string {
+function commandWords(commands: Commands): string {
   return commands.flatMap(({ name, aliases }) => [name, ...(aliases ?? [])]).join(' ');
 }
 
-function bash(): string {
+function bash(commands: Commands): string {
   return `# bash completion for secrets
 _secrets() {
   local cur="\${COMP_WORDS[COMP_CWORD]}" words='' refs='' i
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W '${commandWords()} help --help --version' -- "$cur"))
+    COMPREPLY=($(compgen -W '${commandWords(commands)} help --help --version' -- "$cur"))
     return
   fi
   # What follows -- belongs to the program that exec runs.
@@ -90,7 +96,7 @@ _secrets() {
     fi
   done
   case "\${COMP_WORDS[1]}" in
-${cases('    ')}
+${cases(commands, '    ')}
   esac
   case "\${COMP_WORDS[COMP_CWORD-1]}" in
     --out|-o|--from-file|-f|--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -110,13 +116,13 @@ complete -F _secrets secrets
 `;
 }
 
-function zsh(): string {
+function zsh(commands: Commands): string {
   return `#compdef secrets
 # zsh completion for secrets
 _secrets() {
   local words_='' refs='' i
   if (( CURRENT == 2 )); then
-    compadd -- ${commandWords()} help --help --version
+    compadd -- ${commandWords(commands)} help --help --version
     return
   fi
   for (( i = 3; i < CURRENT; i++ )); do
@@ -126,7 +132,7 @@ _secrets() {
     fi
   done
   case "\${words[2]}" in
-${cases('    ').replaceAll("words='", "words_='")}
+${cases(commands, '    ').replaceAll("words='", "words_='")}
   esac
   case "\${words[CURRENT-1]}" in
     --out|-o|--from-file|-f|--config) _files; return ;;
@@ -141,7 +147,7 @@ if [[ "\${funcstack[1]}" == _secrets ]]; then _secrets "$@"; else compdef _secre
 `;
 }
 
-function fish(): string {
+function fish(commands: Commands): string {
   const lines = ['# fish completion for secrets', 'complete -c secrets -f'];
   for (const spec of commands) {
     for (const name of [spec.name, ...(spec.aliases ?? [])]) {

@@ -43,5 +43,5 @@ export const commands: readonly CommandSpec[] = [
   generate,
   init,
   trust,
-  completion,
+  completion(() => commands),
 ];
