@@ -58,7 +58,7 @@ function pagePart(name) {
 function startChunk() {
   const parts = [
     'cli/(cli|process-world|program)\\.ts',
-    'session/(keeping-out|records|resolver|session)\\.ts',
+    'session/(delivery|keeping-out|records|resolver|session)\\.ts',
     'audit/log/(files|lock|log|room|second-head|settings|time)\\.ts',
     'audit/recording/(poll-dedup|reason|recorded|recorder)\\.ts',
     'platform/(files|pinned|unlock-file|world)\\.ts',

@@ -5,6 +5,7 @@ import type { CommonOptions } from '../session/options.ts';
 import type { CommandSpec } from '../commands/command.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { reportError } from '../output/report.ts';
+import { deliverRecords } from '../session/delivery.ts';
 import { Session } from '../session/session.ts';
 import type { ProgramWorld } from '../config/kinds.ts';
 
@@ -64,7 +65,7 @@ async function runCommand(world: ProgramWorld, ...[spec, args, options, verb]: L
     await session.said();
     return await fail(world, options, thrown);
   } finally {
-    await session.deliver();
+    await deliverRecords(session);
     stopListening();
     await session.close();
     await session.said();

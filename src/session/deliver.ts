@@ -3,7 +3,7 @@ import { SecretsError } from '../core/errors.ts';
 import type { Session } from './session.ts';
 import type { AuditSettings } from '../audit/log/settings.ts';
 import { deliver, type Delivered } from '../audit/sinks/deliver.ts';
-import type { SinkContext } from '../audit/sinks/send.ts';
+import type { SinkContext } from '../audit/sinks/sender.ts';
 import type { Sink } from '../audit/sinks/settings.ts';
 
 /** All sinks together keep a command from ending for no longer than this. */
@@ -38,9 +38,8 @@ export function sinkContext(session: Session): SinkContext {
 export async function deliverAfter(
   session: Session,
   { path, sinks = [], untrustedSinks }: AuditSettings,
-  quietly: boolean,
 ): Promise<void> {
-  if (untrustedSinks === true && !quietly)
+  if (untrustedSinks === true)
     session.warn(
       'the audit sinks of secrets.yaml are not used, since it is not trusted: secrets trust shows them',
     );
@@ -74,7 +73,7 @@ export async function deliverAfter(
       session.debug(
         `audit sink ${sink}: ${state}, sent ${sent}${error === undefined ? '' : `: ${error.message}`}`,
       );
-      if (warn !== undefined && !quietly) session.warn(warn);
+      if (warn !== undefined) session.warn(warn);
     }
   } finally {
     clearTimeout(timer);

@@ -248,20 +248,9 @@ export class Session implements Output {
     return this.#records.record(access);
   }
 
-  /**
-   * Lets the audit sinks have what this command has recorded, for a moment: what they don't take then, they get later.
-   * Never rejects.
-   */
-  async deliver(quietly = false): Promise<void> {
-    if (this.verb === 'audit send' || !this.#records.hasBegun) return;
-    try {
-      const { audit } = await this.config();
-      if (audit.log === 'off' || (audit.sinks === undefined && audit.untrustedSinks !== true)) return;
-      const { deliverAfter } = await import('./deliver.ts');
-      await deliverAfter(this, audit, quietly);
-    } catch (thrown) {
-      this.debug(`audit sinks: ${String(thrown)}`);
-    }
+  /** Whether anything may have been recorded. */
+  get hasRecorded(): boolean {
+    return this.#records.hasBegun;
   }
 
   /** Says what is wanted of a store before it is opened, for the record of what could not be. */
