@@ -18,15 +18,9 @@ export async function run(session: Session, { args, options }: Invocation<Delete
     throw new SecretsError('Usage', '--window takes a number of days');
   }
   const dryRun = options.dryRun === true;
-  const done: Deleted[] = [];
-  const errors: SecretsError[] = [];
-  for (const text of args) {
-    try {
-      done.push(await deleteOne(session, text, windowDays, dryRun));
-    } catch (thrown) {
-      errors.push(toSecretsError(thrown));
-    }
-  }
+  const outcomes = await inEachStore(session, args, (text) => deleteOne(session, text, windowDays, dryRun));
+  const done = outcomes.flatMap((outcome) => ('done' in outcome ? [outcome.done] : []));
+  const errors = outcomes.flatMap((outcome) => ('error' in outcome ? [outcome.error] : []));
   if (options.json === true) {
     const objects = done.map(({ json }) => ({ ...json, ...(dryRun && { dryRun }) }));
     if (objects.length > 0) await session.printJson(args.length === 1 ? objects[0] : objects);
@@ -37,6 +31,38 @@ export async function run(session: Session, { args, options }: Invocation<Delete
     throw new SecretsError('Partial', `${errors.length} of ${args.length} were not deleted`, { errors });
   }
   if (errors.length > 0) throw combineErrors(errors, `none of ${args.length} was deleted`);
+}
+
+/**
+ * Does the work for each reference: one after the other in a store, and in all stores at the same time.
+ * @returns what came of each, in the order of the references
+ */
+async function inEachStore<T>(
+  session: Session,
+  references: readonly string[],
+  work: (reference: string) => Promise<T>,
+): Promise<readonly ({ readonly done: T } | { readonly error: SecretsError })[]> {
+  // A reference that names no store fails in its work, which says so and records it.
+  const storeOf = (reference: string): Promise<string> =>
+    session.target(reference, false).then(
+      ({ store }) => store,
+      () => '',
+    );
+  const stores = await Promise.all(references.map(storeOf));
+  const turns = new Map<string, Promise<unknown>>();
+  return Promise.all(
+    references.map((reference, index) => {
+      const store = stores[index] as string;
+      const turn = (turns.get(store) ?? Promise.resolve())
+        .then(() => work(reference))
+        .then(
+          (done) => ({ done }),
+          (thrown: unknown) => ({ error: toSecretsError(thrown) }),
+        );
+      turns.set(store, turn);
+      return turn;
+    }),
+  );
 }
 
 interface Deleted {

@@ -6,7 +6,7 @@ import { printTable } from '../output/table.ts';
 import type { Session } from '../session/session.ts';
 import { type Comparison, comparePairs, type Sides } from '../transfer/compare.ts';
 import { makeSides } from '../transfer/copy.ts';
-import { listPlace, textOf } from '../transfer/place.ts';
+import { type ListedSecrets, listPlace, type Place, textOf } from '../transfer/place.ts';
 import { openBoth } from './copy.ts';
 import type { CommonOptions } from '../session/options.ts';
 import type { Invocation } from './command.ts';
@@ -27,10 +27,8 @@ export async function run(session: Session, { args, options }: Invocation<Option
   try {
     const sides = makeSides(session, source, target);
     const onProgress = (text: string): void => progress.update(text);
-    const { names } = await listPlace(session, source, false, (count) =>
-      onProgress(`${count} secrets found in ${source.store}`),
-    );
-    const { pairs, extra } = await matchNames(session, sides, names, options.replace ?? [], onProgress);
+    const { listed, there } = await listSides(session, sides, false, onProgress);
+    const { pairs, extra } = matchNames(sides, listed.names, there.names, options.replace ?? []);
     for await (const { comparison } of comparePairs(session, sides, pairs)) {
       if (comparison.status === 'same') same += 1;
       else found.push(comparison);
@@ -55,21 +53,30 @@ export interface Matched {
   readonly extra: readonly string[];
 }
 
-/** The secrets of the source with their names in the target, and the target's others. */
-export async function matchNames(
+/** The secrets of both sides, which are asked at the same time. */
+export async function listSides(
   session: Session,
   { source, target }: Sides,
-  names: readonly string[],
-  replace: readonly string[],
+  details: boolean,
   onProgress: (text: string) => void,
-): Promise<Matched> {
+): Promise<{ readonly listed: ListedSecrets; readonly there: ListedSecrets }> {
+  const list = (place: Place, more: boolean): Promise<ListedSecrets> =>
+    listPlace(session, place, more, (count) => onProgress(`${count} secrets found in ${place.store}`));
+  const [listed, there] = await Promise.all([list(source, details), list(target, false)]);
+  return { listed, there };
+}
+
+/** The secrets of the source with their names in the target, and the target's others. */
+export function matchNames(
+  { source, target }: Sides,
+  names: readonly string[],
+  there: readonly string[],
+  replace: readonly string[],
+): Matched {
   const prefixes = { source: source.name, target: target.name };
   const pairs = pairNames(names, prefixes, replace.map(parseReplacement));
   const known = new Set(pairs.map((pair) => pair.target));
-  const there = await listPlace(session, target, false, (count) =>
-    onProgress(`${count} secrets found in ${target.store}`),
-  );
-  return { pairs, extra: there.names.filter((name) => !known.has(name)) };
+  return { pairs, extra: there.filter((name) => !known.has(name)) };
 }
 
 async function show(

@@ -115,17 +115,20 @@ async function writeOut(session: Session, out: string, reference: string, value:
 }
 
 async function printMetadata(session: Session, args: readonly string[]): Promise<void> {
-  const objects: object[] = [];
-  const errors: SecretsError[] = [];
-  for (const text of args) {
-    const target = await session.target(text);
-    try {
-      const provider = await session.open(target.store, target.native);
-      objects.push(secretJson(target.store, await provider.describe(target.reference.name, session.call())));
-    } catch (thrown) {
-      errors.push(toSecretsError(thrown).forReference(target.text));
-    }
-  }
+  const targets = await Promise.all(args.map((text) => session.target(text)));
+  const described = await Promise.all(
+    targets.map(async (target) => {
+      try {
+        const provider = await session.open(target.store, target.native);
+        const info = await provider.describe(target.reference.name, session.call());
+        return { object: secretJson(target.store, info) };
+      } catch (thrown) {
+        return { error: toSecretsError(thrown).forReference(target.text) };
+      }
+    }),
+  );
+  const errors = described.flatMap(({ error }) => (error === undefined ? [] : [error]));
+  const objects = described.flatMap(({ object }) => (object === undefined ? [] : [object]));
   if (errors.length > 0) throw combineErrors(errors, `${errors.length} of ${args.length} references failed`);
   await session.printJson(args.length === 1 ? objects[0] : objects.map((object) => compact({ ...object })));
 }

@@ -1,4 +1,5 @@
 import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
+import { inTurn } from '../core/in-turn.ts';
 import { formatReference, isStoreName } from '../core/reference/reference.ts';
 import { startProgress } from '../output/progress.ts';
 import { jsonText, singleLine } from '../core/text/sanitize.ts';
@@ -9,7 +10,7 @@ import type { Session } from '../session/session.ts';
 import { rememberNames } from './names-cache.ts';
 import type { CommonOptions } from '../session/options.ts';
 import type { Invocation } from './command.ts';
-import { readerIsGone, storeTitle } from './with-secret.ts';
+import { storeTitle } from './with-secret.ts';
 
 interface ListOptions extends CommonOptions {
   readonly long?: boolean;
@@ -17,6 +18,9 @@ interface ListOptions extends CommonOptions {
   readonly deleted?: boolean;
   readonly allStores?: boolean;
 }
+
+/** For so long the lines of other stores wait for a store that is silent. */
+const PATIENCE_MS = 2000;
 
 export async function run(session: Session, { args, options }: Invocation<ListOptions>): Promise<void> {
   const config = await session.config();
@@ -26,53 +30,60 @@ export async function run(session: Session, { args, options }: Invocation<ListOp
   const names = options.allStores === true ? storesOf(config.stores) : [store];
   const filters = (options.filter ?? []).map(parseFilter);
   const rows: string[][] = [];
-  const errors: SecretsError[] = [];
+  const failures: (SecretsError | undefined)[] = names.map(() => undefined);
   const progress = startProgress(session);
   let count = 0;
-  const show = async (from: string, info: SecretInfo): Promise<void> => {
-    if (
-      !filters.every(
-        ([label, value]) =>
-          info.labels !== undefined && Object.hasOwn(info.labels, label) && info.labels[label] === value,
-      )
-    )
-      return;
+  const show = async (info: SecretInfo, index: number): Promise<void> => {
     count += 1;
+    const from = names[index] as string;
     const name = formatReference({ store: names.length > 1 ? from : undefined, name: info.name });
     if (options.json === true) await session.print(`${jsonText(secretJson(from, info))}\n`);
     else if (options.long === true) rows.push(longRow(name, info));
     else await session.print(`${singleLine(name)}\n`);
     progress.update(`${count} secrets`);
   };
-  for (const from of names) {
-    const seen: string[] = [];
+  const sources = names.map(async function* (from, index) {
     try {
-      session.asks(from, undefined, { name: prefix ?? '' });
-      const provider = await session.open(from);
-      if (filters.length > 0 && !provider.capabilities.has('labels')) {
-        throw new SecretsError(
-          'Unsupported',
-          `${await storeTitle(session, from)} has no labels to filter by`,
-          {
-            hint: 'list by a prefix instead',
-          },
-        );
-      }
-      const details = options.long === true || filters.length > 0;
-      for await (const info of provider.list({ prefix, deleted: options.deleted, details }, session.call())) {
-        seen.push(formatReference({ name: info.name }));
-        await show(from, info);
-      }
-      if (prefix === undefined) rememberNames(session.world, from, seen);
+      yield* listed(session, from, { prefix, filters, options });
     } catch (thrown) {
-      if (readerIsGone(thrown)) throw thrown;
-      errors.push(toSecretsError(thrown).forReference(`${from}://${prefix ?? ''}`));
+      failures[index] = toSecretsError(thrown).forReference(`${from}://${prefix ?? ''}`);
     }
-  }
+  });
+  await inTurn({ sources, pass: show, patienceMs: PATIENCE_MS });
+  const errors = failures.filter((failure) => failure !== undefined);
   progress.done();
   rows.sort(([a = ''], [b = '']) => (a < b ? -1 : 1));
   if (rows.length > 0) await printTable(session, ['NAME', 'VERSION', 'UPDATED', 'EXPIRES', 'LABELS'], rows);
   if (errors.length > 0) throw combineErrors(errors, `${errors.length} of ${names.length} stores failed`);
+}
+
+interface Wanted {
+  readonly prefix: string | undefined;
+  readonly filters: readonly (readonly [string, string])[];
+  readonly options: ListOptions;
+}
+
+/** The secrets of one store that pass every filter. */
+async function* listed(
+  session: Session,
+  store: string,
+  { prefix, filters, options }: Wanted,
+): AsyncGenerator<SecretInfo> {
+  const seen: string[] = [];
+  session.asks(store, undefined, { name: prefix ?? '' });
+  const provider = await session.open(store);
+  if (filters.length > 0 && !provider.capabilities.has('labels'))
+    throw new SecretsError('Unsupported', `${await storeTitle(session, store)} has no labels to filter by`, {
+      hint: 'list by a prefix instead',
+    });
+  const details = options.long === true || filters.length > 0;
+  for await (const info of provider.list({ prefix, deleted: options.deleted, details }, session.call())) {
+    seen.push(formatReference({ name: info.name }));
+    const { labels } = info;
+    if (filters.every(([label, value]) => labels && Object.hasOwn(labels, label) && labels[label] === value))
+      yield info;
+  }
+  if (prefix === undefined) rememberNames(session.world, store, seen);
 }
 
 function longRow(name: string, info: SecretInfo): string[] {

@@ -2,10 +2,10 @@ import { SecretsError } from '../core/errors.ts';
 import { startProgress } from '../output/progress.ts';
 import type { Session } from '../session/session.ts';
 import { applyCopy, deleteAll, makeSides, planCopy } from '../transfer/copy.ts';
-import { listPlace, textOf } from '../transfer/place.ts';
+import { textOf } from '../transfer/place.ts';
 import { countText, planLines, report, type Step } from '../transfer/steps.ts';
 import { openBoth } from './copy.ts';
-import { matchNames } from './diff.ts';
+import { listSides, matchNames } from './diff.ts';
 import type { CommonOptions } from '../session/options.ts';
 import type { Invocation } from './command.ts';
 
@@ -36,13 +36,14 @@ export async function run(session: Session, { args, options }: Invocation<Option
   try {
     const sides = makeSides(session, source, target);
     const onProgress = (text: string): void => progress.update(text);
-    const { names, infos } = await listPlace(session, source, options.labels !== false, () => {});
+    const { listed, there } = await listSides(session, sides, options.labels !== false, onProgress);
+    const { names, infos } = listed;
     if (names.length === 0 && options.delete === true)
       throw new SecretsError('NotFound', 'the source is empty, and an empty source deletes everything', {
         reference: source.text,
         hint: 'if that is meant, delete them with secrets delete',
       });
-    const { pairs, extra } = await matchNames(session, sides, names, options.replace ?? [], onProgress);
+    const { pairs, extra } = matchNames(sides, names, there.names, options.replace ?? []);
     const copyOptions = { history: false, labels: options.labels !== false, infos, onProgress };
     const plan = await planCopy(session, sides, pairs, copyOptions);
     const deletions = options.delete === true ? extra : [];

@@ -70,6 +70,74 @@ test('a plugin that is not trusted is not run', async () => {
   expect(existsSync(join(place.home, 'ran'))).toBe(true);
 });
 
+test('stores are listed at the same time, in the order of the file; one that hangs delays nobody’s lines', async () => {
+  project({ silent: store('full', 'silent'), one: store('files'), two: store('full') });
+  await sh('for s in one two; do printf v | secrets --trust put --quiet $s://a; done');
+  // What is printed while the silent store is still waited for.
+  const hurried = await sh(
+    'secrets --trust list --all-stores --timeout 60s > listed & until [ "$(wc -l < listed)" -eq 2 ]; do sleep 0.1; done; cat listed; kill $!; wait $!',
+  );
+  expect([hurried.stdout, hurried.code]).toEqual(['one://a\ntwo://a\n', 143]);
+  // The answers of the first come last.
+  plugins.install('late', `#!/bin/sh\nsleep 1\nexec secrets-provider-files\n`);
+  const folder = plugins.folder();
+  const of = (plugin: string) => ({ provider: 'exec', plugin, settings: { folder } });
+  project({ first: of('late'), second: of('files') });
+  await sh('printf v | secrets --trust put --quiet second://b');
+  expect((await sh('secrets --trust list --all-stores')).stdout).toBe('first://b\nsecond://b\n');
+});
+
+test('every command over several stores asks them at the same time, and answers in the order that was given', async () => {
+  // Each answers when the other one has been asked as well.
+  plugins.install(
+    'meeting',
+    `#!/bin/sh\n: > "$HOME/asked.$$"\nuntil [ "$(ls "$HOME" | grep -c ^asked)" -ge 2 ]; do sleep 0.05; done\nexec secrets-provider-full\n`,
+  );
+  const names = ['one', 'two'] as const;
+  const folders = names.map(() => plugins.folder());
+  const using = (plugin: string): void =>
+    project(
+      Object.fromEntries(
+        names.map((name, index) => [
+          name,
+          { provider: 'exec', plugin, settings: { folder: folders[index] } },
+        ]),
+      ),
+    );
+  using('full');
+  await sh('for s in one two; do printf v | secrets --trust put --quiet $s://a; done');
+  using('meeting');
+  const answers = async (command: string): Promise<Outcome> => {
+    await sh('rm -f ~/asked.*');
+    return sh(`secrets --trust ${command}`);
+  };
+  const failed: string[] = [];
+  for (const command of [
+    'get two://a one://a',
+    'get --metadata two://a one://a',
+    'list --all-stores',
+    'stores --check',
+    'doctor',
+    'diff one:// two://',
+    'sync one:// two:// --dry-run',
+    'copy one:// two:// --dry-run',
+    'rotate status',
+    'audit report',
+    'delete two://a one://a',
+  ]) {
+    const { code, stderr } = await answers(command);
+    if (code !== 0) failed.push(`${command}: ${code} ${stderr}`);
+  }
+  expect(failed).toEqual([]);
+  await sh('for s in one two; do secrets --trust restore $s://a; done');
+  const order = async (command: string): Promise<readonly string[]> =>
+    ((await answers(command)).stdout.match(/\b(one|two):\/\/a|"store": ?"\w+"/g) ?? []).map((found) =>
+      found.includes('one') ? 'one' : 'two',
+    );
+  expect(await order('get --metadata two://a one://a')).toEqual(['two', 'one']);
+  expect(await order('delete two://a one://a --json')).toEqual(['two', 'one']);
+});
+
 test('a store that hangs or crashes fails alone', async () => {
   project({ good: store('files'), silent: store('full', 'silent'), crashing: store('full', 'exit') });
   expect((await sh('printf v | secrets --trust put --quiet good://a')).code).toBe(0);
