@@ -5,7 +5,7 @@ import { shortDate } from '../output/table.ts';
 import type { Session } from '../session/session.ts';
 import type { CommonOptions } from '../session/options.ts';
 import type { Invocation } from './command.ts';
-import { withSecret } from './with-secret.ts';
+import { storeOf, withSecret } from './with-secret.ts';
 
 interface DeleteOptions extends CommonOptions {
   readonly window?: string;
@@ -42,13 +42,7 @@ async function inEachStore<T>(
   references: readonly string[],
   work: (reference: string) => Promise<T>,
 ): Promise<readonly ({ readonly done: T } | { readonly error: SecretsError })[]> {
-  // A reference that names no store fails in its work, which says so and records it.
-  const storeOf = (reference: string): Promise<string> =>
-    session.target(reference, false).then(
-      ({ store }) => store,
-      () => '',
-    );
-  const stores = await Promise.all(references.map(storeOf));
+  const stores = await Promise.all(references.map((reference) => storeOf(session, reference)));
   const turns = new Map<string, Promise<unknown>>();
   return Promise.all(
     references.map((reference, index) => {

@@ -38,6 +38,16 @@ export async function withSecret<T>(
   }
 }
 
+/**
+ * The store of a reference; empty for one that names none: whatever is done with that fails, says so and is recorded.
+ */
+export function storeOf(session: Session, reference: string): Promise<string> {
+  return session.target(reference, false).then(
+    ({ store }) => store,
+    () => '',
+  );
+}
+
 /** The failure with the reference it happened for; a reader of stdout that went away is no failure of a secret. */
 export function naming(thrown: unknown, reference: string): Error {
   return readerIsGone(thrown) ? thrown : toSecretsError(thrown).forReference(reference);

@@ -122,6 +122,15 @@ export function combineErrors(errors: readonly SecretsError[], summary: string):
   return new SecretsError(kind, summary, { errors });
 }
 
+/** The order of references in output, whoever answered first. */
+export function byReference(
+  one: { readonly reference?: string | undefined },
+  other: { readonly reference?: string | undefined },
+): number {
+  const [left, right] = [one.reference ?? '', other.reference ?? ''];
+  return left < right ? -1 : left > right ? 1 : 0;
+}
+
 /** Any thrown thing as a SecretsError; what is not one becomes `Failed` with its message kept to one line. */
 export function toSecretsError(thrown: unknown): SecretsError {
   if (thrown instanceof SecretsError) return thrown;

@@ -36,7 +36,7 @@ export async function inTurn<T>({ sources, pass, patienceMs }: Turns<T>): Promis
         left.shift();
       } else if (lane.isEmpty && !(await lane.news(patienceMs))) {
         const ready = left.findIndex((index) => lanes[index]?.ended === true);
-        if (ready === -1) await Promise.race(left.map((index) => lanes[index]?.news()));
+        if (ready === -1) await Promise.race(left.map((index) => (lanes[index] as Lane<T>).news()));
         else await drain(left.splice(ready, 1)[0] as number);
       }
     }

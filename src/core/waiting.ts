@@ -16,6 +16,16 @@ export function pool(size: number): <T>(work: () => Promise<T>) => Promise<T> {
   };
 }
 
+/** A pool for each store, say: one whose work hangs keeps nobody else waiting. */
+export function pools(size: number): <T>(of: string, work: () => Promise<T>) => Promise<T> {
+  const known = new Map<string, ReturnType<typeof pool>>();
+  return (of, work) => {
+    const limit = known.get(of) ?? pool(size);
+    known.set(of, limit);
+    return limit(work);
+  };
+}
+
 /**
  * Resolves after `ms` milliseconds, or when the signal aborts.
  * @param holdsProcess whether Node waits for it when nothing else is under way

@@ -14,6 +14,9 @@ export async function ask(world: World, question: string): Promise<string> {
   return asked(world, (context) => input({ message: question }, context));
 }
 
+/** The last question: stores are opened at the same time, and there is one keyboard. */
+let answered: Promise<unknown> = Promise.resolve();
+
 async function asked(
   world: World,
   prompt: (context: { input: NodeJS.ReadableStream; output: NodeJS.WritableStream }) => Promise<string>,
@@ -23,8 +26,10 @@ async function asked(
       hint: 'pipe the value in, or use --from-file',
     });
   }
+  const answer = answered.then(() => prompt({ input: world.stdin, output: world.stderr }));
+  answered = answer.catch(() => undefined);
   try {
-    return await prompt({ input: world.stdin, output: world.stderr });
+    return await answer;
   } catch (thrown) {
     if (thrown instanceof Error && thrown.name === 'ExitPromptError') throw new Interrupted();
     throw thrown;

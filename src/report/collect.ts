@@ -14,8 +14,7 @@ import { judge, judgeNative, type Schedule, withReminder } from '../core/rotatio
 import { targets } from '../rotation/targets/index.ts';
 import type { Session } from '../session/session.ts';
 
-/** Stores, and secrets of one store, that are asked at a time. */
-const PARALLEL_STORES = 4;
+/** Secrets of one store that are asked at a time; all stores are. */
 const PARALLEL_SECRETS = 8;
 /** Errors of one store that are listed. */
 const MOST_ERRORS = 20;
@@ -84,35 +83,34 @@ export async function collect(
   const policies = await rotations.policies();
   const { leaseMs } = await rotations.bounds();
   const gatherings: Gathering[] = [];
-  const limit = pool(PARALLEL_STORES);
   let looked = 0;
   try {
     for (const name of names)
       gatherings.push(new Gathering(name, (await session.storeConfig(name)).provider));
     await Promise.all(
-      gatherings.map((gathering) =>
-        limit(async () => {
-          try {
-            const provider = await session.open(gathering.name);
-            const each = pool(PARALLEL_SECRETS);
-            const work: Promise<void>[] = [];
-            for await (const info of provider.list({ details: true }, session.call())) {
-              if (info.deletedAt !== undefined) continue;
-              work.push(each(() => one(gathering, provider, info)));
-            }
-            await Promise.all(work);
-          } catch (thrown) {
-            gathering.fail(thrown, `${gathering.name}://`);
+      gatherings.map(async (gathering) => {
+        try {
+          const provider = await session.open(gathering.name);
+          const each = pool(PARALLEL_SECRETS);
+          const work: Promise<void>[] = [];
+          for await (const info of provider.list({ details: true }, session.call())) {
+            if (info.deletedAt !== undefined) continue;
+            work.push(each(() => one(gathering, provider, info)));
           }
-        }),
-      ),
+          await Promise.all(work);
+        } catch (thrown) {
+          gathering.fail(thrown, `${gathering.name}://`);
+        }
+      }),
     );
   } finally {
     await rotations.close();
   }
   return {
     stores: gatherings.map((gathering) => gathering.report()),
-    secrets: gatherings.flatMap(({ secrets }) => secrets),
+    secrets: gatherings.flatMap(({ secrets }) =>
+      secrets.toSorted(({ info: one }, { info: other }) => (one.name < other.name ? -1 : 1)),
+    ),
     notes: gatherings.flatMap(notesOf),
   };
 

@@ -4,10 +4,8 @@ import { EventTable } from '../core/findings/events.ts';
 import type { Coverage } from '../core/findings/posture.ts';
 import type { ReportNote } from '../core/findings/report.ts';
 import { toSecretsError } from '../core/errors.ts';
-import { pool } from '../core/waiting.ts';
 import type { Session } from '../session/session.ts';
 
-const PARALLEL = 4;
 /** What a report reads itself says nothing about who uses a secret. */
 const OWN_COMMAND = 'audit report';
 
@@ -39,38 +37,31 @@ export async function readEvents(
     table.add(event, store);
     if (table.length % 1000 === 0) progress(`${table.length} events`);
   };
-  if (trail) {
-    const limit = pool(PARALLEL);
-    await Promise.all(
-      stores.map((store) =>
-        limit(async () => {
-          try {
-            const provider = await session.open(store);
-            if (provider.trail === undefined || !provider.capabilities.has('trail')) {
-              note({ store, message: 'the store has no trail of its own that can be read' });
-              return;
-            }
-            let first = Number.POSITIVE_INFINITY;
-            for await (const event of provider.trail({ ...period }, session.call())) {
-              // A trail may not know what the store is called here.
-              add({ ...event, store }, store);
-              first = Math.min(first, Date.parse(event.time));
-            }
-            trailFrom.set(store, first);
-          } catch (thrown) {
-            const { kind, message, hint } = toSecretsError(thrown);
-            // A trail that nobody has set up is no trail that failed.
-            if (kind === 'Usage' || kind === 'Unsupported')
-              note({
-                store,
-                message: `its trail is not read: ${message}${hint === undefined ? '' : `; ${hint}`}`,
-              });
-            else fail(store, thrown);
-          }
-        }),
-      ),
-    );
-  }
+  const readTrail = async (store: string): Promise<ReportNote | undefined> => {
+    try {
+      const provider = await session.open(store);
+      if (provider.trail === undefined || !provider.capabilities.has('trail'))
+        return { store, message: 'the store has no trail of its own that can be read' };
+      let first = Number.POSITIVE_INFINITY;
+      for await (const event of provider.trail({ ...period }, session.call())) {
+        // A trail may not know what the store is called here.
+        add({ ...event, store }, store);
+        first = Math.min(first, Date.parse(event.time));
+      }
+      trailFrom.set(store, first);
+    } catch (thrown) {
+      const { kind, message, hint } = toSecretsError(thrown);
+      // A trail that nobody has set up is no trail that failed.
+      if (kind === 'Usage' || kind === 'Unsupported')
+        return {
+          store,
+          message: `its trail is not read: ${message}${hint === undefined ? '' : `; ${hint}`}`,
+        };
+      fail(store, thrown);
+    }
+    return undefined;
+  };
+  if (trail) for (const found of await Promise.all(stores.map(readTrail))) if (found) note(found);
   const shown = new Set(stores);
   for await (const event of own) {
     ownFrom = Math.min(ownFrom, Date.parse(event.time));

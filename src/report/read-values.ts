@@ -3,11 +3,12 @@ import type { ReportNote } from '../core/findings/report.ts';
 import type { SecretFacts } from '../core/findings/posture.ts';
 import { ValueRules } from '../core/findings/values.ts';
 import { toSecretsError } from '../core/errors.ts';
-import { pool } from '../core/waiting.ts';
+import { pools } from '../core/waiting.ts';
 import type { Session } from '../session/session.ts';
 import { loadStrength } from '../core/findings/strength.ts';
 
 const BATCH = 20;
+/** Of one store. */
 const PARALLEL = 4;
 
 /** Whether a label marks a secret that nothing reads; neither does a report. */
@@ -33,12 +34,12 @@ export async function readValues(
     if (last !== undefined && last.length < BATCH && last[0]?.store === facts.store) last.push(facts);
     else batches.push([facts]);
   }
-  const limit = pool(PARALLEL);
+  const limit = pools(PARALLEL);
   const hidden = new Map<string, number>();
   let done = 0;
   await Promise.all(
     batches.map((batch) =>
-      limit(async () => {
+      limit(batch[0]?.store ?? '', async () => {
         const store = batch[0]?.store ?? '';
         try {
           const provider = await session.open(store);
@@ -62,7 +63,7 @@ export async function readValues(
       }),
     ),
   );
-  for (const [store, count] of hidden)
+  for (const [store, count] of [...hidden].toSorted(([one], [other]) => (one < other ? -1 : 1)))
     note({ store, message: `the values of ${count} secrets are not judged: the caller may not read them` });
   if (rules.unjudged > 0)
     note({

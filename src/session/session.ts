@@ -40,8 +40,6 @@ export class Session implements Output {
   /** Timers that are yet to be made. */
   readonly #unmade = new Set<NodeJS.Immediate>();
   #config: Promise<Config> | undefined;
-  /** The last question at the terminal: the next one waits for its answer. */
-  #asked: Promise<unknown> = Promise.resolve();
   #progress: Progress | undefined;
   readonly #lines: StderrLines;
   readonly #records = new Records(this);
@@ -317,11 +315,8 @@ export class Session implements Output {
   }
 
   async #prompt(ask: () => Promise<string>): Promise<string> {
-    // Stores are opened at the same time, and there is one keyboard.
-    const asked = this.#asked.then(ask);
-    this.#asked = asked.catch(() => undefined);
     try {
-      return await asked;
+      return await ask();
     } catch (thrown) {
       // In raw mode Ctrl-C is a key, not a signal; it has to mean the same.
       if (thrown instanceof Error && thrown.name === 'Interrupted') this.stop();

@@ -1,6 +1,7 @@
 /** The secrets of one `rotate`, several at a time: each is opened, judged by its schedule, rotated and reported. */
-import { combineErrors, SecretsError, toSecretsError } from '../../core/errors.ts';
-import { pool, sleep } from '../../core/waiting.ts';
+import { byReference, combineErrors, SecretsError, toSecretsError } from '../../core/errors.ts';
+import { storeOf } from '../with-secret.ts';
+import { pools, sleep } from '../../core/waiting.ts';
 import { failureJson } from '../../output/shapes.ts';
 import { startSteps, type StepProgress } from '../../output/progress.ts';
 import type { Job, Rotations } from '../../rotation/jobs.ts';
@@ -67,13 +68,17 @@ export class Batch {
 
   /** @throws SecretsError of the rotation that failed, Partial for one of several */
   async run(all: readonly string[]): Promise<void> {
-    const { parallel, jitterMs } = await this.#wanted.rotations.bounds();
-    const limit = pool(parallel);
+    const { session, rotations } = this.#wanted;
+    const { parallel, jitterMs } = await rotations.bounds();
+    const stores = await Promise.all(all.map((text) => storeOf(session, text)));
+    const limit = pools(parallel);
     // In the order of the queue, so that nobody who may begin waits behind one who may not yet.
     const waits = all.map(() => Math.random() * jitterMs).toSorted((one, other) => one - other);
     const started = performance.now();
     const work = all.map(async (text, index) => {
-      const report = await limit(() => this.#turn(text, started + (waits[index] ?? 0)));
+      const report = await limit(stores[index] as string, () =>
+        this.#turn(text, started + (waits[index] ?? 0)),
+      );
       await report?.();
     });
     // Whatever ends one, as when nobody reads what it printed: the others' targets stay open until they are done.
@@ -84,12 +89,13 @@ export class Batch {
   }
 
   #end(asked: number): void {
+    const failures = this.#failures.toSorted(byReference);
     if (this.#left > 0)
       throw new SecretsError('Partial', `stopped before ${this.#left} of ${asked} were looked at`, {
         hint: 'run it again for the rest',
-        errors: this.#failures,
+        errors: failures,
       });
-    if (this.#failures.length > 0) throw summary(this.#failures, this.#tried);
+    if (failures.length > 0) throw summary(failures, this.#tried);
     if (this.#tried === 0) this.#wanted.session.note('nothing is due');
   }
 

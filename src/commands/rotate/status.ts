@@ -1,5 +1,5 @@
-import { SecretsError, toSecretsError } from '../../core/errors.ts';
-import { pool } from '../../core/waiting.ts';
+import { byReference, SecretsError, toSecretsError } from '../../core/errors.ts';
+import { pools } from '../../core/waiting.ts';
 import { compact } from '../../output/shapes.ts';
 import { printTable, shortDate } from '../../output/table.ts';
 import { EVERY_LABEL, HOLDER_LABEL } from '../../core/rotation/holder.ts';
@@ -155,6 +155,21 @@ async function collect(
   const stores = new Set(config.untrustedDefault === undefined ? [config.defaultStore] : []);
   for (const { name, source } of config.stores.values()) if (source !== 'builtin') stores.add(name);
   for (const reference of policies.keys()) stores.add((await session.target(reference, false)).store);
+  // A store that hangs takes neither the calls of another one nor its time.
+  const limit = pools(PARALLEL);
+  const lookAt = async (store: string, reference: string): Promise<void> => {
+    const policy = asked.get(reference);
+    try {
+      const work = () => look(session, rotations, reference, policy, leaseMs, now);
+      add(reference, await limit(store, work));
+    } catch (thrown) {
+      failures.push(toSecretsError(thrown).forReference(reference));
+    }
+  };
+  const ofPolicies = [...policies.keys()].map(async (reference) =>
+    lookAt((await session.target(reference, false)).store, reference),
+  );
+  const ofLabels: Promise<void>[] = [];
   await Promise.all(
     [...stores].map(async (store) => {
       try {
@@ -172,8 +187,10 @@ async function collect(
             key: undefined,
           });
           if (asked.has(reference)) continue;
-          if (labelled && (Object.hasOwn(labels, EVERY_LABEL) || Object.hasOwn(labels, HOLDER_LABEL)))
+          if (labelled && (Object.hasOwn(labels, EVERY_LABEL) || Object.hasOwn(labels, HOLDER_LABEL))) {
             asked.set(reference, undefined);
+            ofLabels.push(lookAt(store, reference));
+          }
           // The list says it all: no further call.
           else if (rotation?.enabled === true) add(reference, judgeNative(rotation, undefined, now));
         }
@@ -182,19 +199,8 @@ async function collect(
       }
     }),
   );
-  const limit = pool(PARALLEL);
-  await Promise.all(
-    [...asked].map(([reference, policy]) =>
-      limit(async () => {
-        try {
-          add(reference, await look(session, rotations, reference, policy, leaseMs, now));
-        } catch (thrown) {
-          failures.push(toSecretsError(thrown).forReference(reference));
-        }
-      }),
-    ),
-  );
-  return { rows, failures };
+  await Promise.all([...ofPolicies, ...ofLabels]);
+  return { rows: rows.toSorted(byReference), failures: failures.toSorted(byReference) };
 }
 
 async function look(
