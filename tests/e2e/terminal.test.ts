@@ -1,4 +1,6 @@
 /** What a person at a terminal sees: the program runs under bash in a pseudo-terminal. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { makePlace, type Place } from './program.ts';
 import { Terminal } from './terminal.ts';
 
@@ -62,6 +64,25 @@ describe('at a terminal', () => {
       'for name in piped bare two cut; do secrets get $name | od -An -tx1; done',
     );
     expect(stdout.replaceAll(/ +/g, ' ').trim()).toBe('76 0a\n 76\n 76 0a 0a\n 76');
+  });
+
+  test('stores that are opened at the same time ask for their passphrases one after the other', async () => {
+    const passphrases = { one: 'first passphrase', two: 'second passphrase' };
+    const stores = Object.keys(passphrases).map((name) => [
+      name,
+      { provider: 'local', path: join(place.root, name), key: { method: 'passphrase' } },
+    ]);
+    await writeFile(join(place.cwd, 'secrets.yaml'), JSON.stringify({ stores: Object.fromEntries(stores) }));
+    expect((await place.sh('secrets trust --yes')).code).toBe(0);
+    for (const [name, passphrase] of Object.entries(passphrases))
+      await place.sh(`printf ${name} | secrets put --quiet ${name}://x`, { SECRETS_PASSPHRASE: passphrase });
+    terminal.type('secrets get one://x two://x; echo "code=$?"\n');
+    for (const [name, passphrase] of Object.entries(passphrases)) {
+      await terminal.until(new RegExp(`\\?.*Passphrase of store ${name}`));
+      await terminal.untilAsked();
+      terminal.type(`${passphrase}\r`);
+    }
+    expect(await terminal.until(/code=\d+/)).toMatch(/one\r\ntwo\r\ncode=0/);
   });
 
   test('two different values write nothing', async () => {
