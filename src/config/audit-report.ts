@@ -12,56 +12,56 @@ const setting = <S extends v.GenericSchema>(schema: S, description: string) =>
   v.pipe(v.optional(schema), v.description(description));
 
 const reportSchema = v.strictObject({
-  'never-rotated-after': setting(period, 'a first value may be this old; default 180d'),
-  'expiring-within': setting(period, 'expiry is said this long before; default 30d'),
-  'unused-after': setting(period, 'a secret may go unread this long; default 90d'),
-  'max-versions': setting(count, 'versions that can be read; default 10'),
+  'never-rotated-after': setting(period, 'maximum age of a first value; default 180d'),
+  'expiring-within': setting(period, 'how long before expiry to report; default 30d'),
+  'unused-after': setting(period, 'maximum time without a read; default 90d'),
+  'max-versions': setting(count, 'maximum number of readable versions; default 10'),
   'weak-below': setting(
     v.pipe(v.number(), v.minValue(1), v.maxValue(30)),
-    'a value that fewer than ten to this power guesses find is weak; default 10',
+    'decimal logarithm of the guesses below which a value is weak; default 10',
   ),
-  learn: setting(period, 'how long a secret or principal is only watched; default 14d'),
-  'min-reads': setting(count, 'reads without which a secret or principal is not judged; default 10'),
-  'min-days': setting(count, 'active days without which a principal has no pattern; default 10'),
-  'broad-share': setting(
+  learn: setting(period, 'time during which a new secret or principal is only observed; default 14d'),
+  'min-reads': setting(count, 'reads required to judge a secret or principal; default 10'),
+  'min-days': setting(count, 'active days required for the pattern of a principal; default 10'),
+  'broad-share': setting(share, 'share of all principals above which a secret counts as common; default 0.2'),
+  'company-share': setting(
     share,
-    'read by more of all principals than this, a secret is anybody’s; default 0.2',
+    'share of a secret’s readers that must share another secret with a new reader; default 0.1',
   ),
-  'company-share': setting(share, 'of a secret’s readers, who must know who is new to it; default 0.1'),
-  'travel-rate': setting(share, 'new networks a day that make a traveller; default 0.025'),
+  'travel-rate': setting(share, 'new networks per active day that identify a traveller; default 0.025'),
   'hour-gap': setting(
     v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(12)),
-    'hours away from any usual hour; default 4',
+    'hours between a read and the nearest usual hour; default 4',
   ),
-  'rate-factor': setting(number, 'times the busiest hour so far; default 3'),
-  'rate-min': setting(count, 'reads an hour below which nothing is said; default 60'),
-  burst: setting(period, 'time of a burst of denials or of reads of many secrets; default 10m'),
-  'denial-secrets': setting(count, 'secrets refused within a burst; default 6'),
+  'rate-factor': setting(number, 'multiple of the busiest hour so far; default 3'),
+  'rate-min': setting(count, 'reads per hour below which nothing is reported; default 60'),
+  burst: setting(period, 'duration of a burst of denials or bulk reads; default 10m'),
+  'denial-secrets': setting(count, 'secrets denied within a burst; default 6'),
   'bulk-secrets': setting(count, 'different secrets read within a burst; default 20'),
-  'bulk-factor': setting(number, 'times the most that were read at once so far; default 3'),
+  'bulk-factor': setting(number, 'multiple of the largest number read at once so far; default 3'),
 });
 
 const suppressionSchema = v.strictObject({
-  rule: v.pipe(v.string(), v.nonEmpty(), v.description('id of a rule, or * for all')),
+  rule: v.pipe(v.string(), v.nonEmpty(), v.description('id of a rule, or * for all rules')),
   secret: v.pipe(
     v.string(),
     v.nonEmpty(),
     v.description('name, or store://name; * is anything but a slash, ** anything'),
   ),
-  reason: v.pipe(v.string(), v.regex(/\S/, 'a reason'), v.description('why it is accepted')),
+  reason: v.pipe(v.string(), v.regex(/\S/, 'a reason'), v.description('reason for accepting the finding')),
   until: v.pipe(
     v.string(),
     v.regex(/^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$/, 'a date such as 2027-01-31'),
-    v.description('last day on which it is suppressed, at most a year ahead'),
+    v.description('last day of the suppression, at most a year ahead'),
   ),
 });
 
 /** Entries of the `audit:` section. */
 export const auditReportEntries = {
-  report: v.pipe(v.optional(reportSchema), v.description('what secrets audit report measures by')),
+  report: v.pipe(v.optional(reportSchema), v.description('parameters of secrets audit report')),
   suppress: v.pipe(
     v.optional(v.array(suppressionSchema)),
-    v.description('findings that are accepted for a while, each with a reason and an end'),
+    v.description('findings that are accepted for a limited time, each with a reason and an end'),
   ),
 };
 

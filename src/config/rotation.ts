@@ -7,17 +7,17 @@ const text = v.pipe(v.string(), v.nonEmpty());
 const receiver = v.union([
   v.pipe(text, v.description('an https URL, or a program: its path or its name on PATH')),
   v.strictObject({
-    url: v.pipe(text, v.description('https URL that each outcome is posted to')),
+    url: v.pipe(text, v.description('https URL that receives each outcome by POST')),
     secret: v.pipe(
       v.optional(text),
-      v.description('reference of the key that signs what is sent, as Standard Webhooks do'),
+      v.description('reference to the key that signs requests according to Standard Webhooks'),
     ),
-    ca: v.pipe(v.optional(text), v.description('PEM file of the authority to believe')),
+    ca: v.pipe(v.optional(text), v.description('PEM file of the trusted authority')),
   }),
   v.strictObject({
     program: v.pipe(
       v.union([text, v.pipe(v.array(text), v.minLength(1))]),
-      v.description('program, or a list of it and its arguments, that reads each outcome'),
+      v.description('program, or a list of a program and its arguments, that reads each outcome'),
     ),
   }),
 ]);
@@ -28,26 +28,29 @@ const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(64));
 /** A policy, with the schemas of targets and of `native`: the loader's own, or those that the JSON Schema shows. */
 export function policySchema<T extends v.GenericSchema, N extends v.GenericSchema>(target: T, native: N) {
   return v.strictObject({
-    every: v.pipe(v.optional(period), v.description('how often; without it --due leaves the secret alone')),
+    every: v.pipe(
+      v.optional(period),
+      v.description('interval of rotation; without it, --due ignores the secret'),
+    ),
     keys: v.pipe(
       v.optional(v.array(v.pipe(v.string(), v.nonEmpty()))),
       v.description('keys of a JSON secret that get a new value; default: the whole value'),
     ),
     generate: v.pipe(
       v.optional(v.union([v.string(), v.record(v.string(), v.any())])),
-      v.description('how the new value is made, such as alnum:40; default alnum:32'),
+      v.description('generator of the new value, such as alnum:40; default alnum:32'),
     ),
-    target: v.pipe(v.optional(target), v.description('the system that has to take the new value')),
+    target: v.pipe(v.optional(target), v.description('the system that uses the value')),
     native: v.pipe(
       v.optional(native),
-      v.description('the store’s own service rotates it, or keeps its date: settings of that service'),
+      v.description('settings of the store’s own rotation or reminder service'),
     ),
-    grace: v.pipe(v.optional(period), v.description('how long the replaced credential is kept; default 0')),
+    grace: v.pipe(v.optional(period), v.description('grace period of the replaced credential; default 0')),
     notify: v.pipe(
       v.optional(notify),
-      v.description('who is told of the outcome, in place of those of the section; [] for nobody'),
+      v.description('receivers of the outcome, in place of those of the section; [] for none'),
     ),
-    lock: v.pipe(v.optional(store), v.description('as `rotation.lock`, for this secret')),
+    lock: v.pipe(v.optional(store), v.description('same as `rotation.lock`, for this secret')),
   });
 }
 
@@ -56,23 +59,23 @@ export function rotationSchema<T extends v.GenericSchema, N extends v.GenericSch
     {
       lease: v.pipe(
         v.optional(period),
-        v.description('a holder that is silent this long is taken for dead; default 5m'),
+        v.description('time of silence after which a holder counts as dead; default 5m'),
       ),
       lock: v.pipe(
         v.optional(store),
         v.description(
-          'a store that keeps the locks of rotations in stores without conditional writes (azure, conjur)',
+          'store for the locks of rotations in stores without conditional writes (azure, conjur)',
         ),
       ),
-      parallel: v.pipe(v.optional(count), v.description('rotations at a time; default 4')),
-      'per-target': v.pipe(v.optional(count), v.description('rotations at a time on one system; default 1')),
-      jitter: v.pipe(
-        v.optional(period),
-        v.description('--due waits a random time up to this before each rotation'),
+      parallel: v.pipe(v.optional(count), v.description('maximum number of concurrent rotations; default 4')),
+      'per-target': v.pipe(
+        v.optional(count),
+        v.description('maximum number of concurrent rotations on one system; default 1'),
       ),
+      jitter: v.pipe(v.optional(period), v.description('maximum random delay of --due before each rotation')),
       notify: v.pipe(
         v.optional(notify),
-        v.description('who is told of each outcome: URLs, and programs that read it'),
+        v.description('receivers of each outcome: URLs, and programs that read it'),
       ),
     },
     policySchema(target, native),

@@ -18,13 +18,13 @@ const profileName = named('[A-Za-z0-9][A-Za-z0-9_.-]{0,63}', 'a name of letters,
 const entry = v.union([
   v.pipe(
     v.string(),
-    v.description('a reference such as team://payments/db#url, or a text that is no secret'),
+    v.description('a reference such as team://payments/db#url, or text that is not a secret'),
   ),
   v.strictObject({
     ref: v.pipe(
       v.string(),
       v.nonEmpty(),
-      v.description('the reference; a bare one is looked up in the default store'),
+      v.description('the reference; without a store, it means the default store'),
     ),
     as: v.pipe(
       v.optional(v.picklist(['value', 'file'])),
@@ -32,7 +32,7 @@ const entry = v.union([
     ),
     optional: v.pipe(
       v.optional(v.boolean()),
-      v.description('a secret that does not exist leaves the variable unset instead of failing'),
+      v.description('leave the variable unset if the secret does not exist, instead of failing'),
     ),
   }),
 ]);
@@ -52,7 +52,7 @@ export function fileSchema<S extends v.GenericSchema, T extends v.GenericSchema,
   native: N,
 ) {
   const part = {
-    default: v.pipe(v.optional(storeName), v.description('store that bare names are looked up in')),
+    default: v.pipe(v.optional(storeName), v.description('store for names without a store')),
     stores: v.pipe(v.nullish(v.record(storeName, store)), v.description('stores by name')),
     env: v.pipe(
       v.nullish(v.record(variable, entry)),
@@ -60,17 +60,15 @@ export function fileSchema<S extends v.GenericSchema, T extends v.GenericSchema,
     ),
     rotation: v.pipe(
       v.nullish(rotationSchema(target, native)),
-      v.description('secrets that secrets rotate knows how to rotate, by reference, and its bounds'),
+      v.description('rotation policies by reference, and limits of secrets rotate'),
     ),
-    audit: v.pipe(v.nullish(auditSchema), v.description('the record of who touched which secret')),
+    audit: v.pipe(v.nullish(auditSchema), v.description('the log of who accessed which secret')),
   };
   return v.strictObject({
     ...part,
     profiles: v.pipe(
       v.nullish(v.record(profileName, v.strictObject(part))),
-      v.description(
-        'what --profile NAME sets in place of the above, store by store and variable by variable',
-      ),
+      v.description('settings that --profile NAME replaces, store by store and variable by variable'),
     ),
   });
 }

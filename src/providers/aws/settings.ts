@@ -13,7 +13,7 @@ export const settingsSchema = v.strictObject({
   ),
   profile: v.pipe(v.optional(text), v.description('profile of ~/.aws/config; default $AWS_PROFILE')),
   'assume-role': v.pipe(v.optional(text), v.description('ARN of a role to assume')),
-  'external-id': v.pipe(v.optional(text), v.description('external id that the role asks for')),
+  'external-id': v.pipe(v.optional(text), v.description('external id required by the role')),
   endpoint: v.pipe(
     v.optional(text),
     v.description('URL in place of the region’s; default $AWS_ENDPOINT_URL'),
@@ -26,11 +26,8 @@ export const settingsSchema = v.strictObject({
     v.optional(text),
     v.description('URL of CloudTrail; default $AWS_ENDPOINT_URL_CLOUDTRAIL, or an endpoint on loopback'),
   ),
-  'kms-key': v.pipe(
-    v.optional(text),
-    v.description('KMS key that new secrets are encrypted under; default AWS’s own'),
-  ),
-  prefix: v.pipe(v.optional(text), v.description('put before every name, and taken off in lists')),
+  'kms-key': v.pipe(v.optional(text), v.description('KMS key for new secrets; default AWS’s own')),
+  prefix: v.pipe(v.optional(text), v.description('prefix of every name, removed in lists')),
 });
 
 /** The settings after validation. */

@@ -26,11 +26,11 @@ export const settingsSchema = v.strictObject({
   ),
   cloud: v.pipe(
     v.optional(v.picklist(['public', 'china', 'us-government'])),
-    v.description('the cloud that the vault and its sign-in are in; default public'),
+    v.description('cloud of the vault and its sign-in; default public'),
   ),
   'dns-suffix': v.pipe(
     v.optional(v.pipe(v.string(), v.regex(/^[a-z0-9-]+(\.[a-z0-9-]+)+$/, 'a host name'))),
-    v.description('what follows the vault’s name in its host name; default the cloud’s'),
+    v.description('suffix of the vault’s host name; default the cloud’s'),
   ),
   'authority-host': v.pipe(
     v.optional(text),
@@ -38,26 +38,26 @@ export const settingsSchema = v.strictObject({
   ),
   names: v.pipe(
     v.optional(v.picklist(['plain', 'mapped'])),
-    v.description('mapped: names with other characters than letters, digits and - are written in them'),
+    v.description('mapped: encode other characters of names in letters, digits and -'),
   ),
-  ca: v.pipe(v.optional(text), v.description('PEM file of an authority to believe beside the system’s')),
+  ca: v.pipe(v.optional(text), v.description('PEM file of a trusted authority, in addition to the system’s')),
   'service-version': v.pipe(
     v.optional(v.pipe(v.string(), v.regex(/^[0-9a-z.-]+$/, 'a version of the API'))),
     v.description('version of the service’s API; default the SDK’s'),
   ),
   'disable-challenge-resource-verification': v.pipe(
     v.optional(v.boolean()),
-    v.description('for servers other than Azure’s: send the token though it is for another host'),
+    v.description('for servers other than Azure’s: send the token although it is for another host'),
   ),
   'disable-instance-discovery': v.pipe(
     v.optional(v.boolean()),
-    v.description('for sign-in hosts that Microsoft does not know: do not ask it about them'),
+    v.description('for sign-in hosts unknown to Microsoft: skip the check with Microsoft'),
   ),
   trail: v.optional(
     v.strictObject({
       workspace: v.pipe(
         v.pipe(v.string(), v.regex(/^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/, 'a GUID')),
-        v.description('id of the Log Analytics workspace that the vault’s audit logs go to'),
+        v.description('id of the Log Analytics workspace with the vault’s audit logs'),
       ),
       endpoint: v.pipe(
         v.optional(text),
@@ -67,7 +67,10 @@ export const settingsSchema = v.strictObject({
   ),
   auth: v.optional(
     v.strictObject({
-      method: v.pipe(v.optional(v.picklist(METHODS)), v.description('how to sign in; default in turn')),
+      method: v.pipe(
+        v.optional(v.picklist(METHODS)),
+        v.description('sign-in method; default: try each in turn'),
+      ),
       'tenant-id': v.pipe(v.optional(guid), v.description('tenant; default $AZURE_TENANT_ID')),
       'client-id': v.pipe(
         v.optional(guid),
@@ -90,7 +93,7 @@ export const settingsSchema = v.strictObject({
       subscription: v.pipe(v.optional(text), v.description('subscription of the Azure CLI to sign in with')),
       'additional-tenants': v.pipe(
         v.optional(v.array(v.string())),
-        v.description('other tenants that a token may be asked of; "*" for any'),
+        v.description('additional tenants to request tokens from; "*" for any'),
       ),
     }),
   ),

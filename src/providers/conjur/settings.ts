@@ -6,13 +6,10 @@ const text = v.pipe(v.string(), v.nonEmpty());
 export const settingsSchema = v.strictObject({
   url: v.pipe(v.optional(text), v.description('URL of the server; default $CONJUR_APPLIANCE_URL')),
   account: v.pipe(v.optional(text), v.description('account; default $CONJUR_ACCOUNT')),
-  ca: v.pipe(
-    v.optional(text),
-    v.description('PEM file of the authority to believe; default $CONJUR_CERT_FILE'),
-  ),
+  ca: v.pipe(v.optional(text), v.description('PEM file of the trusted authority; default $CONJUR_CERT_FILE')),
   policy: v.pipe(
     v.optional(text),
-    v.description('policy branch in which put makes variables that are not there yet; default root'),
+    v.description('policy branch in which put creates missing variables; default root'),
   ),
   auth: v.optional(
     v.strictObject({
@@ -25,8 +22,8 @@ export const settingsSchema = v.strictObject({
         ),
       ),
       netrc: v.pipe(v.optional(text), v.description('file with login and API key; default ~/.netrc')),
-      'token-file': v.pipe(v.optional(text), v.description('file that holds an access token')),
-      'jwt-file': v.pipe(v.optional(text), v.description('file that holds the JWT; default $JWT_TOKEN_PATH')),
+      'token-file': v.pipe(v.optional(text), v.description('file with an access token')),
+      'jwt-file': v.pipe(v.optional(text), v.description('file with the JWT; default $JWT_TOKEN_PATH')),
       region: v.pipe(v.optional(text), v.description('AWS region to sign for, for iam; default $AWS_REGION')),
     }),
   ),

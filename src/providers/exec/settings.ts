@@ -12,7 +12,7 @@ export const settingsSchema = v.strictObject({
   ),
   settings: v.pipe(
     v.optional(v.record(v.string(), v.unknown())),
-    v.description('what the plugin is told; its own documentation says which settings it has'),
+    v.description('settings of the plugin; see its own documentation'),
   ),
   env: v.pipe(
     v.optional(
@@ -26,7 +26,7 @@ export const settingsSchema = v.strictObject({
         ),
       ),
     ),
-    v.description('variables that the plugin gets beside PATH, HOME, locale, proxies and the like'),
+    v.description('additional variables for the plugin, beside PATH, HOME, locale, proxies and similar ones'),
   ),
 });
 

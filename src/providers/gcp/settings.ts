@@ -10,16 +10,16 @@ export const settingsSchema = v.strictObject({
     v.description('project; default $GOOGLE_CLOUD_PROJECT, the key file’s, or gcloud’s'),
   ),
   location: v.pipe(v.optional(place), v.description('region of regional secrets; global without it')),
-  prefix: v.pipe(v.optional(text), v.description('put before every name, and taken off in lists')),
+  prefix: v.pipe(v.optional(text), v.description('prefix of every name, removed in lists')),
   credentials: v.pipe(
     v.optional(text),
     v.description('credentials file; default the application default credentials'),
   ),
   impersonate: v.pipe(
     v.optional(text),
-    v.description('service account to become; delegates before it, with commas between'),
+    v.description('service account to impersonate, preceded by delegates, separated by commas'),
   ),
-  'quota-project': v.pipe(v.optional(text), v.description('project that calls are counted for')),
+  'quota-project': v.pipe(v.optional(text), v.description('project that is charged for calls')),
   transport: v.pipe(v.optional(v.picklist(['rest', 'grpc'])), v.description('default rest')),
   endpoint: v.pipe(
     v.optional(text),
@@ -32,19 +32,19 @@ export const settingsSchema = v.strictObject({
     ),
   ),
   'universe-domain': v.pipe(v.optional(text), v.description('default googleapis.com')),
-  ca: v.pipe(v.optional(text), v.description('PEM file of the authority to believe')),
+  ca: v.pipe(v.optional(text), v.description('PEM file of the trusted authority')),
   replication: v.optional(
     v.strictObject({
       locations: v.pipe(
         v.optional(v.pipe(v.array(place), v.minLength(1))),
-        v.description('where new secrets are kept; default automatic'),
+        v.description('replication of new secrets; default automatic'),
       ),
-      'kms-key': v.pipe(v.optional(text), v.description('key that new secrets are encrypted with')),
+      'kms-key': v.pipe(v.optional(text), v.description('key for new secrets')),
     }),
   ),
   'version-destroy-days': v.pipe(
     v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1000))),
-    v.description('days that a purged version of a new secret can still be enabled again; default none'),
+    v.description('days during which a purged version of a new secret can still be enabled; default none'),
   ),
 });
 

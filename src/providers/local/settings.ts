@@ -7,7 +7,7 @@ export const settingsSchema = v.strictObject({
   path: v.pipe(v.optional(text), v.description('folder of the store; default $XDG_DATA_HOME/secrets/store')),
   names: v.pipe(
     v.optional(v.picklist(['hidden', 'visible'])),
-    v.description('whether file names show the secrets’ names; used when the store is made'),
+    v.description('whether file names show the secrets’ names; applies when the store is created'),
   ),
   key: v.optional(
     v.strictObject({

@@ -9,10 +9,10 @@ export const settingsSchema = v.strictObject({
   mount: said('path of the KV engine; default secret'),
   'kv-version': v.pipe(
     v.optional(v.picklist([1, 2])),
-    v.description('version of the KV engine; found out when left out'),
+    v.description('version of the KV engine; detected by default'),
   ),
   namespace: said('namespace; default $VAULT_NAMESPACE'),
-  ca: said('PEM file of the authority to believe; default $VAULT_CACERT'),
+  ca: said('PEM file of the trusted authority; default $VAULT_CACERT'),
   'tls-server-name': said('name in the server’s certificate; default $VAULT_TLS_SERVER_NAME'),
   auth: v.optional(
     v.strictObject({
@@ -36,7 +36,7 @@ export const settingsSchema = v.strictObject({
             v.regex(/^[a-z]{2,}(-[a-z0-9]+){1,5}$/, 'the name of a region, such as eu-west-1'),
           ),
         ),
-        v.description('for aws: region whose STS answers; default us-east-1'),
+        v.description('for aws: region of STS; default us-east-1'),
       ),
       'server-id': said('for aws: what X-Vault-AWS-IAM-Server-ID must say'),
     }),
@@ -52,7 +52,7 @@ export const settingsSchema = v.strictObject({
           ),
         ),
         v.description(
-          'path of the audit device, whose hashes Vault is asked for; without it nothing is asked',
+          'path of the audit device, to ask Vault for its hashes; without it, Vault is not asked',
         ),
       ),
     }),

@@ -9,9 +9,9 @@ export const settingsSchema = v.strictObject({
   ),
   deactivate: v.pipe(
     v.optional(v.boolean()),
-    v.description('switch the old key off at once, and delete it after the grace time; default false'),
+    v.description('deactivate the old key at once, and delete it after the grace period; default false'),
   ),
-  region: said('region whose STS is asked; default $AWS_REGION or us-east-1'),
+  region: said('region of STS; default $AWS_REGION or us-east-1'),
   endpoint: said('URL in place of AWS’s own, for IAM and STS; default $AWS_ENDPOINT_URL'),
 });
 

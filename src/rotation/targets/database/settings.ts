@@ -4,19 +4,19 @@ import { port, said, text } from '../schema.ts';
 
 export const databaseSettings = {
   host: said('host, or path of a Unix socket; a secret that names another is refused'),
-  port: v.pipe(v.optional(port), v.description('port; a secret that names another is refused')),
-  database: said('database that the user connects to; a secret that names another is refused'),
-  username: said('user whose password is changed; a secret that names another is refused'),
+  port: v.pipe(v.optional(port), v.description('port; a secret with another one is refused')),
+  database: said('database that the user connects to; a secret with another one is refused'),
+  username: said('user whose password is changed; a secret with another one is refused'),
   admin: said('reference of the secret whose user changes the password; default: the user itself does'),
   users: v.pipe(
     v.optional(v.pipe(v.array(text), v.length(2))),
     v.description('two users that take turns; needs admin'),
   ),
-  ca: said('PEM file of the authority to believe'),
+  ca: said('PEM file of the trusted authority'),
   verify: v.pipe(
     v.optional(v.picklist(['sign-in', 'none'])),
     v.description(
-      'how a new password is verified: by a sign-in (default), or not at all, where the server lets in any password',
+      'verification of a new password: by a sign-in (default), or none, if the server accepts any password',
     ),
   ),
 };

@@ -10,11 +10,14 @@ const call = {
     v.optional(v.picklist(['GET', 'POST', 'PUT', 'PATCH', 'DELETE'])),
     v.description('default POST, of verify GET'),
   ),
-  url: v.pipe(text, v.description('where to; places are filled in its path and query')),
-  headers: v.pipe(v.optional(v.record(text, v.string())), v.description('headers; places are filled')),
+  url: v.pipe(text, v.description('URL; placeholders in path and query are replaced')),
+  headers: v.pipe(
+    v.optional(v.record(text, v.string())),
+    v.description('headers; placeholders are replaced'),
+  ),
   basic: v.pipe(
     v.optional(v.strictObject({ username: v.string(), password: v.string() })),
-    v.description('HTTP basic authentication; places are filled'),
+    v.description('HTTP basic authentication; placeholders are replaced'),
   ),
   body: v.pipe(v.optional(v.any()), v.description('JSON document; places in its strings are filled')),
 };
@@ -35,7 +38,7 @@ export const settingsSchema = v.strictObject({
     v.strictObject({ ...call, ok: statuses('statuses of success; default 200 to 299, 404 and 410') }),
   ),
   admin: said('reference of another secret, for {{admin}}'),
-  ca: said('PEM file of the authority to believe'),
+  ca: said('PEM file of the trusted authority'),
 });
 
 export interface HttpCall {
