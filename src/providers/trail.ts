@@ -83,11 +83,3 @@ export async function patiently<T>(signal: AbortSignal, work: () => Promise<T>):
     }
   }
 }
-
-/** A trail is asked for a period. @throws SecretsError Usage for one that ends before it begins */
-export function checkPeriod({ since, until }: { readonly since: Date; readonly until: Date }): void {
-  if (since.getTime() > until.getTime())
-    throw new SecretsError('Usage', 'the period ends before it begins', {
-      hint: 'set --since before --until',
-    });
-}

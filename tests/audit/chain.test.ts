@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { canonicalJson, seal, START } from '../../src/core/audit/chain.ts';
 import { parseItem } from '../../src/core/audit/line.ts';
-import { matchesPattern } from '../../src/core/audit/filter.ts';
+import { fitsPattern } from '../../src/core/text/pattern.ts';
 import { event } from './events.ts';
 
 test('RFC 8785, section 3.2.2 and 3.2.3: strings, literals, numbers, and the order of members', () => {
@@ -87,9 +87,9 @@ test('patterns', () => {
     ['*a*b', 'xaxb', true],
     ['*a*b', 'xaxbx', false],
   ] as const)
-    expect([pattern, text, matchesPattern(pattern, text)]).toEqual([pattern, text, fits]);
+    expect([pattern, text, fitsPattern(pattern, text)]).toEqual([pattern, text, fits]);
   const started = process.cpuUsage();
-  expect(matchesPattern('*a'.repeat(500), 'a'.repeat(5000))).toBe(true);
-  expect(matchesPattern(`${'*a'.repeat(500)}b`, 'a'.repeat(5000))).toBe(false);
+  expect(fitsPattern('*a'.repeat(500), 'a'.repeat(5000))).toBe(true);
+  expect(fitsPattern(`${'*a'.repeat(500)}b`, 'a'.repeat(5000))).toBe(false);
   expect(process.cpuUsage(started).user).toBeLessThan(5_000_000);
 });

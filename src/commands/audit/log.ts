@@ -9,7 +9,7 @@ import { parseReference } from '../../core/reference/reference.ts';
 import { jsonText, singleLine } from '../../core/text/sanitize.ts';
 import { printTable } from '../../output/table.ts';
 import type { Session } from '../../session/session.ts';
-import { parseTime } from './time.ts';
+import { parseTime } from '../../core/period.ts';
 import type { CommonOptions } from '../../session/options.ts';
 import type { Invocation } from '../command.ts';
 

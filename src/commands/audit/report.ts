@@ -6,7 +6,7 @@ import { buildReport } from '../../report/build.ts';
 import { readAuditLog } from '../../audit/log/read.ts';
 import type { Severity } from '../../core/findings/finding.ts';
 import type { ReportData } from '../../core/findings/report.ts';
-import { parsePeriod } from '../../core/duration.ts';
+import { parseTime } from '../../core/period.ts';
 import { SecretsError } from '../../core/errors.ts';
 import { startProgress } from '../../output/progress.ts';
 import type { Session } from '../../session/session.ts';
@@ -44,7 +44,7 @@ export async function run(session: Session, { args, options }: Invocation<Report
   const stores = args.length > 0 ? [...new Set(args.map(storeName))] : await storesInUse(session, config);
   // Before anything is asked: a wrong name is no store that failed.
   for (const store of stores) await session.storeConfig(store);
-  const since = sinceOf(options.since ?? DEFAULT_SINCE, session.world.now());
+  const since = parseTime(options.since ?? DEFAULT_SINCE, session.world.now(), '--since');
   const path = (file: string): string => (isAbsolute(file) ? file : join(session.world.cwd, file));
   const known =
     options.baseline === undefined
@@ -92,15 +92,6 @@ function formatOf({ format, json }: ReportOptions): Format {
 /** `prod` or `prod://`. */
 function storeName(text: string): string {
   return text.endsWith('://') ? text.slice(0, -3) : text;
-}
-
-/** @throws SecretsError Usage */
-function sinceOf(text: string, now: Date): Date {
-  if (/^\d{4}-\d\d-\d\d(T[\d:.]+Z?)?$/.test(text)) {
-    const date = new Date(text);
-    if (!Number.isNaN(date.getTime())) return date;
-  }
-  return new Date(now.getTime() - parsePeriod(text));
 }
 
 async function wantsColour(session: Session): Promise<boolean> {

@@ -12,7 +12,7 @@ import { printTable } from '../../output/table.ts';
 import type { Provider } from '../../providers/provider.ts';
 import { linesIn, linesOfFile } from '../../providers/trail-lines.ts';
 import type { Session } from '../../session/session.ts';
-import { parseTime } from './time.ts';
+import { checkPeriod, parseTime } from '../../core/period.ts';
 import type { CommonOptions } from '../../session/options.ts';
 import type { Invocation } from '../command.ts';
 import { naming, storeTitle } from '../with-secret.ts';
@@ -52,10 +52,7 @@ export async function run(session: Session, { args, options }: Invocation<TrailO
   const now = session.world.now();
   const since = parseTime(options.since ?? DEFAULT_SINCE, now, '--since');
   const until = options.until === undefined ? now : parseTime(options.until, now, '--until');
-  if (since.getTime() > until.getTime())
-    throw new SecretsError('Usage', 'the period ends before it begins', {
-      hint: 'set --since before --until',
-    });
+  checkPeriod({ since, until });
   const windowMs = parseDuration(options.window ?? DEFAULT_WINDOW);
   const subject = await subjectOf(session, args[0] as string);
   const { provider: kind } = await session.storeConfig(subject.store);

@@ -1,4 +1,5 @@
 /** Which records somebody asks for. */
+import { fitsPattern } from '../text/pattern.ts';
 import type { AuditAction, AuditOutcome, AuditRecord } from './record.ts';
 
 export interface AuditFilter {
@@ -30,31 +31,6 @@ export interface SecretPattern {
 }
 
 const isPattern = (text: string): boolean => /[*?]/.test(text);
-
-/** Whether a text is what a pattern says: `*` stands for anything, `?` for one character. In linear time but for stars. */
-export function matchesPattern(pattern: string, text: string): boolean {
-  let p = 0;
-  let t = 0;
-  let star = -1;
-  let from = 0;
-  while (t < text.length) {
-    if (pattern[p] === '*') {
-      star = p;
-      from = t;
-      p += 1;
-    } else if (pattern[p] === '?' || pattern[p] === text[t]) {
-      p += 1;
-      t += 1;
-    } else if (star >= 0) {
-      // The last star takes one character more.
-      from += 1;
-      t = from;
-      p = star + 1;
-    } else return false;
-  }
-  while (pattern[p] === '*') p += 1;
-  return p === pattern.length;
-}
 
 /** Whether a record is asked for; `limit` aside. */
 export function passes(filter: AuditFilter, record: AuditRecord): boolean {
@@ -92,13 +68,13 @@ export function passes(filter: AuditFilter, record: AuditRecord): boolean {
   if (actor === undefined) return true;
   const { user, uid, principal } = record.actor;
   return [user, uid === undefined ? undefined : String(uid), principal].some(
-    (text) => typeof text === 'string' && matchesPattern(actor, text),
+    (text) => typeof text === 'string' && fitsPattern(actor, text),
   );
 }
 
 function isSecret({ store, name, key }: SecretPattern, record: AuditRecord): boolean {
   if (store !== undefined && record.store !== store) return false;
-  if (typeof record.secret !== 'string' || !matchesPattern(name, record.secret)) return false;
+  if (typeof record.secret !== 'string' || !fitsPattern(name, record.secret)) return false;
   // Who had the whole value had each key of it.
   return key === undefined || record.keys === undefined || record.keys.includes(key);
 }

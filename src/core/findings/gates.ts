@@ -1,6 +1,7 @@
 /** What of the findings counts: suppressions with an end, the baseline of known ones, the level that fails. */
 import { SecretsError } from '../errors.ts';
 import { isJsonObject } from '../json.ts';
+import { fitsPathPattern } from '../text/pattern.ts';
 import { atLeast, bySeverity, countOf, type Finding, type Severity } from './finding.ts';
 import type { ExpiredSuppression, ReportData, ReportFinding, SuppressedFinding } from './report.ts';
 
@@ -15,36 +16,11 @@ export interface Suppression {
   readonly until: string;
 }
 
-/**
- * Whether a glob fits all of a text: `*` is anything but a slash, `**` anything, `?` one character but a slash. Takes
- * time in proportion to both, whatever the glob: no pattern of a foreign file keeps a report from ending.
- */
-export function globFits(glob: string, text: string): boolean {
-  const parts = glob.match(/\*\*+|[\s\S]/gu) ?? [];
-  const chars = [...text];
-  // Places in the text that the parts so far can reach.
-  let reached: boolean[] = [true, ...chars.map(() => false)];
-  for (const part of parts) {
-    const next = reached.map(() => false);
-    for (const [at, here] of reached.entries()) {
-      const star = part.startsWith('*');
-      if (star && here) next[at] = true;
-      const char = chars[at];
-      if (char === undefined) continue;
-      const from = star ? next[at] === true : here;
-      const takes = star || part === '?' ? part.length > 1 || char !== '/' : part === char;
-      if (from && takes) next[at + 1] = true;
-    }
-    reached = next;
-  }
-  return reached.at(-1) === true;
-}
-
 function covers({ rule, secret }: Suppression, finding: Finding): boolean {
   if (rule !== '*' && rule !== finding.rule) return false;
   const name = finding.secret ?? '';
   // A finding about no single secret is suppressed by its store.
-  return globFits(secret, secret.includes('://') ? `${finding.store}://${name}` : name);
+  return fitsPathPattern(secret, secret.includes('://') ? `${finding.store}://${name}` : name);
 }
 
 export function suppress(

@@ -2,7 +2,7 @@
  * Who may read a secret by its resource policy.
  * Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
  */
-import { matchesPattern } from '../../core/audit/filter.ts';
+import { fitsPattern } from '../../core/text/pattern.ts';
 import { SecretsError } from '../../core/errors.ts';
 import { isJsonObject, type JsonValue } from '../../core/json.ts';
 import type { Grant } from '../../core/secret.ts';
@@ -53,7 +53,7 @@ function grantsOfStatement(statement: { readonly [key: string]: JsonValue }): re
 /** Whether its actions give the value out. A wildcard stands for any characters. */
 function allowsReading(statement: { readonly [key: string]: JsonValue }): boolean {
   // Not as a regular expression: it would take for ever for some that a stranger can write.
-  const matches = (action: JsonValue): boolean => matchesPattern(String(action).toLowerCase(), READ);
+  const matches = (action: JsonValue): boolean => fitsPattern(String(action).toLowerCase(), READ);
   if (statement['Action'] !== undefined) return listOf(statement['Action']).some(matches);
   return statement['NotAction'] !== undefined && !listOf(statement['NotAction']).some(matches);
 }

@@ -10,11 +10,11 @@
 import type { AuditAction, AuditEvent } from '../../core/audit/record.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { sleep } from '../../core/waiting.ts';
+import { checkPeriod } from '../../core/period.ts';
 import type { CallOptions } from '../call.ts';
 import type { ProviderContext } from '../descriptor.ts';
 import type { TrailQuery } from '../capabilities/trail.ts';
 import {
-  checkPeriod,
   eventOf,
   type Fields,
   fieldsOf,

@@ -9,11 +9,11 @@ import { bearerTokenAuthenticationPolicy } from '@azure/core-rest-pipeline';
 import type { LogsQueryClient } from '@azure/monitor-query-logs';
 import type { AuditEvent } from '../../core/audit/record.ts';
 import { SecretsError } from '../../core/errors.ts';
+import { checkPeriod } from '../../core/period.ts';
 import type { CallOptions } from '../call.ts';
 import type { ProviderContext } from '../descriptor.ts';
 import type { TrailQuery } from '../capabilities/trail.ts';
 import {
-  checkPeriod,
   eventOf,
   type Fields,
   fieldsOf,

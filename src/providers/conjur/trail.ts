@@ -6,11 +6,12 @@
  * the events beside it: `fetch`, `update`, `check`, `list`, `resource` and `policy`; batches are a `fetch` for each variable.
  */
 import type { AuditAction, AuditEvent } from '../../core/audit/record.ts';
+import { checkPeriod } from '../../core/period.ts';
 import type { CallOptions } from '../call.ts';
 import type { ProviderContext } from '../descriptor.ts';
 import type { TrailQuery } from '../capabilities/trail.ts';
 import { LineCount, trailLines } from '../trail-lines.ts';
-import { checkPeriod, eventOf, isWithin, textOf, timeOf } from '../trail.ts';
+import { eventOf, isWithin, textOf, timeOf } from '../trail.ts';
 import { PENDING_SUFFIX } from './pending.ts';
 import { parseSyslog, type SyslogMessage } from './rfc5424.ts';
 

@@ -7,11 +7,11 @@
  */
 import type { AuditAction, AuditEvent } from '../../core/audit/record.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
+import { checkPeriod } from '../../core/period.ts';
 import type { CallOptions } from '../call.ts';
 import type { ProviderContext } from '../descriptor.ts';
 import type { TrailQuery } from '../capabilities/trail.ts';
 import {
-  checkPeriod,
   eventOf,
   type Fields,
   fieldsOf,

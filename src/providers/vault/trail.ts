@@ -11,11 +11,12 @@
  */
 import type { AuditAction, AuditEvent } from '../../core/audit/record.ts';
 import { toSecretsError } from '../../core/errors.ts';
+import { checkPeriod } from '../../core/period.ts';
 import type { CallOptions } from '../call.ts';
 import type { ProviderContext } from '../descriptor.ts';
 import type { TrailQuery } from '../capabilities/trail.ts';
 import { LineCount, trailLines } from '../trail-lines.ts';
-import { checkPeriod, eventOf, type Fields, fieldsOf, isWithin, listOf, textOf, timeOf } from '../trail.ts';
+import { eventOf, type Fields, fieldsOf, isWithin, listOf, textOf, timeOf } from '../trail.ts';
 import type { VaultClient } from './client.ts';
 import type { Engine } from './engine.ts';
 import { PENDING_SUFFIX } from './pending.ts';

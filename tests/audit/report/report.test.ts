@@ -77,6 +77,13 @@ describe('on the local store', () => {
     ]);
   });
 
+  test('takes a period as log and trail do', async () => {
+    const none = found(await reportOf(place, '--since 2026-11-20T08:00:00+02:00'));
+    expect(none).toEqual([]);
+    const { code, stderr } = await place.sh('secrets audit report --since 2026-11-20T08:00');
+    expect([code, stderr]).toEqual([2, expect.stringContaining('--since "2026-11-20T08:00" is no time')]);
+  });
+
   test('a found file hides nothing and moves no limit until it is trusted', async () => {
     await place.sh(`
       printf '${STRONG}' | secrets put --quiet trap --label honey=yes

@@ -1,6 +1,6 @@
-/** Times as the commands about the audit log take them. */
-import { parsePeriod } from '../../core/duration.ts';
-import { SecretsError } from '../../core/errors.ts';
+/** Periods of the audit log and of trails, as `--since` and `--until` name them. */
+import { parsePeriod } from './duration.ts';
+import { SecretsError } from './errors.ts';
 
 /** RFC 3339, its date alone (midnight UTC), or a span before now. @throws SecretsError Usage */
 export function parseTime(text: string, now: Date, flag: string): Date {
@@ -11,4 +11,12 @@ export function parseTime(text: string, now: Date, flag: string): Date {
   throw new SecretsError('Usage', `${flag} ${JSON.stringify(text)} is no time`, {
     hint: 'write 2026-11-24T09:15:00Z, 2026-11-24, or how long ago: 90m, 7d',
   });
+}
+
+/** @throws SecretsError Usage for a period that ends before it begins */
+export function checkPeriod({ since, until }: { readonly since: Date; readonly until: Date }): void {
+  if (since.getTime() > until.getTime())
+    throw new SecretsError('Usage', 'the period ends before it begins', {
+      hint: 'set --since before --until',
+    });
 }
