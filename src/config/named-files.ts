@@ -41,7 +41,7 @@ function replaced(
   return { ...settings, [key]: replaced(value as StoreSettings, rest, by) };
 }
 
-interface Surroundings {
+interface Environment {
   readonly providers: readonly ProviderDescriptor[];
   readonly home: string;
   readonly searchPath: string | undefined;
@@ -51,28 +51,28 @@ interface Surroundings {
 }
 
 /** In the order of their names, each once. */
-export function namedFiles(parsed: ParsedConfig, around: Surroundings): readonly PinnedFile[] {
+export function namedFiles(parsed: ParsedConfig, environment: Environment): readonly PinnedFile[] {
   const found = new Map<string, PinnedFile>();
   const add = (path: string, missing: boolean): void => {
     if (found.has(path)) return;
     const sha256 = contentHash(path);
     if (sha256 === undefined || (sha256 === MISSING && !missing)) return;
-    found.set(path, { path, name: relative(around.folder, path), sha256 });
+    found.set(path, { path, name: relative(environment.folder, path), sha256 });
   };
   for (const part of [parsed, ...parsed.profiles.values()]) {
-    for (const path of storeFiles(part, around)) add(path, true);
+    for (const path of storeFiles(part, environment)) add(path, true);
     for (const text of textsOf([
       [...part.policies.values()].map(({ settings: { target, notify } }) => [target, notify]),
       part.notify?.setting,
       part.audit?.sinks,
     ]))
-      for (const { path, missing } of filesOf(text, around)) add(path, missing);
+      for (const { path, missing } of filesOf(text, environment)) add(path, missing);
   }
   return [...found.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-function storeFiles({ stores }: ParsedPart, around: Surroundings): readonly string[] {
-  const { providers, folder, home } = around;
+function storeFiles({ stores }: ParsedPart, environment: Environment): readonly string[] {
+  const { providers, folder, home } = environment;
   return [...stores.values()].flatMap(({ provider, settings }) => {
     const descriptor = providers.find(({ kind }) => kind === provider);
     const pinned = Object.entries(descriptor?.files ?? {}).filter(([, how]) => how === 'pinned');
@@ -80,8 +80,8 @@ function storeFiles({ stores }: ParsedPart, around: Surroundings): readonly stri
     const program =
       provider === 'exec' ? textsOf(settings['plugin']).map((name) => `secrets-provider-${name}`) : [];
     return [
-      ...texts.filter((text) => comesAlong(text, around)).map((text) => placedPath(text, folder, home)),
-      ...program.flatMap((name) => onPath(name, around)),
+      ...texts.filter((text) => comesAlong(text, environment)).map((text) => placedPath(text, folder, home)),
+      ...program.flatMap((name) => onPath(name, environment)),
     ];
   });
 }
@@ -103,28 +103,30 @@ function textsOf(value: unknown): readonly string[] {
 /** A text that is a path as a whole, also of a file that is not there yet; and paths in a command. */
 function filesOf(
   text: string,
-  around: Surroundings,
+  environment: Environment,
 ): readonly { readonly path: string; readonly missing: boolean }[] {
   if (text.includes('\0') || /^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return [];
   const words = [...new Set([text, ...text.split(/[\s=;&|<>"'`$(){}]+/)])].filter((word) => word !== '');
   return words.flatMap((word) => {
     const missing = word === text && /^\.{1,2}\//.test(word);
     return [
-      ...(comesAlong(word, around) ? [{ path: placedPath(word, around.folder, around.home), missing }] : []),
-      ...(word.includes('/') ? [] : onPath(word, around).map((path) => ({ path, missing: false }))),
+      ...(comesAlong(word, environment)
+        ? [{ path: placedPath(word, environment.folder, environment.home), missing }]
+        : []),
+      ...(word.includes('/') ? [] : onPath(word, environment).map((path) => ({ path, missing: false }))),
     ];
   });
 }
 
 /** Whether a path is one of the checkout's: relative to the file, or in its repository, with or without links. */
-function comesAlong(text: string, { folder, root, home }: Surroundings): boolean {
+function comesAlong(text: string, { folder, root, home }: Environment): boolean {
   if (!isAbsolute(text) && !/^~(\/|$)/.test(text)) return true;
   const path = placedPath(text, folder, home);
   return isIn(path, root) || isIn(realOf(path), root);
 }
 
 /** Programs of this name that PATH finds in the repository. */
-function onPath(name: string, { searchPath = '', root }: Surroundings): readonly string[] {
+function onPath(name: string, { searchPath = '', root }: Environment): readonly string[] {
   return searchPath
     .split(':')
     .filter((folder) => isAbsolute(folder) && isIn(realOf(folder), root))

@@ -3,7 +3,7 @@
  * cost money. It compares the ids of current versions; where a store keeps none, or does not let us see them, values.
  */
 import { createHash } from 'node:crypto';
-import { forLooks } from '../audit/recording/recorded.ts';
+import { forPolling } from '../audit/recording/recorded.ts';
 import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
 import { type Resolved, resolveAll, type Target } from '../session/resolver.ts';
 import { pool } from '../core/waiting.ts';
@@ -16,7 +16,7 @@ const PARALLEL = 8;
 const MISSING = 'missing';
 
 /** One secret that is watched. */
-interface Watched {
+interface WatchedSecret {
   readonly target: Target;
   /** Id of the version that was last seen, or `MISSING`. */
   version: string;
@@ -34,7 +34,7 @@ interface Sight {
 
 export class VersionWatch {
   readonly #session: Session;
-  #watched = new Map<string, Watched>();
+  #watched = new Map<string, WatchedSecret>();
   #listings: readonly { readonly ref: string; found: string }[] = [];
   /** Stores as they are looked at: a look that finds nothing new leaves no record. */
   readonly #looked = new Map<Provider, Provider>();
@@ -45,7 +45,7 @@ export class VersionWatch {
 
   /** From now on looks at these, which were just resolved; what is known of them already stays. */
   follow(sources: readonly Resolved[], listings: readonly Listing[]): void {
-    const watched = new Map<string, Watched>();
+    const watched = new Map<string, WatchedSecret>();
     for (const source of sources) {
       const { store, native, reference } = source.target;
       // An id names one version for good.
@@ -97,7 +97,7 @@ export class VersionWatch {
     return false;
   }
 
-  async #lookAt(one: Watched): Promise<boolean> {
+  async #lookAt(one: WatchedSecret): Promise<boolean> {
     if (one.byValue) return false;
     const { store, native, reference } = one.target;
     const provider = await this.#open(store, native);
@@ -116,7 +116,7 @@ export class VersionWatch {
 
   async #open(store: string, native?: Target['native']): Promise<Provider> {
     const opened = await this.#session.open(store, native);
-    const known = this.#looked.get(opened) ?? forLooks(opened);
+    const known = this.#looked.get(opened) ?? forPolling(opened);
     this.#looked.set(opened, known);
     return known;
   }
@@ -144,7 +144,7 @@ export class VersionWatch {
     }
   }
 
-  async #compare(watched: readonly Watched[], errors: SecretsError[]): Promise<readonly boolean[]> {
+  async #compare(watched: readonly WatchedSecret[], errors: SecretsError[]): Promise<readonly boolean[]> {
     if (watched.length === 0) return [];
     const answers = await resolveAll(
       watched.map(({ target: { text, store, native, reference } }) => ({
@@ -157,7 +157,7 @@ export class VersionWatch {
       this.#session.call(),
     );
     return answers.map((answer, index) => {
-      const one = watched[index] as Watched;
+      const one = watched[index] as WatchedSecret;
       if (!answer.ok && answer.error.kind !== 'NotFound') {
         errors.push(answer.error);
         return false;

@@ -30,7 +30,7 @@ export interface ProviderDescriptor {
    * Whether this machine is set up for this provider, for `secrets init`. Without it, a set credential variable
    * speaks for the provider.
    */
-  readonly detect?: (surroundings: Surroundings) => Detection | undefined;
+  readonly detect?: (environment: Environment) => Detection | undefined;
   /** `native-rotation`: what stands under `native:` of a policy for a secret in such a store. */
   readonly nativeRotation?: NativeRotationDescriptor;
   /** Loads the schema of the settings (a valibot object schema); only asked for when a config is read. */
@@ -56,7 +56,7 @@ export interface NativeReference {
 }
 
 /** What `secrets init` may look at: names and places, never what a credential holds. */
-export interface Surroundings {
+export interface Environment {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The user's home folder. */
   readonly home: string;

@@ -18,7 +18,7 @@ export interface EventSources {
   readonly trail: boolean;
 }
 
-export interface Told {
+export interface ReadProgress {
   readonly note: (note: ReportNote) => void;
   readonly fail: (store: string, thrown: unknown) => void;
   readonly progress: (text: string) => void;
@@ -28,7 +28,7 @@ export interface Told {
 export async function readEvents(
   session: Session,
   { stores, period, own, trail }: EventSources,
-  { note, fail, progress }: Told,
+  { note, fail, progress }: ReadProgress,
 ): Promise<{ readonly table: EventTable; readonly coverage: (store: string) => Coverage }> {
   const table = new EventTable();
   const trailFrom = new Map<string, number>();

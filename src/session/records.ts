@@ -34,8 +34,8 @@ const WANTED: Readonly<Record<string, AuditAction>> = {
   'audit report': 'list',
 };
 
-/** What is used of a session. */
-interface Owner {
+/** The part of a run that records need. */
+interface RecorderContext {
   readonly world: World;
   readonly options: { readonly reason?: string };
   readonly verb: string;
@@ -44,13 +44,13 @@ interface Owner {
 }
 
 export class Records {
-  readonly #session: Owner;
+  readonly #context: RecorderContext;
   #recorder: Promise<Recorder> | undefined;
   /** By store: what was named and is not known to be recorded by its provider. */
   readonly #named = new Map<string, Partial<Reference>[]>();
 
-  constructor(session: Owner) {
-    this.#session = session;
+  constructor(context: RecorderContext) {
+    this.#context = context;
   }
 
   /** What the log is written through. @throws SecretsError Usage for a reason that is none */
@@ -65,8 +65,8 @@ export class Records {
   }
 
   async #make(): Promise<Recorder> {
-    const { world, options, verb } = this.#session;
-    const { audit } = await this.#session.config();
+    const { world, options, verb } = this.#context;
+    const { audit } = await this.#context.config();
     const { user, host } = world.names?.() ?? { user: undefined, host: '' };
     const circumstances = {
       command: verb,
@@ -76,7 +76,7 @@ export class Records {
       pid: process.pid,
       reason: reasonOf(options.reason, world.env['SECRETS_REASON']),
     };
-    const warn = (message: string): void => this.#session.warn(message);
+    const warn = (message: string): void => this.#context.warn(message);
     if (audit.sinks !== undefined && audit.log !== 'off') {
       try {
         const { greetSinks } = await import('../audit/sinks/deliver.ts');
@@ -115,7 +115,7 @@ export class Records {
 
   /** A store that can't be opened has no provider to record what was wanted of it. */
   async unopened(store: string, extra: Target['native'], thrown: unknown): Promise<void> {
-    const { verb } = this.#session;
+    const { verb } = this.#context;
     const action = WANTED[verb] ?? WANTED[verb.split(' ', 1)[0] ?? ''];
     if (action === undefined) return;
     const id = storeId(store, extra);
@@ -123,7 +123,7 @@ export class Records {
     // What was named is recorded once, however often the store is asked for.
     this.#named.set(id, []);
     const error = toSecretsError(thrown);
-    const provider = (await this.#session.config()).stores.get(store)?.provider;
+    const provider = (await this.#context.config()).stores.get(store)?.provider;
     const accesses = (named ?? [undefined]).map((reference): Access => ({
       action,
       store,

@@ -5,17 +5,17 @@
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type { GetResult, Provider, SecretRequest } from '../../providers/provider.ts';
 import type { NativeRotations } from '../../providers/capabilities/rotation.ts';
-import { Looks } from './poll-dedup.ts';
+import { PollDedup } from './poll-dedup.ts';
 import type { Access, Recorder } from './recorder.ts';
 
 /** A store's provider and where its records go. */
-interface Watched {
+interface RecordedStore {
   readonly provider: Provider;
   readonly recorder: Recorder;
   readonly store: string;
   readonly kind: string;
   /** For one who asks the same again and again. */
-  readonly looks?: Looks;
+  readonly dedup?: PollDedup;
 }
 
 type Methods = {
@@ -25,7 +25,9 @@ type Methods = {
 };
 /** How a method is recorded; `undefined`: it touches no secret. A new method has to say so here. */
 type Recording = {
-  readonly [M in keyof Methods]-?: ((watched: Watched, call: Methods[M]) => Methods[M]) | undefined;
+  readonly [M in keyof Methods]-?:
+    | ((recordedStore: RecordedStore, call: Methods[M]) => Methods[M])
+    | undefined;
 };
 
 const recording: Recording = {
@@ -38,9 +40,9 @@ const recording: Recording = {
   trail: undefined,
   nativeId: undefined,
   checkRights: undefined,
-  nativeRotation: (watched, load) => async () => recordedNative(watched, await load()),
+  nativeRotation: (recordedStore, load) => async () => recordedNative(recordedStore, await load()),
   close: undefined,
-  get: (watched, get) => async (requests, options) => {
+  get: (recordedStore, get) => async (requests, options) => {
     const started = milliseconds();
     const asked = requests.map(({ name, version, stage }) => ({ name, version, stage }));
     let answers: readonly GetResult[];
@@ -49,7 +51,7 @@ const recording: Recording = {
     } catch (thrown) {
       const error = toSecretsError(thrown);
       await note(
-        watched,
+        recordedStore,
         started,
         reads(
           requests,
@@ -58,62 +60,66 @@ const recording: Recording = {
       );
       throw thrown;
     }
-    await note(watched, started, reads(requests, answers));
+    await note(recordedStore, started, reads(requests, answers));
     return answers;
   },
   put:
-    (watched, put) =>
+    (recordedStore, put) =>
     (name, { keys, ...write }, options) =>
       change(
-        watched,
+        recordedStore,
         { action: 'write', secret: name, stage: write.stage === 'pending' ? 'pending' : undefined, keys },
         () => put(name, write, options),
       ),
-  list: (watched, list) => (query, options) =>
-    stream(watched, { action: 'list', secret: query.prefix || undefined }, () => list(query, options), {
+  list: (recordedStore, list) => (query, options) =>
+    stream(recordedStore, { action: 'list', secret: query.prefix || undefined }, () => list(query, options), {
       method: 'list',
       signal: options.signal,
-      sight: ({ name }) => name,
+      compared: ({ name }) => name,
     }),
-  delete: (watched, remove) => (name, query, options) =>
-    change(watched, { action: 'delete', secret: name }, () => remove(name, query, options)),
-  describe: (watched, describe) => (name, options) =>
-    look(watched, name, () => describe(name, options), {
+  delete: (recordedStore, remove) => (name, query, options) =>
+    change(recordedStore, { action: 'delete', secret: name }, () => remove(name, query, options)),
+  describe: (recordedStore, describe) => (name, options) =>
+    inspect(recordedStore, name, () => describe(name, options), {
       method: 'describe',
       signal: options.signal,
-      sight: ({ currentVersion, createdAt, deletedAt }) => [currentVersion, createdAt, deletedAt],
+      compared: ({ currentVersion, createdAt, deletedAt }) => [currentVersion, createdAt, deletedAt],
     }),
-  grants: (watched, grants) => (name, options) => look(watched, name, () => grants(name, options)),
-  history: (watched, history) => (name, options) =>
-    stream(watched, { action: 'describe', secret: name }, () => history(name, options), {
+  grants: (recordedStore, grants) => (name, options) =>
+    inspect(recordedStore, name, () => grants(name, options)),
+  history: (recordedStore, history) => (name, options) =>
+    stream(recordedStore, { action: 'describe', secret: name }, () => history(name, options), {
       method: 'history',
       signal: options.signal,
-      sight: ({ id, stages }) => [id, stages],
+      compared: ({ id, stages }) => [id, stages],
     }),
-  makeCurrent: (watched, makeCurrent) => (name, version, options) =>
-    change(watched, { action: 'promote', secret: name, version }, () => makeCurrent(name, version, options)),
-  restore: (watched, restore) => (name, options) =>
-    change(watched, { action: 'restore', secret: name }, () => restore(name, options)),
-  purge: (watched, purge) => (name, version, options) =>
-    change(watched, { action: 'purge', secret: name, version }, () => purge(name, version, options)),
-  rekey: (watched, rekey) => (to, options) => change(watched, { action: 'rekey' }, () => rekey(to, options)),
-  setLabels: (watched, setLabels) => (name, labels, options) =>
-    change(watched, { action: 'label', secret: name }, () => setLabels(name, labels, options)),
+  makeCurrent: (recordedStore, makeCurrent) => (name, version, options) =>
+    change(recordedStore, { action: 'promote', secret: name, version }, () =>
+      makeCurrent(name, version, options),
+    ),
+  restore: (recordedStore, restore) => (name, options) =>
+    change(recordedStore, { action: 'restore', secret: name }, () => restore(name, options)),
+  purge: (recordedStore, purge) => (name, version, options) =>
+    change(recordedStore, { action: 'purge', secret: name, version }, () => purge(name, version, options)),
+  rekey: (recordedStore, rekey) => (to, options) =>
+    change(recordedStore, { action: 'rekey' }, () => rekey(to, options)),
+  setLabels: (recordedStore, setLabels) => (name, labels, options) =>
+    change(recordedStore, { action: 'label', secret: name }, () => setLabels(name, labels, options)),
 };
 
 /** A rotation of the service's own: looks, settings and starts are recorded; the waiting for its end is not. */
-function recordedNative(watched: Watched, native: NativeRotations): NativeRotations {
+function recordedNative(recordedStore: RecordedStore, native: NativeRotations): NativeRotations {
   const { start, watch } = native;
   return {
-    read: (name, options) => look(watched, name, () => native.read(name, options)),
-    plan: (name, wish, options) => look(watched, name, () => native.plan(name, wish, options)),
+    read: (name, options) => inspect(recordedStore, name, () => native.read(name, options)),
+    plan: (name, wish, options) => inspect(recordedStore, name, () => native.plan(name, wish, options)),
     set: (name, wish, options) =>
-      change(watched, { action: 'other', secret: name }, () => native.set(name, wish, options)),
+      change(recordedStore, { action: 'other', secret: name }, () => native.set(name, wish, options)),
     remove: (name, options) =>
-      change(watched, { action: 'other', secret: name }, () => native.remove(name, options)),
+      change(recordedStore, { action: 'other', secret: name }, () => native.remove(name, options)),
     ...(start !== undefined && {
       start: (name, wish, token, options) =>
-        change(watched, { action: 'rotate', secret: name }, () =>
+        change(recordedStore, { action: 'rotate', secret: name }, () =>
           start.call(native, name, wish, token, options),
         ),
     }),
@@ -122,30 +128,32 @@ function recordedNative(watched: Watched, native: NativeRotations): NativeRotati
 }
 
 /** What each provider with records was made of. */
-const made = new WeakMap<Provider, Watched>();
+const made = new WeakMap<Provider, RecordedStore>();
 
 /**
  * The same store for one who looks again and again whether anything is new: looks that find what the last one found
  * leave no record. Reads of values and changes always do.
  */
-export function forLooks(provider: Provider): Provider {
-  const watched = made.get(provider);
-  return watched === undefined ? provider : recorded({ ...watched, looks: new Looks() });
+export function forPolling(provider: Provider): Provider {
+  const recordedStore = made.get(provider);
+  return recordedStore === undefined ? provider : recorded({ ...recordedStore, dedup: new PollDedup() });
 }
 
 /** The provider, with a record of every access. What it has and has not is as before. */
-export function recorded(watched: Watched): Provider {
-  const proxy = new Proxy(watched.provider, {
+export function recorded(recordedStore: RecordedStore): Provider {
+  const proxy = new Proxy(recordedStore.provider, {
     // The object itself is asked, and its methods are called on it: it may have private fields.
     get(provider, name) {
       const value: unknown = Reflect.get(provider, name, provider);
       if (typeof value !== 'function') return value;
       const call: unknown = value.bind(provider);
       const wrap = Object.hasOwn(recording, name) ? recording[name as keyof Methods] : undefined;
-      return wrap === undefined ? call : (wrap as (of: Watched, method: unknown) => unknown)(watched, call);
+      return wrap === undefined
+        ? call
+        : (wrap as (of: RecordedStore, method: unknown) => unknown)(recordedStore, call);
     },
   });
-  made.set(proxy, watched);
+  made.set(proxy, recordedStore);
   return proxy;
 }
 
@@ -154,52 +162,52 @@ function milliseconds(): number {
   return Number(process.hrtime.bigint() / 1_000_000n);
 }
 
-type Told = Omit<Access, 'store' | 'provider' | 'identity' | 'durationMs'>;
+type AccessDetails = Omit<Access, 'store' | 'provider' | 'identity' | 'durationMs'>;
 
 async function note(
-  { provider, recorder, store, kind }: Watched,
+  { provider, recorder, store, kind }: RecordedStore,
   started: number,
-  told: readonly Told[],
+  details: readonly AccessDetails[],
 ): Promise<void> {
   const identity = provider.knownIdentity?.();
   const durationMs = milliseconds() - started;
-  await recorder.record(told.map((one) => ({ ...one, store, provider: kind, identity, durationMs })));
+  await recorder.record(details.map((one) => ({ ...one, store, provider: kind, identity, durationMs })));
 }
 
 /** How a look is compared with the one before it. */
-interface Looking<T> {
+interface Poll<T> {
   readonly method: string;
   readonly signal: AbortSignal;
   /** What of its answer counts. */
-  readonly sight: (found: T) => unknown;
+  readonly compared: (found: T) => unknown;
 }
 
 /** A look's record, unless it is the repetition of one. */
-async function noteLook<T>(
-  watched: Watched,
+async function notePoll<T>(
+  recordedStore: RecordedStore,
   started: number,
-  told: Told,
-  looking: Looking<T> | undefined,
+  details: AccessDetails,
+  poll: Poll<T> | undefined,
   ...found: readonly T[]
 ): Promise<void> {
-  const record = (): Promise<void> => note(watched, started, [told]);
-  const { looks } = watched;
-  if (looks === undefined || looking === undefined) return record();
-  const { method, signal, sight } = looking;
+  const record = (): Promise<void> => note(recordedStore, started, [details]);
+  const { dedup } = recordedStore;
+  if (dedup === undefined || poll === undefined) return record();
+  const { method, signal, compared } = poll;
   // One that nobody waits for any more, since the watch is over, has found nothing.
-  if (told.error !== undefined && (signal.reason as Error | undefined)?.name === 'AbortError')
+  if (details.error !== undefined && (signal.reason as Error | undefined)?.name === 'AbortError')
     return undefined;
-  return looks.tell([method, told.secret], told.error?.kind ?? found.map(sight), record);
+  return dedup.record([method, details.secret], details.error?.kind ?? found.map(compared), record);
 }
 
 /** One record for each secret and version of it that was asked for. */
-function reads(requests: readonly SecretRequest[], answers: readonly GetResult[]): readonly Told[] {
-  const told = new Map<string, Told>();
+function reads(requests: readonly SecretRequest[], answers: readonly GetResult[]): readonly AccessDetails[] {
+  const details = new Map<string, AccessDetails>();
   for (const [index, { name, version, stage, keys }] of requests.entries()) {
     const answer = answers[index];
     const id = JSON.stringify([name, version, stage]);
-    if (answer === undefined || told.has(id)) continue;
-    told.set(id, {
+    if (answer === undefined || details.has(id)) continue;
+    details.set(id, {
       action: 'read',
       secret: name,
       version: answer.ok ? answer.secret.id : version,
@@ -209,19 +217,19 @@ function reads(requests: readonly SecretRequest[], answers: readonly GetResult[]
       error: answer.ok ? undefined : answer.error,
     });
   }
-  return [...told.values()];
+  return [...details.values()];
 }
 
-/** A failure is recorded and thrown; where that fails too, both are told. */
+/** A failure is recorded and thrown; where that fails too, both are details. */
 async function failed(
-  watched: Watched,
+  recordedStore: RecordedStore,
   started: number,
-  told: Told,
+  details: AccessDetails,
   thrown: unknown,
-  looking?: Looking<never>,
+  poll?: Poll<never>,
 ): Promise<never> {
   const error = toSecretsError(thrown);
-  await noteLook(watched, started, { ...told, error }, looking).catch((unwritten: unknown) => {
+  await notePoll(recordedStore, started, { ...details, error }, poll).catch((unwritten: unknown) => {
     const { kind, message, hint } = toSecretsError(unwritten);
     throw new SecretsError(kind, `${message}; and the access failed: ${error.message}`, {
       hint,
@@ -231,33 +239,39 @@ async function failed(
   throw thrown;
 }
 
-async function look<T>(
-  watched: Watched,
+async function inspect<T>(
+  recordedStore: RecordedStore,
   secret: string,
   work: () => Promise<T>,
-  looking?: Looking<T>,
+  poll?: Poll<T>,
 ): Promise<T> {
   const started = milliseconds();
-  const told = { action: 'describe', secret } as const;
-  const found = await work().catch((thrown: unknown) => failed(watched, started, told, thrown, looking));
-  await noteLook(watched, started, told, looking, found);
+  const details = { action: 'describe', secret } as const;
+  const found = await work().catch((thrown: unknown) =>
+    failed(recordedStore, started, details, thrown, poll),
+  );
+  await notePoll(recordedStore, started, details, poll, found);
   return found;
 }
 
-async function change<T>(watched: Watched, told: Told, work: () => Promise<T>): Promise<T> {
-  const { provider, recorder, store, kind } = watched;
+async function change<T>(
+  recordedStore: RecordedStore,
+  details: AccessDetails,
+  work: () => Promise<T>,
+): Promise<T> {
+  const { provider, recorder, store, kind } = recordedStore;
   const identity = provider.knownIdentity?.();
-  const intent = await recorder.intend({ ...told, store, provider: kind, identity });
+  const intent = await recorder.intend({ ...details, store, provider: kind, identity });
   const started = milliseconds();
   let result: T;
   try {
     result = await work();
   } catch (thrown) {
-    return failed(watched, started, { ...told, intent }, thrown);
+    return failed(recordedStore, started, { ...details, intent }, thrown);
   }
-  const { id: version = told.version, requestId } = (result ?? {}) as { id?: string; requestId?: string };
+  const { id: version = details.version, requestId } = (result ?? {}) as { id?: string; requestId?: string };
   try {
-    await note(watched, started, [{ ...told, version, requestId, intent }]);
+    await note(recordedStore, started, [{ ...details, version, requestId, intent }]);
   } catch (thrown) {
     // Its hint is about what was not done; here something was.
     const { kind, message } = toSecretsError(thrown);
@@ -274,34 +288,34 @@ async function change<T>(watched: Watched, told: Told, work: () => Promise<T>): 
  * looks it is made after the last, when it can be compared.
  */
 async function* stream<T>(
-  watched: Watched,
-  told: Told,
+  recordedStore: RecordedStore,
+  details: AccessDetails,
   open: () => AsyncIterable<T>,
-  looking: Looking<T>,
+  poll: Poll<T>,
 ): AsyncGenerator<T> {
   const started = milliseconds();
   const items = open()[Symbol.asyncIterator]();
-  const isLook = watched.looks !== undefined;
+  const isPoll = recordedStore.dedup !== undefined;
   const seen: T[] = [];
-  let isTold = false;
+  let isRecorded = false;
   try {
     for (;;) {
       let step: IteratorResult<T>;
       try {
         step = await items.next();
       } catch (thrown) {
-        isTold = true;
-        return await failed(watched, started, told, thrown, looking);
+        isRecorded = true;
+        return await failed(recordedStore, started, details, thrown, poll);
       }
-      if (!isTold && !isLook) await note(watched, started, [told]);
-      isTold = !isLook;
+      if (!isRecorded && !isPoll) await note(recordedStore, started, [details]);
+      isRecorded = !isPoll;
       if (step.done === true) return;
-      if (isLook) seen.push(step.value);
+      if (isPoll) seen.push(step.value);
       yield step.value;
     }
   } finally {
     await items.return?.();
     // Whoever looks may stop at what it looked for.
-    if (!isTold) await noteLook(watched, started, told, looking, ...seen);
+    if (!isRecorded) await notePoll(recordedStore, started, details, poll, ...seen);
   }
 }

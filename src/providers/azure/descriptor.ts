@@ -1,4 +1,4 @@
-import type { Detection, NativeReference, ProviderDescriptor, Surroundings } from '../descriptor.ts';
+import type { Detection, NativeReference, ProviderDescriptor, Environment } from '../descriptor.ts';
 import { type HarmlessSettings, trustItemsFor } from '../trust.ts';
 import { cloudOfHost, VAULT_NAME } from './clouds.ts';
 
@@ -51,7 +51,7 @@ const trustItems = trustItemsFor(
 );
 
 /** A vault's name or address, or a session of the Azure CLI. */
-function detect({ env, home, exists }: Surroundings): Detection | undefined {
+function detect({ env, home, exists }: Environment): Detection | undefined {
   const variable = ['AZURE_KEYVAULT_URL', 'AZURE_KEYVAULT_NAME', 'KEY_VAULT_NAME'].find((name) => env[name]);
   if (variable !== undefined) {
     const vault = env[variable] ?? '';
