@@ -15,8 +15,8 @@ const { values } = parseArgs({
   },
 });
 const source = `
-  export { figuresTable, measure, noFigures } from ${JSON.stringify(join(root, 'tests/audit/report/figures.ts'))};
-  export { BLIND, KINDS } from ${JSON.stringify(join(root, 'tests/audit/report/plants.ts'))};
+  export { figuresTable, measure, noFigures } from ${JSON.stringify(join(root, 'tests/report/figures.ts'))};
+  export { BLIND, KINDS } from ${JSON.stringify(join(root, 'tests/report/plants.ts'))};
 `;
 const { figuresTable, measure, noFigures, KINDS, BLIND } = await importSource(source);
 

@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { importSource, root } from './import-source.mjs';
 
-const source = `export { tables } from ${JSON.stringify(join(root, 'tests/audit/report/doc-tables.ts'))};`;
+const source = `export { tables } from ${JSON.stringify(join(root, 'tests/report/doc-tables.ts'))};`;
 const { tables } = await importSource(source);
 const page = join(root, 'docs/audit-report.md');
 let text = await readFile(page, 'utf8');

@@ -11,7 +11,7 @@
  *   effect at any later moment. So nothing is concluded from a sign-in that an earlier run may have brought about.
  *   Whoever goes on sets the credential again, which queues behind what is late, and verifies after that.
  *
- * The invariant, explored exhaustively in tests/core/rotation.test.ts: at every moment, whatever has failed, died or
+ * The invariant, explored exhaustively in tests/core/rotation/machine.test.ts: at every moment, whatever has failed, died or
  * arrives late, a credential that the target accepts is readable in the store: as current or as pending, and where
  * the target has no fence against late changes, as the previous version or as the one that was put aside. The table
  * below is the machine; the diagram in docs/rotation.md is made from it.

@@ -7,9 +7,9 @@ import { judgeFindings } from '../../../src/core/findings/gates.ts';
 import { ANOMALIES } from '../../../src/core/findings/parameters.ts';
 import type { ReportData } from '../../../src/core/findings/report.ts';
 import { finding, type RuleId } from '../../../src/core/findings/rules.ts';
-import { plantInto } from '../../audit/report/plants.ts';
-import { Random } from '../../audit/report/random.ts';
-import { eventOf, makeTrail } from '../../audit/report/trail.ts';
+import { plantInto } from '../../report/plants.ts';
+import { Random } from '../../report/random.ts';
+import { eventOf, makeTrail } from '../../report/trail.ts';
 
 const DAY_MS = 86_400_000;
 const DAYS = 91;

@@ -20,7 +20,7 @@ import {
   type State,
   transitions,
   type Working,
-} from '../../src/core/rotation/machine.ts';
+} from '../../../src/core/rotation/machine.ts';
 
 /**
  * `older`: what an earlier rotation issued, which was rolled back. `claim`: the old credential with a mark, as it
@@ -347,7 +347,7 @@ test('an event that a state can’t have is an error, and each one that it can h
 });
 
 test('the diagram in the docs is the machine', () => {
-  const docs = readFileSync(new URL('../../docs/rotation.md', import.meta.url), 'utf8');
+  const docs = readFileSync(new URL('../../../docs/rotation.md', import.meta.url), 'utf8');
   // scripts/rotation-diagram.mjs writes it.
   expect(/```mermaid\n([\s\S]*?)```/.exec(docs)?.[1]).toBe(diagram());
 });

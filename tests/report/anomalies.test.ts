@@ -1,7 +1,7 @@
-import { ANOMALIES } from '../../../src/core/findings/parameters.ts';
-import { EventTable } from '../../../src/core/findings/events.ts';
-import { findAnomalies } from '../../../src/core/findings/anomalies.ts';
-import { networkOf } from '../../../src/core/findings/network.ts';
+import { ANOMALIES } from '../../src/core/findings/parameters.ts';
+import { EventTable } from '../../src/core/findings/events.ts';
+import { findAnomalies } from '../../src/core/findings/anomalies.ts';
+import { networkOf } from '../../src/core/findings/network.ts';
 import { measure, noFigures } from './figures.ts';
 import { anomaliesIn, eventOf, normalLife, type Read } from './kit.ts';
 import { KINDS } from './plants.ts';

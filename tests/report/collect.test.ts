@@ -1,14 +1,14 @@
 /** How a report is gathered: on a store in memory that counts what it is asked, and has a trail. */
-import { buildReport, type ReportWanted } from '../../../src/report/build.ts';
-import { storesInUse } from '../../../src/report/collect.ts';
-import type { ReportData } from '../../../src/core/findings/report.ts';
-import type { AuditEvent } from '../../../src/core/audit/record.ts';
-import { SecretsError } from '../../../src/core/errors.ts';
-import type { Capability, Provider, SecretRequest } from '../../../src/providers/provider.ts';
-import type { ProviderDescriptor } from '../../../src/providers/descriptor.ts';
-import type { SecretInfo, VersionInfo } from '../../../src/core/secret.ts';
-import { Session } from '../../../src/session/session.ts';
-import { makeMachine, type Machine } from '../../config/setup.ts';
+import { buildReport, type ReportWanted } from '../../src/report/build.ts';
+import { storesInUse } from '../../src/report/collect.ts';
+import type { ReportData } from '../../src/core/findings/report.ts';
+import type { AuditEvent } from '../../src/core/audit/record.ts';
+import { SecretsError } from '../../src/core/errors.ts';
+import type { Capability, Provider, SecretRequest } from '../../src/providers/provider.ts';
+import type { ProviderDescriptor } from '../../src/providers/descriptor.ts';
+import type { SecretInfo, VersionInfo } from '../../src/core/secret.ts';
+import { Session } from '../../src/session/session.ts';
+import { makeMachine, type Machine } from '../config/setup.ts';
 import { daysAgo, NOW } from './kit.ts';
 
 interface Shelf {
@@ -118,7 +118,7 @@ async function report(
     title: 'Shelf',
     credentialVariables: [],
     trustItems: () => [],
-    schema: async () => (await import('../../../src/rotation/targets/none/settings.ts')).settingsSchema,
+    schema: async () => (await import('../../src/rotation/targets/none/settings.ts')).settingsSchema,
     load: async () => ({ open: () => shelfProvider(shelf, asked) }),
   };
   machine.write('p/secrets.yaml', more.yaml ?? 'default: shelf');

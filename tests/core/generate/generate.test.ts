@@ -1,4 +1,4 @@
-import { bitsOf, generate, parseGenerate } from '../../src/core/generate/generate.ts';
+import { bitsOf, generate, parseGenerate } from '../../../src/core/generate/generate.ts';
 
 describe('generate', () => {
   test.each([

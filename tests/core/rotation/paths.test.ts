@@ -13,7 +13,7 @@ import {
   next,
   transitions,
   type Working,
-} from '../../src/core/rotation/machine.ts';
+} from '../../../src/core/rotation/machine.ts';
 
 const CLAIMED = 'look none, prepare ok, claim ok';
 const READ = 'read-back ok';

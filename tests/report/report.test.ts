@@ -1,14 +1,14 @@
 /** The whole command on real stores, with something wrong in each. */
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openAuditLog } from '../../../src/audit/log/log.ts';
-import type { ReportData } from '../../../src/core/findings/report.ts';
-import type { AuditEvent } from '../../../src/core/audit/record.ts';
-import { scenarioFiles as awsFiles, startAws, type Aws } from '../../backends/aws.ts';
-import { startTrail } from '../../backends/aws/trail.ts';
-import { describeWith } from '../../backends/server.ts';
-import { startVault, VAULT_SERVER, type Vault } from '../../backends/vault.ts';
-import { makePlace, type Place, UNSAFE } from '../../e2e/program.ts';
+import { openAuditLog } from '../../src/audit/log/log.ts';
+import type { ReportData } from '../../src/core/findings/report.ts';
+import type { AuditEvent } from '../../src/core/audit/record.ts';
+import { scenarioFiles as awsFiles, startAws, type Aws } from '../backends/aws.ts';
+import { startTrail } from '../backends/aws/trail.ts';
+import { describeWith } from '../backends/server.ts';
+import { startVault, VAULT_SERVER, type Vault } from '../backends/vault.ts';
+import { makePlace, type Place, UNSAFE } from '../e2e/program.ts';
 
 const DAY_MS = 86_400_000;
 const STRONG = 'kX9#mQ2vLp7$wRtZ';

@@ -4,9 +4,9 @@ import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bitsOf, generate, parseGenerate, WORDS_IN_LIST } from '../../src/core/generate/generate.ts';
-import { wordList } from '../../src/core/generate/words.ts';
-import { program, testNeeding } from '../needs.ts';
+import { bitsOf, generate, parseGenerate, WORDS_IN_LIST } from '../../../src/core/generate/generate.ts';
+import { wordList } from '../../../src/core/generate/words.ts';
+import { program, testNeeding } from '../../needs.ts';
 
 const run = (command: string, args: readonly string[], input?: string) =>
   spawnSync(command, args, { encoding: 'utf8', ...(input !== undefined && { input }) });

@@ -1,5 +1,5 @@
-import { judgeSharedGrants } from '../../../src/core/findings/posture.ts';
-import { judge, judgeNative } from '../../../src/core/rotation/schedule.ts';
+import { judgeSharedGrants } from '../../src/core/findings/posture.ts';
+import { judge, judgeNative } from '../../src/core/rotation/schedule.ts';
 import { daysAgo, facts, judged, NOW, version } from './kit.ts';
 
 const DAY_MS = 86_400_000;

@@ -1,6 +1,6 @@
 /** 2,000 values made to break quoting, the same in every run. */
 import fc from 'fast-check';
-import { sized } from '../size.ts';
+import { sized } from '../../size.ts';
 
 export const SEED = 20261123;
 export const COUNT = sized(400, 2000);

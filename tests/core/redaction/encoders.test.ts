@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import { MASK, Masker } from '../../src/core/redaction/redactor.ts';
-import { describeWith } from '../backends/server.ts';
+import { MASK, Masker } from '../../../src/core/redaction/redactor.ts';
+import { describeWith } from '../../backends/server.ts';
 
 const FOLDER = fileURLToPath(new URL('encoders', import.meta.url));
 /** Values for each language; `full` looks at 100,000 texts in all. */

@@ -1,5 +1,5 @@
-import { isHarmlessLiteral, isPlainData, steers } from '../../src/core/environment/steering.ts';
-import { CREDENTIALS, MANUALS, OF_APPLICATIONS } from '../config/manuals.ts';
+import { isHarmlessLiteral, isPlainData, steers } from '../../../src/core/environment/steering.ts';
+import { CREDENTIALS, MANUALS, OF_APPLICATIONS } from '../../config/manuals.ts';
 
 const words = (text: string): readonly string[] => text.split(' ');
 

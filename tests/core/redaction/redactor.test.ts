@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { MASK, Masker } from '../../src/core/redaction/redactor.ts';
+import { MASK, Masker } from '../../../src/core/redaction/redactor.ts';
 
 /** Printed with a failure, and fixed so that two runs see the same cases. */
 const SEED = 20261123;

@@ -1,8 +1,8 @@
 /**
  * A trail of the made-up organisation, without anything wrong in it: months of reads by people and machines, with what
- * is awkward about normal life. tests/audit/report/plants.ts puts the anomalies in.
+ * is awkward about normal life. tests/report/plants.ts puts the anomalies in.
  */
-import type { AuditEvent } from '../../../src/core/audit/record.ts';
+import type { AuditEvent } from '../../src/core/audit/record.ts';
 import {
   DAY_MS,
   HOUR_MS,

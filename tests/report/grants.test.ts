@@ -1,6 +1,6 @@
-import { grantsOf as awsGrants } from '../../../src/providers/aws/grants.ts';
-import { grantsOf as gcpGrants } from '../../../src/providers/gcp/grants.ts';
-import { grantsOn, rulesOf } from '../../../src/providers/vault/grants.ts';
+import { grantsOf as awsGrants } from '../../src/providers/aws/grants.ts';
+import { grantsOf as gcpGrants } from '../../src/providers/gcp/grants.ts';
+import { grantsOn, rulesOf } from '../../src/providers/vault/grants.ts';
 
 describe('an AWS resource policy', () => {
   const grants = (statement: object): readonly string[] =>

@@ -1,7 +1,7 @@
 /** What a finding tells to do can be typed as it stands. */
-import { commands } from '../../../src/commands/index.ts';
-import type { CommandSpec } from '../../../src/commands/command.ts';
-import { finding, RULES, type Rule } from '../../../src/core/findings/rules.ts';
+import { commands } from '../../src/commands/index.ts';
+import type { CommandSpec } from '../../src/commands/command.ts';
+import { finding, RULES, type Rule } from '../../src/core/findings/rules.ts';
 
 /** The commands in a remedy, each up to the sentence's next clause. */
 function commandsIn(remedy: string): string[][] {

@@ -2,7 +2,7 @@
  * Anomalies, put into a trail that has none: of each kind that a rule is for, and of some that no rule is expected to
  * see. They are told by what an intruder does, not by what a detector looks at: who, when and how much are drawn by lot.
  */
-import type { RuleId } from '../../../src/core/findings/rules.ts';
+import type { RuleId } from '../../src/core/findings/rules.ts';
 import { DAY_MS, HOUR_MS, type Job, type Person, zoneOffset } from './organisation.ts';
 import { Random } from './random.ts';
 import type { Entry, Trail } from './trail.ts';

@@ -1,11 +1,11 @@
 /** Facts and events for tests of the report's rules. */
-import { ANOMALIES, type AnomalyParameters, POSTURE } from '../../../src/core/findings/parameters.ts';
-import { findAnomalies } from '../../../src/core/findings/anomalies.ts';
-import { EventTable } from '../../../src/core/findings/events.ts';
-import type { Finding } from '../../../src/core/findings/finding.ts';
-import { type Coverage, judgeSecret, type SecretFacts } from '../../../src/core/findings/posture.ts';
-import type { AuditEvent } from '../../../src/core/audit/record.ts';
-import type { VersionInfo } from '../../../src/core/secret.ts';
+import { ANOMALIES, type AnomalyParameters, POSTURE } from '../../src/core/findings/parameters.ts';
+import { findAnomalies } from '../../src/core/findings/anomalies.ts';
+import { EventTable } from '../../src/core/findings/events.ts';
+import type { Finding } from '../../src/core/findings/finding.ts';
+import { type Coverage, judgeSecret, type SecretFacts } from '../../src/core/findings/posture.ts';
+import type { AuditEvent } from '../../src/core/audit/record.ts';
+import type { VersionInfo } from '../../src/core/secret.ts';
 
 export const NOW = new Date('2026-11-24T12:00:00.000Z');
 const DAY_MS = 86_400_000;

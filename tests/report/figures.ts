@@ -1,8 +1,8 @@
 /** How good the detectors are on made-up trails: what of the planted they find, and what else they say. */
-import { findAnomalies } from '../../../src/core/findings/anomalies.ts';
-import { EventTable } from '../../../src/core/findings/events.ts';
-import type { Finding } from '../../../src/core/findings/finding.ts';
-import { ANOMALIES, type AnomalyParameters } from '../../../src/core/findings/parameters.ts';
+import { findAnomalies } from '../../src/core/findings/anomalies.ts';
+import { EventTable } from '../../src/core/findings/events.ts';
+import type { Finding } from '../../src/core/findings/finding.ts';
+import { ANOMALIES, type AnomalyParameters } from '../../src/core/findings/parameters.ts';
 import { type Plant, plantInto } from './plants.ts';
 import { eventOf, makeTrail } from './trail.ts';
 

@@ -1,5 +1,10 @@
-import type { AuditEvent } from '../../src/core/audit/record.ts';
-import { countsOf, timeline, type TimelineEntry, type TimelineQuery } from '../../src/core/audit/timeline.ts';
+import type { AuditEvent } from '../../../src/core/audit/record.ts';
+import {
+  countsOf,
+  timeline,
+  type TimelineEntry,
+  type TimelineQuery,
+} from '../../../src/core/audit/timeline.ts';
 
 const START = Date.parse('2026-11-24T09:00:00.000Z');
 const at = (ms: number): string => new Date(START + ms).toISOString();

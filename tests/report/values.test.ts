@@ -1,5 +1,5 @@
-import { loadStrength } from '../../../src/core/findings/strength.ts';
-import { isDefault, type Strength, ValueRules } from '../../../src/core/findings/values.ts';
+import { loadStrength } from '../../src/core/findings/strength.ts';
+import { isDefault, type Strength, ValueRules } from '../../src/core/findings/values.ts';
 
 let strength: Strength;
 beforeAll(async () => {

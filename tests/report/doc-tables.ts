@@ -1,7 +1,7 @@
 /** The tables of docs/audit-report.md that are made from the code. */
 import type * as v from 'valibot';
-import { auditReportEntries } from '../../../src/config/audit-report.ts';
-import { RULES } from '../../../src/core/findings/rules.ts';
+import { auditReportEntries } from '../../src/config/audit-report.ts';
+import { RULES } from '../../src/core/findings/rules.ts';
 
 function rules(kind: string): string {
   const rows = Object.entries(RULES)

@@ -1,6 +1,6 @@
 /** Secrets that the output breaks off in, or that a tool sets in lines and columns. */
 import { spawnSync } from 'node:child_process';
-import { MASK, Masker } from '../../src/core/redaction/redactor.ts';
+import { MASK, Masker } from '../../../src/core/redaction/redactor.ts';
 
 function mask(secrets: readonly string[], chunks: readonly (string | Uint8Array)[]): string {
   return maskBy(new Masker(secrets.map((secret) => Buffer.from(secret))), chunks);

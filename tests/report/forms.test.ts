@@ -1,12 +1,12 @@
 // Its matcher checks against the JSON schema of SARIF 2.1.0.
 import '@microsoft/jest-sarif';
-import { render } from '../../../src/report/forms.ts';
-import { agesOf, summarise } from '../../../src/core/findings/access.ts';
-import { EventTable } from '../../../src/core/findings/events.ts';
-import { judgeFindings } from '../../../src/core/findings/gates.ts';
-import type { ReportData } from '../../../src/core/findings/report.ts';
-import { finding } from '../../../src/core/findings/rules.ts';
-import { UNSAFE } from '../../e2e/program.ts';
+import { render } from '../../src/report/forms.ts';
+import { agesOf, summarise } from '../../src/core/findings/access.ts';
+import { EventTable } from '../../src/core/findings/events.ts';
+import { judgeFindings } from '../../src/core/findings/gates.ts';
+import type { ReportData } from '../../src/core/findings/report.ts';
+import { finding } from '../../src/core/findings/rules.ts';
+import { UNSAFE } from '../e2e/program.ts';
 import { daysAgo, eventOf, NOW } from './kit.ts';
 
 const NASTY =

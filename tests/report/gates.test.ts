@@ -1,14 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  baselineOf,
-  judgeFindings,
-  parseBaseline,
-  type Suppression,
-} from '../../../src/core/findings/gates.ts';
-import { fitsPathPattern } from '../../../src/core/text/pattern.ts';
-import { finding } from '../../../src/core/findings/rules.ts';
-import { ROOT } from '../../e2e/program.ts';
+import { baselineOf, judgeFindings, parseBaseline, type Suppression } from '../../src/core/findings/gates.ts';
+import { fitsPathPattern } from '../../src/core/text/pattern.ts';
+import { finding } from '../../src/core/findings/rules.ts';
+import { ROOT } from '../e2e/program.ts';
 import { tables } from './doc-tables.ts';
 import { NOW } from './kit.ts';
 
