@@ -1,88 +1,14 @@
 /** What one run of a rotation knows, and its claim: taking it, keeping it, taking over another's. */
 import { randomInt } from 'node:crypto';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
-import type { Ending, Event, Intent, Plan } from '../core/rotation/machine.ts';
+import type { Event, Plan } from '../core/rotation/machine.ts';
 import { sleep } from '../core/waiting.ts';
-import type { Generator } from './generator.ts';
 import type { Holder } from '../core/rotation/holder.ts';
-import { HeldFor, type Watch } from './lease.ts';
-import {
-  changedMeanwhile,
-  claimedBy,
-  type Held,
-  isClaim,
-  sameCredential,
-  type SecretPlace,
-  type Stages,
-} from './place.ts';
-import type { Credential, Rotation, Target } from './target.ts';
-
-/** One thing that happened, for the journal and for `--json`. */
-export interface RotationEvent {
-  /** ISO 8601, by this machine's clock. */
-  readonly at: string;
-  /** What was done: the machine's effect, or `begin` and `end`. */
-  readonly step: string;
-  /** What came of it: the machine's event, an ending; missing when it is about to be done. */
-  readonly outcome?: string;
-  /** The store's version that it was about. */
-  readonly version?: string;
-  /** Why it failed. Never a value. */
-  readonly reason?: string;
-}
-
-export interface EngineOptions {
-  readonly intent: Intent;
-  /** What messages and records call the secret. */
-  readonly reference: string;
-  readonly place: SecretPlace;
-  readonly target: Target;
-  readonly generator: Generator;
-  /** Keys of a JSON secret that get a new value; none: the whole value is one. */
-  readonly keys: readonly string[];
-  /** For how long the replaced credential is kept. */
-  readonly graceMs: number;
-  /** After this long without a sign, a holder is taken for dead. */
-  readonly leaseMs: number;
-  /** Longest time for which a change may wait or run in the target, in milliseconds; a quarter of the lease. */
-  readonly boundMs?: number;
-  /** The holder is known to be dead: don't wait for its lease. */
-  readonly takeOver: boolean;
-  /** Wait for the rest of a holder's lease, or end with `held`. */
-  readonly wait: boolean;
-  /** Rotate to the previous version instead of a new value. */
-  readonly toPrevious: boolean;
-  /** A secret that is missing is created with its first value. */
-  readonly create?: boolean | undefined;
-  /** Ends what has to be gone before another rotation: called when nothing else is in its way, before its claim. */
-  readonly makeWay?: (() => Promise<unknown>) | undefined;
-  readonly host: string;
-  readonly user: string;
-  readonly now: () => Date;
-  /** A signal with a fresh deadline, for one call. */
-  readonly signal: () => AbortSignal;
-  /** Aborted when the user interrupts. */
-  readonly interrupt: AbortSignal;
-  readonly watch: Watch;
-  /** Takes each event before and after it is done. */
-  readonly record: (event: RotationEvent, rotation: string) => void;
-  /** What is being done, for a person. */
-  readonly progress: (text: string) => void;
-  readonly warn: (message: string) => void;
-}
-
-export interface Outcome {
-  readonly ending: Ending;
-  readonly rotation: string;
-  /** Who holds the rotation, for `held` and `lost`. Without a record of that, since when alone. */
-  readonly holder: Holder | { readonly since: Date | undefined } | undefined;
-  /** Why it did not end with `done`. */
-  readonly error: SecretsError | undefined;
-  readonly currentVersion: string | undefined;
-  /** The current version when it began. */
-  readonly before: string | undefined;
-  readonly events: readonly RotationEvent[];
-}
+import { HeldFor } from './lease.ts';
+import { changedMeanwhile, claimedBy, type Held, isClaim, sameCredential, type Stages } from './place.ts';
+import type { EngineOptions, Outcome } from './run.ts';
+import type { Credential, Rotation } from './target.ts';
+import type { Stopped } from './way-on.ts';
 
 /** The claim went to somebody else. */
 export class Lost extends Error {}
@@ -107,6 +33,8 @@ export class ClaimedRun {
   protected draft: Credential | undefined;
   protected holder: Outcome['holder'];
   protected error: SecretsError | undefined;
+  /** The value of the last change that the target did not take. */
+  protected refused: Stopped['refused'];
   protected currentVersion: string | undefined;
   /** The current version at the first look. */
   protected before: string | undefined;

@@ -6,32 +6,19 @@ import { JsonDocument } from '../core/document/document.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { begin, type Effect, effectOf, type Event, isEnding, next } from '../core/rotation/machine.ts';
 import { sleep } from '../core/waiting.ts';
-import { ClaimedRun, isUnclear, Lost, needed, type Outcome, type RotationEvent } from './claim.ts';
+import { ClaimedRun, isUnclear, Lost, needed } from './claim.ts';
 import { makeDraft } from './draft.ts';
 import { encodeTime, LAST_ROTATED_LABEL, RETIRE_LABEL } from '../core/rotation/holder.ts';
 import { CLAIM_KEY, credentialOf, type Held, isClaim, sameCredential } from './place.ts';
 import { keysOf, obstacle, preflight } from './preflight.ts';
-import type { Credential } from './target.ts';
+import { type Outcome, type RotationEvent, STEP_TEXTS } from './run.ts';
+import type { Credential, Verdict } from './target.ts';
+import { ValueRefused, wayOn } from './way-on.ts';
 
-export type { EngineOptions, Outcome, RotationEvent } from './claim.ts';
+export type { EngineOptions, Outcome, RotationEvent } from './run.ts';
 
 /** How often a new value may come out as the old one before that is taken for a mistake in the policy. */
 const DRAFTS = 20;
-
-const TEXTS: Partial<Record<Effect, string>> = {
-  look: 'looking',
-  prepare: 'making a new value',
-  claim: 'claiming',
-  'take-over': 'taking over',
-  issue: 'asking for a new credential',
-  'apply-new': 'applying',
-  'verify-new': 'verifying',
-  promote: 'promoting',
-  finish: 'finishing',
-  'verify-old': 'verifying the old credential',
-  'apply-old': 'putting the old credential back',
-  discard: 'discarding the new one',
-};
 
 export class Engine extends ClaimedRun {
   readonly #events: RotationEvent[] = [];
@@ -42,7 +29,7 @@ export class Engine extends ClaimedRun {
     this.#record({ step: 'begin', outcome: this.plan.intent });
     while (!isEnding(state)) {
       const effect = effectOf(state);
-      const text = TEXTS[effect];
+      const text = STEP_TEXTS[effect];
       if (text !== undefined) this.options.progress(text);
       this.#record({ step: effect });
       const event = await this.#carryOut(effect);
@@ -59,26 +46,42 @@ export class Engine extends ClaimedRun {
     }
     if (state === 'done') this.options.watch.forget(this.options.reference);
     if (state === 'stuck') await this.letGo();
-    this.#record({
-      step: 'end',
-      outcome: state,
-      ...(this.currentVersion !== undefined && { version: this.currentVersion }),
-    });
+    const { reference, toPrevious } = this.options;
+    const stopped = { ...this.plan, reference, toPrevious, ending: state, refused: this.refused };
+    const todo = await wayOn(stopped, async () => ({
+      old: await this.#ask(this.old),
+      new: await this.#ask(this.pending),
+    }));
+    this.#record(
+      {
+        step: 'end',
+        outcome: state,
+        ...(this.currentVersion !== undefined && { version: this.currentVersion }),
+      },
+      todo,
+    );
     return {
       ending: state,
       rotation: this.id,
       holder: this.holder,
       error: this.error,
+      todo,
       currentVersion: this.currentVersion,
       before: this.before,
       events: this.#events,
     };
   }
 
-  #record(event: Omit<RotationEvent, 'at'>): void {
+  #record(event: Omit<RotationEvent, 'at'>, todo?: string): void {
     const full = { at: this.options.now().toISOString(), ...event };
     if (event.outcome !== undefined) this.#events.push(full);
-    this.options.record(full, this.id);
+    this.options.record(todo === undefined ? full : { ...full, todo }, this.id);
+  }
+
+  /** For people alone: what keeps it from an answer is no failure. */
+  async #ask(credential: Held | undefined): Promise<Verdict | undefined> {
+    if (credential === undefined || isClaim(credential) || this.options.interrupt.aborted) return undefined;
+    return this.options.target.verify(credential, this.options.signal()).catch(() => undefined);
   }
 
   async #carryOut(effect: Effect): Promise<Event> {
@@ -238,6 +241,7 @@ export class Engine extends ClaimedRun {
   async #apply(credential: Held | undefined): Promise<Event> {
     const { target, signal } = this.options;
     await this.keep();
+    this.refused = undefined;
     // The claim's id may be new; the credential is the one that was read back.
     try {
       await target.apply(needed(credential), this.known, this.rotation, signal());
@@ -246,6 +250,8 @@ export class Engine extends ClaimedRun {
     } catch (thrown) {
       if (thrown instanceof Lost) throw thrown;
       const error = (this.error = toSecretsError(thrown));
+      if (error instanceof ValueRefused)
+        this.refused = { value: credential === this.old ? 'old' : 'new', error };
       if (!isUnclear(error)) return 'failed';
       this.sent = true;
       this.inDoubt = true;
@@ -255,8 +261,11 @@ export class Engine extends ClaimedRun {
 
   async #verify(credential: Credential | undefined): Promise<Event> {
     const verdict = await this.options.target.verify(needed(credential), this.options.signal());
-    if (verdict === 'refused' && this.error === undefined)
-      this.error = new SecretsError('Failed', 'the target refuses the credential that it was given');
+    if (verdict === 'refused' && this.error === undefined) {
+      const error = new ValueRefused('Failed', 'the target refuses the credential that it was given', {});
+      this.error = error;
+      this.refused = { value: credential === this.old ? 'old' : 'new', error };
+    }
     return verdict;
   }
 

@@ -5,7 +5,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { makePrivateFolder } from '../platform/files.ts';
-import type { RotationEvent } from './engine.ts';
+import type { JournalEvent } from './run.ts';
 
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
 /** Of the journal's end, what is read for `status`: some thousand steps. */
@@ -15,7 +15,7 @@ const LAST_BYTES = 1024 * 1024;
 export function journalIn(
   stateFolder: string,
   trouble: (thrown: unknown) => void,
-): (reference: string, rotation: string, event: RotationEvent) => void {
+): (reference: string, rotation: string, event: JournalEvent) => void {
   const folder = join(stateFolder, 'rotation');
   let broken = false;
   return (reference, rotation, event) => {
@@ -41,20 +41,27 @@ export interface LastFailure {
   readonly at: Date;
   /** Never a value. */
   readonly reason: string;
+  /** The rotation's id. */
+  readonly rotation: string;
+  /** What is to be done, where that is not the usual. */
+  readonly todo?: string | undefined;
 }
 
 /** The secrets whose last rotation from here failed, by reference. A journal that can't be read has none. */
 export function lastFailures(stateFolder: string): ReadonlyMap<string, LastFailure> {
   const reasons = new Map<unknown, string>();
   const found = new Map<string, LastFailure>();
-  for (const { reference, rotation, step, outcome, reason, at } of events(stateFolder)) {
+  for (const { reference, rotation, step, outcome, reason, at, todo } of events(stateFolder)) {
     if (typeof reason === 'string') reasons.set(rotation, reason);
     if (step !== 'end' || typeof reference !== 'string' || outcome === 'held' || outcome === 'nothing')
       continue;
     const why = reasons.get(rotation);
     const date = new Date(String(at));
     if (outcome === 'done' || why === undefined || Number.isNaN(date.getTime())) found.delete(reference);
-    else found.set(reference, { at: date, reason: why });
+    else {
+      const advice = typeof todo === 'string' ? todo : undefined;
+      found.set(reference, { at: date, reason: why, rotation: String(rotation), todo: advice });
+    }
   }
   return found;
 }

@@ -5,6 +5,7 @@ import { compact, failureJson } from '../../output/shapes.ts';
 import type { Outcome } from '../../rotation/engine.ts';
 import type { Holder } from '../../core/rotation/holder.ts';
 import type { Notified, Notifier } from '../../rotation/notify.ts';
+import { goOn } from '../../rotation/way-on.ts';
 import type { Session } from '../../session/session.ts';
 
 export function holderText(holder: Outcome['holder']): string {
@@ -26,9 +27,8 @@ const CURRENT_REFUSED =
 
 /** The failure that an outcome is, if it is one. */
 export function failureOf(reference: string, intent: Intent, outcome: Outcome): SecretsError | undefined {
-  const { ending, error, holder } = outcome;
+  const { ending, error, holder, todo } = outcome;
   const why = error === undefined ? '' : `: ${error.message}`;
-  const goOn = `secrets rotate resume ${reference} finishes it, secrets rotate rollback ${reference} undoes it`;
   switch (ending) {
     case 'done':
     case 'nothing':
@@ -40,7 +40,7 @@ export function failureOf(reference: string, intent: Intent, outcome: Outcome): 
         `the new value was not accepted, and the old one is in use again${why}`,
         {
           reference,
-          hint: error?.hint,
+          hint: todo ?? error?.hint,
           cause: error,
         },
       );
@@ -59,7 +59,7 @@ export function failureOf(reference: string, intent: Intent, outcome: Outcome): 
     case 'held':
       return new SecretsError('Conflict', `a rotation is under way: ${holderText(holder)} holds it`, {
         reference,
-        hint: `wait for it; if its holder is dead, ${goOn}`,
+        hint: `wait for it; if its holder is dead, ${goOn(reference)}`,
         cause: error,
       });
     case 'lost':
@@ -71,7 +71,7 @@ export function failureOf(reference: string, intent: Intent, outcome: Outcome): 
     case 'stuck':
       return new SecretsError(error?.kind ?? 'Failed', `the rotation stopped halfway${why}`, {
         reference,
-        hint: goOn,
+        hint: todo ?? goOn(reference),
         cause: error,
       });
   }

@@ -1,6 +1,7 @@
 /** What the PostgreSQL and the MySQL target ask of their drivers, and how a driver's call is ended in time. */
 import { SecretsError } from '../../../core/errors.ts';
 import type { TargetFinding } from '../../target.ts';
+import type { ValueRefused } from '../../way-on.ts';
 import { isLoopback } from '../../../platform/net/address.ts';
 import type { Fence } from './fence.ts';
 import type { Login } from './login.ts';
@@ -28,8 +29,8 @@ export class Admitted extends Error {
 
 /** The server refuses to set a password that the account has, or had not long ago. */
 export class UsedBefore extends Error {
-  readonly reason: SecretsError;
-  constructor(reason: SecretsError) {
+  readonly reason: ValueRefused;
+  constructor(reason: ValueRefused) {
     super(reason.message, { cause: reason });
     this.reason = reason;
   }

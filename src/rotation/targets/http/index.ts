@@ -16,6 +16,7 @@ import { isProtected } from '../../../platform/net/address.ts';
 import { readAuthority } from '../../../platform/net/authority.ts';
 import { checkTemplate, type Sources } from '../template.ts';
 import { send } from './call.ts';
+import { ValueRefused } from '../../way-on.ts';
 import type { HttpCall, HttpSettings } from './settings.ts';
 
 /** What each call's places may name. */
@@ -139,18 +140,23 @@ function isOk(
 
 function refusal(url: string, status: number, changes: boolean): SecretsError {
   const host = new URL(url.replaceAll(/\{\{.*?\}\}/g, '')).host;
-  const fail = (kind: SecretsError['kind'], what: string, hint: string): SecretsError =>
-    new SecretsError(kind, `${host} ${what} (status ${status})`, { hint });
+  const fail = (
+    kind: SecretsError['kind'],
+    what: string,
+    hint: string,
+    Refusal: typeof SecretsError | typeof ValueRefused = SecretsError,
+  ): SecretsError => new Refusal(kind, `${host} ${what} (status ${status})`, { hint });
   if (status === 401)
     return fail('Unauthenticated', 'does not accept the sign-in', 'check the headers of the call');
   if (status === 403) return fail('Denied', 'does not allow the call', 'check the rights of its credential');
-  if (status === 409) return fail('Conflict', 'reports a conflict', 'see what its API says to that');
+  if (status === 409)
+    return fail('Conflict', 'reports a conflict', 'see what its API says to that', ValueRefused);
   if (status === 429) return fail('Throttled', 'asks to slow down', 'try again later');
   if (status >= 500)
     return new SecretsError('Unavailable', `${host} failed (status ${status})${changes ? IN_DOUBT : ''}`, {
       hint: 'try again',
     });
-  return fail('Invalid', 'refuses the request', 'check url, method and body of the call');
+  return fail('Invalid', 'refuses the request', 'check url, method and body of the call', ValueRefused);
 }
 
 /** @throws SecretsError Usage for a URL that may not be asked, or a place that names nothing */

@@ -6,6 +6,7 @@ import { codeOf } from '../../../platform/files.ts';
 import { Admitted, Refused, UsedBefore } from '../database/connection.ts';
 import type { Login } from '../database/login.ts';
 import { placeOf } from '../database/proof.ts';
+import { ValueRefused } from '../../way-on.ts';
 import { takesNoHash } from './rules.ts';
 
 /** MariaDB's own numbers, which the driver takes for others of MySQL: https://mariadb.com/kb/en/mariadb-error-codes/ */
@@ -123,10 +124,14 @@ export function changeError(thrown: unknown, username: string): Error {
       return fail('Unavailable', `the database ended the change${IN_DOUBT}`, 'run the command again');
     case 'ER_CREDENTIALS_CONTRADICT_TO_HISTORY':
       return new UsedBefore(
-        fail(
+        new ValueRefused(
           'Invalid',
           `the database refuses a password that ${username} had before`,
-          'finish the rotation with secrets rotate resume, or ease PASSWORD HISTORY and PASSWORD REUSE INTERVAL of the account',
+          {
+            hint: 'ease PASSWORD HISTORY and PASSWORD REUSE INTERVAL of the account',
+            cause: stripped(thrown),
+          },
+          true,
         ),
       );
     case 'ER_OPTION_PREVENTS_STATEMENT':

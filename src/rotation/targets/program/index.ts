@@ -15,6 +15,7 @@ import type {
   Verdict,
 } from '../../target.ts';
 import { controlFindings } from '../control.ts';
+import { ValueRefused } from '../../way-on.ts';
 import { type HookEnd, runHook } from './run.ts';
 import type { Command, ProgramSettings } from './settings.ts';
 
@@ -145,7 +146,10 @@ function failed(event: string, command: Command, end: HookEnd, doubt: string): S
   const [name = ''] = wordsOf(command);
   const how = end.killedBy === null ? `ended with ${end.code ?? 'nothing'}` : `was killed by ${end.killedBy}`;
   const said = end.lastLine === '' ? '' : `: ${end.lastLine}`;
-  return new SecretsError('Unavailable', `the ${event} hook ${name} ${how}${said}${doubt}`, {
-    hint: 'run it by hand: docs/rotation-targets.md says what it reads',
-  });
+  const message = `the ${event} hook ${name} ${how}${said}${doubt}`;
+  const hint = 'run it by hand: docs/rotation-targets.md says what it reads';
+  // A hook that ended by itself has answered, though nobody knows what it had sent by then.
+  return end.code === null
+    ? new SecretsError('Unavailable', message, { hint })
+    : new ValueRefused('Unavailable', message, { hint });
 }

@@ -32,6 +32,7 @@ import {
 } from '../database/login.ts';
 import { DatabaseTarget } from '../database/target.ts';
 import type { StaticRoleSettings } from './settings.ts';
+import { ValueRefused } from '../../way-on.ts';
 
 const FORM: LoginForm = {
   schemes: ['postgres', 'postgresql', 'mysql', 'mariadb'],
@@ -173,12 +174,13 @@ class StaticRoleTarget implements Target {
     signal: AbortSignal,
   ): Promise<void> {
     if (isSame(credential, await this.#read(signal))) return;
-    throw new SecretsError(
+    throw new ValueRefused(
       'Unsupported',
       `Vault does not take an older password for the role ${this.#role}`,
       {
-        hint: 'rotate again: the secret then gets the one that Vault has',
+        hint: 'discard the pending version, which secrets history shows, with secrets purge --version; then rotate again for the password that Vault has',
       },
+      true,
     );
   }
 
