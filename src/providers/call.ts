@@ -1,9 +1,7 @@
-/** What every call of a provider takes. */
-
-/** Options every call takes. */
+/** Options that every provider call takes. */
 export interface CallOptions {
   /** Aborted at the deadline of `--timeout`, or when the user interrupts. */
   readonly signal: AbortSignal;
-  /** When that is, in milliseconds since 1970, where it is known. */
+  /** The deadline in milliseconds since 1970, if there is one. */
   readonly deadline?: number | undefined;
 }

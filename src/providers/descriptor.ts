@@ -1,4 +1,4 @@
-/** What is known of a kind of provider before its code is loaded, and how one is opened. */
+/** Descriptors: what `secrets` knows about a kind of provider before loading its code, and how to open one. */
 import type { JsonValue } from '../core/json.ts';
 import type { StoreSettings, TrustItem } from '../core/trust.ts';
 import type { CallOptions } from './call.ts';
@@ -6,47 +6,50 @@ import type { Provider } from './provider.ts';
 import type { HarmlessSettings } from './trust.ts';
 
 /**
- * What is known of a kind of provider before its code is loaded: cheap to import, it must not import an SDK,
- * a schema library or anything else that costs time. src/providers/registry.ts lists the descriptors.
+ * Has to be cheap to import, because every command imports all descriptors: no SDK, no schema library, nothing else
+ * that is slow to load. src/providers/registry.ts lists the descriptors.
  */
 export interface ProviderDescriptor {
-  /** `aws`, `vault`, `local`: the word in `provider:` and the name of the store every kind has by default. */
+  /** `aws`, `vault`, `local`: the value of `provider:`, and the name of the default store of this kind. */
   readonly kind: string;
   readonly title: string;
-  /** Environment variables that hold this provider's own credentials: kept out of `exec`'s child. */
+  /**
+   * Environment variables that hold this provider's own credentials; removed from the environment of `exec`'s child.
+   */
   readonly credentialVariables: readonly string[];
-  /** Recognises a native identifier (an ARN, …); `undefined` when it is none of this provider's. */
+  /** Parses a native identifier (such as an ARN); `undefined` if it isn't one of this provider's. */
   readonly native?: (text: string) => NativeReference | undefined;
-  /** The lines of a store's settings that need trust when they come from a found secrets.yaml: see `trustItemsFor`. */
+  /** The settings that need trust when they come from a secrets.yaml in the working tree: see `trustItemsFor`. */
   readonly trustItems: (settings: StoreSettings) => readonly TrustItem[];
-  /** Settings that need none, each with its reason. */
+  /** Settings that need no trust, each with its reason. */
   readonly harmless?: HarmlessSettings;
   /**
-   * Settings that hold a path, by their dotted name. A relative one starts at the folder of the secrets.yaml. What a
-   * `pinned` file holds is trusted with the secrets.yaml; `data` is a folder, or a file that others go on writing to.
+   * Settings that hold a path, by their dotted name. Relative paths start at the folder of the secrets.yaml. The
+   * content of a `pinned` file is trusted together with the secrets.yaml; `data` is a folder, or a file that other
+   * programs keep writing to.
    */
   readonly files?: Readonly<Record<string, 'pinned' | 'data'>>;
   /**
-   * Whether this machine is set up for this provider, for `secrets init`. Without it, a set credential variable
-   * speaks for the provider.
+   * For `secrets init`: whether this machine is set up for this provider. If missing, a set credential variable counts
+   * as evidence.
    */
   readonly detect?: (environment: Environment) => Detection | undefined;
-  /** `native-rotation`: what stands under `native:` of a policy for a secret in such a store. */
+  /** `native-rotation`: the settings under `native:` in a policy for a secret in such a store. */
   readonly nativeRotation?: NativeRotationDescriptor;
-  /** Loads the schema of the settings (a valibot object schema); only asked for when a config is read. */
+  /** Loads the schema of the settings (a valibot object schema). Only called when a config file is read. */
   readonly schema: () => Promise<ProviderSettingsSchema>;
   /** Loads the adapter. */
   readonly load: () => Promise<ProviderModule>;
 }
 
 export interface NativeRotationDescriptor {
-  /** As `ProviderDescriptor.trustItems`. */
+  /** See `ProviderDescriptor.trustItems`. */
   readonly trustItems: (settings: StoreSettings) => readonly TrustItem[];
-  /** Loads the schema of the settings, all of them texts: only asked for when a config has some. */
+  /** Loads the schema of the settings, which are all strings. Only called when a config file has some. */
   readonly schema: () => Promise<ProviderSettingsSchema>;
 }
 
-/** A secret as a native identifier names it. */
+/** A secret named by a native identifier. */
 export interface NativeReference {
   readonly name: string;
   readonly version?: string | undefined;
@@ -55,7 +58,7 @@ export interface NativeReference {
   readonly settings?: Readonly<Record<string, JsonValue>> | undefined;
 }
 
-/** What `secrets init` may look at: names and places, never what a credential holds. */
+/** What `secrets init` may inspect: names and paths, never the content of a credential. */
 export interface Environment {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The user's home folder. */
@@ -65,18 +68,20 @@ export interface Environment {
 
 /** A store that could be used here. */
 export interface Detection {
-  /** What speaks for it, as a noun: "$VAULT_ADDR", "~/.aws/config". */
+  /** The evidence, as a noun: "$VAULT_ADDR", "~/.aws/config". */
   readonly evidence: string;
-  /** Settings worth writing down for the whole team; none that is a credential or one person's own. */
+  /** Settings that are useful to the whole team; no credentials and nothing personal. */
   readonly settings: StoreSettings;
 }
 
-/** Opaque here: a valibot strict object schema, whose keys are the settings beside `provider`. */
+/** Opaque here: a valibot strict object schema of the settings other than `provider`. */
 export type ProviderSettingsSchema = import('valibot').GenericSchema;
 
-/** What a provider's folder exports from its entry module. */
+/** The exports of a provider folder's entry module. */
 export interface ProviderModule {
-  /** Makes the provider; starts one that is a program, in the time given. @throws SecretsError Usage for bad settings */
+  /**
+   * Creates the provider; for a program, starts it within the given time. @throws SecretsError Usage for bad settings
+   */
   open(
     settings: StoreSettings,
     context: ProviderContext,
@@ -84,21 +89,21 @@ export interface ProviderModule {
   ): Provider | Promise<Provider>;
 }
 
-/** What a provider may know of the machine it runs on. */
+/** What a provider gets from the process it runs in. */
 export interface ProviderContext {
-  /** The store's name, for messages. */
+  /** The store's name, used in messages. */
   readonly store: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The user's home folder. */
   readonly home: string;
   readonly cwd: string;
   readonly now: () => Date;
-  /** A line for the user on stderr. */
+  /** Prints a line to the user on stderr. */
   readonly warn: (message: string) => void;
-  /** A line for `--debug`. Never a value. */
+  /** Prints a `--debug` line. Never pass a value. */
   readonly debug: (message: string) => void;
-  /** What a call waits for, shown to a person at a terminal while it does. */
+  /** Shows a person at a terminal what the call is waiting for. */
   readonly progress?: ((message: string) => void) | undefined;
-  /** Asks the user for a passphrase at the terminal; `undefined` where there is none. */
+  /** Asks the user for a passphrase at the terminal; `undefined` if there is no terminal. */
   readonly askHidden: ((question: string) => Promise<string>) | undefined;
 }

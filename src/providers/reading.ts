@@ -1,21 +1,21 @@
-/** What the adapters of services without a batch read share. */
+/** Shared by adapters of services without a batch read. */
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { pool } from '../core/waiting.ts';
 import type { GetResult, SecretRequest } from './provider.ts';
 import type { SecretVersion } from '../core/secret.ts';
 
-/** @throws SecretsError Unavailable when the call was over before it began */
+/** @throws SecretsError Unavailable when the signal was already aborted */
 export function checkSignal(signal: AbortSignal): void {
   if (signal.aborted)
     throw new SecretsError('Unavailable', 'stopped before the call', { cause: signal.reason as unknown });
 }
 
-/** What `get` says of a secret that was made without a value. */
+/** The error of `get` for a secret that was created without a value. */
 export function noValueYet(cause?: unknown): SecretsError {
   return new SecretsError('NotFound', 'has no value yet', { hint: 'secrets put gives it one', cause });
 }
 
-/** The outcome of a read in the form that a batch of answers has for it. */
+/** The outcome of a read, in the form of a batch result. */
 export function settle<T>(
   work: Promise<T>,
 ): Promise<{ readonly ok: true; readonly secret: T } | { readonly ok: false; readonly error: SecretsError }> {
@@ -25,7 +25,7 @@ export function settle<T>(
   );
 }
 
-/** Reads each secret with a call of its own, at most `parallel` at a time; a repeated request costs no second one. */
+/** Reads each secret in its own call, at most `parallel` at a time; a repeated request costs no second call. */
 export function readEach(
   requests: readonly SecretRequest[],
   parallel: number,

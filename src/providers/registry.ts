@@ -1,4 +1,4 @@
-/** Every provider, one line each. Importing a descriptor loads no SDK. */
+/** Every provider, one line each. Descriptors load no SDK. */
 import { aws } from './aws/descriptor.ts';
 import { azure } from './azure/descriptor.ts';
 import { conjur } from './conjur/descriptor.ts';

@@ -1,4 +1,4 @@
-/** Trails that are files: their lines, one at a time, so that a file may be of any size. */
+/** Reads trails that are files line by line, so that a file can have any size. */
 import { createReadStream, statSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { createGunzip } from 'node:zlib';
@@ -7,14 +7,14 @@ import { fileError } from '../platform/files.ts';
 import type { ProviderContext } from './descriptor.ts';
 import type { TrailQuery } from './capabilities/trail.ts';
 
-/** Longest line that is looked at, in characters; a longer one counts as no entry. */
+/** Longest line that is parsed, in characters; a longer one counts as unreadable. */
 const LONGEST_LINE = 4 * 1024 * 1024;
-/** Stands for a line that was too long; no entry has it. */
+/** Placeholder for a line that was too long; no valid entry contains it. */
 const TOO_LONG = '\u0000';
-/** Lines between two words on the progress. */
+/** Lines between two progress messages. */
 const STEP = 100_000;
 
-/** The lines of a text that comes in pieces. One that is too long is given as a text that is no entry. */
+/** The lines of a text that arrives in chunks. A line that is too long is replaced by a text that is no valid entry. */
 export async function* linesIn(
   pieces: AsyncIterable<string | Uint8Array>,
   longest = LONGEST_LINE,
@@ -42,8 +42,8 @@ export async function* linesIn(
 }
 
 /**
- * The lines of a file; of its content where it is compressed (`.gz`).
- * @param regular refuse what is no regular file
+ * The lines of a file, decompressed if it is a `.gz`.
+ * @param regular reject anything but a regular file
  * @throws SecretsError NotFound, Denied, Invalid
  */
 export async function* linesOfFile(path: string, regular: boolean): AsyncGenerator<string> {
@@ -70,7 +70,7 @@ export async function* linesOfFile(path: string, regular: boolean): AsyncGenerat
 }
 
 /**
- * The lines of a store's trail: those that are given with the query, else of the file that its setting names.
+ * The lines of a store's trail: those passed with the query, otherwise those of the configured file.
  * @throws SecretsError Usage when there are neither
  */
 export function trailLines(
@@ -88,7 +88,7 @@ export function trailLines(
   return linesOfFile(isAbsolute(path) ? path : join(cwd, path), true);
 }
 
-/** What reading lines came to. */
+/** Counts readable and unreadable lines. */
 export class LineCount {
   #all = 0;
   #bad = 0;
@@ -96,13 +96,13 @@ export class LineCount {
   readonly #context: Pick<ProviderContext, 'warn' | 'progress'>;
   readonly #what: string;
 
-  /** @param what whose lines they are to be, such as "Vault’s audit device" */
+  /** @param what the expected kind of lines, such as "Vault's audit device" */
   constructor(context: Pick<ProviderContext, 'warn' | 'progress'>, what: string) {
     this.#context = context;
     this.#what = what;
   }
 
-  /** Counts a line that was looked at. @throws what `signal` says */
+  /** Counts one line. @throws SecretsError Unavailable when `signal` is aborted */
   add(good: boolean, signal: AbortSignal): void {
     if (signal.aborted)
       throw new SecretsError('Unavailable', `the time was over after ${this.#all} lines of the trail`, {
@@ -115,7 +115,7 @@ export class LineCount {
     if (this.#all % STEP === 0) this.#context.progress?.(`${this.#all} lines of the trail read`);
   }
 
-  /** Says which lines were none. @throws SecretsError Invalid when all were */
+  /** Warns about unreadable lines. @throws SecretsError Invalid when no line was readable */
   end(): void {
     if (this.#bad === 0) return;
     if (this.#bad === this.#all)

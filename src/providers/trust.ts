@@ -1,23 +1,23 @@
-/** How a descriptor says which of its settings need trust: all of them, but for those known to be harmless. */
+/** How a descriptor decides which of its settings need trust: all except those known to be harmless. */
 import type { JsonValue } from '../core/json.ts';
 import type { StoreSettings, TrustItem } from '../core/trust.ts';
 
 /** Why a setting needs no trust. */
 export interface Harmless {
   readonly reason: string;
-  /** Its values that need none; any without it. */
+  /** The values that need no trust; all of them if missing. */
   readonly when?: (value: JsonValue) => boolean;
 }
 
-/** Settings that need no trust, by name. A setting inside a map is named with dots: `auth.token-file`. */
+/** Settings that need no trust, by name. Dots separate nested names: `auth.token-file`. */
 export type HarmlessSettings = Readonly<Record<string, Harmless>>;
 
-/** What is said of a setting that nobody has described: safe, and a reason to describe it. */
+/** Shown for a setting that has no description: the safe assumption, and a reason to describe it. */
 const UNDESCRIBED = 'this setting changes where your credential or what you write goes';
 
 /**
- * Makes a descriptor's `trustItems`: every setting that is given, but for the harmless ones.
- * @param effects what a setting means, by name; one that is named here is shown as a whole, also a map
+ * Creates a descriptor's `trustItems`: every setting that is present, except the harmless ones.
+ * @param effects what a setting means, by name; a map named here is shown as a whole
  */
 export function trustItemsFor(
   effects: Readonly<Record<string, string>>,

@@ -1,13 +1,12 @@
-/** Who may read a secret, as the service’s policies say it. */
+/** Who may read a secret, according to the service's policies. */
 import type { CallOptions } from '../call.ts';
 import type { Grant } from '../../core/secret.ts';
 
-/** Reads the policies. */
 export interface Grants {
   /**
-   * Who may read the secret, by policies that the service shows: its own, or those of the store that match it. What
-   * identities may do by policies of their own is not in it.
-   * @throws SecretsError NotFound, Denied where the caller may not see policies
+   * Who may read the secret according to the policies that the service shows: the secret's own, or the store's policies
+   * that match it. Identity-based policies are not included.
+   * @throws SecretsError NotFound, Denied if the caller may not see policies
    */
   grants(name: string, options: CallOptions): Promise<readonly Grant[]>;
 }

@@ -1,11 +1,11 @@
-/** For stores without `cas`: by what two machines know the same secret. */
+/** For stores without `cas`: an identifier of a secret that is the same on every machine. */
 import type { CallOptions } from '../call.ts';
 
-/** Names the secret. */
 export interface NativeId {
   /**
-   * The secret's name the same on every machine, whatever a store is called there; there or not. For stores without
-   * `cas`, whose rotations take a lock elsewhere (`rotation.lock`): by it two machines mean the same secret.
+   * The secret's identifier, the same on every machine whatever the store is called there, whether or not the secret
+   * exists. Rotations in stores without `cas` take a lock elsewhere (`rotation.lock`); this identifier names that lock,
+   * so two machines that rotate the same secret take the same one.
    */
   nativeId(name: string, options: CallOptions): Promise<string>;
 }

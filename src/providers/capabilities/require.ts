@@ -1,4 +1,4 @@
-/** How a command asks for what not every provider can do. */
+/** How a command asks for an optional capability. */
 import { SecretsError } from '../../core/errors.ts';
 import type { Provider } from '../provider.ts';
 
@@ -15,8 +15,8 @@ type OptionalMethod =
   | 'nativeRotation';
 
 /**
- * The provider's optional method, bound, or one clear line when it has none.
- * @throws SecretsError Unsupported
+ * Returns the provider's optional method, bound to it.
+ * @throws SecretsError Unsupported, with `missing` as its message, if the provider doesn't have it
  */
 export function requireMethod<M extends OptionalMethod>(
   provider: Provider,

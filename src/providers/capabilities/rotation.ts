@@ -1,74 +1,73 @@
-/** `native-rotation`: the service itself rotates, calls somebody to do so, or keeps a date. */
+/** `native-rotation`: the service rotates the secret itself, triggers something that does, or only tracks a date. */
 import type { CallOptions } from '../call.ts';
 import type { NativeRotation, NativeSettings } from '../../core/rotation/native.ts';
 
-/** What a policy wants of a service. */
+/** The native rotation that a policy asks for. */
 export interface NativeWish {
   readonly settings: NativeSettings;
   /** The policy's `every`. */
   readonly everyMs: number | undefined;
 }
 
-/** A setting that is not as the policy has it. */
+/** A setting that differs from the policy. */
 export interface NativeChange {
   readonly setting: string;
   readonly from: string | undefined;
   readonly to: string;
 }
 
-/** A rotation that was begun: what `watch` needs to know it by. */
+/** A started rotation: what `watch` needs to identify it. */
 export interface NativeStart {
-  /** The version that is to become current, where the service names it beforehand. */
+  /** The version that will become current, if the service names it in advance. */
   readonly version?: string | undefined;
   /** The version that was current before. */
   readonly before?: string | undefined;
   readonly at: Date;
-  /** When the service begins, where that is not at once. */
+  /** When the service starts, if that isn't immediately. */
   readonly startsAt?: Date | undefined;
 }
 
-/** How a rotation goes on. */
+/** The progress of a rotation. */
 export interface NativeProgress {
-  /** `failed`: the service says so, or it can't come to an end any more. */
+  /** `failed`: the service reports a failure, or the rotation can no longer finish. */
   readonly state: 'running' | 'done' | 'failed';
-  /** The version that is current now, when it is done. */
+  /** When done: the version that is now current. */
   readonly version?: string | undefined;
-  /** What is waited for, or why it failed, as a clause. */
+  /** What is still awaited, or why the rotation failed, as a clause. */
   readonly detail: string;
   readonly hint?: string | undefined;
 }
 
-/** `native-rotation`: how it is set, begun and watched. Every method takes names as `get` does. */
+/** Configures, starts and watches native rotation. Every method accepts the names that `get` accepts. */
 export interface NativeRotations {
-  /** What is set, and how it goes; `undefined` when nothing is. @throws SecretsError NotFound, Denied */
+  /** The current configuration and state; `undefined` when none is configured. @throws SecretsError NotFound, Denied */
   read(name: string, options: CallOptions): Promise<NativeRotation | undefined>;
 
   /**
-   * What `set` would change; nothing when all is as wished. Changes nothing.
-   * @throws SecretsError Invalid for a wish that the service would refuse
+   * What `set` would change; empty when nothing would. Changes nothing.
+   * @throws SecretsError Invalid for a configuration that the service would reject
    */
   plan(name: string, wish: NativeWish, options: CallOptions): Promise<readonly NativeChange[]>;
 
-  /** Sets it as wished, without a rotation. Twice is as once. */
+  /** Applies the configuration without starting a rotation. Idempotent. */
   set(name: string, wish: NativeWish, options: CallOptions): Promise<void>;
 
-  /** Ends it: from then on the service does nothing by itself. The secret's versions stay. */
+  /** Turns native rotation off. The secret's versions stay. */
   remove(name: string, options: CallOptions): Promise<void>;
 
   /**
-   * Begins a rotation at once, or as early as the service can, with the settings of the wish. Missing: it only reminds,
-   * so that somebody else has to rotate, and call `set` then.
-   * @param token names this rotation: a repetition with the same one begins no second
-   * @throws SecretsError Conflict when one is under way
+   * Starts a rotation now, or as early as the service can, with the wished settings. Missing for a service that only
+   * sends reminders: something else has to rotate and then call `set`.
+   * @param token identifies this rotation: repeating the call with the same token doesn't start a second one
+   * @throws SecretsError Conflict when a rotation is already in progress
    */
   start?(name: string, wish: NativeWish, token: string, options: CallOptions): Promise<NativeStart>;
 
-  /** How a rotation that `start` or `read` told of goes on. One look; whoever waits asks again. */
+  /** The progress of a rotation that `start` or `read` reported. Checks once; the caller polls. */
   watch?(name: string, start: NativeStart, options: CallOptions): Promise<NativeProgress>;
 }
 
-/** Rotates by itself. */
 export interface NativeRotating {
-  /** `native-rotation`: loads what it takes. */
+  /** Loads the implementation on first use. */
   nativeRotation(): Promise<NativeRotations>;
 }

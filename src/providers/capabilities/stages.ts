@@ -1,22 +1,21 @@
 /**
- * `stages`: `get` takes stage `current`, `previous` and `pending`; `put` takes `stage: 'pending'`.
+ * `stages`: `get` accepts the stages `current`, `previous` and `pending`; `put` accepts `stage: 'pending'`.
  *
- * A pending version is kept natively, or in a sibling secret whose name is the secret's with a documented
- * suffix. Its id is then `pending:` and the sibling's own version id; `get`, `makeCurrent` and `purge` take it.
- * - Until it is promoted, nothing that reads the current version sees it: not `get`, `list` and `describe`, not
- *   the service's own clients. A sibling is in no list.
- * - There is one at most. `history` shows it with stage `pending` and leaves `current` and `previous` alone.
- * - `makeCurrent` promotes it: it is current, the old current one previous, and none is pending. A second time
- *   it is `NotFound` or gives the same version, and never writes another.
- * - `purge` with its id discards it alone; `delete` and `purge` of the secret leave none behind.
+ * A pending version is stored natively, or in a sibling secret: the secret's name with a documented suffix. In a
+ * sibling, its id is `pending:` followed by the sibling's version id; `get`, `makeCurrent` and `purge` accept that id.
+ * - Until it is promoted, it is invisible to anything that reads the current version: `get`, `list`, `describe` and the
+ *   service's own clients. A sibling never appears in a list.
+ * - There is at most one. `history` shows it with stage `pending` and leaves `current` and `previous` alone.
+ * - `makeCurrent` promotes it: it becomes current, the old current version becomes previous, and nothing is pending. A
+ *   repeated call fails with `NotFound` or returns the same version; it never writes another.
+ * - `purge` with its id discards only the pending version; `delete` and `purge` of the secret leave none behind.
  */
 import type { CallOptions } from '../call.ts';
 
-/** Of `makeCurrent`. */
 export interface PromoteOptions extends CallOptions {
   /**
-   * Only while the version is pending: a rotation that was rolled back must not come back. Where the service has no such
-   * condition, this is looked at right before.
+   * Promote only if the version is still pending, so that a rotation that was rolled back can't come back. Where the
+   * service has no such condition, this is checked right before the promotion.
    */
   readonly ifPending?: boolean;
 }

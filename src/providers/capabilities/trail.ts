@@ -1,23 +1,22 @@
-/** `trail`: the service’s own record of accesses. */
+/** `trail`: the service's own record of accesses. */
 import type { AuditEvent } from '../../core/audit/record.ts';
 import type { CallOptions } from '../call.ts';
 
-/** Which part of a service's trail is wanted. */
+/** Which part of a service's trail to read. */
 export interface TrailQuery {
-  /** One secret; without it the whole store. */
+  /** One secret; the whole store if missing. */
   readonly name?: string | undefined;
   readonly since: Date;
   readonly until: Date;
-  /** Lines of a trail that is a file (Vault, Conjur), where `--from FILE` gives them. */
+  /** The lines from `--from FILE`, for trails that are files (Vault, Conjur). */
   readonly lines?: AsyncIterable<string> | undefined;
 }
 
-/** Reads the record. */
 export interface Trail {
   /**
-   * `trail`: the service's own record of accesses, in its own order (most give the newest first), page by page.
-   * Says through the context's `warn` what the trail can't show, such as a log that is switched off.
-   * @throws SecretsError Denied, Usage where the trail has to be configured first
+   * The service's own record of accesses, in the service's order (usually newest first), page by page. Warns through
+   * the context about anything that the trail can't show, such as a log that is switched off.
+   * @throws SecretsError Denied, Usage if the trail has to be configured first
    */
   trail(query: TrailQuery, options: CallOptions): AsyncIterable<AuditEvent>;
 }
