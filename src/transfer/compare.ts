@@ -1,4 +1,4 @@
-/** Compares pairs of secrets, some at a time, so that no more values than those are in memory. */
+/** Compares pairs of secrets in batches, so that only one batch of values is in memory. */
 import { type SecretsError, toSecretsError } from '../core/errors.ts';
 import { changedKeys, type Pair, sameValue } from '../core/transfer.ts';
 import type { GetResult } from '../providers/provider.ts';
@@ -7,7 +7,7 @@ import type { Session } from '../session/session.ts';
 import type { Pace } from './pace.ts';
 import { type Place, textOf } from './place.ts';
 
-/** Secrets read in one question to a store. */
+/** Secrets read in one request to a store. */
 export const BATCH = 20;
 
 export type Comparison = { readonly pair: Pair } & (
@@ -19,7 +19,7 @@ export type Comparison = { readonly pair: Pair } & (
   | { readonly status: 'failed'; readonly error: SecretsError }
 );
 
-/** Both values of a pair, where there are any. */
+/** Both values of a pair, as far as they exist. */
 export interface Both {
   readonly comparison: Comparison;
   readonly source?: SecretVersion | undefined;
@@ -60,7 +60,7 @@ export async function* comparePairs(
   }
 }
 
-/** One question to a store; repeated, slower, for those that were throttled. */
+/** One request to a store, repeated at a slower pace for the secrets that were throttled. */
 export async function readMany(
   session: Session,
   place: Place,

@@ -1,4 +1,4 @@
-/** Copies secrets from one store to another: a plan first, which reads and checks everything, then the writes. */
+/** Copies secrets from one store to another: first a plan, which reads and checks everything, then the writes. */
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import type { Pair } from '../core/transfer.ts';
 import type { SecretInfo, SecretVersion, VersionInfo } from '../core/secret.ts';
@@ -12,11 +12,11 @@ import { type Place, textOf } from './place.ts';
 import type { Step } from './steps.ts';
 
 export interface CopyOptions {
-  /** Every enabled version, oldest first, instead of the current one. */
+  /** Copy every enabled version, oldest first, instead of only the current one. */
   readonly history: boolean;
-  /** Labels and description too, where both stores have them. */
+  /** Copy labels and description too, if both stores support them. */
   readonly labels: boolean;
-  /** What the listing of the source told of the secrets. */
+  /** Metadata from the listing of the source. */
   readonly infos: ReadonlyMap<string, SecretInfo>;
   readonly onProgress: (text: string) => void;
 }
@@ -24,7 +24,10 @@ export interface CopyOptions {
 /** A step with what is needed to carry it out. */
 export interface PlannedStep extends Step {
   readonly pair: Pair;
-  /** Version of the target that the plan saw; a write on top of another one is refused where the store can. */
+  /**
+   * The target's version when the plan was made. If another version is current by then, stores with conditional writes
+   * reject the write.
+   */
   readonly onTopOf?: string | undefined;
 }
 
@@ -39,8 +42,8 @@ export function makeSides(session: Session, source: Place, target: Place): Sides
 }
 
 /**
- * Compares all pairs and checks the target's limits. Holds one batch of values at a time.
- * @throws SecretsError when a value would be refused by the target: nothing is written then
+ * Compares all pairs and checks the target's limits. Only one batch of values is in memory.
+ * @throws SecretsError when the target would reject a value: nothing has been written then
  */
 export async function planCopy(
   session: Session,
@@ -93,8 +96,8 @@ export async function planCopy(
 }
 
 /**
- * Parts the pairs whose name the target takes from a failed step for each of the others: one odd name must not keep
- * the rest of a store from being copied.
+ * Separates the pairs whose names the target accepts; each of the others becomes a failed step. One odd name must not
+ * keep the rest of a store from being copied.
  */
 function checkNames(
   sides: Sides,
@@ -119,7 +122,7 @@ function checkNames(
   return { steps, fitting };
 }
 
-/** Carries the plan out; every step's outcome is in its place. Never rejects for a single step. */
+/** Carries out the plan and returns the outcomes in the order of its steps. Never rejects because of a single step. */
 export async function applyCopy(
   session: Session,
   sides: Sides,
@@ -191,7 +194,7 @@ async function writeVersions(
     const hasCas = (): boolean => provider.capabilities.has('cas');
     const written = await (hasCas()
       ? put(condition).catch((thrown: unknown) => {
-          // The store has shown only now that it has no conditional write.
+          // Some stores only turn out to lack conditional writes at the first write.
           if (hasCas()) throw thrown;
           return put(undefined);
         })
@@ -218,7 +221,7 @@ async function metadataOf(
   };
 }
 
-/** Deletes secrets of the target, softly where it can. Never rejects for a single one. */
+/** Deletes secrets of the target (soft-deletes them if it can). Never rejects because of a single one. */
 export async function deleteAll(
   session: Session,
   { target, targetPace }: Sides,
@@ -240,7 +243,7 @@ export async function deleteAll(
   return steps;
 }
 
-/** All pieces of work, some at a time; the pace of the store slows them further. */
+/** Works on several items in parallel; the store's pace may slow this down further. */
 async function inParallel<T>(
   items: readonly T[],
   work: (item: T, index: number) => Promise<void>,

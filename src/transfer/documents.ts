@@ -1,14 +1,14 @@
-/** JSON and YAML files as values with their source text: what a file spells `0042` or `1.10` isn't rounded. */
+/** JSON and YAML files as values with their source text, so that `0042` or `1.10` isn't rounded. */
 import { isWellFormed } from '../core/document/document.ts';
 import { type JsonNode, JsonSyntaxError, parseTree } from '../core/document/syntax.ts';
 import { decodeUtf8 } from '../core/utf8.ts';
 import { type FileProblems, lineCounter } from './problems.ts';
 
-/** A value of a file and the line where it begins. */
+/** A value of a file and the line where it starts. */
 export type FileValue = { readonly line: number } & (
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
-  /** A number or a boolean, by its source, which is JSON. */
+  /** A number or boolean as its source text, which is valid JSON. */
   | { readonly kind: 'literal'; readonly json: string }
   | { readonly kind: 'null' }
   | { readonly kind: 'map'; readonly entries: ReadonlyMap<string, FileValue>; readonly json?: string }
@@ -31,7 +31,7 @@ export function jsonFile(source: string, problems: FileProblems): FileValue {
     throw problems.at(Number(line), `is not valid JSON: ${rest}`);
   }
   const lineOf = lineCounter(text);
-  // Nesting is bounded by the parser.
+  // The parser limits the nesting depth.
   const convert = (node: JsonNode): FileValue => {
     const line = lineOf(node.start);
     const json = text.slice(node.start, node.end);
@@ -46,7 +46,7 @@ export function jsonFile(source: string, problems: FileProblems): FileValue {
   return convert(root);
 }
 
-/** The JSON of a value: its own source where the file is JSON. @throws SecretsError Invalid for bytes */
+/** The JSON form of a value: its own source text if the file is JSON. @throws SecretsError Invalid for bytes */
 export function jsonOf(value: FileValue, problems: FileProblems): string {
   switch (value.kind) {
     case 'text':
@@ -67,7 +67,7 @@ export function jsonOf(value: FileValue, problems: FileProblems): string {
   }
 }
 
-/** A plain scalar of YAML by its source: JSON where it is that in both languages, else text. */
+/** A plain YAML scalar by its source text: a JSON literal if it is one in both languages, otherwise text. */
 export function plainScalar(source: string, line: number): FileValue {
   if (/^(?:~|null|Null|NULL|)$/.test(source)) return { kind: 'null', line };
   if (source === 'true' || source === 'false' || JSON_NUMBER.test(source))
@@ -75,13 +75,13 @@ export function plainScalar(source: string, line: number): FileValue {
   return { kind: 'text', text: source, line };
 }
 
-/** @throws SecretsError Invalid for a text that has no UTF-8 form, so that other bytes would be stored */
+/** @throws SecretsError Invalid for text without a valid UTF-8 form: different bytes would be stored */
 export function checkText(text: string, line: number, problems: FileProblems): string {
   if (!isWellFormed(text)) throw problems.at(line, 'has half of a surrogate pair, which is no text');
   return text;
 }
 
-/** Bytes as text. @throws SecretsError Invalid */
+/** Decodes UTF-8. @throws SecretsError Invalid */
 export function textOfFile(bytes: Uint8Array, problems: FileProblems): string {
   try {
     return decodeUtf8(bytes);

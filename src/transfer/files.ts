@@ -1,4 +1,4 @@
-/** Reads the files that secrets are imported from: whole, or not at all. Loaded by `import` alone. */
+/** Reads the files that `import` takes, completely or not at all. Only loaded by `import`. */
 import { SecretsError } from '../core/errors.ts';
 import { checkText, type FileValue, jsonFile, jsonOf, textOfFile } from './documents.ts';
 import type { Dialect } from './dotenv/dialects.ts';
@@ -13,7 +13,7 @@ export interface ReadRules {
   readonly dialect?: Dialect | undefined;
 }
 
-/** The format that a file's name or text shows. */
+/** Detects the format from the file's name or text. */
 export function formatOf(file: string, text: string): Exclude<FileFormat, 'kubernetes'> {
   if (/\.json$/i.test(file)) return 'json';
   if (/\.ya?ml$/i.test(file)) return 'yaml';
@@ -24,8 +24,8 @@ export function formatOf(file: string, text: string): Exclude<FileFormat, 'kuber
 
 /**
  * The secrets of a file: one without a name, or for Kubernetes one for each `Secret` in it.
- * @throws SecretsError Invalid, naming the file, where possible the line, and never its text; Usage for a dialect of
- *   what is no env file
+ * @throws SecretsError Invalid, naming the file, where possible the line, and never its text; Usage for a dialect with
+ *   a file that isn't an env file
  */
 export async function readSecrets(bytes: Uint8Array, file: string, rules: ReadRules): Promise<FoundFile> {
   const problems = new FileProblems(file);
@@ -64,7 +64,7 @@ async function readDocuments(
   const isJson = format === 'json' || (format === 'kubernetes' && /^\s*\{/.test(text));
   const documents = isJson ? [jsonFile(text, problems)] : await yamlDocuments(text, problems);
   const { isManifest, secretsOf } = await import('./manifests.ts');
-  // JSON that is called JSON may be an application's own document, even with the words of a manifest.
+  // A .json file may be an application's own document, even if it uses the keys of a manifest.
   const isManifests = documents.some(isManifest) && (format !== 'json' || guessed);
   if (isManifests) {
     const found = documents.flatMap((document) => secretsOf(document, problems));
@@ -86,7 +86,7 @@ async function yamlDocuments(text: string, problems: FileProblems): Promise<read
   return yamlFile(text, problems);
 }
 
-/** A name without a value is a mistake, not an empty secret. */
+/** A name without a value is treated as a mistake, not as an empty secret. */
 function foundValue(key: string, value: FileValue, problems: FileProblems): FoundValue {
   checkText(key, value.line, problems);
   if (value.kind === 'null') throw problems.at(value.line, `${key} has no value`);

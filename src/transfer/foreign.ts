@@ -1,13 +1,13 @@
 /**
- * Documents that are no file of secrets, though they have names with values: taken for one, a ConfigMap's metadata or a
- * ciphertext would become secrets.
+ * Recognises documents that are not files of secrets although they contain names and values. Without this check, a
+ * ConfigMap's metadata or a ciphertext would be imported as secrets.
  */
 import type { FileValue } from './documents.ts';
 import { type FileProblems, lineAt } from './problems.ts';
 
 type Entries = ReadonlyMap<string, FileValue>;
 
-/** Texts that are something else as a whole, by how they begin. */
+/** Other formats, recognised by how the text starts. */
 const BEGINNINGS: readonly (readonly [RegExp, string, string])[] = [
   [/^\$ANSIBLE_VAULT;/, 'is encrypted by Ansible Vault', 'decrypt it first, with ansible-vault view'],
   [
@@ -27,17 +27,17 @@ const BEGINNINGS: readonly (readonly [RegExp, string, string])[] = [
   ],
 ];
 
-/** @throws SecretsError Invalid for a text that is recognised as something else */
+/** @throws SecretsError Invalid for text in another format */
 export function refuseForeignText(text: string, problems: FileProblems): void {
   const start = text.replace(/^\ufeff?\s*/, '').slice(0, 200);
   for (const [pattern, what, hint] of BEGINNINGS) if (pattern.test(start)) throw problems.whole(what, hint);
 }
 
-/** What Helm puts values in with; a Go template in a secret has other names. */
+/** Helm's own template variables and functions; a Go template inside a secret uses other names. */
 const HELM =
   /\{\{-?[ \t]*(?:\.(?:Values|Release|Chart|Capabilities|Files|Template)\b|(?:include|define|template|tpl|lookup|toYaml|required|b64enc|randAlphaNum|end|if|else|range|with)\b)/;
 
-/** @throws SecretsError Invalid for a template, with its line */
+/** @throws SecretsError Invalid for a Helm template, with its line */
 export function refuseTemplate(text: string, problems: FileProblems): void {
   const found = HELM.exec(text);
   if (found === null) return;
@@ -48,7 +48,7 @@ export function refuseTemplate(text: string, problems: FileProblems): void {
   );
 }
 
-/** Marks of documents that other tools write: the keys that all must be there. */
+/** Documents written by other tools, recognised by keys that are all present. */
 const MARKS: readonly (readonly [readonly string[], string, string])[] = [
   [['_public_key'], 'is encrypted by ejson', 'decrypt it first, with ejson decrypt'],
   [['ARN', 'Name', 'VersionId'], 'is an answer of AWS Secrets Manager', 'import its SecretString alone'],
@@ -64,7 +64,7 @@ const MARKS: readonly (readonly [readonly string[], string, string])[] = [
   [['name', 'version', 'dependencies'], 'is a package.json', 'import a file of names and values'],
 ];
 
-/** @throws SecretsError Invalid for a document that is recognised as no file of secrets */
+/** @throws SecretsError Invalid for a document that isn't a file of secrets */
 export function refuseForeign(document: FileValue, problems: FileProblems): void {
   if (document.kind !== 'map') return;
   const { entries, line } = document;
@@ -118,7 +118,7 @@ function kindHint(kind: string): string {
     : 'import the Secrets alone';
 }
 
-/** What sops adds to every file of its own. */
+/** The section that sops adds to its files. */
 function isSops(entries: Entries): boolean {
   const sops = entries.get('sops');
   return sops?.kind === 'map' && ['mac', 'version', 'lastmodified'].some((key) => sops.entries.has(key));
@@ -128,7 +128,7 @@ function isCompose(entries: Entries): boolean {
   return isMapOfMaps(entries.get('services'), ['image', 'build', 'extends']);
 }
 
-/** Whether a value is a map whose every value is a map with one of these keys. */
+/** Whether the value is a map of maps that each contain at least one of these keys. */
 function isMapOfMaps(value: FileValue | undefined, keys: readonly string[]): boolean {
   if (value?.kind !== 'map' || value.entries.size === 0) return false;
   return [...value.entries.values()].every(
@@ -136,7 +136,7 @@ function isMapOfMaps(value: FileValue | undefined, keys: readonly string[]): boo
   );
 }
 
-/** The line of the first text that a pattern matches. Nesting is bounded. */
+/** The line of the first text that matches the pattern. The parser limits the nesting depth. */
 function findText(value: FileValue, pattern: RegExp): number | undefined {
   if (value.kind === 'text') return pattern.test(value.text) ? value.line : undefined;
   const inner = value.kind === 'map' ? [...value.entries.values()] : value.kind === 'list' ? value.items : [];

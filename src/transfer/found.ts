@@ -1,13 +1,13 @@
-/** What is found in a file that secrets are imported from. */
+/** What a file contains that secrets are imported from. */
 
-/** A secret found in a file: its name below the target, and its keys. */
+/** A secret in a file: its name relative to the target, and its keys. */
 export interface FoundSecret {
-  /** Undefined for the file itself, which has no name. */
+  /** Undefined if the secret is the file itself, which has no name. */
   readonly name: string | undefined;
   readonly keys: ReadonlyMap<string, FoundValue>;
 }
 
-/** Bytes, a text, or any other JSON value by its source. */
+/** Bytes, a text, or the source text of any other JSON value. */
 export type FoundValue =
   | { readonly bytes: Uint8Array }
   | { readonly text: string }

@@ -1,4 +1,4 @@
-/** Which versions of a secret a copied history still lacks. */
+/** Finds the versions that a copied history still lacks. */
 import { SecretsError } from '../core/errors.ts';
 import { copiedVersions, type Pair } from '../core/transfer.ts';
 import type { SecretVersion } from '../core/secret.ts';
@@ -9,8 +9,8 @@ import type { Pace } from './pace.ts';
 import type { Place } from './place.ts';
 
 /**
- * The versions to write, in their order. An interrupted copy is known by its versions: they are the first ones
- * of the source.
+ * The versions that still have to be written, in order. An interrupted copy is recognised by its versions: they equal
+ * the first ones of the source.
  * @throws SecretsError Conflict when the target has versions of its own, Unsupported without `versions`
  */
 export async function missingVersions(
@@ -31,7 +31,7 @@ export async function missingVersions(
   return from.slice(copied);
 }
 
-/** Every enabled version, oldest first and the current one last; none for a secret that does not exist. */
+/** Every enabled version, oldest first and the current one last; empty for a secret that does not exist. */
 async function readVersions(
   session: Session,
   place: Place,

@@ -1,8 +1,8 @@
-/** The limits of a store, checked before anything is written to it. */
+/** Checks a store's limits before anything is written to it. */
 import { SecretsError } from '../core/errors.ts';
 import { type Place, textOf } from './place.ts';
 
-/** Why the store would refuse a value of this many bytes, if it would. */
+/** The error for a value of this size, if the store would reject it. */
 export function sizeError(place: Place, name: string, bytes: number): SecretsError | undefined {
   const { maxValueBytes, emptyValue } = place.provider.rules;
   const reference = textOf(place, name);
@@ -19,7 +19,7 @@ export function sizeError(place: Place, name: string, bytes: number): SecretsErr
   return undefined;
 }
 
-/** @throws SecretsError that lists what the store would refuse */
+/** @throws SecretsError that lists what the store would reject */
 export function refuseUnfit(errors: readonly (SecretsError | undefined)[]): void {
   const unfit = errors.filter((error) => error !== undefined);
   if (unfit.length > 0)

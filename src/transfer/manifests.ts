@@ -7,14 +7,14 @@ import { decodeBase64 } from './yaml-file.ts';
 
 type MapValue = FileValue & { readonly kind: 'map' };
 
-/** Whether a document is a Secret, or a list of objects. */
+/** Whether the document is a Secret or a list of objects. */
 export function isManifest(document: FileValue): boolean {
   return document.kind === 'map' && (kindOf(document) === 'Secret' || isList(document));
 }
 
 /**
- * The Secrets of a document: itself, or the items of a `List`.
- * @throws SecretsError Invalid for any other object: a file is taken whole
+ * The Secrets of a document: the document itself, or the items of a `List`.
+ * @throws SecretsError Invalid for any other object, because a file is imported completely or not at all
  */
 export function secretsOf(document: FileValue, problems: FileProblems): readonly FoundSecret[] {
   if (document.kind === 'map' && isList(document)) {
@@ -48,7 +48,7 @@ function isList(document: MapValue): boolean {
   return (kind === 'List' || kind === 'SecretList') && document.entries.get('items')?.kind === 'list';
 }
 
-/** `data` is base64, `stringData` is text and wins. */
+/** `data` is base64, `stringData` is text and takes precedence. */
 function fromSecret(secret: MapValue, problems: FileProblems): FoundSecret {
   const metadata = secret.entries.get('metadata');
   const name = metadata?.kind === 'map' ? metadata.entries.get('name') : undefined;

@@ -1,21 +1,21 @@
 /**
- * How fast a service is asked: so many calls at a time, fewer once it asks to slow down. A service that throttles
- * makes a long copy slower; it does not make it fail.
+ * Limits the parallel calls to a service, and reduces them when it throttles: throttling makes a long copy slower but
+ * doesn't make it fail.
  */
 import { SecretsError } from '../core/errors.ts';
 import { sleep } from '../core/waiting.ts';
 
-/** Calls under way at one time, at most, to one store. */
+/** Maximum of parallel calls to one store. */
 export const MAX_PARALLEL = 8;
 const FIRST_WAIT_MS = 500;
 const MAX_WAIT_MS = 30_000;
-/** A service that answers nothing but "slow down" for this long is out of order. */
+/** After this long with nothing but throttling, the service counts as broken. */
 const PATIENCE_MS = 10 * 60_000;
 
 export interface PaceOptions {
-  /** Ends the waiting: the user interrupted. */
+  /** Aborted when the user interrupts; ends the waiting. */
   readonly signal: AbortSignal;
-  /** Told once each time the pace drops. */
+  /** Called each time the pace drops. */
   readonly onSlower: (parallel: number) => void;
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly now?: () => number;
@@ -26,7 +26,7 @@ export class Pace {
   #running = 0;
   #waitMs = FIRST_WAIT_MS;
   #healthy = 0;
-  /** Nobody starts before this moment. */
+  /** No call starts before this time. */
   #notBefore = 0;
   readonly #waiting: (() => void)[] = [];
   readonly #options: PaceOptions;
@@ -39,12 +39,12 @@ export class Pace {
     this.#sleep = options.sleep ?? ((ms, signal) => sleep(ms, signal, true));
   }
 
-  /** Calls allowed at one time just now. */
+  /** The number of parallel calls currently allowed. */
   get parallel(): number {
     return this.#allowed;
   }
 
-  /** Runs one call; repeats it, later and with fewer beside it, as long as the service answers that it is too many. */
+  /** Runs one call; while the service throttles it, repeats it later and with fewer parallel calls. */
   async run<T>(call: () => Promise<T>): Promise<T> {
     const started = this.#now();
     for (;;) {
@@ -79,7 +79,7 @@ export class Pace {
   }
 
   #slower(): void {
-    // Calls that were under way together are one event, not eight.
+    // Throttled responses to parallel calls count as one event, not as eight.
     if (this.#now() < this.#notBefore) return;
     this.#allowed = Math.max(1, this.#allowed >> 1);
     this.#notBefore = this.#now() + this.#waitMs;

@@ -1,4 +1,4 @@
-/** One side of a copy: a secret, or every secret of a store under a prefix. */
+/** One side of a copy: one secret, or every secret of a store under a prefix. */
 import { SecretsError } from '../core/errors.ts';
 import { formatReference } from '../core/reference/reference.ts';
 import { sortedNames } from '../core/transfer.ts';
@@ -7,18 +7,18 @@ import type { SecretInfo } from '../core/secret.ts';
 import type { Session } from '../session/session.ts';
 
 export interface Place {
-  /** As the user would write it, with its store. */
+  /** As the user would write it, including the store. */
   readonly text: string;
   readonly store: string;
   readonly provider: Provider;
-  /** The name of the one secret, or the prefix of many: empty, or ending in the text the user gave. */
+  /** The name of the one secret, or the prefix of many: empty, or the text that the user gave. */
   readonly name: string;
   readonly many: boolean;
 }
 
 /**
- * Opens the store of a text: `STORE://NAME` for one secret; `STORE://`, `STORE://PREFIX/` or, for stores whose names
- * have no `/`, `STORE://PREFIX*` for many.
+ * Opens the store that a text names: `STORE://NAME` for one secret; `STORE://`, `STORE://PREFIX/` or, for stores whose
+ * names contain no `/`, `STORE://PREFIX*` for many.
  * @throws SecretsError Usage for a reference with a key, version or stage
  */
 export async function openPlace(session: Session, text: string): Promise<Place> {
@@ -37,7 +37,7 @@ export async function openPlace(session: Session, text: string): Promise<Place> 
     const provider = await session.open(target.store, target.native);
     return { text: target.text, store: target.store, provider, name, many: false };
   }
-  // The prefix with more behind it has to be a name like any other.
+  // A prefix is valid if a name that starts with it is valid.
   const probe = await session.target(`${scheme === -1 ? '' : text.slice(0, scheme + 3)}${rest}x`, false);
   const name = probe.reference.name.slice(0, -1);
   session.asks(probe.store, undefined, { name });
@@ -45,19 +45,19 @@ export async function openPlace(session: Session, text: string): Promise<Place> 
   return { text: `${probe.store}://${name}`, store: probe.store, provider, name, many: true };
 }
 
-/** What messages call a secret of this side. */
+/** The reference of a secret on this side, for messages. */
 export function textOf(place: Place, name: string): string {
   return formatReference({ store: place.store, name });
 }
 
 export interface ListedSecrets {
-  /** In order of their names. */
+  /** Sorted. */
   readonly names: readonly string[];
-  /** Descriptions and labels, of those whose listing gave them. */
+  /** Descriptions and labels, where the listing returned them. */
   readonly infos: ReadonlyMap<string, SecretInfo>;
 }
 
-/** The secrets of this side. Names are kept, values never are. */
+/** Lists the secrets of this side. Keeps names, never values. */
 export async function listPlace(
   session: Session,
   place: Place,

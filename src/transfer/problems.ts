@@ -1,11 +1,11 @@
 import { SecretsError } from '../core/errors.ts';
 
-/** The line of an offset, from 1. */
+/** The line of an offset, counted from 1. */
 export function lineAt(text: string, offset: number): number {
   return text.slice(0, offset).split('\n').length;
 }
 
-/** The line of an offset, from 1; offsets are asked for in rising order. */
+/** The line of an offset, counted from 1; offsets have to be queried in ascending order. */
 export function lineCounter(text: string): (offset: number) => number {
   let line = 1;
   let counted = 0;
@@ -18,7 +18,7 @@ export function lineCounter(text: string): (offset: number) => number {
   };
 }
 
-/** Errors about a file that is imported: its name and a line, never its text. */
+/** Errors about an imported file: its name and a line, never its text. */
 export class FileProblems {
   readonly file: string;
 

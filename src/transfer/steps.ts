@@ -1,4 +1,4 @@
-/** What a copy will do and has done, step by step; and how it is shown. Names and keys, never a value. */
+/** The steps of a copy, planned or done, and how they are printed. Contains names and keys, never a value. */
 import { combineErrors, SecretsError } from '../core/errors.ts';
 import { singleLine } from '../core/text/sanitize.ts';
 import { compact } from '../output/shapes.ts';
@@ -12,11 +12,11 @@ export interface Step {
   /** References, as the user would write them. */
   readonly source: string | undefined;
   readonly target: string;
-  /** Names of the keys that change, where both sides have keys. */
+  /** Names of the changed keys, if both sides have keys. */
   readonly keys?: readonly string[] | undefined;
-  /** Names in a file that the secret takes, for an import. */
+  /** For an import: the names in the file that the secret takes. */
   readonly names?: readonly string[] | undefined;
-  /** How many versions are written, with `--history`. */
+  /** The number of versions to write (`--history`). */
   readonly versions?: number | undefined;
   readonly error?: SecretsError | undefined;
 }
@@ -29,7 +29,7 @@ const PAST: Readonly<Record<Action, string>> = {
   failed: 'failed',
 };
 
-/** Counts of the actions, in the order of their importance, those that happened: `2 created, 1 same`. */
+/** Counts each action that occurs, most important first: `2 created, 1 same`. */
 export function countText(steps: readonly Step[], done: boolean): string {
   const actions: readonly Action[] = ['create', 'update', 'delete', 'same', 'failed'];
   const parts = actions.flatMap((action) => {
@@ -41,7 +41,7 @@ export function countText(steps: readonly Step[], done: boolean): string {
   return parts.join(', ').replace('to same', 'the same') || 'nothing to do';
 }
 
-/** A line a step, for the plan that is shown before. Those that stay the same are only counted. */
+/** One line for each planned step. Unchanged secrets are only counted. */
 export function planLines(steps: readonly Step[]): string[] {
   return steps
     .filter(({ action }) => action !== 'same')
@@ -62,8 +62,8 @@ function detailText({ keys, names, versions }: Step): string {
 }
 
 /**
- * Prints the report (or, for a dry run, the plan) to stdout and fails when a step did.
- * @throws SecretsError Partial, or the one kind that all of them failed with
+ * Prints the report (for a dry run, the plan) to stdout, and fails if a step failed.
+ * @throws SecretsError Partial, or the kind that all steps failed with
  */
 export async function report(session: Session, steps: readonly Step[], dryRun: boolean): Promise<void> {
   const word = (action: Action): string => (dryRun ? action : PAST[action]);

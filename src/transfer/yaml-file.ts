@@ -13,12 +13,12 @@ import { checkTokens } from '../config/yaml-tokens.ts';
 import { type FileValue, plainScalar } from './documents.ts';
 import { type FileProblems, lineAt, lineCounter } from './problems.ts';
 
-/** Far more than values in names have, and no more than the parser can take. */
+/** Far more than files of names and values need, and no more than the parser can handle. */
 const MAX_DEPTH = 64;
 const MAX_TOKENS = 1_000_000;
-/** How many values aliases may repeat: a few lines could stand for billions. */
+/** Limits how many values aliases may repeat: a few lines could expand to billions. */
 const MAX_REPEATED = 100_000;
-/** The tags that the core schema has (YAML 1.2.2, 10.3), and the bytes of YAML's repository of types. */
+/** The tags of the core schema (YAML 1.2.2, 10.3), and `binary` from YAML's type repository. */
 const TAG = 'tag:yaml.org,2002:';
 const SCALAR_TAGS = ['str', 'int', 'float', 'bool', 'null', 'binary'].map((name) => TAG + name);
 
@@ -31,7 +31,7 @@ export function yamlFile(text: string, problems: FileProblems): readonly FileVal
       throw problems.at(line, `can’t be read: ${why}`);
     },
   });
-  // The library's own check of keys compares each with each, and its warnings would go to stderr.
+  // The library's own check for duplicate keys takes quadratic time, and its warnings would go to stderr.
   const parsed = parseAllDocuments(text, {
     uniqueKeys: false,
     prettyErrors: false,
@@ -41,7 +41,7 @@ export function yamlFile(text: string, problems: FileProblems): readonly FileVal
   const documents: readonly Document.Parsed[] = Array.isArray(parsed) ? parsed : [];
   const lineOf = lineCounter(text);
   const values = documents.map((document) => new Converter(document, text, problems, lineOf).convert());
-  // `---` at the end of a file begins a document with nothing in it.
+  // A `---` at the end of a file starts an empty document.
   const filled = values.filter(({ kind }) => kind !== 'null');
   return filled.length === 0 ? values.slice(0, 1) : filled;
 }
@@ -51,7 +51,7 @@ class Converter {
   readonly #text: string;
   readonly #problems: FileProblems;
   readonly #lineOf: (offset: number) => number;
-  /** Nodes that are being converted: an alias to one of them would never end. */
+  /** Nodes that are currently being converted: an alias to one of them would recurse forever. */
   readonly #open = new Set<unknown>();
   readonly #anchors = new Map<string, unknown>();
   #repeated = 0;
@@ -72,7 +72,7 @@ class Converter {
 
   convert(): FileValue {
     const [wrong] = this.#document.errors;
-    // The parser's own message may quote the text.
+    // The parser's own message may quote the file's text.
     if (wrong !== undefined) {
       throw this.#problems.at(
         lineAt(this.#text, wrong.pos[0]),
@@ -121,12 +121,12 @@ class Converter {
     return entries;
   }
 
-  /** A key by its source text, as values are. */
+  /** A key by its source text, like values. */
   #key(key: unknown, line: number): string {
     const value = this.#value(key);
     if (value.kind === 'text' || value.kind === 'literal') {
       const name = value.kind === 'text' ? value.text : value.json;
-      // A key of YAML 1.1 that stands for others.
+      // A merge key (YAML 1.1) stands for the keys of other maps.
       if (name === '<<' && isScalar(key) && key.type === 'PLAIN')
         throw this.#problems.at(line, 'has a merge key (<<), which is not part of YAML 1.2');
       return name;
@@ -135,7 +135,7 @@ class Converter {
   }
 
   #resolve(alias: Alias, line: number): FileValue {
-    // The library's own `resolve` walks through the whole document each time.
+    // The library's own `resolve` traverses the whole document each time.
     const target = this.#anchors.get(alias.source);
     if (target === undefined) throw this.#problems.at(line, 'has an alias of an unknown anchor');
     this.#inAlias += 1;
@@ -144,7 +144,7 @@ class Converter {
     return value;
   }
 
-  /** An alias means the last anchor of its name before it (YAML 1.2.2, 3.2.2.2). */
+  /** An alias refers to the last preceding anchor of its name (YAML 1.2.2, 3.2.2.2). */
   #remember(node: unknown): void {
     const { anchor } = node as { readonly anchor?: string };
     if (anchor !== undefined && this.#inAlias === 0) this.#anchors.set(anchor, node);
@@ -175,14 +175,14 @@ class Converter {
 
   #at(node: unknown): number {
     const { range } = (node ?? {}) as { readonly range?: readonly number[] | null };
-    // Places rise but inside an alias, where its own line is the one to name.
+    // Offsets ascend except inside an alias, where the alias's own line is reported.
     if (this.#inAlias === 0 && range !== undefined && range !== null)
       this.#line = this.#lineOf(range[0] ?? 0);
     return this.#line;
   }
 }
 
-/** RFC 4648 §4, with white space between. */
+/** RFC 4648 §4, with white space allowed anywhere. */
 export function decodeBase64(source: string): Buffer | undefined {
   const text = source.replaceAll(/\s/g, '');
   if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return undefined;

@@ -1,7 +1,7 @@
 /**
- * Env files as four readers in use understand them. Each takes a part of its reader's grammar and refuses the rest,
- * above all what that reader drops or replaces without a word. tests/transfer/dotenv-readers.test.ts compares each with
- * the reader itself.
+ * Env files as four common parsers read them. Each dialect implements a part of its parser's grammar and rejects the
+ * rest, above all what that parser drops or replaces silently. tests/transfer/dotenv-readers.test.ts compares each
+ * dialect with the real parser.
  */
 import { EnvFileProblem, Scanner } from './scanner.ts';
 
@@ -15,22 +15,22 @@ export interface Assignment {
 }
 
 interface Grammar {
-  /** Sticky. What the name of a variable looks like. */
+  /** Sticky. The name of a variable. */
   readonly name: RegExp;
-  /** Whether blanks may stand around the `=`. */
+  /** Whether spaces or tabs may surround the `=`. */
   readonly spaced: boolean;
-  /** Sticky. A line with nothing on it. */
+  /** Sticky. An empty line. */
   readonly blankLine: RegExp;
-  /** The text as the reader sees it. */
+  /** Normalises the text before it is scanned. */
   readonly prepare: (text: string) => string;
-  /** Takes a value, from its first character on to the end of its line. */
+  /** Reads a value, from its first character to the end of its line. */
   readonly value: (scan: Scanner, place: { readonly blanks: boolean; readonly exported: boolean }) => string;
 }
 
 const BLANKS = /[ \t]*/y;
 const NO_ASSIGNMENT = 'is not NAME=VALUE; a value of several lines needs quotes around it';
 
-/** The assignments of a file in their order, up to the first line that the dialect's reader doesn't take. */
+/** The assignments of a file in order, up to the first line that the dialect's parser rejects. */
 export function readDialect(
   text: string,
   dialect: Dialect,
@@ -72,14 +72,14 @@ function takeAssignment(scan: Scanner, grammar: Grammar): Assignment {
   }
 }
 
-/** After a closing quote: nothing but a remark, with a blank before it. */
+/** After a closing quote only a comment is allowed, separated by a space or tab. */
 function takeEnd(scan: Scanner): void {
   const blanks = scan.take(BLANKS) ?? '';
   if (blanks !== '' && scan.next === '#') scan.takeLine();
   else if (scan.take(/\r?(?=\n)|\r?$/y) === undefined) scan.fail('has text after the closing quote');
 }
 
-/** The text up to the next quote of this kind, which no backslash may stand before. */
+/** The text up to the next quote of this kind, which must not follow a backslash. */
 function takeQuoted(scan: Scanner, quote: string): string {
   const start = scan.at;
   const end = scan.text.indexOf(quote, start);
@@ -89,7 +89,7 @@ function takeQuoted(scan: Scanner, quote: string): string {
   return scan.text.slice(start, end);
 }
 
-/** The text up to the next quote of this kind that no backslash escapes, as it is spelled. */
+/** The raw text up to the next unescaped quote of this kind. */
 function takeEscaped(scan: Scanner, quote: string): string {
   const start = scan.at;
   const { text } = scan;
@@ -105,8 +105,8 @@ const lineFeeds = (text: string): string => text.replace(/\r\n?/g, '\n');
 const withoutMark = (text: string): string => text.replace(/^\ufeff/, '');
 
 /**
- * The dotenv package of npm: an unquoted `#` begins a remark wherever it stands; backquotes quote; in double quotes
- * `\n` and `\r` are the only escapes, and nothing else is replaced.
+ * The npm package dotenv: an unquoted `#` starts a comment anywhere; backquotes are quotes; in double quotes `\n` and
+ * `\r` are the only escapes; nothing else is replaced.
  */
 function dotenvValue(scan: Scanner): string {
   const quote = scan.take(/['"`]/y);
@@ -120,7 +120,7 @@ const C_ESCAPES: Readonly<Record<string, string>> = {
   ...{ a: '\u0007', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' },
 };
 
-/** python-dotenv: `${NAME}` is replaced everywhere, in single quotes too; both kinds of quotes have escapes. */
+/** python-dotenv: `${NAME}` is replaced everywhere, even in single quotes; both kinds of quotes have escapes. */
 function pythonValue(scan: Scanner, { blanks }: { readonly blanks: boolean }): string {
   const value = pythonText(scan, blanks);
   const start = value.indexOf('${');
@@ -141,7 +141,7 @@ function pythonText(scan: Scanner, blanks: boolean): string {
   return body.replace(escapes, (_, char: string) => C_ESCAPES[char] ?? char);
 }
 
-/** The text before a `#` that follows a blank. */
+/** The text before a `#` that follows a space or tab. */
 function beforeRemark(text: string): string {
   for (let at = text.indexOf('#', 1); at !== -1; at = text.indexOf('#', at + 1))
     if (/[ \t]/.test(text.charAt(at - 1))) return text.slice(0, at);
@@ -154,8 +154,8 @@ const COMPOSE_ESCAPES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Docker Compose (compose-go): ` #` with a space begins a remark; `$` starts a replacement but in single quotes, and
- * `$$` is a dollar; a backslash escapes the quote, and in double quotes some letters.
+ * Docker Compose (compose-go): a space followed by `#` starts a comment; `$` starts a substitution except in single
+ * quotes, and `$$` is a literal dollar; a backslash escapes the quote, and some letters in double quotes.
  */
 function composeValue(scan: Scanner): string {
   const quote = scan.take(/['"]/y);
@@ -178,12 +178,17 @@ function composeDollars(scan: Scanner, text: string): string {
   });
 }
 
-/** What a word of a shell may have outside quotes, where nothing replaces or splits it. */
+/** Characters that can stand in an unquoted shell word without substitution or word splitting. */
 const WORD = /[\w./:=@%+,^-]|[^\u0000-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]/y;
-/** More of it where no list of files or words is made of it: not after `export`. */
+/**
+ * More characters that are safe in an assignment, where no globbing or word splitting takes place: not after `export`.
+ */
 const ASSIGNED = /[!#[\]{}*?~]/y;
 
-/** sh (POSIX, Shell Command Language, 2.2 and 2.6): quotes side by side are one word; nothing is replaced or run. */
+/**
+ * sh (POSIX, Shell Command Language, 2.2 and 2.6): adjacent quoted parts form one word; nothing is substituted or
+ * executed.
+ */
 function shellValue(scan: Scanner, { exported }: { readonly exported: boolean }): string {
   let value = '';
   for (let before = '='; ; before = scan.text.charAt(scan.at - 1)) {
@@ -220,7 +225,7 @@ function shellPart(scan: Scanner, exported: boolean): string {
   return body.replace(/\\([$`"\\\n])/g, (_, char: string) => (char === '\n' ? '' : char));
 }
 
-/** What the packages of npm and Python agree on. */
+/** The rules that the npm and Python packages share. */
 const PACKAGES: Omit<Grammar, 'value'> = {
   name: /[\w.-]+/y,
   spaced: true,
@@ -230,7 +235,7 @@ const PACKAGES: Omit<Grammar, 'value'> = {
 
 const GRAMMARS: Readonly<Record<Dialect, Grammar>> = {
   'docker-compose': {
-    // It leaves out names that begin with a digit.
+    // Docker Compose skips names that start with a digit.
     name: /[A-Za-z_.[\]-][\w.[\]-]*/y,
     spaced: true,
     blankLine: /[ \t]*(?:\r?\n|\r$)/y,

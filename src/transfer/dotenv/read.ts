@@ -1,4 +1,4 @@
-/** Reads an env file whole, or says which line it can't take. */
+/** Reads an env file completely, or fails with the first line that it can't read. */
 import { SecretsError } from '../../core/errors.ts';
 import { type FileProblems, lineAt } from '../problems.ts';
 import { type Assignment, type Dialect, DIALECTS, readDialect } from './dialects.ts';
@@ -13,8 +13,8 @@ export interface EnvFile {
 const CHOOSE = 'name the reader that the file is for: --dialect docker-compose, dotenv, python or shell';
 
 /**
- * The variables of an env file. With a dialect they are what its reader gives; without one the file must mean the same
- * to all of them, and have each name once.
+ * The variables of an env file. With a dialect, they have the values that its parser gives them. Without one, all
+ * parsers have to agree on the file, and each name has to occur once.
  * @throws SecretsError Invalid, with `file:line`; never a value
  */
 export function readEnvFile(text: string, problems: FileProblems, dialect: Dialect | undefined): EnvFile {
@@ -66,7 +66,7 @@ function agreed(text: string, problems: FileProblems): readonly Assignment[] {
   throw dissent(problems, readings, same);
 }
 
-/** The error for the first statement that isn't the same to all. */
+/** The error for the first statement that the parsers read differently. */
 function dissent(problems: FileProblems, readings: readonly Reading[], index: number): SecretsError {
   const failed = readings.filter(
     ({ assignments, problem }) => assignments.length === index && problem !== undefined,
@@ -91,7 +91,7 @@ function dissent(problems: FileProblems, readings: readonly Reading[], index: nu
   );
 }
 
-/** `docker-compose and python, dotenv, shell`: who reads the same stands together. */
+/** `docker-compose and python, dotenv, shell`: groups the dialects that read the same value. */
 function groupsOf(readings: readonly Reading[], index: number): string {
   const groups = new Map<string, string[]>();
   for (const { dialect, assignments } of readings) {
@@ -103,7 +103,7 @@ function groupsOf(readings: readonly Reading[], index: number): string {
   return `${names.slice(0, -1).join(', ')}${names.length > 1 ? ' versus ' : ''}${names.at(-1)}`;
 }
 
-/** Files whose values are encrypted, so that only their own tool can read them. */
+/** Files with encrypted values that only their own tool can read. */
 const ENCRYPTED: readonly (readonly [RegExp, string])[] = [
   [
     /^[ \t]*(?:export[ \t]+)?(?:DOTENV_PUBLIC_KEY\w*[ \t]*=|[\w.-]+[ \t]*=[ \t]*["'`]?encrypted:[A-Za-z0-9+/]{16})/m,

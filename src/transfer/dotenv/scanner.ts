@@ -1,8 +1,8 @@
 import { lineCounter } from '../problems.ts';
 
-/** Why an env file isn't taken, and where. Names of variables may be in it, never a value. */
+/** Why an env file is rejected, and on which line. The message may contain variable names, never a value. */
 export class EnvFileProblem extends Error {
-  /** From 1. */
+  /** Counted from 1. */
   readonly line: number;
 
   constructor(line: number, message: string) {
@@ -12,13 +12,13 @@ export class EnvFileProblem extends Error {
 }
 
 /**
- * What a reader may take for a blank, a line break or nothing at all, depending on its language: Unicode's white space
- * and control characters. Outside quotes a value with one of them has no meaning to rely on.
+ * Unicode white space and control characters. Depending on its language, a parser may treat them as a space, a line
+ * break or nothing at all, so an unquoted value that contains one has no reliable meaning.
  */
 const UNUSUAL =
   /[\u0000-\u0008\u000b-\u001f\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]/;
 
-/** A place in the text of an env file. */
+/** A position in the text of an env file. */
 export class Scanner {
   readonly text: string;
   at = 0;
@@ -37,12 +37,12 @@ export class Scanner {
     return this.text.charAt(this.at);
   }
 
-  /** The line of the place, from 1. Places are asked for in rising order. */
+  /** The line of the current position, counted from 1. Positions have to be queried in ascending order. */
   get line(): number {
     return this.#lineOf(this.at);
   }
 
-  /** Takes what a sticky pattern matches here; undefined for no match. */
+  /** Consumes what a sticky pattern matches at the current position; undefined if it doesn't match. */
   take(sticky: RegExp): string | undefined {
     sticky.lastIndex = this.at;
     const [found] = sticky.exec(this.text) ?? [];
@@ -50,14 +50,14 @@ export class Scanner {
     return found;
   }
 
-  /** The rest of the line. To JavaScript, U+2028 and U+2029 end a line, and to nobody else. */
+  /** The rest of the line. U+2028 and U+2029 end a line in JavaScript, but in none of the other parsers. */
   takeLine(): string {
     const line = (this.take(/[^\n]*/y) as string).replace(/\r$/, '');
     if (/[\u2028\u2029]/.test(line)) this.fail('has an unusual line break (U+2028 or U+2029) outside quotes');
     return line;
   }
 
-  /** An unquoted value, without the blanks at its end: each of its characters counts. */
+  /** An unquoted value without trailing white space. Rejects characters that not every parser keeps. */
   plain(text: string): string {
     if (UNUSUAL.test(text)) this.fail('has a control character or unusual white space outside quotes');
     return text.trimEnd();
