@@ -1,12 +1,14 @@
-/** An anchor: a checkpoint that is kept where whoever writes the log can't change it. It is the checkpoint's own line. */
+/**
+ * An anchor: a checkpoint kept where someone who can write the log can't change it. It is the checkpoint's own line.
+ */
 import { parseItem } from '../../core/audit/line.ts';
 import type { Known } from '../../core/audit/problems.ts';
 import { SecretsError } from '../../core/errors.ts';
 
 /**
- * The anchors in a text: one JSON document, or JSON lines.
- * @param name as messages call it
- * @throws SecretsError Invalid for what is no anchor, Integrity for one that was changed
+ * Parses anchors from a text: one JSON document, or JSON lines.
+ * @param name what messages call it
+ * @throws SecretsError Invalid if it isn't an anchor, Integrity if it was changed
  */
 export function parseAnchors(text: string, name: string): readonly Known[] {
   const lines = text

@@ -1,4 +1,7 @@
-/** The lines of a log, mostly from its end on: what a writer has to look up. Synchronous: under the lock. */
+/**
+ * The lines of a log, mostly from the end, for what a writer has to look up. Synchronous, because it runs under the
+ * lock.
+ */
 import { closeSync, fstatSync } from 'node:fs';
 import type { AuditRecord } from '../../core/audit/record.ts';
 import { closedFiles, openOwn, parseRecord, readFully } from './files.ts';
@@ -6,7 +9,7 @@ import { closedFiles, openOwn, parseRecord, readFully } from './files.ts';
 const NEWLINE = 0x0a;
 const PIECE = 256 * 1024;
 
-/** The whole lines of all files, the newest first, without their ends. */
+/** The complete lines of all files, newest first, without line ends. */
 function* linesBackwards(logPath: string): Generator<Buffer> {
   const closed = closedFiles(logPath).map(({ path }) => path);
   for (const path of [logPath, ...closed.toReversed()]) {
@@ -21,7 +24,7 @@ function* linesBackwards(logPath: string): Generator<Buffer> {
 }
 
 function* linesOf(fd: number): Generator<Buffer> {
-  // What stands behind the last end of a line is a dead writer's.
+  // Bytes after the last line end were left by a writer that died.
   let rest: Buffer | undefined;
   for (let to = fstatSync(fd).size; to > 0;) {
     const from = Math.max(0, to - PIECE);
@@ -40,7 +43,7 @@ function* linesOf(fd: number): Generator<Buffer> {
   if (rest !== undefined) yield rest;
 }
 
-/** The whole lines of one file, the first one first, without their ends. */
+/** The complete lines of one file, in order, without line ends. */
 export function* linesForwards(path: string): Generator<Buffer> {
   const fd = openOwn(path, 'read');
   if (fd === undefined) return;
@@ -61,7 +64,7 @@ export function* linesForwards(path: string): Generator<Buffer> {
   }
 }
 
-/** The record of that number, as it stands in the log; undefined when there is none, or a changed one. */
+/** The record with that number; undefined if the log has none, or if it was changed. */
 export function recordAt(logPath: string, seq: number): AuditRecord | undefined {
   const name = Buffer.from(`"seq":${seq},`);
   for (const line of linesBackwards(logPath)) {
@@ -72,7 +75,7 @@ export function recordAt(logPath: string, seq: number): AuditRecord | undefined 
   return undefined;
 }
 
-/** The last checkpoints, the newest first. @param needle what else their lines hold */
+/** The checkpoints, newest first. @param needle text that their lines must contain as well */
 export function* checkpointsBackwards(logPath: string, needle = ''): Generator<AuditRecord> {
   const names = ['"kind":"checkpoint"', needle].map((text) => Buffer.from(text));
   for (const line of linesBackwards(logPath)) {

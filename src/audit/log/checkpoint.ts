@@ -1,4 +1,6 @@
-/** Signed checkpoints, and what else the writer's rarer work is made of. Synchronous: under the lock. */
+/**
+ * Signed checkpoints, and helpers for maintenance.ts and retention.ts. Synchronous, because they run under the lock.
+ */
 import { sign } from 'node:crypto';
 import { closeSync, fsyncSync, ftruncateSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
@@ -47,25 +49,26 @@ export function ownContent(
   };
 }
 
-/** Whether the key has to be fetched (`unlockKey`) before this is tried again. */
+/** Whether the key must be unlocked (`unlockKey`) before trying again. */
 export function isKeyLocked(thrown: unknown): boolean {
   return thrown instanceof KeyIsLocked;
 }
 
-/** Fetches the signing key from the key chain; while no lock is held. @throws SecretsError */
+/** Gets the signing key from the key chain. Call it without holding a lock. @throws SecretsError */
 export async function unlockKey(options: LogSettings): Promise<Unlocked | undefined> {
   return (await import('./unlock.ts')).unlockKey(options);
 }
 
-/** The key that signs, made on first use. @throws SecretsError, KeyIsLocked */
+/** The signing key, generated on first use. @throws SecretsError, KeyIsLocked */
 export function signingKey({ stateFolder, key, unlocked }: LogSettings): SigningKey {
-  // One that is gone since it was unlocked is made anew where the key chain can be asked.
+  // If the key file has disappeared since it was unlocked, a new key is made where the key chain can be asked: outside
+  // the lock.
   if (key === 'keychain' && (unlocked === undefined || readKeyFile(stateFolder) === undefined))
     throw new KeyIsLocked();
   return needSigningKey(stateFolder, unlocked);
 }
 
-/** The next record as a signed checkpoint. @throws SecretsError, KeyIsLocked */
+/** Seals the next record as a signed checkpoint. @throws SecretsError, KeyIsLocked */
 export function sealCheckpoint(options: LogSettings, head: Head, statement: Statement = {}): Sealed {
   const key = signingKey(options);
   const { folder, publicKeys, head: headFile } = namesOf(options.path);
@@ -87,7 +90,7 @@ export function sealCheckpoint(options: LogSettings, head: Head, statement: Stat
   return seal(head, { ...content, checkpoint: { ...unsigned, signature } });
 }
 
-/** What names the second head, when there is one. */
+/** The id of the second head, if there is one. */
 function secondHeadThere({ secondHead: path }: LogSettings): string | undefined {
   return path === undefined || typeof readSecondHead(path) === 'string' ? undefined : secondHeadId(path);
 }
@@ -106,7 +109,7 @@ export function lastOf(path: string): AuditRecord {
   });
 }
 
-/** Writes all of it there as the file's new end, on the disk, or leaves the file as long as it was. */
+/** Writes the text at `position` as the file's new end and syncs it, or truncates the file back to `position`. */
 export function writeAt(fd: number, position: number, text: string): void {
   const bytes = Buffer.from(text);
   try {

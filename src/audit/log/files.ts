@@ -1,4 +1,7 @@
-/** The files of one log: names, the end of a file, and the head file. Synchronous: used under the lock. */
+/**
+ * The files of one log: their names, the end of a file, and the head file. Synchronous, because they are used under
+ * the lock.
+ */
 import {
   closeSync,
   constants,
@@ -21,10 +24,10 @@ import { codeOf, entriesOf, fileError, isMissing, removeFile } from '../../platf
 const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants;
 const NEWLINE = 0x0a;
 const NOTHING: Buffer = Buffer.from('');
-/** The end of a file is looked for in pieces of this size; a record is some 500 bytes. */
+/** The end of a file is searched in pieces of this size; a record is about 500 bytes. */
 const PIECE = 8192;
 
-/** What stands beside the log `path`. */
+/** The names of the files beside the log `path`. */
 export function namesOf(path: string): {
   readonly folder: string;
   readonly lock: string;
@@ -47,14 +50,14 @@ export function namesOf(path: string): {
   };
 }
 
-/** Old enough for no writer to be at work on it. */
+/** Old enough that no writer is still using it. */
 const LEFT_OVER_MS = 60_000;
 
-/** What `replacePrivateFile`, `createFile` and the making of a key add to a file's name until it is whole. */
+/** The suffix that `replacePrivateFile`, `createFile` and key generation give a file until it is complete. */
 const TEMPORARY = /\.\d+(?:\.[0-9a-z]+)?\.tmp$/;
 
 /**
- * Removes the temporary files of writers that died: those of these files alone, since `audit.path` may name any folder.
+ * Removes temporary files left by writers that died. Only files of this log: `audit.path` may point into any folder.
  */
 export function sweep(folder: string, isOurs: (name: string) => boolean): void {
   for (const entry of entriesOf(folder)) {
@@ -72,7 +75,7 @@ export interface ClosedFile {
   readonly to: number;
 }
 
-/** Whether a path is one of a closed file, by its name. */
+/** Whether a path is named like a closed file. */
 export function isClosedName(path: string): boolean {
   return /-\d{10,16}-\d{10,16}\.jsonl$/.test(path);
 }
@@ -93,9 +96,9 @@ export function closedFiles(path: string): readonly ClosedFile[] {
 }
 
 /**
- * Opens a file of the log that must be the user's own and nobody else's.
- * @returns undefined when there is none
- * @throws SecretsError Policy, the system's errors
+ * Opens a file of the log, which must belong to the user and be closed to everyone else.
+ * @returns undefined if it doesn't exist
+ * @throws SecretsError Policy, system errors
  */
 export function openOwn(path: string, access: 'read' | 'append' | 'repair' | 'create'): number | undefined {
   const flags = {
@@ -127,7 +130,7 @@ export function openOwn(path: string, access: 'read' | 'append' | 'repair' | 'cr
   }
 }
 
-/** Opens a regular file for reading, whoever's it is; undefined when there is none. @throws the system's errors */
+/** Opens a regular file for reading, whoever owns it; undefined if it doesn't exist. @throws system errors */
 export function openAny(path: string): number | undefined {
   let fd: number;
   try {
@@ -154,32 +157,31 @@ function unfit(stats: Stats): { readonly why: string; readonly hint: string } | 
   return undefined;
 }
 
-/** The end of a file of the log. */
 export interface Tail {
-  /** Where the next line begins: behind the last line's end. */
+  /** Where the next line starts: after the last line end. */
   readonly size: number;
-  /** The last whole line's record; undefined in a file without one. */
+  /** The record in the last complete line; undefined in a file without one. */
   readonly record: AuditRecord | undefined;
-  /** Bytes behind the last line's end. */
+  /** Bytes after the last line end. */
   readonly torn: Buffer | undefined;
-  /** What `audit.log` was last said to be, when that is the last thing the log says. */
+  /** The value of `audit.log` that was recorded last, if nothing but a checkpoint was recorded after it. */
   readonly mode: AuditRecord['mode'];
 }
 
-/** @throws SecretsError Policy when the last line is no record, or not what it was when it was written */
+/** @throws SecretsError Policy if the last line isn't a record or was changed */
 export function readTail(fd: number, path: string): Tail {
   const { size } = fstatSync(fd);
   let piece = NOTHING;
   let from = size;
   const grow = (): boolean => {
-    // Twice as much each time: a file without any end of a line is read once.
+    // Doubles each time, so that a file without any line end is read only once.
     const length = Math.min(from, Math.max(PIECE, piece.length));
     const more = readFully(fd, from - length, length);
     piece = piece === NOTHING ? more : Buffer.concat([more, piece]);
     from -= length;
     return length > 0;
   };
-  /** The line that ends at `end`, its end included; undefined at the beginning of the file. */
+  /** The line that ends at `end`, including its line end; undefined at the start of the file. */
   const lineBefore = (end: number): Buffer | undefined => {
     if (end === 0) return undefined;
     for (;;) {
@@ -211,7 +213,7 @@ export function readTail(fd: number, path: string): Tail {
   return { size: whole, record, torn, mode };
 }
 
-/** The record of a line whose hash is right; undefined for any other. */
+/** The record in a line, if its hash is right; undefined otherwise. */
 export function parseRecord(line: Uint8Array): AuditRecord | undefined {
   try {
     const record: unknown = JSON.parse(textOf(line));
@@ -227,7 +229,7 @@ function textOf(bytes: Uint8Array): string {
   return Buffer.isBuffer(bytes) ? bytes.toString() : Buffer.from(bytes).toString();
 }
 
-/** Whether the head file knows of a record that the log's end does not have. */
+/** Whether the head file names a record that is missing from the end of the log. */
 export function isAhead(noted: Head | undefined, end: Head): noted is Head {
   return noted !== undefined && (noted.seq > end.seq || (noted.seq === end.seq && noted.hash !== end.hash));
 }
@@ -236,7 +238,7 @@ export function headOf({ seq, hash }: AuditRecord): Head {
   return { seq, hash };
 }
 
-/** The first line of a file, without its end. */
+/** The first line of a file, without its line end. */
 export function firstLine(fd: number): Buffer | undefined {
   const { size } = fstatSync(fd);
   for (let length = PIECE; ; length *= 2) {
@@ -247,7 +249,7 @@ export function firstLine(fd: number): Buffer | undefined {
   }
 }
 
-/** Reads so many bytes, fewer only at the end of the file. */
+/** Reads `length` bytes, or fewer at the end of the file. */
 export function readFully(fd: number, position: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length);
   let done = 0;
@@ -259,11 +261,11 @@ export function readFully(fd: number, position: number, length: number): Buffer 
   return bytes.subarray(0, done);
 }
 
-/** Writes all of it at the end of a file of that size, or leaves the file as it was. @throws the system's errors */
+/** Appends all of the text to a file of that size, or leaves the file as it was. @throws system errors */
 export function appendWhole(fd: number, size: number, text: string): void {
   const bytes = Buffer.from(text);
   try {
-    // A second call only continues a write that the system cut short, which it does when it has no room.
+    // A second call is only needed after a short write, which happens when the disk is full.
     for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
   } catch (thrown) {
     ftruncateSync(fd, size);
@@ -272,16 +274,18 @@ export function appendWhole(fd: number, size: number, text: string): void {
 }
 
 const HEAD = /^((\d{16}) ([0-9a-f]{64})) ([0-9a-f]{8})\n$/;
-/** Tells a whole head from one whose writer died between two halves. */
+/** Distinguishes a complete head from one whose writer died halfway. */
 const check = (text: string): string => sha256(text).slice(0, 8);
 
-/** The last record that a writer finished, from the head file; undefined without one that can be read. */
+/**
+ * The last record that a writer finished, according to the head file; undefined if there is none or it can't be read.
+ */
 export function readHead(path: string): Head | undefined {
   let fd: number | undefined;
   try {
     fd = openOwn(path, 'read');
   } catch (thrown) {
-    // What can't be written is the log, and what has to be put right is this file.
+    // The error is about the log that can't be written, but the file to fix is this one.
     throw fileError(thrown, 'cannot read its head file', path);
   }
   if (fd === undefined) return undefined;
@@ -292,27 +296,26 @@ export function readHead(path: string): Head | undefined {
   }
 }
 
-/** What an open head file says. */
 export function parseHead(fd: number): Head | undefined {
   return parseHeadLine(readFileSync(fd, 'utf8'));
 }
 
-/** @returns undefined for what is no such line, or not whole */
+/** @returns undefined if the line is malformed or incomplete */
 export function parseHeadLine(line: string): Head | undefined {
   const match = HEAD.exec(line);
   if (match === null || check(match[1] as string) !== match[4]) return undefined;
   return { seq: Number(match[2]), hash: match[3] as string };
 }
 
-/** Always of the same length, so that it is replaced in place. */
+/** Always the same length, so that it can be overwritten in place. */
 export function headLine({ seq, hash }: Head): string {
   const text = `${String(seq).padStart(16, '0')} ${hash}`;
   return `${text} ${check(text)}\n`;
 }
 
 /**
- * Notes the last record; never synced: a head that lags behind the log says nothing, and one that is ahead of it says
- * that the log has lost its end.
+ * Notes the last record. Never synced: a head that lags behind the log says nothing, and one that is ahead of it
+ * shows that the log has lost its end.
  */
 export function writeHead(path: string, head: Head): void {
   const fd = openSync(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);

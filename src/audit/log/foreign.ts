@@ -1,13 +1,16 @@
-/** What a file is that should be a log and is something else: a packed copy, or one that another program has rewritten. */
+/**
+ * Recognises files that should be a log but are something else: compressed copies, or copies rewritten by another
+ * program.
+ */
 import { isJsonObject } from '../../core/json.ts';
 
-/** How to get the log out of it, as a command with the file's name behind. */
+/** `hint`: how to get the log out of it, as a command without the file name. */
 interface Form {
   readonly what: string;
   readonly hint: string;
 }
 
-/** First bytes, as latin1. Of the formats' own specifications, as file(1) knows them, too. */
+/** First bytes, as latin1. From the formats' own specifications; file(1) knows them too. */
 const MAGIC: readonly (readonly [start: string, what: string, command: string])[] = [
   ['\u001f\u008b', 'compressed with gzip', 'gunzip'],
   ['(\u00b5/\u00fd', 'compressed with zstd', 'zstd -d'],
@@ -26,8 +29,8 @@ const MAGIC: readonly (readonly [start: string, what: string, command: string])[
 const TAR_AT = 257;
 
 /**
- * What a file is by its beginning; undefined for what looks like a log, and for what nothing is known of.
- * @param start at least the first 4 KiB, as far as there are so many
+ * What kind of file this is, judged by its start; undefined if it looks like a log or is unknown.
+ * @param start at least the first 4 KiB, or the whole file if it is shorter
  */
 export function foreignForm(start: Uint8Array): Form | undefined {
   const text = Buffer.from(start).toString('latin1');
@@ -69,7 +72,7 @@ function parsed(line: string): object | undefined {
   }
 }
 
-/** The form of a log collector's line with a record in it. */
+/** Recognises a line of a log collector with a record inside. */
 function innerOf(line: string): string | undefined {
   const outer = parsed(line);
   if (outer !== undefined) {

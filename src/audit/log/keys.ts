@@ -1,6 +1,6 @@
 /**
- * The key that signs checkpoints: Ed25519, in a file for the owner alone in the state folder, encrypted where its
- * passphrase is in the key chain (unlock.ts); its public half beside the log.
+ * The key that signs checkpoints: Ed25519, in an owner-only file in the state folder, encrypted if its passphrase is
+ * in the key chain (unlock.ts). Its public half is beside the log.
  */
 import {
   createHash,
@@ -39,7 +39,6 @@ export interface SigningKey extends PublicKey {
   readonly privateKey: KeyObject;
 }
 
-/** Path of the key's file. */
 export function signingKeyPath(stateFolder: string): string {
   return join(stateFolder, 'audit', 'signing.key');
 }
@@ -49,17 +48,17 @@ export function publicKeyOf(key: KeyObject): PublicKey {
   return { id: createHash('sha256').update(der).digest('hex'), key, der: der.toString('base64') };
 }
 
-/** A key whose file is encrypted, as unlock.ts has it. */
+/** A key whose file is encrypted, after unlock.ts has decrypted it. */
 export interface Unlocked {
-  /** What the file held. */
+  /** The content of the key file. */
   readonly file: Buffer;
   readonly key: SigningKey;
 }
 
-/** The key can't be had without the key chain, which is asked only when no lock is held. */
+/** The key needs the key chain, which must only be asked while no lock is held. */
 export class KeyIsLocked extends Error {}
 
-/** What the key's file holds; undefined without one. @throws SecretsError Denied */
+/** The content of the key file; undefined if there is none. @throws SecretsError Denied */
 export function readKeyFile(stateFolder: string): Buffer | undefined {
   const path = signingKeyPath(stateFolder);
   return checkFolder(dirname(path), 'nothing') ? readPrivateFile(path, WHAT, true) : undefined;
@@ -69,7 +68,7 @@ export function isEncrypted(file: Buffer): boolean {
   return file.includes(ENCRYPTED);
 }
 
-/** The key in a file's content. @param passphrase of an encrypted one @throws SecretsError Integrity */
+/** Parses the key. @param passphrase if the file is encrypted @throws SecretsError Integrity */
 export function parseSigningKey(stateFolder: string, file: Buffer, passphrase?: string): SigningKey {
   try {
     const text = file.toString('latin1');
@@ -90,9 +89,9 @@ function isNone(stateFolder: string, cause?: unknown): SecretsError {
 }
 
 /**
- * The user's key; undefined when there is none.
+ * The user's key; undefined if there is none.
  * @throws SecretsError Denied, Integrity
- * @throws KeyIsLocked when it is encrypted, and not what was unlocked
+ * @throws KeyIsLocked if it is encrypted and `unlocked` isn't for this file
  */
 export function readSigningKey(stateFolder: string, unlocked?: Unlocked): SigningKey | undefined {
   const file = readKeyFile(stateFolder);
@@ -102,7 +101,7 @@ export function readSigningKey(stateFolder: string, unlocked?: Unlocked): Signin
   return unlocked.key;
 }
 
-/** The public half of the user's key, which needs no key chain. @throws SecretsError Denied, Integrity */
+/** The public half of the user's key; needs no key chain. @throws SecretsError Denied, Integrity */
 export function readOwnPublicKey(stateFolder: string): PublicKey | undefined {
   const file = readKeyFile(stateFolder);
   if (file === undefined) return undefined;
@@ -112,7 +111,7 @@ export function readOwnPublicKey(stateFolder: string): PublicKey | undefined {
   return key;
 }
 
-/** The user's key, made in a plain file on first use. @throws SecretsError, KeyIsLocked */
+/** The user's key, generated into an unencrypted file on first use. @throws SecretsError, KeyIsLocked */
 export function needSigningKey(stateFolder: string, unlocked?: Unlocked): SigningKey {
   const found = readSigningKey(stateFolder, unlocked);
   if (found !== undefined) return found;
@@ -127,7 +126,10 @@ export function plainFile(key: KeyObject): Buffer {
   return Buffer.from(key.export({ type: 'pkcs8', format: 'pem' }));
 }
 
-/** Makes the key's file; never over another: a log elsewhere may have made it meanwhile. @returns whether it did */
+/**
+ * Creates the key file. Never overwrites one: a writer of another log may just have created it. @returns whether it
+ * was created
+ */
 export function placeKeyFile(stateFolder: string, content: Buffer): boolean {
   const path = signingKeyPath(stateFolder);
   makePrivateFolder(dirname(path));
@@ -146,7 +148,7 @@ export function placeKeyFile(stateFolder: string, content: Buffer): boolean {
   }
 }
 
-/** Puts other content in the place of what the file held. @returns false when it holds something else by now */
+/** Replaces the content of the key file. @returns false if the file no longer contains `old` */
 export function replaceKeyFile(stateFolder: string, old: Buffer, content: Buffer): boolean {
   if (readKeyFile(stateFolder)?.equals(old) !== true) return false;
   const path = signingKeyPath(stateFolder);
@@ -155,7 +157,7 @@ export function replaceKeyFile(stateFolder: string, old: Buffer, content: Buffer
   return true;
 }
 
-/** The public keys of a PEM text; what is none is left out. */
+/** The public keys in a PEM text. Anything else is skipped. */
 export function parsePublicKeys(text: string): readonly PublicKey[] {
   return Array.from(text.matchAll(PEM)).flatMap(([pem]) => {
     try {
@@ -166,7 +168,7 @@ export function parsePublicKeys(text: string): readonly PublicKey[] {
   });
 }
 
-/** Adds a public key to the file beside the log, for verifiers elsewhere. */
+/** Adds a public key to the file beside the log, for verifiers on other machines. */
 export function publish(path: string, { id, key }: PublicKey): void {
   const text = readPrivateFile(path, 'the public keys of the audit log', false)?.toString('utf8') ?? '';
   if (parsePublicKeys(text).some((other) => other.id === id)) return;

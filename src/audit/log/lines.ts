@@ -1,34 +1,34 @@
-/** Lines of a log's files, read through one buffer: how long the log is makes no difference to the memory. */
+/** Reads lines of a log's files through one buffer, so that memory doesn't grow with the log. */
 import { fstatSync, readSync } from 'node:fs';
 
 const NEWLINE = 0x0a;
 const NOTHING: Buffer = Buffer.alloc(0);
-/** What is read, or passed over, at a time. */
+/** How much is read, or skipped, at a time. */
 export const BLOCK = 256 * 1024;
-/** What is read beyond a block for the end of its last line: some records. */
+/** How much is read after a block to reach the end of its last line: a few records. */
 const TAIL = 8192;
-/** No record is longer: what is, is no line of a log. */
+/** No record is longer. A longer line isn't part of a log. */
 export const LONGEST_LINE = 16 * 1024 * 1024;
 
-/** Lines that begin in [from, to) of an open file. */
+/** Lines that start in [from, to) of an open file. */
 export interface Span {
   readonly fd: number;
   readonly from: number;
   readonly to: number;
 }
 
-/** One buffer for all that is read. What it gives is overwritten by the next call. */
+/** One buffer for all reads. Each call overwrites what the previous one returned. */
 export class Window {
   #buffer = Buffer.allocUnsafe(1 + BLOCK + TAIL);
 
-  /** So many bytes from a position of a file, fewer only at its end. */
+  /** Reads `length` bytes at a position, or fewer at the end of the file. */
   read(fd: number, position: number, length: number): Buffer {
     return this.#fill(fd, position, 0, length);
   }
 
   /**
-   * The whole lines that begin in a span, without their ends; with needles those that hold all of them. In the place
-   * of a line that is longer than any record stands an empty one.
+   * The complete lines that start in a span, without line ends; with needles, only lines that contain all of them. A
+   * line that is longer than any record is replaced by an empty one.
    */
   lines({ fd, from, to }: Span, needles: readonly Buffer[]): Buffer[] {
     const start = Math.max(0, from - 1);
@@ -37,11 +37,12 @@ export class Window {
     let at = 0;
     if (from > 0) {
       at = piece.indexOf(NEWLINE) + 1;
-      // In the middle of a line that is longer than a block no line begins.
+      // No line starts in the middle of a line that is longer than a block.
       if (at === 0) return lines;
     }
     const [first, ...others] = needles;
-    // The line that begins at `to` is the next block's: it was read only when the one before ended just there.
+    // The line that starts at `to` belongs to the next block: it was only read if the line before it ended exactly
+    // there.
     while (at < piece.length) {
       if (first !== undefined) {
         const hit = piece.indexOf(first, at);
@@ -58,14 +59,14 @@ export class Window {
     return lines;
   }
 
-  /** So many bytes, and on to the end of the line that they end in; cut before that line when it is too long. */
+  /** Reads `length` bytes and on to the end of the last line; if that line is too long, cuts before it. */
   #wholeLines(
     fd: number,
     position: number,
     length: number,
   ): { readonly piece: Buffer; readonly isCut: boolean } {
     let piece = this.#fill(fd, position, 0, length);
-    // No line begins here.
+    // No line starts here.
     if (position > 0 && !piece.includes(NEWLINE)) return { piece, isCut: false };
     for (let more = TAIL; piece.length > 0 && piece[piece.length - 1] !== NEWLINE; more *= 2) {
       const known = piece.length;
@@ -79,7 +80,7 @@ export class Window {
     return { piece, isCut: false };
   }
 
-  /** Reads behind the first `known` bytes of the buffer. @returns those and what was read */
+  /** Reads into the buffer after its first `known` bytes. @returns those bytes and what was read */
   #fill(fd: number, position: number, known: number, length: number): Buffer {
     if (known + length > this.#buffer.length) {
       const larger = Buffer.allocUnsafe(Math.max(known + length, 2 * this.#buffer.length));
@@ -96,7 +97,7 @@ export class Window {
   }
 }
 
-/** The parts of a file from one place to another, or to its end, each of a size that fits into a window. */
+/** Splits part of a file, by default all of it, into spans that fit into a window. */
 export function spansOf(fd: number, from = 0, to = fstatSync(fd).size): readonly Span[] {
   const spans: Span[] = [];
   for (let at = from; at < to; at += BLOCK) spans.push({ fd, from: at, to: Math.min(at + BLOCK, to) });

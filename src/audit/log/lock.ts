@@ -1,14 +1,15 @@
 /**
- * A lock between processes, without a server and without the operating system's locks, which Node does not offer.
+ * A lock between processes, without a server and without the operating system's locks, which Node doesn't offer.
  *
- * The lock is a symbolic link whose text says who holds it: made by one system call, whole or not at all. A holder that
- * is dead is buried: whoever manages to make the link `<lock>.<its digest>.1` may remove it, and nobody else; one that
- * died while burying is itself followed by `.2`, and so on. Each holding has a text of its own, so a late-comer who
- * thinks the lock is still the dead one's finds another text in it and leaves it alone: no live lock is ever removed.
+ * The lock is a symbolic link whose text identifies its holder: creating one is a single atomic system call. A lock
+ * left by a dead holder is removed only by the process that manages to create the link `<lock>.<digest of its
+ * text>.1`. If that process dies before it is done, the next one creates `.2`, and so on. Each acquisition has its
+ * own text, so a process that still believes that the dead holder has the lock finds a different text and leaves the
+ * lock alone: a live lock is never removed.
  *
- * A holder is known to be dead when this machine (this start of it, this PID namespace) has no such process any more.
- * Of a holder elsewhere (a shared home, another container) nothing can be known: it is taken for dead once its lock has
- * been seen unchanged for `FOREIGN_MS`; so a holder looks, right before it writes, whether it still is one.
+ * A holder is known to be dead if this machine (this boot, this PID namespace) has no such process any more. Nothing
+ * can be known about a holder elsewhere (a shared home, another container): it counts as dead once its lock has been
+ * seen unchanged for `FOREIGN_MS`. That is why a holder checks that it still has the lock right before it writes.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs';
@@ -16,29 +17,27 @@ import { hostname } from 'node:os';
 import { SecretsError } from '../../core/errors.ts';
 import { codeOf } from '../../platform/files.ts';
 
-/** Seen for so long, a lock of a holder that can't be looked at counts as abandoned. */
+/** A lock of a holder that can't be checked counts as abandoned after it has been seen for this long. */
 const FOREIGN_MS = 5000;
 const LONGEST_PAUSE_MS = 20;
-/** Nobody waits for longer than this many times the wait for one holder. */
+/** The total wait, as a multiple of the wait for one holder. */
 const MOST_WAITS = 6;
 
-/** A lock that is held. */
 export interface Lock {
-  /** Whether it still is, for a holder that was asleep. */
+  /** Whether it is still held: the process may have been suspended. */
   isHeld(): boolean;
   release(): void;
 }
 
-/** Who holds a lock, for messages. */
 export interface Holder {
   readonly pid: number;
   readonly host: string;
 }
 
 /**
- * The lock, or who held it to the end of the wait.
- * @param waitMs how long one holder is waited for
- * @throws the system's errors
+ * Acquires the lock, or returns its holder if the wait was in vain.
+ * @param waitMs how long to wait for one holder
+ * @throws system errors
  */
 export async function takeLock(path: string, waitMs: number): Promise<Lock | Holder> {
   const mine = identity();
@@ -53,26 +52,26 @@ export async function takeLock(path: string, waitMs: number): Promise<Lock | Hol
       const state = stateOf(text);
       if (state === 'dead' || (state === 'unknown' && now - seen.since > FOREIGN_MS)) {
         bury(path, text, mine, now - seen.since > 1.5 * FOREIGN_MS);
-        // What is buried now was made room for; what another one buries takes a moment.
+        // If this process removed the stale lock, try again at once; if another one is removing it, wait a moment.
         if (readLink(path) !== text) continue;
       }
-      // While it changes hands, others work; it is a question of time.
+      // As long as the lock changes hands, other writers make progress and our turn will come.
       if (now - seen.since > waitMs || now - from > MOST_WAITS * waitMs) return parse(text);
     }
-    // Random, so that many who wait don't all come back at once.
+    // Random, so that many waiting processes don't all retry at the same time.
     const pause = 1 + Math.random() * Math.min(LONGEST_PAUSE_MS, 2 + tries * 2);
     await new Promise((resolve) => setTimeout(resolve, pause));
   }
 }
 
-/** Of a clock that nobody sets. Not `performance`, which Node loads ten modules for: each start would. */
+/** From a monotonic clock. Not `performance`, because Node would load ten modules for it on every start. */
 function milliseconds(): number {
   return Number(process.hrtime.bigint() / 1_000_000n);
 }
 
 function heldLock(path: string, mine: string): Lock {
   return {
-    // No clock is asked: a machine that was suspended, or stopped right after it made the link, would trust its own.
+    // No clock is involved: a machine that was suspended, or stopped right after it made the link, would trust its own.
     isHeld: () => readLink(path) === mine,
     release() {
       if (readLink(path) === mine) removeLink(path);
@@ -80,7 +79,10 @@ function heldLock(path: string, mine: string): Lock {
   };
 }
 
-/** Removes the lock with this text, if it falls to us to do so. @param late whoever was to do it has had long enough */
+/**
+ * Removes a stale lock with this text if that is our turn. @param late the process whose turn it was has had enough
+ * time
+ */
 function bury(path: string, text: string, mine: string, late: boolean): void {
   const digest = createHash('sha256').update(text).digest('hex').slice(0, 16);
   for (let level = 1; ; level += 1) {
@@ -91,7 +93,7 @@ function bury(path: string, text: string, mine: string, late: boolean): void {
       return;
     }
     const digger = readLink(grave);
-    // Gone: the burial is over. Alive, or unknown: it is on its way.
+    // Missing: the stale lock has been removed. Alive or unknown: that process is still at it.
     if (digger === undefined) return;
     const state = stateOf(digger);
     if (state === 'alive' || (state === 'unknown' && !late)) return;
@@ -102,16 +104,16 @@ let ownProcess: string | undefined;
 let ownPlace: string | undefined;
 
 /**
- * A text that no other holding of any lock has: random, process id, its start, where it runs, name of the machine. Short:
- * up to 59 bytes, ext4 keeps it in the inode.
+ * A text that is unique to each acquisition of any lock: random part, process id, its start time, where it runs, host
+ * name. Kept short: ext4 stores up to 59 bytes in the inode.
  */
 function identity(): string {
   ownProcess ??= [process.pid, startOf('self') ?? '', place(), hostname()].join(' ');
-  // Tells this process's holdings from each other; nobody has to be kept from guessing it.
+  // Distinguishes the acquisitions of this process. It doesn't have to be unguessable.
   return `${Math.random().toString(36).slice(2, 10)} ${ownProcess}`;
 }
 
-/** Names where process ids mean the same: this start of this machine, this PID namespace. */
+/** Identifies where process ids are comparable: this boot of this machine, this PID namespace. */
 function place(): string {
   ownPlace ??= `${textOf('/proc/sys/kernel/random/boot_id')?.slice(0, 8) ?? hostname()}.${namespaceId()}`;
   return ownPlace;
@@ -133,31 +135,31 @@ function stateOf(text: string): 'alive' | 'dead' | 'unknown' {
     others = true;
   }
   const now = startOf(pid);
-  // Another user's process, which /proc may hide (`hidepid`, proc(5)): it is there, and not to be looked at.
+  // Another user's process, which /proc may hide (`hidepid`, proc(5)): it exists but can't be inspected.
   if (now === undefined && others) return 'unknown';
-  // Without /proc a number that was given to another process since can't be told from the holder's.
+  // Without /proc, a process id that has been reused can't be told from the holder's.
   if (now === undefined) return start === '' ? 'unknown' : 'dead';
   return now === start ? 'alive' : 'dead';
 }
 
-/** When a process began, in clock ticks since the machine did (proc(5)); undefined for one that has ended. */
+/** When a process started, in clock ticks since boot (proc(5)); undefined if it has ended. */
 function startOf(pid: string): string | undefined {
   const stat = textOf(`/proc/${pid}/stat`);
-  // The name in parentheses may hold anything.
+  // The process name in parentheses may contain anything.
   const [state, ...rest] = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
   return state === undefined || 'ZXx'.includes(state) ? undefined : rest[18];
 }
 
 function textOf(path: string): string | undefined {
   try {
-    // Node reads UTF-8 in one step of its own, anything else in many of JavaScript's.
+    // Node reads UTF-8 in a single native call; other encodings take many steps in JavaScript.
     return readFileSync(path, 'utf8').trim();
   } catch {
     return undefined;
   }
 }
 
-/** The number of this PID namespace, `pid:[4026531836]`, in few characters; nothing without /proc. */
+/** The id of this PID namespace, `pid:[4026531836]`, in base 36; empty without /proc. */
 function namespaceId(): string {
   const id = Number(readLinkOrNone('/proc/self/ns/pid')?.slice(5, -1));
   return Number.isSafeInteger(id) ? id.toString(36) : '';
@@ -171,7 +173,7 @@ function readLinkOrNone(path: string): string | undefined {
   }
 }
 
-/** @returns false when there is something of that name */
+/** @returns false if the path already exists */
 function makeLink(text: string, path: string): boolean {
   try {
     symlinkSync(text, path);
@@ -182,7 +184,7 @@ function makeLink(text: string, path: string): boolean {
   }
 }
 
-/** The text of a link; undefined when there is none (any more). @throws SecretsError Policy for what is no link */
+/** The text of a link; undefined if it doesn't exist (any more). @throws SecretsError Policy if it isn't a link */
 function readLink(path: string): string | undefined {
   try {
     return readlinkSync(path);

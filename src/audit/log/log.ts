@@ -1,7 +1,7 @@
 /**
  * The writer of the audit log: any number of processes append to one chain of records in one file. docs/audit-log.md
- * describes the format. This module is on the path of every `get`: it imports nothing heavy, and what is rarely needed
- * is in maintenance.ts.
+ * describes the format. Every `get` loads this module, so it imports nothing heavy; what is rarely needed is in
+ * maintenance.ts.
  */
 import { closeSync, fsyncSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,29 +17,28 @@ import { hasRoom, useRoom } from './room.ts';
 import { isAt, readSecondHead, type SecondHead, secondHeadPath, writeSecondHead } from './second-head.ts';
 
 const DEFAULT_ROTATE_SIZE = 64 * 1024 * 1024;
-/** More than what a new file begins with. */
+/** Larger than what a new file starts with. */
 const LEAST_ROTATE_SIZE = 4096;
 const DEFAULT_WAIT_MS = 10_000;
 const UNLOCK_PAUSE_MS = 60_000;
-/** When a checkpoint falls among so many, a change is not begun without the signing key. */
+/** If a checkpoint is due within this many records, no change is started without the signing key. */
 const RECORDS_TO_COME = 8;
 
-/** Where the log is when no `audit.path` says otherwise. */
+/** The path of the log if `audit.path` isn't set. */
 export function auditLogPath(world: Pick<World, 'env' | 'home'>): string {
   return join(xdgFolder(world, 'state'), 'audit', 'audit.jsonl');
 }
 
-/** Where second heads are kept, of logs wherever they are. */
+/** The folder of the second heads of all logs. */
 export function auditHeadFolder(world: Pick<World, 'env' | 'home'>): string {
   return join(xdgFolder(world, 'data'), 'audit-heads');
 }
 
-/** Opens nothing yet: the file is opened, and made, by the first append. */
+/** Opens nothing yet: the first append opens or creates the file. */
 export function openAuditLog(options: AuditLogOptions): AuditLog {
   return new FileLog(options);
 }
 
-/** The end of the log, to append to. */
 interface End extends Pick<Tail, 'size'> {
   readonly fd: number;
   readonly record: AuditRecord;
@@ -47,15 +46,18 @@ interface End extends Pick<Tail, 'size'> {
   readonly lock: Lock;
 }
 
-/** What came of an attempt: the numbers of what was added; `rare`: it needs the module of the rare things; `locked`: the key chain has to be asked. */
-type Attempt = readonly number[] | 'again' | 'rare' | 'locked';
+/**
+ * The result of an attempt: the numbers of the added records; `maintenance`: it needs maintenance.ts; `locked`: the
+ * key chain must be asked first.
+ */
+type Attempt = readonly number[] | 'again' | 'maintenance' | 'locked';
 type Plan = readonly Content[] | { readonly checkpoint: Statement };
-type Rare = typeof import('./maintenance.ts');
+type Maintenance = typeof import('./maintenance.ts');
 
 class FileLog implements AuditLog {
   #settings: LogSettings;
   readonly #names: ReturnType<typeof namesOf>;
-  #rare: Rare | undefined;
+  #maintenance: Maintenance | undefined;
   #refused: { readonly error: unknown; readonly until: number } | undefined;
 
   constructor(options: AuditLogOptions) {
@@ -70,7 +72,7 @@ class FileLog implements AuditLog {
     try {
       await this.#add(events, 'access');
     } catch (thrown) {
-      // What was done is recorded in the room that was kept for it, when there is no other.
+      // If the disk is full, the outcome of a change goes into the space reserved for it.
       const isOutcome = events.some(({ intent }) => intent !== undefined);
       if (!isOutcome || !useRoom(this.#names.room, (thrown as Error).cause)) throw thrown;
       await this.#add(events, 'access');
@@ -81,7 +83,6 @@ class FileLog implements AuditLog {
     return this.#add(events, 'intent');
   }
 
-  /** @returns the numbers of their records */
   async #add(events: readonly AuditEvent[], kind: 'access' | 'intent'): Promise<readonly number[]> {
     if (events.length === 0) return [];
     const contents = events.map((event): Content => ({ ...event, kind }));
@@ -98,7 +99,7 @@ class FileLog implements AuditLog {
   async checkpoint(accepted?: Statement['accepted']): Promise<AuditRecord> {
     let signed: AuditRecord | undefined;
     for (;;) {
-      // After the write the end is looked at again: another process may have appended meanwhile.
+      // Look at the end again after the write, because another process may have appended meanwhile.
       await this.#write(({ record }) => {
         const { checkpoint } = record?.kind === 'checkpoint' ? record : {};
         const isIt =
@@ -127,8 +128,8 @@ class FileLog implements AuditLog {
   }
 
   /**
-   * @param planAt what to append to a log with that end
-   * @returns the numbers of what was added
+   * @param planAt decides what to append, given the end of the log
+   * @returns the numbers of the added records
    */
   async #write(planAt: (tail: Tail) => Plan): Promise<readonly number[]> {
     const { path } = this.#settings;
@@ -136,7 +137,7 @@ class FileLog implements AuditLog {
       for (;;) {
         const attempt = await this.#locked((lock) => this.#attempt(planAt, lock));
         if (typeof attempt === 'object') return attempt;
-        if (attempt === 'rare') this.#rare ??= await import('./maintenance.ts');
+        if (attempt === 'maintenance') this.#maintenance ??= await import('./maintenance.ts');
         if (attempt === 'locked') await this.#unlock();
       }
     } catch (thrown) {
@@ -153,22 +154,22 @@ class FileLog implements AuditLog {
         hint: `look what that process does; if it is not there any more, remove ${this.#names.lock}`,
       });
     }
-    // Everything under the lock is synchronous, so that no other append of this process waits for itself.
+    // Everything under the lock is synchronous, so another append of this process can't deadlock with it.
     try {
       return work(lock);
     } catch (thrown) {
-      if (this.#rare?.isKeyLocked(thrown) !== true) throw thrown;
+      if (this.#maintenance?.isKeyLocked(thrown) !== true) throw thrown;
       return 'locked';
     } finally {
       lock.release();
     }
   }
 
-  /** A key chain that did not answer is not waited for again by each record of a command. */
+  /** If the key chain didn't answer, don't wait for it again at each record of a command. */
   async #unlock(): Promise<void> {
     if (this.#refused !== undefined && performance.now() < this.#refused.until) throw this.#refused.error;
     try {
-      this.#settings = { ...this.#settings, unlocked: await this.#rare?.unlockKey(this.#settings) };
+      this.#settings = { ...this.#settings, unlocked: await this.#maintenance?.unlockKey(this.#settings) };
     } catch (thrown) {
       this.#refused = { error: thrown, until: performance.now() + UNLOCK_PAUSE_MS };
       throw thrown;
@@ -192,9 +193,9 @@ class FileLog implements AuditLog {
         isAhead(noted, record) ||
         (second !== undefined && !isAt(second, record))
       ) {
-        if (this.#rare === undefined) return 'rare';
+        if (this.#maintenance === undefined) return 'maintenance';
         if (!lock.isHeld()) return 'again';
-        if (!this.#rare.prepare(this.#settings, noted, second))
+        if (!this.#maintenance.prepare(this.#settings, noted, second))
           this.#settings = { ...this.#settings, secondHead: undefined };
         return 'again';
       }
@@ -208,16 +209,17 @@ class FileLog implements AuditLog {
     const statement = 'checkpoint' in plan ? plan.checkpoint : undefined;
     const contents = 'checkpoint' in plan ? [] : plan;
     if (statement === undefined && contents.length === 0) return [];
-    const rare = this.#rare;
+    const maintenance = this.#maintenance;
     const isIntent = contents.some(({ kind }) => kind === 'intent');
     const signs = statement !== undefined || hasCheckpoint(record, contents.length);
-    // What is done once it is intended has to be recorded, too.
+    // The outcome of an intended change must be recordable too.
     const willSign = isIntent && hasCheckpoint(record, contents.length + RECORDS_TO_COME);
-    if (rare === undefined && (signs || willSign || (isIntent && !hasRoom(this.#names.room)))) return 'rare';
-    if (willSign) rare?.signingKey(this.#settings);
-    if (isIntent) rare?.keepRoom(this.#names.room);
+    if (maintenance === undefined && (signs || willSign || (isIntent && !hasRoom(this.#names.room))))
+      return 'maintenance';
+    if (willSign) maintenance?.signingKey(this.#settings);
+    if (isIntent) maintenance?.keepRoom(this.#names.room);
     const batch = new Batch(record, (head, said) =>
-      (rare as Rare).sealCheckpoint(this.#settings, head, said),
+      (maintenance as Maintenance).sealCheckpoint(this.#settings, head, said),
     );
     if (statement !== undefined) batch.checkpoint(statement);
     const numbers = contents.map((content) => batch.add(content));
@@ -236,12 +238,12 @@ class FileLog implements AuditLog {
       if (typeof second === 'object' && secondHead !== undefined)
         writeSecondHead(secondHead, second.slot, head);
     } catch {
-      // The record is written. An end that is cut off later is found by a checkpoint or an anchor.
+      // The record is written. If the end is cut off later, a checkpoint or an anchor shows it.
     }
   }
 }
 
-/** Any failure as one that says what could not be done: exit code 8. */
+/** Turns any failure into one that says what could not be done: exit code 8. */
 function cannotWrite(thrown: unknown, path: string): SecretsError {
   const {
     kind,

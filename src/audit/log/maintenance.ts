@@ -1,7 +1,7 @@
 /**
- * What the writer seldom does, all of it under the lock: beginning a file, repairing its end, signed checkpoints,
- * closing a full file, removing old ones. Each step leaves a state that the next writer understands, wherever it is
- * killed: the next one finds the torn end, the missing file or the full one, and goes on from there.
+ * Maintenance of the log file: open, repair, checkpoint, rotate, expire. Runs under the write lock. Each step leaves
+ * a state that the next writer understands, even if it is killed: the next writer finds the torn end, the missing
+ * file or the full one, and continues from there.
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, renameSync } from 'node:fs';
@@ -32,10 +32,10 @@ import { isAt, keepSecondHead, type SecondHead, secondHeadId } from './second-he
 export { isKeyLocked, sealCheckpoint, signingKey, unlockKey } from './checkpoint.ts';
 
 /**
- * One step towards a state to which records can be appended: a file, with a whole record at its end, that is not full.
- * The caller then looks again.
+ * Takes one step towards a file that records can be appended to: it exists, ends with a complete record, and isn't
+ * full. The caller then checks again.
  * @param noted what the head file says
- * @returns false where no second head can be kept
+ * @returns false if no second head can be kept
  */
 export function prepare(
   options: LogSettings,
@@ -65,7 +65,7 @@ export function prepare(
   }
 }
 
-/** Writes what is missing at the beginning of a file and what has to be said of its end. */
+/** Writes the records that a new file starts with, and repair records about a damaged end. */
 function mend(
   options: LogSettings,
   fd: number,
@@ -80,7 +80,7 @@ function mend(
   const repairs = [torn(names, before, tail), ...lost(options, before, noted, second)].filter(
     (repair) => repair !== undefined,
   );
-  // A checkpoint that is signed from here on names it.
+  // First, because the checkpoint signed below names the second head.
   if (second !== undefined && typeof second === 'string' && options.secondHead !== undefined)
     keepSecondHead(options.secondHead, second, before);
   const batch = new Batch(before, (head, statement) => sealCheckpoint(options, head, statement));
@@ -92,10 +92,10 @@ function mend(
   for (const repair of repairs) batch.add(ownContent(options, 'repair', { repair }));
   if (batch.text === '') return undefined;
   batch.finish();
-  // Retention signs after this is written, and is not come back to: its key has to be there before.
+  // Retention signs a checkpoint after this write and can't be interrupted to unlock the key, so check for it now.
   const retains = previous !== undefined && (options.keepFiles ?? options.keepMs) !== undefined;
   if (retains && options.key === 'keychain') signingKey(options);
-  // Over the torn bytes: cutting them off first would leave a moment in which nothing tells of them.
+  // Overwrites the torn bytes: truncating first would leave a moment without any trace of them.
   writeAt(fd, tail.size, batch.text);
   if (tail.record === undefined) syncFolder(names.folder);
   return previous === undefined ? batch.head : retain(options, fd, batch.head);
@@ -109,7 +109,7 @@ function torn(names: ReturnType<typeof namesOf>, before: Head, { torn: bytes }: 
   return { found: 'torn', bytes: bytes.length, sha256: digest, file: basename(file) };
 }
 
-/** What the heads know and the log does not have any more. */
+/** Records that the heads name but the log no longer has. */
 function lost(
   { path, secondHead }: LogSettings,
   before: Head,
@@ -128,18 +128,18 @@ function lost(
   return repairs;
 }
 
-/** Whether the log has another record where a head knows this one. */
+/** Whether the log has a different record under the number that a head names. */
 function isOtherRecord(path: string, { seq, hash }: Head, before: Head): boolean {
   if (seq === 0 || (seq === before.seq && hash === before.hash)) return false;
   const found = recordAt(path, seq);
   return found !== undefined && found.hash !== hash;
 }
 
-/** Keeps room for the record of a change. @throws SecretsError when there is none */
+/** Reserves disk space for the record of a change. @throws SecretsError if there is none */
 export function keepRoom(path: string): void {
   if (hasRoom(path)) return;
   removeFile(path);
-  // Not zeros: some file systems would keep no room for them.
+  // Random bytes, because some file systems allocate no space for zeros.
   createPrivateFile(path, randomBytes(ROOM_BYTES), 'the audit log');
 }
 
@@ -147,12 +147,12 @@ function keepTorn(path: string, bytes: Uint8Array): void {
   try {
     createPrivateFile(path, bytes, 'the torn end of the audit log');
   } catch (thrown) {
-    // A repair that was itself cut off has put them there.
+    // An interrupted repair has already saved them.
     if (codeOf((thrown as Error).cause) !== 'EEXIST') throw thrown;
   }
 }
 
-/** Signs the end of a full file and gives it its final name; the next look finds no file and begins one. */
+/** Signs the end of a full file and gives it its final name. The next attempt finds no file and starts a new one. */
 function close(options: LogSettings, fd: number, last: AuditRecord, size: number): void {
   const batch = new Batch(headOf(last), (head) => sealCheckpoint(options, head));
   if (last.kind !== 'checkpoint') {

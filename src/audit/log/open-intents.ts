@@ -1,11 +1,11 @@
-/** Changes that were about to be made, and of which the log does not say what came of them. */
+/** Changes that were intended but have no recorded outcome. */
 import type { AuditRecord } from '../../core/audit/record.ts';
 import type { AuditFilter } from '../../core/audit/filter.ts';
 import { type ReadOptions, readAuditLog } from './read.ts';
 
 /**
- * The intents that pass the filter and have no outcome in the log, by their numbers. Both passes look at few lines
- * closely: those of other kinds don't hold what is looked for.
+ * The intents that pass the filter and have no outcome in the log, by number. Both passes parse only few lines: lines
+ * of other kinds don't contain the needles.
  */
 export async function openIntents(
   path: string,
@@ -23,7 +23,7 @@ export async function openIntents(
   return open;
 }
 
-/** The records but for intents whose outcome is among them. */
+/** The records without the intents whose outcome is among them. */
 export function withoutAnswered(records: readonly AuditRecord[]): readonly AuditRecord[] {
   const answered = new Set(records.map(({ intent }) => intent));
   return records.filter(({ kind, seq }) => kind !== 'intent' || !answered.has(seq));

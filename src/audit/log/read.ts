@@ -1,4 +1,7 @@
-/** Reads the records of a log, for `audit log` and for reports: by time without reading all of it, newest first if asked. */
+/**
+ * Reads the records of a log, for `audit log` and reports: by time without reading all of it, newest first on
+ * request.
+ */
 import { closeSync, fstatSync, statSync } from 'node:fs';
 import type { AuditRecord } from '../../core/audit/record.ts';
 import { type AuditFilter, needlesOf, passes } from '../../core/audit/filter.ts';
@@ -10,12 +13,12 @@ import { type Span, spansOf, Window } from './lines.ts';
 
 const NEWLINE = 0x0a;
 const SAMPLE = 8192;
-/** Records of processes that wrote at the same time may stand a little out of order, and clocks are set. */
+/** Processes that write at the same time may leave records slightly out of order, and clocks get adjusted. */
 const SLACK_MS = 10 * 60_000;
 const POLL_MS = 250;
 
 export interface ReadOptions {
-  /** Told of each line that matched and is no record. */
+  /** Called for each line that matched but isn't a record. */
   readonly onDamage?: ((file: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -25,8 +28,9 @@ interface Block extends Span {
 }
 
 /**
- * The records that pass the filter, oldest first, with `limit` the newest of them. A log that does not exist is empty.
- * @throws SecretsError Denied and others when it can't be read
+ * The records that pass the filter, oldest first; with `limit`, only the newest. A log that doesn't exist counts as
+ * empty.
+ * @throws SecretsError Denied and others if it can't be read
  */
 export async function* readAuditLog(
   path: string,
@@ -38,9 +42,9 @@ export async function* readAuditLog(
   const window = new Window();
   try {
     const blocks = files.flatMap((file) => blocksOf(file, filter, window));
-    /** The matching records of a block; they don't need the window any more. */
+    /** The matching records of a block, copied out of the window. */
     const matches = async (block: Block, damaged?: (file: string) => void): Promise<AuditRecord[]> => {
-      // Lets a signal in.
+      // Lets signals be handled.
       await new Promise(setImmediate);
       signal?.throwIfAborted();
       return recordsIn(window.lines(block, needles), filter, () => damaged?.(block.path));
@@ -48,7 +52,8 @@ export async function* readAuditLog(
     let first = 0;
     let tooMany = 0;
     if (filter.limit !== undefined) {
-      // Counted from the end and not kept, then read again forwards: no limit makes the reader hold more than a block.
+      // Count from the end without keeping records, then read forwards: whatever the limit, only one block is in
+      // memory.
       first = blocks.length;
       let count = 0;
       while (first > 0 && count < filter.limit) {
@@ -57,7 +62,7 @@ export async function* readAuditLog(
       }
       tooMany = Math.max(0, count - filter.limit);
     }
-    // A line that was torn when it was counted may be whole by now.
+    // A line that was torn while counting may be complete by now.
     let left = filter.limit ?? Infinity;
     for (const block of blocks.slice(first)) {
       const records = (await matches(block, onDamage)).slice(tooMany, tooMany + left);
@@ -71,8 +76,7 @@ export async function* readAuditLog(
 }
 
 /**
- * The records after one that pass the filter, as they are written, also into files that follow this one. Ends when the
- * signal aborts.
+ * Yields the records after one as they are written, across rotated files, until the signal aborts.
  * @param after number of that record; see `newestSeq`
  */
 export async function* followAuditLog(
@@ -85,7 +89,8 @@ export async function* followAuditLog(
   const window = new Window();
   function* fresh(fd: number, from: number, to: number): Generator<AuditRecord> {
     for (const span of spansOf(fd, from, to)) {
-      // All of a block before the first of it is given: whoever is given one may take its time.
+      // Parse the whole block before yielding from it: the consumer may take its time, and the window may be
+      // overwritten.
       const records = window.lines(span, []).flatMap((line) => {
         const record = parse(line);
         if (record === undefined) onDamage?.(path);
@@ -96,7 +101,7 @@ export async function* followAuditLog(
       yield* records;
     }
   }
-  /** The whole lines that have come to an open file. */
+  /** The complete lines that were appended to an open file. */
   function* grown(open: { readonly fd: number; at: number }): Generator<AuditRecord> {
     const from = open.at;
     open.at = endOfLines(window, open.fd, from);
@@ -107,7 +112,7 @@ export async function* followAuditLog(
       if (file !== undefined) yield* grown(file);
       if (file === undefined || !isSame(file.fd, path)) {
         if (file !== undefined) {
-          // Closed meanwhile; what came just before that was not seen yet.
+          // It was rotated meanwhile; read what was appended just before that.
           yield* grown(file);
           closeSync(file.fd);
           file = undefined;
@@ -140,7 +145,7 @@ function isSame(fd: number, path: string): boolean {
   return there !== undefined && there.ino === fstatSync(fd).ino;
 }
 
-/** Number of the last record; 0 without a log. */
+/** The number of the last record; 0 without a log. */
 export function newestSeq(path: string): number {
   return newestRecord(path)?.seq ?? 0;
 }
@@ -157,7 +162,7 @@ export function newestRecord(path: string): AuditRecord | undefined {
           .lines(span, [])
           .map(parse)
           .findLast((one) => one !== undefined);
-      // Nearly always among the last few lines; else block by block.
+      // Nearly always among the last few lines; otherwise search block by block.
       const near = lastIn({ fd, from: Math.max(0, size - SAMPLE), to: size });
       if (near !== undefined) return near;
       for (const span of spansOf(fd).toReversed()) {
@@ -176,11 +181,11 @@ export interface OpenFile {
   readonly path: string;
 }
 
-/** All files of the log, oldest first. The caller closes them. */
+/** Opens all files of the log, oldest first. The caller closes them. */
 export function openAll(path: string): readonly OpenFile[] {
   const files: OpenFile[] = [];
   try {
-    // The current one first: what is closed while this runs is then read under the name that it had.
+    // Open the current file first: if it is rotated while this runs, it is still read under its old name.
     const current = openAny(path);
     for (const closed of closedFiles(path)) {
       const fd = openAny(closed.path);
@@ -197,8 +202,8 @@ export function openAll(path: string): readonly OpenFile[] {
 }
 
 /**
- * The parts of a file that may hold records of the time asked for. Not by bisection: a clock that was set back makes
- * times that are not in order, so the time is looked up at the border of each part.
+ * The parts of a file that may contain records of the requested period. Not a bisection: setting a clock back puts
+ * times out of order, so the time is checked at the border of each part.
  */
 function blocksOf({ fd, path }: OpenFile, { since, until }: AuditFilter, window: Window): readonly Block[] {
   const blocks = spansOf(fd).map((span) => ({ ...span, path }));
@@ -207,14 +212,14 @@ function blocksOf({ fd, path }: OpenFile, { since, until }: AuditFilter, window:
   return blocks.filter((_, index) => {
     const begins = times[index];
     const ends = index + 1 < times.length ? times[index + 1] : undefined;
-    // Of the last part only the beginning is known.
+    // Only the start of the last part is known.
     if (begins === undefined || index + 1 === blocks.length) return true;
     if (until !== undefined && Math.min(begins, ends ?? begins) > until.getTime() + SLACK_MS) return false;
     return since === undefined || ends === undefined || Math.max(begins, ends) >= since.getTime() - SLACK_MS;
   });
 }
 
-/** The time of the first record that begins there or later; undefined when it does not lie near. */
+/** The time of the first record that starts at or after `from`; undefined if none is near. */
 function timeAt(window: Window, fd: number, from: number): number | undefined {
   const piece = window.read(fd, Math.max(0, from - 1), SAMPLE);
   const start = from === 0 ? 0 : piece.indexOf(NEWLINE) + 1;
@@ -224,7 +229,7 @@ function timeAt(window: Window, fd: number, from: number): number | undefined {
   return Number.isNaN(time) ? undefined : time;
 }
 
-/** Where the last whole line after `from` ends. */
+/** Where the last complete line after `from` ends. */
 function endOfLines(window: Window, fd: number, from: number): number {
   for (const span of spansOf(fd, from).toReversed()) {
     const end = window.read(fd, span.from, span.to - span.from).lastIndexOf(NEWLINE);
@@ -263,7 +268,7 @@ const TEXTS = [
 ] as const;
 const MAPS = ['checkpoint', 'repair', 'rotation', 'retention'] as const;
 
-/** A record that can be shown; undefined for what is none. Its hash is not looked at. */
+/** A record that can be displayed; undefined if the line isn't one. Doesn't check its hash. */
 export function parse(line: Buffer): AuditRecord | undefined {
   try {
     const record = JSON.parse(line.toString('utf8')) as Partial<AuditRecord> | null;
@@ -276,8 +281,8 @@ export function parse(line: Buffer): AuditRecord | undefined {
 }
 
 /**
- * What is shown and asked of a record, in the form that it has to have, also of one that somebody tampered with: no
- * record may keep the others from being shown.
+ * Coerces the fields that are displayed and filtered into their types, because somebody may have tampered with the
+ * record: no record may prevent the others from being shown.
  */
 function fitted(record: Record<string, unknown>): Record<string, unknown> {
   for (const name of TEXTS) {

@@ -1,4 +1,6 @@
-/** The rule of retention: which closed files go, and the signed record of that. Synchronous: under the lock. */
+/**
+ * Retention: which closed files to remove, and the signed record of it. Synchronous, because it runs under the lock.
+ */
 import { isUtf8 } from 'node:buffer';
 import { verify } from 'node:crypto';
 import { fstatSync, lstatSync } from 'node:fs';
@@ -15,12 +17,12 @@ import type { LogSettings } from './log-settings.ts';
 import { type Waiting, waitingSinks } from '../sinks/cursor.ts';
 import { trustIn } from './trust.ts';
 
-/** Sinks are waited for until the closed files come to so many bytes. */
+/** Retention stops waiting for sinks once the closed files exceed this many bytes. */
 const MOST_HELD = 2 ** 30;
 
 /**
- * Removes what is older than the rule says, after a signed record says so. What a sink has not got yet stays, for as
- * long as the sink's `hold`; what goes nevertheless is said in the record.
+ * Removes what is older than the rule allows, after a signed record says so. What a sink hasn't received yet stays
+ * for as long as the sink's `hold`; what is removed nevertheless is named in the record.
  */
 export function retain(options: LogSettings, fd: number, head: Head): Head {
   const { keepFiles, keepMs, now, path } = options;
@@ -55,7 +57,7 @@ export function retain(options: LogSettings, fd: number, head: Head): Head {
   return batch.head;
 }
 
-/** Sinks whose state can't be read are not waited for: the log goes on. */
+/** Doesn't wait for sinks whose state can't be read: the log must go on. */
 function waitingFor(path: string, now: Date): readonly Waiting[] {
   try {
     return waitingSinks(path, now);
@@ -69,8 +71,8 @@ function sizeOf(files: readonly ClosedFile[]): number {
 }
 
 /**
- * The first of the records that go now or are gone, as far as the rule alone removed them: 1, unless somebody else
- * removed or altered some. What was done to them before would else be gone without a trace.
+ * The number of the first record that retention removes now or has removed before. 1, unless somebody else removed or
+ * altered records: otherwise retention would erase the traces of that.
  */
 function beginningOf(options: LogSettings, gone: readonly ClosedFile[]): number {
   const key = signingKey(options);
@@ -88,17 +90,17 @@ function beginningOf(options: LogSettings, gone: readonly ClosedFile[]): number 
   return isWhole ? 1 : Math.max(2, first);
 }
 
-/** Whether nothing is missing before a record: it is the first, or a signed checkpoint says why it is not. */
+/** Whether nothing is missing before a record: it is the first, or a signed checkpoint explains why it isn't. */
 function isBeginning(path: string, key: Signer, first: Parameters<typeof explainsStart>[1]): boolean {
   if (first.seq === 1) return true;
-  // No other checkpoint says that something is missing.
+  // Only checkpoints with these fields say that something is missing.
   for (const needle of ['"removed":{', '"accepted":{'])
     for (const record of checkpointsBackwards(path, needle))
       if (isSignedBy(key, record) && explainsStart(record.checkpoint, first)) return true;
   return false;
 }
 
-/** Whether whoever has the key has signed after it that this is known. */
+/** Whether a later checkpoint, signed with the key, accepts this problem. */
 function isAccepted(
   path: string,
   key: Signer,

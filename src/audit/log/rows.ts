@@ -1,4 +1,4 @@
-/** Records as rows: for people, and as CSV (RFC 4180). */
+/** Records as table rows and as CSV (RFC 4180). */
 import type { AuditRecord } from '../../core/audit/record.ts';
 import { singleLine } from '../../core/text/sanitize.ts';
 
@@ -6,7 +6,7 @@ const text = (value: unknown): string => (value === undefined ? '' : String(valu
 
 export const tableHead = ['TIME', 'OUTCOME', 'COMMAND', 'ACTION', 'SECRET', 'ACTOR', 'NOTE'] as const;
 
-/** @param isOpen of an intent: whether its outcome is not recorded */
+/** @param isOpen for an intent: whether it has no recorded outcome */
 export function tableRow(record: AuditRecord, isOpen: boolean): string[] {
   const { time, outcome, command, action, actor } = record;
   return [
@@ -20,7 +20,7 @@ export function tableRow(record: AuditRecord, isOpen: boolean): string[] {
   ];
 }
 
-/** What it was about, as a reference as far as the record names one. */
+/** What it was about, as a reference, as far as the record says. */
 function subject({ store, secret, keys, version }: AuditRecord): string {
   const name = secret === undefined ? '' : secret;
   const at = version === undefined ? '' : `?version=${version}`;
@@ -79,7 +79,7 @@ export function csvRow(record: AuditRecord, isOpen: boolean): string {
   return csvLine(Object.values(COLUMNS).map((column) => column(record, isOpen)));
 }
 
-/** A line of CSV with its end. */
+/** A line of CSV, with its line end. */
 export function csvLine(cells: readonly unknown[]): string {
   return `${cells.map(cell).join(',')}\r\n`;
 }
@@ -88,7 +88,7 @@ function cell(value: unknown): string {
   if (value === undefined || value === null) return '';
   if (typeof value === 'number') return String(value);
   const plain = singleLine(typeof value === 'string' ? value : JSON.stringify(value));
-  // A spreadsheet takes these for the beginning of a formula (CWE-1236); the mark makes it text.
+  // Spreadsheets treat these as the start of a formula (CWE-1236); the apostrophe makes it text.
   const safe = /^[=+\-@\t\r]/.test(plain) ? `'${plain}` : plain;
   return /[",\r\n]/.test(safe) || safe !== safe.trim() ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

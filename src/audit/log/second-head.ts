@@ -1,6 +1,6 @@
 /**
- * The second head: the number and hash of a log's last record, kept in another folder than the log. A log folder that
- * was brought back from a copy, or written anew, has a head file that fits; this one does not.
+ * The second head: the number and hash of the log's last record, kept in a different folder than the log. If the
+ * log's folder was restored from a copy or rewritten, its head file matches; the second head doesn't.
  */
 import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
@@ -10,31 +10,31 @@ import { checkFolder, makePrivateFolder, replacePrivateFile } from '../../platfo
 import { headLine, openAny, openOwn, parseHeadLine, sweep } from './files.ts';
 
 const { O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = constants;
-/** Length of `headLine`. */
+/** The length of `headLine`. */
 const LINE = 91;
 const DIGITS = 16;
 
-/** What the file says. `slot`: the one of its two lines that is written next. */
+/** The content of the file. `slot`: which of its two lines to write next. */
 export type SecondHead = 'none' | 'damaged' | { readonly head: Head; readonly slot: 0 | 1 };
 
-/** Where the second head of a log is. @param folder absolute path */
+/** The path of a log's second head. @param folder absolute path */
 export function secondHeadPath(folder: string, logPath: string): string {
   return join(folder, `${sha256(logPath).slice(0, DIGITS)}.head`);
 }
 
-/** What checkpoints call it: another machine, or another path, has another one. */
+/** Its id in checkpoints. A different machine or path has a different one. */
 export function secondHeadId(path: string): string {
   return sha256(`${hostname()}\n${path}`).slice(0, DIGITS);
 }
 
-/** `damaged`: also one that others could change. @param access of a verifier: `any` */
+/** `damaged` includes a file that others could change. @param access verifiers use `any` */
 export function readSecondHead(path: string, access: 'own' | 'any' = 'own'): SecondHead {
   let fd: number | undefined;
   try {
     fd = access === 'own' ? openOwn(path, 'read') : openAny(path);
     if (fd === undefined) return 'none';
     const text = readFileSync(fd, 'latin1');
-    // A writer that dies leaves one line half written, and the other one as it was.
+    // A writer that dies leaves one line half written and the other intact.
     const one = parseHeadLine(text.slice(0, LINE));
     const other = parseHeadLine(text.slice(LINE));
     const isFirst = one !== undefined && (other === undefined || one.seq >= other.seq);
@@ -47,12 +47,12 @@ export function readSecondHead(path: string, access: 'own' | 'any' = 'own'): Sec
   }
 }
 
-/** Whether it names just this record. */
+/** Whether it names exactly this record. */
 export function isAt(second: SecondHead, { seq, hash }: Head): boolean {
   return typeof second === 'object' && second.head.seq === seq && second.head.hash === hash;
 }
 
-/** Notes the last record in the line that is older. Never synced, as the head file. @throws the system's errors */
+/** Notes the last record in the older of the two lines. Never synced, like the head file. @throws system errors */
 export function writeSecondHead(path: string, slot: 0 | 1, head: Head): void {
   const fd = openSync(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
   try {
@@ -64,11 +64,11 @@ export function writeSecondHead(path: string, slot: 0 | 1, head: Head): void {
 
 /**
  * Notes the last record, whatever the file said before.
- * @returns false where no second head can be kept
+ * @returns false if no second head can be kept
  */
 export function keepSecondHead(path: string, second: SecondHead, head: Head): boolean {
   try {
-    // Of its two lines the one with the higher number counts.
+    // The line with the higher number counts.
     if (typeof second === 'object' && head.seq > second.head.seq) writeSecondHead(path, second.slot, head);
     else placeSecondHead(path, head);
     return isAt(readSecondHead(path), head);
@@ -77,7 +77,7 @@ export function keepSecondHead(path: string, second: SecondHead, head: Head): bo
   }
 }
 
-/** Makes the file, or puts it in the place of what is there. @throws SecretsError */
+/** Creates or replaces the file. @throws SecretsError */
 function placeSecondHead(path: string, head: Head): void {
   const folder = dirname(path);
   if (!checkFolder(folder, 'nothing')) makePrivateFolder(folder);

@@ -1,6 +1,6 @@
 /**
- * What the `audit:` sections of the user's and the project's file come to. In every start of the program: it imports
- * no library.
+ * Merges the `audit:` sections of the user's and the project's files. Loaded on every start, so it imports no
+ * library.
  */
 import { dirname, resolve } from 'node:path';
 import type { TrustLine } from '../../core/trust.ts';
@@ -15,21 +15,21 @@ export interface AuditSettings {
   readonly log: AuditMode;
   /** Absolute path of the log. */
   readonly path: string;
-  /** How the signing key is kept; see `AuditLogOptions`. */
+  /** How the signing key is stored; see `AuditLogOptions`. */
   readonly key?: AuditKeyMethod | undefined;
-  /** When a file is closed, in bytes, and for how long closed ones are kept; see `AuditLogOptions`. */
+  /** The size, in bytes, at which a file is closed, and how long closed files are kept; see `AuditLogOptions`. */
   readonly rotateSize?: number | undefined;
   readonly keepMs?: number | undefined;
   readonly keepFiles?: number | undefined;
-  /** Where records are sent to; missing where there are none. */
+  /** Where records are sent; missing if nowhere. */
   readonly sinks?: readonly Sink[] | undefined;
-  /** Whether the project's file has sinks that are not used until it is trusted. */
+  /** Whether the project's file has sinks that aren't used until it is trusted. */
   readonly untrustedSinks?: boolean | undefined;
 }
 
 type AuditKey = 'log' | 'path' | 'key' | 'rotate-size' | 'keep' | 'keep-files';
 
-/** An `audit:` section as a file has it. */
+/** An `audit:` section as written in a file. */
 export interface GivenAudit {
   readonly log?: AuditMode | undefined;
   readonly path?: string | undefined;
@@ -38,13 +38,13 @@ export interface GivenAudit {
   readonly keep?: string | undefined;
   readonly 'keep-files'?: number | undefined;
   readonly sinks?: Readonly<Record<string, GivenSink>> | undefined;
-  /** What the sinks ask for. */
+  /** The trust that the sinks need. */
   readonly sinkLines: readonly TrustLine[];
-  /** Lines of what it sets, by key, for what needs trust. */
+  /** The line of a setting in the file, for settings that need trust. */
   readonly lineOf: (key: AuditKey) => Pick<TrustLine, 'setting' | 'line'>;
 }
 
-/** The sections of one file that count, later ones over earlier ones. */
+/** The sections of one file that apply; later ones override earlier ones. */
 export interface AuditLayer {
   readonly source: 'user' | 'project';
   /** Path of the file. */
@@ -55,7 +55,7 @@ export interface AuditLayer {
 const STRICTNESS: Readonly<Record<AuditMode, number>> = { off: 0, 'best-effort': 1, required: 2 };
 const DEFAULT_MODE: AuditMode = 'best-effort';
 
-/** Until the project's file is trusted it can only make the rule stricter. */
+/** Until the project's file is trusted, it can only make the mode stricter. */
 export function joinAudit(world: World, layers: readonly AuditLayer[], trusted: boolean): AuditSettings {
   let log = DEFAULT_MODE;
   let path = auditLogPath(world);
@@ -73,7 +73,7 @@ export function joinAudit(world: World, layers: readonly AuditLayer[], trusted: 
   return { log, path, ...files, ...joinSinks(layers, trusted) };
 }
 
-/** The user's own sinks always count: a project's can stand beside them, not in their place. */
+/** The user's own sinks always count: a project can add sinks but not replace them. */
 function joinSinks(
   layers: readonly AuditLayer[],
   trusted: boolean,
@@ -100,7 +100,7 @@ function joinSinks(
 
 const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
 
-/** What a section says of the log's files and its key, as far as it says anything. */
+/** The settings of a section that concern the log's files and its key. */
 function filesOf(section: GivenAudit): Partial<AuditSettings> {
   const { key, 'rotate-size': size, keep, 'keep-files': keepFiles } = section;
   const bytes = size === undefined ? undefined : Number.parseInt(size, 10) * (UNITS[size.slice(-3, -2)] ?? 1);
@@ -112,12 +112,15 @@ function filesOf(section: GivenAudit): Partial<AuditSettings> {
   };
 }
 
-/** A path is the user's own with `~/`, else seen from the folder of the file that it stands in. */
+/** `~/` is the user's home; any other relative path starts at the folder of the file that contains it. */
 function located({ home }: World, file: string, path: string): string {
   return path.startsWith('~/') ? `${home}/${path.slice(2)}` : resolve(dirname(file), path);
 }
 
-/** What in a project's section needs trust: whatever records less than the user's own settings do, or elsewhere. */
+/**
+ * The settings in a project's section that need trust: those that record less than the user's own settings, or
+ * elsewhere.
+ */
 export function auditTrust(
   section: GivenAudit | undefined,
   layers: readonly AuditLayer[],

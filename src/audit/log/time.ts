@@ -1,11 +1,12 @@
-/** The time of a record, in the form that JSON has it. */
+/** The time of a record, as in JSON. */
 
 const DAY_MS = 86_400_000;
 
 /**
- * As `Date.prototype.toISOString` writes it, whose first call takes longer than all else of a record: V8 makes a
- * calendar for it. Days to civil date: https://howardhinnant.github.io/date_algorithms.html#civil_from_days
- * @param ms since 1970, of the years 0 to 9999
+ * Formats like `Date.prototype.toISOString`, whose first call takes longer than everything else about a record,
+ * because V8 sets up a calendar for it. Days to civil date:
+ * https://howardhinnant.github.io/date_algorithms.html#civil_from_days
+ * @param ms since 1970, for the years 0 to 9999
  */
 export function isoTime(ms: number): string {
   const days = Math.floor(ms / DAY_MS) + 719_468;

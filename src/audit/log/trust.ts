@@ -1,9 +1,9 @@
-/** Whose signatures count. */
+/** Whose signatures are accepted. */
 import { createPublicKey, verify as verifySignature } from 'node:crypto';
 import type { Trust } from '../../core/audit/problems.ts';
 import { type PublicKey, publicKeyOf } from './keys.ts';
 
-/** @param keys ids of the keys whose checkpoints count; undefined: any, as long as its signature is right */
+/** @param keys ids of the keys whose checkpoints are accepted; undefined: any key whose signature is valid */
 export function trustIn(keys: ReadonlySet<string> | undefined): Trust {
   const parsed = new Map<string, PublicKey | undefined>();
   const keyOf = (der: string): PublicKey | undefined => {

@@ -1,6 +1,6 @@
 /**
- * The signing key with its passphrase in the OS key chain. The key chain may wait for its user: it is asked while no
- * lock is held, and what it gave is held against the file under the lock.
+ * The signing key with its passphrase in the OS key chain. The key chain may prompt the user, so it is asked while no
+ * lock is held; the result is compared with the file again under the lock.
  */
 import { createHash, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import { SecretsError } from '../../core/errors.ts';
@@ -17,11 +17,11 @@ import {
 } from './keys.ts';
 import type { LogSettings } from './log-settings.ts';
 
-/** For a key that is not encrypted yet. */
+/** The hint for a key that isn't encrypted yet. */
 const NEW = 'unlock it, or set audit.key: key-file';
 
 /**
- * Brings the key's file into the form that `audit.key` wants, and opens it where it is encrypted then.
+ * Converts the key file to the form that `audit.key` asks for, and decrypts it if it is encrypted then.
  * @throws SecretsError Unavailable, Unauthenticated, Integrity, Denied
  */
 export async function unlockKey({
@@ -46,7 +46,7 @@ export async function unlockKey({
     const entry = await entryOf(file, away);
     const passphrase = await entry.get();
     if (passphrase === undefined) {
-      // Another process may have changed the file, and removed the entry of the one before.
+      // Another process may have replaced the file and removed the old one's entry.
       if (readKeyFile(stateFolder)?.equals(file) !== true) continue;
       throw new SecretsError('Unauthenticated', `the key chain holds no passphrase for ${path}`, {
         hint: away,
@@ -59,24 +59,24 @@ export async function unlockKey({
 }
 
 /**
- * Each content has an entry of its own: of two processes that encrypt the key at once, the one whose file stays has
- * its passphrase in the key chain, whoever was first there.
+ * Each file content has its own entry: if two processes encrypt the key at once, the passphrase of the file that
+ * stays is in the key chain, whichever of them was first.
  */
 function entryOf(file: Buffer, hint: string): Promise<KeychainEntry> {
   const digest = createHash('sha256').update(file).digest('hex');
   return openKeychainEntry(`audit-log-${digest.slice(0, 32)}`, hint);
 }
 
-/** @param put puts the new content in its place, unless something else is there by now */
+/** @param put writes the new content, unless the file has changed meanwhile */
 async function encrypt(key: KeyObject, put: (content: Buffer) => boolean): Promise<void> {
   const passphrase = randomBytes(32).toString('base64');
   const pem = key.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase });
-  // With the public half: audit verify then needs no key chain.
+  // Includes the public half, so that audit verify needs no key chain.
   const half = createPublicKey(key).export({ type: 'spki', format: 'pem' });
   const content = Buffer.from(`${half.toString()}${pem.toString()}`);
   const entry = await entryOf(content, NEW);
   await entry.set(passphrase);
-  // Before the plain key is gone.
+  // Check before the unencrypted key is gone.
   if ((await entry.get()) !== passphrase)
     throw new SecretsError('Unavailable', 'the key chain of this system did not keep what it was given', {
       hint: NEW,
@@ -89,7 +89,7 @@ async function encrypt(key: KeyObject, put: (content: Buffer) => boolean): Promi
   }
 }
 
-/** What stays behind opens no file that is there. */
+/** An entry that is left over doesn't unlock any existing file, so failures don't matter. */
 async function forget(entry: KeychainEntry): Promise<void> {
   await entry.remove().catch(() => undefined);
 }

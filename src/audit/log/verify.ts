@@ -1,4 +1,4 @@
-/** Reads a log from its files and has its chain verified: in one pass, in bounded memory. */
+/** Reads a log from its files and verifies its chain, in one pass and bounded memory. */
 import { isUtf8 } from 'node:buffer';
 import { closeSync, fstatSync, readSync, type Stats } from 'node:fs';
 import { basename } from 'node:path';
@@ -19,14 +19,14 @@ const LOCK_WAIT_MS = 5000;
 const FORM_BYTES = 8192;
 
 export interface VerifyOptions {
-  /** The log's current file, or closed files of it. */
+  /** The log's current file, or some of its closed files. */
   readonly files: readonly string[];
-  /** Ids of the keys whose checkpoints count; undefined: any, as long as its signature is right. */
+  /** Ids of the keys whose checkpoints are accepted; undefined: any key whose signature is valid. */
   readonly keys: ReadonlySet<string> | undefined;
   readonly anchors: readonly Known[];
-  /** Where second heads are kept; undefined: nothing is known of them. */
+  /** Where second heads are kept; undefined: don't look at them. */
   readonly headFolder?: string | undefined;
-  /** Whether the files were named, and are not just those of the configuration. */
+  /** Whether the user named the files, rather than taking those of the configuration. */
   readonly named?: boolean | undefined;
   readonly progress: (done: number, total: number) => void;
   readonly signal: AbortSignal;
@@ -36,11 +36,10 @@ interface Part {
   readonly fd: number;
   readonly path: string;
   readonly size: number;
-  /** A torn end is a dead writer's, not yet mended. */
+  /** Its end may be torn, if a writer died and no other has repaired it yet. */
   readonly current: boolean;
 }
 
-/** What the heads of a log say. */
 interface Heads {
   readonly head: Head | undefined;
   readonly secondPath: string | undefined;
@@ -48,8 +47,9 @@ interface Heads {
 }
 
 /**
- * What is right and wrong with a log.
- * @throws SecretsError NotFound, Denied, Usage; Invalid for a named file that is no log and of a form that is known
+ * Verifies a log.
+ * @throws SecretsError NotFound, Denied, Usage; Invalid for a named file that is recognised as something other than a
+ *   log
  */
 export async function verifyLog(options: VerifyOptions): Promise<Summary> {
   const isPart = options.files.every(isClosedName);
@@ -91,7 +91,8 @@ export async function verifyLog(options: VerifyOptions): Promise<Summary> {
     if (torn) {
       const end = { seq: summary.last ?? 0, hash: summary.lastHash ?? '' };
       const ends = [head, typeof second === 'object' ? second.head : undefined];
-      // A writer died while it wrote; when no head is beyond it, nobody was told that it had been written.
+      // A writer died while writing. If no head is ahead of the log, no caller was told that the record had been
+      // written.
       if (ends.some((one) => one !== undefined) && !ends.some((one) => isAhead(one, end)))
         notices.push('the last line has no end: a writer died; the next one will say so and go on');
       else
@@ -119,7 +120,7 @@ function headsKnown({ head, second }: Heads): readonly Known[] {
   return known;
 }
 
-/** What the heads that are missing, or lag behind, mean. */
+/** Judges heads that are missing or lag behind. */
 function judgeHeads(
   { head, second, secondPath }: Heads,
   { last = 0, secondHead }: Summary,
@@ -144,7 +145,7 @@ function judgeHeads(
     );
 }
 
-/** Says what a file is that is no log: else each of its lines is a record that was changed. */
+/** Says what the file is if it isn't a log; otherwise each of its lines would be reported as a changed record. */
 function checkForm({ fd, path, size }: Part, verifier: ChainVerifier, isNamed: boolean): void {
   const form = size === 0 ? undefined : foreignForm(readFully(fd, 0, Math.min(size, FORM_BYTES)));
   if (form === undefined) return;
@@ -153,7 +154,7 @@ function checkForm({ fd, path, size }: Part, verifier: ChainVerifier, isNamed: b
   verifier.report({ kind: 'changed', file: path, message });
 }
 
-/** Opens the files at one moment, at which no writer is at work: a rotation would move them about. */
+/** Opens all files while no writer is active, because a rotation would rename them. */
 async function openParts(
   files: readonly string[],
   headFolder: string | undefined,
@@ -182,7 +183,7 @@ async function openParts(
     for (const [name] of [...closed].toSorted(([, one], [, other]) => one - other)) open(name, false);
     if (path !== undefined) open(path, true);
     const heads = headsOf(path, headFolder);
-    // A log that is gone altogether is not one that was never there.
+    // If a head exists, the log has disappeared, which is different from never having existed.
     if (parts.length === 0 && heads.head === undefined && typeof heads.second === 'string') {
       throw new SecretsError('NotFound', `there is no audit log: ${path ?? ''}`, {
         hint: 'it is made by the first command that touches a secret',
@@ -190,7 +191,7 @@ async function openParts(
     }
     for (const name of [path === undefined ? undefined : namesOf(path).head, heads.secondPath]) {
       const fd = name === undefined ? undefined : openHead(name);
-      // Of these the mode alone is looked at.
+      // Only their mode is checked.
       if (fd !== undefined) parts.push({ fd, path: name as string, size: 0, current: false });
     }
     return { parts, heads };
@@ -215,7 +216,7 @@ function headsOf(path: string | undefined, headFolder: string | undefined): Head
   }
 }
 
-/** What stands in its place and is no regular file, such as a link, is none. @throws SecretsError */
+/** Anything but a regular file, such as a link, counts as missing. @throws SecretsError */
 function openHead(path: string): number | undefined {
   try {
     return openAny(path);
@@ -229,7 +230,7 @@ function firstSeq(path: string): number {
   return Number(/-(\d+)-\d+\.jsonl$/.exec(path)?.[1] ?? 0);
 }
 
-/** A copy on a medium that can't be written has no writers. */
+/** Undefined for a copy on a read-only medium, which has no writers. */
 async function lockFor(path: string): Promise<(() => void) | undefined> {
   try {
     const lock = await takeLock(namesOf(path).lock, LOCK_WAIT_MS);
@@ -241,7 +242,7 @@ async function lockFor(path: string): Promise<(() => void) | undefined> {
   }
 }
 
-/** Hands the lines on, which are read into `piece`. @returns what is behind the last end of a line */
+/** Feeds the lines to the verifier, using `piece` as buffer. @returns what follows the last line end */
 async function readLines(
   { fd, path, size }: Part,
   piece: Buffer,
@@ -278,7 +279,7 @@ async function readLines(
       return { bytes: 0, line };
     }
     progress(done);
-    // Lets a signal in.
+    // Lets signals be handled.
     await new Promise(setImmediate);
   }
   return { bytes: rest.length, line: line + 1 };
