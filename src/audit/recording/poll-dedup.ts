@@ -1,10 +1,10 @@
-/** What was found by looks that are made again and again: only what is new is worth a record. */
+/** Keeps repeated polls from filling the log: a poll is recorded only if its result is new. */
 export class PollDedup {
   readonly #last = new Map<string, string>();
 
   /**
-   * Records a look unless the one before it, of the same thing, found the same.
-   * @param write rejects when the record could not be made: then the next look makes it
+   * Records a poll unless the previous one of the same thing had the same result.
+   * @param write rejects if the record couldn't be written; the next poll then writes it
    */
   async record(of: unknown, found: unknown, write: () => Promise<void>): Promise<void> {
     const key = JSON.stringify(of);

@@ -1,12 +1,12 @@
-/** Why somebody does what they do, in their own words. */
+/** The reason that a user gives for an access. */
 import { SecretsError } from '../../core/errors.ts';
 
 const MAX_REASON = 500;
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
 
 /**
- * The reason for a record. What is typed must be fit for one; what a pipeline sets, which may be a commit's message, is
- * made fit.
+ * The reason for a record. A reason on the command line must be valid; one from a pipeline, which may be a commit
+ * message, is made valid.
  * @throws SecretsError Usage
  */
 export function reasonOf(option: string | undefined, variable: string | undefined): string | undefined {
@@ -28,7 +28,7 @@ function cut(text: string): string {
   return wellFormed(text.slice(0, MAX_REASON));
 }
 
-/** Half of a pair of UTF-16 is no character. */
+/** Replaces unpaired surrogates. */
 function wellFormed(text: string): string {
   return Buffer.from(text).toString();
 }

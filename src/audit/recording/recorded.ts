@@ -1,6 +1,6 @@
 /**
- * A provider that records what is asked of it: `Session.open` gives each command such a one, so that no command can
- * forget to. In every start of the program, so it imports no library.
+ * A provider that records every access. `Session.open` wraps each provider in it, so that no command can forget to
+ * record. Loaded on every start, so it imports no library.
  */
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type { GetResult, Provider, SecretRequest } from '../../providers/provider.ts';
@@ -8,13 +8,13 @@ import type { NativeRotations } from '../../providers/capabilities/rotation.ts';
 import { PollDedup } from './poll-dedup.ts';
 import type { Access, Recorder } from './recorder.ts';
 
-/** A store's provider and where its records go. */
+/** A store's provider, and the recorder of its accesses. */
 interface RecordedStore {
   readonly provider: Provider;
   readonly recorder: Recorder;
   readonly store: string;
   readonly kind: string;
-  /** For one who asks the same again and again. */
+  /** Set for polling; see `forPolling`. */
   readonly dedup?: PollDedup;
 }
 
@@ -23,7 +23,7 @@ type Methods = {
     M in keyof Provider as NonNullable<Provider[M]> extends (...args: never[]) => unknown ? M : never
   ]-?: NonNullable<Provider[M]>;
 };
-/** How a method is recorded; `undefined`: it touches no secret. A new method has to say so here. */
+/** How a method is recorded; `undefined` if it touches no secret. The type makes every new method decide. */
 type Recording = {
   readonly [M in keyof Methods]-?:
     | ((recordedStore: RecordedStore, call: Methods[M]) => Methods[M])
@@ -107,7 +107,7 @@ const recording: Recording = {
     change(recordedStore, { action: 'label', secret: name }, () => setLabels(name, labels, options)),
 };
 
-/** A rotation of the service's own: looks, settings and starts are recorded; the waiting for its end is not. */
+/** The service's own rotation: reads, settings and starts are recorded; waiting for its end isn't. */
 function recordedNative(recordedStore: RecordedStore, native: NativeRotations): NativeRotations {
   const { start, watch } = native;
   return {
@@ -127,22 +127,22 @@ function recordedNative(recordedStore: RecordedStore, native: NativeRotations): 
   };
 }
 
-/** What each provider with records was made of. */
+/** What each wrapped provider was made from. */
 const made = new WeakMap<Provider, RecordedStore>();
 
 /**
- * The same store for one who looks again and again whether anything is new: looks that find what the last one found
- * leave no record. Reads of values and changes always do.
+ * The same store for polling: a poll that finds the same as the previous one isn't recorded. Reading values and
+ * changing anything always is.
  */
 export function forPolling(provider: Provider): Provider {
   const recordedStore = made.get(provider);
   return recordedStore === undefined ? provider : recorded({ ...recordedStore, dedup: new PollDedup() });
 }
 
-/** The provider, with a record of every access. What it has and has not is as before. */
+/** Wraps the provider so that every access is recorded. It has the same methods as before. */
 export function recorded(recordedStore: RecordedStore): Provider {
   const proxy = new Proxy(recordedStore.provider, {
-    // The object itself is asked, and its methods are called on it: it may have private fields.
+    // Read from and bound to the original object, because it may have private fields.
     get(provider, name) {
       const value: unknown = Reflect.get(provider, name, provider);
       if (typeof value !== 'function') return value;
@@ -157,7 +157,7 @@ export function recorded(recordedStore: RecordedStore): Provider {
   return proxy;
 }
 
-/** Of a clock that nobody sets. Not `performance`, whose module every start would load. */
+/** From a monotonic clock. Not `performance`, whose module every start would have to load. */
 function milliseconds(): number {
   return Number(process.hrtime.bigint() / 1_000_000n);
 }
@@ -174,15 +174,15 @@ async function note(
   await recorder.record(details.map((one) => ({ ...one, store, provider: kind, identity, durationMs })));
 }
 
-/** How a look is compared with the one before it. */
+/** How a poll is compared with the previous one. */
 interface Poll<T> {
   readonly method: string;
   readonly signal: AbortSignal;
-  /** What of its answer counts. */
+  /** The part of the result that is compared. */
   readonly compared: (found: T) => unknown;
 }
 
-/** A look's record, unless it is the repetition of one. */
+/** Records a poll, unless it repeats the previous one. */
 async function notePoll<T>(
   recordedStore: RecordedStore,
   started: number,
@@ -194,13 +194,13 @@ async function notePoll<T>(
   const { dedup } = recordedStore;
   if (dedup === undefined || poll === undefined) return record();
   const { method, signal, compared } = poll;
-  // One that nobody waits for any more, since the watch is over, has found nothing.
+  // The watch is over and aborted the poll, so it found nothing.
   if (details.error !== undefined && (signal.reason as Error | undefined)?.name === 'AbortError')
     return undefined;
   return dedup.record([method, details.secret], details.error?.kind ?? found.map(compared), record);
 }
 
-/** One record for each secret and version of it that was asked for. */
+/** One record for each requested version of a secret. */
 function reads(requests: readonly SecretRequest[], answers: readonly GetResult[]): readonly AccessDetails[] {
   const details = new Map<string, AccessDetails>();
   for (const [index, { name, version, stage, keys }] of requests.entries()) {
@@ -220,7 +220,7 @@ function reads(requests: readonly SecretRequest[], answers: readonly GetResult[]
   return [...details.values()];
 }
 
-/** A failure is recorded and thrown; where that fails too, both are details. */
+/** Records a failure and rethrows it. If recording fails too, the error names both. */
 async function failed(
   recordedStore: RecordedStore,
   started: number,
@@ -273,7 +273,7 @@ async function change<T>(
   try {
     await note(recordedStore, started, [{ ...details, version, requestId, intent }]);
   } catch (thrown) {
-    // Its hint is about what was not done; here something was.
+    // The recorder's hint assumes that nothing was done, but the change was made.
     const { kind, message } = toSecretsError(thrown);
     throw new SecretsError(kind, `the change was made, and its outcome is not recorded: ${message}`, {
       hint: 'mend the log; do not repeat the change',
@@ -284,8 +284,8 @@ async function change<T>(
 }
 
 /**
- * The record is made before the first item is given out: what follows belongs to the same listing. Of one among many
- * looks it is made after the last, when it can be compared.
+ * Records before yielding the first item, because everything after it belongs to the same listing. A poll is recorded
+ * after the last item, when it can be compared.
  */
 async function* stream<T>(
   recordedStore: RecordedStore,
@@ -315,7 +315,7 @@ async function* stream<T>(
     }
   } finally {
     await items.return?.();
-    // Whoever looks may stop at what it looked for.
+    // A poll may stop early, once it has found what it looked for.
     if (!isRecorded) await notePoll(recordedStore, started, details, poll, ...seen);
   }
 }

@@ -1,4 +1,4 @@
-/** Every command's accesses as records: who writes them. In every start of the program, so it imports no library. */
+/** Writes the records of a command's accesses. Loaded on every start, so it imports no library. */
 import type { AuditAction, AuditActor, AuditEvent, AuditLog } from '../../core/audit/record.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { hideIssued } from '../../core/text/suspect.ts';
@@ -7,7 +7,7 @@ import { shownName } from '../../output/confidential.ts';
 import type { AuditSettings } from '../log/settings.ts';
 import { isoTime } from '../log/time.ts';
 
-/** What is the same in every record of a command. */
+/** The fields that are the same in every record of a command. */
 export interface Circumstances {
   readonly command: string;
   readonly user: string | undefined;
@@ -17,7 +17,6 @@ export interface Circumstances {
   readonly reason: string | undefined;
 }
 
-/** What one record is about. */
 export interface Access {
   readonly action: AuditAction;
   readonly store: string;
@@ -27,25 +26,25 @@ export interface Access {
   readonly stage?: string | undefined;
   readonly keys?: readonly string[] | undefined;
   readonly requestId?: string | undefined;
-  /** Missing: it was allowed. */
+  /** Missing if the access was allowed. */
   readonly error?: SecretsError | undefined;
   readonly identity?: KnownIdentity | undefined;
   readonly durationMs?: number | undefined;
-  /** What `intend` gave, when this is what came of it. */
+  /** The intent, as returned by `intend`, whose outcome this is. */
   readonly intent?: number | undefined;
 }
 
-/** Longest text of a record, in UTF-16 units: what was typed as a reference may be of any length. */
+/** Longest text in a record, in UTF-16 units: a mistyped reference may be of any length. */
 const MAX_TEXT = 2048;
 const MAX_KEYS = 64;
 
-/** Events that wait for the write that is under way, and the next write. */
+/** Events that are waiting for the current write to finish, and the next write. */
 interface Queue<T> {
   waiting: AuditEvent[];
   next: Promise<T> | undefined;
 }
 
-/** Writes what a command does into the log, as strictly as its mode says. */
+/** Writes a command's accesses to the log, as strictly as the mode demands. */
 export class Recorder {
   readonly #log: AuditLog;
   readonly #settings: AuditSettings;
@@ -73,27 +72,27 @@ export class Recorder {
   }
 
   /**
-   * Before a change: with `required`, its intent is durable when this resolves. In the other modes there is none.
-   * @returns the intent, for the record of what came of it
-   * @throws SecretsError Policy: then nothing may be changed
+   * Call before a change. With `required`, the intent is durable when this resolves; the other modes have no intents.
+   * @returns the intent, for the record of the outcome
+   * @throws SecretsError Policy: nothing may be changed then
    */
   async intend(access: Access): Promise<number | undefined> {
     if (this.#settings.log !== 'required') return undefined;
-    // Once a record could not be written, nothing more is changed.
+    // After a record couldn't be written, make no further changes.
     if (this.#broken !== undefined) throw this.#broken;
     const place = this.#intents.waiting.push({ ...this.#event(access), outcome: 'unknown' }) - 1;
     return (await this.#written(this.#intents, (batch) => this.#log.intend(batch)))[place];
   }
 
   /**
-   * Records what was done, all of it as one write. With `required` it is durable when this resolves.
-   * @throws SecretsError Policy, with `required` only
+   * Records accesses, all in one write. With `required`, they are durable when this resolves.
+   * @throws SecretsError Policy, only with `required`
    */
   async record(accesses: readonly Access[]): Promise<void> {
     if (accesses.length === 0) return;
     const { log } = this.#settings;
     if (log === 'off') {
-      // Whoever turned the log off need not be able to write it.
+      // A user who turned the log off may not be able to write it.
       this.#off ??= this.#log.appendMode('off', this.#event({ action: 'other', store: '' })).catch(() => {});
       return this.#off;
     }
@@ -107,7 +106,7 @@ export class Recorder {
     }
   }
 
-  /** One write at a time, of intents or of outcomes; what comes meanwhile goes into the next. */
+  /** One write at a time, of intents or of outcomes; events that arrive meanwhile go into the next. */
   #written<T>(queue: Queue<T>, write: (batch: readonly AuditEvent[]) => Promise<T>): Promise<T> {
     queue.next ??= this.#last.then(() => {
       const batch = queue.waiting;
@@ -152,11 +151,11 @@ export class Recorder {
       pid,
     };
     if (error !== undefined) event.error = error.kind;
-    // Of what failed, a part may be a credential in the wrong place.
+    // If the access failed, its texts may contain a credential in the wrong place.
     const told = (text: string): string => bounded(error === undefined ? text : hideIssued(text));
     if (store !== '') event.store = told(store);
     if (provider !== undefined) event.provider = provider;
-    // A name that no secret has may be a value that was typed by mistake.
+    // A name that doesn't exist may be a value that was typed by mistake.
     if (secret !== undefined)
       event.secret = bounded(error?.kind === 'NotFound' || action === 'list' ? shownName(secret) : secret);
     if (version !== undefined) event.version = told(version);
@@ -170,12 +169,13 @@ export class Recorder {
   }
 }
 
-/** Refused by the service, by a policy, or since the service does not know who is asking. */
+/** Refused by the service or by a policy, or because the service doesn't know the caller. */
 const REFUSALS: ReadonlySet<string> = new Set(['Denied', 'Unauthenticated', 'Policy']);
 
-/** As it is, but well-formed and not of any length. */
+/** Makes the text well-formed and limits its length. */
 function bounded(text: string): string {
   const cut = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}… (${text.length} characters)` : text;
-  // Half of a pair is no character, and canonical JSON (RFC 8785) has no form for it. Node 20 has this; ES2023's types don't.
+  // An unpaired surrogate isn't a character, and canonical JSON (RFC 8785) can't represent it. Node 20 has
+  // toWellFormed; the types of ES2023 don't.
   return (cut as unknown as { toWellFormed(): string }).toWellFormed();
 }

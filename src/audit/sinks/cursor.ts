@@ -1,6 +1,7 @@
 /**
- * How far a sink has got. The log itself is the queue; beside it, `NAME-sinks/SINK.json` says which record the sink
- * took last. It is replaced as a whole, so a sender that dies leaves the one before or the one after.
+ * How far a sink has got. The log itself is the queue; beside it, `NAME-sinks/SINK.json` names the last record that
+ * the sink accepted. The file is replaced atomically, so a sender that dies leaves either the old state or the new
+ * one.
  */
 import { basename, dirname, join } from 'node:path';
 import { START } from '../../core/audit/chain.ts';
@@ -15,31 +16,31 @@ import {
 } from '../../platform/files.ts';
 import { sweep } from '../log/files.ts';
 
-/** What is known of a sink. Times are ISO 8601 in UTC. */
+/** The state of a sink. Times are ISO 8601 in UTC. */
 export interface Cursor {
   readonly v: 1;
-  /** The last record that the receiver took, 0 for none; and its hash. */
+  /** The last record that the receiver accepted, 0 for none; and its hash. */
   readonly seq: number;
   readonly hash: string;
-  /** Where the next record is looked for first: an offset in the file that then was the current one. */
+  /** Where to look for the next record first: an offset in the file that was current at the time. */
   readonly offset: number;
   /** When the sink was first seen. */
   readonly since: string;
   /** `hold`, in milliseconds: how long retention waits for the sink. */
   readonly holdMs: number;
-  /** When the receiver last took something. */
+  /** When the receiver last accepted something. */
   readonly success?: string | undefined;
   readonly failure?:
     | {
         readonly at: string;
         readonly message: string;
-        /** How many times in a row. */
+        /** Consecutive failures. */
         readonly times: number;
-        /** Not before then will a command try again. */
+        /** Commands don't retry before this time. */
         readonly next: string;
       }
     | undefined;
-  /** When the user was last warned of it. */
+  /** When the user was last warned about the sink. */
   readonly warned?: string | undefined;
 }
 
@@ -54,7 +55,7 @@ export function cursorPath(logPath: string, sink: string): string {
   return join(sinksFolder(logPath), `${sink}${SUFFIX}`);
 }
 
-/** A cursor for a sink that was never seen. @param after the last record that it is not to get */
+/** A cursor for a sink that is new. @param after the last record that it must not receive */
 export function newCursor(
   after: { readonly seq: number; readonly hash: string } | undefined,
   hold: string,
@@ -65,8 +66,8 @@ export function newCursor(
 }
 
 /**
- * The cursor of a sink; undefined for one that was never seen, or whose file is damaged: then it gets all that is there,
- * twice rather than never.
+ * The cursor of a sink; undefined if the sink is new. If the file is damaged, the sink gets everything that is left
+ * of the log: twice rather than never.
  * @throws SecretsError Denied when others can write there
  */
 export function readCursor(logPath: string, sink: string): Cursor | 'damaged' | undefined {
@@ -85,7 +86,7 @@ export function readCursor(logPath: string, sink: string): Cursor | 'damaged' | 
   }
 }
 
-/** @throws SecretsError when it can't be written */
+/** @throws SecretsError if it can't be written */
 export function writeCursor(logPath: string, sink: string, cursor: Cursor): void {
   const folder = sinksFolder(logPath);
   if (!checkFolder(folder, 'nothing')) makePrivateFolder(folder);
@@ -93,7 +94,7 @@ export function writeCursor(logPath: string, sink: string, cursor: Cursor): void
   replacePrivateFile(cursorPath(logPath, sink), Buffer.from(`${JSON.stringify(cursor)}\n`), WHAT);
 }
 
-/** What retention has to wait for. */
+/** A sink that retention has to wait for. */
 export interface Waiting {
   readonly sink: string;
   readonly seq: number;
@@ -101,8 +102,8 @@ export interface Waiting {
 }
 
 /**
- * Every sink that was seen with this log and may still come for its records. One that was not tried for as long as it
- * holds them is taken for removed.
+ * Every sink that has been used with this log and may still need its records. A sink that hasn't been tried for as
+ * long as its `hold` counts as removed.
  */
 export function waitingSinks(logPath: string, now: Date): readonly Waiting[] {
   return entriesOf(sinksFolder(logPath))

@@ -1,6 +1,7 @@
 /**
- * Sends a sink what it has not got, one batch after the other, and notes after each how far it has got. At least once:
- * a sender that dies in between sends its last batch again. One process at a time does it for a sink.
+ * Sends a sink the records that it hasn't received, batch by batch, and saves the cursor after each batch. Delivery
+ * is at least once: if a sender dies in between, its last batch is sent again. Only one process at a time sends to a
+ * sink.
  */
 import { lstatSync } from 'node:fs';
 import type { Head } from '../../core/audit/chain.ts';
@@ -15,54 +16,56 @@ import type { SinkContext } from './sender.ts';
 import { DEFAULT_HOLD, type Sink } from './settings.ts';
 
 const BATCH = { records: 250, bytes: 256 * 1024 };
-/** After a failure no command tries again for so long, twice as long after each further one. */
+/** After a failure, commands don't retry for this long; the pause doubles with each further failure. */
 const FIRST_PAUSE_MS = 5000;
 const LONGEST_PAUSE_MS = 3_600_000;
-/** The user is warned when a receiver has taken nothing for so long, and again after as long. */
+/** The user is warned when a receiver has accepted nothing for this long, and again after the same time. */
 const WARN_AFTER_MS = 24 * 3_600_000;
-/** No sender keeps the lock for so long: one that is there is of somebody who is gone and can't be looked at. */
+/** No sender keeps the lock this long: an older lock belongs to a process that is gone but can't be checked. */
 const ABANDONED_MS = 600_000;
-/** Nobody holds the lock for longer than about this. */
+/** A sender stops after about this long, to let others have the lock. */
 const LONGEST_HOLD_MS = 60_000;
 
 export interface DeliveryOptions {
   readonly logPath: string;
   readonly sink: Sink;
   readonly context: SinkContext;
-  /** Ends what is under way. */
+  /** Aborts the delivery. */
   readonly signal: AbortSignal;
-  /** One batch may take this long. */
+  /** The time limit of a batch. */
   readonly batchMs: number;
-  /** How long another process that delivers is waited for. */
+  /** How long to wait for another process that is sending to the sink. */
   readonly waitMs: number;
-  /** Also before the time that the last failure has set. */
+  /** Retry even before the pause after the last failure is over. */
   readonly eager: boolean;
 }
 
 export interface Delivered {
   readonly sink: string;
-  /** `done`: the receiver has everything; `later`: a failure is not long enough ago; `busy`: another process does it. */
+  /**
+   * `done`: the receiver has everything; `later`: the last failure is too recent; `busy`: another process is sending.
+   */
   readonly state: 'done' | 'later' | 'busy' | 'failed' | 'stopped';
   readonly sent: number;
   /** Number of the last record that the receiver has; 0 for none. */
   readonly upTo: number;
-  /** How many records it has not got, as far as is known. */
+  /** How many records it hasn't received, as far as is known. */
   readonly backlog: number;
   /** Records that retention removed before they could be sent. */
   readonly missing?: { readonly from: number; readonly to: number } | undefined;
   readonly error?: SecretsError | undefined;
-  /** Whether it has been so for so long that the user is to be told. */
+  /** The warning for the user, if the sink has failed for long enough. */
   readonly warn?: string | undefined;
 }
 
-/** Notes where the log ends for sinks that were never seen: they get what comes from then on. */
+/** Notes where the log ends for new sinks: they get the records from then on. */
 export function greetSinks(logPath: string, sinks: readonly Sink[], now: Date): void {
   for (const { name, given } of sinks)
     if (readCursor(logPath, name) === undefined)
       writeCursor(logPath, name, newCursor(newestRecord(logPath), given.hold ?? DEFAULT_HOLD, now));
 }
 
-/** The cursor; a new one for a sink that was never seen, one before all records for a file that is damaged. */
+/** The cursor; a new one if the sink is new, and one before all records if its file is damaged. */
 export function cursorOf(logPath: string, { name, given }: Sink, now: Date): Cursor {
   const found = readCursor(logPath, name);
   const hold = given.hold ?? DEFAULT_HOLD;
@@ -72,14 +75,14 @@ export function cursorOf(logPath: string, { name, given }: Sink, now: Date): Cur
     : { ...found, holdMs: newCursor(undefined, hold, now).holdMs };
 }
 
-/** How many records a sink has not got. */
+/** How many records a sink hasn't received. */
 export function backlogOf(logPath: string, { seq, hash }: Head): number {
   const newest = newestRecord(logPath);
   if (newest === undefined || (newest.seq === seq && newest.hash === hash)) return 0;
   return newest.seq > seq ? newest.seq - seq : newest.seq;
 }
 
-/** Delivers what is there. @throws SecretsError only when the log or the sink's state can't be read or written */
+/** Sends all pending records. @throws SecretsError only if the log or the sink's state can't be read or written */
 export async function deliver(options: DeliveryOptions): Promise<Delivered> {
   const { logPath, sink, context, eager } = options;
   const { now } = context.world;
@@ -122,7 +125,7 @@ async function deliverLocked(
       if (last === undefined) return result('done', cursor, { sent, missing });
       if (isKnown) missing ??= queue.missing;
       await timed(signal, batchMs, (end, ms) => sender.send(queue.records, end, ms));
-      // Another one has taken this one for dead, and goes on where it was.
+      // Another process considered this one dead and continues from the saved cursor.
       if (!lock.isHeld()) return result('busy', cursor, { sent });
       sent += queue.records.length;
       const { failure: _failure, warned: _warned, ...kept } = cursor;
@@ -139,7 +142,7 @@ async function deliverLocked(
     }
   } catch (thrown) {
     const error = toSecretsError(thrown);
-    // It works, and there was no time for all of it.
+    // The sink works; there just wasn't time for everything.
     if (signal.aborted && sent > 0) return result('stopped', cursor, { sent, missing });
     if (!lock.isHeld()) return result('busy', cursor, { sent });
     const at = now();
@@ -162,7 +165,7 @@ async function deliverLocked(
 
 function isTooEarly({ failure }: Cursor, now: Date): boolean {
   const wait = failure === undefined ? 0 : Date.parse(failure.next) - now.getTime();
-  // More than the longest: a clock was set.
+  // Longer than the longest pause: a clock has been set.
   return wait > 0 && wait <= LONGEST_PAUSE_MS;
 }
 
@@ -185,7 +188,7 @@ async function lockFor({ logPath, sink, waitMs }: DeliveryOptions): Promise<Lock
   return 'release' in lock ? lock : undefined;
 }
 
-/** Runs with a signal of its own, which ends after a time or with the outer one. */
+/** Runs the work with its own signal, which aborts after a time or together with the outer one. */
 async function timed<T>(
   outer: AbortSignal,
   ms: number,
@@ -205,11 +208,11 @@ async function timed<T>(
   }
 }
 
-/** The result, or a failure when the signal or the time ends first, whatever the work does then. */
+/** The result, or a failure if the signal aborts or the time is up first, whatever the work does afterwards. */
 function within<T>(work: Promise<T>, signal: AbortSignal, ms: number, late: string): Promise<T> {
   return new Promise((resolve, reject) => {
     const end = (): void => {
-      // What the work itself says of an abort tells more: it gets the chance to.
+      // Give the work's own error for the abort a chance to win, because it says more.
       setImmediate(() => reject(new SecretsError('Unavailable', late)));
     };
     const timer = setTimeout(end, ms);

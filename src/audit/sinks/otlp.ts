@@ -1,6 +1,7 @@
 /**
- * Sends to an OpenTelemetry collector: OTLP over HTTP in protobuf, by the official exporter. Attributes have the names
- * of the semantic conventions (https://opentelemetry.io/docs/specs/semconv/) where there is one, else `secrets.*`.
+ * Sends to an OpenTelemetry collector: OTLP over HTTP in protobuf, with the official exporter. Attributes are named
+ * by the semantic conventions (https://opentelemetry.io/docs/specs/semconv/) where they have a name, otherwise
+ * `secrets.*`.
  */
 import http from 'node:http';
 import https from 'node:https';
@@ -23,7 +24,7 @@ import { severityOf } from './syslog-format.ts';
 
 type Given = Extract<GivenSink, { type: 'otlp' }>;
 
-/** Severities of syslog as those of OpenTelemetry: Logs Data Model, appendix B. */
+/** Syslog severities mapped to those of OpenTelemetry: Logs Data Model, appendix B. */
 const SEVERITIES = {
   warning: [SeverityNumber.WARN, 'WARN'],
   notice: [SeverityNumber.INFO2, 'INFO2'],
@@ -49,7 +50,7 @@ export async function openOtlp(
         url,
         headers,
         userAgent: `secrets/${version}`,
-        // Its own repetitions end with it; ours come later.
+        // The exporter's own retries end with this timeout; ours come later.
         timeoutMillis: ms,
         httpAgentOptions: () => agent,
       });
@@ -64,7 +65,7 @@ export async function openOtlp(
   };
 }
 
-/** Headers as OTEL_EXPORTER_OTLP_HEADERS has them: `name=value,name=value`, values percent-encoded. */
+/** Headers in the format of OTEL_EXPORTER_OTLP_HEADERS: `name=value,name=value`, values percent-encoded. */
 function parseHeaders(value: Uint8Array): Record<string, string> {
   const headers = parseKeyPairsIntoRecord(utf8(value)?.trim());
   const fits = Object.entries(headers).every(
@@ -89,7 +90,7 @@ function exported(
     exporter.export(records, ({ code, error }) => {
       signal.removeEventListener('abort', late);
       if (code === ExportResultCode.SUCCESS) done();
-      // The text of an error may be the server's own, as long as it likes.
+      // The error's text may come from the server and be of any length.
       else fail(new SecretsError('Unavailable', `${host} ${failureOf(error)}`, { cause: error }));
     });
   });
@@ -103,7 +104,7 @@ function failureOf(error: Error | undefined): string {
   return code === undefined ? 'did not take the records' : `can’t be reached (${code})`;
 }
 
-/** Made by the SDK, which fills in what an exporter reads. */
+/** Created through the SDK, which fills in what an exporter reads. */
 function logRecords(queued: readonly Queued[]): ReadableLogRecord[] {
   const records: ReadableLogRecord[] = [];
   const provider = new LoggerProvider({

@@ -1,4 +1,4 @@
-/** The records that a sink has not got yet, read from the log itself. */
+/** The records that a sink hasn't received yet, read from the log itself. */
 import { closeSync, fstatSync } from 'node:fs';
 import type { AuditRecord } from '../../core/audit/record.ts';
 import { type Head, START } from '../../core/audit/chain.ts';
@@ -6,10 +6,10 @@ import { readFully } from '../log/files.ts';
 import { newestRecord, type OpenFile, openAll, parse } from '../log/read.ts';
 
 const NEWLINE = 0x0a;
-/** What is read at a time. */
+/** How much is read at a time. */
 const BLOCK = 64 * 1024;
 
-/** A record and its line in the log: canonical JSON, to the byte. */
+/** A record and its line in the log: canonical JSON, byte for byte. */
 export interface Queued {
   readonly record: AuditRecord;
   readonly line: string;
@@ -17,23 +17,23 @@ export interface Queued {
 
 export interface Queue {
   readonly records: readonly Queued[];
-  /** Where the record after these will be looked for first. */
+  /** Where to look for the record after these first. */
   readonly offset: number;
-  /** First and last number of records that were not there any more. */
+  /** The numbers of the first and last record that are no longer in the log. */
   readonly missing?: { readonly from: number; readonly to: number } | undefined;
 }
 
 export interface Limits {
   readonly records: number;
-  /** Of the lines. */
+  /** Total length of the lines. */
   readonly bytes: number;
 }
 
 /**
- * The next records after one, at least one record unless there is none. When the log is not the one that the record was of
- * (it was begun anew, or has lost its end), the queue begins with the first record that there is.
+ * The next records after one, at least one record if there is any. If the log isn't the one that the record came from
+ * (it was started anew, or has lost its end), the queue starts with the first record in the log.
  * @param offset where to look first
- * @throws SecretsError when the log can't be read
+ * @throws SecretsError if the log can't be read
  */
 export function nextRecords(path: string, after: Head, offset: number, limits: Limits): Queue {
   const newest = newestRecord(path);
@@ -50,7 +50,7 @@ export function nextRecords(path: string, after: Head, offset: number, limits: L
   }
 }
 
-/** @returns undefined when what follows in the log is not what follows that record */
+/** @returns undefined if the log doesn't continue from that record */
 function collect(files: readonly OpenFile[], after: Head, offset: number, limits: Limits): Queue | undefined {
   const records: Queued[] = [];
   let bytes = 0;
@@ -77,7 +77,7 @@ function collect(files: readonly OpenFile[], after: Head, offset: number, limits
   return { records, offset: end, missing };
 }
 
-/** Whether a closed file, by its name, has nothing after a record. */
+/** Whether a closed file, by its name, has no records after `seq`. */
 function endsBefore(path: string, seq: number): boolean {
   const match = /-\d{10,16}-(\d{10,16})\.jsonl$/.exec(path);
   return match !== null && Number(match[1]) <= seq;
@@ -93,7 +93,7 @@ function beginsAt(fd: number, offset: number, after: Head): boolean {
   return false;
 }
 
-/** The whole lines from an offset on, without their ends, and where each ends. */
+/** The complete lines from an offset on, without line ends, and where each of them ends. */
 function* linesFrom(fd: number, from: number): Generator<{ readonly line: Buffer; readonly end: number }> {
   let position = from;
   let rest: Buffer = Buffer.alloc(0);

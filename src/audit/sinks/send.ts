@@ -1,8 +1,8 @@
-/** Opens the sender of a sink by its kind, whose code is loaded then. */
+/** Opens the sender of a sink by its kind. Loads only that kind's code. */
 import type { Sender, SinkContext } from './sender.ts';
 import type { Sink } from './settings.ts';
 
-/** @throws SecretsError when what it needs can't be had */
+/** @throws SecretsError if something that it needs isn't available */
 export async function openSender(sink: Sink, context: SinkContext): Promise<Sender> {
   const { given, file } = sink;
   switch (given.type) {

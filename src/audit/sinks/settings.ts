@@ -1,9 +1,9 @@
-/** Where records are sent: the `audit.sinks` of a secrets.yaml, and what is wrong with one. Loads nothing. */
+/** Where records are sent: the `audit.sinks` of a secrets.yaml, and their validation. Loads nothing. */
 import { urlProblem } from '../../platform/net/address.ts';
 import type { TrustItem } from '../../core/trust.ts';
 import { isLoopback } from '../../platform/net/address.ts';
 
-/** A sink as a file has it. */
+/** A sink as written in a file. */
 export type GivenSink =
   | {
       readonly type: 'syslog';
@@ -17,7 +17,7 @@ export type GivenSink =
       readonly type: 'otlp';
       /** The whole URL, such as `https://collector.example:4318/v1/logs`. */
       readonly url: string;
-      /** Reference of a secret that holds headers. */
+      /** Reference of the secret that contains the headers. */
       readonly headers?: string | undefined;
       readonly ca?: string | undefined;
       readonly hold?: string | undefined;
@@ -25,22 +25,22 @@ export type GivenSink =
   | {
       readonly type: 'webhook';
       readonly url: string;
-      /** Reference of the key that signs. */
+      /** Reference of the signing key. */
       readonly secret?: string | undefined;
       readonly ca?: string | undefined;
       readonly hold?: string | undefined;
     };
 
-/** A sink that counts. */
+/** A sink that is in use. */
 export interface Sink {
   readonly name: string;
   readonly given: GivenSink;
-  /** The file it stands in: paths are seen from its folder. */
+  /** The file that configures it; relative paths start at its folder. */
   readonly file: string;
   readonly source: 'user' | 'project';
 }
 
-/** RFC 5424, table 1: those that a program may speak for. */
+/** RFC 5424, table 1: the facilities that an application may use. */
 export const FACILITIES = {
   user: 1,
   daemon: 3,
@@ -58,10 +58,12 @@ export const FACILITIES = {
 } as const;
 export type Facility = keyof typeof FACILITIES;
 
-/** Without `hold`: how long the log keeps records that a sink has not taken, where the rule of retention says less. */
+/**
+ * The default of `hold`: how long the log keeps records that a sink hasn't received, if retention would remove them
+ * sooner.
+ */
 export const DEFAULT_HOLD = '30d';
 
-/** The address of a syslog server. */
 export type SyslogAddress =
   | { readonly kind: 'unix'; readonly path: string }
   | { readonly kind: 'tcp' | 'tls'; readonly host: string; readonly port: number };
@@ -82,14 +84,14 @@ export function syslogAddress(text: string): SyslogAddress | undefined {
   return { kind: kind as 'tcp' | 'tls', host, port };
 }
 
-/** What is wrong with a sink: the key and the message, with a hint; undefined when nothing is. */
+/** What is wrong with a sink: the key, the message and a hint; undefined if nothing is. */
 export function sinkProblem(
   sink: GivenSink,
 ): { readonly key: string; readonly message: string; readonly hint: string } | undefined {
   if (sink.type !== 'syslog') {
     const [key, reference] =
       sink.type === 'otlp' ? (['headers', sink.headers] as const) : (['secret', sink.secret] as const);
-    // A bare one would be another secret wherever another store is the default.
+    // A bare name would mean a different secret wherever the default store is different.
     if (reference !== undefined && !/^[a-z][a-z0-9_-]{0,63}:\/\/./.test(reference))
       return { key, message: 'must be a reference that names its store', hint: 'such as ops://audit/key' };
     const problem = urlProblem(sink.url);
@@ -122,7 +124,7 @@ export function sinkProblem(
   return undefined;
 }
 
-/** What a found secrets.yaml asks for with this sink. */
+/** The trust that this sink needs if it comes from a found secrets.yaml. */
 export function sinkTrustItems(sink: GivenSink): readonly TrustItem[] {
   const [key, value] = sink.type === 'syslog' ? ['address', sink.address] : ['url', sink.url];
   const items: TrustItem[] = [
@@ -158,7 +160,7 @@ export function sinkTrustItems(sink: GivenSink): readonly TrustItem[] {
   return items;
 }
 
-/** What messages call the receiver. The path and query of a URL may be what lets in: they are not shown. */
+/** The receiver's name in messages. The path and query of a URL may contain credentials, so they aren't shown. */
 export function receiverOf(sink: GivenSink): string {
   return sink.type === 'syslog' ? sink.address : new URL(sink.url).origin;
 }

@@ -1,8 +1,8 @@
 /**
- * A record as a message of syslog (RFC 5424), framed by its length (RFC 5425 section 4.3, RFC 6587 section 3.4.1). Pure.
+ * A record as a syslog message (RFC 5424), framed by its length (RFC 5425 section 4.3, RFC 6587 section 3.4.1). Pure.
  *
- * The message's text is the record's JSON with everything beyond ASCII escaped: RFC 5424 wants a byte order mark before
- * UTF-8, which not every receiver takes off again. Its canonical form, and so its hash, is the same.
+ * The message text is the record's JSON with everything beyond ASCII escaped: RFC 5424 requires a byte order mark
+ * before UTF-8, which not every receiver removes. The canonical form, and so the hash, stays the same.
  */
 import type { AuditRecord } from '../../core/audit/record.ts';
 import { FACILITIES, type Facility } from './settings.ts';
@@ -12,8 +12,8 @@ const SEVERITIES = { warning: 4, notice: 5, info: 6 } as const;
 export type Severity = keyof typeof SEVERITIES;
 
 /**
- * Elements that are not registered with IANA are named by an enterprise number. 32473 is the one that RFC 5612 keeps for
- * examples: the project has none of its own.
+ * Elements that aren't registered with IANA are named by an enterprise number. 32473 is reserved for examples by RFC
+ * 5612; the project has no number of its own.
  */
 const ELEMENT = 'secrets@32473';
 
@@ -23,7 +23,6 @@ export function severityOf({ outcome, kind, mode, retention }: AuditRecord): Sev
   return outcome === 'failed' ? 'notice' : 'info';
 }
 
-/** One frame: the length of the message in bytes, a space, the message. */
 export function syslogFrame(record: AuditRecord, line: string, facility: Facility): Buffer {
   const message = Buffer.from(syslogMessage(record, line, facility));
   return Buffer.concat([Buffer.from(`${message.length} `), message]);
@@ -43,7 +42,7 @@ export function syslogMessage(record: AuditRecord, line: string, facility: Facil
   return `${header.join(' ')} ${structuredData(record)} ${asciiJson(line)}`;
 }
 
-/** PRINTUSASCII of the header; `-` where nothing is known. */
+/** A header field in PRINTUSASCII; `-` if unknown. */
 function word(text: string | undefined, longest: number): string {
   const fit = (text ?? '').replaceAll(/[^\u0021-\u007e]/g, '?').slice(0, longest);
   return fit === '' ? '-' : fit;
@@ -77,16 +76,16 @@ function structuredData(record: AuditRecord): string {
   return `[${ELEMENT}${parts.join('')}]`;
 }
 
-/** Longest value of a parameter; the text has the whole of it. */
+/** Longest parameter value; the message text has it in full. */
 const MAX_PARAM = 512;
 
-/** RFC 5424, section 6.3.3: `"`, `\` and `]` are escaped. Control characters are in the text alone. */
+/** RFC 5424, section 6.3.3: `"`, `\` and `]` are escaped. Control characters only appear in the message text. */
 function paramValue(value: string): string {
   const cut = value.length > MAX_PARAM ? Buffer.from(value.slice(0, MAX_PARAM)).toString() : value;
   return cut.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, '?').replaceAll(/["\\\]]/g, String.raw`\$&`);
 }
 
-/** In JSON, characters beyond ASCII stand in strings alone, where each may be written as its escape. */
+/** In JSON, characters beyond ASCII only occur in strings, where each can be written as an escape. */
 function asciiJson(line: string): string {
   return line.replaceAll(
     /[\u007f-\uffff]/g,

@@ -1,10 +1,10 @@
 /**
  * Sends to a syslog server over a stream: TLS (RFC 5425), TCP on this machine (RFC 6587), or a Unix stream socket.
  *
- * These protocols have no receipts. What shows that a server took all of it is how the connection ends: it is still open
- * a round trip after the last record was sent, then we close it for writing, and the server, having read to that end,
- * closes it too, without an error. One that dies, hangs, or closes earlier does not come to that; where it closes with
- * something unread, TCP breaks the connection off.
+ * These protocols have no acknowledgements. Whether a server received everything shows in how the connection ends: it
+ * is still open a round trip after the last record was sent, then we close it for writing, and the server, having
+ * read to the end, closes it too, without an error. A server that dies, hangs or closes early doesn't get that far;
+ * if it closes with unread data, TCP resets the connection.
  */
 import { connect as connectPlain, isIP, type Socket } from 'node:net';
 import { dirname } from 'node:path';
@@ -47,7 +47,7 @@ function open(address: SyslogAddress, ca: string | undefined): { socket: Socket;
   };
 }
 
-/** Round trips are taken for at least this long: the other side has to be scheduled. */
+/** The minimum to assume for a round trip: the other side has to be scheduled. */
 const LEAST_TRIP_MS = 10;
 
 function exchange(
@@ -84,7 +84,7 @@ function exchange(
     socket.once('end', () => {
       if (!isEnding) refuse('closed the connection before it had everything');
     });
-    // A server of syslog says nothing; what it says nevertheless is not read.
+    // A syslog server sends nothing; if it does, ignore it.
     socket.resume();
     socket.once('close', (hadError) => {
       signal.removeEventListener('abort', onAbort);
@@ -100,7 +100,7 @@ function exchange(
 function reasonOf(thrown: unknown, address: SyslogAddress): string {
   const code = codeOf(thrown) ?? 'failed';
   if (isUntrusted(code)) return `has a certificate that is not trusted (${code})`;
-  // Node has no datagram sockets of that kind.
+  // Node has no Unix datagram sockets.
   if (code === 'EPROTOTYPE' && address.kind === 'unix')
     return 'is a datagram socket, and only stream sockets can be sent to';
   return `can’t be reached (${code})`;

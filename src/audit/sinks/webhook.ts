@@ -1,4 +1,4 @@
-/** Posts batches of records to a URL, signed as Standard Webhooks says. */
+/** Posts batches of records to a URL, signed according to Standard Webhooks. */
 import { dirname } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
 import { readAuthority } from '../../platform/net/authority.ts';
@@ -40,13 +40,13 @@ export async function openWebhook(
   return { send: post };
 }
 
-/** The same for the same records, so that a receiver knows a batch that it has had. */
+/** The same id for the same records, so that a receiver recognises a batch that is sent again. */
 function idOf(records: readonly Queued[]): string {
   const [first, last] = [records[0]?.record, records.at(-1)?.record];
   return `audit-${first?.seq ?? 0}-${last?.seq ?? 0}-${last?.hash.slice(0, 16) ?? ''}`;
 }
 
-/** The lines as they stand in the log: their bytes are what their hashes are of. */
+/** The lines exactly as in the log, because their hashes are computed from these bytes. */
 function bodyOf(id: string, records: readonly Queued[]): string {
   const head = JSON.stringify({ version: 1, type: 'secrets.audit', id }).slice(0, -1);
   return `${head},"records":[${records.map(({ line }) => line).join(',')}]}`;
