@@ -1,5 +1,6 @@
 /** The `audit:` section of a secrets.yaml: whether and where accesses are recorded, and what the report measures by. */
 import * as v from 'valibot';
+import { text } from '../core/settings-schema.ts';
 import { auditReportEntries } from './audit-report.ts';
 import { FACILITIES, type Facility } from '../audit/sinks/settings.ts';
 import { periodLike } from './period.ts';
@@ -8,7 +9,6 @@ const size = v.pipe(v.string(), v.regex(/^[1-9]\d{0,4}[KMG]iB$/, 'a size such as
 const period = periodLike('90d or 52w');
 const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100_000));
 
-const text = v.pipe(v.string(), v.nonEmpty());
 const ca = v.pipe(v.optional(text), v.description('PEM file of the trusted authority'));
 const hold = v.pipe(
   v.optional(period),

@@ -1,9 +1,9 @@
 /** The `rotation:` section of a secrets.yaml: which secrets are rotated, how often, how, and within which bounds. */
 import * as v from 'valibot';
 import type { NativeSettings } from '../core/rotation/native.ts';
+import { text } from '../core/settings-schema.ts';
 import { period } from './period.ts';
 
-const text = v.pipe(v.string(), v.nonEmpty());
 const receiver = v.union([
   v.pipe(text, v.description('an https URL, or a program: its path or its name on PATH')),
   v.strictObject({

@@ -1,8 +1,7 @@
 /** Settings of an Azure store in secrets.yaml. */
 import * as v from 'valibot';
-import type { CloudName } from './clouds.ts';
+import { said, type SettingsOf } from '../../core/settings-schema.ts';
 
-const text = v.pipe(v.string(), v.nonEmpty());
 const guid = v.pipe(v.string(), v.regex(/^[0-9a-zA-Z.-]+$/, 'letters, digits, . and -'));
 
 export const METHODS = [
@@ -20,10 +19,7 @@ export const METHODS = [
 export type Method = (typeof METHODS)[number];
 
 export const settingsSchema = v.strictObject({
-  vault: v.pipe(
-    v.optional(text),
-    v.description('name or URL of the vault; default $AZURE_KEYVAULT_URL or $AZURE_KEYVAULT_NAME'),
-  ),
+  vault: said('name or URL of the vault; default $AZURE_KEYVAULT_URL or $AZURE_KEYVAULT_NAME'),
   cloud: v.pipe(
     v.optional(v.picklist(['public', 'china', 'us-government'])),
     v.description('cloud of the vault and its sign-in; default public'),
@@ -32,15 +28,12 @@ export const settingsSchema = v.strictObject({
     v.optional(v.pipe(v.string(), v.regex(/^[a-z0-9-]+(\.[a-z0-9-]+)+$/, 'a host name'))),
     v.description('suffix of the vault’s host name; default the cloud’s'),
   ),
-  'authority-host': v.pipe(
-    v.optional(text),
-    v.description('URL of the sign-in host; default $AZURE_AUTHORITY_HOST or the cloud’s'),
-  ),
+  'authority-host': said('URL of the sign-in host; default $AZURE_AUTHORITY_HOST or the cloud’s'),
   names: v.pipe(
     v.optional(v.picklist(['plain', 'mapped'])),
     v.description('mapped: encode other characters of names in letters, digits and -'),
   ),
-  ca: v.pipe(v.optional(text), v.description('PEM file of a trusted authority, in addition to the system’s')),
+  ca: said('PEM file of a trusted authority, in addition to the system’s'),
   'service-version': v.pipe(
     v.optional(v.pipe(v.string(), v.regex(/^[0-9a-z.-]+$/, 'a version of the API'))),
     v.description('version of the service’s API; default the SDK’s'),
@@ -59,10 +52,7 @@ export const settingsSchema = v.strictObject({
         v.pipe(v.string(), v.regex(/^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/, 'a GUID')),
         v.description('id of the Log Analytics workspace with the vault’s audit logs'),
       ),
-      endpoint: v.pipe(
-        v.optional(text),
-        v.description('URL of Azure Monitor’s query service; default the cloud’s'),
-      ),
+      endpoint: said('URL of Azure Monitor’s query service; default the cloud’s'),
     }),
   ),
   auth: v.optional(
@@ -76,21 +66,15 @@ export const settingsSchema = v.strictObject({
         v.optional(guid),
         v.description('application or user-assigned identity; default $AZURE_CLIENT_ID'),
       ),
-      'resource-id': v.pipe(v.optional(text), v.description('user-assigned identity, by resource id')),
+      'resource-id': said('user-assigned identity, by resource id'),
       'object-id': v.pipe(v.optional(guid), v.description('user-assigned identity, by object id')),
-      certificate: v.pipe(
-        v.optional(text),
-        v.description('PEM file with certificate and key; default $AZURE_CLIENT_CERTIFICATE_PATH'),
-      ),
+      certificate: said('PEM file with certificate and key; default $AZURE_CLIENT_CERTIFICATE_PATH'),
       'send-certificate-chain': v.pipe(
         v.optional(v.boolean()),
         v.description('for sign-in by subject name and issuer'),
       ),
-      'token-file': v.pipe(
-        v.optional(text),
-        v.description('file with the federated token; default $AZURE_FEDERATED_TOKEN_FILE'),
-      ),
-      subscription: v.pipe(v.optional(text), v.description('subscription of the Azure CLI to sign in with')),
+      'token-file': said('file with the federated token; default $AZURE_FEDERATED_TOKEN_FILE'),
+      subscription: said('subscription of the Azure CLI to sign in with'),
       'additional-tenants': v.pipe(
         v.optional(v.array(v.string())),
         v.description('additional tenants to request tokens from; "*" for any'),
@@ -100,34 +84,8 @@ export const settingsSchema = v.strictObject({
 });
 
 /** The settings after validation. */
-export interface AzureSettings {
-  readonly vault?: string;
-  readonly cloud?: CloudName;
-  readonly 'dns-suffix'?: string;
-  readonly 'authority-host'?: string;
-  readonly names?: 'plain' | 'mapped';
-  readonly ca?: string;
-  readonly 'service-version'?: string;
-  readonly 'disable-challenge-resource-verification'?: boolean;
-  readonly 'disable-instance-discovery'?: boolean;
-  readonly auth?: AuthSettings;
-  readonly trail?: TrailSettings;
-}
+export type AzureSettings = SettingsOf<typeof settingsSchema>;
 
-export interface TrailSettings {
-  readonly workspace: string;
-  readonly endpoint?: string;
-}
+export type TrailSettings = NonNullable<AzureSettings['trail']>;
 
-export interface AuthSettings {
-  readonly method?: Method;
-  readonly 'tenant-id'?: string;
-  readonly 'client-id'?: string;
-  readonly 'resource-id'?: string;
-  readonly 'object-id'?: string;
-  readonly certificate?: string;
-  readonly 'send-certificate-chain'?: boolean;
-  readonly 'token-file'?: string;
-  readonly subscription?: string;
-  readonly 'additional-tenants'?: readonly string[];
-}
+export type AuthSettings = NonNullable<AzureSettings['auth']>;

@@ -1,7 +1,7 @@
 /** Settings of a Google store in secrets.yaml. */
 import * as v from 'valibot';
+import { said, type SettingsOf } from '../../core/settings-schema.ts';
 
-const text = v.pipe(v.string(), v.nonEmpty());
 const place = v.pipe(v.string(), v.regex(/^[a-z0-9-]+$/));
 
 export const settingsSchema = v.strictObject({
@@ -10,36 +10,24 @@ export const settingsSchema = v.strictObject({
     v.description('project; default $GOOGLE_CLOUD_PROJECT, the key file’s, or gcloud’s'),
   ),
   location: v.pipe(v.optional(place), v.description('region of regional secrets; global without it')),
-  prefix: v.pipe(v.optional(text), v.description('prefix of every name, removed in lists')),
-  credentials: v.pipe(
-    v.optional(text),
-    v.description('credentials file; default the application default credentials'),
-  ),
-  impersonate: v.pipe(
-    v.optional(text),
-    v.description('service account to impersonate, preceded by delegates, separated by commas'),
-  ),
-  'quota-project': v.pipe(v.optional(text), v.description('project that is charged for calls')),
+  prefix: said('prefix of every name, removed in lists'),
+  credentials: said('credentials file; default the application default credentials'),
+  impersonate: said('service account to impersonate, preceded by delegates, separated by commas'),
+  'quota-project': said('project that is charged for calls'),
   transport: v.pipe(v.optional(v.picklist(['rest', 'grpc'])), v.description('default rest')),
-  endpoint: v.pipe(
-    v.optional(text),
-    v.description('URL in place of Google’s; default $CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER'),
+  endpoint: said('URL in place of Google’s; default $CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER'),
+  'logging-endpoint': said(
+    'URL of Cloud Logging; default $CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING, or an endpoint on loopback',
   ),
-  'logging-endpoint': v.pipe(
-    v.optional(text),
-    v.description(
-      'URL of Cloud Logging; default $CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING, or an endpoint on loopback',
-    ),
-  ),
-  'universe-domain': v.pipe(v.optional(text), v.description('default googleapis.com')),
-  ca: v.pipe(v.optional(text), v.description('PEM file of the trusted authority')),
+  'universe-domain': said('default googleapis.com'),
+  ca: said('PEM file of the trusted authority'),
   replication: v.optional(
     v.strictObject({
       locations: v.pipe(
         v.optional(v.pipe(v.array(place), v.minLength(1))),
         v.description('replication of new secrets; default automatic'),
       ),
-      'kms-key': v.pipe(v.optional(text), v.description('key for new secrets')),
+      'kms-key': said('key for new secrets'),
     }),
   ),
   'version-destroy-days': v.pipe(
@@ -49,18 +37,7 @@ export const settingsSchema = v.strictObject({
 });
 
 /** The settings after validation; `null` where a native identifier takes a setting away. */
-export interface GcpSettings {
-  readonly project?: string;
+export interface GcpSettings extends Omit<SettingsOf<typeof settingsSchema>, 'location' | 'prefix'> {
   readonly location?: string | null;
   readonly prefix?: string | null;
-  readonly credentials?: string;
-  readonly impersonate?: string;
-  readonly 'quota-project'?: string;
-  readonly transport?: 'rest' | 'grpc';
-  readonly endpoint?: string;
-  readonly 'logging-endpoint'?: string;
-  readonly 'universe-domain'?: string;
-  readonly ca?: string;
-  readonly replication?: { readonly locations?: readonly string[]; readonly 'kms-key'?: string };
-  readonly 'version-destroy-days'?: number;
 }

@@ -1,10 +1,9 @@
 /** Settings of a local store in secrets.yaml. */
 import * as v from 'valibot';
-
-const text = v.pipe(v.string(), v.nonEmpty());
+import { said, type SettingsOf, text } from '../../core/settings-schema.ts';
 
 export const settingsSchema = v.strictObject({
-  path: v.pipe(v.optional(text), v.description('folder of the store; default $XDG_DATA_HOME/secrets/store')),
+  path: said('folder of the store; default $XDG_DATA_HOME/secrets/store'),
   names: v.pipe(
     v.optional(v.picklist(['hidden', 'visible'])),
     v.description('whether file names show the secrets’ names; applies when the store is created'),
@@ -12,24 +11,15 @@ export const settingsSchema = v.strictObject({
   key: v.optional(
     v.strictObject({
       method: v.optional(v.picklist(['keychain', 'key-file', 'passphrase', 'age'])),
-      file: v.pipe(v.optional(text), v.description('path of the key file')),
+      file: said('path of the key file'),
       recipients: v.pipe(v.optional(v.array(text)), v.description('age recipients that can read the store')),
-      identity: v.pipe(v.optional(text), v.description('path of the age identity file to read it with')),
+      identity: said('path of the age identity file to read it with'),
     }),
   ),
 });
 
 /** The settings after validation. */
-export interface LocalSettings {
-  readonly path?: string;
-  readonly names?: 'hidden' | 'visible';
-  readonly key?: {
-    readonly method?: KeyMethod;
-    readonly file?: string;
-    readonly recipients?: readonly string[];
-    readonly identity?: string;
-  };
-}
+export type LocalSettings = SettingsOf<typeof settingsSchema>;
 
 /** How the data key is wrapped. */
-export type KeyMethod = 'keychain' | 'key-file' | 'passphrase' | 'age';
+export type KeyMethod = NonNullable<NonNullable<LocalSettings['key']>['method']>;

@@ -1,8 +1,6 @@
 /** Settings of a Vault store in secrets.yaml. */
 import * as v from 'valibot';
-
-const text = v.pipe(v.string(), v.nonEmpty());
-const said = (what: string) => v.pipe(v.optional(text), v.description(what));
+import { awsRegion, said, type SettingsOf } from '../../core/settings-schema.ts';
 
 export const settingsSchema = v.strictObject({
   address: said('URL of the server; default $VAULT_ADDR'),
@@ -28,16 +26,7 @@ export const settingsSchema = v.strictObject({
         v.optional(v.boolean()),
         v.description('the token, or for approle the secret id, is response-wrapped'),
       ),
-      // The region becomes a part of a host's name: anything else in it could name another host.
-      region: v.pipe(
-        v.optional(
-          v.pipe(
-            v.string(),
-            v.regex(/^[a-z]{2,}(-[a-z0-9]+){1,5}$/, 'the name of a region, such as eu-west-1'),
-          ),
-        ),
-        v.description('for aws: region of STS; default us-east-1'),
-      ),
+      region: v.pipe(v.optional(awsRegion), v.description('for aws: region of STS; default us-east-1')),
       'server-id': said('for aws: what X-Vault-AWS-IAM-Server-ID must say'),
     }),
   ),
@@ -59,29 +48,9 @@ export const settingsSchema = v.strictObject({
   ),
 });
 
-export type AuthMethod = 'token' | 'approle' | 'userpass' | 'jwt' | 'kubernetes' | 'aws' | 'cert';
-
-/** The settings of a sign-in after validation. */
-export interface AuthSettings {
-  readonly method: AuthMethod;
-  readonly mount?: string;
-  readonly role?: string;
-  readonly 'role-id'?: string;
-  readonly username?: string;
-  readonly 'token-file'?: string;
-  readonly wrapped?: boolean;
-  readonly region?: string;
-  readonly 'server-id'?: string;
-}
-
 /** The settings after validation. */
-export interface VaultSettings {
-  readonly address?: string;
-  readonly mount?: string;
-  readonly 'kv-version'?: 1 | 2;
-  readonly namespace?: string;
-  readonly ca?: string;
-  readonly 'tls-server-name'?: string;
-  readonly auth?: AuthSettings;
-  readonly trail?: { readonly file?: string; readonly device?: string };
-}
+export type VaultSettings = SettingsOf<typeof settingsSchema>;
+
+export type AuthSettings = NonNullable<VaultSettings['auth']>;
+
+export type AuthMethod = AuthSettings['method'];

@@ -1,6 +1,6 @@
 /** Settings of the target `aws-iam`. */
 import * as v from 'valibot';
-import { said } from '../schema.ts';
+import { said, type SettingsOf } from '../../../core/settings-schema.ts';
 
 export const settingsSchema = v.strictObject({
   user: said('name of the IAM user; default: the user of the current key'),
@@ -15,10 +15,4 @@ export const settingsSchema = v.strictObject({
   endpoint: said('URL in place of AWS’s own, for IAM and STS; default $AWS_ENDPOINT_URL'),
 });
 
-export interface IamSettings {
-  readonly user?: string;
-  readonly admin?: string;
-  readonly deactivate?: boolean;
-  readonly region?: string;
-  readonly endpoint?: string;
-}
+export type IamSettings = SettingsOf<typeof settingsSchema>;

@@ -1,6 +1,6 @@
 /** Settings that the database targets have in common. */
 import * as v from 'valibot';
-import { port, said, text } from '../schema.ts';
+import { port, said, text, type SettingsOf } from '../../../core/settings-schema.ts';
 
 export const databaseSettings = {
   host: said('host, or path of a Unix socket; a secret that names another is refused'),
@@ -21,13 +21,6 @@ export const databaseSettings = {
   ),
 };
 
-export interface DatabaseSettings {
-  readonly host?: string;
-  readonly port?: number;
-  readonly database?: string;
-  readonly username?: string;
-  readonly admin?: string;
-  readonly users?: readonly [string, string];
-  readonly ca?: string;
-  readonly verify?: 'sign-in' | 'none';
-}
+export const settingsSchema = v.strictObject(databaseSettings);
+
+export type DatabaseSettings = SettingsOf<typeof settingsSchema>;

@@ -17,7 +17,7 @@ import { readAuthority } from '../../../platform/net/authority.ts';
 import { checkTemplate, type Sources } from '../template.ts';
 import { send } from './call.ts';
 import { ValueRefused } from '../../way-on.ts';
-import type { HttpCall, HttpSettings } from './settings.ts';
+import type { HttpCall, HttpSettings, VerifyCall } from './settings.ts';
 
 /** What each call's places may name. */
 const NAMES = {
@@ -52,7 +52,7 @@ class HttpTarget implements Target {
     return new URL(this.#settings.apply.url.replaceAll(/\{\{.*?\}\}/g, '')).host;
   }
 
-  get #verify(): HttpCall | undefined {
+  get #verify(): VerifyCall | undefined {
     const { verify } = this.#settings;
     return verify === 'none' ? undefined : verify;
   }

@@ -1,11 +1,11 @@
 /** Settings of the target `http`. */
 import * as v from 'valibot';
-import { said, text } from '../schema.ts';
+import { said, text, type SettingsOf } from '../../../core/settings-schema.ts';
 
 const status = v.pipe(v.number(), v.integer(), v.minValue(100), v.maxValue(599));
 const statuses = (what: string) => v.pipe(v.optional(v.array(status)), v.description(what));
 
-const call = {
+const callEntries = {
   method: v.pipe(
     v.optional(v.picklist(['GET', 'POST', 'PUT', 'PATCH', 'DELETE'])),
     v.description('default POST, of verify GET'),
@@ -23,40 +23,27 @@ const call = {
 };
 
 export const settingsSchema = v.strictObject({
-  apply: v.strictObject({ ...call, ok: statuses('statuses of success; default 200 to 299') }),
+  apply: v.strictObject({ ...callEntries, ok: statuses('statuses of success; default 200 to 299') }),
   verify: v.optional(
     v.union([
       v.literal('none'),
       v.strictObject({
-        ...call,
+        ...callEntries,
         accepted: statuses('statuses that mean the credential works; default 200 to 299'),
         refused: statuses('statuses that mean it does not; default 401 and 403'),
       }),
     ]),
   ),
   retire: v.optional(
-    v.strictObject({ ...call, ok: statuses('statuses of success; default 200 to 299, 404 and 410') }),
+    v.strictObject({ ...callEntries, ok: statuses('statuses of success; default 200 to 299, 404 and 410') }),
   ),
   admin: said('reference of another secret, for {{admin}}'),
   ca: said('PEM file of the trusted authority'),
 });
 
-export interface HttpCall {
-  readonly method?: string;
-  readonly url: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly basic?: { readonly username: string; readonly password: string };
-  readonly body?: import('../../../core/json.ts').JsonValue;
-  readonly ok?: readonly number[];
-  readonly accepted?: readonly number[];
-  readonly refused?: readonly number[];
-}
+export type HttpSettings = SettingsOf<typeof settingsSchema>;
 
-export interface HttpSettings {
-  readonly apply: HttpCall;
-  /** `none`: a new value is not tried, as without it. */
-  readonly verify?: HttpCall | 'none';
-  readonly retire?: HttpCall;
-  readonly admin?: string;
-  readonly ca?: string;
-}
+export type VerifyCall = Exclude<HttpSettings['verify'], 'none' | undefined>;
+
+/** What all calls have. */
+export type HttpCall = Omit<VerifyCall, 'accepted' | 'refused'>;

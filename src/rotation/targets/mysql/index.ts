@@ -1,14 +1,9 @@
 /** The target `mysql`: the password of a MySQL or MariaDB user. */
 import type { Target, TargetContext, TargetSettings } from '../../target.ts';
-import type { DatabaseSettings } from '../database/settings.ts';
 import { DatabaseTarget } from '../database/target.ts';
 import { readPem } from '../../../platform/net/authority.ts';
 import { mysqlDriver } from './driver.ts';
-
-interface MysqlSettings extends DatabaseSettings {
-  readonly 'account-host'?: string;
-  readonly 'server-key'?: string;
-}
+import type { MysqlSettings } from './settings.ts';
 
 /** @throws SecretsError Usage */
 export function open(settings: TargetSettings, context: TargetContext): Target {

@@ -1,7 +1,7 @@
 /** Settings of the target `mysql`. */
 import * as v from 'valibot';
+import { said, type SettingsOf } from '../../../core/settings-schema.ts';
 import { databaseSettings } from '../database/settings.ts';
-import { said } from '../schema.ts';
 
 export const settingsSchema = v.strictObject({
   ...databaseSettings,
@@ -10,3 +10,5 @@ export const settingsSchema = v.strictObject({
   ),
   'server-key': said('PEM file of the server’s RSA key, for MySQL’s own plugins where there is no TLS'),
 });
+
+export type MysqlSettings = SettingsOf<typeof settingsSchema>;

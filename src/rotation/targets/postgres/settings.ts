@@ -1,5 +1,2 @@
-/** Settings of the target `postgres`. */
-import * as v from 'valibot';
-import { databaseSettings } from '../database/settings.ts';
-
-export const settingsSchema = v.strictObject(databaseSettings);
+/** Settings of the target `postgres`: those of every database. */
+export { settingsSchema } from '../database/settings.ts';

@@ -1,6 +1,6 @@
 /** Settings of the target `program`. */
 import * as v from 'valibot';
-import { text } from '../schema.ts';
+import { text, type SettingsOf } from '../../../core/settings-schema.ts';
 
 const command = v.union([text, v.pipe(v.array(text), v.minLength(1))]);
 
@@ -18,10 +18,6 @@ export const settingsSchema = v.strictObject({
   retire: v.pipe(v.optional(command), v.description('ends the life of a replaced value')),
 });
 
-export type Command = string | readonly string[];
+export type ProgramSettings = SettingsOf<typeof settingsSchema>;
 
-export interface ProgramSettings {
-  readonly apply: Command;
-  readonly verify?: Command;
-  readonly retire?: Command;
-}
+export type Command = ProgramSettings['apply'];

@@ -1,7 +1,7 @@
 /** Settings of the target `vault-static-role`: those of a Vault store for the sign-in, and which role. */
 import * as v from 'valibot';
+import { port, said, type SettingsOf, text } from '../../../core/settings-schema.ts';
 import { settingsSchema as store } from '../../../providers/vault/settings.ts';
-import { port, said, text } from '../schema.ts';
 
 const { address, namespace, ca, auth } = store.entries;
 
@@ -27,14 +27,4 @@ export const settingsSchema = v.strictObject({
   ),
 });
 
-export interface StaticRoleSettings {
-  readonly role: string;
-  readonly mount?: string;
-  readonly login?: {
-    readonly type: 'postgres' | 'mysql';
-    readonly host?: string;
-    readonly port?: number;
-    readonly database?: string;
-    readonly ca?: string;
-  };
-}
+export type StaticRoleSettings = SettingsOf<typeof settingsSchema>;
