@@ -1,8 +1,11 @@
-/** What a child has started itself, for when the child is replaced: proc_pid_stat(5). */
+/**
+ * Finds processes that a child has started, so that they can be stopped when the child is restarted:
+ * proc_pid_stat(5).
+ */
 import { readdirSync } from 'node:fs';
 import { statFields } from './signals.ts';
 
-/** A process, told from a later one with its id by when it started. */
+/** A process, identified by its id and start time, because ids are reused. */
 export interface Relative {
   readonly pid: number;
   readonly started: string;
@@ -14,8 +17,8 @@ interface Entry extends Relative {
 }
 
 /**
- * The child's descendants that are in its session: one that has made a session of its own (a daemon) means to outlive
- * it. Empty where there is no /proc.
+ * The child's descendants in its session. A process that has started its own session (a daemon) is meant to outlive
+ * the child. Empty without /proc.
  */
 export function descendants(child: number): readonly Relative[] {
   const entries = processes();
@@ -27,7 +30,7 @@ export function descendants(child: number): readonly Relative[] {
   return found.slice(1);
 }
 
-/** Sends it to those that are still there; 0 only looks. @returns whether there was one */
+/** Sends a signal to those that are still running; 0 only checks. @returns whether any was running */
 export function signalAll(relatives: readonly Relative[], signal: NodeJS.Signals | 0): boolean {
   let any = false;
   for (const { pid, started } of relatives) {
@@ -37,7 +40,7 @@ export function signalAll(relatives: readonly Relative[], signal: NodeJS.Signals
       process.kill(pid, signal);
       any = true;
     } catch {
-      // It has just ended, or is somebody else's by now.
+      // It has just ended, or its id belongs to another user's process by now.
     }
   }
   return any;

@@ -1,17 +1,17 @@
-/** GitHub Actions: tells the runner which values to mask in every later line of the log. */
+/** GitHub Actions: tells the runner which values to mask in the rest of the log. */
 import { constants, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { MIN_SECRET_BYTES, partsOf } from '../core/redaction/secret-forms.ts';
 import type { OutputStream, World } from '../platform/world.ts';
 
-/** The program of the runner that starts the steps of a job and reads what they print. */
+/** The runner's program, which starts the steps of a job and reads their output. */
 const RUNNER = 'Runner.Worker';
 
 /**
- * Registers values with `::add-mask::`, whole and line by line (GitHub docs: workflow commands, "Masking a value
- * in a log"). Whoever else reads the command has the values, so it is written only to a pipe whose other end is seen
- * to be the runner's own: not to a file, another program's pipe, `$(…)` or `tee`, wherever in a script.
- * @returns false when no stream is known to lead to the runner: in a container, or where there is no /proc
- * @param only `stderr` when stdout holds a result
+ * Registers values with `::add-mask::`, whole and line by line (GitHub docs: workflow commands, "Masking a value in a
+ * log"). The command itself contains the values, so it is written only to a pipe whose other end is known to be the
+ * runner's: not to a file, another program's pipe, `$(…)` or `tee`, anywhere in a script.
+ * @returns false if no stream is known to lead to the runner: in a container, or without /proc
+ * @param only `stderr` if stdout carries a result
  */
 export async function registerMasks(
   world: World,
@@ -33,14 +33,14 @@ export async function registerMasks(
   return true;
 }
 
-/** Bits of the access mode (fcntl.h of Linux). */
+/** Mask of the access mode (fcntl.h of Linux). */
 const O_ACCMODE = 3;
 
-/** What is said when they could not be registered. */
+/** The warning if they could not be registered. */
 export const NOT_REGISTERED =
   'the values are not registered with the runner (::add-mask::): its log can’t be told from a pipe or file here';
 
-/** The pipes that the runner above us has open. Empty where no runner is seen. */
+/** The pipes that the runner above this process has open. Empty if no runner is found. */
 function runnerPipes(): ReadonlySet<string> {
   for (let pid = process.ppid; pid > 0;) {
     const stat = statOf(pid);
@@ -72,7 +72,7 @@ function pipesOf(pid: number): ReadonlySet<string> {
   }
 }
 
-/** The pipe that a descriptor reads from. */
+/** The pipe that a descriptor reads from; undefined if it doesn't read from one. */
 function readEnd(pid: number, fd: string): string | undefined {
   try {
     const flags = /^flags:\s*([0-7]+)/m.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8'))?.[1] ?? '1';
@@ -91,13 +91,12 @@ function pipeOf(pid: number | 'self', fd: string): string | undefined {
   }
 }
 
-/** The text as a whole and line by line. */
 function linesOf(value: Uint8Array): readonly string[] {
   const text = Buffer.from(value).toString('utf8');
   return [text, ...text.split(/\r?\n/)];
 }
 
-/** The escapes of a workflow command's data, in the toolkit's order. */
+/** Escapes the data of a workflow command, in the same order as GitHub's toolkit. */
 function escapeData(text: string): string {
   return text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
 }

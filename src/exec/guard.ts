@@ -1,13 +1,13 @@
 /**
- * A process that outlives this one for a moment. Whatever ends the wrapper (SIGKILL, a real-time signal, a fault), the
- * kernel closes its end of a pipe; a shell that waits there then ends the program and removes its files.
+ * A helper process that briefly outlives this one. However this process ends (SIGKILL, a real-time signal, a crash),
+ * the kernel closes its end of a pipe; a shell waiting on that pipe then ends the program and removes its files.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 
 const SHELL = '/bin/sh';
-/** A program that ends at once needs no guard, nor does any other wait for its start. */
+/** A program that ends at once needs no guard, and other programs don't wait for it to start. */
 const START_MS = 50;
-/** Each line replaces what one of the same kind said before. Builtins, but for `rm`. */
+/** Each line replaces an earlier one of the same kind. Only builtins, except for `rm`. */
 const SCRIPT = `
 pid=; folder=
 while IFS= read -r line; do
@@ -26,15 +26,14 @@ export class Guard {
   #pid: number | '' = '';
   #timer: NodeJS.Timeout | undefined;
 
-  /** The folder to remove. */
   files(folder: string): void {
-    // The next run with a file removes one with such a name.
+    // Can't be sent as a line. The next run with files removes such a folder.
     if (folder.includes('\n')) return;
     this.#folder = folder;
     this.#tell();
   }
 
-  /** The program that runs now, if any. */
+  /** The program that is running, if any. */
   program(pid: number | undefined): void {
     this.#pid = pid ?? '';
     clearTimeout(this.#timer);
@@ -42,7 +41,6 @@ export class Guard {
     else if (pid !== undefined) this.#timer = setTimeout(() => this.#start(), START_MS).unref();
   }
 
-  /** There is nothing left to guard. */
   stop(): void {
     clearTimeout(this.#timer);
     this.#folder = '';
@@ -53,13 +51,14 @@ export class Guard {
   #start(): void {
     try {
       const shell = spawn(SHELL, ['-c', SCRIPT], {
-        // A session of its own: what ends our group leaves it. Nothing of the environment, nor of the folder, is its.
+        // In its own session, so that what ends our process group doesn't end it. It gets nothing from our environment
+        // or working directory.
         detached: true,
         cwd: '/',
         env: { PATH: '/usr/bin:/bin' },
         stdio: ['pipe', 'ignore', 'ignore'],
       });
-      // Without a shell the next run removes the files.
+      // Without a shell, the next run removes the files.
       shell.on('error', () => {});
       shell.stdin.on('error', () => {});
       shell.unref();
@@ -67,11 +66,10 @@ export class Guard {
       this.#shell = shell;
       this.#tell();
     } catch {
-      // No process can be made.
+      // The system can't create another process.
     }
   }
 
-  /** Says all that there is to guard now. */
   #tell(): void {
     this.#shell?.stdin?.write(`folder=${this.#folder}\npid=${this.#pid}\n`);
   }

@@ -1,28 +1,30 @@
-/** Our own terminal's keys on their way to a child in a pseudo-terminal, and job control between the two. */
+/** Passes our terminal's keys to a child in a pseudo-terminal, and handles job control between the two. */
 import { spawnSync } from 'node:child_process';
 import { statFields, terminalOf } from './signals.ts';
 
-/** How often a run in the background looks whether it was brought to the front: `fg` sends no signal then. */
+/**
+ * How often a background run checks whether it was brought to the foreground, because `fg` sends no signal in that
+ * case.
+ */
 const POLL_MS = 200;
-/** What Ctrl-Z is in raw mode. */
+/** Ctrl-Z in raw mode. */
 const CTRL_Z = 0x1a;
 
-/** The child's side. */
 export interface PtyChild {
   readonly pid: number;
 }
 
 /**
- * Hands every key to the child while we are in the foreground of our terminal. In the background the terminal is
- * somebody else's: setting it or reading from it there stops a process (termios(3), SIGTTOU and SIGTTIN).
+ * Sends every key to the child while we are in the foreground of our terminal. In the background the terminal belongs
+ * to another process: configuring it or reading from it would stop us (termios(3), SIGTTOU and SIGTTIN).
  */
 export class Keyboard {
   readonly #stdin: NodeJS.ReadStream;
   readonly #child: PtyChild;
   readonly #send: (data: Buffer) => void;
   readonly #onData = (data: Buffer): void => this.#type(data);
-  /** Our end gives the terminal back too. */
-  readonly #onExit = (): void => this.#letGo();
+  /** Restores the terminal when this process exits, too. */
+  readonly #onExit = (): void => this.#release();
   #held = false;
   #poll: NodeJS.Timeout | undefined;
 
@@ -30,7 +32,7 @@ export class Keyboard {
     this.#stdin = stdin;
     this.#child = child;
     this.#send = send;
-    // A terminal that was closed: SIGHUP tells the child.
+    // The terminal was closed; SIGHUP informs the child.
     stdin.on('error', () => {});
     stdin.on('data', this.#onData);
     stdin.pause();
@@ -38,24 +40,24 @@ export class Keyboard {
     this.#takeOrWait();
   }
 
-  /** Stops the child's group and then us, with the terminal as the shell left it. */
+  /** Stops the child's process group and then us, and restores the terminal's settings for the shell. */
   stop(): void {
     signalGroup(this.#child.pid, 'SIGSTOP');
-    this.#letGo();
+    this.#release();
     process.kill(process.pid, 'SIGSTOP');
   }
 
-  /** After SIGCONT: in front or in the background. */
-  goOn(): void {
+  /** After SIGCONT, in the foreground or the background. */
+  resume(): void {
     signalGroup(this.#child.pid, 'SIGCONT');
-    this.#letGo();
+    this.#release();
     this.#takeOrWait();
   }
 
   close(): void {
     process.off('exit', this.#onExit);
     this.#stdin.off('data', this.#onData);
-    this.#letGo();
+    this.#release();
   }
 
   #takeOrWait(): void {
@@ -67,13 +69,13 @@ export class Keyboard {
     this.#poll = undefined;
     this.#held = true;
     this.#stdin.setRawMode(true);
-    // Node's raw mode still writes CR LF for LF (uv_tty_set_mode), which the child's terminal has done already, or
-    // which a full-screen program does not want. `setRawMode(false)` sets everything back.
+    // Node's raw mode still writes CR LF for LF (uv_tty_set_mode). The child's terminal has done that already, and a
+    // full-screen program doesn't want it. `setRawMode(false)` restores everything.
     spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] });
     this.#stdin.resume();
   }
 
-  #letGo(): void {
+  #release(): void {
     clearInterval(this.#poll);
     this.#poll = undefined;
     if (this.#held && terminalOf() !== 'background') this.#stdin.setRawMode(false);
@@ -93,8 +95,8 @@ export class Keyboard {
   }
 
   /**
-   * Whether Ctrl-Z would stop the child, were its terminal ours. In its own session nobody could continue it, so
-   * the kernel lets it run on (setpgid(2): orphaned groups). A shell or editor in there keeps the key.
+   * Whether Ctrl-Z would stop the child if our terminal were its own. In its own session nobody could continue it, so
+   * the kernel doesn't stop it (setpgid(2): orphaned process groups). A shell or editor inside gets the key.
    */
   #wouldStop(): boolean {
     const [, , group, , , foreground] = statFields(this.#child.pid) ?? [];

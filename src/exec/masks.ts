@@ -1,18 +1,18 @@
-/** What is masked in a child's output, while the secrets change under it. */
+/** The values to mask in a child's output while its secrets change. */
 import { SecretsError } from '../core/errors.ts';
 import { type MaskedStream, Masker } from '../core/redaction/redactor.ts';
 
-/** Values that were replaced this many changes ago are forgotten: what a child remembers ends with it. */
+/** Values that were replaced this many changes ago are no longer masked. A restarted child doesn't know them. */
 const KEPT_GENERATIONS = 16;
 
-/** Masks the values of now and of before; streams learn of new ones while they run. */
+/** Masks current and earlier values; running streams pick up new ones. */
 export class GrowingMasks {
-  /** The newest first. */
+  /** Newest first. */
   #generations: readonly (readonly Uint8Array[])[];
   #masker: Masker;
   readonly #streams = new Set<MaskedStream>();
 
-  /** @throws SecretsError Invalid when they are too many to be masked */
+  /** @throws SecretsError Invalid if there are too many to mask */
   constructor(values: readonly Uint8Array[]) {
     this.#generations = [values];
     this.#masker = new Masker(values);
@@ -25,8 +25,8 @@ export class GrowingMasks {
   }
 
   /**
-   * Masks these as well; the oldest are forgotten where all are too many.
-   * @throws SecretsError Invalid when these alone are
+   * Masks these values as well, and drops the oldest ones if there are too many.
+   * @throws SecretsError Invalid if these alone are too many
    */
   add(values: readonly Uint8Array[]): void {
     const wanted = [values, ...this.#generations].slice(0, KEPT_GENERATIONS);
@@ -43,7 +43,7 @@ export class GrowingMasks {
     for (const stream of this.#streams) stream.switchTo(this.#masker);
   }
 
-  /** Streams of a child that has ended. */
+  /** Call when the child has ended. */
   forgetStreams(): void {
     this.#streams.clear();
   }

@@ -1,6 +1,6 @@
 /**
- * Real pipes to a child. What Node makes with `stdio: 'pipe'` is a pair of sockets, on which `echo > /dev/stderr`
- * fails (open(2), ENXIO), and whose reader's end is ECONNRESET instead of SIGPIPE.
+ * Real pipes to a child. With `stdio: 'pipe'` Node makes a pair of sockets instead: `echo > /dev/stderr` fails on
+ * them (open(2), ENXIO), and when the reader closes them, the writer gets ECONNRESET instead of SIGPIPE.
  */
 import { spawnSync } from 'node:child_process';
 import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs';
@@ -10,13 +10,12 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 
 export interface ChildPipe {
-  /** Our end. */
   readonly source: Readable;
-  /** The child's end, to be closed here once the child has it. */
+  /** The child's end; close it here once the child has it. */
   readonly fd: number;
 }
 
-/** Two pipes, made as named ones that lose their names at once; `undefined` where there is no `mkfifo`. */
+/** Two pipes, created as named pipes whose names are removed at once; `undefined` without `mkfifo`. */
 export function makePipes(): readonly [ChildPipe, ChildPipe] | undefined {
   let folder: string;
   try {
@@ -35,7 +34,7 @@ export function makePipes(): readonly [ChildPipe, ChildPipe] | undefined {
 }
 
 function openPipe(path: string): ChildPipe {
-  // Without O_NONBLOCK this would wait for a writer.
+  // Without O_NONBLOCK, opening would wait for a writer.
   const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   const fd = openSync(path, constants.O_WRONLY);
   return { source: new Socket({ fd: reader, readable: true, writable: false }), fd };

@@ -1,4 +1,4 @@
-/** Values as files for a child: in a private folder in memory where there is one, gone when the child is. */
+/** Values as files for a child: in a private folder, in memory if possible, removed when the child ends. */
 import { randomBytes } from 'node:crypto';
 import { lstatSync, mkdirSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,29 +8,28 @@ import { statFields } from './signals.ts';
 
 const PREFIX = 'secrets-exec-';
 
-/** Where the machine keeps things, for tests to choose. */
+/** The parts of the machine that decide where the files go; tests choose their own. */
 export interface Place {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly uid: number | undefined;
-  /** Told when the files have to go to disk. */
+  /** Called if the files have to go to disk. */
   readonly debug: (message: string) => void;
-  /** Told of the folder once it is there. */
+  /** Called with the folder once it exists. */
   readonly made?: (folder: string) => void;
 }
 
-/** A folder with files, and the way to remove it. */
 export interface PrivateFolder {
   readonly path: string;
   /** @returns the file's path @throws SecretsError */
   add(name: string, content: Uint8Array): string;
-  /** Puts another content in its place at once: a reader has the one or the other. @throws SecretsError */
+  /** Replaces the content atomically: a reader gets either the old or the new one. @throws SecretsError */
   replace(name: string, content: Uint8Array): string;
-  /** Removes one file, if it is there. */
+  /** Removes one file, if it exists. */
   drop(name: string): void;
   remove(): void;
 }
 
-/** Removes what runs that were killed left behind, with what guarded them. Never throws. */
+/** Removes the folders of runs that were killed together with their guards. Never throws. */
 export function removeLeftFolders({ env, uid }: Pick<Place, 'env' | 'uid'>): void {
   for (const base of new Set([placeOf(env, uid).base, '/dev/shm'])) removeLeftovers(base, uid);
 }
@@ -41,14 +40,14 @@ function placeOf(env: Place['env'], uid: number | undefined): { base: string; in
   return { base: env['TMPDIR']?.startsWith('/') === true ? env['TMPDIR'] : tmpdir(), inMemory: false };
 }
 
-/** Makes the folder. @throws SecretsError */
+/** @throws SecretsError */
 export function makePrivateFolder({ env, uid, debug }: Place): PrivateFolder {
   const { base, inMemory } = placeOf(env, uid);
   if (!inMemory) debug(`no private folder in memory: files for the program go to ${base}`);
   const owner = `${pidNamespace()}-${process.pid}-${startTime(process.pid) ?? '0'}`;
   const path = join(base, `${PREFIX}${owner}-${randomBytes(8).toString('hex')}`);
   try {
-    // Fails when something of that name is there already, a link included.
+    // Fails if the name exists already, even as a link.
     mkdirSync(path, { mode: 0o700 });
   } catch (thrown) {
     throw fileError(thrown, 'cannot make a folder', path);
@@ -70,7 +69,7 @@ export function makePrivateFolder({ env, uid, debug }: Place): PrivateFolder {
   };
 }
 
-/** $XDG_RUNTIME_DIR when it is ours alone (XDG Base Directory Specification), else Linux's /dev/shm. */
+/** $XDG_RUNTIME_DIR if it is only ours (XDG Base Directory Specification), otherwise /dev/shm on Linux. */
 function memoryFolder(env: Place['env'], uid: number | undefined): string | undefined {
   const runtime = env['XDG_RUNTIME_DIR'];
   if (
@@ -94,19 +93,19 @@ function isFolder(path: string, fits: (mode: number, owner: number) => boolean):
 function removeLeftovers(base: string, uid: number | undefined): void {
   for (const entry of readFolder(base)) {
     const match = /^secrets-exec-(\d+)-(\d+)-(\d+)-[0-9a-f]{16}$/.exec(entry);
-    // A process id of another container means nothing here.
+    // Process ids of another container can't be compared.
     if (match === null || match[1] !== pidNamespace() || startTime(Number(match[2])) === match[3]) continue;
     const path = join(base, entry);
     try {
       const stats = lstatSync(path);
       if (stats.isDirectory() && stats.uid === uid) rmSync(path, { recursive: true, force: true });
     } catch {
-      // Being removed by another run.
+      // Another run is removing it.
     }
   }
 }
 
-/** Number of the namespace that process ids count in (pid_namespaces(7)); `0` where there are none. */
+/** The id of this PID namespace (pid_namespaces(7)); `0` if the system has none. */
 function pidNamespace(): string {
   try {
     return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0';
@@ -123,7 +122,7 @@ function readFolder(path: string): readonly string[] {
   }
 }
 
-/** When a process started, in the kernel's ticks: a process id alone is used again. `0` where there is no /proc. */
+/** When a process started, in the kernel's clock ticks, because process ids are reused. `0` without /proc. */
 function startTime(pid: number): string | undefined {
   const fields = statFields(pid);
   if (fields !== undefined || process.platform === 'linux') return fields?.[19];
@@ -135,13 +134,13 @@ function startTime(pid: number): string | undefined {
   }
 }
 
-/** A variable whose value becomes a file. */
+/** A variable whose value is passed as a file. */
 export interface FileVariable {
   readonly name: string;
   readonly value: Uint8Array;
 }
 
-/** The files of a child, from before its start until after its end: whatever happens in between, short of SIGKILL. */
+/** The files of a child, from before it starts until after it ends, whatever happens in between, except SIGKILL. */
 export class ChildFiles {
   readonly #place: Place;
   readonly #names = new Set<string>();
@@ -153,7 +152,7 @@ export class ChildFiles {
     process.once('exit', this.#onExit);
   }
 
-  /** Writes the files, in place of earlier ones. @returns the environment with their paths @throws SecretsError */
+  /** Writes the files, replacing earlier ones. @returns the environment with their paths @throws SecretsError */
   write(
     env: Readonly<Record<string, string>>,
     files: readonly FileVariable[],

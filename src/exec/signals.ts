@@ -1,10 +1,10 @@
-/** Signals between whoever started us and the child. */
+/** Forwards signals from our parent or terminal to the child. */
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 
 /**
- * What ends a process that does not handle them, beside what people send: timers that were set before we were started,
- * limits, and calls for help of the system. Those that a system lacks are left out.
+ * Signals that end a process by default, besides those that people send: timers set before this program started,
+ * resource limits, and signals from the system. Those that the system lacks are left out.
  */
 export const ALSO_ENDING = (
   [
@@ -22,7 +22,9 @@ export const ALSO_ENDING = (
   ] as NodeJS.Signals[]
 ).filter((signal) => signal in constants.signals);
 
-/** Passed on to the child. SIGKILL and SIGSTOP can't be caught; SIGPIPE, SIGCHLD and faults are our own business. */
+/**
+ * Forwarded to the child. SIGKILL and SIGSTOP can't be caught; SIGPIPE, SIGCHLD and faults concern only this process.
+ */
 const FORWARDED = [
   'SIGINT',
   'SIGTERM',
@@ -35,18 +37,18 @@ const FORWARDED = [
   'SIGTSTP',
   ...ALSO_ENDING,
 ] as const;
-/** Those that a terminal's driver sends to its whole foreground group: the child has got them already. */
+/** The terminal driver sends these to its whole foreground group, so the child has already received them. */
 const FROM_TERMINAL: ReadonlySet<string> = new Set(['SIGINT', 'SIGQUIT', 'SIGWINCH', 'SIGTSTP']);
-/** How long the child may take to stop after SIGTSTP: a full-screen program first restores the terminal. */
+/** How long the child may take to stop after SIGTSTP; a full-screen program restores the terminal first. */
 const STOP_WAIT_MS = 1000;
 const STOP_POLL_MS = 10;
 
-/** Those by which somebody wants the run to end. */
+/** Signals that ask the run to end. */
 const ENDING: ReadonlySet<string> = new Set(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', ...ALSO_ENDING]);
-/** After the child's end and such a signal: how long a reader of ours may take for the rest of the output. */
+/** After the child has ended and such a signal has arrived: how long a reader may take for the remaining output. */
 const HURRY_MS = 2000;
 
-/** `128 + N`, as shells count (POSIX XCU 2.8.2). */
+/** `128 + N`, as in shells (POSIX XCU 2.8.2). */
 export function exitCodeOf(code: number | null, signal: NodeJS.Signals | null): number {
   return signal === null ? (code ?? 1) : 128 + constants.signals[signal];
 }
@@ -57,11 +59,11 @@ export interface SignalTarget {
 }
 
 /**
- * Passes signals to a child that shares our process group, from its making until `stop`.
+ * Forwards signals to a child in our process group, from construction until `stop`.
  *
- * Node does not say who sent a signal. While our process group is the foreground group of our terminal, those
- * that terminals send are taken to come from it, since it sent them to the child as well; a `kill -INT` to this
- * process alone is not passed on then. In the background, under a supervisor or as PID 1 every one is passed on.
+ * Node doesn't say who sent a signal. While our process group is in the foreground of our terminal, signals that
+ * terminals send are assumed to come from the terminal, which sent them to the child as well; a `kill -INT` to this
+ * process alone isn't forwarded then. In the background, under a supervisor or as PID 1, every signal is forwarded.
  */
 export class SignalRelay {
   readonly #watch: (pid: number | undefined) => void;
@@ -73,44 +75,49 @@ export class SignalRelay {
   readonly #hadTerminal = terminalOf() !== undefined;
   readonly #listeners: readonly (readonly [NodeJS.Signals, () => void])[];
 
-  /** @param watch told which child runs, and when none does */
+  /** @param watch called with the child's process id when it starts, and with undefined when it has ended */
   constructor(watch: (pid: number | undefined) => void = () => {}) {
     this.#watch = watch;
     this.#listeners = FORWARDED.map((signal) => [signal, () => this.#receive(signal)] as const);
     for (const [signal, listener] of this.#listeners) process.on(signal, listener);
   }
 
-  /** From now on signals go to this child. Make the relay first, so that none is lost in between. */
+  /**
+   * Forwards signals to this child from now on. Construct the relay before starting the child, so that no signal is
+   * lost.
+   */
   attach(target: SignalTarget): void {
     this.#target = target;
     this.#code = undefined;
     if (target.pid !== undefined) this.#watch(target.pid);
   }
 
-  /** A signal of our own to the child. */
+  /** Sends a signal of our own to the child. */
   send(signal: NodeJS.Signals): void {
     if (this.#code === undefined) this.#target?.kill(signal);
   }
 
-  /** The child's process id. */
   get pid(): number | undefined {
     return this.#target?.pid;
   }
 
-  /** Whether the child has ended, its output perhaps not. */
+  /** Whether the child has ended; its output may still be arriving. */
   get ended(): boolean {
     return this.#code !== undefined;
   }
 
-  /** The child is going to be replaced: a signal that it got before and has outlived is no wish to end. */
+  /**
+   * The child is about to be replaced: a signal that it received earlier and survived doesn't count as a request to
+   * end.
+   */
   replacing(): void {
     this.#ending = false;
     this.#interrupted = false;
   }
 
   /**
-   * The child has ended; what it wrote may still be on its way to a reader that takes none of it. A signal that
-   * ended the child, or that comes now, must not wait for that one for ever.
+   * The child has ended, but a reader may not have taken all of its output. After a signal that ended the child, or
+   * that arrives now, don't wait for that reader forever.
    */
   childEnded(code: number): void {
     this.#code = code;
@@ -118,12 +125,12 @@ export class SignalRelay {
     if (this.#ending) this.#hurry();
   }
 
-  /** Whether the user pressed Ctrl-C: then a shell expects us to die of it as the child did. */
+  /** Whether the user pressed Ctrl-C. If so, shells expect this process to die of SIGINT like the child did. */
   get interrupted(): boolean {
     return this.#interrupted;
   }
 
-  /** The terminal's SIGINT can reach us just after the news that the child died of it: waits for it. */
+  /** Waits for the terminal's SIGINT, which may reach us just after the child's death from it. */
   async settle<T extends { readonly signal: NodeJS.Signals | null }>(outcome: T): Promise<T> {
     for (let turn = 0; turn < 10 && outcome.signal === 'SIGINT' && !this.#interrupted; turn += 1) {
       await new Promise((resolve) => setTimeout(resolve, 5));
@@ -137,7 +144,7 @@ export class SignalRelay {
 
   #receive(signal: NodeJS.Signals): void {
     const fromTerminal = this.#fromTerminal(signal);
-    // After the first Ctrl-C a pager goes on reading, with all the time it wants.
+    // After the first Ctrl-C, a pager may go on reading for as long as it wants.
     const first = fromTerminal && signal === 'SIGINT' && !this.#interrupted;
     if (first) this.#interrupted = true;
     else if (ENDING.has(signal)) this.#ending = true;
@@ -146,28 +153,28 @@ export class SignalRelay {
       return;
     }
     if (!fromTerminal) this.#target?.kill(signal);
-    // A handler keeps the default action from happening: stop when the child does, as the shell expects.
+    // Our handler suppresses the default action, so stop when the child does, as the shell expects.
     if (signal === 'SIGTSTP') void stopWith(this.#target?.pid);
   }
 
   #hurry(): void {
-    // Handlers of `exit` remove files.
+    // Use process.exit, because `exit` handlers remove files.
     setTimeout(() => process.exit(this.#code), HURRY_MS).unref();
   }
 
   #fromTerminal(signal: NodeJS.Signals): boolean {
-    // At a hang-up the kernel takes the terminal away and tells the session's leader; a shell tells its jobs.
+    // On a hang-up the kernel removes the terminal and signals the session leader; a shell then signals its jobs.
     if (signal === 'SIGHUP') return this.#hadTerminal && terminalOf() === undefined && !isLeader();
     return FROM_TERMINAL.has(signal) && terminalOf() === 'foreground';
   }
 }
 
-/** Stops this process once the child has stopped; a child that ignores the signal keeps us running. */
+/** Stops this process once the child has stopped. If the child ignores the signal, we keep running. */
 async function stopWith(pid: number | undefined): Promise<void> {
   if (pid === undefined) return;
   for (let waited = 0; waited < STOP_WAIT_MS; waited += STOP_POLL_MS) {
     const state = statFields(pid)?.[0];
-    // Where there is no /proc the child is taken to stop like most.
+    // Without /proc, assume that the child stops.
     if (state === 'T' || (state === undefined && process.platform !== 'linux')) {
       process.kill(process.pid, 'SIGSTOP');
       return;
@@ -176,12 +183,12 @@ async function stopWith(pid: number | undefined): Promise<void> {
   }
 }
 
-/** Whether this process leads its session: field 3 counted from `state`, proc_pid_stat(5). */
+/** Whether this process is its session's leader: field 3 counted from `state`, proc_pid_stat(5). */
 function isLeader(): boolean {
   return statFields('self')?.[3] === String(process.pid);
 }
 
-/** Whether this process has a controlling terminal, and whether its group is the one in the foreground there. */
+/** Whether this process has a controlling terminal, and whether its process group is in the foreground there. */
 export function terminalOf(): 'foreground' | 'background' | undefined {
   const fields = statFields('self');
   if (fields === undefined) return process.stdin.isTTY || process.stderr.isTTY ? 'foreground' : undefined;
@@ -191,7 +198,7 @@ export function terminalOf(): 'foreground' | 'background' | undefined {
   return group === foreground ? 'foreground' : 'background';
 }
 
-/** The fields of /proc/PID/stat after the name, which may hold anything. */
+/** The fields of /proc/PID/stat after the process name, which may contain anything. */
 export function statFields(pid: number | 'self'): readonly string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');

@@ -1,4 +1,7 @@
-/** Which variables a command asks for, and their values: all of them, or one error that lists every failure. */
+/**
+ * Determines the variables of a command and resolves their values: all of them, or one error that lists every
+ * failure.
+ */
 import type { Config } from '../config/config.ts';
 import type { TrustLine } from '../core/trust.ts';
 import type { JsonDocument } from '../core/document/document.ts';
@@ -25,7 +28,7 @@ export interface SourceOptions {
   readonly resolveEnv?: boolean;
 }
 
-/** A variable with its value. */
+/** A variable and its value. */
 export interface Variable {
   readonly name: string;
   readonly value: Uint8Array;
@@ -35,15 +38,17 @@ export interface Variable {
 
 export interface Variables {
   readonly list: readonly Variable[];
-  /** Optional ones whose secret does not exist: to be unset, so that an inherited value can't stand in for it. */
+  /**
+   * Optional variables whose secret doesn't exist. They are unset, so that an inherited value can't take their place.
+   */
   readonly missing: readonly string[];
-  /** Every secret that was asked for, as it was found. */
+  /** Every requested secret, with its result. */
   readonly sources: readonly Resolved[];
-  /** Every prefix that was listed, with the secrets under it. */
+  /** Every prefix that was listed, with its secrets. */
   readonly listings: readonly Listing[];
 }
 
-/** What a prefix came to. */
+/** The result of listing a prefix. */
 export interface Listing {
   /** The prefix as the user wrote it. */
   readonly ref: string;
@@ -55,21 +60,21 @@ interface Wanted {
   readonly ref: string;
   readonly as: 'value' | 'file';
   readonly optional: boolean;
-  /** Nobody has trusted that it replaces what is inherited: it may only be the same. */
+  /** Replacing the inherited value needs trust that wasn't given: the value must be the same. */
   readonly untrusted?: TrustLine | undefined;
 }
 
-/** What is asked for, in layers: a later one wins over an earlier one of the same name. */
+/** The requested variables, in layers: later layers override earlier ones of the same name. */
 interface Plan {
-  /** Single variables of the environment (`--resolve-env`) and the project. */
+  /** Single variables from the environment (`--resolve-env`) and the project. */
   readonly base: Map<string, Wanted>;
   readonly literals: Map<string, string>;
-  /** JSON secrets that give a variable a key, and secrets under a prefix. */
+  /** JSON secrets with a variable for each key, and secrets under a prefix. */
   readonly wholes: readonly string[];
   readonly listed: readonly Listed[];
   /** `-e` and `--file`. */
   readonly explicit: Map<string, Wanted>;
-  /** Variables that are left out, since nobody has trusted their lines. */
+  /** Variables that are left out because their lines aren't trusted. */
   readonly untrusted: Map<string, TrustLine>;
 }
 
@@ -81,9 +86,9 @@ interface Listed {
 }
 
 /**
- * Resolves everything in as few calls as the stores allow: one question to each store, all stores at once
- * (a prefix costs a listing before that).
- * @param withheld variables of the environment that `--resolve-env` leaves alone
+ * Resolves everything in as few calls as the stores allow: one call to each store, all stores at once (plus a listing
+ * for each prefix).
+ * @param withheld environment variables that `--resolve-env` doesn't touch
  * @throws SecretsError one that lists every failure
  */
 export async function resolveVariables(
@@ -109,7 +114,7 @@ export async function resolveVariables(
   const isTaken = (name: string, value: Uint8Array): boolean =>
     env[name] !== undefined && !withheld.has(name) && Buffer.compare(Buffer.from(env[name]), value) !== 0;
   const found = new NameMap<Uint8Array>({ prefix: options.prefix, nameCase: options.case, isTaken });
-  // What `-e` names takes its place anyway.
+  // `-e` overrides it anyway.
   const addFound = (key: string, source: string, value: () => Uint8Array): void => {
     if (!plan.explicit.has(found.nameOf(key))) found.add(key, source, value());
   };
@@ -174,7 +179,7 @@ function listingsOf(from: readonly string[], listed: readonly Listed[]): readonl
     .map((ref) => ({ ref, found: listed.filter(({ source }) => source === ref).map((one) => one.ref) }));
 }
 
-/** The secrets that are under a prefix by now. @throws SecretsError */
+/** Lists the secrets under a prefix again. @throws SecretsError */
 export async function listAgain(
   session: Session,
   ref: string,
@@ -254,7 +259,7 @@ function explicitVariables(options: SourceOptions, errors: SecretsError[]): Map<
   return variables;
 }
 
-/** Like `session.resolve`, but a malformed reference fails alone, so that every failure can be listed. */
+/** Like `session.resolve`, but a malformed reference only fails itself, so that every failure can be listed. */
 async function resolveTexts(session: Session, texts: readonly string[]): Promise<readonly Resolved[]> {
   const targets = await Promise.all(
     texts.map(async (text): Promise<Target | SecretsError> => {
@@ -285,8 +290,8 @@ function valueOf(result: Resolved): Uint8Array {
 }
 
 /**
- * Gives the secret, or the key of it that a reference names, as a document with keys. Loaded for `--from` alone.
- * @throws SecretsError when it was not resolved, Invalid when it is no JSON
+ * Returns a reader for secrets, or single keys of them, as documents with keys. Loaded only for `--from`.
+ * @throws SecretsError if the secret wasn't resolved, Invalid if it isn't JSON
  */
 async function documentReader(): Promise<(result: Resolved) => JsonDocument> {
   const [{ JsonDocument: Document }, { secretDocument }] = await Promise.all([
@@ -306,8 +311,8 @@ async function documentReader(): Promise<(result: Resolved) => JsonDocument> {
 }
 
 /**
- * Whether a text of `--from` stands for many secrets: `PREFIX/`, or `PREFIX*` where names have no slash. Behind `#` or
- * `?` either is part of a key or of a version.
+ * Whether an argument of `--from` stands for several secrets: `PREFIX/`, or `PREFIX*` where names have no slash.
+ * After `#` or `?`, these characters belong to a key or version.
  */
 function isPrefix(ref: string): boolean {
   return /^[^#?]*[/*]$/.test(ref);
@@ -319,7 +324,7 @@ async function listPrefix(
   ref: string,
   open: (store: string) => Promise<Provider> = (store) => session.open(store),
 ): Promise<Listed[]> {
-  // The prefix with more behind it has to be a name like any other.
+  // The prefix must be the start of a valid name.
   const probe = parseReference(`${ref.replace(/\*$/, '')}x`);
   const store = probe.store ?? (await session.defaultStore());
   const prefix = probe.name.slice(0, -1);
@@ -336,8 +341,8 @@ async function listPrefix(
 }
 
 /**
- * Inherited variables whose whole value is a reference into a known store, or a native identifier of a secret. Any word
- * is a store's name as well as a scheme of addresses, so a file that nobody has trusted makes no reference of a value.
+ * Inherited variables whose whole value is a reference into a known store, or a native identifier of a secret. Any
+ * word can be both a store's name and a URL scheme, so an untrusted file can't turn a value into a reference.
  */
 function inheritedReferences(
   session: Session,

@@ -1,4 +1,7 @@
-/** Starts the child in the way that fits: in our place, beside us on our own streams, or through pipes that mask. */
+/**
+ * Starts the child in one of three ways: replacing this process, beside it on the same streams, or through masking
+ * pipes.
+ */
 import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
@@ -9,27 +12,26 @@ import type { OutputStream, World } from '../platform/world.ts';
 import { closeQuietly, makePipes } from './pipes.ts';
 import { exitCodeOf, type SignalRelay } from './signals.ts';
 
-/** Gives a stream that masks. */
+/** Creates masking streams. */
 export interface Masks {
   stream(): MaskedStream;
 }
 
 export interface Start {
-  /** Path of the program. */
   readonly file: string;
-  /** As the user wrote it; what the program finds as argv[0]. */
+  /** The program as the user wrote it; its argv[0]. */
   readonly argv0: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** How the child ended: `code` is its own, or 128 + the signal's number. */
+/** How the child ended: `code` is its own exit code, or 128 + the signal's number. */
 export interface Ended {
   readonly code: number;
   readonly signal: NodeJS.Signals | null;
 }
 
-/** The program was found and could not be started: 127 and 126 as shells have it (POSIX XCU 2.8.2), else 125. */
+/** The program was found but could not be started: 127 and 126 as in shells (POSIX XCU 2.8.2), otherwise 125. */
 export class StartError extends SecretsError {
   readonly code: number;
 
@@ -52,16 +54,16 @@ const START_FAILURES: Readonly<Record<string, readonly [number, string]>> = {
 };
 
 type Execve = (file: string, args: readonly string[], env: Readonly<Record<string, string>>) => never;
-/** A stream of a pipe or terminal; undocumented, so every step is optional. */
+/** A stream of a pipe or terminal. Undocumented, so every step is optional. */
 type Handled = { readonly [name in '_handle']?: { readonly setBlocking?: (on: boolean) => void } };
 export const ENV_PROGRAM = '/usr/bin/env';
 
 /**
- * Puts the program in the place of this process: no wrapper remains. Returns only when that is not possible here.
+ * Replaces this process with the program, so that no wrapper remains. Returns only if that isn't possible here.
  *
- * `process.execve` (Node 22.15) leaves two things of Node's to the program: SIGPIPE and SIGXFSZ are ignored, and
- * pipes don't block. So the streams are set back first, and the signals by GNU env (coreutils 8.31), which then
- * becomes the program; without such an `env` the child is spawned.
+ * `process.execve` (Node 22.15) leaves two of Node's settings to the program: SIGPIPE and SIGXFSZ are ignored, and
+ * pipes don't block. So the streams are reset first, and the signals by GNU env (coreutils 8.31), which then becomes
+ * the program. Without such an `env` the child is spawned.
  */
 export function replaceProcess(start: Start, world: World): void {
   const execve = (process as { execve?: Execve }).execve;
@@ -73,11 +75,11 @@ export function replaceProcess(start: Start, world: World): void {
     const args = ['env', '--default-signal=PIPE,XFSZ', '--', start.argv0, ...start.args];
     execve.call(process, ENV_PROGRAM, args, start.env);
   } catch {
-    // Too many arguments, for example: spawning says so in a way that can be reported.
+    // For example, too many arguments. Spawning reports that properly.
   }
 }
 
-/** Whether `env` can start the program: it is there, and does not take the name for one of its own words. */
+/** Whether `env` can start the program: it exists, and it wouldn't misread the name as an option or assignment. */
 export function viaEnv({ argv0 }: Start): boolean {
   return argv0 !== '-' && !argv0.includes('=') && existsSync(ENV_PROGRAM);
 }
@@ -95,9 +97,9 @@ export function runInherited(start: Start, relay: SignalRelay): Promise<Ended> {
   return waitFor(start, spawnChild(start, 'inherit'), relay);
 }
 
-/** Runs the child with its stdout and stderr masked. @throws StartError */
+/** Runs the child with masked stdout and stderr. @throws StartError */
 export async function runMasked(start: Start, relay: SignalRelay, masks: Masks): Promise<Ended> {
-  // Not the world's, which may write and wait: a signal has to get through while a reader takes its time.
+  // Not the streams of `world`, whose writes may block: signals must get through while a reader is slow.
   const { stdout, stderr } = process;
   for (const stream of [stdout, stderr]) stream.on('error', () => {});
   const pipes = makePipes();
@@ -138,20 +140,20 @@ function waitFor(start: Start, child: ChildProcess, relay: SignalRelay): Promise
   });
 }
 
-/** A pause this long lets a short beginning of a possible secret go … */
+/** After a pause this long, a short partial match of a secret is written as it is … */
 const RELEASE_MS = 50;
-/** … and this long a longer one, as a mask. */
+/** … and after this long, a longer one is written as a mask. */
 const RELEASE_ALL_MS = 1000;
-/** After the child's end: how long its own children may keep silent before we stop reading from them. */
+/** After the child has ended: how long its own children may be silent before we stop reading. */
 const DRAIN_MS = 1000;
 
-/** Calls back once nothing has happened for a while. */
+/** Calls back after a period without activity. */
 export class SilenceWatch {
   #last = Date.now();
   #busy = false;
   #timer: NodeJS.Timeout | undefined;
 
-  /** Something happened; while `busy`, it still does. */
+  /** Notes activity; while `busy`, it continues. */
   note(busy: boolean): void {
     this.#busy = busy;
     this.#last = Date.now();
@@ -169,7 +171,7 @@ export class SilenceWatch {
   }
 }
 
-/** Releases what is held when the output pauses. */
+/** Writes out what a masking stream holds back when the output pauses. */
 export class PauseTimer {
   readonly #stream: MaskedStream;
   readonly #write: (bytes: Buffer) => void;
@@ -196,7 +198,7 @@ export class PauseTimer {
   }
 }
 
-/** One of the child's output streams on its way to ours. */
+/** Copies one of the child's output streams to ours. */
 class Pump {
   readonly #source: Readable | null;
   readonly #sink: OutputStream;
@@ -209,7 +211,9 @@ class Pump {
     this.#done = this.#run(masks.stream());
   }
 
-  /** Everything is written; a daemon that the child left behind does not keep us here once it is silent. */
+  /**
+   * Resolves when everything is written. A daemon that the child left behind doesn't keep us here once it is silent.
+   */
   async drained(): Promise<void> {
     this.#watch.start(() => this.#source?.destroy());
     await this.#done;
@@ -222,14 +226,14 @@ class Pump {
     try {
       for await (const chunk of this.#source) {
         pause.stop();
-        // A slow reader of ours is no silence of the child's.
+        // While our own reader is slow, the child doesn't count as silent.
         this.#watch.note(true);
         await this.#write(stream.write(chunk as Buffer));
         this.#watch.note(false);
         pause.start();
       }
     } catch {
-      // Closed by us, below or above.
+      // We closed it: in `drained` or in `#write`.
     }
     pause.stop();
     await this.#write(stream.end());
@@ -239,7 +243,7 @@ class Pump {
     if (bytes.length === 0) return Promise.resolve();
     return new Promise((resolve) => {
       this.#sink.write(bytes, (error) => {
-        // Our reader went away: let the child find out at its next write, as it would without us.
+        // Our reader is gone. The child notices at its next write, as it would without us.
         if (error) this.#source?.destroy();
         resolve();
       });

@@ -1,14 +1,17 @@
-/** Runs a child while its secrets may change: looks, waits until they are quiet, and restarts or signals the child. */
+/**
+ * Runs a child while its secrets may change: checks them, waits until they are stable, and restarts or signals the
+ * child.
+ */
 import { toSecretsError } from '../core/errors.ts';
 import { sleep } from '../core/waiting.ts';
 import { descendants, type Relative, signalAll } from './family.ts';
 import { ALSO_ENDING, type SignalRelay } from './signals.ts';
 import type { Ended } from './start.ts';
 
-/** New values that are ready to be put in place. */
+/** New values that are ready to use. */
 export interface Renewal {
   readonly how: 'restart' | 'signal' | 'nothing';
-  /** Puts them in place: files, and what the next child gets. @throws SecretsError */
+  /** Puts the new values in place: files, and the environment of the next child. @throws SecretsError */
   apply(): void;
 }
 
@@ -16,28 +19,28 @@ export interface Supervision {
   readonly pollMs: number;
   readonly debounceMs: number;
   readonly stopMs: number;
-  /** What a program that is not restarted is sent. */
+  /** The signal for a program that isn't restarted. */
   readonly signal: NodeJS.Signals | undefined;
   readonly relay: SignalRelay;
-  /** Whether secrets have changed since the last look. */
+  /** Whether secrets have changed since the last check. */
   look(): Promise<boolean>;
-  /** Reads them all anew; `undefined` when no value is another. */
+  /** Reads all secrets again; `undefined` if no value is different. */
   renew(): Promise<Renewal | undefined>;
-  /** Runs the child to its end. */
+  /** Runs the child until it ends. */
   run(): Promise<Ended>;
-  /** The child has ended: nobody waits for what is under way. */
+  /** The child has ended: aborts the calls in progress. */
   abandon(): void;
   warn(message: string): void;
   debug(message: string): void;
 }
 
-/** Each pause is up to this much shorter or longer, so that a hundred machines don't ask in the same second. */
+/** Each pause varies by up to this share, so that a hundred machines don't poll in the same second. */
 const JITTER = 0.1;
-/** After failures the pause doubles, up to this. */
+/** The pause doubles with each failure, up to this. */
 const LONGEST_PAUSE_MS = 600_000;
-/** Secrets that change again and again are waited for this many times. */
+/** How many times to wait for secrets that keep changing. */
 const MOST_DEBOUNCES = 10;
-/** How often it is looked whether a child that is to end has. */
+/** How often to check whether a child that was told to end has ended. */
 const STOP_POLL_MS = 20;
 
 export function supervise(supervision: Supervision): Promise<Ended> {
@@ -46,8 +49,8 @@ export function supervise(supervision: Supervision): Promise<Ended> {
 
 class Supervisor {
   readonly #with: Supervision;
-  readonly #wishes = new Wishes();
-  /** A change was seen and is not in place yet. */
+  readonly #endSignals = new EndSignals();
+  /** A change was seen but isn't in place yet. */
   #due = false;
   #failures = 0;
   #lastWarning = '';
@@ -60,7 +63,7 @@ class Supervisor {
     try {
       for (;;) {
         const running = this.#with.run();
-        // Awaited below; a failure that comes before must not count as one that nobody saw.
+        // Awaited below; an earlier failure must not count as an unhandled rejection.
         running.catch(() => {});
         const over = new AbortController();
         const ended = running.finally(() => over.abort());
@@ -72,22 +75,22 @@ class Supervisor {
         if (outcome !== undefined) return outcome;
       }
     } finally {
-      this.#wishes.close();
+      this.#endSignals.close();
       this.#with.abandon();
     }
   }
 
-  /** Resolves when the child is to be restarted, or with nothing when it has ended. */
+  /** Resolves with a renewal if the child must be restarted, or with undefined if it has ended. */
   async #watch(over: AbortSignal): Promise<Renewal | undefined> {
     while (!over.aborted) {
       await sleep(this.#pause(), over);
-      if (over.aborted || this.#wishes.toEnd) return untilOver(over);
+      if (over.aborted || this.#endSignals.toEnd) return untilOver(over);
       const renewal = await this.#check(over);
       if (over.aborted || renewal === undefined) continue;
       if (renewal.how === 'restart') {
-        // After a Ctrl-C or a hang-up the program may be about to end.
-        await sleep(this.#wishes.recentFor(this.#with.stopMs), over);
-        if (this.#wishes.toEnd) return untilOver(over);
+        // After Ctrl-C or a hang-up the program may be about to end.
+        await sleep(this.#endSignals.recentFor(this.#with.stopMs), over);
+        if (this.#endSignals.toEnd) return untilOver(over);
         return renewal;
       }
       this.#apply(renewal);
@@ -148,18 +151,18 @@ class Supervisor {
     const why = this.#due ? 'the new ones can’t be had' : 'it can’t be seen whether they have changed';
     const where = reference === undefined ? '' : `${reference}: `;
     const text = `the program keeps the secrets it has, for ${why}: ${where}${what}`;
-    // Once, and not every half minute for a night.
+    // Warn once, not every half minute all night.
     if (text === this.#lastWarning) this.#with.debug(text);
     else this.#with.warn(text);
     this.#lastWarning = text;
   }
 
-  /** Ends the child and puts the new values in place. @returns how it ended, when none is to follow */
+  /** Ends the child and puts the new values in place. @returns how it ended, if no other child must follow */
   async #replace(running: Promise<Ended>, renewal: Renewal): Promise<Ended | undefined> {
     const { relay, debug } = this.#with;
     debug('the secrets have changed: the program is restarted');
     relay.replacing();
-    const asked = this.#wishes.mark();
+    const asked = this.#endSignals.mark();
     await this.#stop();
     const ended = await running;
     if (relay.interrupted) return { code: 130, signal: 'SIGINT' };
@@ -167,7 +170,7 @@ class Supervisor {
     try {
       renewal.apply();
     } catch (thrown) {
-      // The program is better off with the old values than not at all.
+      // Better to run the program with the old values than not at all.
       this.#due = true;
       this.#failed(thrown);
     }
@@ -185,7 +188,8 @@ class Supervisor {
     count();
     relay.send('SIGTERM');
     const end = Date.now() + stopMs;
-    // Polled: the child's output may be held by what it leaves, and is waited for longer than its end.
+    // Poll, because `running` only resolves when the output is closed, and processes that the child left may hold it
+    // open.
     const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, STOP_POLL_MS));
     while (!relay.ended && Date.now() < end) await pause();
     if (!relay.ended) {
@@ -193,7 +197,7 @@ class Supervisor {
       relay.send('SIGKILL');
       while (!relay.ended) await pause();
     }
-    // What a program like `sh -c` leaves behind would hold the ports and files that the next one wants.
+    // What a program like `sh -c` leaves behind would hold the ports and files that the next one needs.
     const left = [...relatives.values()];
     signalAll(left, 'SIGTERM');
     while (signalAll(left, 0) && Date.now() < end) await pause();
@@ -201,17 +205,17 @@ class Supervisor {
   }
 }
 
-/** A child that somebody has asked to end is not restarted. */
+/** A child that was asked to end isn't restarted. */
 function untilOver(over: AbortSignal): Promise<undefined> {
   if (over.aborted) return Promise.resolve(undefined);
   return new Promise((resolve) => over.addEventListener('abort', () => resolve(undefined), { once: true }));
 }
 
-/** What others want of us, as signals say it. */
-class Wishes {
-  /** The end, whatever the program makes of it. */
+/** Keeps track of signals that ask this run to end. */
+class EndSignals {
+  /** Always a request to end, however the program reacts. */
   static readonly FINAL = ['SIGTERM', 'SIGQUIT', ...ALSO_ENDING] as const;
-  /** The end or something else, as the program takes it. */
+  /** A request to end or something else, depending on the program. */
   static readonly OPEN = ['SIGINT', 'SIGHUP'] as const;
   toEnd = false;
   #last = -Infinity;
@@ -226,23 +230,23 @@ class Wishes {
   };
 
   constructor() {
-    for (const signal of Wishes.FINAL) process.on(signal, this.#onFinal);
-    for (const signal of Wishes.OPEN) process.on(signal, this.#onOpen);
+    for (const signal of EndSignals.FINAL) process.on(signal, this.#onFinal);
+    for (const signal of EndSignals.OPEN) process.on(signal, this.#onOpen);
   }
 
-  /** For how many milliseconds a Ctrl-C or hang-up still counts as recent. */
+  /** How many more milliseconds a Ctrl-C or hang-up counts as recent. */
   recentFor(ms: number): number {
     return Math.max(0, this.#last + ms - Date.now());
   }
 
-  /** Says later whether any signal has come since now. */
+  /** Returns a function that tells whether any signal has arrived since this call. */
   mark(): () => boolean {
     const before = this.#count;
     return () => this.#count > before || this.toEnd;
   }
 
   close(): void {
-    for (const signal of Wishes.FINAL) process.off(signal, this.#onFinal);
-    for (const signal of Wishes.OPEN) process.off(signal, this.#onOpen);
+    for (const signal of EndSignals.FINAL) process.off(signal, this.#onFinal);
+    for (const signal of EndSignals.OPEN) process.off(signal, this.#onOpen);
   }
 }

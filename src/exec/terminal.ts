@@ -1,4 +1,4 @@
-/** Runs the child in a pseudo-terminal of its own, so that it still sees a terminal although its output is masked. */
+/** Runs the child in its own pseudo-terminal, so that it still sees a terminal although its output is masked. */
 import { readSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { constants } from 'node:os';
@@ -18,7 +18,7 @@ import {
 
 export type Pty = typeof import('@lydell/node-pty');
 
-/** The optional package; `undefined` where it is not installed or has no build for this system. */
+/** The optional package; `undefined` if it isn't installed or has no build for this system. */
 export async function loadPty(): Promise<Pty | undefined> {
   try {
     return await import('@lydell/node-pty');
@@ -27,11 +27,11 @@ export async function loadPty(): Promise<Pty | undefined> {
   }
 }
 
-/** In raw mode our terminal sends nothing by itself: every signal that arrives is for the child. */
+/** In raw mode our terminal sends no signals itself, so every signal that arrives is for the child. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
 
 /**
- * @param relay told of the child, and passes nothing on itself
+ * @param relay gets the child's process id, but forwards nothing itself
  * @throws StartError
  */
 export async function runInTerminal(
@@ -64,12 +64,12 @@ export async function runInTerminal(
   const pause = new PauseTimer(stream, (bytes) => world.stdout.write(bytes));
   const onData = (data: Buffer): void => {
     world.stdout.write(stream.write(data));
-    // Writing to a terminal waits for it, however slow it is.
+    // Writing to a terminal blocks, however slow it is, so by now everything is written.
     silence.note(false);
     pause.start();
   };
   const silence = keepReading(child, onData);
-  // The package types its data as text; without an encoding both directions are bytes.
+  // The package types its data as text, but without an encoding both directions are bytes.
   child.onData((data: string | Buffer) => onData(Buffer.from(data as string)));
   const keyboard = new Keyboard(stdin, child, (data) => child.write(data as unknown as string));
   const onResize = (): void => {
@@ -82,7 +82,7 @@ export async function runInTerminal(
     () => child.kill(signal),
   ]);
   listeners.push(['SIGTSTP', () => keyboard.stop()]);
-  listeners.push(['SIGCONT', () => keyboard.goOn()]);
+  listeners.push(['SIGCONT', () => keyboard.resume()]);
   for (const [signal, listener] of listeners) process.on(signal, listener);
   try {
     return await new Promise<Ended>((resolve) => {
@@ -103,8 +103,8 @@ export async function runInTerminal(
 }
 
 /**
- * The program by way of `env` where it can be: the package takes no argv[0], and a program
- * that can't be started ends with its message and code 1.
+ * Starts the program through `env` if possible: the package doesn't support argv[0], and if a program can't be
+ * started, it ends with the package's own message and code 1.
  */
 function commandOf(start: Start): [file: string, args: string[]] {
   if (!viaEnv(start)) return [start.file, [...start.args]];
@@ -112,10 +112,10 @@ function commandOf(start: Start): [file: string, args: string[]] {
 }
 
 /**
- * Keeps the end of the output from being lost. The package closes its side 200 ms after the child's end, read or
- * not (its unixTerminal.js), and libuv takes the hang-up of the other side for the end although there is more to
- * read (uv__stream_io: a read of fewer bytes than the buffer has, which reads from a terminal always are). A slow
- * terminal meets both.
+ * Keeps the end of the output from being lost. The package closes its side 200 ms after the child has ended, whether
+ * everything was read or not (its unixTerminal.js), and libuv takes the other side's hang-up for the end although
+ * there is more to read (uv__stream_io: a read of fewer bytes than the buffer has, which reads from a terminal always
+ * are). Both happen with a slow terminal.
  */
 function keepReading(child: object, onData: (data: Buffer) => void): SilenceWatch {
   const watch = new SilenceWatch();
@@ -130,7 +130,7 @@ function keepReading(child: object, onData: (data: Buffer) => void): SilenceWatc
   };
   socket.destroy = (error?: Error): Socket => {
     if (error !== undefined || socket.readableEnded) return finish(error);
-    // Something of the session is left that may still write.
+    // Some process of the session is still running and may write.
     watch.start(() => finish());
     return socket;
   };
@@ -143,7 +143,7 @@ function readRest(fd: number, onData: (data: Buffer) => void): void {
     for (let count = readSync(fd, buffer); count > 0; count = readSync(fd, buffer))
       onData(buffer.subarray(0, count));
   } catch {
-    // EIO: the other side is closed and all is read. EAGAIN: it is open, and silent.
+    // EIO: the other side is closed and everything is read. EAGAIN: it is open but silent.
   }
 }
 

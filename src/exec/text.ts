@@ -1,6 +1,6 @@
 /**
- * Node.js reads arguments and variables as UTF-8 and puts U+FFFD in the place of other bytes, so that they can't be
- * handed on as they were. This finds them.
+ * Node.js decodes arguments and variables as UTF-8 and replaces invalid bytes with U+FFFD, so they can't be passed on
+ * unchanged. This module detects them.
  */
 import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { SecretsError } from '../core/errors.ts';
 const REPLACEMENT = '\ufffd';
 
 /**
- * Refuses what another program would get in a changed form: a file of another name, say.
+ * Rejects arguments that the program would receive altered, for example as the name of a different file.
  * @throws SecretsError Usage
  */
 export function checkArguments(args: readonly string[]): void {
@@ -19,7 +19,7 @@ export function checkArguments(args: readonly string[]): void {
   });
 }
 
-/** Inherited variables that are not UTF-8, by name. */
+/** The names of inherited variables that aren't UTF-8. */
 export function unreadableVariables(env: Readonly<Record<string, string | undefined>>): readonly string[] {
   if (!Object.values(env).some((value) => value?.includes(REPLACEMENT) === true)) return [];
   return entriesOf(initial('environ'))
@@ -37,7 +37,7 @@ function entriesOf(block: Buffer): readonly Buffer[] {
   return entries;
 }
 
-/** What this process was started with, byte for byte (proc_pid_cmdline(5), proc_pid_environ(5)). */
+/** The arguments or environment of this process, byte for byte (proc_pid_cmdline(5), proc_pid_environ(5)). */
 function initial(what: 'cmdline' | 'environ'): Buffer {
   try {
     return readFileSync(`/proc/self/${what}`);

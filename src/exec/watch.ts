@@ -1,6 +1,7 @@
 /**
- * Tells whether secrets have changed, without reading their values where the store can say so: reads are audited and
- * cost money. It compares the ids of current versions; where a store keeps none, or does not let us see them, values.
+ * Detects whether secrets have changed. Where the store allows it, without reading their values, because reads are
+ * audited and cost money: it compares the ids of current versions. If a store has no versions, or doesn't let us see
+ * them, it compares values.
  */
 import { createHash } from 'node:crypto';
 import { forPolling } from '../audit/recording/recorded.ts';
@@ -11,23 +12,22 @@ import type { Provider } from '../providers/provider.ts';
 import type { Session } from '../session/session.ts';
 import { listAgain, type Listing } from './sources.ts';
 
-/** Questions at a time, of all stores. */
+/** Concurrent calls, over all stores. */
 const PARALLEL = 8;
 const MISSING = 'missing';
 
-/** One secret that is watched. */
 interface WatchedSecret {
   readonly target: Target;
-  /** Id of the version that was last seen, or `MISSING`. */
+  /** Id of the version that was seen last, or `MISSING`. */
   version: string;
-  /** When the secret itself was made: one that was made anew may count its versions from the start. */
+  /** When the secret itself was created. A secret that was deleted and created again may reuse version ids. */
   created: string | undefined;
-  /** Of the value, for a store that tells no version. */
+  /** Hash of the value, for a store that doesn't show versions. */
   digest: string;
   byValue: boolean;
 }
 
-interface Sight {
+interface SeenVersion {
   readonly version: string;
   readonly created: string | undefined;
 }
@@ -36,19 +36,19 @@ export class VersionWatch {
   readonly #session: Session;
   #watched = new Map<string, WatchedSecret>();
   #listings: readonly { readonly ref: string; found: string }[] = [];
-  /** Stores as they are looked at: a look that finds nothing new leaves no record. */
-  readonly #looked = new Map<Provider, Provider>();
+  /** Stores wrapped for polling: a poll that finds nothing new isn't recorded. */
+  readonly #polled = new Map<Provider, Provider>();
 
   constructor(session: Session) {
     this.#session = session;
   }
 
-  /** From now on looks at these, which were just resolved; what is known of them already stays. */
+  /** Watches these secrets, which were just resolved, from now on; keeps what is already known of them. */
   follow(sources: readonly Resolved[], listings: readonly Listing[]): void {
     const watched = new Map<string, WatchedSecret>();
     for (const source of sources) {
       const { store, native, reference } = source.target;
-      // An id names one version for good.
+      // A version id always names the same version.
       if (reference.version !== undefined) continue;
       const key = JSON.stringify([store, native ?? null, reference.name, reference.stage ?? null]);
       const known = this.#watched.get(key);
@@ -66,8 +66,8 @@ export class VersionWatch {
   }
 
   /**
-   * Whether anything is different from the last look.
-   * @throws SecretsError when nothing is, and something could not be looked at
+   * Whether anything has changed since the last check.
+   * @throws SecretsError if nothing has, but something could not be checked
    */
   async look(): Promise<boolean> {
     const limit = pool(PARALLEL);
@@ -82,10 +82,10 @@ export class VersionWatch {
       }
     };
     const changes = await Promise.all([
-      ...all.map((one) => attempt(one.target.text, () => this.#lookAt(one))),
+      ...all.map((one) => attempt(one.target.text, () => this.#check(one))),
       ...this.#listings.map((one) => attempt(one.ref, () => this.#list(one))),
     ]);
-    // After the others, which may have found that they belong here.
+    // After the others, because they may have found secrets that must be compared by value.
     changes.push(
       ...(await this.#compare(
         all.filter(({ byValue }) => byValue),
@@ -97,32 +97,36 @@ export class VersionWatch {
     return false;
   }
 
-  async #lookAt(one: WatchedSecret): Promise<boolean> {
+  async #check(one: WatchedSecret): Promise<boolean> {
     if (one.byValue) return false;
     const { store, native, reference } = one.target;
     const provider = await this.#open(store, native);
-    const sight = await this.#see(provider, reference.name, reference.stage);
-    if (sight === undefined) {
+    const seen = await this.#seenVersion(provider, reference.name, reference.stage);
+    if (seen === undefined) {
       this.#session.debug(`${one.target.text}: its version can’t be seen, so its value is compared`);
       one.byValue = true;
       return false;
     }
     const changed =
-      sight.version !== one.version || (one.created !== undefined && sight.created !== one.created);
-    one.version = sight.version;
-    one.created = sight.created;
+      seen.version !== one.version || (one.created !== undefined && seen.created !== one.created);
+    one.version = seen.version;
+    one.created = seen.created;
     return changed;
   }
 
   async #open(store: string, native?: Target['native']): Promise<Provider> {
     const opened = await this.#session.open(store, native);
-    const known = this.#looked.get(opened) ?? forPolling(opened);
-    this.#looked.set(opened, known);
+    const known = this.#polled.get(opened) ?? forPolling(opened);
+    this.#polled.set(opened, known);
     return known;
   }
 
-  /** The version that is read, or `undefined` when only a read can tell. */
-  async #see(provider: Provider, name: string, stage: string | undefined): Promise<Sight | undefined> {
+  /** The version that a read would return, or `undefined` if only a read can tell. */
+  async #seenVersion(
+    provider: Provider,
+    name: string,
+    stage: string | undefined,
+  ): Promise<SeenVersion | undefined> {
     if (!provider.capabilities.has('versions')) return undefined;
     try {
       if (stage === undefined || stage === 'current') {
@@ -138,7 +142,7 @@ export class VersionWatch {
     } catch (thrown) {
       const { kind } = toSecretsError(thrown);
       if (kind === 'NotFound') return { version: MISSING, created: undefined };
-      // A right to read values alone, or a store without versions.
+      // The caller may only read values, or the store has no versions.
       if (kind === 'Denied' || kind === 'Unsupported') return undefined;
       throw thrown;
     }
