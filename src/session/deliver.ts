@@ -1,4 +1,4 @@
-/** Delivery as part of a command. */
+/** Sends records to the audit sinks at the end of a command. */
 import { SecretsError } from '../core/errors.ts';
 import type { Session } from './session.ts';
 import type { AuditSettings } from '../audit/log/settings.ts';
@@ -6,7 +6,7 @@ import { deliver, type Delivered } from '../audit/sinks/deliver.ts';
 import type { SinkContext } from '../audit/sinks/sender.ts';
 import type { Sink } from '../audit/sinks/settings.ts';
 
-/** All sinks together keep a command from ending for no longer than this. */
+/** The longest that all sinks together delay the end of a command. */
 const AFTER_COMMAND_MS = 800;
 
 export function sinkContext(session: Session): SinkContext {
@@ -26,7 +26,7 @@ export function sinkContext(session: Session): SinkContext {
       if (value === undefined) {
         value = read(reference);
         values.set(reference, value);
-        // What failed is tried anew by the next delivery.
+        // The next delivery retries after a failure.
         value.catch(() => values.delete(reference));
       }
       return value;
@@ -34,7 +34,7 @@ export function sinkContext(session: Session): SinkContext {
   };
 }
 
-/** After a command's work: a short try for each sink. Never rejects; what fails is for later. */
+/** After a command's work: one short attempt for each sink. Never rejects; what fails is sent later. */
 export async function deliverAfter(
   session: Session,
   { path, sinks = [], untrustedSinks }: AuditSettings,
@@ -77,7 +77,7 @@ export async function deliverAfter(
     }
   } finally {
     clearTimeout(timer);
-    // A store that was asked for a key may still be about to answer.
+    // A store that was asked for a key may not have answered yet.
     if (end.signal.aborted) session.abandonCalls();
     session.interrupt.signal.removeEventListener('abort', stop);
   }

@@ -1,10 +1,7 @@
-/** Delivery after a command: whether there is anything to deliver, before what delivers is loaded. */
+/** Delivery after a command. Checks whether there is anything to deliver before loading the code for it. */
 import type { Session } from './session.ts';
 
-/**
- * Lets the audit sinks have what this command has recorded, for a moment: what they don't take then, they get later.
- * Never rejects.
- */
+/** Gives the audit sinks a moment to receive what this command has recorded; the rest is sent later. Never rejects. */
 export async function deliverRecords(session: Session): Promise<void> {
   if (session.verb === 'audit send' || !session.hasRecorded) return;
   try {

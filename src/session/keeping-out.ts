@@ -1,8 +1,8 @@
-/** The link of the chain around a provider that keeps values out of messages. */
+/** The link in the chain around a provider that keeps values out of messages. */
 import { keepOut } from '../output/confidential.ts';
 import type { Provider, SecretWrite } from '../providers/provider.ts';
 
-/** Keeps what is read from and written to a store out of messages. */
+/** Keeps values that are read from or written to a store out of messages. */
 export function keepingOut(provider: Provider): Provider {
   const { get, put } = provider;
   const noted: Pick<Provider, 'get' | 'put'> = {

@@ -1,4 +1,4 @@
-/** The values of the options that every command takes. */
+/** The values of the options that every command has. */
 export interface CommonOptions {
   readonly store?: string;
   readonly profile?: string;

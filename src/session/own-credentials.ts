@@ -1,9 +1,9 @@
-/** The variables that hold credentials of this program's own: they stay out of the programs that it starts. */
+/** The variables that contain this program's own credentials. They aren't passed to the programs that it starts. */
 import type { StoreConfig } from '../config/config.ts';
 import type { Session } from './session.ts';
 import type { ProgramWorld } from '../config/kinds.ts';
 
-/** What an audit sink signs in with: the variables of the OpenTelemetry exporter. */
+/** Credentials of audit sinks: variables of the OpenTelemetry exporter. */
 export const SINK_CREDENTIALS = [
   'OTEL_EXPORTER_OTLP_HEADERS',
   'OTEL_EXPORTER_OTLP_LOGS_HEADERS',
@@ -11,12 +11,12 @@ export const SINK_CREDENTIALS = [
   'OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY',
 ] as const;
 
-/** What ends the name of a credential, or of a file with one. */
+/** The ending of a variable that names a credential, or a file that contains one. */
 const CREDENTIAL =
   '(TOKEN|SECRET|SECRET_ID|PASSWORD|PASSPHRASE|SESSION|HEADERS?|KEY|CREDENTIALS?|JWT|IDENTITY|COOKIE)(_FILE|_PATH)?';
 /**
- * Beside what is declared: what secret managers, their plugins and libraries read by other names, or will. None of the clouds' namespaces, which
- * programs of all kinds use.
+ * In addition to what is declared: other variables that secret managers, their plugins and libraries read now or may
+ * read later. Not the clouds' prefixes, because all kinds of programs use those.
  */
 const FAMILIES = new RegExp(
   `^(SECRETS|VAULT|BAO|CONJUR|OP|BW|BWS|LPASS|KEEPER|KSM|DOPPLER|INFISICAL|AKEYLESS|BITWARDEN|SOPS|OTEL_EXPORTER)_(.*_)?${CREDENTIAL}$|^OP_SESSION_`,
@@ -24,8 +24,8 @@ const FAMILIES = new RegExp(
 const NAMED_AS_CREDENTIAL = new RegExp(`(^|_)${CREDENTIAL}$`);
 
 /**
- * All of them: what the providers and the sinks declare, what trusted stores hand to their plugins and call a
- * credential, and what the environment has of the families above.
+ * All of them: variables that providers and sinks declare, variables that trusted stores pass to their plugins and
+ * that are named like credentials, and variables of the families above that are set.
  */
 export function ownCredentials(
   { providers, env }: Pick<ProgramWorld, 'providers' | 'env'>,
@@ -42,7 +42,7 @@ export function ownCredentials(
   ]);
 }
 
-/** The same for a session, with the stores of its configuration. */
+/** The same for a session, including the stores of its configuration. */
 export async function sessionCredentials(session: Session): Promise<ReadonlySet<string>> {
   return ownCredentials(session.world, (await session.config()).stores.values());
 }

@@ -1,4 +1,4 @@
-/** What a session has recorded: through its stores, and for those that could not be opened. */
+/** What a session records: accesses through its stores, and attempts to use stores that could not be opened. */
 import type { Config } from '../config/config.ts';
 import type { AuditAction } from '../core/audit/record.ts';
 import { toSecretsError } from '../core/errors.ts';
@@ -9,7 +9,7 @@ import { auditHeadFolder, openAuditLog } from '../audit/log/log.ts';
 import { reasonOf } from '../audit/recording/reason.ts';
 import { type Access, Recorder } from '../audit/recording/recorder.ts';
 
-/** What a command wants of the secrets that it names; those that are not here touch none. */
+/** What each command does with the secrets that it names. Commands that aren't listed touch none. */
 const WANTED: Readonly<Record<string, AuditAction>> = {
   get: 'read',
   put: 'write',
@@ -46,14 +46,14 @@ interface RecorderContext {
 export class Records {
   readonly #context: RecorderContext;
   #recorder: Promise<Recorder> | undefined;
-  /** By store: what was named and is not known to be recorded by its provider. */
+  /** By store: references that were named and that no provider is known to have recorded. */
   readonly #named = new Map<string, Partial<Reference>[]>();
 
   constructor(context: RecorderContext) {
     this.#context = context;
   }
 
-  /** What the log is written through. @throws SecretsError Usage for a reason that is none */
+  /** The recorder of the log. @throws SecretsError Usage for an invalid reason */
   recorder(): Promise<Recorder> {
     this.#recorder ??= this.#make();
     return this.#recorder;
@@ -68,7 +68,7 @@ export class Records {
     const { world, options, verb } = this.#context;
     const { audit } = await this.#context.config();
     const { user, host } = world.names?.() ?? { user: undefined, host: '' };
-    const circumstances = {
+    const context = {
       command: verb,
       user,
       uid: world.uid,
@@ -79,8 +79,8 @@ export class Records {
     const warn = (message: string): void => this.#context.warn(message);
     if (audit.sinks !== undefined && audit.log !== 'off') {
       try {
-        const { greetSinks } = await import('../audit/sinks/deliver.ts');
-        greetSinks(audit.path, audit.sinks, world.now());
+        const { registerSinks } = await import('../audit/sinks/deliver.ts');
+        registerSinks(audit.path, audit.sinks, world.now());
       } catch (thrown) {
         warn(`the audit sinks get nothing: ${toSecretsError(thrown).message}`);
       }
@@ -92,15 +92,15 @@ export class Records {
       mode: audit.log === 'required' ? 'required' : 'best-effort',
       now: world.now,
     });
-    return new Recorder(log, audit, circumstances, { now: world.now, warn });
+    return new Recorder(log, audit, context, { now: world.now, warn });
   }
 
-  /** @throws SecretsError Policy when the log is `required` and can't be written */
+  /** @throws SecretsError Policy if the log is `required` and can't be written */
   async record(access: Access): Promise<void> {
     await (await this.recorder()).record([access]);
   }
 
-  /** Notes what is wanted of a store before it is opened. */
+  /** Notes what a store is needed for, before it is opened. */
   asks(store: string, extra: Target['native'], reference: Partial<Reference>): void {
     const id = storeId(store, extra);
     const known = this.#named.get(id);
@@ -108,19 +108,19 @@ export class Records {
     else known.push(reference);
   }
 
-  /** From here on the store's own provider records what is asked of it. */
+  /** From now on the store's own provider records every access. */
   isOpen(store: string, extra: Target['native']): void {
     this.#named.delete(storeId(store, extra));
   }
 
-  /** A store that can't be opened has no provider to record what was wanted of it. */
+  /** Records the intended accesses of a store that can't be opened, because it has no provider to do it. */
   async unopened(store: string, extra: Target['native'], thrown: unknown): Promise<void> {
     const { verb } = this.#context;
     const action = WANTED[verb] ?? WANTED[verb.split(' ', 1)[0] ?? ''];
     if (action === undefined) return;
     const id = storeId(store, extra);
     const named = this.#named.get(id);
-    // What was named is recorded once, however often the store is asked for.
+    // Record each reference once, however often the store is asked for.
     this.#named.set(id, []);
     const error = toSecretsError(thrown);
     const provider = (await this.#context.config()).stores.get(store)?.provider;
@@ -138,7 +138,7 @@ export class Records {
   }
 }
 
-/** A store as it is opened: its name, and the settings that a native identifier implies. */
+/** Identifies an open store: its name, and the settings that a native identifier implies. */
 export function storeId(name: string, extra: Target['native']): string {
   return `${name}\n${JSON.stringify(extra ?? null)}`;
 }

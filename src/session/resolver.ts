@@ -1,6 +1,6 @@
 /**
- * Turns references into values: groups them by store, asks each store once, all stores at the same time, and
- * cuts the keys out of what comes back. Knows no provider by name.
+ * Resolves references to values: groups them by store, asks each store once, all stores at the same time, and
+ * extracts the keys from the results. Knows no provider by name.
  */
 import type { CallOptions } from '../providers/call.ts';
 import type { GetResult, Provider, SecretRequest } from '../providers/provider.ts';
@@ -9,11 +9,10 @@ import type { SecretVersion } from '../core/secret.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import type { Reference } from '../core/reference/reference.ts';
 
-/** A reference with the store it belongs to and the text that the user wrote. */
+/** A reference, the store it belongs to, and the text that the user wrote. */
 export interface Target {
   /** What messages call it. */
   readonly text: string;
-  /** Name of the store that is asked. */
   readonly store: string;
   readonly reference: Reference;
   /** Settings that a native identifier implies. */
@@ -26,9 +25,9 @@ export type Resolved =
   | { readonly ok: false; readonly target: Target; readonly error: SecretsError };
 
 /**
- * Resolves all targets; the result has their order. Never rejects for a single one: every failure is in its
- * place, so that a caller can list them all.
- * @param open gives the provider of a target's store; may reject, which fails that store's targets alone
+ * Resolves all targets, in their order. Never rejects because of single targets: every failure is in its place, so
+ * that a caller can list them all.
+ * @param open opens a target's store; a rejection fails only that store's targets
  */
 export async function resolveAll(
   targets: readonly Target[],
@@ -53,7 +52,7 @@ export async function resolveAll(
   return resolved;
 }
 
-/** One question, and the keys that its answer is wanted for; `undefined` stands for the whole value. */
+/** One request, and the keys that are wanted from its result; `undefined` stands for the whole value. */
 interface Asked extends SecretRequest {
   readonly parts: Set<string | undefined>;
   readonly position: number;
@@ -69,7 +68,7 @@ async function askStore(
   open: (target: Target) => Promise<Provider>,
   options: CallOptions,
 ): Promise<readonly Resolved[]> {
-  // Several keys of one secret are one question.
+  // Several keys of one secret need only one request.
   const asked = new Map<string, Asked>();
   const positions = targets.map(({ reference: { name, version, stage, key: part } }) => {
     const key = JSON.stringify([name, version, stage]);
@@ -105,12 +104,12 @@ async function askStore(
 }
 
 /**
- * The whole value, or the one key of it.
- * @throws SecretsError NotFound without such a key, Invalid when the value has no keys
+ * The whole value, or one of its keys.
+ * @throws SecretsError NotFound if the key doesn't exist, Invalid if the value has no keys
  */
 async function selectValue(secret: SecretVersion, key: string | undefined): Promise<Uint8Array> {
   if (key === undefined) return secret.value;
-  // Loaded for a key alone: a whole value is never parsed.
+  // Loaded only for a key: a whole value is never parsed.
   const { keyText } = await import('../core/document/secret.ts');
   return Buffer.from(keyText(secret, key));
 }

@@ -1,6 +1,6 @@
 /**
- * One run of one command: the world, the common options, and what commands share: the configuration, open
- * stores, the deadline, and the ways to speak to the user.
+ * One run of one command: the world, the common options, and what commands share: the configuration, open stores, the
+ * deadline, and output to the user.
  */
 import { setMaxListeners } from 'node:events';
 import { recorded } from '../audit/recording/recorded.ts';
@@ -24,20 +24,20 @@ import type { ProviderContext } from '../providers/descriptor.ts';
 import type { ProgramWorld } from '../config/kinds.ts';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
-/** The most that a timer of Node takes. */
+/** The longest timer that Node supports. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export class Session implements Output {
   readonly world: ProgramWorld;
   readonly options: CommonOptions;
-  /** The command's name with its noun, such as `rotate resume`. */
+  /** The command's full name, such as `rotate resume`. */
   readonly verb: string;
-  /** Aborted when the user interrupts, by `stop`. */
+  /** Aborted by `stop` when the user interrupts. */
   readonly interrupt = new AbortController();
   readonly #providers = new Map<string, Promise<Provider>>();
   readonly #opened: Provider[] = [];
   readonly #deadlines = new Set<AbortController>();
-  /** Timers that are yet to be made. */
+  /** Timers that haven't been created yet. */
   readonly #unmade = new Set<NodeJS.Immediate>();
   #config: Promise<Config> | undefined;
   #progress: Progress | undefined;
@@ -52,10 +52,10 @@ export class Session implements Output {
     this.#lines = new StderrLines(world);
   }
 
-  /** The user interrupted: aborts `interrupt`, and every call under way. */
+  /** The user interrupted: aborts `interrupt` and every call in progress. */
   stop(): void {
     this.interrupt.abort();
-    // Not a listener of the signal: Node's events of the web cost each start, and an interrupt is rare.
+    // Not a listener on the signal: loading Node's web events would slow every start, and interrupts are rare.
     for (const deadline of this.#deadlines) deadline.abort(this.interrupt.signal.reason);
   }
 
@@ -77,17 +77,17 @@ export class Session implements Output {
   }
 
   /**
-   * Options for provider calls: a fresh deadline of `--timeout`, ended early by an interrupt.
-   * @throws SecretsError Usage for a timeout that is no duration
+   * Options for provider calls: a new deadline of `--timeout`, ended early by an interrupt.
+   * @throws SecretsError Usage for an invalid duration
    */
   call(): CallOptions {
     const { timeout } = this.options;
     const ms = timeout === undefined ? DEFAULT_TIMEOUT_MS : parseDuration(timeout);
     const deadline = new AbortController();
-    // Not AbortSignal.any over AbortSignal.timeout: it holds them weakly, and in Node 20 one that is collected under a
-    // long command's load never fires.
+    // Not AbortSignal.any over AbortSignal.timeout: it holds them weakly, and in Node 20 a signal that is
+    // garbage-collected during a long command never fires.
     this.#deadlines.add(deadline);
-    // Many reads at a time listen to it, which Node would warn of.
+    // Many concurrent reads listen to it, and Node would warn about that.
     setMaxListeners(0, deadline.signal);
     const end = (): void => {
       this.#deadlines.delete(deadline);
@@ -98,7 +98,7 @@ export class Session implements Output {
     return { signal: deadline.signal, deadline: Date.now() + ms };
   }
 
-  /** A timer that keeps no process alive, made when something is waited for: much ends before that. */
+  /** A timer that doesn't keep the process alive, created when something is awaited: many commands end before that. */
   #startTimer(end: () => void, ms: number): void {
     const from = Date.now();
     const made = setImmediate(() => {
@@ -108,7 +108,7 @@ export class Session implements Output {
     this.#unmade.add(made);
   }
 
-  /** As `call`, made when it is looked at: most stores open without one, and making it takes time. */
+  /** Like `call`, but created on first access: most stores open without it, and creating it takes time. */
   #lazyCall(): CallOptions {
     let made: CallOptions | undefined;
     const call = (): CallOptions => (made ??= this.call());
@@ -123,9 +123,9 @@ export class Session implements Output {
   }
 
   /**
-   * The store and reference that a text names: a native identifier, a full reference, or a bare one in the
-   * default store (or `--store`).
-   * @param asked whether something is wanted of the secret: then it is recorded even if its store can't be opened
+   * The store and reference that a text names: a native identifier, a full reference, or a name in the default store
+   * (or `--store`).
+   * @param asked whether the secret will be accessed, so that a failure to open its store is recorded
    * @throws SecretsError Usage for a malformed reference or an unknown store
    */
   async target(text: string, asked = true): Promise<Target> {
@@ -154,7 +154,7 @@ export class Session implements Output {
     for (const descriptor of this.world.providers) {
       const native = descriptor.native?.(identifier);
       if (native === undefined) continue;
-      // The configured store of that kind, when there is exactly one, knows how to sign in; else the builtin one.
+      // The configured store of that kind, if there is exactly one, knows how to sign in; otherwise the built-in one.
       const named = this.options.store ?? (config.untrustedDefault ? undefined : config.defaultStore);
       const own = [...config.stores.values()].filter((store) => store.provider === descriptor.kind);
       const chosen =
@@ -174,8 +174,8 @@ export class Session implements Output {
   }
 
   /**
-   * The store that bare names are looked up in: `--store`, or the configuration's default.
-   * @throws SecretsError Policy for a default that needs trust that the user has not given
+   * The store of names without a store: `--store`, or the configuration's default.
+   * @throws SecretsError Policy if the default needs trust that the user hasn't given
    */
   async defaultStore(): Promise<string> {
     if (this.options.store !== undefined) return this.options.store;
@@ -185,7 +185,7 @@ export class Session implements Output {
     throw notTrusted(`the default store ${defaultStore}`, file, [untrustedDefault]);
   }
 
-  /** The store's settings. @throws SecretsError Usage when there is no such store */
+  /** The store's settings. @throws SecretsError Usage if there is no such store */
   async storeConfig(name: string): Promise<StoreConfig> {
     return this.#storeConfig(await this.config(), name, undefined);
   }
@@ -201,8 +201,8 @@ export class Session implements Output {
   }
 
   /**
-   * Opens a store, once a session. `extra` overrides settings, for native identifiers.
-   * @throws SecretsError Policy for a store whose settings need trust that the user has not given
+   * Opens a store, once per session. `extra` overrides settings, for native identifiers.
+   * @throws SecretsError Policy if the store's settings need trust that the user hasn't given
    */
   async open(name: string, extra?: Target['native']): Promise<Provider> {
     const id = storeId(name, extra);
@@ -241,8 +241,8 @@ export class Session implements Output {
   }
 
   /**
-   * Records what is no call of a store: a rotation as a whole.
-   * @throws SecretsError Policy when the log is `required` and can't be written
+   * Records what isn't a call to a store: a rotation as a whole.
+   * @throws SecretsError Policy if the log is `required` and can't be written
    */
   record(access: Access): Promise<void> {
     return this.#records.record(access);
@@ -253,23 +253,23 @@ export class Session implements Output {
     return this.#records.hasBegun;
   }
 
-  /** Says what is wanted of a store before it is opened, for the record of what could not be. */
+  /** Notes what a store is needed for before it is opened, so that a failure to open it can be recorded. */
   asks(store: string, extra: Target['native'], reference: Partial<Reference>): void {
     this.#records.asks(store, extra, reference);
   }
 
-  /** From here on the terminal is a child's: nothing is asked or shown there. */
+  /** From now on the terminal belongs to a child: no prompts or progress. */
   giveTerminal(): void {
     this.#endProgress();
     this.#terminalGiven = true;
   }
 
-  /** Ends every call under way: nobody waits for it any more. */
+  /** Aborts every call in progress, because nobody needs its result any more. */
   abandonCalls(): void {
     for (const deadline of this.#deadlines) deadline.abort(new DOMException('not needed', 'AbortError'));
   }
 
-  /** Shows what is waited for, until the next line of output. */
+  /** Shows what is being waited for, until the next line of output. */
   async #showProgress(message: string): Promise<void> {
     if (this.#terminalGiven) return;
     const { startProgress } = await import('../output/progress.ts');
@@ -282,7 +282,7 @@ export class Session implements Output {
     this.#progress = undefined;
   }
 
-  /** What a provider is told of this machine. */
+  /** What a provider may know about this machine. */
   providerContext(store: string): ProviderContext {
     const { env, home, cwd, now } = this.world;
     const atTerminal = (): boolean =>
@@ -297,19 +297,22 @@ export class Session implements Output {
       warn: (message) => this.warn(message),
       debug: (message) => this.debug(`${store}: ${message}`),
       progress: (message) => void this.#showProgress(message),
-      // Only looked at when it is needed: making the streams takes time.
+      // A getter, because creating the streams takes time.
       get askHidden() {
         return atTerminal() ? ask : undefined;
       },
     };
   }
 
-  /** Asks for a secret at the terminal, unseen. Ctrl-C ends the whole command. @throws SecretsError Usage without one */
+  /**
+   * Asks for a secret at the terminal without echo. Ctrl-C ends the whole command. @throws SecretsError Usage without
+   * a terminal
+   */
   askHidden(question: string): Promise<string> {
     return this.#prompt(async () => (await import('../output/prompt.ts')).askHidden(this.world, question));
   }
 
-  /** Asks for a line of text at the terminal; as `askHidden`. */
+  /** Asks for a line of text at the terminal; otherwise like `askHidden`. */
   ask(question: string): Promise<string> {
     return this.#prompt(async () => (await import('../output/prompt.ts')).ask(this.world, question));
   }
@@ -318,13 +321,13 @@ export class Session implements Output {
     try {
       return await ask();
     } catch (thrown) {
-      // In raw mode Ctrl-C is a key, not a signal; it has to mean the same.
+      // In raw mode Ctrl-C is a key, not a signal, but must have the same effect.
       if (thrown instanceof Error && thrown.name === 'Interrupted') this.stop();
       throw thrown;
     }
   }
 
-  /** Writes the result: the only thing that goes to stdout. */
+  /** Writes the result, which is all that goes to stdout. */
   async print(text: string | Uint8Array): Promise<void> {
     this.#endProgress();
     if (this.#lines.written !== undefined) await this.#lines.written;
@@ -360,17 +363,17 @@ export class Session implements Output {
     if (this.options.debug === true) this.#lines.write(`debug: ${message}`);
   }
 
-  /** Resolves when every warning is out. */
+  /** Resolves when every warning is written. */
   said(): Promise<void> | undefined {
     return this.#lines.written;
   }
 
-  /** The stores that are open by now. */
+  /** The stores that are open so far. */
   openedProviders(): readonly Provider[] {
     return this.#opened;
   }
 
-  /** Stops listening for signals: from here on they belong to a child. Set by the program. */
+  /** Stops handling signals, because they belong to a child from now on. Set by the program. */
   releaseSignals: () => void = () => {};
 
   /** Closes every store that was opened. */

@@ -8,7 +8,7 @@ import type { AuditSettings } from '../log/settings.ts';
 import { isoTime } from '../log/time.ts';
 
 /** The fields that are the same in every record of a command. */
-export interface Circumstances {
+export interface CommandContext {
   readonly command: string;
   readonly user: string | undefined;
   readonly uid: number | undefined;
@@ -48,7 +48,7 @@ interface Queue<T> {
 export class Recorder {
   readonly #log: AuditLog;
   readonly #settings: AuditSettings;
-  readonly #circumstances: Circumstances;
+  readonly #context: CommandContext;
   readonly #now: () => Date;
   readonly #warn: (message: string) => void;
   readonly #outcomes: Queue<void> = { waiting: [], next: undefined };
@@ -61,12 +61,12 @@ export class Recorder {
   constructor(
     log: AuditLog,
     settings: AuditSettings,
-    circumstances: Circumstances,
+    context: CommandContext,
     { now, warn }: { readonly now: () => Date; readonly warn: (message: string) => void },
   ) {
     this.#log = log;
     this.#settings = settings;
-    this.#circumstances = circumstances;
+    this.#context = context;
     this.#now = now;
     this.#warn = warn;
   }
@@ -120,7 +120,7 @@ export class Recorder {
   }
 
   #event(access: Access): AuditEvent {
-    const { user, uid, command, host, pid, reason } = this.#circumstances;
+    const { user, uid, command, host, pid, reason } = this.#context;
     const {
       action,
       store,

@@ -59,7 +59,7 @@ export interface Delivered {
 }
 
 /** Notes where the log ends for new sinks: they get the records from then on. */
-export function greetSinks(logPath: string, sinks: readonly Sink[], now: Date): void {
+export function registerSinks(logPath: string, sinks: readonly Sink[], now: Date): void {
   for (const { name, given } of sinks)
     if (readCursor(logPath, name) === undefined)
       writeCursor(logPath, name, newCursor(newestRecord(logPath), given.hold ?? DEFAULT_HOLD, now));

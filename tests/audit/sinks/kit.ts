@@ -8,7 +8,7 @@ import {
   deliver,
   type Delivered,
   type DeliveryOptions,
-  greetSinks,
+  registerSinks,
 } from '../../../src/audit/sinks/deliver.ts';
 import type { GivenSink, Sink } from '../../../src/audit/sinks/settings.ts';
 import type { AuditRecord } from '../../../src/core/audit/record.ts';
@@ -98,7 +98,7 @@ export function sinkPlace(): SinkPlace {
     open: (more = {}) => place.open({ now, mode: 'best-effort', ...more }),
     clock,
     sink: (given, name = 'siem') => ({ name, given, file: `${place.root}/secrets.yaml`, source: 'user' }),
-    greet: (...sinks) => greetSinks(place.path, sinks, clock.now),
+    greet: (...sinks) => registerSinks(place.path, sinks, clock.now),
     deliver: (sink, more = {}) =>
       deliver({
         logPath: place.path,
