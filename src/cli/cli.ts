@@ -1,4 +1,4 @@
-/** The program: has the command line parsed, runs one command, turns an error into an exit code. */
+/** The program: parses the command line, runs one command, and turns an error into an exit code. */
 import type { Line } from './command-line.ts';
 import { get } from '../commands/get.cli.ts';
 import type { CommonOptions } from '../session/options.ts';
@@ -9,12 +9,12 @@ import { deliverRecords } from '../session/delivery.ts';
 import { Session } from '../session/session.ts';
 import type { ProgramWorld } from '../config/kinds.ts';
 
-/** 128 + SIGINT, as shells count. */
+/** 128 + SIGINT, as in shells. */
 const INTERRUPTED = 130;
-/** The reader of stdout went away: the first write after that, and the later ones. */
+/** The reader of stdout is gone: the first write after that, and the later ones. */
 const PIPE_CLOSED: ReadonlySet<string> = new Set(['EPIPE', 'ERR_STREAM_DESTROYED']);
 
-/** Runs one command line to its end. Resolves to the exit code; never rejects. */
+/** Runs one command line. Resolves to the exit code; never rejects. */
 export async function main(world: ProgramWorld): Promise<number> {
   try {
     const plain = plainGet(world.argv);
@@ -31,17 +31,17 @@ export async function main(world: ProgramWorld): Promise<number> {
 }
 
 /**
- * What programs start most often is `get` with references and nothing else, where there is nothing to parse: it comes
- * to what the parser would make of it, without loading the parser, which takes a tenth of such a start.
+ * The most frequent call is `get` with references and nothing else, which needs no parsing: this gives the same
+ * result without loading the parser, which takes a tenth of such a start.
  */
 export function plainGet([word, ...args]: readonly string[]): Line | undefined {
   if (word !== get.name || args.length === 0 || args.some((arg) => arg.startsWith('-'))) return undefined;
   return [get, args, { color: true }, get.name];
 }
 
-/** The one command that is asked for, or all where the first word is none: for help and suggestions. */
+/** The command that the first word names, or all of them for help and suggestions. */
 async function neededCommands(word: string | undefined): Promise<readonly CommandSpec[]> {
-  // What programs start most often does not read the words of all the others.
+  // The most frequent commands don't load the specs of all the others.
   if (word === get.name) return [get];
   if (word === 'exec') return [(await import('../commands/exec/exec.cli.ts')).exec];
   const { commands } = await import('../commands/index.ts');
@@ -74,7 +74,7 @@ async function runCommand(world: ProgramWorld, ...[spec, args, options, verb]: L
 
 async function fail(world: ProgramWorld, options: CommonOptions, thrown: unknown): Promise<number> {
   if (thrown instanceof Error && thrown.name === 'Interrupted') return INTERRUPTED;
-  // The reader of our output went away (`secrets list | head -1`): not an error of ours.
+  // The reader of our output is gone (`secrets list | head -1`), which isn't an error.
   if (thrown instanceof Error && PIPE_CLOSED.has((thrown as NodeJS.ErrnoException).code ?? '')) return 0;
   const error = toSecretsError(thrown);
   await reportError(world, error, options);

@@ -1,4 +1,4 @@
-/** The command line as commander parses it, built from the specs. */
+/** Parses the command line with commander, based on the command specs. */
 import { Command, CommanderError, Help, InvalidArgumentError, Option } from 'commander';
 import type { CommonOptions } from '../session/options.ts';
 import { commonOptions } from '../commands/common-options.ts';
@@ -10,17 +10,17 @@ import { singleLine } from '../core/text/sanitize.ts';
 import { version } from '../core/version.ts';
 import type { World } from '../platform/world.ts';
 
-/** Longest line about a command line that is shown. */
+/** Longest line that is shown of a usage error. */
 const MAX_LINE = 2000;
 
-/** `exec` failed before it started a program, as `env` and `timeout` say it. */
+/** `exec` failed before it started a program, with the same code as `env` and `timeout`. */
 const EXEC_FAILED = 125;
 
 const COMMON_OPTIONS = 'Common options:';
-/** Stands in every help in place of these options. */
+/** Replaces these options in every help text. */
 const COMMON_OPTIONS_LINE = `${COMMON_OPTIONS} secrets help options`;
 
-/** What a command line asks for. */
+/** A parsed command line. */
 export type Line = readonly [
   spec: CommandSpec,
   args: readonly string[],
@@ -40,7 +40,7 @@ export function createProgram(world: World, commands: readonly CommandSpec[], ac
       writeOut: (text) => world.stdout.write(text),
       writeErr: (text) => world.stderr.write(text),
       outputError: (text, write) => {
-        // What was typed stands in it: no line of it may hold a value, nor control characters.
+        // The text repeats the user's input: it must contain neither values nor control characters.
         for (const word of wordsBefore(world.argv)) if (looksLikeValue(word)) withhold(word);
         const lines = clean(text, world)
           .replace(/^error: /, '')
@@ -51,7 +51,7 @@ export function createProgram(world: World, commands: readonly CommandSpec[], ac
       getErrHelpWidth: () => world.stderr.columns ?? 100,
     })
     .exitOverride();
-  // One command alone was named by the first word: no option of the program's own stands before it.
+  // With a single command, the first word was its name, so no global option comes before it.
   if (commands.length > 1) {
     program
       .description('One command line for every secret manager.')
@@ -66,8 +66,8 @@ export function createProgram(world: World, commands: readonly CommandSpec[], ac
 }
 
 /**
- * Parses the world's command line and has the action do what it asks for.
- * @returns the exit code when the parser gave the answer: help, or what is wrong with the line
+ * Parses the command line and runs the action for it.
+ * @returns the exit code if the parser handled the line itself: help or a usage error
  */
 export async function parseLine(
   world: World,
@@ -92,7 +92,7 @@ export async function parseLine(
   }
 }
 
-/** The words of a command line, and what they assign; not those of a program that is to be started. */
+/** The words of a command line, and the values that they assign, without those of a program to start. */
 function wordsBefore(argv: readonly string[]): readonly string[] {
   const end = argv.indexOf('--');
   return (end === -1 ? argv : argv.slice(0, end)).map((word) => word.replace(/^-[^=]*=/, ''));
@@ -119,7 +119,9 @@ function addCommand(parent: Command, spec: CommandSpec, action: Action): void {
   });
 }
 
-/** Options of the command and those before its name; a default (`--no-color` has one) never beats what was given. */
+/**
+ * Options of the command and those before its name. A default (`--no-color` has one) never overrides a given option.
+ */
 function givenOptions(command: Command): CommonOptions {
   const options = command.optsWithGlobals<Record<string, unknown>>();
   for (const [name, value] of Object.entries(command.opts())) {
@@ -128,7 +130,7 @@ function givenOptions(command: Command): CommonOptions {
   return options;
 }
 
-/** `secrets help [command...]`. A command of our own, because commander's knows neither verbs of nouns nor topics. */
+/** `secrets help [command...]`. Our own command, because commander's knows neither subcommands nor topics. */
 function addHelpCommand(program: Command): void {
   const help = program.command('help').description('Show help for a command');
   addCommonOptions(help);
@@ -150,7 +152,7 @@ function addHelpCommand(program: Command): void {
     });
 }
 
-/** A command that is never run: its help is the page. */
+/** A command that is never run, used for its help page. */
 function commonOptionsPage(program: Command): Command {
   const page = new Command('secrets')
     .copyInheritedSettings(program)
@@ -161,7 +163,7 @@ function commonOptionsPage(program: Command): Command {
   return page;
 }
 
-/** The common options belong to every command, and are left out of its help. Commander still suggests them. */
+/** The common options belong to every command but are hidden from its help. Commander still suggests them. */
 function addCommonOptions(command: Command): void {
   command.optionsGroup(COMMON_OPTIONS);
   addOptions(command, commonOptions);
@@ -171,7 +173,7 @@ function formatItemList(heading: string, items: string[], helper: Help): string[
   return heading === COMMON_OPTIONS ? [] : Help.prototype.formatItemList.call(helper, heading, items, helper);
 }
 
-/** Width of the column of options: of those that are shown. */
+/** The width of the options column, not counting hidden options. */
 function longestOptionTermLength(command: Command, helper: Help): number {
   const shown = helper
     .visibleOptions(command)
@@ -179,7 +181,7 @@ function longestOptionTermLength(command: Command, helper: Help): number {
   return Math.max(0, ...shown.map((option) => helper.optionTerm(option).length));
 }
 
-/** How a command stands in a list: its name, alias and arguments. */
+/** How a command appears in a list: name, aliases and arguments. */
 function subcommandTerm(command: Command): string {
   const args = command.registeredArguments.map((argument) => {
     const name = `${argument.name()}${argument.variadic ? '...' : ''}`;
@@ -194,7 +196,7 @@ function addOptions(command: Command, specs: readonly OptionSpec[]): void {
     if (choices !== undefined) option.choices([...choices]);
     if (repeat === true) {
       option.argParser((value: string, previous: readonly string[] | undefined) => {
-        // This takes the place of commander's own check.
+        // Replaces commander's own check.
         if (choices?.includes(value) === false)
           throw new InvalidArgumentError(`Allowed choices are ${choices.join(', ')}.`);
         return [...(previous ?? []), value];

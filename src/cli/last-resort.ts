@@ -1,10 +1,10 @@
 /**
- * What Node.js does by itself with a failure that nobody handles: it prints a stack and ends with a code that looks like
- * one of ours, or, for `exec`, of the program. And where a promise never settles it ends with 0.
+ * Replaces Node's default for unhandled failures: it prints a stack and exits with a code that could be one of ours
+ * or, for `exec`, the program's. If a promise never settles, Node exits with 0.
  */
 import { writeSync } from 'node:fs';
 
-/** Options of the whole program that take a value, which is no command. */
+/** Global options that take a value, which must not be mistaken for the command. */
 const WITH_VALUE: ReadonlySet<string> = new Set([
   '--store',
   '--profile',
@@ -13,7 +13,7 @@ const WITH_VALUE: ReadonlySet<string> = new Set([
   '--reason',
 ]);
 
-/** 125 for `exec`, whose other codes are the program's; else 1. */
+/** 125 for `exec`, whose other codes are the program's; otherwise 1. */
 function failureCode(words: readonly string[]): number {
   let at = 0;
   while (words[at]?.startsWith('-') === true) at += WITH_VALUE.has(words[at] as string) ? 2 : 1;
@@ -21,18 +21,18 @@ function failureCode(words: readonly string[]): number {
 }
 
 /**
- * Ends the process with one line and a code of ours, whatever goes wrong.
+ * Ends the process with one line and one of our codes, whatever goes wrong.
  * @param words the command line
- * @returns to be called once there is a result
+ * @returns a function to call once there is a result
  */
 export function guard(words: readonly string[]): () => void {
   const end = (thrown: unknown): void => {
-    // Not the message: it may hold what was being worked on.
+    // Not the message, because it may contain the data being processed.
     const { name, code, stack } = (thrown instanceof Error ? thrown : {}) as NodeJS.ErrnoException;
     say(`unexpected failure (${[name ?? typeof thrown, code].filter(Boolean).join(' ')})`);
     if (words.includes('--debug'))
       for (const frame of (stack ?? '').split('\n').filter((line) => /^ +at /.test(line))) write(frame);
-    // Handlers of `exit` remove files.
+    // Use process.exit, because `exit` handlers remove files.
     process.exit(failureCode(words));
   };
   const unsettled = (): void => {
@@ -53,6 +53,6 @@ function write(line: string): void {
   try {
     writeSync(2, `${line}\n`);
   } catch {
-    // Nobody reads it.
+    // Nobody is reading it.
   }
 }

@@ -1,4 +1,4 @@
-/** The world of this process: what the shipped program runs in. */
+/** The world of this process, in which the shipped program runs. */
 import { fstatSync, writeSync } from 'node:fs';
 import { homedir, hostname, userInfo } from 'node:os';
 import { isAbsolute } from 'node:path';
@@ -8,8 +8,8 @@ import { codeOf } from '../platform/files.ts';
 import type { Kinds, ProgramWorld } from '../config/kinds.ts';
 import type { OutputStream, World } from '../platform/world.ts';
 
-// A reader that went away is no error: `secrets list | head -1`.
-// Other errors of a stream reach the command through its write; this keeps both from ending in a stack trace.
+// A reader that is gone isn't an error: `secrets list | head -1`. Other stream errors reach the command through its
+// write. This handler keeps both from ending in a stack trace.
 const ignored = (): void => {};
 
 export function processWorld(kinds: Kinds): ProgramWorld {
@@ -29,7 +29,8 @@ export function processWorld(kinds: Kinds): ProgramWorld {
     },
     uid: process.getuid?.(),
     names: () => ({ user: userName(), host: hostname() }),
-    // Node makes each stream on first use, which costs time: a command that reads nothing has no stdin made.
+    // Getters, because Node creates each stream on first use, which takes time: a command that reads nothing needs no
+    // stdin.
     get stdin() {
       return process.stdin;
     },
@@ -50,8 +51,8 @@ export function processWorld(kinds: Kinds): ProgramWorld {
 }
 
 /**
- * The environment, to be handed on as it is. This process itself never believes a server without looking:
- * Node asks its own environment about that at each connection.
+ * The environment, passed on unchanged. This process itself always verifies certificates: Node checks its own
+ * environment for this variable at each connection.
  */
 function environment(): World['env'] {
   if (process.env['NODE_TLS_REJECT_UNAUTHORIZED'] === undefined) return process.env;
@@ -60,7 +61,7 @@ function environment(): World['env'] {
   return env;
 }
 
-/** HOME, or what the system knows of the user. @throws SecretsError where there is neither, and for a relative one */
+/** HOME, or the system's entry for the user. @throws SecretsError if there is neither, or if it is relative */
 function homeFolder(): string {
   const home = givenHome();
   if (isAbsolute(home)) return home;
@@ -84,7 +85,9 @@ function givenHome(): string {
   }
 }
 
-/** A container may run as a number that has no name. Not the environment, where everybody is who they like. */
+/**
+ * A container may run as a numeric user without a name. Not from the environment, where everybody can claim any name.
+ */
 function userName(): string | undefined {
   try {
     return userInfo().username;
@@ -107,13 +110,13 @@ function isPlain(fd: number): boolean {
 }
 
 /**
- * Output to a pipe, a socket or a file, written at once, as `process.stdout` does it there on POSIX; but that one loads
- * the networking of Node first, a fifth of what `get` on the local store takes. Not a `Writable`: its queue has nothing
- * to do here, and making one takes longer than the write.
+ * Output to a pipe, a socket or a file, written synchronously, as `process.stdout` does on POSIX; but that loads
+ * Node's networking first, a fifth of the time of `get` on the local store. Not a `Writable`: its queue would have
+ * nothing to do, and creating one takes longer than the write.
  */
 class PlainOutput extends EventEmitter {
   readonly #fd: number;
-  /** Node's own stream, once that one has something to wait for: what follows must come after it. */
+  /** Node's own stream, once it has something queued: everything after that must go through it. */
   #waiting: OutputStream | undefined;
 
   constructor(fd: number) {
@@ -135,7 +138,7 @@ class PlainOutput extends EventEmitter {
     try {
       while (rest.length > 0) rest = rest.subarray(writeSync(this.#fd, rest));
     } catch (thrown) {
-      // Somebody made the pipe non-blocking and it is full: Node's own stream waits for its reader.
+      // Somebody made the pipe non-blocking and it is full. Node's own stream waits for the reader.
       if (codeOf(thrown) === 'EAGAIN') {
         this.#waiting = process.stdout;
         this.#waiting.write(rest, done);

@@ -1,4 +1,7 @@
-/** The program in the world of this process. Apart from main.ts, so that this is one file to load, in one step. */
+/**
+ * Runs the program in the world of this process. Separate from main.ts, so that the rest of the program loads as one
+ * file.
+ */
 import { main } from './cli.ts';
 import { processWorld } from './process-world.ts';
 import { providers } from '../providers/registry.ts';
