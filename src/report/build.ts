@@ -1,4 +1,4 @@
-/** The report of one command: gathers, judges, and puts the parts together. */
+/** Builds a report: collects the data, judges it, and assembles the parts. */
 import { agesOf, summarise } from '../core/findings/access.ts';
 import { findAnomalies } from '../core/findings/anomalies.ts';
 import type { EventTable } from '../core/findings/events.ts';
@@ -26,7 +26,7 @@ const DAY_MS = 86_400_000;
 export interface ReportWanted {
   readonly stores: readonly string[];
   readonly since: Date;
-  /** Events of our own log within the period. */
+  /** Events from our own log within the period. */
   readonly own: AsyncIterable<AuditEvent>;
   readonly values: boolean;
   readonly trail: boolean;
@@ -105,7 +105,7 @@ export async function buildReport(
   };
 }
 
-/** The secrets with when each was read last, as far as the events say. */
+/** Adds to each secret when it was last read, as far as the events show. */
 function withReads(secrets: readonly SecretFacts[], table: EventTable): readonly SecretFacts[] {
   const last = new Map<number, number>();
   for (const { secret, read, outcome, ms } of table.byTime())
@@ -116,7 +116,7 @@ function withReads(secrets: readonly SecretFacts[], table: EventTable): readonly
   });
 }
 
-/** Where the time that events cover is too short to call a secret unread. */
+/** Notes for stores whose events cover too short a time to call a secret unread. */
 function readerNotes(
   secrets: readonly SecretFacts[],
   stores: readonly string[],

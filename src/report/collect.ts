@@ -1,4 +1,4 @@
-/** Gathers what a report is made from: every store's secrets, the log and the trails. Several calls at a time. */
+/** Collects the data of a report: every store's secrets, with several calls at a time. */
 import type { Config } from '../config/config.ts';
 import type { SecretFacts } from '../core/findings/posture.ts';
 import type { ReportNote, ReportStore } from '../core/findings/report.ts';
@@ -14,9 +14,9 @@ import { judge, judgeNative, type Schedule, withReminder } from '../core/rotatio
 import { targets } from '../rotation/targets/index.ts';
 import type { Session } from '../session/session.ts';
 
-/** Secrets of one store that are asked at a time; all stores are. */
+/** Secrets of one store that are examined at a time. Stores are examined in parallel. */
 const PARALLEL_SECRETS = 8;
-/** Errors of one store that are listed. */
+/** The number of errors listed for one store. */
 const MOST_ERRORS = 20;
 
 export interface Collected {
@@ -25,7 +25,7 @@ export interface Collected {
   readonly notes: readonly ReportNote[];
 }
 
-/** One store while it is gathered. */
+/** The data collected from one store so far. */
 class Gathering {
   readonly name: string;
   readonly provider: string;
@@ -44,7 +44,7 @@ class Gathering {
     else this.#more += 1;
   }
 
-  /** A part of a secret that the caller may not see is no failure: the rule that needs it says so. */
+  /** Notes a part of a secret that the caller may not see. It isn't a failure: the rule that needs it says so. */
   hide(rule: string, why: string): void {
     const key = `${rule}\n${why}`;
     const note = this.notes.get(key) ?? { rule, why, count: 0 };
@@ -64,7 +64,7 @@ class Gathering {
   }
 }
 
-/** The stores that a report is about when none is named: those that are in use here. */
+/** The stores of a report if none is named: those in use here. */
 export async function storesInUse(session: Session, config: Config): Promise<readonly string[]> {
   if (session.options.store !== undefined) return [session.options.store];
   const stores = new Set(config.untrustedDefault === undefined ? [config.defaultStore] : []);
@@ -130,7 +130,7 @@ export async function collect(
         const error = toSecretsError(thrown);
         if (error.kind === 'Denied') gathering.hide(rule, 'the caller may not see it');
         else if (error.kind === 'Unsupported') gathering.hide(rule, 'the store has none');
-        // Deleted in between: there is nothing to say of it.
+        // Deleted meanwhile, so there is nothing to report.
         else if (error.kind !== 'NotFound') gathering.fail(thrown, reference);
         return undefined;
       }
@@ -177,7 +177,7 @@ export async function collect(
   }
 }
 
-/** The schedule as far as versions and labels tell it; no value is read. */
+/** The schedule as far as versions and labels show it; no value is read. */
 function scheduleOf(
   info: SecretInfo,
   versions: readonly VersionInfo[] | undefined,

@@ -1,21 +1,20 @@
 /**
- * The forms of a report: each makes a text of the same data. A further form is one entry here and a module that is
- * loaded when it is asked for.
+ * The formats of a report: each renders the same data. To add one, add an entry here and a module that is loaded on
+ * demand.
  */
 import type { ReportData } from '../core/findings/report.ts';
 
 export const FORMATS = ['terminal', 'json', 'sarif', 'markdown', 'html'] as const;
 export type Format = (typeof FORMATS)[number];
 
-/** What a form may know beside the data. */
 export interface FormOptions {
-  /** Whether colour is wanted; for the terminal. */
+  /** Whether to use colour; for the terminal. */
   readonly colour: boolean;
-  /** Version of the program. */
+  /** The program's version. */
   readonly version: string;
 }
 
-/** @returns the whole text, with a last newline */
+/** @returns the whole text, with a final newline */
 export async function render(format: Format, data: ReportData, options: FormOptions): Promise<string> {
   switch (format) {
     case 'json':

@@ -1,4 +1,4 @@
-/** The report as Markdown, for a comment or a page; every foreign text is escaped so that it stays text. */
+/** The report as Markdown, for a comment or a page. Foreign text is escaped so that it can't become markup. */
 import { SEVERITIES } from '../core/findings/finding.ts';
 import type { ReportData } from '../core/findings/report.ts';
 import { singleLine } from '../core/text/sanitize.ts';
@@ -74,7 +74,7 @@ function row(...cells: readonly string[]): string {
   return `| ${cells.join(' | ')} |`;
 }
 
-/** Escapes what begins markup within a line or at its start (CommonMark 2.4), and what GitHub makes links of. */
+/** Escapes markup within a line or at its start (CommonMark 2.4), and what GitHub would turn into links. */
 function plain(text: string): string {
   return singleLine(text)
     .replaceAll('&', '&amp;')
@@ -86,8 +86,9 @@ function plain(text: string): string {
 }
 
 /**
- * A name as code, within more backticks than it has itself. A bar would end the cell of a table, and so would one behind
- * an escaped backslash: backslashes before a bar are written as other characters that could mislead are.
+ * A name as inline code, fenced with more backticks than it contains. A bar would end the table cell, and so would
+ * one after an escaped backslash: backslashes before a bar are written as \u escapes, like other misleading
+ * characters.
  */
 function code(text: string): string {
   const clean = singleLine(text).replaceAll(/\\+(?=\|)/g, (run) => String.raw`\u005c`.repeat(run.length));

@@ -1,4 +1,4 @@
-/** Files of a report: the report itself, and the baseline. */
+/** The files of a report: the report itself and the baseline. */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { baselineOf, parseBaseline } from '../core/findings/gates.ts';
 import type { Finding } from '../core/findings/finding.ts';
@@ -6,15 +6,15 @@ import { SecretsError } from '../core/errors.ts';
 import { codeOf, fileError, removeFile, replacePrivateFile } from '../platform/files.ts';
 import { jsonText } from '../core/text/sanitize.ts';
 
-/** Writes the report for the user alone: it says which secrets are weak. */
+/** Writes the report with access for the user only, because it says which secrets are weak. */
 export function writeReport(path: string, text: string): void {
   replacePrivateFile(path, Buffer.from(text), 'the report');
 }
 
 /**
- * The fingerprints of a baseline.
- * @param mayBeMissing it is about to be written
- * @throws SecretsError Usage for a file that is none or not there
+ * Reads the fingerprints of a baseline.
+ * @param mayBeMissing whether it is about to be written
+ * @throws SecretsError Usage if the file is missing or isn't a baseline
  */
 export function readBaseline(path: string, shown: string, mayBeMissing: boolean): ReadonlySet<string> {
   let text: string;
@@ -30,7 +30,7 @@ export function readBaseline(path: string, shown: string, mayBeMissing: boolean)
   return parseBaseline(text, shown);
 }
 
-/** Writes the baseline in one step. It is meant to be committed, so it is a file like any other. */
+/** Writes the baseline atomically. It is meant to be committed, so it has normal permissions. */
 export function writeBaseline(path: string, findings: readonly Finding[]): void {
   const temporary = `${path}.${process.pid}.tmp`;
   try {

@@ -6,7 +6,7 @@ import type { ReportNote } from '../core/findings/report.ts';
 import { toSecretsError } from '../core/errors.ts';
 import type { Session } from '../session/session.ts';
 
-/** What a report reads itself says nothing about who uses a secret. */
+/** The report's own reads say nothing about who uses a secret. */
 const OWN_COMMAND = 'audit report';
 
 export interface EventSources {
@@ -14,7 +14,7 @@ export interface EventSources {
   readonly period: { readonly since: Date; readonly until: Date };
   /** Our own log. */
   readonly own: AsyncIterable<AuditEvent>;
-  /** Whether services' trails are read too. */
+  /** Whether to read the services' trails too. */
   readonly trail: boolean;
 }
 
@@ -24,7 +24,7 @@ export interface ReadProgress {
   readonly progress: (text: string) => void;
 }
 
-/** Trails first: an access that both know is taken from the trail, which knows the address. */
+/** Trails first: if both have an access, the trail's event is kept, because it includes the address. */
 export async function readEvents(
   session: Session,
   { stores, period, own, trail }: EventSources,
@@ -44,14 +44,14 @@ export async function readEvents(
         return { store, message: 'the store has no trail of its own that can be read' };
       let first = Number.POSITIVE_INFINITY;
       for await (const event of provider.trail({ ...period }, session.call())) {
-        // A trail may not know what the store is called here.
+        // A trail may not know the store's name here.
         add({ ...event, store }, store);
         first = Math.min(first, Date.parse(event.time));
       }
       trailFrom.set(store, first);
     } catch (thrown) {
       const { kind, message, hint } = toSecretsError(thrown);
-      // A trail that nobody has set up is no trail that failed.
+      // A trail that isn't set up isn't a failure.
       if (kind === 'Usage' || kind === 'Unsupported')
         return {
           store,

@@ -1,4 +1,4 @@
-/** Reads values for the rules about them: in batches, a few at a time, each forgotten when it has been looked at. */
+/** Reads values for the rules about them: in batches, a few at a time, each dropped once it has been examined. */
 import type { ReportNote } from '../core/findings/report.ts';
 import type { SecretFacts } from '../core/findings/posture.ts';
 import { ValueRules } from '../core/findings/values.ts';
@@ -8,10 +8,10 @@ import type { Session } from '../session/session.ts';
 import { loadStrength } from '../core/findings/strength.ts';
 
 const BATCH = 20;
-/** Of one store. */
+/** For each store. */
 const PARALLEL = 4;
 
-/** Whether a label marks a secret that nothing reads; neither does a report. */
+/** Whether a label marks a honey secret, which nobody should read; the report doesn't either. */
 export function isHoney(labels: Readonly<Record<string, string>> | undefined): boolean {
   return labels !== undefined && Object.hasOwn(labels, HONEY_LABEL) && labels[HONEY_LABEL] !== 'false';
 }
@@ -51,7 +51,7 @@ export async function readValues(
             const secret = batch[index]?.info.name ?? '';
             if (answer.ok) rules.take({ store, secret }, answer.secret.value);
             else if (answer.error.kind === 'Denied') hidden.set(store, (hidden.get(store) ?? 0) + 1);
-            // No current version, or deleted in between: other rules say so.
+            // No current version, or deleted meanwhile: other rules report that.
             else if (answer.error.kind !== 'NotFound' && answer.error.kind !== 'Invalid')
               fail(store, answer.error, `${store}://${secret}`);
           }

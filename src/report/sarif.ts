@@ -1,5 +1,5 @@
 /**
- * The report as SARIF 2.1.0, as code-scanning pages take it.
+ * The report as SARIF 2.1.0, for code-scanning pages.
  * Source: https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
  */
 import type { Log, Notification, ReportingDescriptor, Result } from 'sarif';
@@ -16,7 +16,7 @@ const LEVELS: Readonly<Record<Severity, Result.level>> = {
   low: 'note',
   info: 'note',
 };
-/** As code-scanning pages sort by: over 9 is critical, over 7 high, over 4 medium. */
+/** Scores that code-scanning pages sort by: over 9 is critical, over 7 high, over 4 medium. */
 const SCORES: Readonly<Record<Severity, string>> = {
   critical: '9.5',
   high: '8.0',
@@ -25,8 +25,8 @@ const SCORES: Readonly<Record<Severity, string>> = {
   info: '1.0',
 };
 /**
- * A secret has no place in a file, which such pages want: a finding stands at the file that says which stores are
- * looked at.
+ * Code-scanning pages require a location in a file, which a secret doesn't have. Findings are placed at the file that
+ * configures the stores.
  */
 const PLACE = 'secrets.yaml';
 
@@ -128,14 +128,14 @@ function nameOf({ store, secret }: Finding): string {
   return `${store}://${secret ?? ''}`;
 }
 
-/** One line in which nothing is a link or a placeholder (§3.11.5 and §3.11.6 of the specification). */
+/** One line without links or placeholders (§3.11.5 and §3.11.6 of the specification). */
 function text(plain: string): string {
   return singleLine(plain)
     .replaceAll(/[\\[\]]/g, '\\$&')
     .replaceAll(/[{}]/g, '$&$&');
 }
 
-/** A build from source has a version that is none by semver. */
+/** A build from source has a version that isn't valid semver. */
 function semantic(version: string): string {
   return /^\d+\.\d+\.\d+/.test(version) ? version : '0.0.0';
 }

@@ -1,4 +1,4 @@
-/** What secrets.yaml sets of the rules' parameters, over their defaults. */
+/** The rules' parameters: the defaults, overridden by secrets.yaml. */
 import type { ReportSettings } from '../config/audit-report.ts';
 import {
   ANOMALIES,

@@ -1,4 +1,4 @@
-/** The report for a terminal: how many of what first, then each finding, the worst first. */
+/** The report for a terminal: a summary, then each finding, the worst first. */
 import { Chalk, type ChalkInstance } from 'chalk';
 import { SEVERITIES, type Severity } from '../core/findings/finding.ts';
 import type { ReportData, ReportFinding } from '../core/findings/report.ts';
@@ -88,5 +88,5 @@ function day(time: string | undefined): string {
   return time?.slice(0, 10) ?? '';
 }
 
-/** Foreign text on one line, without what could steer a terminal. */
+/** Foreign text on one line, without control sequences. */
 const clean = singleLine;
