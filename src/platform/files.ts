@@ -1,6 +1,6 @@
 /**
- * File system work on what must stay private: for the owner alone, durable, never through a symlink, and with errors that say what
- * to do. Synchronous throughout: the files are small, and the start-up path is faster that way.
+ * File system operations on private files: for the owner only, durable, never through a symlink, and with errors that
+ * say what to do. All synchronous: the files are small, and start-up is faster that way.
  */
 import {
   closeSync,
@@ -25,7 +25,10 @@ import { SecretsError } from '../core/errors.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
 
-/** Whether a call failed since nothing is there: no such name, or something on the way is no folder (HOME=/dev/null). */
+/**
+ * Whether a call failed because the path doesn't exist, or because one of its parents isn't a folder
+ * (HOME=/dev/null).
+ */
 export function isMissing(thrown: unknown): boolean {
   const code = codeOf(thrown);
   return code === 'ENOENT' || code === 'ENOTDIR';
@@ -33,22 +36,22 @@ export function isMissing(thrown: unknown): boolean {
 
 /** The system's code of a failed call, such as `ENOENT`. */
 export function codeOf(thrown: unknown): string | undefined {
-  // Not `instanceof`: an error of the system may be of another realm than this module.
+  // Not `instanceof`: the error may come from another realm than this module.
   const code = typeof thrown === 'object' && thrown !== null && 'code' in thrown ? thrown.code : undefined;
   return typeof code === 'string' ? code : undefined;
 }
 
-/** The login name that the system has for this user, never what the environment says: others sign with it. */
+/** The user's login name according to the system, never the environment, which can name anybody. */
 export function systemUser(): string | undefined {
   try {
     return userInfo().username;
   } catch {
-    // A container may run as a number that has no name.
+    // A container may run as a numeric user without a name.
     return undefined;
   }
 }
 
-/** A failed file system call as the product's error. */
+/** Converts a failed file system call to the product's error. */
 export function fileError(thrown: unknown, what: string, path: string): SecretsError {
   if (thrown instanceof SecretsError) return thrown;
   const code = codeOf(thrown);
@@ -81,7 +84,7 @@ export function fileError(thrown: unknown, what: string, path: string): SecretsE
   }
 }
 
-/** Makes a folder and its missing parents, each for the owner alone and durable. @returns whether there was none */
+/** Creates a folder and its missing parents, for the owner only and durably. @returns whether any was missing */
 export function makePrivateFolder(path: string): boolean {
   try {
     const missing = missingFolders(path);
@@ -89,10 +92,10 @@ export function makePrivateFolder(path: string): boolean {
       try {
         mkdirSync(folder, { mode: 0o700 });
       } catch (thrown) {
-        // Another run was faster.
+        // Another process was faster.
         if (codeOf(thrown) !== 'EEXIST') throw fileError(thrown, 'cannot make a folder', folder);
       }
-      // A new folder's entry in its parent must outlive a power cut as surely as what is put into it.
+      // A new folder's entry in its parent must survive a power failure as surely as its content.
       syncParent(folder);
     }
     return missing.length > 0;
@@ -102,8 +105,8 @@ export function makePrivateFolder(path: string): boolean {
 }
 
 /**
- * The folders that are missing, outermost first. Not by `mkdir` with `recursive`, which does not say what is in the way.
- * @throws SecretsError for a link that leads nowhere, what is no folder, and another user's home
+ * The missing folders, outermost first. Not `mkdir` with `recursive`, which doesn't say what is in the way.
+ * @throws SecretsError for a dangling link, something that isn't a folder, and another user's home
  */
 function missingFolders(path: string): readonly string[] {
   const missing: string[] = [];
@@ -125,8 +128,8 @@ function missingFolders(path: string): readonly string[] {
 }
 
 /**
- * Root with the HOME of another user (`sudo` without `-H`, `su` without `-`, a container's `HOME`): that user could not
- * use the folder later.
+ * Rejects root with another user's HOME (`sudo` without `-H`, `su` without `-`, a container's `HOME`): that user
+ * could not use the folder later.
  */
 function checkHome(folder: string, owner: number): void {
   if (process.geteuid?.() !== 0 || owner === 0 || owner !== ownerOfHome()) return;
@@ -140,13 +143,13 @@ function ownerOfHome(): number | undefined {
   return home === '' ? undefined : statSync(home, { throwIfNoEntry: false })?.uid;
 }
 
-/** What other users may be able to do in a folder that is fit for use. */
+/** What other users may be allowed to do in an acceptable folder. */
 export type OthersMay = 'nothing' | 'read' | 'anything';
 
 /**
- * Refuses a folder that is a link, somebody else's, or open to others.
- * @returns false when there is none
- * @throws SecretsError Denied, Invalid for what is no folder
+ * Rejects a folder that is a link, belongs to another user, or is open to others.
+ * @returns false if it doesn't exist
+ * @throws SecretsError Denied, Invalid if it isn't a folder
  */
 export function checkFolder(path: string, others: OthersMay): boolean {
   let stats;
@@ -185,8 +188,8 @@ function openToOthers(path: string, mode: number, command: string): SecretsError
 
 /**
  * Reads a whole file that must not be a link.
- * @param secret also refuse one that others can read
- * @returns undefined when there is none
+ * @param secret also reject a file that others can read
+ * @returns undefined if it doesn't exist
  */
 export function readPrivateFile(path: string, what: string, secret: boolean): Buffer | undefined {
   let fd: number;
@@ -212,7 +215,7 @@ export function readPrivateFile(path: string, what: string, secret: boolean): Bu
   }
 }
 
-/** Creates a file for the owner alone, with its content on disk before it returns. Removes it if that fails. */
+/** Creates a file for the owner only, with its content on disk before this returns. Removes it on failure. */
 export function createPrivateFile(path: string, content: Uint8Array, what: string): void {
   let fd: number;
   try {
@@ -232,8 +235,8 @@ export function createPrivateFile(path: string, content: Uint8Array, what: strin
 }
 
 /**
- * Creates a file that everybody may read (as the umask allows), whole or not at all, never over anything.
- * @returns false when there is something of that name, a link included
+ * Atomically creates a file that everybody may read (as the umask allows). Never overwrites.
+ * @returns false if the name exists already, even as a link
  */
 export function createFile(path: string, content: Uint8Array, what: string): boolean {
   const tmp = `${path}.${process.pid}.${Date.now().toString(36)}.tmp`;
@@ -251,7 +254,7 @@ export function createFile(path: string, content: Uint8Array, what: string): boo
   }
 }
 
-/** Makes the entries of a folder durable (fsync of the folder, as POSIX wants it for new names). */
+/** Makes the entries of a folder durable (fsync of the folder, which POSIX requires for new names). */
 export function syncFolder(path: string): void {
   const fd = openSync(path, O_RDONLY);
   try {
@@ -261,7 +264,7 @@ export function syncFolder(path: string): void {
   }
 }
 
-/** Makes a file's or folder's own entry in its parent durable, where the user may read that. */
+/** Makes the entry of a file or folder in its parent durable, if the user may read the parent. */
 export function syncParent(path: string): void {
   try {
     syncFolder(dirname(path));
@@ -270,7 +273,7 @@ export function syncParent(path: string): void {
   }
 }
 
-/** Removes a file; one that is gone already is fine. */
+/** Removes a file; succeeds if it doesn't exist. */
 export function removeFile(path: string): void {
   try {
     unlinkSync(path);
@@ -279,7 +282,7 @@ export function removeFile(path: string): void {
   }
 }
 
-/** The entries of a folder; none when there is no folder. */
+/** The entries of a folder; empty if it doesn't exist. */
 export function entriesOf(path: string): string[] {
   try {
     return readdirSync(path);
@@ -289,7 +292,7 @@ export function entriesOf(path: string): string[] {
   }
 }
 
-/** Puts a file for the owner alone in place, whole or not at all, replacing what was there; never through a link. */
+/** Atomically creates or replaces a file for the owner only; never through a link. */
 export function replacePrivateFile(path: string, content: Uint8Array, what: string): void {
   const tmp = `${path}.${process.pid}.${Date.now().toString(36)}.tmp`;
   createPrivateFile(tmp, content, what);

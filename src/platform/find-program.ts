@@ -1,15 +1,15 @@
-/** Finds a program as a shell does, so that "not found" and "not executable" can be told apart before the start. */
+/** Finds a program as a shell does, to distinguish "not found" from "not executable" before starting it. */
 import { accessSync, constants, statSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { codeOf } from './files.ts';
 
-/** The path, or the exit code that shells give (POSIX XCU 2.8.2): 127 not found, 126 found and not executable. */
+/** The path, or the exit code that shells use (POSIX XCU 2.8.2): 127 not found, 126 found but not executable. */
 export function findProgram(command: string, path: string | undefined, cwd: string): string | 126 | 127 {
   if (command === '') return 127;
   const direct = command.includes('/');
-  // An empty entry of PATH means the working directory (POSIX XBD 8.3); without PATH execvp(3) takes these.
+  // An empty entry in PATH means the working directory (POSIX XBD 8.3); without PATH, execvp(3) uses these two.
   const folders = (path ?? '/bin:/usr/bin').split(':');
-  // A path stays as it was written: a script finds it in $0.
+  // Keep a path as it was written: a script finds it in $0.
   const candidates = direct ? [command] : folders.map((folder) => resolve(cwd, folder, command));
   let found: 126 | 127 = 127;
   for (const candidate of candidates) {
@@ -29,8 +29,9 @@ export function findProgram(command: string, path: string | undefined, cwd: stri
 }
 
 /**
- * The absolute folders of PATH, for programs that a secrets.yaml names: by the others, what stands in a folder decides what
- * is run there, and is not looked at when the file is trusted. `undefined` where there are none, as without PATH.
+ * The absolute folders of PATH, for programs that a secrets.yaml names. With relative ones, the content of the
+ * working directory would decide which program runs, and it isn't checked when the file is trusted. `undefined` if
+ * there are none or PATH isn't set.
  */
 export function absoluteFolders(path: string | undefined): string | undefined {
   return path?.split(':').filter(isAbsolute).join(':') || undefined;

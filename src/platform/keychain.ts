@@ -1,7 +1,7 @@
 /** The OS key chain: Secret Service, macOS Keychain, Windows Credential Manager, through @napi-rs/keyring. */
 import { SecretsError } from '../core/errors.ts';
 
-/** A key chain that does not answer (a locked one waits for its dialog) is not waited for longer than this. */
+/** How long to wait for a key chain that doesn't answer: a locked one waits for its dialog. */
 const TIMEOUT_MS = 20_000;
 
 export interface KeychainEntry {
@@ -12,8 +12,8 @@ export interface KeychainEntry {
 
 /**
  * An entry of the service `secrets` in the OS key chain.
- * @param hint what to do where no key chain is reachable
- * @throws SecretsError Unavailable where none is
+ * @param hint what to do if no key chain is reachable
+ * @throws SecretsError Unavailable if none is
  */
 export async function openKeychainEntry(account: string, hint: string): Promise<KeychainEntry> {
   const unreachable = (cause: unknown): SecretsError =>
@@ -30,7 +30,7 @@ export async function openKeychainEntry(account: string, hint: string): Promise<
   };
   return bounded(async () => {
     const { AsyncEntry } = await import('@napi-rs/keyring');
-    // Without the pin the package falls back to the kernel's keyring, which forgets its keys when the user logs out.
+    // Without this, the package falls back to the kernel's keyring, which loses its keys when the user logs out.
     const entry = new AsyncEntry('secrets', account, { linux: { store: 'secret-service' } });
     return {
       get: () => bounded(async (signal) => (await entry.getPassword(signal)) ?? undefined),

@@ -1,7 +1,7 @@
 /**
- * The content that was trusted with a secrets.yaml, by the absolute path of each file that it names. Between the moment
- * when trust was looked at and the moment when a file is used, somebody else may write it: whoever uses one compares
- * again. One process acts on one secrets.yaml, so this is the process's.
+ * The trusted content of the files that a secrets.yaml names, by absolute path. Between checking the trust and using
+ * a file, somebody else may change it, so every use compares again. One process uses one secrets.yaml, so this is
+ * global to the process.
  */
 import { readFileSync } from 'node:fs';
 import { SecretsError } from '../core/errors.ts';
@@ -11,7 +11,7 @@ type Hash = (content: Uint8Array) => string;
 const trusted = new Map<string, string>();
 let hashOf: Hash = () => '';
 
-/** Takes the place of what was expected before. @param hash the one that made the hashes */
+/** Replaces the expected contents. @param hash the function that computed the hashes */
 export function expectContents(
   files: readonly { readonly path: string; readonly sha256: string }[],
   hash: Hash,
@@ -21,13 +21,16 @@ export function expectContents(
   hashOf = hash;
 }
 
-/** @throws SecretsError Policy when this is not the content that was trusted */
+/** @throws SecretsError Policy if this isn't the content that was trusted */
 export function checkContent(path: string, content: Uint8Array): void {
   const expected = trusted.get(path);
   if (expected !== undefined && hashOf(content) !== expected) throw changed(path);
 }
 
-/** Reads a file as text, if it may be one that was trusted. @throws SecretsError Policy, and as `readFileSync` */
+/**
+ * Reads a text file, checking its content if it was trusted. @throws SecretsError Policy, and errors of
+ * `readFileSync`
+ */
 export function readPinnedText(path: string): string {
   const content = readFileSync(path);
   checkContent(path, content);
@@ -35,7 +38,7 @@ export function readPinnedText(path: string): string {
 }
 
 /**
- * Compares all of them: before a program that is one, or is given some, is started.
+ * Compares all files. Call before starting a program that is one of them or gets some as arguments.
  * @throws SecretsError Policy
  */
 export function checkContents(): void {
@@ -44,7 +47,7 @@ export function checkContents(): void {
     try {
       content = readFileSync(path);
     } catch {
-      // What was missing or not readable has no hash, and still has none.
+      // A file that was missing or unreadable had no hash, and must still have none.
     }
     if (content === undefined ? /^[0-9a-f]{64}$/.test(expected) : hashOf(content) !== expected)
       throw changed(path);

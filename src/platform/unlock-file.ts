@@ -1,7 +1,7 @@
 /**
- * Reads files that unlock a store: passphrase, key and identity files. They are the user's own 0600 files, or what a
- * service manager or container runtime puts there: systemd's credentials, Docker's secrets, Kubernetes' volumes,
- * a descriptor that the parent opened.
+ * Reads files that unlock a store: passphrase, key and identity files. Either the user's own 0600 files, or files
+ * from a service manager or container runtime: systemd credentials, Docker secrets, Kubernetes volumes, or a
+ * descriptor that the parent opened.
  */
 import {
   closeSync,
@@ -22,20 +22,20 @@ import { checkContent } from './pinned.ts';
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 
-/** No key, passphrase or list of identities is longer; `/dev/fd/N` may be endless. */
+/** No key, passphrase or identity list is longer; `/dev/fd/N` may be endless. */
 const MAX_BYTES = 1024 * 1024;
 /** How long the writer of a pipe may take. */
 const PIPE_MS = 10_000;
 const DESCRIPTOR = /^\/(?:dev|proc\/self)\/fd\/(\d{1,6})$/;
 
-/** What came from descriptors, by number: a pipe gives its content only once, and a command may ask twice. */
+/** What was read from descriptors, by number: a pipe can only be read once, and a command may ask twice. */
 const fromDescriptors = new Map<number, Buffer>();
 
 /**
- * @param links whether a link of the user's own making is followed, as programs that share the file do
- * @returns undefined when there is none
- * @throws SecretsError Denied for a file that others could have written, or that more users can read than its owner
- * meant; Invalid for what is no file
+ * @param links whether to follow a link that the user made, as other programs that use the file do
+ * @returns undefined if it doesn't exist
+ * @throws SecretsError Denied if others could have written it, or if more users can read it than its owner intended;
+ *   Invalid if it isn't a file
  */
 export function readUnlockFile(
   path: string,
@@ -69,14 +69,14 @@ export function readUnlockFile(
 
 interface Place {
   readonly path: string;
-  /** Whether it was reached by a link that Kubernetes made. */
+  /** Whether it was reached through a link that Kubernetes made. */
   readonly inVolume: boolean;
 }
 
 /**
- * Kubernetes mounts each file of a Secret as a link `NAME -> ..data/NAME`, and `..data` as a link to the folder of the
- * present version (https://kubernetes.io/docs/concepts/configuration/secret/). Such a link is followed, when its owner
- * is root or this user, and no further than its own folder; any other link is not.
+ * Kubernetes mounts each file of a Secret as a link `NAME -> ..data/NAME`, and `..data` as a link to the folder of
+ * the current version (https://kubernetes.io/docs/concepts/configuration/secret/). Such a link is followed if root or
+ * this user owns it and it stays within its own folder; other links aren't.
  */
 function throughVolume(path: string, links: 'refused' | 'followed'): Place {
   let asItIs = { path, inVolume: false };
@@ -88,7 +88,7 @@ function throughVolume(path: string, links: 'refused' | 'followed'): Place {
     if (!isRootOrMe(link.uid)) return asItIs;
     const folder = realpathSync(dirname(path));
     const { uid, mode } = lstatSync(folder);
-    // Anybody may write to a volume's folder (1777); the sticky bit leaves links to their owners.
+    // Anybody may write to a volume's folder (1777); the sticky bit protects links from others.
     if (!isRootOrMe(uid) || ((mode & 0o022) !== 0 && (mode & 0o1000) === 0)) return asItIs;
     if (!isRootOrMe(lstatSync(`${folder}/..data`).uid)) return asItIs;
     const real = realpathSync(path);
@@ -103,9 +103,9 @@ function isRootOrMe(uid: number): boolean {
 }
 
 /**
- * Who may read it is decided by whoever put it there, when that is root: Docker's secrets are 0444, Kubernetes' 0644
- * without `defaultMode` or 0440 with `fsGroup`, systemd's 0440 with an ACL (systemd.exec(5), Credentials). A file of
- * this user's own is for this user alone.
+ * Root decides who may read the files it provides: Docker's secrets are 0444, Kubernetes' 0644 without `defaultMode`
+ * or 0440 with `fsGroup`, systemd's 0440 with an ACL (systemd.exec(5), Credentials). A user's own file must be for
+ * that user only.
  */
 function checkAccess({ uid, gid, mode }: Stats, { path: real, inVolume }: Place, path: string): void {
   const me = process.geteuid?.();
@@ -113,7 +113,7 @@ function checkAccess({ uid, gid, mode }: Stats, { path: real, inVolume }: Place,
   if (uid === me && (mode & 0o077) === 0) return;
   if ((mode & 0o022) === 0) {
     if (inVolume && isRootOrMe(uid)) return;
-    // A root process tells a mounted secret from a key file that was left open by where it is.
+    // If this process is root, only its location tells a mounted secret from a key file that was left open.
     if (uid === 0 && me !== 0) return;
     if (uid === 0 ? isMounted(real) : isMountPoint(real)) return;
     if (uid !== me && (mode & 0o044) === 0o040 && isOwnGroup(gid)) return;
@@ -132,12 +132,12 @@ function isOwnGroup(gid: number): boolean {
   return gid === process.getegid?.() || process.getgroups?.().includes(gid) === true;
 }
 
-/** Whether a file, or the folder it is in, was mounted there by itself. */
+/** Whether a file, or the folder that contains it, is a mount point. */
 function isMounted(path: string): boolean {
   return isMountPoint(path) || isMountPoint(dirname(path));
 }
 
-/** Only root, or who sets up a container, can make a file a mount point. proc_pid_mountinfo(5), field 5. */
+/** Only root, or whoever sets up a container, can make a file a mount point. proc_pid_mountinfo(5), field 5. */
 function isMountPoint(path: string): boolean {
   try {
     const real = realpathSync(path);
@@ -154,13 +154,13 @@ function isMountPoint(path: string): boolean {
   }
 }
 
-/** Whoever started the program chose what its descriptors are: nothing about the file behind one is checked. */
+/** Whoever started the program chose its descriptors, so the file behind one isn't checked. */
 function readDescriptor(descriptor: number, path: string, what: string): Buffer | undefined {
   const known = fromDescriptors.get(descriptor);
   if (known !== undefined) return known;
   let own: number | undefined;
   try {
-    // Opened anew it can be waited for with an end; what can't be, such as a socket, is read as it is.
+    // Reopened, it can be read with a time limit. What can't be reopened, such as a socket, is read directly.
     own = openSync(`/dev/fd/${descriptor}`, O_RDONLY | O_NONBLOCK);
   } catch (thrown) {
     if (codeOf(thrown) === 'ENOENT') return undefined;

@@ -1,11 +1,11 @@
 /**
- * The outside world, as one argument: everything a command may read from or do to the machine it runs on.
- * Tests pass a world of their own, so that no module needs a mock.
+ * The outside world as one argument: everything a command may read from or do to the machine it runs on. Tests pass
+ * their own world, so that no module needs a mock.
  */
 import type { EventEmitter } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 
-/** What is used of a stream that is written to; it may be a terminal. */
+/** The part of an output stream that is used; it may be a terminal. */
 export interface OutputStream extends EventEmitter {
   readonly isTTY?: boolean;
   readonly columns?: number;
@@ -14,25 +14,25 @@ export interface OutputStream extends EventEmitter {
 export type InputStream = Readable & { readonly isTTY?: boolean };
 
 export interface World {
-  /** The words after the program's name. */
+  /** The arguments after the program's name. */
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly home: string;
-  /** Numeric id of the user; `undefined` where the system has none. */
+  /** Numeric user id; `undefined` if the system has none. */
   readonly uid: number | undefined;
-  /** Login name of the user and name of the machine, as the system has them; missing where it has none. */
+  /** The user's login name and the machine's name, according to the system; missing if it has none. */
   readonly names?: () => { readonly user: string | undefined; readonly host: string };
   readonly stdin: InputStream;
   readonly stdout: OutputStream;
-  /** Questions are asked here, which takes a whole stream. */
+  /** Prompts are shown here, which requires a complete stream. */
   readonly stderr: OutputStream & Writable;
   readonly now: () => Date;
-  /** Calls back on each signal of that name until the returned function is called. */
+  /** Calls back on each such signal until the returned function is called. */
   readonly onSignal: (signal: NodeJS.Signals, listener: () => void) => () => void;
 }
 
-/** XDG base folders (freedesktop.org basedir specification 0.8); relative values are ignored, as it says. */
+/** XDG base folders (freedesktop.org basedir specification 0.8); relative values are ignored, as it requires. */
 export function xdgFolder(
   world: Pick<World, 'env' | 'home'>,
   kind: 'config' | 'data' | 'state' | 'cache',

@@ -1,16 +1,16 @@
-/** Which addresses may be sent to: TLS everywhere but on this machine, and no credentials in what a file says. */
+/** Which addresses data may be sent to: TLS except on this machine, and no credentials in configured URLs. */
 
-/** Where nobody but this machine can listen, so that plain text is allowed. */
+/** Loopback hosts: only this machine can listen there, so plain text is allowed. */
 export function isLoopback(host: string): boolean {
   return /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i.test(host);
 }
 
-/** Whether nobody can read on the way what is sent there: https, or http that stays on this machine. */
+/** Whether nobody can read the data in transit: https, or http that stays on this machine. */
 export function isProtected({ protocol, hostname }: URL): boolean {
   return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname));
 }
 
-/** What is wrong with the URL of a receiver, and what to do; undefined when it may be used. */
+/** What is wrong with a receiver's URL; undefined if it may be used. */
 export function urlProblem(
   url: string,
 ): { readonly what: 'none' | 'credentials' | 'plain'; readonly message: string } | undefined {

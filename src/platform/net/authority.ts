@@ -1,26 +1,26 @@
-/** What targets that speak to a server have in common. */
+/** Certificate authorities for clients that connect to a server. */
 import { resolve } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
 import { codeOf } from '../files.ts';
 import { readPinnedText } from '../pinned.ts';
 
-/** Whether the system's code of a failed connection says that the server's certificate does not verify. */
+/** Whether the error code of a failed connection means that the server's certificate didn't verify. */
 export function isUntrusted(code: string): boolean {
   return /CERT|SIGN|ISSUER|ALTNAME/.test(code);
 }
 
 /**
- * The PEM text of the setting `ca`, whose path starts at the folder of the settings.
- * @throws SecretsError Usage when it can't be read, or holds no certificate
+ * The PEM text of the setting `ca`. A relative path starts at `folder`.
+ * @throws SecretsError Usage if it can't be read or contains no certificate
  */
 export function readAuthority(ca: string | undefined, folder: string): string | undefined {
   return readPem('ca', ca, folder, 'CERTIFICATE');
 }
 
 /**
- * @param setting that names the file, whose path starts at the folder of the settings
- * @param kind what has to be in it
- * @throws SecretsError Usage when it can't be read, or holds no such thing
+ * @param setting the name of the setting; a relative path in it starts at `folder`
+ * @param kind what the file must contain
+ * @throws SecretsError Usage if it can't be read or doesn't contain it
  */
 export function readPem(
   setting: string,

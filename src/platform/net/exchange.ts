@@ -1,21 +1,21 @@
-/** One HTTP request with a credential in it: TLS verified, no redirect followed, ended by the signal. */
+/** One HTTP request with a credential in it: TLS is verified, no redirect is followed, and the signal aborts it. */
 import http from 'node:http';
 import https from 'node:https';
 import { SecretsError } from '../../core/errors.ts';
 import { isUntrusted } from './authority.ts';
 import { codeOf } from '../files.ts';
 
-/** What is known of an answer: its body is not read. */
+/** The status and header of an answer; its body isn't read. */
 export interface Answer {
   readonly status: number;
-  /** The header Retry-After, as it came. */
+  /** The Retry-After header, unparsed. */
   readonly retryAfter: string | undefined;
 }
 
 /**
- * One request and the status of its answer. TLS is verified, no redirect is followed.
- * @param ca PEM of the authorities to believe in place of the system's
- * @param doubt what a message says after a request that may have arrived
+ * Sends one request. TLS is verified, and no redirect is followed.
+ * @param ca PEM of the authorities to trust instead of the system's
+ * @param doubt added to the message if the request may have arrived
  * @throws SecretsError Unavailable
  */
 export function exchange(

@@ -1,13 +1,13 @@
-/** Webhooks that are signed as Standard Webhooks says (https://www.standardwebhooks.com, specification 1.0.0). */
+/** Signs webhooks according to Standard Webhooks (https://www.standardwebhooks.com, specification 1.0.0). */
 import { createHmac } from 'node:crypto';
 import { SecretsError } from '../../core/errors.ts';
 import { utf8 } from '../../core/utf8.ts';
 import { version } from '../../core/version.ts';
 
-/** A key that begins so goes on in base64. */
+/** The rest of a key with this prefix is base64. */
 const KEY_PREFIX = 'whsec_';
 
-/** The bytes of a key: those after `whsec_` in base64, or the whole value as it is. @throws SecretsError Invalid */
+/** The bytes of a key: the base64 after `whsec_`, or the whole value as it is. @throws SecretsError Invalid */
 export function signingKey(value: Uint8Array): Buffer {
   const text = utf8(value)?.trim();
   if (text?.startsWith(KEY_PREFIX) !== true) {
@@ -20,7 +20,7 @@ export function signingKey(value: Uint8Array): Buffer {
   return Buffer.from(encoded, 'base64');
 }
 
-/** The headers of one try. The id stays the same in all of them, for a receiver that may have got an earlier one. */
+/** The headers of one attempt. The id is the same for all attempts, so that a receiver can recognise duplicates. */
 export function headersOf(
   id: string,
   at: Date,

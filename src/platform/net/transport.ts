@@ -1,4 +1,4 @@
-/** What every client of a server over plain HTTP needs: a request whose whole answer is read, and its retries. */
+/** Shared by clients of plain HTTP servers: a request whose whole answer is read, and retries. */
 import { setMaxListeners } from 'node:events';
 import http from 'node:http';
 import https from 'node:https';
@@ -8,7 +8,7 @@ import { codeOf } from '../files.ts';
 import { isUntrusted } from './authority.ts';
 
 const ATTEMPTS = 4;
-/** Seconds of Retry-After that are waited for. */
+/** The longest Retry-After, in seconds, that is honoured. */
 const LONGEST_WAIT = 10;
 
 export interface WholeAnswer {
@@ -17,25 +17,25 @@ export interface WholeAnswer {
   readonly body: Buffer;
 }
 
-/** The answer had no end within the size allowed. */
+/** The answer exceeded the allowed size. */
 export class AnswerTooLong extends SecretsError {
   constructor() {
     super('Unavailable', 'the server’s answer is too long');
   }
 }
 
-/** A signal ended the request. */
+/** A signal aborted the request. */
 export class Stopped extends Error {}
 
 interface Bounds {
-  /** Longest answer read, in bytes. */
+  /** Longest answer to read, in bytes. */
   readonly maxAnswer: number;
   readonly signals: readonly AbortSignal[];
 }
 
 /**
- * Sends one request, over TLS where `options.protocol` says so, and reads its answer to the end. No redirect is followed.
- * Rejects with AnswerTooLong, Stopped, or what the system said.
+ * Sends one request, over TLS if `options.protocol` says so, and reads the whole answer. No redirect is followed.
+ * Rejects with AnswerTooLong, Stopped or the system's error.
  */
 export function requestWhole(
   options: https.RequestOptions,
@@ -58,7 +58,7 @@ export function requestWhole(
         resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: Buffer.concat(pieces) }),
       );
     });
-    // Listeners, and not AbortSignal.any: Node 20 collects a timeout that only such a signal refers to.
+    // Listeners instead of AbortSignal.any: Node 20 garbage-collects a timeout that only such a signal refers to.
     const listening = signals.map((signal) => {
       const stop = (): void => void sent.destroy(new Stopped('stopped', { cause: signal.reason }));
       if (signal.aborted) stop();
@@ -75,22 +75,22 @@ export function requestWhole(
 
 interface RetryRules {
   readonly signal: AbortSignal;
-  /** Whether the same call may well be answered in a moment, and does no harm when it is sent again. */
+  /** Whether the same call may succeed shortly, and repeating it does no harm. */
   readonly isPassing: (answer: WholeAnswer) => boolean;
-  /** Doing it twice does no more than doing it once, so that a broken connection is tried again. */
+  /** Whether the call is idempotent, so that it may be retried after a broken connection. */
   readonly repeatable: boolean;
   /** Added to the message of a failure after which the call may have been carried out. */
   readonly doubt: string;
-  /** The error for a connection that can't be had. */
+  /** The error if no connection is possible. */
   readonly unreachable: (thrown: unknown) => SecretsError;
 }
 
-/** Sends what is harmless to repeat until it is answered. Honours Retry-After up to ten seconds. */
+/** Retries what is safe to repeat. Honours Retry-After up to ten seconds. */
 export async function withRetries(
   once: () => Promise<WholeAnswer>,
   { signal, isPassing, repeatable, doubt, unreachable }: RetryRules,
 ): Promise<WholeAnswer> {
-  // Many calls share the command's one signal; the warning about leaks would be wrong.
+  // Many calls share the command's one signal, so Node's warning about a leak would be wrong.
   setMaxListeners(0, signal);
   for (let attempt = 1; ; attempt += 1) {
     if (signal.aborted) throw late('', signal.reason);
@@ -100,7 +100,7 @@ export async function withRetries(
       if (attempt === ATTEMPTS || !isPassing(answer)) return answer;
       const seconds = Number(answer.headers['retry-after']);
       if (Number.isFinite(seconds) && seconds >= 0) {
-        // A wait that long is the user's to decide.
+        // Whether to wait that long is up to the user.
         if (seconds > LONGEST_WAIT) return answer;
         wait = Math.max(seconds * 1000, 20) + Math.random() * 50;
       }
@@ -113,7 +113,7 @@ export async function withRetries(
   }
 }
 
-/** Trust and name failures don't go away by asking again. */
+/** Trust and name failures don't go away by retrying. */
 function isPermanent(thrown: unknown): boolean {
   const code = codeOf(thrown) ?? '';
   return isUntrusted(code) || /_ALERT_|ENOTFOUND|ERR_TLS|ERR_SSL|EPROTO|ERR_INVALID/.test(code);
