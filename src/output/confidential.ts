@@ -1,6 +1,6 @@
 /**
- * What must not stand in a message, though servers, SDKs and the system repeat what they were given: the values that
- * this process has read or written, its credentials, and the content of a variable that should hold a path.
+ * What messages must not contain, although servers, SDKs and the system repeat their input: values that this process
+ * has read or written, its credentials, and the content of variables that should be paths.
  */
 import { resolve } from 'node:path';
 import type { Masker } from '../core/redaction/redactor.ts';
@@ -10,14 +10,17 @@ import { hideIssued, holdsCredential, looksLikeValue, NOT_SHOWN } from '../core/
 import type { World } from '../platform/world.ts';
 
 const MASK = '***';
-/** Shorter ones would take half of any message away. */
+/** Masking shorter ones would remove half of any message. */
 const MIN_BYTES = 4;
-/** A credential is longer; a variable of such a name may hold `true`. */
+/** Credentials are longer; a variable with such a name may just be `true`. */
 const MIN_CREDENTIAL = 8;
-/** The newest values, which messages are about, and how much of them: what is held bounds memory, and the masker. */
+/**
+ * Limits on the values that are remembered: messages are about the newest ones, and the values take memory and
+ * masking time.
+ */
 const MOST_VALUES = 1000;
 const MOST_TOTAL = 262_144;
-/** Larger values are looked for by their beginning. */
+/** Of larger values, only the start is searched for. */
 const MOST_BYTES = 8192;
 
 const SECRET_NAME =
@@ -27,21 +30,21 @@ const PATH_NAME = /(_FILE|_PATH|_CREDENTIALS|_CACERT|_CAPATH|_CLIENT_CERT|_CLIEN
 const values = new Set<Uint8Array>();
 let total = 0;
 /**
- * They look for every spelling, and are made when something is about to be shown. Each holds at least twice the values
- * of the next, so that a value that comes between two lines does not cost a new masker of all.
+ * Maskers search for every spelling and are created when something is about to be shown. Each has at least twice as
+ * many values as the next, so that a new value between two lines doesn't require rebuilding a masker of all values.
  */
 const maskers: { readonly masker: Masker; readonly known: readonly Uint8Array[] }[] = [];
-/** Values that none of them knows. */
+/** Values that aren't in any masker yet. */
 let news: Uint8Array[] = [];
 const knownCredentials = new Set<string>();
 const credentialBytes = new Set<Uint8Array>();
-/** Makes them. Loaded where there is something to hide: most runs show nothing. */
+/** Creates maskers. Loaded only if there is something to hide: most runs show nothing. */
 let Redactor: typeof Masker | undefined;
 
-/** A value that no message may hold from here on. */
+/** Keeps a value out of all messages from now on. */
 export function keepOut(value: Uint8Array): void {
   if (value.length < MIN_BYTES) return;
-  // A copy: a part of a buffer keeps all of it.
+  // A copy, because a slice keeps its whole buffer alive.
   const kept = value.length > MOST_BYTES ? Buffer.from(value.subarray(0, MOST_BYTES)) : value;
   if (values.has(kept)) return;
   values.add(kept);
@@ -55,22 +58,22 @@ export function keepOut(value: Uint8Array): void {
   if (news.length > 2 * MOST_VALUES) news = news.filter(isHeld);
 }
 
-/** Whether it has not been forgotten since. */
+/** Whether the value is still remembered. */
 function isHeld(value: Uint8Array): boolean {
   return values.has(value) || credentialBytes.has(value);
 }
 
-/** What was typed in the place of a name, and looks like a value. */
+/** Input that was given instead of a name and looks like a value. */
 const typed = new Set<string>();
 
-/** A text of the command line that neither a message nor a record shows, while no secret has that name. */
+/** Keeps a text of the command line out of messages and records, as long as no secret has that name. */
 export function withhold(...texts: readonly string[]): void {
   for (const text of texts) if (text.length >= MIN_BYTES) typed.add(text);
 }
 
 /**
- * What was typed in the place of a reference may look like a value: no store is asked for a credential, in whose trail it
- * would stand from then on, and no message repeats the others.
+ * Handles references that look like values: a credential isn't sent to any store, where it would stay in the trail;
+ * any other such text isn't repeated in messages.
  * @throws SecretsError Usage
  */
 export function checkTyped(text: string, { store, name }: Reference): void {
@@ -82,30 +85,30 @@ export function checkTyped(text: string, { store, name }: Reference): void {
   });
 }
 
-/** A name or a reference for a message about a failure, or for its record. */
+/** A name or reference for an error message or the record of a failure. */
 export function shownName(text: string): string {
   let shown = text;
   for (const one of typed) shown = shown.replaceAll(one, NOT_SHOWN);
   return hideIssued(shown);
 }
 
-/** Whether `clean` knows every spelling of all that is to be hidden, which may be nothing. */
+/** Whether `clean` knows every spelling of what must be hidden, if anything. */
 export function knowsSpellings({ env }: Pick<World, 'env'>): boolean {
   return Redactor !== undefined || (values.size === 0 && credentials(env).length === 0);
 }
 
-/** Makes `clean` know every spelling. Loads the redactor, so only where something is to be shown. */
+/** Makes `clean` know every spelling. Loads the redactor, so call it only if something will be shown. */
 export async function learnSpellings(world: Pick<World, 'env'>): Promise<void> {
-  // Most errors come before there is anything to hide.
+  // Most errors happen before there is anything to hide.
   if (!knowsSpellings(world)) useRedactor((await import('../core/redaction/redactor.ts')).Masker);
 }
 
-/** For who has loaded it for another reason. */
+/** For callers that have loaded the redactor anyway. */
 export function useRedactor(loaded: typeof Masker): void {
   Redactor = loaded;
 }
 
-/** A message without what must not stand in it; with the usual spellings alone before `learnSpellings`. */
+/** Removes confidential parts from a message; only in their usual spellings before `learnSpellings`. */
 export function clean(text: string, world: Pick<World, 'env'>): string {
   const named = shownName(nameVariables(text, world));
   if (Redactor !== undefined) {
@@ -139,14 +142,14 @@ function maskersOf(Redacting: typeof Masker, env: World['env']): readonly Masker
   return maskers.map(({ masker }) => masker);
 }
 
-/** Where somebody has cut a text: a server, a library, this program (`excerpt`). A quote may come before. */
+/** Where a text was cut: by a server, a library or this program (`excerpt`). A quote may come before. */
 const CUT = /(["'`]?(?:…|\.{3,}|\s?[[(<]truncated))/i;
 
-/** Also hides what a value begins with where the text was cut in the middle of it. */
+/** Also masks the start of a value where the text was cut in the middle of it. */
 function masked(text: string, masker: Masker): string {
   const parts = throughMasker(text, masker).split(CUT);
   const last = parts.length - 1;
-  // The end of all is masked like any end.
+  // The end of the whole text is masked normally.
   return parts.map((part, at) => (at === last || at % 2 === 1 ? part : throughMasker(part, masker))).join('');
 }
 
@@ -155,7 +158,7 @@ function throughMasker(text: string, masker: Masker): string {
   return Buffer.concat([stream.write(Buffer.from(text)), stream.end()]).toString();
 }
 
-/** The usual ones. */
+/** The usual spellings. */
 function formsOf(text: string): readonly string[] {
   const trimmed = text.trimEnd();
   const uri = /\p{Cs}/u.test(trimmed) ? trimmed : encodeURIComponent(trimmed);
@@ -172,22 +175,22 @@ function credentials(env: World['env']): readonly string[] {
   );
 }
 
-/** `--resolve-env` takes references from variables of any name; they are no secret. */
+/** `--resolve-env` takes references from variables of any name; they aren't secret. */
 function isReference(value: string): boolean {
   return /^[a-z][a-z0-9_-]*:\/\/[^:@\s]*$/i.test(value);
 }
 
 /** Variables of this program, of the stores and their libraries. */
 const OWN_NAME = /^(SECRETS|AWS|AZURE|GOOGLE|GCLOUD|CLOUDSDK|GCE|VAULT|CONJUR|OTEL)_|^CONJURRC$/;
-/** Who and where: what messages are about, unless a password stands in an address. */
+/** Names and addresses that messages are about, unless an address contains a password. */
 const SHOWN_NAME =
   /_(LOGIN|HOST_ID|ACCOUNT|ADDR|ADDRESS|URL|ENDPOINT\w*|HOST|REGION|ROLE|ROLE_ARN|USER|USERNAME|PROJECT|TENANT_ID|CLIENT_ID|NAMESPACE|SERVICE_ID)$/;
-/** A text that any message may hold by chance: a region, a name, a number. */
+/** A text that any message may contain by coincidence: a region, a name, a number. */
 const WORD = /^[\w.-]*$/;
 
 /**
- * Puts the name of a variable in the place of its content: of one that should hold a path, and of one of this program's
- * that is no plain word. A profile's name is found where a message speaks of a profile.
+ * Replaces the content of variables with their names: variables that should be paths, and variables of this program
+ * unless the content is a plain word. A profile name is replaced where a message mentions a profile.
  */
 function nameVariables(text: string, { env }: Pick<World, 'env'>): string {
   let shown = text;
@@ -198,7 +201,7 @@ function nameVariables(text: string, { env }: Pick<World, 'env'>): string {
     if (!isPath && !isOwn) continue;
     const forms = [...placesOf(value)];
     if (isPath || !WORD.test(value)) {
-      // An error is one line: what follows in the variable is not there.
+      // Errors are one line, so later lines of the variable don't appear.
       const [first = ''] = value.split('\n', 1);
       forms.push(value, ...(first.length >= MIN_CREDENTIAL ? [first] : []));
     }
@@ -213,13 +216,13 @@ function nameVariables(text: string, { env }: Pick<World, 'env'>): string {
   return shown;
 }
 
-/** The path that a relative one comes to. */
+/** The absolute path of a relative one. */
 function placesOf(value: string): readonly string[] {
   if (value.startsWith('/') || value.includes('\0') || value.includes('\n')) return [];
   try {
     return [resolve(value)];
   } catch {
-    // There is no working directory any more.
+    // The working directory no longer exists.
     return [];
   }
 }

@@ -1,7 +1,7 @@
-/** Where the words of a command go: all that this room knows of a run. */
+/** The output of a command, as far as this folder needs to know a run. */
 import type { World } from '../platform/world.ts';
 
-/** What the user wished of it. */
+/** The options that affect output. */
 export interface OutputOptions {
   readonly json?: boolean;
   readonly quiet?: boolean;
@@ -11,9 +11,9 @@ export interface OutputOptions {
 
 export interface Output {
   readonly options: OutputOptions;
-  /** The streams, and what of the environment says how they show colour. */
+  /** The streams, and the environment, which decides about colour. */
   readonly world: Pick<World, 'env' | 'stdout' | 'stderr'>;
-  /** Writes the result: the only thing that goes to stdout. */
+  /** Writes the result, which is all that goes to stdout. */
   print(text: string | Uint8Array): Promise<void>;
   /** Writes the result as JSON. */
   printJson(value: unknown): Promise<void>;

@@ -1,4 +1,4 @@
-/** A line on stderr that says how far something is, on a terminal, once it has taken half a second. */
+/** A progress line on stderr, on a terminal, after half a second. */
 import type { Output } from './output.ts';
 import { singleLine } from '../core/text/sanitize.ts';
 
@@ -12,12 +12,12 @@ export interface Progress {
 }
 
 export interface StepProgress {
-  /** What is being done to a secret, which `--debug` prints when it changes; without a text, nothing more. */
+  /** Shows the current step of a secret and prints it with `--debug` when it changes; without a text, removes it. */
   show(reference: string, text: string | undefined): void;
   done(): void;
 }
 
-/** The same for what is done to several secrets at a time, step by step. */
+/** Progress of several secrets at a time, step by step. */
 export function startSteps(output: Output): StepProgress {
   const progress = startProgress(output);
   const doing = new Map<string, string>();

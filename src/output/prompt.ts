@@ -1,20 +1,20 @@
-/** Questions to a person at the terminal. The prompt library is loaded when one is asked. */
+/** Prompts at the terminal. The prompt library is loaded on demand. */
 import type { World } from '../platform/world.ts';
 import { SecretsError } from '../core/errors.ts';
 
-/** Asks for a secret without showing it. @throws SecretsError Failed when there is no terminal */
+/** Asks for a secret without showing it. @throws SecretsError Usage if there is no terminal */
 export async function askHidden(world: World, question: string): Promise<string> {
   const { default: password } = await import('@inquirer/password');
   return asked(world, (context) => password({ message: question, mask: false }, context));
 }
 
-/** Asks for a line of text. @throws SecretsError Failed when there is no terminal */
+/** Asks for a line of text. @throws SecretsError Usage if there is no terminal */
 export async function ask(world: World, question: string): Promise<string> {
   const { default: input } = await import('@inquirer/input');
   return asked(world, (context) => input({ message: question }, context));
 }
 
-/** The last question: stores are opened at the same time, and there is one keyboard. */
+/** Settles with the last prompt. Stores are opened in parallel, but there is only one keyboard. */
 let answered: Promise<unknown> = Promise.resolve();
 
 async function asked(

@@ -1,25 +1,25 @@
-/** Writes an error to stderr: one line each, as JSON with `--json`, with what is underneath with `--debug`. */
+/** Writes an error to stderr: on one line, as JSON with `--json`, and with its causes with `--debug`. */
 import type { OutputOptions } from './output.ts';
 import type { SecretsError } from '../core/errors.ts';
 import type { World } from '../platform/world.ts';
 import { clean, learnSpellings, shownName } from './confidential.ts';
 import { jsonText, singleLine } from '../core/text/sanitize.ts';
 
-/** The error on one line: for which reference, what failed, what to do next. */
+/** The error on one line: the reference, what failed, and what to do. */
 export function errorLine(error: SecretsError, world: Pick<World, 'env'>): string {
   const where = error.reference === undefined ? '' : `${cut(shownName(error.reference))}: `;
   const next = error.hint === undefined ? '' : `; ${cut(clean(error.hint, world))}`;
   return singleLine(`${where}${cut(clean(error.message, world))}${next}`);
 }
 
-/** Longest part of an error: what a server or a file named can be of any length. */
+/** Longest part of an error, because texts from servers and files can be of any length. */
 const MAX_PART = 2000;
 
 function cut(text: string): string {
   return text.length > MAX_PART ? `${text.slice(0, MAX_PART)}… (${text.length} characters)` : text;
 }
 
-/** The error for programs; schemas/error.schema.json describes it. */
+/** The error as JSON; schemas/error.schema.json describes it. */
 export function errorJson(error: SecretsError, world: Pick<World, 'env'>): object {
   return {
     kind: error.kind,
@@ -31,7 +31,7 @@ export function errorJson(error: SecretsError, world: Pick<World, 'env'>): objec
   };
 }
 
-/** Values and credentials are masked in it. */
+/** Writes an error with values and credentials masked. */
 export async function reportError(world: World, error: SecretsError, options: OutputOptions): Promise<void> {
   await learnSpellings(world);
   if (options.json === true) {
@@ -44,7 +44,7 @@ export async function reportError(world: World, error: SecretsError, options: Ou
     for (const line of causeLines(error)) world.stderr.write(`secrets: debug: ${line}\n`);
 }
 
-/** The chain of causes by name, code and place; their messages stay out, since a library's may quote its input. */
+/** The causes by name, code and stack; not their messages, because a library's message may quote its input. */
 function causeLines(error: SecretsError): string[] {
   const lines: string[] = [];
   let here: unknown = error;

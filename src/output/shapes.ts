@@ -1,9 +1,9 @@
-/** What `--json` prints, as the schemas in schemas/output describe it. Missing facts are left out. */
+/** The JSON of `--json`, as the schemas in schemas/output describe it. Unknown fields are left out. */
 import type { SecretsError } from '../core/errors.ts';
 import { utf8 } from '../core/utf8.ts';
 import type { SecretInfo, VersionInfo } from '../core/secret.ts';
 
-/** Bytes as text where they are UTF-8, else as base64; `encoding` says which. */
+/** Bytes as text if they are UTF-8, otherwise as base64; `encoding` says which. */
 export function valueJson(value: Uint8Array): { value: string; encoding: 'utf-8' | 'base64' } {
   const text = utf8(value);
   return text === undefined
@@ -11,7 +11,7 @@ export function valueJson(value: Uint8Array): { value: string; encoding: 'utf-8'
     : { value: text, encoding: 'utf-8' };
 }
 
-/** What failed, within an object that says already what it is about. */
+/** A failure within an object that already says what it is about. */
 export function failureJson({ kind, message, hint, exitCode }: SecretsError): object {
   return compact({ kind, message, hint, exitCode });
 }
@@ -44,7 +44,6 @@ export function secretJson(store: string, info: SecretInfo): object {
   });
 }
 
-/** The object without its undefined fields. */
 export function compact(object: Readonly<Record<string, unknown>>): object {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined));
 }

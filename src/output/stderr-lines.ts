@@ -1,9 +1,9 @@
-/** Lines to stderr, without what must not stand in them. */
+/** Writes lines to stderr, without confidential parts. */
 import type { World } from '../platform/world.ts';
 import { clean, knowsSpellings, learnSpellings } from './confidential.ts';
 import { singleLine } from '../core/text/sanitize.ts';
 
-/** In order; a line waits until every spelling of what it must not hold is known. */
+/** Writes in order; lines wait until every spelling of what they must not contain is known. */
 export class StderrLines {
   readonly #world: World;
   readonly #waiting: string[] = [];
@@ -19,7 +19,7 @@ export class StderrLines {
     else this.#written ??= learnSpellings(this.#world).then(() => this.#writeAll());
   }
 
-  /** Resolves when every line is out; `undefined` when none waits. */
+  /** Resolves when every line is written; `undefined` if none is waiting. */
   get written(): Promise<void> | undefined {
     return this.#waiting.length > 0 ? this.#written : undefined;
   }

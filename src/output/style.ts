@@ -1,10 +1,10 @@
-/** Colour for one stream, by the user's wish and the stream's ability. */
+/** Colour for one stream, depending on the user's options and the stream. */
 import type { ChalkInstance } from 'chalk';
 import type { Output } from './output.ts';
 import type { OutputStream } from '../platform/world.ts';
 
 /**
- * Chalk for that stream: no colour with `--no-color` or NO_COLOR (https://no-color.org) or into a pipe, unless
+ * Chalk for that stream: no colour with `--no-color`, with NO_COLOR (https://no-color.org) or into a pipe, unless
  * FORCE_COLOR asks for it.
  */
 export async function styleFor(output: Output, stream: OutputStream): Promise<ChalkInstance> {

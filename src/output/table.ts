@@ -1,9 +1,9 @@
-/** Rows for people as aligned columns, for pipes with a tab between the cells. */
+/** Rows as aligned columns for people, or tab-separated for pipes. */
 import type { Output } from './output.ts';
 import { singleLine } from '../core/text/sanitize.ts';
 import { styleFor } from './style.ts';
 
-/** Prints rows to stdout. Cells come from backends: they are cleaned here. */
+/** Prints rows to stdout. Cells come from backends and are cleaned here. */
 export async function printTable(
   output: Output,
   head: readonly string[],
@@ -44,7 +44,7 @@ export async function printTable(
   await output.print(`${table.toString().replace(/[ \t]+$/gm, '')}\n`);
 }
 
-/** A date for people: `2026-11-23 21:04` in UTC; nothing for none. */
+/** A date for people: `2026-11-23 21:04Z`; empty if there is none. */
 export function shortDate(date: Date | undefined): string {
   return date === undefined ? '' : `${date.toISOString().slice(0, 16).replace('T', ' ')}Z`;
 }

@@ -1,10 +1,10 @@
-/** The parts of the page about accesses and ages: charts, each with its numbers as a table. */
+/** The sections about accesses and ages: charts, each with its numbers as a table. */
 import type { AgeBucket, ReportAccess, ReportData } from '../../core/findings/report.ts';
 import { type Bar, barChart, heatMap, hourOf, meter, WEEKDAYS } from './charts.ts';
 import { count, html, isolated, type Markup, place, plural, timeOf } from './markup.ts';
 
 const DAY_MS = 86_400_000;
-/** More bars than that are too thin: then each stands for a week or longer. */
+/** More bars would be too thin: each then stands for a week or longer. */
 const MAX_BARS = 190;
 
 const SERIES = [
@@ -38,7 +38,7 @@ interface Span {
   readonly sums: Record<(typeof SERIES)[number][0], number>;
 }
 
-/** The days of the period, each or several together, those without events too. */
+/** The days of the period, including those without events, grouped if there are many. */
 function spansOf({ access, period }: ReportData): { readonly days: number; readonly spans: readonly Span[] } {
   const numberOf = (day: string): number => Math.floor(Date.parse(day.slice(0, 10)) / DAY_MS);
   const seen = access.days.map(({ day }) => numberOf(day));

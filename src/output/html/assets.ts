@@ -1,6 +1,6 @@
 /**
- * The page's style and script, as they stand in `page.css` and `page.js`: the build puts their text in. They are not
- * made smaller, so that whoever gets a report can read what it runs.
+ * The page's style and script from `page.css` and `page.js`, inserted by the build. They aren't minified, so that
+ * recipients of a report can read what it runs.
  */
 import { readFileSync } from 'node:fs';
 
@@ -15,7 +15,7 @@ export function pageScript(): string {
   return typeof SECRETS_PAGE_SCRIPT === 'string' ? SECRETS_PAGE_SCRIPT : source('page.js');
 }
 
-/** From the source tree, in tests. */
+/** Reads from the source tree, in tests. */
 function source(name: string): string {
   return readFileSync(new URL(name, import.meta.url), 'utf8');
 }

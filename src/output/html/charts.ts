@@ -1,16 +1,16 @@
 /**
- * Charts as plain SVG. Bars and a grid are rectangles; libraries for charts set style attributes, which the page's
- * policy refuses, and need a document to draw in. No chart stands for itself: each has a table of the same numbers.
+ * Charts as plain SVG. Bars and a grid are rectangles; chart libraries set style attributes, which the page's policy
+ * blocks, and need a document to draw in. Every chart has a table with the same numbers.
  */
 import { count, html, type Markup } from './markup.ts';
 
 export interface Bar {
-  /** For the pointer: `2026-11-24: 12 reads`. */
+  /** The tooltip: `2026-11-24: 12 reads`. */
   readonly label: string;
   readonly value: number;
 }
 
-/** @param id begins the ids of its title and description; unique in the page */
+/** @param id prefix of the ids of its title and description; unique in the page */
 export function barChart(
   id: string,
   kind: string,
@@ -29,7 +29,7 @@ export function barChart(
     <title id="${id}-title">${title}</title>
     <desc id="${id}-desc">${description}</desc>
     ${bars.map(({ label, value }, index) => {
-      // A small value is still seen beside a large one.
+      // Keep a small value visible beside a large one.
       const height = value === 0 ? 0 : Math.max(3, round((value / most) * 100));
       return (
         height > 0 &&
@@ -41,7 +41,7 @@ export function barChart(
   </svg>`;
 }
 
-/** The length of a number beside it, in a table; nothing that the number doesn't say. */
+/** Shows the size of a number beside it in a table; adds no information. */
 export function meter(value: number, most: number): Markup {
   const width = value === 0 ? 0 : Math.max(1, round((value / Math.max(1, most)) * 100));
   return html`<svg
@@ -68,7 +68,7 @@ export const WEEKDAYS = [
 const CELL = { width: 29, height: 27 };
 const LEFT = 40;
 const TOP = 20;
-/** Shades beside none. */
+/** Shades, not counting zero. */
 const STEPS = 5;
 
 /** @param rows Monday to Sunday, 24 numbers each */

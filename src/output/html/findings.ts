@@ -1,4 +1,4 @@
-/** The list of findings with its filters, and what belongs to it: the suppressed ones, and what rules mean. */
+/** The list of findings with its filters, the suppressed findings, and the rules. */
 import { type Evidence, SEVERITIES } from '../../core/findings/finding.ts';
 import type { ReportData, ReportFinding, SuppressedFinding } from '../../core/findings/report.ts';
 import { type Rule, RULES } from '../../core/findings/rules.ts';
@@ -35,7 +35,7 @@ export function findingsSection(findings: readonly ReportFinding[]): Markup {
   </section>`;
 }
 
-/** @param first of its severity: what the summary links to, where no script runs */
+/** @param first whether it is the first of its severity, which the summary links to without a script */
 function item(finding: ReportFinding, first: boolean): Markup {
   const { severity, rule, store, secret, message, remedy, status } = finding;
   return html`<li${first && html` id="first-${severity}"`} class="finding ${severity}" data-severity="${severity}" data-rule="${rule}" data-store="${store}" data-status="${status}"><h3>${badge(severity)} ${titleOf(rule)}${status === 'known' && html` <span class="known">known</span>`} ${place(store, secret)}</h3><p>${message}</p>${facts(finding)}<p class="remedy"><strong>What to do:</strong> ${remedy}</p></li>\n`;
@@ -71,7 +71,7 @@ function valueOf(value: Evidence[string]): Markup {
   return html`${value.map((entry, index) => html`${index > 0 && ', '}${isolated(entry)}`)}`;
 }
 
-/** Hidden until the script shows it: without one all findings are listed, and it would do nothing. */
+/** Hidden until the script shows it: without the script, all findings are listed and filters don't work. */
 function filters(findings: readonly ReportFinding[]): Markup {
   const known = findings.filter(({ status }) => status === 'known').length;
   const rules = tally(findings.map(({ rule }) => rule));
@@ -131,7 +131,7 @@ function option(value: string, text: string): Markup {
   return html`<option value="${value}">${text}</option>`;
 }
 
-/** How often each occurs, by name. */
+/** How often each text occurs, sorted by name. */
 function tally(texts: readonly string[]): ReadonlyMap<string, number> {
   const sums = new Map<string, number>();
   for (const text of texts) sums.set(text, (sums.get(text) ?? 0) + 1);
@@ -174,7 +174,7 @@ export function suppressedSection(suppressed: readonly SuppressedFinding[]): Mar
   </section>`;
 }
 
-/** What was found by which rule, and when a rule reports. */
+/** The rules that found something, and when they report. */
 export function rulesSection({ findings }: ReportData): Markup {
   return html`<section id="rules" aria-labelledby="rules-h">
     <h2 id="rules-h">Rules</h2>

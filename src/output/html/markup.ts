@@ -1,11 +1,11 @@
 /**
- * Markup in which foreign text stays text. What stands between the fixed parts of a template is escaped, unless it is
- * markup itself; so forgetting to escape is not possible, only to quote an attribute. Own code, since a library for
- * it brings a framework along, and what keeps a name from being markup should be read in a minute.
+ * Markup in which foreign text stays text. Values in a template are escaped unless they are markup themselves, so it
+ * isn't possible to forget escaping, only to forget quotes around an attribute. Our own code, because libraries for
+ * this bring a framework, and what keeps a name from becoming markup should take a minute to read.
  */
 import { singleLine } from '../../core/text/sanitize.ts';
 
-/** Text that is markup already: only `html` makes it. */
+/** Text that is already markup: only `html` creates it. */
 export class Markup {
   readonly text: string;
   constructor(text: string) {
@@ -13,10 +13,10 @@ export class Markup {
   }
 }
 
-/** `false` and `undefined` leave nothing. */
+/** `false` and `undefined` are left out. */
 export type Part = Markup | string | number | false | undefined | readonly Part[];
 
-/** Attributes stand in double quotes; nothing may be put into a script, a style or the name of an element. */
+/** Attributes need double quotes; never insert values into a script, a style or an element's name. */
 export function html(fixed: TemplateStringsArray, ...parts: readonly Part[]): Markup {
   const lean = leanPartsOf(fixed);
   let text = lean[0] ?? '';
@@ -26,7 +26,7 @@ export function html(fixed: TemplateStringsArray, ...parts: readonly Part[]): Ma
 
 const leanParts = new WeakMap<TemplateStringsArray, readonly string[]>();
 
-/** The fixed parts without the indentation of the source. */
+/** The fixed parts without the source's indentation. */
 function leanPartsOf(fixed: TemplateStringsArray): readonly string[] {
   const known = leanParts.get(fixed);
   if (known !== undefined) return known;
@@ -40,7 +40,7 @@ function textOf(part: Part): string {
   if (part instanceof Markup) return part.text;
   if (typeof part === 'number') return String(part);
   if (typeof part === 'string') return escapeText(part);
-  // Whatever only looks like markup is refused here, by having no `map`.
+  // Objects that only look like markup fail here, because they have no `map`.
   return part.map(textOf).join('');
 }
 
@@ -52,17 +52,19 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** Safe as content and within a quoted attribute; controls and bidirectional overrides are shown as \u escapes. */
+/**
+ * Safe as content and in a quoted attribute; control characters and bidirectional overrides are shown as \u escapes.
+ */
 export function escapeText(text: string): string {
   return singleLine(text).replaceAll(/[&<>"']/g, (char) => ENTITIES[char] ?? '');
 }
 
-/** A foreign text that can't turn around what stands beside it, whatever script it is in. */
+/** A foreign text that can't reverse the text beside it, whatever script it is in. */
 export function isolated(text: string): Markup {
   return html`<bdi>${text}</bdi>`;
 }
 
-/** A reference: `prod://pay/db`, or `prod://` for what is about a whole store. */
+/** A reference: `prod://pay/db`, or `prod://` for a whole store. */
 export function place(store: string, secret: string | undefined): Markup {
   return html`<code>${isolated(`${store}://${secret ?? ''}`)}</code>`;
 }
@@ -79,7 +81,7 @@ export function plural(value: number, noun: string): string {
   return `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
 }
 
-/** A time of the report, to the minute. */
+/** A time, to the minute. */
 export function timeOf(iso: string): Markup {
   return html`<time datetime="${iso}">${iso.slice(0, 16).replace('T', ' ')} UTC</time>`;
 }

@@ -1,7 +1,7 @@
 /**
- * The report as one page that needs nothing else: no network, no file beside it. Its policy lets the browser run the
- * one script and use the one style that are named by their hashes, so that a name that became markup after all would
- * do nothing. The script only filters what is there; without it everything is shown.
+ * The report as one self-contained page: no network, no other files. Its policy only lets the browser run the one
+ * script and use the one style, identified by their hashes, so that a name that became markup after all could do
+ * nothing. The script only filters; without it everything is shown.
  */
 import { createHash } from 'node:crypto';
 import { SEVERITIES } from '../../core/findings/finding.ts';
@@ -11,7 +11,7 @@ import { pageScript, pageStyle } from './assets.ts';
 import { badge, findingsSection, rulesSection, suppressedSection } from './findings.ts';
 import { count, html, isolated, Markup, plural, timeOf } from './markup.ts';
 
-/** @returns a whole document, with a last newline */
+/** @returns a whole document, with a final newline */
 export function renderPage(data: ReportData, version: string): string {
   const [style, script] = [pageStyle(), pageScript()];
   const unknown = unknownSection(data);
@@ -70,19 +70,19 @@ export function renderPage(data: ReportData, version: string): string {
   return `${page.text}\n`;
 }
 
-/** To the byte, as it is hashed: out of reach of what formats templates. */
+/** Byte for byte, because it is hashed: outside the templates, which are formatted. */
 function verbatim(element: 'style' | 'script', text: string): Markup {
   return new Markup(`<${element}>${text}</${element}>`);
 }
 
-/** What the page may do, for a browser that reads it: Content Security Policy Level 3. */
+/** The page's Content Security Policy (Level 3). */
 function policyFor(style: string, script: string): string {
   const hash = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
   return [
     "default-src 'none'",
     `style-src ${hash(style)}`,
     `script-src ${hash(script)}`,
-    // The empty icon, which keeps the browser from asking a server for one.
+    // The empty icon, which keeps the browser from requesting one from a server.
     'img-src data:',
     "base-uri 'none'",
     "form-action 'none'",
@@ -167,7 +167,7 @@ function storesTable({ stores, findings }: ReportData): Markup {
   </div>`;
 }
 
-/** What could not be told stands before the findings: silence is not health. */
+/** What could not be determined comes before the findings, because no findings doesn't mean that all is well. */
 function unknownSection({ stores, expiredSuppressions, notes }: ReportData): Markup | false {
   const failed = stores.flatMap(({ name, errors }) => errors.map((error) => ({ name, ...error })));
   if (failed.length + expiredSuppressions.length + notes.length === 0) return false;
