@@ -1,4 +1,4 @@
-/** What one run of a rotation knows, and its claim: taking it, keeping it, taking over another's. */
+/** The claim of a rotation: taking it, keeping it, taking over another run's claim. */
 import { randomInt } from 'node:crypto';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import type { Event, Plan } from '../core/rotation/machine.ts';
@@ -10,12 +10,12 @@ import type { EngineOptions, Outcome } from './run.ts';
 import type { Credential, Rotation } from './target.ts';
 import type { Stopped } from './way-on.ts';
 
-/** The claim went to somebody else. */
+/** Another run has taken over the claim. */
 export class Lost extends Error {}
 
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789';
 const ID_LENGTH = 16;
-/** A conflict may be the end of a write that the dead holder began; looking again shows it. */
+/** A conflict can come from a last write of the dead holder; a new read shows it. */
 const TAKE_OVERS = 3;
 
 export class ClaimedRun {
@@ -24,25 +24,25 @@ export class ClaimedRun {
   protected readonly heldFor = new HeldFor();
   protected id: string;
   protected startedAt: Date;
-  /** The credential that the rotation began with. */
+  /** The credential that was current when the rotation started. */
   protected old: Held | undefined;
   protected previous: Held | undefined;
-  /** What is claimed, as it was last read or written. */
+  /** The claimed version, as last read or written. */
   protected pending: Held | undefined;
-  /** The value to be stored, before it is. */
+  /** The value to store, until it is stored. */
   protected draft: Credential | undefined;
   protected holder: Outcome['holder'];
   protected error: SecretsError | undefined;
-  /** The value of the last change that the target did not take. */
+  /** The value that the target rejected in its last change. */
   protected refused: Stopped['refused'];
   protected currentVersion: string | undefined;
-  /** The current version at the first look. */
+  /** The current version at the first read. */
   protected before: string | undefined;
-  /** The current version that the draft was made from. */
+  /** The current version that the draft is based on. */
   protected base: string | undefined;
-  /** Something was sent to the target and may still arrive. */
+  /** A change was sent to the target and may still take effect. */
   protected inDoubt = false;
-  /** This run, or one before it, may have sent the new credential to the target. */
+  /** This run, or an earlier one, may have sent the new credential to the target. */
   protected sent = false;
 
   constructor(options: EngineOptions) {
@@ -78,7 +78,7 @@ export class ClaimedRun {
     return 'held';
   }
 
-  /** Puts a lock aside that somebody has left without anything pending, once its lease is over. */
+  /** Removes an abandoned lock that has no pending version, once its lease has expired. */
   protected async clearStray(wait: boolean): Promise<boolean> {
     const { place } = this.options;
     const stray = await place.stray();
@@ -132,8 +132,8 @@ export class ClaimedRun {
   }
 
   /**
-   * One write, which is the claim and the promotion in one: there is nothing in between to die in. Before it,
-   * `preflight` has refused a target that would have to be told.
+   * Claims and promotes in a single write, so no crash can happen in between. `preflight` has already rejected targets
+   * that would have to change anything.
    */
   async #putFirst(draft: Credential): Promise<Event> {
     try {
@@ -150,9 +150,9 @@ export class ClaimedRun {
   }
 
   /**
-   * Gives a claim up whose value was made from a version that is not current any more. Another rotation may begin
-   * and end between our look and our claim: what was made before would undo its changes. Once the claim is held no
-   * other rotation can do that, so one look suffices, whatever conditions the store's writes have.
+   * Gives up a claim whose value is based on a version that is no longer current. Another rotation can start and finish
+   * between our read and our claim, and our value would undo its changes. Once we hold the claim, no other rotation can
+   * do that, so checking once is enough, whatever conditions the store's writes support.
    */
   protected async givesUpStale(): Promise<boolean> {
     const { place } = this.options;
@@ -173,7 +173,7 @@ export class ClaimedRun {
       const rival = (await place.read()).pending ?? (await place.stray());
       if (rival !== undefined) await this.nameHolder(rival);
     } catch (thrown) {
-      // It is held all the same.
+      // The rotation is still held, even if the holder is unknown.
       this.options.warn(`who holds the rotation can’t be read: ${toSecretsError(thrown).message}`);
     }
   }
@@ -196,7 +196,7 @@ export class ClaimedRun {
     return 'mine';
   }
 
-  /** Writes down who holds the rotation. It is a help for others, so a failure is none of the rotation. */
+  /** Records who holds the rotation. The record only informs others, so a failure doesn't fail the rotation. */
   protected async sign(leaseMs = this.options.leaseMs): Promise<void> {
     if (this.pending === undefined || this.old === undefined) return;
     try {
@@ -211,7 +211,10 @@ export class ClaimedRun {
     return { id: this.id, host, user, since: this.startedAt, leaseMs };
   }
 
-  /** Ended without an end: the next one need not wait, unless something may still arrive at the target. */
+  /**
+   * For a run that ends without finishing: lets the next run start without waiting for the lease, unless a change may
+   * still reach the target.
+   */
   protected async letGo(): Promise<void> {
     if (!this.inDoubt) await this.sign(0);
   }
@@ -223,13 +226,13 @@ export class ClaimedRun {
     const holder = await this.nameHolder(pending);
     const look = (): Promise<string | undefined> => place.pendingId();
     if (!(await this.leaseIsOver(pending.id, holder, { look, wait: this.options.wait }))) return 'held';
-    // What the target has made for this rotation is found by its id, which a claim holds, too.
+    // Whatever the target created for this rotation is found by the rotation's id, which the claim contains too.
     this.id = holder?.id ?? claimedBy(pending) ?? this.id;
     this.startedAt = holder?.since ?? this.startedAt;
     this.pending = pending;
     this.sent = true;
     for (let tries = 1; ; tries += 1) {
-      // The holder may have come to an end while it was waited for, or what it did last is seen only now.
+      // The holder may have finished during the wait, or its last write only becomes visible now.
       const now = (await this.load()).pending;
       if (sameCredential(pending, this.old) && (now === undefined || now.id === pending.id))
         return 'promoted';
@@ -263,7 +266,7 @@ export class ClaimedRun {
     const { watch, reference, takeOver, interrupt, progress } = this.options;
     const lease = holder?.leaseMs ?? this.options.leaseMs;
     if (takeOver || lease === 0) return true;
-    // Before the holder is believed to be silent, its version has to have been seen for all of that time.
+    // Its version has to be seen unchanged for the whole lease before the holder counts as silent.
     let left = lease - watch.seenFor(reference, pendingId);
     if (left > 0 && !wait) return false;
     while (left > 0) {
@@ -282,11 +285,12 @@ export class ClaimedRun {
     return true;
   }
 
-  /** Before anything is changed: is it still ours, and for long enough? @throws Lost */
+  /** Checks before each change that this run still holds the claim, and for long enough. @throws ClaimLost */
   protected async keep(): Promise<void> {
     const pending = needed(this.pending);
     const young = (): boolean => this.heldFor.ms() < this.options.leaseMs / 2;
-    // A look first, since `--take-over` waits for no lease; and again how old it is, as a look may take its time.
+    // Read first, because `--take-over` doesn't wait for the lease; then check the age again, because the read may have
+    // been slow.
     if (young() && (await this.options.place.pendingId()) !== pending.id) {
       this.error = new SecretsError('Conflict', 'somebody else has taken this rotation over');
       await this.nameRival();
@@ -307,7 +311,7 @@ export class ClaimedRun {
   }
 }
 
-/** Whether a failed call may have taken effect. Of an error that no adapter has named nothing is known. */
+/** Whether a failed call may have taken effect. Nothing is known about an error that no adapter has classified. */
 export function isUnclear({ kind, message }: SecretsError): boolean {
   return kind === 'Failed' || /may have been made|is written/.test(message);
 }

@@ -1,4 +1,4 @@
-/** The next value of a secret: new generated texts in the place of the old ones, in the form that the secret has. */
+/** Drafts the next value of a secret: newly generated texts replace the old ones, and the form stays. */
 import { readText, replaceText } from '../core/credential/read.ts';
 import { replaceSecrets, type RotatedKey, rotatedKeys } from '../core/credential/fields.ts';
 import { JsonDocument } from '../core/document/document.ts';
@@ -9,10 +9,10 @@ import { credentialOf } from './place.ts';
 import type { Credential } from './target.ts';
 
 /**
- * Makes the value to rotate to.
- * @param old the current one; `undefined` for a secret that is yet to be created
- * @param keys of a JSON secret; none: the whole value is a password or has one in it
- * @throws SecretsError Invalid, Usage for a value whose form is not understood
+ * Drafts the value to rotate to.
+ * @param old the current value; `undefined` for a secret that doesn't exist yet
+ * @param keys keys of a JSON secret; if empty, the whole value is a password or contains one
+ * @throws SecretsError Invalid, Usage for a value whose form is not supported
  */
 export function makeDraft(
   old: Credential | undefined,
@@ -72,7 +72,7 @@ async function keyedDraft(
   return credentialOf(replaceSecrets(document, rotated, secrets).edit(more).bytes);
 }
 
-/** Two keys with one password, as a URL and its password are, stay two keys with one password. */
+/** Two keys with the same password, such as a URL and its password, keep having the same password. */
 function isSameSecret(one: RotatedKey, other: RotatedKey): boolean {
   return one.old !== undefined && one.old !== '' && one.old === other.old;
 }

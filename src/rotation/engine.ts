@@ -1,6 +1,6 @@
 /**
- * Carries out a rotation: does what the machine (src/core/rotation/machine.ts) says to a secret in its store and to its
- * target, and tells the machine what came of it.
+ * Runs a rotation: performs the effects of the state machine (src/core/rotation/machine.ts) on the secret's store and
+ * its target, and feeds the results back.
  */
 import { JsonDocument } from '../core/document/document.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
@@ -17,13 +17,13 @@ import { ValueRefused, wayOn } from './way-on.ts';
 
 export type { EngineOptions, Outcome, RotationEvent } from './run.ts';
 
-/** How often a new value may come out as the old one before that is taken for a mistake in the policy. */
+/** If this many drafts equal the old value, the policy must be wrong. */
 const DRAFTS = 20;
 
 export class Engine extends ClaimedRun {
   readonly #events: RotationEvent[] = [];
 
-  /** Runs to an ending. Rejects only for errors of our own. */
+  /** Runs to an ending. Rejects only for programming errors. */
   async run(): Promise<Outcome> {
     let state = begin(this.plan);
     this.#record({ step: 'begin', outcome: this.plan.intent });
@@ -78,7 +78,7 @@ export class Engine extends ClaimedRun {
     this.options.record(todo === undefined ? full : { ...full, todo }, this.id);
   }
 
-  /** For people alone: what keeps it from an answer is no failure. */
+  /** Only used for advice, so an error here doesn't fail the rotation. */
   async #ask(credential: Held | undefined): Promise<Verdict | undefined> {
     if (credential === undefined || isClaim(credential) || this.options.interrupt.aborted) return undefined;
     return this.options.target.verify(credential, this.options.signal()).catch(() => undefined);
@@ -106,7 +106,7 @@ export class Engine extends ClaimedRun {
         case 'apply-new':
           return await this.#apply(this.pending);
         case 'apply-old': {
-          // Before the first value there is nothing to set again.
+          // A secret without a previous value has nothing to set back.
           if (this.old === undefined) return 'ok';
           const event = await this.#apply(this.old);
           return event === 'unclear' ? 'failed' : event;
@@ -114,7 +114,7 @@ export class Engine extends ClaimedRun {
         case 'verify-new':
           return await this.#verify(this.pending);
         case 'verify-old':
-          // Before the first value there is nothing to go back to.
+          // A secret without a previous value has nothing to go back to.
           return this.old === undefined ? 'accepted' : await this.#verify(this.old);
         case 'promote':
           return await this.#promote();
@@ -149,7 +149,7 @@ export class Engine extends ClaimedRun {
     return 'ok';
   }
 
-  /** The value to rotate to, of which it is known that the target can be asked about it. */
+  /** Drafts a value, and makes sure that the target's `verify` will prove something about it. */
   async #propose(): Promise<Credential> {
     const { target } = this.options;
     for (let tries = 1; ; tries += 1) {
@@ -167,7 +167,7 @@ export class Engine extends ClaimedRun {
     }
   }
 
-  /** @throws SecretsError for what is in the way of this rotation, before it has left a trace anywhere */
+  /** @throws SecretsError for anything that prevents this rotation, before it has changed anything */
   async #preflight(): Promise<void> {
     const findings = await preflight(this.options, this.known, () => ({ signal: this.options.signal() }));
     for (const { status, kind, check, detail } of findings)
@@ -176,7 +176,10 @@ export class Engine extends ClaimedRun {
     if (error !== undefined) throw error;
   }
 
-  /** Stands for a credential that the target is yet to make: the old one, so that it would work if it were read. */
+  /**
+   * A placeholder for a credential that the target has yet to issue: the old one, so that it would work if something
+   * read it.
+   */
   #claimValue(): Credential {
     if (this.old !== undefined && this.old.fields === undefined)
       throw new SecretsError(
@@ -217,7 +220,7 @@ export class Engine extends ClaimedRun {
         const error = (this.error = toSecretsError(thrown));
         if (error.kind === 'Conflict') return tries === 1 ? 'lost' : 'unclear';
         if (isUnclear(error)) return 'unclear';
-        // Only this process knows it: not given up for a store that is away for a moment.
+        // Only this process knows the credential, so a short outage of the store must not lose it.
         if (tries === 5) return 'failed';
         await sleep(tries * 1000, this.options.interrupt, true);
       }
@@ -242,7 +245,7 @@ export class Engine extends ClaimedRun {
     const { target, signal } = this.options;
     await this.keep();
     this.refused = undefined;
-    // The claim's id may be new; the credential is the one that was read back.
+    // The claim may have a new id by now; the credential is the one that was read back.
     try {
       await target.apply(needed(credential), this.known, this.rotation, signal());
       this.sent = true;
@@ -273,7 +276,7 @@ export class Engine extends ClaimedRun {
     const { place } = this.options;
     await this.keep();
     const pending = needed(this.pending);
-    // A version that somebody else has replaced or discarded must not come back.
+    // A version that another run has replaced or discarded must not come back.
     if ((await place.pendingId()) !== pending.id) {
       this.error = new SecretsError('Conflict', 'somebody else has taken this rotation over');
       return 'lost';
@@ -289,8 +292,9 @@ export class Engine extends ClaimedRun {
   }
 
   /**
-   * Says until when the credential that is about to be replaced is kept, before it is: whoever dies right after the
-   * promotion leaves no pending version, and without this nobody would ever retire it. A date too many is harmless.
+   * Records when the old credential expires, before it is replaced: a run that dies right after the promotion leaves no
+   * pending version, and without this label the old credential would never be retired. An unnecessary label is
+   * harmless.
    */
   async #noteReplaced(): Promise<void> {
     const { target, place, graceMs, now, warn } = this.options;
@@ -366,16 +370,16 @@ export class Engine extends ClaimedRun {
       await place.unsign({}, pending.id);
     } catch (thrown) {
       const { kind, message } = toSecretsError(thrown);
-      // A first value that was given up leaves no secret that could have labels.
+      // A discarded first value leaves no secret that could have labels.
       if (kind !== 'NotFound' || this.old !== undefined)
         this.options.warn(`a label could not be removed: ${message}`);
     }
     return 'ok';
   }
 
-  /** A late change could still make the target accept it, and nothing else in the store holds it. */
+  /** A late change could still make the target accept this value, and nothing else in the store contains it. */
   #mayBecomeAccepted(pending: Held): boolean {
-    // Where there is no older value, nothing was set after it: that the target has it already is as likely.
+    // Without an older value nothing was set afterwards, so the target may just as well have this one already.
     const late = this.options.target.late ?? this.old === undefined;
     if (!late || !this.sent || isClaim(pending)) return false;
     return !sameCredential(pending, this.old) && !sameCredential(pending, this.previous);

@@ -1,4 +1,4 @@
-/** From references and policies to rotations that can be run: opens stores and targets, applies the bounds. */
+/** Turns references and policies into rotations that can run: opens stores and targets, and applies the limits. */
 import { systemUser } from '../platform/files.ts';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
@@ -31,25 +31,25 @@ export interface Job {
   readonly reference: string;
   readonly place: SecretPlace;
   readonly target: Target;
-  /** The kind of target, for people. */
+  /** The kind of target, for messages. */
   readonly type: string;
   readonly generator: Generator;
   readonly keys: readonly string[];
   readonly graceMs: number;
-  /** Whether the policy names a grace time at all. */
+  /** Whether the policy sets a grace period. */
   readonly hasGrace: boolean;
   readonly everyMs: number | undefined;
   readonly hasPolicy: boolean;
-  /** What the policy wants of the store's own service. */
+  /** The native rotation that the policy asks for. */
   readonly native: NativeJob | undefined;
 }
 
 export interface JobOptions {
-  /** `--generate`: how the value is made, whatever the policy says; allows a secret without a policy. */
+  /** `--generate`: how to make the value, overriding the policy; allows a secret without a policy. */
   readonly generate?: string | undefined;
   /**
-   * Allows a secret without a policy, to end a rotation that `--generate` began. Said, not assumed: on a machine that
-   * has not got the policy, a value that its target never heard of would be taken for accepted.
+   * Allows a secret without a policy, to finish a rotation that `--generate` started. Has to be explicit: on a machine
+   * without the policy, a value that the target never received would otherwise count as accepted.
    */
   readonly withoutTarget?: boolean;
 }
@@ -59,29 +59,29 @@ export interface RunOptions {
   readonly takeOver: boolean;
   readonly wait: boolean;
   readonly toPrevious: boolean;
-  /** A secret that is missing is created with its first value. */
+  /** Create a missing secret with its first value. */
   readonly create?: boolean;
-  /** Ends what has to be gone before another rotation, once it is certain that one can begin. */
+  /** Clears what another rotation must not find, once it is certain that one can start. */
   readonly makeWay?: () => Promise<unknown>;
   readonly progress: (text: string) => void;
 }
 
-/** How a rotation ended, for the audit log. */
+/** The ending of a rotation, for the audit log. */
 export interface Ended {
-  /** Missing: it did not come to that. */
+  /** Missing if the rotation failed before the job was ready. */
   readonly job?: Job | undefined;
-  /** The version that is current now. */
+  /** The current version afterwards. */
   readonly version?: string | undefined;
   readonly error?: SecretsError | undefined;
 }
 
-/** What all rotations of one command share. */
+/** Shared by all rotations of one command. */
 export class Rotations {
   readonly #session: Session;
   readonly #watch: Watch;
   readonly #journal: ReturnType<typeof journalIn>;
   readonly #perTarget = new Map<string, ReturnType<typeof pool>>();
-  /** Jobs that have their place within the limit of their target. */
+  /** Jobs that already count against the limit of their target. */
   readonly #inside = new Set<Job>();
   readonly #opened: Target[] = [];
   #policies: Promise<ReadonlyMap<string, PolicyConfig>> | undefined;
@@ -95,7 +95,7 @@ export class Rotations {
     );
   }
 
-  /** Policies by the secret that each is for, as messages call it, without a key. */
+  /** Policies by the secret's reference, without a key. */
   policies(): Promise<ReadonlyMap<string, PolicyConfig>> {
     this.#policies ??= this.#loadPolicies();
     return this.#policies;
@@ -217,7 +217,7 @@ export class Rotations {
     };
   }
 
-  /** Runs one rotation, within the limit of its target. */
+  /** Runs one rotation within the limit of its target. */
   async run(job: Job, options: RunOptions): Promise<Outcome> {
     const { leaseMs } = await this.bounds();
     const { session, watch, journal } = {
@@ -232,12 +232,13 @@ export class Rotations {
         ...options,
         ...job,
         leaseMs,
-        // A change may wait for the fence and then for the row: both end, and are heard of, before this side's deadline.
+        // A change may wait first for the fence and then for the row: both waits end, and are reported, before this
+        // side's deadline.
         boundMs: Math.min(callMs, leaseMs / 2) / 3,
         host: hostname(),
         user: userName(),
         now: session.world.now,
-        // No call may outlive the claim it is made under.
+        // A call must not outlive the claim that it is made under.
         signal: () =>
           AbortSignal.any([AbortSignal.timeout(Math.min(callMs, leaseMs / 2)), session.interrupt.signal]),
         interrupt: session.interrupt.signal,
@@ -248,9 +249,9 @@ export class Rotations {
     return this.within(job, work);
   }
 
-  /** Does something with the job's target, within the limit of how many do at a time; may be nested. */
+  /** Runs work on the job's target within the limit of parallel jobs; calls may be nested. */
   async within<T>(job: Job, work: () => Promise<T>): Promise<T> {
-    // The service bounds its own work, and the value is not ours to read.
+    // The service limits its own work, and the value is not ours to read.
     if (job.native?.starts === true) return work();
     const limitKey = this.#inside.has(job)
       ? undefined
@@ -271,11 +272,11 @@ export class Rotations {
   }
 
   /**
-   * Records what a rotation came to, beside the records of its single steps.
+   * Records the result of a rotation, in addition to the records of its steps.
    * @throws SecretsError Policy when the log is `required` and can't be written
    */
   async record(text: string, startedMs: number, { job, version, error }: Ended): Promise<void> {
-    // Of a command line that is wrong nothing has been touched.
+    // A wrong command line hasn't touched anything.
     if (job === undefined && error?.kind === 'Usage') return;
     const { store, reference } = wholeSecret(await this.#session.target(text, false));
     const { provider } = await this.#session.storeConfig(store);
@@ -292,7 +293,7 @@ export class Rotations {
     });
   }
 
-  /** For how long a pending version has been seen on this machine. */
+  /** How long this machine has seen this pending version. */
   seenFor(reference: string, pendingId: string): number {
     return this.#watch.seenFor(reference, pendingId);
   }
@@ -302,7 +303,7 @@ export class Rotations {
   }
 }
 
-/** The secret that a reference is about, without its key. */
+/** The reference without its key. */
 function wholeSecret(target: SecretTarget): SecretTarget {
   const hash = target.text.indexOf('#');
   return hash === -1 ? target : { ...target, text: target.text.slice(0, hash) };

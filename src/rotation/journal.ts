@@ -1,6 +1,6 @@
 /**
- * The local journal: one JSON line before and after each step of a rotation, 0600, in the XDG state folder. For
- * people and for the audit log. Nothing is ever resumed from it: another machine has none.
+ * The local journal: one JSON line before and after each step of a rotation, mode 0600, in the XDG state folder. It
+ * informs people and the audit log; nothing is ever resumed from it, because other machines don't have it.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,10 +8,10 @@ import { makePrivateFolder } from '../platform/files.ts';
 import type { JournalEvent } from './run.ts';
 
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
-/** Of the journal's end, what is read for `status`: some thousand steps. */
+/** How much of the journal's end `status` reads: some thousand steps. */
 const LAST_BYTES = 1024 * 1024;
 
-/** @param trouble told once when it can't be written */
+/** @param trouble called once when the journal can't be written */
 export function journalIn(
   stateFolder: string,
   trouble: (thrown: unknown) => void,
@@ -24,7 +24,7 @@ export function journalIn(
       makePrivateFolder(folder);
       const file = openSync(join(folder, 'journal.jsonl'), O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
       try {
-        // One write of one line: other processes append to the same file.
+        // A single write, because other processes append to the same file.
         writeSync(file, `${JSON.stringify({ ...event, reference, rotation })}\n`);
       } finally {
         closeSync(file);
@@ -36,18 +36,18 @@ export function journalIn(
   };
 }
 
-/** Why a rotation that this machine began did not end with a new value. */
+/** Why a rotation started on this machine didn't end with a new value. */
 export interface LastFailure {
   readonly at: Date;
   /** Never a value. */
   readonly reason: string;
   /** The rotation's id. */
   readonly rotation: string;
-  /** What is to be done, where that is not the usual. */
+  /** The next step, if it isn't the usual one. */
   readonly todo?: string | undefined;
 }
 
-/** The secrets whose last rotation from here failed, by reference. A journal that can't be read has none. */
+/** The secrets whose last rotation from this machine failed, by reference. Empty if the journal can't be read. */
 export function lastFailures(stateFolder: string): ReadonlyMap<string, LastFailure> {
   const reasons = new Map<unknown, string>();
   const found = new Map<string, LastFailure>();
@@ -72,7 +72,7 @@ function* events(stateFolder: string): IterableIterator<Record<string, unknown>>
       const event: unknown = JSON.parse(line);
       if (typeof event === 'object' && event !== null) yield event as Record<string, unknown>;
     } catch {
-      // Cut off, or not ours.
+      // Cut off, or not written by us.
     }
   }
 }

@@ -1,7 +1,7 @@
 /**
- * When a holder that is silent may be taken for dead. Clocks of other machines are never believed: a contender
- * watches one pending version for the whole lease by the time since this machine started, which no setting of a
- * clock moves. What it saw in an earlier run counts, if the machine has not been started anew since.
+ * Decides when a silent holder counts as dead. The clocks of other machines are never trusted: a contender watches one
+ * pending version for the whole lease, measured by this machine's uptime, which setting the clock doesn't change.
+ * Observations from earlier runs count, unless the machine was restarted.
  */
 import { readFileSync } from 'node:fs';
 import { uptime } from 'node:os';
@@ -16,7 +16,7 @@ interface Seen {
   readonly uptime: number;
 }
 
-/** Names this start of the machine; `undefined` where the system does not say. */
+/** The id of this boot; `undefined` on systems that don't provide one. */
 function bootId(): string | undefined {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
@@ -25,7 +25,7 @@ function bootId(): string | undefined {
   }
 }
 
-/** Remembers in the state folder since when which pending version has been seen. */
+/** Remembers in the state folder since when each pending version has been seen. */
 export class Watch {
   readonly #path: string;
   readonly #folder: string;
@@ -35,7 +35,7 @@ export class Watch {
     this.#path = join(this.#folder, 'seen.json');
   }
 
-  /** For how many milliseconds, at least, this pending version has been seen on this machine; 0 the first time. */
+  /** How many milliseconds, at least, this machine has seen this pending version; 0 the first time. */
   seenFor(reference: string, pendingId: string): number {
     const boot = bootId();
     if (boot === undefined) return 0;
@@ -64,17 +64,17 @@ export class Watch {
   }
 
   #save(all: Readonly<Record<string, Seen>>): void {
-    // Without it a contender waits longer, no more.
+    // A failed write only makes a contender wait longer.
     try {
       makePrivateFolder(this.#folder);
       replacePrivateFile(this.#path, Buffer.from(JSON.stringify(all)), 'the record of rotations seen');
     } catch {
-      // A read-only home, say.
+      // For example, a read-only home folder.
     }
   }
 }
 
-/** The time a claim has been held, by clocks that nobody sets: also while the machine slept. */
+/** How long a claim has been held, by clocks that nobody can set, including the time that the machine slept. */
 export class HeldFor {
   #monotonic = performance.now();
   #uptime = uptime();

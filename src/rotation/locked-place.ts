@@ -1,15 +1,15 @@
 /**
- * A secret whose store has no conditional write, rotated under a lock in a store that has one (`rotation.lock`).
+ * A secret in a store without conditional writes, rotated under a lock in a store that has them (`rotation.lock`).
  *
- * The lock is a pending version of an entry of its own in the lock store, so that it is taken, taken over and released
- * by the same conditional writes as the claims of other rotations. What is pending stays in the secret's own store;
- * the lock holds no value. Its name is LOCK_PREFIX and a hash of what the secret's service calls it.
+ * The lock is a pending version of an entry of its own in the lock store, so it is taken, taken over and released with
+ * the same conditional writes as the claims of other rotations. The pending version stays in the secret's own store;
+ * the lock contains no value. The lock's name is LOCK_PREFIX and a hash of the secret's native id.
  *
- * Each taking of the lock has a turn, a nonce. To the rotation a pending version's id is the store's own id with the turn:
- * whoever takes the lock over makes the id another one, and the one who was too slow sees that he has lost it.
+ * Each time the lock is taken it gets a turn, a nonce. The rotation sees pending versions under an id that combines the
+ * store's id and the turn: taking over the lock changes that id, so a holder that was too slow notices the loss.
  *
- * The lock comes first and goes last. A holder who dies in between leaves a stray lock: nothing is pending, so nobody was
- * told anything, and the next rotation puts it aside after the lease.
+ * The lock is taken first and released last. A holder that dies in between leaves a stray lock: nothing is pending, so
+ * the target hasn't received anything, and the next rotation removes the lock after the lease.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
@@ -22,23 +22,22 @@ import { decodeHolder, encodeHolder, type Holder } from '../core/rotation/holder
 import { credentialOf, SecretPlace, type Stages } from './place.ts';
 import { type RightFinding, rightsOf } from './rights.ts';
 
-/** Legal in every store, and no name that a person would choose. */
+/** Valid in every store, and no name that a person would choose. */
 export const LOCK_PREFIX = 'secrets-rotation-lock-';
-/** Stands between the store's own id of a pending version and the turn of the lock. */
+/** Separates the store's id of a pending version from the turn of the lock. */
 const TURN = '~';
 
 export interface LockStore {
-  /** What messages call it. */
+  /** The lock store's name, for messages. */
   readonly name: string;
   readonly provider: Provider;
 }
 
-/** The lock as it was read. */
 interface Lock {
-  /** The lock store's own id of it. */
+  /** The lock's version id in the lock store. */
   readonly id: string;
   readonly turn: string;
-  /** The record of who holds it, with the mark of this turn. */
+  /** The record of the holder, marked with this turn. */
   readonly holder: string | undefined;
   readonly createdAt: Date | undefined;
 }
@@ -49,7 +48,7 @@ export class LockedPlace extends SecretPlace {
   readonly #warn: (message: string) => void;
 
   /**
-   * @param reference names the secret where its store has no name of its own for it
+   * @param reference identifies the secret if its store has no native id for it
    * @throws SecretsError Usage for a lock store without conditional writes
    */
   constructor(
@@ -82,7 +81,7 @@ export class LockedPlace extends SecretPlace {
   override async read(): Promise<Stages> {
     const stages = await super.read();
     if (stages.pending === undefined) {
-      // A lock store that is away is a reason not to begin.
+      // Fails if the lock store is unreachable: a rotation must not start then.
       await this.#find();
       return stages;
     }
@@ -97,12 +96,12 @@ export class LockedPlace extends SecretPlace {
   override async claim(value: Uint8Array, holder: Holder): Promise<VersionInfo> {
     const lock = await this.#take(undefined, holder);
     try {
-      // Of a rotation that was begun without a lock.
+      // Left by a rotation that was started without a lock.
       if ((await super.pendingId()) !== undefined) throw another();
       return await this.#write(value, lock);
     } catch (thrown) {
       const error = toSecretsError(thrown);
-      // What may have been written may still come to light: then the lock stays until the lease is over.
+      // A write that may have happened can still become visible, so the lock stays until the lease expires.
       if (!inDoubt(error)) await this.#release(lock.id);
       throw error;
     }
@@ -113,7 +112,7 @@ export class LockedPlace extends SecretPlace {
     const lock = await this.#find();
     if ((await super.pendingId()) !== own || joined(own, lock) !== pendingId) throw another();
     const taken = await this.#take(lock, holder);
-    // Promoted or discarded by the holder in the very last moment.
+    // The holder promoted or discarded the version at the last moment.
     if ((await super.pendingId()) !== own) {
       await this.#release(taken.id);
       throw another();
@@ -146,7 +145,7 @@ export class LockedPlace extends SecretPlace {
     return lock && decodeHolder(lock.holder, lock.turn);
   }
 
-  /** The record of who holds it is kept in the lock. */
+  /** The record of the holder is kept in the lock. */
   override async sign(holder: Holder, pendingId: string): Promise<void> {
     const lock = await this.#find();
     if (lock === undefined || lock.turn !== parted(pendingId).turn) return;
@@ -157,7 +156,7 @@ export class LockedPlace extends SecretPlace {
     });
   }
 
-  /** Releases the lock, last of all. Whoever has lost it leaves it alone. */
+  /** Releases the lock after everything else. A run that lost the lock leaves it alone. */
   override async unsign(labels: LabelChanges, pendingId: string | undefined): Promise<void> {
     try {
       await this.setLabels(labels);
@@ -177,7 +176,7 @@ export class LockedPlace extends SecretPlace {
   override async clearStray(id: string): Promise<void> {
     const lock = await this.#find();
     if (lock === undefined || joined('', lock) !== id) throw another();
-    // By the lock's own id: one that somebody has written since stays.
+    // By the lock's version id, so that a lock taken in the meantime stays.
     await this.#lock.provider.purge?.(await this.#name(), lock.id, this.call()).catch((thrown: unknown) => {
       throw this.#explained(thrown);
     });
@@ -215,7 +214,8 @@ export class LockedPlace extends SecretPlace {
   }
 
   /**
-   * Takes the lock, which is free or as it was read. A lost answer is found out by looking.
+   * Takes the lock if it is free or unchanged since it was read. After a lost response, a read shows whether it was
+   * taken.
    * @throws SecretsError Conflict
    */
   async #take(before: Lock | undefined, holder: Holder): Promise<Lock> {
@@ -252,7 +252,7 @@ export class LockedPlace extends SecretPlace {
       return await provider.put(name, write, this.call());
     } catch (thrown) {
       if (toSecretsError(thrown).kind !== 'Unsupported') throw thrown;
-      // Where nothing can be pending before there is something current.
+      // Some stores allow no pending version before there is a current one.
       const base = { value: Buffer.from(JSON.stringify(about)), ifAbsent: true } as const;
       await provider.put(name, base, this.call()).catch((failure: unknown) => {
         if (toSecretsError(failure).kind !== 'Conflict') throw failure;
@@ -261,7 +261,7 @@ export class LockedPlace extends SecretPlace {
     }
   }
 
-  /** What can't be released is over with the lease. */
+  /** A lock that can't be released expires with its lease. */
   async #release(id: string): Promise<void> {
     try {
       await this.#lock.provider.purge?.(await this.#name(), id, this.call());
@@ -272,11 +272,11 @@ export class LockedPlace extends SecretPlace {
     }
   }
 
-  /** Says that it is the lock's store that failed. Without the words of doubt: the secret was not changed. */
+  /** Says that the lock's store failed. Leaves out the words of doubt, because the secret was not changed. */
   #explained(thrown: unknown): SecretsError {
     const { kind, message, hint } = toSecretsError(thrown);
     const what = inDoubt({ kind, message }) ? 'did not say whether the lock is taken' : message;
-    // A failure that nobody has named is of the store, and no reason to think that the rotation has begun.
+    // An unclassified failure comes from the store, and doesn't mean that the rotation has started.
     return new SecretsError(
       kind === 'Failed' ? 'Unavailable' : kind,
       `the lock’s store ${this.#lock.name}: ${what}`,

@@ -1,19 +1,19 @@
-/** A policy's `native:`, and what of the store carries it out. */
+/** A policy's `native:` section, and the store's implementation of it. */
 import type { PolicyConfig } from '../config/config.ts';
 import { parsePeriod } from '../core/duration.ts';
 import { SecretsError } from '../core/errors.ts';
 import type { NativeRotations, NativeWish } from '../providers/capabilities/rotation.ts';
 import type { Provider } from '../providers/provider.ts';
 
-/** The part of a job that a policy's `native:` is. */
+/** The part of a job that comes from a policy's `native:`. */
 export interface NativeJob {
   readonly rotations: NativeRotations;
   readonly wish: NativeWish;
-  /** The service makes the versions, or has them made: `secrets` itself makes none. */
+  /** The service creates the versions, or has them created: `secrets` itself creates none. */
   readonly starts: boolean;
 }
 
-/** @throws SecretsError Usage for a policy that does not fit the store */
+/** @throws SecretsError Usage for a policy that doesn't fit the store */
 export async function openNative(
   provider: Provider,
   kind: string,

@@ -1,6 +1,7 @@
 /**
- * Rotations that a store's own service makes: set as the policy has it, begun, and watched to their end. Nothing here
- * makes a value; which service it is, only its adapter knows (`NativeRotations` in src/providers/capabilities/rotation.ts).
+ * Rotations that a store's own service performs: configured by the policy, started, and watched until they end. Nothing
+ * here creates a value, and only the adapter knows the service (`NativeRotations` in
+ * src/providers/capabilities/rotation.ts).
  */
 import { randomUUID } from 'node:crypto';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
@@ -18,13 +19,13 @@ import type { NativeJob } from './native-job.ts';
 import { judgeNative, type Schedule } from '../core/rotation/schedule.ts';
 import { scheduleOf } from './schedule.ts';
 
-/** Between looks at a rotation under way. */
+/** Pauses between two polls of a rotation in progress. */
 const FIRST_LOOK_MS = 500;
 const LONGEST_PAUSE_MS = 5000;
 
 /**
- * When a secret is to be rotated and whether somebody is at it: by the service's word where it rotates, by the target's
- * own where the target changes the credential on a schedule of its own, else by the store's labels and dates.
+ * When a secret is due and whether a rotation is in progress. The source is the service if it rotates the secret
+ * itself, the target if it changes the credential on its own schedule, otherwise the store's labels and dates.
  */
 export async function scheduleForJob(
   job: Job,
@@ -44,7 +45,7 @@ export async function scheduleForJob(
   return { ...own, native: theirs, ...(due && { state: 'overdue' as const }) };
 }
 
-/** What is rotated by its service is not rotated by us as well. @throws SecretsError Conflict */
+/** A secret that its service rotates must not be rotated by `secrets` as well. @throws SecretsError Conflict */
 export async function refuseNativelyRotated(job: Job): Promise<void> {
   const rotation = (await job.place.info())?.rotation;
   if (rotation?.role !== 'rotates' || !rotation.enabled) return;
@@ -58,12 +59,12 @@ export async function refuseNativelyRotated(job: Job): Promise<void> {
   );
 }
 
-/** What came of it. `started`: begun, and not seen to its end. */
+/** `started`: the rotation has begun, but its end wasn't seen. */
 export interface NativeOutcome {
   readonly ending: 'done' | 'started' | 'configured' | 'failed' | 'held' | 'unchanged' | 'nothing';
   readonly by: string | undefined;
   readonly changes: readonly NativeChange[];
-  /** Current versions, as far as they are known: before, and now. */
+  /** The current versions before and now, as far as they are known. */
   readonly before?: string | undefined;
   readonly version?: string | undefined;
   readonly startsAt?: Date | undefined;
@@ -73,14 +74,17 @@ export interface NativeOutcome {
 
 export interface WaitOptions {
   readonly call: () => CallOptions;
-  /** How long the end is waited for; 0: not at all. */
+  /** How long to wait for the end; 0 for not at all. */
   readonly waitMs: number;
-  /** Aborted when somebody wants the command to end: nothing is lost by that, so the wait ends at once. */
+  /** Aborted to end the command. The wait stops immediately, because the service continues anyway. */
   readonly interrupt: AbortSignal;
   readonly progress: (text: string) => void;
 }
 
-/** Sets it as the policy has it, begins a rotation and waits for its end. Rejects for nothing that can be told. */
+/**
+ * Applies the policy's configuration, starts a rotation and waits for its end. Errors are part of the outcome, not
+ * rejections.
+ */
 export async function rotateNatively(job: Job, options: WaitOptions): Promise<NativeOutcome> {
   const { rotations, wish } = needed(job);
   const { name } = job.place;
@@ -96,7 +100,7 @@ export async function rotateNatively(job: Job, options: WaitOptions): Promise<Na
   } catch (thrown) {
     const error = toSecretsError(thrown);
     if (error.kind !== 'Conflict') return { ending: 'unchanged', by, changes, error };
-    // Why it takes long is what whoever finds it under way wants to know.
+    // Tell the caller why the rotation in progress takes so long.
     const held = await rotations.read(name, options.call()).catch(() => undefined);
     return {
       ending: 'held',
@@ -121,7 +125,7 @@ function explained(error: SecretsError, held: NativeRotation | undefined): Secre
   });
 }
 
-/** Goes on waiting for a rotation that is under way; `nothing` when none is. */
+/** Continues to wait for a rotation in progress; `nothing` if there is none. */
 export async function resumeNative(job: Job, options: WaitOptions): Promise<NativeOutcome> {
   const { rotations } = needed(job);
   const found = await rotations.read(job.place.name, options.call());
@@ -151,7 +155,7 @@ async function watchNative(
       last = await rotations.watch(job.place.name, start, call());
       trouble = undefined;
     } catch (thrown) {
-      // It goes on whether or not it can be looked at: what passes is waited out.
+      // The rotation continues whether or not it can be observed, so temporary errors are waited out.
       trouble = toSecretsError(thrown);
       if (trouble.kind !== 'Unavailable' && trouble.kind !== 'Throttled')
         return { ending: 'started', ...begun, error: unseen(trouble) };
@@ -186,7 +190,7 @@ function seconds(ms: number): string {
   return ms % 60_000 === 0 ? `${ms / 60_000} min` : `${Math.round(ms / 100) / 10} s`;
 }
 
-/** Sets it as the policy has it, and begins nothing. */
+/** Applies the policy's configuration without starting a rotation. */
 export async function configureNative(job: Job, call: () => CallOptions): Promise<NativeOutcome> {
   const { rotations, wish } = needed(job);
   const { name } = job.place;
@@ -196,17 +200,19 @@ export async function configureNative(job: Job, call: () => CallOptions): Promis
   return { ending: changes.length > 0 ? 'configured' : 'nothing', by, changes };
 }
 
-/** Whether the date could be set after a rotation by us, before that begins. @throws SecretsError Usage, Denied */
+/**
+ * Checks before a rotation by `secrets` that the service's date can be set after it. @throws SecretsError Usage, Denied
+ */
 export async function checkReminder({ native, place }: Job, call: () => CallOptions): Promise<void> {
   try {
     await native?.rotations.plan(place.name, native.wish, call());
   } catch (thrown) {
-    // The first value is yet to be written.
+    // The first value hasn't been written yet.
     if (toSecretsError(thrown).kind !== 'NotFound') throw thrown;
   }
 }
 
-/** After a rotation by us: the service's date for the new version. @returns what went wrong */
+/** Sets the service's date for the new version after a rotation by `secrets`. @returns the error, if it failed */
 export async function remind(job: Job, call: () => CallOptions): Promise<SecretsError | undefined> {
   const { native, place, reference } = job;
   if (native === undefined) return undefined;

@@ -1,8 +1,8 @@
 /**
- * Tells others what came of a rotation: a webhook, signed as Standard Webhooks says
- * (https://www.standardwebhooks.com, specification 1.0.0), or a program. Nobody is told a value.
+ * Sends notifications about rotations: to a webhook, signed according to Standard Webhooks
+ * (https://www.standardwebhooks.com, specification 1.0.0), or to a program. A notification never contains a value.
  *
- * Telling never decides anything: a receiver that can't be told is a warning, and stands in the outcome.
+ * A failed notification doesn't affect the rotation: it is a warning, and part of the outcome.
  */
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
@@ -23,35 +23,35 @@ import { type Receiver, receiverName, receiversOf } from '../config/receivers.ts
 import { type Answer, exchange } from '../platform/net/exchange.ts';
 import { runHook } from './targets/program/run.ts';
 
-/** How often a webhook is tried. */
+/** Maximum of attempts for a webhook. */
 const ATTEMPTS = 4;
-/** Before the second try; then twice as long each time. */
+/** Pause before the second attempt; doubles each time. */
 const FIRST_PAUSE_MS = 500;
-/** A receiver that asks for a longer pause is not waited for longer. */
+/** Limit for a pause that the receiver asks for. */
 const LONGEST_PAUSE_MS = 15_000;
 const ATTEMPT_MS = 10_000;
-/** All tries of one webhook, or one run of a program. */
+/** All attempts of one webhook, or one run of a program. */
 const TOTAL_MS = 60_000;
 const PARALLEL = 4;
 
-/** What came of a rotation. */
+/** What a notification says about a rotation. */
 export interface Told {
   readonly reference: string;
   readonly intent: Intent;
-  /** As `rotate --json` has it. */
+  /** As in `rotate --json`. */
   readonly outcome: string;
   readonly rotation?: string | undefined;
-  /** Current versions before and after. */
+  /** The current versions before and after. */
   readonly before?: string | undefined;
   readonly after?: string | undefined;
   readonly startedAt: Date;
-  /** The service that rotates, where that is not us. */
+  /** The service that rotates, if it isn't `secrets`. */
   readonly by?: string | undefined;
   readonly holder?: object | undefined;
   readonly failure?: SecretsError | undefined;
 }
 
-/** What came of telling one receiver; part of `rotate --json`. */
+/** The result of notifying one receiver; part of `rotate --json`. */
 export interface Notified {
   readonly to: string;
   readonly delivered: boolean;
@@ -59,7 +59,7 @@ export interface Notified {
   readonly error?: string;
 }
 
-/** A receiver, and where its relative paths start. */
+/** A receiver, and the folder that its relative paths start at. */
 interface Placed {
   readonly receiver: Receiver;
   readonly folder: string;
@@ -72,7 +72,7 @@ export class Notifier {
   readonly #limit = pool(PARALLEL);
   #warned = false;
 
-  /** @param flags those of `--notify` @throws SecretsError Usage for a URL that may not be asked */
+  /** @param flags the `--notify` flags @throws SecretsError Usage for a URL that is not allowed */
   constructor(
     session: Session,
     flags: readonly string[],
@@ -85,7 +85,7 @@ export class Notifier {
       .map((receiver) => ({ receiver, folder: session.world.cwd }));
   }
 
-  /** Tells everybody who is to be told of this secret. Never rejects. */
+  /** Notifies every receiver of this secret. Never rejects. */
   async tell(told: Told): Promise<readonly Notified[]> {
     const placed = await this.#receivers(told.reference);
     if (placed.length === 0) return [];
@@ -111,7 +111,7 @@ export class Notifier {
       const { file } = await this.#session.config();
       this.#session.warn(notTrusted('rotation.notify', file, section.untrusted).message);
     }
-    // A policy that can't be read is the rotation's failure, which is to be told as well.
+    // An unreadable policy fails the rotation, and receivers are notified of that too.
     const policies = await this.#policies().catch(() => new Map<string, PolicyConfig>());
     const policy = policies.get(reference);
     const own = policy?.untrusted === undefined ? policy?.settings.notify : undefined;
@@ -149,7 +149,7 @@ export class Notifier {
     document: { readonly id: string },
   ): Promise<{ readonly attempts: number; readonly error?: SecretsError }> {
     const { interrupt } = this.#session;
-    // Not AbortSignal.any over AbortSignal.timeout, for the reason that Session.call has.
+    // Not AbortSignal.any over AbortSignal.timeout, for the reason given at Session.call.
     const end = new AbortController();
     const onInterrupt = (): void => end.abort();
     interrupt.signal.addEventListener('abort', onInterrupt, { once: true });
@@ -223,9 +223,9 @@ export class Notifier {
 
 interface Attempt {
   readonly error?: SecretsError;
-  /** Whether another try may go better. */
+  /** Whether another attempt may succeed. */
   readonly retry: boolean;
-  /** What the receiver asked to wait. */
+  /** The pause that the receiver asked for. */
   readonly pauseMs: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * A secret in its store, as a rotation works on it: its versions by stage, its claim, its labels. All of what a
- * rotation leaves for other machines goes through here.
+ * A secret in its store as a rotation sees it: its versions by stage, its claim, its labels. Everything that a rotation
+ * leaves for other machines goes through here.
  */
 import { createHash } from 'node:crypto';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
@@ -13,7 +13,7 @@ import { decodeHolder, encodeHolder, type Holder, HOLDER_LABEL } from '../core/r
 import type { RightFinding } from './rights.ts';
 import type { Credential, Known } from './target.ts';
 
-/** A version with its id. */
+/** A version of the secret with its id. */
 export interface Held extends Credential {
   readonly id: string;
   readonly createdAt: Date | undefined;
@@ -25,10 +25,10 @@ export interface Stages extends Known {
   readonly previous: Held | undefined;
 }
 
-/** A key in the pending value that says: this is a claim, the credential is yet to be made. Its value is a nonce. */
+/** A key that marks a pending value as a claim: the credential has yet to be issued. Its value is the rotation's id. */
 export const CLAIM_KEY = 'secrets-rotation-claim';
 
-/** Legal in every store, and no name that a person would choose. */
+/** Valid in every store, and no name that a person would choose. */
 export const ASIDE_PREFIX = 'secrets-rotation-undone-';
 
 export class SecretPlace {
@@ -36,7 +36,7 @@ export class SecretPlace {
   readonly name: string;
   protected readonly call: () => CallOptions;
 
-  /** @throws SecretsError Unsupported when the store has no pending versions */
+  /** @throws SecretsError Unsupported if the store has no pending versions */
   constructor(provider: Provider, name: string, call: () => CallOptions) {
     if (!provider.capabilities.has('stages') || provider.makeCurrent === undefined)
       throw new SecretsError('Unsupported', 'this store keeps no pending versions, which a rotation needs', {
@@ -47,17 +47,17 @@ export class SecretPlace {
     this.call = call;
   }
 
-  /** Two rotations at once are kept apart by best effort: the store has no conditional write. */
+  /** The store has no conditional writes, so two parallel rotations are only kept apart on a best-effort basis. */
   get unguarded(): boolean {
     return !this.provider.capabilities.has('cas');
   }
 
-  /** The store that holds the lock, where the secret's own can't hold the claim. */
+  /** The store that holds the lock, if the secret's own store can't hold the claim. */
   get lockedBy(): string | undefined {
     return undefined;
   }
 
-  /** The versions that a rotation is about. @throws SecretsError when one can't be read, other than NotFound */
+  /** The versions involved in a rotation. @throws SecretsError if one can't be read, except for NotFound */
   async read(): Promise<Stages> {
     const [current, pending, previous] = await this.provider.get(
       [{ name: this.name }, { name: this.name, stage: 'pending' }, { name: this.name, stage: 'previous' }],
@@ -71,18 +71,18 @@ export class SecretPlace {
     return {
       current: held(current, true),
       pending: held(pending, true),
-      // Useful to sign in with, but nothing depends on it.
+      // Useful for signing in, but not required.
       previous: held(previous, false),
     };
   }
 
-  /** Whether somebody made the secret without a value, as Terraform and consoles do. */
+  /** Whether the secret was created without a value, as Terraform and consoles do. */
   async awaitsFirst(): Promise<boolean> {
     try {
       const { currentVersion, deletedAt } = await this.provider.describe(this.name, this.call());
       return currentVersion === undefined && deletedAt === undefined;
     } catch (thrown) {
-      // Who may not look is told that there is no value to be had, as before.
+      // A caller without the right to look gets the same answer as for a secret without a value.
       if (thrown instanceof SecretsError && ['NotFound', 'Denied', 'Unsupported'].includes(thrown.kind))
         return false;
       throw thrown;
@@ -90,9 +90,9 @@ export class SecretPlace {
   }
 
   /**
-   * Stores a pending version where there is none.
-   * @param _holder who does, for a lock that can hold that at once
-   * @throws SecretsError Conflict when there is one
+   * Stores a pending version if there is none.
+   * @param _holder the claiming run, for a lock that can record it in the same write
+   * @throws SecretsError Conflict if there is one
    */
   async claim(value: Uint8Array, _holder: Holder): Promise<VersionInfo> {
     const write = { value, stage: 'pending' } as const;
@@ -101,19 +101,19 @@ export class SecretPlace {
   }
 
   /**
-   * Whether a first value would be current at once, as the service keeps nothing pending before it.
+   * Whether a first value would become current immediately, because the service can't keep it pending.
    * @param current the current version
    */
   firstIsCurrent(current: Credential | undefined): boolean {
     return current === undefined && this.provider.rules.firstIsCurrent === true;
   }
 
-  /** Gives the secret its first value. @throws SecretsError Conflict when it has one */
+  /** Writes the secret's first value. @throws SecretsError Conflict if it has one */
   putFirst(value: Uint8Array): Promise<VersionInfo> {
     return this.provider.put(this.name, { value, ifAbsent: true }, this.call());
   }
 
-  /** Puts another value, or the same one, in the place of a pending version. @throws SecretsError Conflict */
+  /** Replaces a pending version, with the same value or another one. @throws SecretsError Conflict */
   async replace(pendingId: string, value: Uint8Array, _holder: Holder): Promise<VersionInfo> {
     const write = { value, stage: 'pending' } as const;
     if (!this.unguarded) return this.provider.put(this.name, { ...write, ifPending: pendingId }, this.call());
@@ -121,8 +121,8 @@ export class SecretPlace {
   }
 
   /**
-   * Best effort where the store has no conditional write: look, write, wait until a rival who looked at the same
-   * moment has written too, and look again. The last one written holds the claim.
+   * Best effort for stores without conditional writes: read, write, wait long enough for a rival that read at the same
+   * moment to write too, then read again. The last writer holds the claim.
    */
   async #unguardedPut(
     write: { readonly value: Uint8Array; readonly stage: 'pending' },
@@ -154,7 +154,8 @@ export class SecretPlace {
   }
 
   /**
-   * Keeps a value that a rotation issued and gave up, as a version of an entry of its own, and every one before it.
+   * Keeps a value that an abandoned rotation issued, as a new version of a separate entry, which also keeps all earlier
+   * ones.
    * @returns the entry's name
    */
   async putAside(value: Uint8Array): Promise<string> {
@@ -172,35 +173,35 @@ export class SecretPlace {
     return name;
   }
 
-  /** The secret's labels; none where the store has none, or they can't be read. */
+  /** The secret's labels; empty if the store has none or they can't be read. */
   async labels(): Promise<Readonly<Record<string, string>>> {
     return (this.hasLabels() ? await this.info() : undefined)?.labels ?? {};
   }
 
-  /** Facts about the secret that bear on its rotation; `undefined` where there are none, or they can't be read. */
+  /** Metadata that matters for the rotation; `undefined` if the store has none or it can't be read. */
   async info(): Promise<SecretInfo | undefined> {
     if (!this.hasLabels() && !this.provider.capabilities.has('native-rotation')) return undefined;
     try {
       return await this.provider.describe(this.name, this.call());
     } catch (thrown) {
-      // A first value that is pending has no secret to describe yet.
+      // A pending first value has no secret to describe yet.
       const { kind } = toSecretsError(thrown);
       if (kind === 'NotFound' || kind === 'Denied') return undefined;
       throw thrown;
     }
   }
 
-  /** A lock that is held although nothing is pending: its holder is about to begin, or dead. */
+  /** A lock that is held although nothing is pending: its holder is either about to start or dead. */
   async stray(): Promise<{ readonly id: string; readonly createdAt: Date | undefined } | undefined> {
     return undefined;
   }
 
-  /** Puts a stray lock aside. @throws SecretsError Conflict when it is another one by now */
+  /** Removes a stray lock. @throws SecretsError Conflict if the lock has changed */
   async clearStray(_id: string): Promise<void> {
-    // A claim of the store's own has no lock beside it.
+    // Without `rotation.lock`, the claim itself is the only lock.
   }
 
-  /** What `--dry-run` shows of the lock. */
+  /** The findings about the lock, for `--dry-run`. */
   async lockFindings(): Promise<readonly RightFinding[]> {
     return [];
   }
@@ -209,29 +210,29 @@ export class SecretPlace {
     return this.provider.capabilities.has('labels') && this.provider.setLabels !== undefined;
   }
 
-  /** Sets labels where the store has some; a secret without a current version has none yet. */
+  /** Sets labels if the store supports them; a secret without a current version has none yet. */
   async setLabels(labels: LabelChanges): Promise<void> {
     if (!this.hasLabels()) return;
     await this.provider.setLabels?.(this.name, labels, this.call());
   }
 
-  /** Who has begun the rotation of this pending version, where that is known. */
+  /** The run that started the rotation of this pending version, if it is recorded. */
   async holderOf(pendingId: string): Promise<Holder | undefined> {
     return decodeHolder((await this.labels())[HOLDER_LABEL], pendingId);
   }
 
-  /** Writes down who holds the rotation. */
+  /** Records who holds the rotation. */
   async sign(holder: Holder, pendingId: string): Promise<void> {
     await this.setLabels({ [HOLDER_LABEL]: encodeHolder(holder, pendingId) });
   }
 
-  /** Sets labels, and takes away the record of who held the rotation of this pending version, which is over. */
+  /** Sets labels, and removes the holder record of this pending version, whose rotation is over. */
   async unsign(labels: LabelChanges, _pendingId: string | undefined): Promise<void> {
     await this.setLabels({ [HOLDER_LABEL]: null, ...labels });
   }
 }
 
-/** Longer than a look and a write take, on stores that have no conditional write. */
+/** Longer than a read and a write take in stores without conditional writes. */
 const SETTLE_MS = 2000;
 
 export function heldOf(secret: SecretVersion): Held {
@@ -254,7 +255,7 @@ function parsedFields(value: Uint8Array): Readonly<Record<string, JsonValue>> | 
   }
 }
 
-/** @param current the version that another one has made current since this rotation looked */
+/** @param current the version that has become current since this rotation first read the secret */
 export function changedMeanwhile(current: string | undefined, cause?: unknown): SecretsError {
   const now = current === undefined ? 'no version' : `version ${current}`;
   return new SecretsError('Conflict', `changed while this rotation began: ${now} is current now`, {
@@ -263,18 +264,18 @@ export function changedMeanwhile(current: string | undefined, cause?: unknown): 
   });
 }
 
-/** Whether a pending version is a claim alone. */
+/** Whether a pending version is only a claim. */
 export function isClaim({ fields }: Credential): boolean {
   return fields !== undefined && Object.hasOwn(fields, CLAIM_KEY);
 }
 
-/** Id of the rotation that a claim is of. */
+/** The id of the rotation that holds the claim. */
 export function claimedBy({ fields }: Credential): string | undefined {
   const id = fields?.[CLAIM_KEY];
   return typeof id === 'string' && /^[a-z0-9]{16}$/.test(id) ? id : undefined;
 }
 
-/** Whether two versions hold the same; a store that keeps maps may give their keys in another order. */
+/** Whether two versions have the same content; a store that keeps maps may return their keys in another order. */
 export function sameCredential(one: Credential | undefined, other: Credential | undefined): boolean {
   if (one === undefined || other === undefined) return false;
   if (Buffer.compare(one.value, other.value) === 0) return true;

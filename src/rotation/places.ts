@@ -1,12 +1,12 @@
-/** Opens a secret for its rotation: under a lock in another store where its own can't hold a claim. */
+/** Opens a secret for its rotation, with a lock in another store if its own can't hold a claim. */
 import type { Provider } from '../providers/provider.ts';
 import type { Session } from '../session/session.ts';
 import { LockedPlace } from './locked-place.ts';
 import { SecretPlace } from './place.ts';
 
 /**
- * @param lock the store that the secret's policy names for it; without one, that of `rotation.lock`
- * @throws SecretsError Usage for a lock store that there isn't, or that can't hold a lock; Policy for one that is not
+ * @param lock the lock store that the secret's policy names; `rotation.lock` if missing
+ * @throws SecretsError Usage for a lock store that doesn't exist or can't hold a lock; Policy for one that isn't
  *   trusted
  */
 export async function placeOf(

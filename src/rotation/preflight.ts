@@ -1,6 +1,6 @@
 /**
- * What is looked at before a rotation has its first effect, by `--dry-run` and by the run alike: a rotation that can't
- * succeed leaves nothing behind that somebody has to clear away.
+ * Checks before the first effect of a rotation, for `--dry-run` and for real runs alike, so that a rotation that can't
+ * succeed leaves nothing to clean up.
  */
 import { type ErrorKind, SecretsError, toSecretsError } from '../core/errors.ts';
 import type { CallOptions } from '../providers/call.ts';
@@ -17,13 +17,13 @@ export interface Checked {
   readonly target: Target;
   readonly generator: Generator;
   readonly keys: readonly string[];
-  /** Whether a secret that is missing may be created. One that is there without a value needs no leave. */
+  /** Whether a missing secret may be created. A secret without a value needs no permission. */
   readonly create?: boolean | undefined;
 }
 
 export type PreflightFinding = (Finding | RightFinding) & Pick<TargetFinding, 'kind'>;
 
-/** It may have got its first value since it was read, from another rotation that began at the same moment. */
+/** The secret may have got its first value since it was read, from another rotation that started at the same time. */
 async function whyMissing(place: SecretPlace): Promise<PreflightFinding> {
   const { current } = await place.read();
   const finding = { check: 'secret', status: 'fail' } as const;
@@ -44,7 +44,7 @@ const FIRST_OF_TARGET: PreflightFinding = {
   hint: 'store what the target accepts now with secrets put, then rotate it',
 };
 
-/** The keys to rotate: those of the policy, else what the target knows to be the password. */
+/** The keys to rotate: those of the policy, otherwise the target's own choice. */
 export function keysOf(
   { keys, target }: Pick<Checked, 'keys' | 'target'>,
   current: Credential | undefined,
@@ -52,7 +52,7 @@ export function keysOf(
   return keys.length > 0 || current === undefined ? keys : (target.passwordKeys?.(current) ?? []);
 }
 
-/** @param call a fresh deadline, for one call */
+/** @param call a fresh deadline for one call */
 export async function preflight(
   checked: Checked,
   known: Known,
@@ -63,7 +63,8 @@ export async function preflight(
   if (known.current === undefined && create !== true && !(await place.awaitsFirst()))
     return [await whyMissing(place)];
   if (place.firstIsCurrent(known.current)) {
-    // A first value that is current at once is read before a target has it, and a claim would be read as a value.
+    // A first value that becomes current immediately would be read before the target has it, and a claim would be read
+    // as a value.
     if (target.late !== false) return [FIRST_OF_TARGET];
     findings.push({ check: 'first value', status: 'ok', detail: 'becomes current with one write' });
   }
@@ -74,7 +75,7 @@ export async function preflight(
   return findings;
 }
 
-/** A value as a rotation would make it, which shows whether the secret's form is understood. */
+/** Drafts a value, to find out whether the secret's form is supported. */
 async function sample(
   { target, keys, generator }: Checked,
   current: Credential | undefined,
@@ -88,7 +89,7 @@ async function sample(
   }
 }
 
-/** The error that a run ends with; `undefined` when nothing is in its way. */
+/** The error that a run ends with; `undefined` if no check failed. */
 export function obstacle(findings: readonly PreflightFinding[]): SecretsError | undefined {
   const bad = findings.filter(({ status }) => status === 'fail');
   const [first] = bad;

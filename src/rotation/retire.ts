@@ -1,10 +1,10 @@
-/** Ends the life of replaced credentials whose grace time is over. */
+/** Retires replaced credentials after their grace period. */
 import { decodeTime, encodeTime, LAST_ROTATED_LABEL, RETIRE_LABEL } from '../core/rotation/holder.ts';
 import type { Job } from './jobs.ts';
 import type { Stages } from './place.ts';
 import { CLOCKS_DIFFER_MS, isFuture } from '../core/rotation/schedule.ts';
 
-/** Until when the replaced credential can be put back; `undefined` when nothing limits that. */
+/** When the replaced credential can no longer be put back; `undefined` if there is no limit. */
 export function keptUntil(
   job: Job,
   labels: Readonly<Record<string, string>>,
@@ -16,9 +16,9 @@ export function keptUntil(
 }
 
 /**
- * Retires the replaced credential if its time is over. Where the store has no labels nobody knows whether that was
- * done already, and it is done again.
- * @param anyway also before its time: another rotation is about to begin, and needs its place
+ * Retires the replaced credential if its grace period is over. In a store without labels nobody knows whether that
+ * already happened, so it is repeated.
+ * @param anyway even during the grace period, because another rotation is about to start and needs the slot
  * @returns whether something was retired
  */
 export async function retireReplaced(
@@ -41,7 +41,7 @@ export async function retireReplaced(
     }
     const until = keptUntil(job, labels, stages);
     if (until !== undefined && until > now) return false;
-    // By the store's clock it may have been replaced later than by the clock of the machine that did it.
+    // By the store's clock, the replacement may be later than by the clock of the machine that made it.
     const written = isFuture(current.createdAt, now) ? undefined : current.createdAt?.getTime();
     if (written !== undefined && written + job.graceMs > now.getTime()) return false;
   }
@@ -51,8 +51,8 @@ export async function retireReplaced(
 }
 
 /**
- * Whether the clock was behind by which a credential was replaced: by it, that was before the credential was written. When
- * it was, nobody knows; its grace time begins anew.
+ * Whether the clock of the machine that replaced a credential was slow: by that clock, the replacement came before the
+ * credential was written. The real time is unknown then, so the grace period starts again.
  */
 function isBehind(due: Date, graceMs: number, written: Date | undefined, now: Date): boolean {
   if (written === undefined || isFuture(written, now)) return false;

@@ -1,4 +1,4 @@
-/** Whether the store lets the caller do what a rotation does, found out without changing anything. */
+/** Checks whether the store allows the steps of a rotation, without changing anything. */
 import type { Action, Right } from '../providers/capabilities/rights.ts';
 import type { CallOptions } from '../providers/call.ts';
 import type { Finding, Provider } from '../providers/provider.ts';
@@ -15,7 +15,7 @@ export interface RightFinding extends Finding {
   readonly right: Right['verdict'];
 }
 
-/** @param check what the findings are called */
+/** @param check the findings' name */
 export async function rightsOf(
   provider: Provider,
   name: string,

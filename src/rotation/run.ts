@@ -1,4 +1,4 @@
-/** What one run of a rotation is given, what it tells while it goes on, and what it comes to. */
+/** The options, events and outcome of one run of a rotation. */
 import type { SecretsError } from '../core/errors.ts';
 import type { Effect, Ending, Intent } from '../core/rotation/machine.ts';
 import type { Generator } from './generator.ts';
@@ -7,62 +7,67 @@ import type { Watch } from './lease.ts';
 import type { SecretPlace } from './place.ts';
 import type { Target } from './target.ts';
 
-/** One thing that happened, for the journal and for `--json`. */
+/** One event, for the journal and for `--json`. */
 export interface RotationEvent {
   /** ISO 8601, by this machine's clock. */
   readonly at: string;
-  /** What was done: the machine's effect, or `begin` and `end`. */
+  /** The state machine's effect, or `begin` and `end`. */
   readonly step: string;
-  /** What came of it: the machine's event, an ending; missing when it is about to be done. */
+  /** The state machine's event, or an ending; missing while the step is still in progress. */
   readonly outcome?: string;
-  /** The store's version that it was about. */
+  /** The version in the store that the step concerned. */
   readonly version?: string;
-  /** Why it failed. Never a value. */
+  /** The reason for a failure. Never a value. */
   readonly reason?: string;
 }
 
-/** As the journal has it. */
+/** An event with the fields that only the journal keeps. */
 export interface JournalEvent extends RotationEvent {
-  /** Of an ending: what is to be done, where that is not the usual. */
+  /** For an ending: the next step, if it isn't the usual one. */
   readonly todo?: string | undefined;
 }
 
 export interface EngineOptions {
   readonly intent: Intent;
-  /** What messages and records call the secret. */
+  /** The secret's name in messages and records. */
   readonly reference: string;
   readonly place: SecretPlace;
   readonly target: Target;
   readonly generator: Generator;
-  /** Keys of a JSON secret that get a new value; none: the whole value is one. */
+  /** Keys of a JSON secret that get a new value; if empty, the whole value does. */
   readonly keys: readonly string[];
-  /** For how long the replaced credential is kept. */
+  /** How long the replaced credential stays valid. */
   readonly graceMs: number;
-  /** After this long without a sign, a holder is taken for dead. */
+  /** A holder that shows no sign of life for this long counts as dead. */
   readonly leaseMs: number;
-  /** Longest time for which a change may wait or run in the target, in milliseconds; a quarter of the lease. */
+  /**
+   * The longest time that a change may wait or run in the target, in milliseconds; a quarter of the lease by default.
+   */
   readonly boundMs?: number;
-  /** The holder is known to be dead: don't wait for its lease. */
+  /** The holder is known to be dead: don't wait for its lease to expire. */
   readonly takeOver: boolean;
-  /** Wait for the rest of a holder's lease, or end with `held`. */
+  /** Wait for the rest of a holder's lease instead of ending with `held`. */
   readonly wait: boolean;
   /** Rotate to the previous version instead of a new value. */
   readonly toPrevious: boolean;
-  /** A secret that is missing is created with its first value. */
+  /** Create a missing secret with its first value. */
   readonly create?: boolean | undefined;
-  /** Ends what has to be gone before another rotation: called when nothing else is in its way, before its claim. */
+  /**
+   * Clears what another rotation must not find, such as a replaced credential in its grace period. Called right before
+   * the claim, after all checks have passed.
+   */
   readonly makeWay?: (() => Promise<unknown>) | undefined;
   readonly host: string;
   readonly user: string;
   readonly now: () => Date;
-  /** A signal with a fresh deadline, for one call. */
+  /** A signal with a fresh deadline for one call. */
   readonly signal: () => AbortSignal;
   /** Aborted when the user interrupts. */
   readonly interrupt: AbortSignal;
   readonly watch: Watch;
-  /** Takes each event before and after it is done. */
+  /** Called before and after each step. */
   readonly record: (event: JournalEvent, rotation: string) => void;
-  /** What is being done, for a person. */
+  /** Shows a person the current step. */
   readonly progress: (text: string) => void;
   readonly warn: (message: string) => void;
 }
@@ -70,19 +75,19 @@ export interface EngineOptions {
 export interface Outcome {
   readonly ending: Ending;
   readonly rotation: string;
-  /** Who holds the rotation, for `held` and `lost`. Without a record of that, since when alone. */
+  /** The current holder, for `held` and `lost`. Without a holder record, only the start is known. */
   readonly holder: Holder | { readonly since: Date | undefined } | undefined;
-  /** Why it did not end with `done`. */
+  /** The reason for any ending other than `done`. */
   readonly error: SecretsError | undefined;
-  /** What is to be done about that, where it is not the usual. */
+  /** The next step after that error, if it isn't the usual one. */
   readonly todo: string | undefined;
   readonly currentVersion: string | undefined;
-  /** The current version when it began. */
+  /** The current version when the rotation started. */
   readonly before: string | undefined;
   readonly events: readonly RotationEvent[];
 }
 
-/** What is being done, for a person. */
+/** Progress messages for the steps that take time. */
 export const STEP_TEXTS: Partial<Record<Effect, string>> = {
   look: 'looking',
   prepare: 'making a new value',

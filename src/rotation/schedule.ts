@@ -1,8 +1,8 @@
-/** The schedule of one secret, as its store has it. */
+/** Reads the schedule of one secret from its store. */
 import { judge, judgeNative, type Schedule, withReminder } from '../core/rotation/schedule.ts';
 import type { SecretPlace } from './place.ts';
 
-/** @param seenFor milliseconds for which a pending version has been seen already */
+/** @param seenFor milliseconds since a pending version was first seen */
 export async function scheduleOf(
   place: SecretPlace,
   everyMs: number | undefined,

@@ -1,14 +1,14 @@
-/** What a dry run looks at in the store: the claim, and the caller's rights. */
+/** The store's part of a dry run: the claim, and the caller's rights. */
 import type { CallOptions } from '../providers/call.ts';
 import type { Action } from '../providers/capabilities/rights.ts';
 import type { Finding } from '../providers/provider.ts';
 import type { SecretPlace } from './place.ts';
 import { type RightFinding, rightsOf } from './rights.ts';
 
-/** What each rotation does; without labels it does the rest. Reading is tried by reading. */
+/** The steps of every rotation; without labels, the other three. Reading is tested by reading. */
 const ROTATION_ACTIONS: readonly Action[] = ['stage', 'promote', 'discard', 'label'];
 
-/** Of `--dry-run`: what keeps two rotations apart, and whether the store allows what a rotation does. */
+/** For `--dry-run`: what keeps two rotations apart, and whether the store allows the steps of a rotation. */
 export async function storeFindings(
   place: SecretPlace,
   options: CallOptions,

@@ -1,4 +1,4 @@
-/** Generators by their settings: what `secrets generate` makes, for a rotation. */
+/** Opens generators from their settings: the values of `secrets generate`, for rotations. */
 import {
   bitsOf,
   generate,
@@ -10,7 +10,7 @@ import { SecretsError } from '../../core/errors.ts';
 import { isJsonObject } from '../../core/json.ts';
 import type { Generated, GenerateSettings, Generator } from '../generator.ts';
 
-/** What a policy without `generate` gets: letters and digits, which need no quoting anywhere; 190 bits. */
+/** The default without `generate`: letters and digits, which need no quoting anywhere; 190 bits. */
 export const DEFAULT_SPEC = 'alnum:32';
 
 const OPTIONS: Readonly<Record<keyof GenerateOptions, 'text' | 'texts' | 'size'>> = {
@@ -26,7 +26,7 @@ const OPTIONS: Readonly<Record<keyof GenerateOptions, 'text' | 'texts' | 'size'>
 };
 
 /**
- * Of a key pair the rotated key becomes the private key; `public-key` and `csr` are its companions.
+ * For a key pair, the rotated key becomes the private key; `public-key` and `csr` are its companions.
  * @throws SecretsError Usage for settings that name no generator
  */
 export function openGenerator(settings: GenerateSettings = DEFAULT_SPEC): Generator {
@@ -37,7 +37,7 @@ export function openGenerator(settings: GenerateSettings = DEFAULT_SPEC): Genera
     make: () => generated(spec),
     ...(spec.kind === 'key' &&
       spec.key.type === 'rsa' && {
-        // The smallest that programs read at all.
+        // The smallest size that programs accept at all.
         sample: () => generated({ ...spec, key: { type: 'rsa', bits: 1024 } }),
       }),
   };

@@ -1,12 +1,12 @@
-/** What targets whose `verify` is the user's own look at before anything is changed. */
+/** Checks for targets whose `verify` the user supplies, before anything is changed. */
 import { SecretsError } from '../../core/errors.ts';
 import type { Credential, Known, Target, TargetFinding, Verdict } from '../target.ts';
 
 /**
- * Whether `verify` accepts the current credential, and refuses a wrong one.
- * @param what it is called: "verify hook"
- * @param repairs whether a rotation is possible although the current credential is wrong
- * @throws what `verify` throws when the signal ends it
+ * Checks that `verify` accepts the current credential and rejects a wrong one.
+ * @param what the check's name: "verify hook"
+ * @param repairs whether a rotation is possible even if the current credential is wrong
+ * @throws whatever `verify` throws when the signal aborts
  */
 export async function controlFindings(
   target: Pick<Target, 'verify'>,

@@ -1,4 +1,4 @@
-/** Every kind of target, one line each. Importing a descriptor loads no driver. */
+/** Every kind of target, one line each. Descriptors load no driver. */
 import type { TargetDescriptor } from '../target.ts';
 import { awsIam } from './aws-iam/descriptor.ts';
 import { http } from './http/descriptor.ts';

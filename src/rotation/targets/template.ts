@@ -1,6 +1,6 @@
 /**
- * `{{new.password}}` in the settings of a target: where a credential goes, put in so that no character of it can
- * leave its place. What a value needs in its place (URL, header, JSON) is the caller's `encode`.
+ * Placeholders such as `{{new.password}}` in the settings of a target: inserts a credential so that none of its
+ * characters can escape from its place. The caller's `encode` does the escaping for the context (URL, header, JSON).
  */
 import { SecretsError } from '../../core/errors.ts';
 import { isJsonObject, type JsonValue } from '../../core/json.ts';
@@ -9,12 +9,12 @@ import type { Credential } from '../target.ts';
 
 const PLACE = /\{\{\s*([^{}]*?)\s*\}\}/g;
 
-/** What a template's first word stands for: a credential, or a text. */
+/** The sources that a placeholder can start with: credentials or texts. */
 export type Sources = Readonly<Record<string, Credential | string | undefined>>;
 
 /**
- * The text with every place filled.
- * @throws SecretsError Invalid when a credential lacks the key
+ * Fills in every placeholder.
+ * @throws SecretsError Invalid if a credential lacks the key
  */
 export function fill(
   template: string,
@@ -24,7 +24,7 @@ export function fill(
   return template.replace(PLACE, (_all, path: string) => encode(valueAt(path, sources)));
 }
 
-/** The same document with the places in its strings filled; keys stay as they are. */
+/** Fills in the placeholders in the document's strings; keys stay as they are. */
 export function fillJson(document: JsonValue, sources: Sources): JsonValue {
   if (typeof document === 'string') return fill(document, sources);
   if (Array.isArray(document)) return document.map((item: JsonValue) => fillJson(item, sources));
@@ -33,7 +33,7 @@ export function fillJson(document: JsonValue, sources: Sources): JsonValue {
 }
 
 /**
- * Checks that the template only names these sources.
+ * Checks that the template names only these sources.
  * @throws SecretsError Usage
  */
 export function checkTemplate(template: string, names: readonly string[], where: string): void {

@@ -1,9 +1,9 @@
 /**
- * The target `aws-iam`: an access key of an IAM user. AWS makes the keys, and lets a user have two: the new one works
- * beside the old one, which is switched off and deleted when its grace time is over.
+ * The target `aws-iam`: an access key of an IAM user. AWS creates the keys and allows two for each user: the new one
+ * works beside the old one, which is deactivated and deleted after its grace period.
  *
- * A key whose answer was lost is known to nobody. So before one is made, a tag of the user says which rotation makes
- * it, and which keys there were: a key of that rotation that stands in no list and was never used is its orphan.
+ * If the response with a new key is lost, its secret is lost too. So before a key is created, a tag on the user records
+ * the rotation and the existing keys: a key that isn't on that list and was never used is this rotation's orphan.
  */
 import { randomBytes } from 'node:crypto';
 import { SecretsError, toSecretsError } from '../../../core/errors.ts';
@@ -23,9 +23,9 @@ import { hasKey, keyIdOf, keyOf, withKey } from './key.ts';
 import { type Caller, IamService, type ListedKey } from './service.ts';
 import type { IamSettings } from './settings.ts';
 
-/** Tag of the user while a rotation makes a key. */
+/** The user's tag while a rotation creates a key. */
 const TAG = 'secrets-rotation';
-/** IAM's changes take seconds to be known everywhere, in milliseconds. */
+/** How long to wait for IAM's changes to propagate, which takes seconds, and the poll interval; in milliseconds. */
 const SPREADING = 60_000;
 const POLL = 1_000;
 
@@ -34,7 +34,7 @@ interface Signed {
   readonly user: string;
 }
 
-/** @throws SecretsError Usage for an administrator without the user that it acts for */
+/** @throws SecretsError Usage for an administrator without the user that it manages */
 export function open(settings: TargetSettings, context: TargetContext): Target {
   if (settings['admin'] !== undefined && settings['user'] === undefined)
     throw new SecretsError(
@@ -97,8 +97,8 @@ class IamTarget implements Target {
   }
 
   /**
-   * The key exists: it is switched on where it was off, and has to be known everywhere before it is called good. Whether
-   * it is on is looked up: that a sign-in works says nothing of what is on its way.
+   * The key already exists: activates it if it is inactive, and waits until it is known everywhere. The status is read
+   * from IAM, because a successful sign-in says nothing about changes that are still on their way.
    */
   async apply(credential: Credential, known: Known, _rotation: Rotation, signal: AbortSignal): Promise<void> {
     const { id } = keyOf(credential);
@@ -144,7 +144,7 @@ class IamTarget implements Target {
     ];
   }
 
-  /** That AWS, or what stands in its place, refuses the same key with another secret. */
+  /** Checks that AWS, or its emulator, rejects the same key with another secret. */
   async #control({ current }: Known, signal: AbortSignal): Promise<void> {
     if (current === undefined || !hasKey(current)) return;
     const key = { id: keyOf(current).id, secret: randomBytes(30).toString('base64') };
@@ -161,7 +161,7 @@ class IamTarget implements Target {
 
   async retire(old: Credential, current: Credential, phase: RetirePhase, signal: AbortSignal): Promise<void> {
     const id = keyIdOf(old);
-    // A version without a key has nothing that could be ended.
+    // A version without a key has nothing to retire.
     if (
       id === undefined ||
       id === keyOf(current).id ||
@@ -178,7 +178,7 @@ class IamTarget implements Target {
 
   async close(): Promise<void> {}
 
-  /** Keys that this rotation made and that are in no version of the secret. */
+  /** Deletes keys that this rotation created and that no version of the secret contains. */
   async #removeOrphans(
     { service, user }: Signed,
     known: Known,
@@ -200,7 +200,7 @@ class IamTarget implements Target {
     return keys.filter(({ id }) => !ids.includes(id));
   }
 
-  /** With the administrator's key, or whichever of the user's own works. */
+  /** Signs in with the administrator's key, or with whichever of the user's own keys works. */
   async #signIn(known: Known, signal: AbortSignal): Promise<Signed> {
     const { admin, user } = this.#settings;
     const own = [known.current, known.pending, known.previous].filter(
@@ -216,7 +216,7 @@ class IamTarget implements Target {
       break;
     }
     const name = user ?? caller?.user;
-    // Whose key is made and deleted comes from the settings, or from the key itself: never from both with two answers.
+    // The user whose keys change comes from the settings or from the key itself; if both name one, they have to agree.
     if (caller !== undefined && name !== undefined && caller.user !== name)
       throw anotherUser(caller.arn, name);
     if (admin !== undefined) {
@@ -256,7 +256,7 @@ function anotherUser(arn: string, user: string): SecretsError {
   });
 }
 
-/** Before a rotation: the replaced key is deleted to make room, when everything else is known to be right. */
+/** Before a rotation: a replaced key is deleted to make room, after all other checks have passed. */
 function roomAhead(keys: readonly ListedKey[], strange: readonly ListedKey[], user: string): TargetFinding {
   const found = room(keys, strange, user);
   if (found.status === 'ok' || strange.length > 0) return found;
@@ -264,7 +264,7 @@ function roomAhead(keys: readonly ListedKey[], strange: readonly ListedKey[], us
   return { check: found.check, status: 'warn', detail };
 }
 
-/** AWS allows two keys a user: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html */
+/** AWS allows two keys for each user: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html */
 function room(keys: readonly ListedKey[], strange: readonly ListedKey[], user: string): TargetFinding {
   const check = 'room for a second key';
   if (keys.length < 2) return { check, status: 'ok', detail: `${keys.length} of 2` };

@@ -1,4 +1,4 @@
-/** How an access key stands in a secret. */
+/** Reads and writes an access key in a secret. */
 import { JsonDocument } from '../../../core/document/document.ts';
 import { SecretsError } from '../../../core/errors.ts';
 import { credentialOf } from '../../place.ts';
@@ -9,7 +9,7 @@ export interface AccessKey {
   readonly secret: string;
 }
 
-/** Names of the two, as the CLI's files, IAM's answers, its environment variables and other tools write them. */
+/** The names of id and secret in environment variables, the CLI's files, IAM's responses and other tools. */
 const NAMES: readonly (readonly [string, string])[] = [
   ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'],
   ['aws_access_key_id', 'aws_secret_access_key'],
@@ -20,7 +20,7 @@ const NAMES: readonly (readonly [string, string])[] = [
   ['access_key', 'secret_key'],
 ];
 
-/** @throws SecretsError Invalid when there is none */
+/** @throws SecretsError Invalid if there is none */
 export function keyOf(credential: Credential): AccessKey {
   const { fields } = credential;
   const names = namesIn(fields);
@@ -32,19 +32,19 @@ export function keyOf(credential: Credential): AccessKey {
   return { id, secret };
 }
 
-/** The id alone, where there is one. */
+/** Only the id, if there is one. */
 export function keyIdOf(credential: Credential | undefined): string | undefined {
   const names = namesIn(credential?.fields);
   const id = names === undefined ? undefined : credential?.fields?.[names[0]];
   return typeof id === 'string' ? id : undefined;
 }
 
-/** Whether both parts are there. */
+/** Whether id and secret are both present. */
 export function hasKey({ fields }: Credential): boolean {
   return namesIn(fields)?.every((name) => typeof fields?.[name] === 'string') === true;
 }
 
-/** The current secret with another key, under the same names; every other byte stays. */
+/** The current secret with another key under the same names; every other byte stays. */
 export function withKey(current: Credential | undefined, { id, secret }: AccessKey): Credential {
   const [idName, secretName] = namesIn(current?.fields) ?? NAMES[0] ?? ['', ''];
   const document = current?.fields === undefined ? JsonDocument.of([]) : JsonDocument.parse(current.value);

@@ -1,4 +1,4 @@
-/** IAM and STS as one access key sees them. The SDK loads with the first call. */
+/** IAM and STS as seen by one access key. The SDK is loaded with the first call. */
 import { setMaxListeners } from 'node:events';
 import { SecretsError } from '../../../core/errors.ts';
 import { inDoubt, translate } from '../../../providers/aws/errors.ts';
@@ -21,7 +21,7 @@ export interface Caller {
   readonly user: string | undefined;
 }
 
-/** Names of errors by which STS says that the key itself is wrong, unknown or switched off. */
+/** STS's error names for a key that is wrong, unknown or inactive. */
 const REFUSED =
   /^(InvalidClientTokenId|UnrecognizedClientException|SignatureDoesNotMatch|InvalidAccessKeyId)/;
 
@@ -31,7 +31,7 @@ export class IamService {
 
   /** @throws SecretsError Usage for an endpoint that is neither https nor on loopback */
   constructor(key: AccessKey, settings: IamSettings, { env }: TargetContext, source: string) {
-    // The SDK's line about old Node versions is for its developers; read when it loads.
+    // Silences the SDK's message about old Node versions, which is meant for developers; read when the SDK loads.
     process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
     const endpoint = settings.endpoint ?? env['AWS_ENDPOINT_URL'];
     this.#source = source;
@@ -43,7 +43,7 @@ export class IamService {
     };
   }
 
-  /** Who the key is, which everyone may ask; `undefined` when AWS refuses the key. */
+  /** The key's identity, which needs no right; `undefined` if AWS rejects the key. */
   async caller(signal: AbortSignal): Promise<Caller | undefined> {
     const sdk = await import('@aws-sdk/client-sts');
     const client = new sdk.STSClient(this.#options);
@@ -76,8 +76,8 @@ export class IamService {
   }
 
   /**
-   * Sent once: a repetition by the SDK would make a second key.
-   * @throws SecretsError Conflict when the user has two keys; Unavailable, with doubt
+   * Sent only once: an SDK retry would create a second key.
+   * @throws SecretsError Conflict if the user has two keys; Unavailable with an unknown outcome
    */
   async createKey(user: string, signal: AbortSignal): Promise<AccessKey> {
     const { AccessKey: made } = await this.#iam(
@@ -91,7 +91,7 @@ export class IamService {
     return { id: made.AccessKeyId, secret: made.SecretAccessKey };
   }
 
-  /** @throws SecretsError NotFound when there is no such key any more */
+  /** @throws SecretsError NotFound if the key no longer exists */
   async setActive(user: string, id: string, active: boolean, signal: AbortSignal): Promise<void> {
     await this.#iam(
       signal,
@@ -107,7 +107,7 @@ export class IamService {
     );
   }
 
-  /** A key that is gone already is a success. */
+  /** Deleting a key that is already gone is a success. */
   async deleteKey(user: string, id: string, signal: AbortSignal): Promise<void> {
     try {
       await this.#iam(
@@ -182,7 +182,7 @@ export class IamService {
     if (signal.aborted) throw late(signal.reason);
     setMaxListeners(0, signal);
     let stop = (): void => {};
-    // The SDK hears the signal while it waits for an answer, not while it waits between two tries.
+    // The SDK reacts to the signal while it waits for a response, but not while it waits between two attempts.
     const aborted = new Promise<never>((_resolve, reject) => {
       const onAbort = (): void => reject(late(signal.reason));
       signal.addEventListener('abort', onAbort, { once: true });
@@ -200,7 +200,7 @@ export class IamService {
 
 const ignore = (): void => undefined;
 
-/** https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateAccessKey.html, and the other calls' pages. */
+/** https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateAccessKey.html, and the pages of the other calls. */
 function understood(thrown: unknown, source: string): SecretsError {
   const { name } = thrown as { name?: string };
   if (name === 'NoSuchEntityException' || name === 'NoSuchEntity')

@@ -1,4 +1,4 @@
-/** What the PostgreSQL and the MySQL target ask of their drivers, and how a driver's call is ended in time. */
+/** The interface between the database targets and their drivers, and a deadline for a driver's calls. */
 import { SecretsError } from '../../../core/errors.ts';
 import type { TargetFinding } from '../../target.ts';
 import type { ValueRefused } from '../../way-on.ts';
@@ -6,7 +6,7 @@ import { isLoopback } from '../../../platform/net/address.ts';
 import type { Fence } from './fence.ts';
 import type { Login } from './login.ts';
 
-/** The server said that this name and password are wrong, or that the user may not sign in any more. */
+/** The server answered that the name and password are wrong, or that the user may no longer sign in. */
 export class Refused extends Error {
   constructor(cause: unknown) {
     super('the sign-in was refused', { cause });
@@ -14,8 +14,8 @@ export class Refused extends Error {
 }
 
 /**
- * The server let the user in, and then had no place for its session: a database that is missing or closed to it, too
- * many connections. The credential is proven all the same.
+ * The server accepted the credential but not the session: a database that is missing or closed to the user, too many
+ * connections. The credential is proven all the same.
  */
 export class Admitted extends Error {
   readonly reason: SecretsError;
@@ -27,7 +27,7 @@ export class Admitted extends Error {
   }
 }
 
-/** The server refuses to set a password that the account has, or had not long ago. */
+/** The server refuses to set a password that the account has, or had recently. */
 export class UsedBefore extends Error {
   readonly reason: ValueRefused;
   constructor(reason: ValueRefused) {
@@ -38,38 +38,38 @@ export class UsedBefore extends Error {
 
 /** One signed-in connection. */
 export interface Connection {
-  /** Whether the server has shown who it is: by its certificate, or by knowing the password (SCRAM). */
+  /** Whether the server has proven its identity: by its certificate, or by knowing the password (SCRAM). */
   readonly mutual: boolean;
   /**
-   * That the account which signed in is the one whose password is changed, not one that a pooler, a proxy user or a
-   * map puts in its place.
+   * Checks that the account of this session is the one whose password is changed, not one that a pooler, a proxy user
+   * or a map substitutes.
    * @throws SecretsError Unsupported naming both
    */
   checkAccount(username: string): Promise<void>;
   /**
-   * Bounds what this session does in the server, and waits for changes of the same user that are under way there. What
-   * it takes is held until `setPassword` has been answered, or the session is over.
-   * @throws SecretsError Unavailable when somebody else holds it; then nothing was sent
+   * Limits this session in the server, and waits for changes of the same user that are already in progress there. The
+   * lock is held until `setPassword` has been answered or the session ends.
+   * @throws SecretsError Unavailable when another session holds the lock; nothing has been sent then
    */
   fence(username: string, fence: Fence): Promise<void>;
   /**
-   * Sets a password; `undefined` makes one that nobody knows, so that no password lets the user in.
+   * Sets a password; `undefined` sets one that nobody knows, which shuts the user out.
    * @param own whether it is the connection's own user
-   * @throws SecretsError Denied with the right that is missing, NotFound without such a user, Unavailable (with
-   *   "may have been made" when the answer was lost), Invalid; UsedBefore
+   * @throws SecretsError Denied naming the missing right, NotFound without such a user, Unavailable (with "may have
+   *   been made" if the response was lost), Invalid; PasswordReused
    */
   setPassword(username: string, password: string | undefined, own: boolean): Promise<void>;
   /**
-   * Whether the user's password can be changed here, as findings; changes nothing.
-   * @param isKnown whether a sign-in has shown that it comes to the account that is changed
+   * Findings about whether the user's password can be changed; changes nothing.
+   * @param isKnown whether a sign-in has shown that it reaches the account that is changed
    */
   inspect(username: string, own: boolean, isKnown: boolean): Promise<readonly TargetFinding[]>;
   /**
-   * Before a new password is stored anywhere: whether this kind of user has one that can be set.
-   * @throws SecretsError Unsupported when it has not
+   * Called before a new password is stored: checks that this kind of user has a password that can be set.
+   * @throws SecretsError Unsupported if it hasn't
    */
   checkUser?(username: string, own: boolean): Promise<void>;
-  /** Whether this server takes changes: no standby, not read-only. Without this method it does. */
+  /** Whether this server accepts changes: neither a standby nor read-only. If missing, it does. */
   takesChanges?(): Promise<boolean>;
   close(): Promise<void>;
 }
@@ -79,30 +79,32 @@ export interface DatabaseDriver {
   readonly port: number;
   /** Whether its connections have `checkUser`. */
   readonly checksUsers?: boolean;
-  /** Whether a user may have several accounts, of which the place that it signs in from chooses one. */
+  /** Whether one user name can have several accounts, selected by the host that the user connects from. */
   readonly hasHostsInAccounts?: boolean;
   /** @throws SecretsError Invalid for a password that can't be set */
   checkPassword?(password: string): void;
   /**
-   * @param privileged for an administrator: what the server has set for the session is overruled from its first byte
-   * @throws Refused, Admitted, SecretsError Unavailable, Denied, Invalid, Unsupported
+   * @param privileged for an administrator: overrides from the first byte what the server has configured for the
+   *   session
+   * @throws SignInRefused, SessionRefused, SecretsError Unavailable, Denied, Invalid, Unsupported
    */
   connect(login: Login, tls: TlsSettings, signal: AbortSignal, privileged?: boolean): Promise<Connection>;
 }
 
 export interface TlsSettings {
-  /** PEM text of the authorities to believe in place of the public ones. */
+  /** PEM text of the authorities that replace the public ones. */
   readonly ca: string | undefined;
 }
 
-/** TLS is left out where nobody can listen, unless an authority is named. */
+/** TLS can be left out where nobody can listen, unless an authority is configured. */
 export function needsTls(host: string, { ca }: TlsSettings): boolean {
   return !host.startsWith('/') && (ca !== undefined || !isLoopback(host));
 }
 
 /**
- * Waits for the driver, or for the signal: then `stop` must cut the connection. The driver's late answer is dropped.
- * @throws SecretsError Unavailable when the signal comes first
+ * Waits for the driver until the signal aborts; then `stop` has to cut the connection. A late response of the driver is
+ * dropped.
+ * @throws SecretsError Unavailable if the signal aborts first
  */
 export async function bounded<T>(
   work: () => Promise<T>,
@@ -126,7 +128,7 @@ export async function bounded<T>(
   });
   try {
     const working = work();
-    // What the cut connection reports after the abort.
+    // Ignores the errors of the cut connection after an abort.
     working.catch(() => {});
     return await Promise.race([working, aborted]);
   } finally {

@@ -1,4 +1,4 @@
-/** What the database targets' settings need trust for. Imports types only. */
+/** Settings of the database targets that need trust. Imports only types. */
 import { trustItemsFor } from '../../../providers/trust.ts';
 import type { TargetSettings } from '../../target.ts';
 import { AUTHORITY_EFFECT } from '../trust.ts';
@@ -19,7 +19,7 @@ export const databaseTrustItems = trustItemsFor({
   admin: 'this secret is read, and sent to the database as its administrator’s',
 });
 
-/** For `verifies` of the descriptors. */
+/** `verifies` of the descriptors. */
 export function databaseVerifies({ verify }: TargetSettings): boolean {
   return verify !== 'none';
 }

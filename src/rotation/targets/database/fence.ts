@@ -1,20 +1,20 @@
 /**
- * How a change of a password is kept from coming too late. A session that is about to make one first bounds itself in
- * the server, and takes a lock there that it holds until its change is made or can't be made any more. Only then does
- * it look whether it still holds the rotation. So whoever takes the rotation over gets the lock after everything that
- * the one before has sent; a process that was stopped meanwhile finds its session ended by the server.
+ * Keeps a password change from arriving too late. A session that is about to make one first limits itself in the
+ * server, and takes a lock there that it holds until its change is made or can no longer be made. Only then does it
+ * check whether it still holds the rotation. So a run that takes over the rotation gets the lock after everything that
+ * the previous one has sent; a process that was paused in between finds its session ended by the server.
  *
- * This is what Kleppmann calls fencing (https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html),
- * with the lock in the place that is protected instead of a number.
+ * Kleppmann calls this fencing (https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html); here a
+ * lock in the protected system takes the place of a fencing token.
  */
 import { createHash } from 'node:crypto';
 import { SecretsError } from '../../../core/errors.ts';
 import type { Rotation } from '../../target.ts';
 
 export interface Fence {
-  /** Names the rotation: sessions of its own that an earlier run has left may be ended. */
+  /** The rotation's id: sessions that an earlier run of it has left may be ended. */
   readonly rotation: string | undefined;
-  /** In the server, no wait and no statement is longer, in milliseconds. */
+  /** The limit of every wait and every statement in the server, in milliseconds. */
   readonly boundMs: number;
 }
 
@@ -25,12 +25,12 @@ export function fenceOf(rotation: Rotation | undefined): Fence {
   return { rotation: rotation?.id, boundMs };
 }
 
-/** Names the lock of a user: a hash, since names of users are longer than names of locks. */
+/** The name of a user's lock: a hash, because user names can be longer than lock names. */
 export function lockOf(username: string): Buffer {
   return createHash('sha256').update(`secrets rotation ${username}`).digest();
 }
 
-/** Nothing was sent: somebody else is changing the same user, or holds the lock for something else. */
+/** Nothing has been sent: another session is changing the same user, or holds the lock for something else. */
 export function fenceIsHeld(username: string, cause?: unknown): SecretsError {
   return new SecretsError('Unavailable', `another session is changing the password of ${username}`, {
     hint: 'wait until it has ended, or end it in the database',
@@ -38,7 +38,7 @@ export function fenceIsHeld(username: string, cause?: unknown): SecretsError {
   });
 }
 
-/** The server ended the statement by its bound. */
+/** The server ended the statement at its limit. */
 export function waitedTooLong(username: string, cause: unknown): SecretsError {
   return new SecretsError(
     'Unavailable',

@@ -1,4 +1,4 @@
-/** What the database targets say of what stands in a rotation's way. */
+/** Findings of the database targets. */
 import { SecretsError } from '../../../core/errors.ts';
 import type { TargetFinding } from '../../target.ts';
 import type { Login } from './login.ts';
@@ -11,8 +11,8 @@ export const NOT_VERIFIED: TargetFinding = {
 };
 
 /**
- * The administrator's secret would keep the old password, or, where it is the rotated one itself, have no password that
- * works between the change and the promotion: a run that dies there could not be ended.
+ * The administrator's own secret would keep the old password. If it is the rotated secret itself, no stored password
+ * would work between the change and the promotion, so a run that dies there could never be finished.
  */
 export const ITSELF: TargetFinding = {
   check: 'administrator',
@@ -22,7 +22,7 @@ export const ITSELF: TargetFinding = {
   hint: 'rotate the administrator’s own secret, with a policy without admin',
 };
 
-/** Another name of the same server is fine (a pooler, a replica's address), another server is not. */
+/** A second name of the same server is fine (a pooler, a replica's address); a different server is not. */
 export function samePlace(user: Login, admin: Login): readonly TargetFinding[] {
   if (user.host === admin.host) return [];
   const detail = `the administrator signs in at ${placeOf(admin)}, the user at ${placeOf(user)}`;

@@ -1,19 +1,22 @@
 /**
- * Databases with several servers, of which one takes changes: `postgresql://app:…@h1,h2/db`. A password is changed, and
- * tried, where changes are taken; a standby may know of them only later.
+ * Databases with several servers, of which one accepts changes: `postgresql://app:…@h1,h2/db`. A password is changed
+ * and tried on that server, because a standby may learn of the change later.
  */
 import { SecretsError } from '../../../core/errors.ts';
 import { type Connection, type DatabaseDriver, Refused } from './connection.ts';
 import type { Login } from './login.ts';
 
-/** For one of several servers, while others are left, in milliseconds: one that is away must not use up all the time. */
+/**
+ * The limit for one of several servers while others remain, in milliseconds: an unreachable one must not use up all the
+ * time.
+ */
 const ONE_HOST_MS = 5_000;
 
 type Place = Pick<Login, 'host' | 'port'>;
 
-/** The same driver, for logins with several hosts too. */
+/** Adds support for logins with several hosts to a driver. */
 export function withSeveralHosts(driver: DatabaseDriver): DatabaseDriver {
-  // Where changes are taken, by all hosts of a login: what that server says of a password is final.
+  // The primary, by all hosts of a login: its answer about a password is final.
   const primaries = new Map<string, Place>();
   return {
     ...driver,
@@ -40,7 +43,7 @@ export function withSeveralHosts(driver: DatabaseDriver): DatabaseDriver {
   };
 }
 
-/** @returns without a place, a server that takes no changes: none does */
+/** @returns a connection without a place if no server accepts changes */
 async function search(
   places: readonly Place[],
   connect: (place: Place, last: boolean) => Promise<Connection>,
@@ -63,7 +66,7 @@ async function search(
     }
   }
   const [error] = errors.toSorted((one, other) => rank(one) - rank(other));
-  // A password that one server refuses is not proven by a standby that is behind.
+  // A standby that lags behind can't prove a password that another server rejects.
   if (standby !== undefined && !(error instanceof Refused) && !signal.aborted) return { connection: standby };
   await standby?.close();
   throw error;
@@ -77,7 +80,7 @@ function isAway(thrown: unknown): boolean {
   return thrown instanceof SecretsError && thrown.kind === 'Unavailable';
 }
 
-/** Bounds the sign-in; the connection that comes of it is bound by the caller's signal alone. */
+/** Limits the sign-in; the resulting connection is only limited by the caller's signal. */
 async function withinTime(
   last: boolean,
   signal: AbortSignal,

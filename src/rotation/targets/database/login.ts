@@ -1,8 +1,8 @@
 /**
- * How a database's credential stands in a secret, and how another password gets in there. Known are a JSON object with
- * `username` and `password`, and `host`, `port`, `dbname` where it has them (the form of AWS's database secrets:
- * https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_json_structure.html); a connection URL or
- * string (src/core/credential), as the whole value or under a key; the password alone, with the rest in the target's
+ * Reads and replaces a database credential in a secret. Supported forms: a JSON object with `username` and `password`,
+ * and optionally `host`, `port`, `dbname` (the form of AWS's database secrets:
+ * https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_json_structure.html); a connection URL
+ * or string (src/core/credential), as the whole value or under a key; only the password, with the rest in the target's
  * settings.
  */
 import { replaceSecrets, rotatedKeys } from '../../../core/credential/fields.ts';
@@ -15,7 +15,7 @@ import { utf8 } from '../../../core/utf8.ts';
 import { credentialOf } from '../../place.ts';
 import type { Credential } from '../../target.ts';
 
-/** All that a sign-in needs. */
+/** Everything that a sign-in needs. */
 export interface Login {
   /** A name, an address, or the folder of a Unix socket (PostgreSQL) or its path (MySQL), which start with `/`. */
   readonly host: string;
@@ -23,11 +23,11 @@ export interface Login {
   readonly database: string | undefined;
   readonly username: string;
   readonly password: string;
-  /** Further servers of the same database, to be tried when the first is away or takes no changes. */
+  /** More servers of the same database, tried if the first is unreachable or accepts no changes. */
   readonly others?: readonly { readonly host: string; readonly port: number }[];
 }
 
-/** What the settings say, for what the secret leaves out. */
+/** Settings that fill in what the secret leaves out. */
 export interface LoginDefaults {
   readonly host?: string | undefined;
   readonly port?: number | undefined;
@@ -36,7 +36,7 @@ export interface LoginDefaults {
 }
 
 export interface LoginForm {
-  /** Schemes of this database's URLs, without the colon. */
+  /** The schemes of this database's URLs, without the colon. */
   readonly schemes: readonly string[];
   readonly port: number;
   readonly defaults: LoginDefaults;
@@ -53,8 +53,8 @@ const NAMES = {
 } as const;
 
 /**
- * Reads a login. Settings fill in what the secret leaves out; they never replace what it says.
- * @throws SecretsError Invalid when something is missing
+ * Reads a login. Settings fill in what the secret leaves out; they never replace what it contains.
+ * @throws SecretsError Invalid if something is missing
  */
 export function loginOf(credential: Credential, form: LoginForm): Login {
   const part = partsOf(credential, form);
@@ -87,12 +87,12 @@ function placesOf(part: Parts, { defaults, port }: LoginForm): { host: string; p
   });
 }
 
-/** The user's name alone; `undefined` when neither the secret nor the settings have one. */
+/** Only the user name; `undefined` if neither the secret nor the settings have one. */
 export function usernameOf(credential: Credential | undefined, form: LoginForm): string | undefined {
   return (credential && partsOf(credential, form).username) ?? form.defaults.username;
 }
 
-/** What the secret says of a sign-in, before the settings fill in the rest. */
+/** The parts of a login in the secret, before the settings fill in the rest. */
 interface Parts {
   readonly username: string | undefined;
   readonly password: string | undefined;
@@ -140,7 +140,7 @@ function isFor({ system }: CredentialText, { schemes }: LoginForm): boolean {
   return system === undefined || schemes.includes(system);
 }
 
-/** The keys that hold a connection URL or string of this database. */
+/** The keys that contain a connection URL or string of this database. */
 function loginTexts(
   fields: Fields,
   form: LoginForm,
@@ -160,7 +160,9 @@ function structured(value: string): CredentialText | undefined {
   }
 }
 
-/** The key of a JSON secret that is the password, or has it in a connection string; none in any other secret. */
+/**
+ * The key of a JSON secret that is the password, or a connection string that contains it; empty for any other secret.
+ */
 export function passwordKeys(credential: Credential, form: LoginForm): readonly string[] {
   const { fields } = credential;
   if (fields === undefined) return [];
@@ -174,9 +176,9 @@ const PASSWORD = NAMES.password[0];
 
 /**
  * The credential to rotate to: the current one in its own form with the draft's new password, for that user. Every
- * connection string in it that was for the old login follows, and every other byte stays.
- * @param username the user, when it is to be another one
- * @throws SecretsError Invalid when the draft holds no new password, or the current one a form that is not understood
+ * connection string in it that belonged to the old login is updated, and every other byte stays.
+ * @param username the user, if it changes
+ * @throws SecretsError Invalid if the draft contains no new password, or the current credential's form is not supported
  */
 export function withNewPassword(
   draft: Credential,
@@ -228,7 +230,7 @@ function fieldsWith(
     current === undefined || old === undefined ? JsonDocument.of([]) : JsonDocument.parse(current.value);
   const secrets = new Map([[key, password]]);
   let next = replaceSecrets(before, rotatedKeys(before, [key]), secrets, username);
-  // Keys that are rotated beside it, and what belongs to them.
+  // Other keys that rotate in the same draft, and their companions.
   const after = JsonDocument.parse(draft.value);
   const more = after.keys.filter((name) => {
     const [was, is, now] = [before, after, next].map((one) => sourceIn(one, name));
@@ -253,13 +255,13 @@ function sourceIn(document: JsonDocument, key: string): string | undefined {
   return node === undefined ? undefined : document.sourceOf(node);
 }
 
-/** A credential of a JSON object, its value and its fields being the same thing. */
+/** A credential that is a JSON object: its value and its fields are the same. */
 export function fieldsCredential(fields: Fields): Credential {
   if (!isJsonObject(fields)) throw new TypeError('not an object');
   return { value: Buffer.from(JSON.stringify(fields)), fields };
 }
 
-/** @param defaults have the setting, also when it is undefined, where one would fill it in */
+/** @param defaults contains the setting's key, even if undefined, when the setting could fill the gap */
 function lacks(what: string, setting: keyof LoginDefaults, defaults: LoginDefaults): SecretsError {
   return new SecretsError('Invalid', `the secret names no ${what}`, {
     hint: `add it to the secret${setting in defaults ? `, or set ${setting} of the target` : ''}`,

@@ -1,6 +1,6 @@
 /**
- * What a rotated secret says of a connection beside user, password and place. It has no effect here; but an application
- * that obeys it signs in on another way than the one that is verified.
+ * Checks the connection options of a rotated secret, besides user, password and host. They have no effect here, but an
+ * application that follows them would sign in differently from the verified sign-in.
  */
 import { SecretsError } from '../../../core/errors.ts';
 import { utf8 } from '../../../core/utf8.ts';
@@ -8,13 +8,13 @@ import type { Credential } from '../../target.ts';
 
 /** Names without `-` and `_`, in lower case: libpq's, and those of other drivers. */
 const TLS = ['sslmode', 'ssl', 'tls', 'usessl', 'requiressl', 'encrypt'];
-/** These name another place than `host`. https://www.postgresql.org/docs/current/libpq-connect.html */
+/** These override `host`. https://www.postgresql.org/docs/current/libpq-connect.html */
 const PLACES = ['hostaddr', 'service', 'servicefile'];
 const OFF = ['disable', 'disabled', 'allow', 'false', '0', 'no', 'off'];
 
 /**
  * @param secure whether TLS is used here
- * @throws SecretsError Invalid naming the option that says otherwise than the target
+ * @throws SecretsError Invalid naming the option that contradicts the target
  */
 export function checkOptions(credential: Credential, secure: boolean): void {
   for (const [name, value] of optionsOf(credential)) {
@@ -34,12 +34,12 @@ function optionsOf({ value, fields }: Credential): readonly (readonly [string, s
   if (fields === undefined) return optionsIn(utf8(value) ?? '');
   return Object.entries(fields).flatMap(([name, field]) => {
     const text = typeof field === 'object' ? '' : String(field);
-    // A key of that name may be anything: `service: payments`.
+    // In a JSON secret, a key of this name can mean anything: `service: payments`.
     return [...(/^service/i.test(name) ? [] : [[name, text] as const]), ...optionsIn(text)];
   });
 }
 
-/** Of a URL its query, of words with `=` each. A password alone has none that anything obeys. */
+/** The query of a URL, or `name=value` words. A plain password has no options. */
 function optionsIn(text: string): readonly (readonly [string, string])[] {
   if (/^[a-z][\w+.:-]*:\/\//i.test(text))
     return [...new URLSearchParams(text.split('#', 1)[0]?.split('?').slice(1).join('?'))];

@@ -1,6 +1,6 @@
 /**
- * What a sign-in shows. It shows a password only where another one is refused: a server may let anybody in (trust, peer,
- * auth_socket), or a pooler may do so in its place.
+ * What a sign-in proves. It only proves a password if the server rejects a wrong one: a server (trust, peer,
+ * auth_socket) or a pooler in front of it may accept any password.
  */
 import { randomBytes } from 'node:crypto';
 import { SecretsError } from '../../../core/errors.ts';
@@ -8,11 +8,11 @@ import { Admitted, type Connection, type DatabaseDriver, Refused, type TlsSettin
 import { withSeveralHosts } from './hosts.ts';
 import type { Login } from './login.ts';
 
-/** What a sign-in that was let in has shown. */
+/** What a successful sign-in has proven. */
 export interface Admission {
-  /** Whether the server has shown who it is. */
+  /** Whether the server has proven its identity. */
   readonly mutual: boolean;
-  /** Whether it could be asked for the account, which is the one that is meant. */
+  /** Whether the session could be asked for its account, and it is the right one. */
   readonly account: boolean;
 }
 
@@ -26,8 +26,8 @@ export class SignIns {
   }
 
   /**
-   * Signs in for work to be done.
-   * @returns undefined when the credential was refused
+   * Signs in to do some work.
+   * @returns undefined if the credential was refused
    */
   async open(login: Login, signal: AbortSignal, privileged = false): Promise<Connection | undefined> {
     try {
@@ -39,10 +39,10 @@ export class SignIns {
   }
 
   /**
-   * Whether this password lets the user in, as the account that is meant, and a wrong one does not.
-   * @param mutual whether the server must have shown in turn who it is. A password that was set here is SCRAM's, which
-   *   does; one that was kept as MD5 before can't
-   * @throws SecretsError Unsupported when a sign-in proves nothing there
+   * Whether the server accepts this password for the right account, and rejects a wrong one.
+   * @param mutual whether the server has to prove its identity too. It does for passwords that were set here, which use
+   *   SCRAM; it can't for an older password that is stored as MD5
+   * @throws SecretsError Unsupported if a sign-in proves nothing there
    */
   async proves(login: Login, signal: AbortSignal, mutual = false): Promise<boolean> {
     const admitted = await this.admits(login, signal);
@@ -57,17 +57,17 @@ export class SignIns {
   }
 
   /**
-   * Where this password lets the user in, that it does so as the account that is meant.
-   * @throws SecretsError Unsupported when it is signed in as another account
+   * If the server accepts this password: checks that it signs in to the right account.
+   * @throws SecretsError Unsupported if it signs in to another account
    */
   async checkAccount(login: Login, signal: AbortSignal): Promise<void> {
     await this.admits(login, signal);
   }
 
   /**
-   * Whether this password lets the user in, as the account that is meant. A wrong one may do so, too.
-   * @returns undefined when the credential was refused
-   * @throws SecretsError Unsupported when it is signed in as another account
+   * Whether the server accepts this password for the right account. It may accept a wrong one, too.
+   * @returns undefined if the credential was refused
+   * @throws SecretsError Unsupported if it signs in to another account
    */
   async admits(login: Login, signal: AbortSignal): Promise<Admission | undefined> {
     try {
@@ -80,7 +80,7 @@ export class SignIns {
       const { mutual } = thrown;
       if (this.#driver.hasHostsInAccounts !== true || login.database === undefined)
         return { mutual, account: false };
-      // Without the database that it has no place in, there may be a session that can be asked.
+      // Without that database the server may accept a session, which can be asked for its account.
       const elsewhere = await this.admits({ ...login, database: undefined }, signal);
       return { mutual, account: elsewhere?.account === true };
     }
@@ -88,7 +88,7 @@ export class SignIns {
 
   /**
    * Tries a wrong password in the same place.
-   * @throws SecretsError Unsupported when it is let in
+   * @throws SecretsError Unsupported if it is accepted
    */
   async control(login: Login, signal: AbortSignal): Promise<void> {
     const wrong = { ...login, password: randomBytes(24).toString('base64url') };
@@ -119,7 +119,7 @@ export function placeOf({ host, port }: Pick<Login, 'host' | 'port'>): string {
   return host.startsWith('/') ? host : `${host}:${port}`;
 }
 
-/** @param actual the account that the sign-in came to, in the server's words */
+/** @param actual the account of the session, in the server's words */
 export function otherAccount(wanted: string, actual: string): SecretsError {
   return new SecretsError('Unsupported', `a sign-in as ${wanted} comes to the account ${actual}`, {
     hint: 'its password is not the one that would be changed: use the address where it is, or name that account',

@@ -1,4 +1,4 @@
-/** Settings that the database targets have in common. */
+/** Settings that the database targets share. */
 import * as v from 'valibot';
 import { port, said, text, type SettingsOf } from '../../../core/settings-schema.ts';
 

@@ -1,6 +1,6 @@
 /**
- * The rotation of a database user's password, the same for every database: the user changes its own, or an
- * administrator does, or two users take turns with an administrator's help.
+ * Rotates a database user's password, in the same way for every database: the user changes its own, or an administrator
+ * does, or two users alternate with an administrator's help.
  */
 import { SecretsError, toSecretsError } from '../../../core/errors.ts';
 import type {
@@ -36,9 +36,9 @@ export class DatabaseTarget implements Target {
   readonly #form: LoginForm;
   readonly #tls: TlsSettings;
   readonly #signIns: SignIns;
-  /** What `check` has shown a moment ago, and need not be shown again before the first effect: ways in, and users. */
+  /** What `check` has just proven and needn't be proven again before the first effect: ways to sign in, and users. */
   readonly #shown = new Set<string>();
-  /** Users of whom a sign-in has shown which account it comes to. */
+  /** Users for which a sign-in has shown the account. */
   readonly #accounts = new Set<string>();
 
   /** @throws SecretsError Usage for settings that don't fit together, or a `ca` that can't be read */
@@ -101,7 +101,7 @@ export class DatabaseTarget implements Target {
     const failed = (check: string, thrown: unknown): void => {
       if (signal.aborted) throw toSecretsError(thrown);
       const { kind, message, hint, reference = '' } = toSecretsError(thrown);
-      // Two secrets may be meant: the rotated one, and the administrator's.
+      // The message has to say which of two secrets it means: the rotated one or the administrator's.
       const detail = reference === admin ? `${reference}: ${message}` : message;
       findings.push({ check, status: 'fail', kind, detail, hint });
     };
@@ -111,7 +111,7 @@ export class DatabaseTarget implements Target {
       try {
         login = await this.#login(known.current, signal);
       } catch (thrown) {
-        // What contradicts the target is not taken anywhere, by nobody.
+        // A credential that contradicts the target is not sent anywhere.
         failed(check, thrown);
         return findings;
       }
@@ -163,7 +163,7 @@ export class DatabaseTarget implements Target {
     return findings;
   }
 
-  /** With an administrator the stored password need not work, and no session of the user is needed: proof alone is. */
+  /** With an administrator, the stored password need not work and the user needs no session; only proof is required. */
   async #checkProof(check: string, login: Login, signal: AbortSignal): Promise<readonly TargetFinding[]> {
     if (!this.#verifies) return [NOT_VERIFIED];
     const admitted = await this.#signIns.admits(login, signal);
@@ -188,8 +188,8 @@ export class DatabaseTarget implements Target {
   }
 
   /**
-   * The draft in the secret's form, for the user that is next.
-   * @throws SecretsError Invalid when no such credential can be signed in with, or set
+   * The draft in the secret's form, for the next user.
+   * @throws SecretsError Invalid if such a credential can't be used to sign in, or can't be set
    */
   async #fit(
     draft: Credential,
@@ -204,13 +204,13 @@ export class DatabaseTarget implements Target {
       next = users[0] === now ? users[1] : users[0];
     }
     const proposed = withNewPassword(draft, known.current, this.#form, next);
-    // What can't be signed in with must not get into the store.
+    // A credential that can't be used to sign in must not get into the store.
     const { username, password } = await this.#login(proposed, signal);
     this.#driver.checkPassword?.(password);
     return { proposed, username };
   }
 
-  /** What hinders the sign-in itself is found, and told, when the password is to be set. */
+  /** Problems with the sign-in itself are found and reported when the password is about to be set. */
   async #checkUser(username: string, known: Known, signal: AbortSignal): Promise<void> {
     const own = this.#settings.admin === undefined;
     try {
@@ -229,7 +229,8 @@ export class DatabaseTarget implements Target {
   async prove(credential: Credential, known: Known, signal: AbortSignal): Promise<void> {
     const login = await this.#login(credential, signal);
     if (!this.#verifies || this.#shown.delete(wayKey(login))) return;
-    // The account can be looked at where a password of its user is known: first, as one mistake might lock it.
+    // If a password of the user is known, check the account with it first, because one wrong attempt might lock the
+    // account.
     const current = known.current === undefined ? undefined : await this.#login(known.current, signal);
     if (current?.username === login.username) await this.#signIns.checkAccount(current, signal);
     await this.#signIns.control(login, signal);
@@ -258,8 +259,8 @@ export class DatabaseTarget implements Target {
   }
 
   /**
-   * A server with a history of passwords refuses the one that is set already. With the fence in hand nothing that was
-   * sent before is on its way, so that a sign-in shows that it is this one.
+   * A server with a password history rejects the password that is already set. While the fence is held, no earlier
+   * change is on its way, so a sign-in proves that it is this password.
    */
   async #change(
     connection: Connection,
@@ -286,7 +287,7 @@ export class DatabaseTarget implements Target {
     return [...others.values()];
   }
 
-  /** Of a version that can't be read as a login of this target there is nothing to sign in with. */
+  /** A version that can't be read as a login of this target can't be used to sign in. */
   async #readable(credential: Credential, signal: AbortSignal): Promise<Login | undefined> {
     try {
       return await this.#login(credential, signal);
@@ -303,7 +304,7 @@ export class DatabaseTarget implements Target {
     return (await this.#signIns.proves(login, signal, true)) ? 'accepted' : 'refused';
   }
 
-  /** A single user's old password ended when the new one came; of two users the older one is shut out. */
+  /** A single user's old password ended when the new one was set; of two users, the older one is shut out. */
   async retire(
     old: Credential,
     current: Credential,
@@ -316,7 +317,7 @@ export class DatabaseTarget implements Target {
     const inUse = await this.#login(current, signal);
     const login = await this.#readable(old, signal);
     if (login === undefined || login.username === inUse.username) return;
-    // Another password of that user is a later rotation's, or a person's.
+    // If the user has another password by now, a later rotation or a person has set it.
     if (this.#verifies && !(await this.#signIns.proves(login, signal))) return;
     const { connection } = await this.#asAdmin(signal);
     await closing(connection, () => change(connection, login.username, undefined, false, rotation));
@@ -329,8 +330,8 @@ export class DatabaseTarget implements Target {
   }
 
   /**
-   * The rotated user's sign-in, within what is trusted.
-   * @throws SecretsError Invalid naming what the secret contradicts
+   * The rotated user's login, within what is trusted.
+   * @throws SecretsError Invalid naming the part that the secret contradicts
    */
   async #login(credential: Credential, signal: AbortSignal): Promise<Login> {
     const { admin } = this.#settings;
@@ -368,7 +369,7 @@ export class DatabaseTarget implements Target {
   }
 }
 
-/** Everything of a sign-in but the password. */
+/** Everything about a login except the password. */
 function wayKey({ host, port, database, username, others }: Login): string {
   return JSON.stringify([host, port, database, username, others]);
 }
@@ -377,7 +378,10 @@ function userKey(username: string): string {
   return JSON.stringify(username);
 }
 
-/** Every change of a password goes through here: bounded, behind those before it, and only of whoever holds the claim. */
+/**
+ * Every password change goes through here: limited in time, after earlier changes, and only while the run holds the
+ * claim.
+ */
 async function change(
   connection: Connection,
   username: string,

@@ -1,19 +1,19 @@
 /**
- * Who is changed and where, and who changes it. The rotated secret is data that others may write: what the settings
- * say it may only repeat, and with an administrator it decides nothing but the password.
+ * Decides which user is changed, where, and by whom. Others may be able to write the rotated secret, so it can only
+ * repeat what the settings say, and with an administrator it decides nothing but the password.
  */
 import { SecretsError } from '../../../core/errors.ts';
 import type { Credential, TargetContext } from '../../target.ts';
 import { type Login, type LoginDefaults, type LoginForm, loginOf } from './login.ts';
 import type { DatabaseSettings } from './settings.ts';
 
-/** What the settings, or the administrator's own secret, say of the rotated user's sign-in. */
+/** The rotated user's login according to the settings, or to the administrator's own secret. */
 export type Trusted = LoginDefaults;
 
 /** The setting that each part of a login is checked against. */
 const SETTINGS = ['username', 'host', 'port', 'database'] as const;
 
-/** Where the administrator signs in: as its own secret says, then as the settings do; never as the rotated one does. */
+/** The administrator's login: from its own secret, then from the settings; never from the rotated secret. */
 export async function administratorOf(
   settings: DatabaseSettings,
   form: LoginForm,
@@ -43,7 +43,7 @@ export function trustedBy(settings: DatabaseSettings, admin: Login | undefined, 
 }
 
 /**
- * The rotated user's sign-in.
+ * The rotated user's login.
  * @throws SecretsError Invalid naming the part in which the secret contradicts what is trusted
  */
 export function loginWithin(
@@ -63,7 +63,7 @@ export function loginWithin(
     );
   for (const name of SETTINGS) {
     const wanted = trusted[name];
-    // Without an administrator the user acts for itself, with a password that only its own secret has.
+    // Without an administrator the user acts for itself, with a password that only its own secret contains.
     const free = wanted === undefined && (admin === undefined || name === 'username');
     const given =
       name === 'host' || name === 'port'
@@ -75,7 +75,7 @@ export function loginWithin(
   return login;
 }
 
-/** @param one what is trusted; several hosts in one text, with commas */
+/** @param one what is trusted; may contain several hosts separated by commas */
 function isSame(name: string, one: unknown, other: unknown): boolean {
   if (name !== 'host') return String(one) === String(other);
   const hosts = String(one).toLowerCase().split(',');
@@ -95,7 +95,7 @@ function contradicts(name: (typeof SETTINGS)[number], missing: boolean): Secrets
   );
 }
 
-/** A NUL ends a text in both databases' protocols, and what follows would be read as something else. */
+/** A NUL ends a string in both databases' protocols, and the rest would be read as something else. */
 function plain(login: Login): Login {
   for (const name of ['host', 'username', 'database', 'password'] as const)
     if (login[name]?.includes('\0') === true)

@@ -1,13 +1,13 @@
-/** One HTTP call with a credential in it, as the settings describe it. */
+/** One HTTP call that carries a credential, as the settings describe it. */
 import { IN_DOUBT, SecretsError } from '../../../core/errors.ts';
 import { exchange } from '../../../platform/net/exchange.ts';
 import { fill, fillJson, type Sources } from '../template.ts';
 import type { HttpCall } from './settings.ts';
 
 /**
- * Sends the call and gives its status. The answer's body is not read: it may repeat the credential.
- * @param changes whether a lost answer leaves a doubt
- * @throws SecretsError Unavailable, Invalid for a credential that does not fit into its place
+ * Sends the call and returns the status. The response body is not read, because it may repeat the credential.
+ * @param changes whether the outcome is unknown if the response is lost
+ * @throws SecretsError Unavailable, Invalid for a credential that doesn't fit into its placeholder
  */
 export function send(
   call: HttpCall,
@@ -29,7 +29,10 @@ export function send(
   );
 }
 
-/** Escaped, so that it stays in its segment; a dot segment would lead elsewhere even so (WHATWG URL, path state). */
+/**
+ * Escaped, so that it stays in its segment; a dot segment would change the path even when escaped (WHATWG URL, path
+ * state).
+ */
 function urlPart(text: string): string {
   if (text !== '.' && text !== '..') return encodeURIComponent(text);
   throw new SecretsError('Invalid', 'the value is a dot segment, which a URL can’t hold');

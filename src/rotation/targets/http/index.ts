@@ -1,4 +1,6 @@
-/** The target `http`: a call that sets the value, and if there are such, one that tries it and one that ends the old one. */
+/**
+ * The target `http`: a call that sets the value, and optionally one that verifies it and one that retires the old one.
+ */
 import { IN_DOUBT, SecretsError } from '../../../core/errors.ts';
 import type {
   Credential,
@@ -19,7 +21,7 @@ import { send } from './call.ts';
 import { ValueRefused } from '../../way-on.ts';
 import type { HttpCall, HttpSettings, VerifyCall } from './settings.ts';
 
-/** What each call's places may name. */
+/** The sources that the placeholders of each call may name. */
 const NAMES = {
   apply: ['new', 'old', 'admin', 'rotation'],
   verify: ['new'],
@@ -66,16 +68,16 @@ class HttpTarget implements Target {
           detail: 'this target has no verify call, so nothing can be tried',
         },
       ];
-    // An apply that signs in with something else puts right what is wrong.
+    // An apply that doesn't sign in with the old credential can repair a wrong one.
     const repairs = !/\{\{\s*old\b/.test(JSON.stringify(this.#settings.apply));
     return controlFindings(this, 'verify call', known, wrong, repairs, signal);
   }
 
-  /** Always sent: that the value works now does not say that nothing else is on its way. */
+  /** Always sent: that the value works now doesn't prove that no other change is on its way. */
   async apply(credential: Credential, known: Known, rotation: Rotation, signal: AbortSignal): Promise<void> {
     const { apply } = this.#settings;
     const old = await this.#working(credential, known, signal);
-    // A server that keeps the answers to ids would take the way back for a repetition of the way there.
+    // A server that caches responses by id would take the way back for a repetition of the original call.
     const isNew = known.pending === undefined || Buffer.compare(known.pending.value, credential.value) === 0;
     const id = isNew ? rotation.id : `${rotation.id}-back`;
     const sources = { new: credential, old, rotation: id, ...(await this.#admin(apply, signal)) };
@@ -102,18 +104,18 @@ class HttpTarget implements Target {
 
   async close(): Promise<void> {}
 
-  /** The credential to sign in with: the one that works, where that can be tried. */
+  /** The credential to sign in with: the one that works, if that can be tested. */
   async #working(credential: Credential, known: Known, signal: AbortSignal): Promise<Credential | undefined> {
     const others = [known.current, known.pending, known.previous].filter(
       (one): one is Credential => one !== undefined && Buffer.compare(one.value, credential.value) !== 0,
     );
     if (this.#verify === undefined) return others[0];
-    // Set already by an earlier try, the new one itself is what works.
+    // If an earlier attempt has already set it, the new credential itself works.
     for (const one of [...others, credential]) if (await this.#accepts(one, signal)) return one;
     return others[0];
   }
 
-  /** Of a version that does not fit into the call there is nothing to try. */
+  /** A version that doesn't fit into the call can't be tested. */
   async #accepts(credential: Credential, signal: AbortSignal): Promise<boolean> {
     try {
       return (await this.verify(credential, signal)) === 'accepted';
@@ -159,13 +161,13 @@ function refusal(url: string, status: number, changes: boolean): SecretsError {
   return fail('Invalid', 'refuses the request', 'check url, method and body of the call', ValueRefused);
 }
 
-/** @throws SecretsError Usage for a URL that may not be asked, or a place that names nothing */
+/** @throws SecretsError Usage for a URL that is not allowed, or a placeholder that names nothing */
 function checkCall(name: CallName, call: HttpCall | undefined, admin: string | undefined): void {
   if (call === undefined) return;
   const names = NAMES[name].filter((known) => known !== 'admin' || admin !== undefined);
   const check = (template: string, where: string): void => checkTemplate(template, names, `${name}.${where}`);
   check(call.url, 'url');
-  // A value must not choose the server, and a fragment is not sent.
+  // A value must not choose the server, and a fragment is never sent.
   const origin = /^https?:\/\/[^/?#{}@]+(?=[/?]|$)/i.exec(call.url)?.[0];
   const url = origin !== undefined && URL.canParse(origin) ? new URL(origin) : undefined;
   if (url === undefined || call.url.includes('#'))

@@ -45,5 +45,5 @@ export type HttpSettings = SettingsOf<typeof settingsSchema>;
 
 export type VerifyCall = Exclude<HttpSettings['verify'], 'none' | undefined>;
 
-/** What all calls have. */
+/** The fields that all calls share. */
 export type HttpCall = Omit<VerifyCall, 'accepted' | 'refused'>;

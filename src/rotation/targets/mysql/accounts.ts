@@ -1,12 +1,11 @@
-/** Which account a sign-in comes to, and how that account signs in. */
+/** Finds out which account a sign-in reaches, and how that account authenticates. */
 import { SecretsError } from '../../../core/errors.ts';
 import { otherAccount } from '../database/proof.ts';
 import { accountName, isDenied, literal, query, type Session } from './session.ts';
 
 /**
- * That the account of this connection is the one whose password is changed: a user may have a row for each host, and a
- * proxy user acts as another one.
- * https://dev.mysql.com/doc/refman/8.4/en/connection-access.html
+ * Checks that this connection's account is the one whose password is changed: a user may have a row for each host, and
+ * a proxy user acts as another user. https://dev.mysql.com/doc/refman/8.4/en/connection-access.html
  * @throws SecretsError Unsupported
  */
 export async function checkOwnAccount(session: Session, username: string): Promise<void> {
@@ -23,8 +22,8 @@ export async function checkOwnAccount(session: Session, username: string): Promi
 }
 
 /**
- * That an account's name alone says which one it is, where this connection may know. A named host says which one is
- * changed, but only a sign-in says whether it is the one that the application comes to.
+ * Checks that the user name identifies a single account, if this connection may look. A configured host selects the
+ * account that is changed, but only a sign-in shows whether the application reaches the same one.
  * @param isKnown whether a sign-in has shown that
  * @throws SecretsError Unsupported
  */
@@ -47,8 +46,8 @@ export async function checkHosts(session: Session, username: string, isKnown: bo
 }
 
 /**
- * That an account of which no sign-in was seen asks for nothing beside a password: the server answers to a missing
- * certificate as it does to a wrong password.
+ * Checks that an account without an observed sign-in requires nothing but a password: the server's answer to a missing
+ * certificate is the same as to a wrong password.
  * https://dev.mysql.com/doc/refman/8.4/en/create-user.html#create-user-tls
  * @throws SecretsError Unsupported
  */
@@ -65,12 +64,12 @@ export async function checkRequirements(session: Session, username: string): Pro
 }
 
 /**
- * A wrong password is tried to see that it is refused: never where one mistake locks the account.
+ * The negative control tries a wrong password, which must not happen if a single mistake locks the account.
  * @throws SecretsError Unsupported
  */
 export async function checkLockout(session: Session, username: string | undefined): Promise<void> {
   const definition = (await definitionOf(session, username)) ?? '';
-  // MariaDB's, for all accounts; MySQL has no such variable.
+  // MariaDB's variable, for all accounts; MySQL has none like it.
   const [global] = await query(session, "SHOW GLOBAL VARIABLES LIKE 'max_password_errors'");
   const strict = global !== undefined && Number(Object.values(global)[1]) <= 1;
   if (!strict && !/ FAILED_LOGIN_ATTEMPTS 1(?!\d)/.test(definition)) return;
@@ -79,7 +78,7 @@ export async function checkLockout(session: Session, username: string | undefine
   });
 }
 
-/** What made the account, without the names in it; `undefined` where this connection may not know. */
+/** The account's CREATE USER statement without quoted names; `undefined` if this connection may not see it. */
 export async function definitionOf(
   session: Session,
   username: string | undefined,
@@ -87,22 +86,22 @@ export async function definitionOf(
   const name = username === undefined ? 'CURRENT_USER()' : accountName(username, session.accountHost ?? '%');
   try {
     const [row] = await query(session, `SHOW CREATE USER ${name}`);
-    // Names are in backquotes, and may look like anything.
+    // Names are in backquotes and can contain anything.
     return String(Object.values(row ?? {})[0]).replaceAll(/`(?:[^`]|``)*`/g, '');
   } catch (thrown) {
-    // Its own right (SELECT on mysql) isn't asked for.
+    // The right for this (SELECT on mysql) isn't required.
     if (isDenied(thrown)) return undefined;
     throw thrown;
   }
 }
 
-/** The plugins whose password is set here; the server keeps the user's own. */
+/** The plugins whose passwords can be set here; the server keeps the user's own plugin. */
 const PLUGINS = {
   mariadb: ['mysql_native_password'],
   mysql: ['caching_sha2_password', 'sha256_password', 'mysql_native_password'],
 } as const;
 
-/** @throws SecretsError Unsupported when the user signs in by anything but one password that can be set here */
+/** @throws SecretsError Unsupported if the user authenticates with anything but one password that can be set here */
 export async function checkMethods(
   session: Session,
   username: string,
@@ -119,7 +118,7 @@ export async function checkMethods(
   throw new SecretsError('Unsupported', `${username} signs in by ${methods.join(' or ')}`, { hint });
 }
 
-/** How the user signs in, where this connection may know. */
+/** The user's authentication methods, if this connection may see them. */
 async function methodsOf(
   session: Session,
   username: string,

@@ -1,4 +1,4 @@
-/** MySQL and MariaDB through `mysql2`, which loads with the first connection. */
+/** MySQL and MariaDB through `mysql2`, which is loaded with the first connection. */
 import { createHash, randomBytes } from 'node:crypto';
 import { isIP } from 'node:net';
 import { IN_DOUBT, SecretsError } from '../../../core/errors.ts';
@@ -22,11 +22,11 @@ import { accountName, literal, query, type Session } from './session.ts';
 type Client = import('mysql2').Connection;
 
 export interface MysqlOptions {
-  /** Host part of the account that is changed, where the settings name it. */
+  /** The host part of the changed account, if the settings name it. */
   readonly accountHost?: string | undefined;
-  /** Whether an administrator changes it, which has to name the whole account: at `%` when nothing else is said. */
+  /** Whether an administrator changes the account, and so has to name all of it: the host defaults to `%`. */
   readonly byAdmin?: boolean;
-  /** PEM text of the server's RSA key, which passwords are encrypted with where there is no TLS. */
+  /** PEM text of the server's RSA key, which encrypts passwords where there is no TLS. */
   readonly serverKey?: string | undefined;
 }
 
@@ -58,9 +58,9 @@ async function connect(
     ...(host.startsWith('/') ? { socketPath: host } : { host, port }),
     user: username,
     password,
-    // An administrator has no business in a database.
+    // An administrator doesn't need a database.
     ...(database !== undefined && !privileged && { database }),
-    // verifyIdentity: without it the driver takes a certificate of any name.
+    // verifyIdentity: without it the driver accepts a certificate for any name.
     ...(secure
       ? {
           ssl: {
@@ -71,15 +71,15 @@ async function connect(
         }
       : { authPlugins: withoutClearText(authPlugins, login, serverKey) }),
     enableCleartextPlugin: false,
-    // The server could ask for any file of this machine.
+    // Otherwise the server could request any file of this machine.
     flags: ['-LOCAL_FILES'],
     multipleStatements: false,
-    // The caller's signal is the bound.
+    // The caller's signal is the limit.
     connectTimeout: 0,
   });
-  // The cut connection reports itself here too; each call has its own rejection.
+  // The cut connection also reports its error here; each call has its own rejection.
   client.on('error', () => {});
-  // The driver's own end leaves its side open to read until the server closes too, which one that waits does not.
+  // The driver's own end keeps the connection half open until the server closes it too, which a waiting server doesn't.
   const cut = (): void => {
     client.destroy();
     (client as unknown as Internals).stream?.destroy();
@@ -104,7 +104,7 @@ async function connect(
       throw changeError(thrown, user);
     });
   return {
-    // The protocol has no proof of the server's own without TLS; there is the negative control.
+    // Without TLS the protocol can't prove the server's identity; the negative control takes its place.
     mutual: true,
     checkAccount: (user) => guarded(user, () => checkOwnAccount(session, user)),
     fence: async (user, fence) => {
@@ -127,7 +127,7 @@ async function connect(
   };
 }
 
-/** What `mysql2` has no types for. */
+/** Internals that `mysql2` has no types for. */
 interface Internals {
   readonly stream?: { destroy(): void };
 }
@@ -138,7 +138,9 @@ function whenConnected(client: Client): Promise<void> {
   });
 }
 
-/** @throws SecretsError Unsupported for an account whose password can't be set, or not be told by its user's name */
+/**
+ * @throws SecretsError Unsupported for an account whose password can't be set, or that its user name doesn't identify
+ */
 async function checkUser(session: Session, username: string, own: boolean, isKnown: boolean): Promise<void> {
   const { mariadb } = await serverOf(session);
   await checkHosts(session, username, isKnown);
@@ -161,8 +163,8 @@ async function serverOf(session: Session): Promise<{ mariadb: boolean; account: 
 }
 
 /**
- * MariaDB takes the hash in place of the password, so that no log ever holds more than that. MySQL has no such form
- * that a user may use for itself; it takes the password out of what it logs, and keeps the user's plugin:
+ * MariaDB accepts the hash instead of the password, so no log ever contains more than that. MySQL has no such form for
+ * a user's own password; it removes the password from its logs, and keeps the user's plugin:
  * https://dev.mysql.com/doc/refman/8.4/en/password-logging.html
  */
 async function setPassword(
@@ -177,14 +179,15 @@ async function setPassword(
   await checkMethods(session, username, own, mariadb);
   if (mariadb) {
     const hash = literal(nativeHash(next));
-    // SET PASSWORD FOR takes UPDATE on mysql, ALTER USER for oneself CREATE USER: each asks for more than the other.
+    // SET PASSWORD FOR needs UPDATE on mysql, ALTER USER for oneself needs CREATE USER: each form is used where it
+    // needs fewer rights.
     const sql = own ? `SET PASSWORD = ${hash}` : `ALTER USER ${account} IDENTIFIED BY PASSWORD ${hash}`;
     await query(session, sql, IN_DOUBT);
   } else if (own) await changeOwn(session, next);
   else await query(session, `ALTER USER ${account} IDENTIFIED BY ${literal(next)}`, IN_DOUBT);
 }
 
-/** MySQL, for oneself. A server may ask for the current password too (password_require_current). */
+/** A user's own password in MySQL. A server may require the current password too (password_require_current). */
 async function changeOwn(session: Session, next: string): Promise<void> {
   const sql = `ALTER USER USER() IDENTIFIED BY ${literal(next)}`;
   try {
@@ -195,7 +198,7 @@ async function changeOwn(session: Session, next: string): Promise<void> {
   }
 }
 
-/** https://mariadb.com/kb/en/password/: `*` and SHA-1 of SHA-1, in upper case hexadecimal digits. */
+/** https://mariadb.com/kb/en/password/: `*` and the SHA-1 of the SHA-1, in upper-case hexadecimal digits. */
 export function nativeHash(password: string): string {
   const sha1 = (data: string | Buffer): Buffer => createHash('sha1').update(data).digest();
   return `*${sha1(sha1(password)).toString('hex').toUpperCase()}`;

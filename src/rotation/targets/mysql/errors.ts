@@ -1,4 +1,4 @@
-/** What MySQL's and MariaDB's errors mean here. */
+/** Translates MySQL's and MariaDB's errors. */
 import { waitedTooLong } from '../database/fence.ts';
 import { IN_DOUBT, SecretsError } from '../../../core/errors.ts';
 import { isUntrusted } from '../../../platform/net/authority.ts';
@@ -9,7 +9,10 @@ import { placeOf } from '../database/proof.ts';
 import { ValueRefused } from '../../way-on.ts';
 import { takesNoHash } from './rules.ts';
 
-/** MariaDB's own numbers, which the driver takes for others of MySQL: https://mariadb.com/kb/en/mariadb-error-codes/ */
+/**
+ * MariaDB's own numbers, which the driver mistakes for other MySQL errors:
+ * https://mariadb.com/kb/en/mariadb-error-codes/
+ */
 const MARIADB_BLOCKED = 4150;
 const MARIADB_LOCKED = 4151;
 
@@ -19,7 +22,7 @@ function numberOf(thrown: unknown): unknown {
 
 type Kind = 'Unavailable' | 'Denied' | 'Invalid' | 'NotFound' | 'Unsupported';
 
-/** These come after the password was found right. */
+/** Errors that come after the password was accepted. */
 const AFTER_SIGN_IN = [
   'ER_BAD_DB_ERROR',
   'ER_DBACCESS_DENIED_ERROR',
@@ -149,7 +152,7 @@ export function changeError(thrown: unknown, username: string): Error {
   return fail('Unavailable', `the database’s answer is missing${IN_DOUBT}`, 'run the command again');
 }
 
-/** Before anything was sent. */
+/** For errors before any change was sent. */
 export function sessionError(thrown: unknown): SecretsError {
   if (thrown instanceof SecretsError) return thrown;
   return new SecretsError('Unavailable', `the session was ended (${codeOf(thrown) ?? 'broken connection'})`, {
@@ -158,7 +161,7 @@ export function sessionError(thrown: unknown): SecretsError {
   });
 }
 
-/** Code and number alone: a driver's error holds the statement. */
+/** Only code and number: a driver's error contains the statement. */
 function stripped(thrown: unknown): Error {
   return Object.assign(new Error('MySQL'), { code: codeOf(thrown), errno: numberOf(thrown) });
 }

@@ -1,14 +1,14 @@
-/** The fence of a MySQL or MariaDB session: bounds of its own, and named locks that end with it. */
+/** The fence of a MySQL or MariaDB session: session limits, and named locks that end with it. */
 import { codeOf } from '../../../platform/files.ts';
 import { type Fence, fenceIsHeld, lockOf } from '../database/fence.ts';
 
 export type Query = (sql: string) => Promise<readonly Readonly<Record<string, unknown>>[]>;
 
 /**
- * Bounds the session, and takes the user's lock and the rotation's. `wait_timeout` ends the session of a client that
- * was stopped, or that a proxy delivers late; the others end a statement that waits for a lock.
+ * Limits the session, and takes the locks of the user and of the rotation. `wait_timeout` ends the session of a client
+ * that was paused, or whose statements a proxy delivers late; the other limits end a statement that waits for a lock.
  * https://dev.mysql.com/doc/refman/8.4/en/locking-functions.html
- * @returns false where the server has no such locks (a cluster may refuse them): then the bounds are all there is
+ * @returns false if the server has no such locks (a cluster may refuse them): only the limits apply then
  */
 export async function takeFence(
   query: Query,
@@ -22,7 +22,7 @@ export async function takeFence(
       (mariadb ? `, max_statement_time = ${seconds}` : ''),
   );
   const lock = `secrets.user.${lockOf(username).toString('hex').slice(0, 32)}`;
-  // No word of it is somebody else's: ids of rotations are letters and digits.
+  // Safe to insert into SQL: rotation ids are letters and digits.
   const own = /^[a-z0-9]+$/.test(rotation ?? '') ? `secrets.rotation.${rotation}` : undefined;
   try {
     if (!(await take(query, lock, 0))) {
@@ -45,7 +45,7 @@ async function take(query: Query, name: string, seconds: number): Promise<boolea
   return Number(row?.['got']) === 1;
 }
 
-/** What an earlier run of the same rotation has left in the server. A user may end sessions of its own. */
+/** Ends a session that an earlier run of the same rotation has left in the server. A user may end its own sessions. */
 async function endEarlier(query: Query, lock: string, own: string): Promise<void> {
   const [row] = await query(`SELECT IS_USED_LOCK('${lock}') AS holder, IS_USED_LOCK('${own}') AS earlier`);
   const holder = Number(row?.['holder'] ?? 0);
@@ -53,7 +53,7 @@ async function endEarlier(query: Query, lock: string, own: string): Promise<void
   try {
     await query(`KILL ${holder}`);
   } catch (thrown) {
-    // Of another user, or gone by now: then it is waited for.
+    // Another user's session, or already gone: wait for the lock then.
     if (!codeOf(thrown)?.startsWith('ER_')) throw thrown;
   }
 }

@@ -1,4 +1,4 @@
-/** Ways of MySQL to sign in that hand the password over, and what is asked of them where there is no TLS. */
+/** MySQL's authentication plugins that reveal the password, and what they require without TLS. */
 import { SecretsError } from '../../../core/errors.ts';
 import type { Login } from '../database/login.ts';
 import { placeOf } from '../database/proof.ts';
@@ -7,8 +7,8 @@ type Plugins = typeof import('mysql2').authPlugins;
 type Plugin = ReturnType<Plugins['caching_sha2_password']>;
 
 /**
- * Without TLS these plugins encrypt the password with a key that the server sends, whoever that is: the same as clear
- * text. Only a key that was named before is used. On Unix sockets the driver would send it as it is.
+ * Without TLS these plugins encrypt the password with a key that the server sends, whoever that is: as bad as clear
+ * text. Only a configured key is used. On Unix sockets the driver would send the password in clear text.
  * https://dev.mysql.com/doc/refman/8.4/en/caching-sha2-pluggable-authentication.html
  */
 export function withoutClearText(
@@ -23,7 +23,7 @@ export function withoutClearText(
   };
 }
 
-/** The one byte by which a client asks for the server's key. */
+/** The byte that a client sends to request the server's key. */
 const ASKS_FOR_KEY = { caching_sha2: 2, sha256: 1 };
 
 function guarded(plugin: Plugin, asksForKey: number, login: Login): Plugin {
@@ -38,7 +38,7 @@ function guarded(plugin: Plugin, asksForKey: number, login: Login): Plugin {
         { hint: 'use TLS: name the authority of its certificate as ca; or name its RSA key as server-key' },
       );
     };
-    // The declared type has no promise of nothing to send, which the driver takes.
+    // The declared type has no promise of nothing to send, which the driver accepts.
     return checked as ReturnType<Plugin>;
   };
 }

@@ -1,13 +1,12 @@
-/** The server's own rules for new passwords, as far as they decide whether a rotation, or its rollback, can work. */
+/** The server's own rules for new passwords, as far as they decide whether a rotation or its rollback can work. */
 import { SecretsError } from '../../../core/errors.ts';
 import type { TargetFinding } from '../../target.ts';
 import { definitionOf } from './accounts.ts';
 import { literal, query, type Session } from './session.ts';
 
 /**
- * MariaDB's plugins look at a new password, and so the server takes no hash in its place. It would have to be sent, and
- * logged, in clear text.
- * https://mariadb.com/kb/en/server-system-variables/#strict_password_validation
+ * MariaDB's password validation plugins inspect new passwords, so the server accepts no hash. The password would have
+ * to be sent, and logged, in clear text. https://mariadb.com/kb/en/server-system-variables/#strict_password_validation
  * @throws SecretsError Unsupported
  */
 export async function checkValidation(session: Session): Promise<void> {
@@ -30,9 +29,8 @@ export function takesNoHash(plugins = 'a plugin'): SecretsError {
 }
 
 /**
- * Whether an old password can be set again. MySQL compares a new one with those that it keeps for the account, the
- * one in use among them.
- * https://dev.mysql.com/doc/refman/8.4/en/password-management.html#password-reuse-policy
+ * Whether an old password can be set again. MySQL compares a new password with the ones that it keeps for the account,
+ * including the current one. https://dev.mysql.com/doc/refman/8.4/en/password-management.html#password-reuse-policy
  */
 export async function reuseFindings(
   session: Session,
@@ -46,7 +44,7 @@ export async function reuseFindings(
   };
   const history = ruled(/ PASSWORD HISTORY (\d+|DEFAULT)/, own['password_history']);
   const days = ruled(/ PASSWORD REUSE INTERVAL (\d+|DEFAULT)/, own['password_reuse_interval']);
-  // Of a single kept password it is the one in use.
+  // A history of one contains only the current password.
   const rules = [
     ...(history > 1 ? [`password history ${history}`] : []),
     ...(days > 0 ? [`reuse interval ${days} days`] : []),
@@ -63,7 +61,7 @@ export async function reuseFindings(
   ];
 }
 
-/** The server's own; those that it does not have are missing. */
+/** The server's global variables; those that it doesn't have are missing. */
 async function variables(
   session: Session,
   names: readonly string[],

@@ -1,4 +1,4 @@
-/** One connection's statements, in a mode that nobody else chooses. */
+/** Runs the statements of one connection in a pinned SQL mode. */
 import { codeOf } from '../../../platform/files.ts';
 import { bounded } from '../database/connection.ts';
 
@@ -7,26 +7,27 @@ export interface Session {
   readonly cut: () => void;
   readonly signal: AbortSignal;
   readonly password: string;
-  /** Host part of the account that is changed; `undefined`: the one that signs in, whichever that is. */
+  /** The host part of the changed account; `undefined` for that of the signed-in account. */
   readonly accountHost: string | undefined;
-  /** Whether the settings name it. */
+  /** Whether the settings name the host. */
   readonly hostIsNamed: boolean;
-  /** Whether it uses TLS. */
+  /** Whether the connection uses TLS. */
   readonly secure: boolean;
   /** Set by the first statement. */
   pinned?: Promise<void>;
 }
 
 /**
- * The server's own settings decide how texts are read (sql_mode, character set), so both are set first. With
- * NO_BACKSLASH_ESCAPES a literal has one special character, and `literal` and `accountName` need not know more.
+ * The server's settings decide how strings are read (sql_mode, character set), so both are set first. With
+ * NO_BACKSLASH_ESCAPES a literal has a single special character, which is all that `literal` and `accountName` have to
+ * escape.
  */
 const PIN = [
   'SET NAMES utf8mb4',
   "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_BACKSLASH_ESCAPES'",
 ];
 
-/** Rows of a statement, whose values are in it already. */
+/** Runs a statement that already contains its values, and returns its rows. */
 export async function query(
   session: Session,
   sql: string,
@@ -44,18 +45,18 @@ function send({ client, cut, signal }: Session, sql: string, doubt?: string): Pr
   return bounded(() => client.promise().query(sql), cut, signal, doubt);
 }
 
-/** A text in a statement, under the pinned mode. */
+/** A string literal under the pinned mode. */
 export function literal(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-/** In backquotes, which no mode gives another meaning. */
+/** Quoted with backquotes, which have the same meaning in every mode. */
 export function accountName(username: string, host: string): string {
   const quoted = (name: string): string => `\`${name.replaceAll('`', '``')}\``;
   return `${quoted(username)}@${quoted(host)}`;
 }
 
-/** Whether the error says that this connection lacks a right to look. */
+/** Whether the error says that this connection lacks the right to look. */
 export function isDenied(thrown: unknown): boolean {
   return [
     'ER_SPECIFIC_ACCESS_DENIED_ERROR',

@@ -1,6 +1,6 @@
 import type { TargetDescriptor } from '../../target.ts';
 
-/** A generated value that no system has to be told of: whoever reads the secret uses the new one. */
+/** A generated value that no other system depends on: readers of the secret simply use the new one. */
 export const none: TargetDescriptor = {
   type: 'none',
   title: 'a generated value that no other system has to be told of',

@@ -1,6 +1,6 @@
 import type { Target } from '../../target.ts';
 
-/** Nothing outside of the store knows the value, so every value is accepted. */
+/** Nothing outside the store knows the value, so every value is accepted. */
 export function open(): Target {
   return {
     limitKey: () => undefined,

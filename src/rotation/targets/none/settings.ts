@@ -1,4 +1,4 @@
-/** Settings of the target `none`: there are none. */
+/** The target `none` has no settings. */
 import * as v from 'valibot';
 
 export const settingsSchema = v.strictObject({});

@@ -1,4 +1,4 @@
-/** PostgreSQL through `pg`, which loads with the first connection. */
+/** PostgreSQL through `pg`, which is loaded with the first connection. */
 import { IN_DOUBT, SecretsError } from '../../../core/errors.ts';
 import { isUntrusted } from '../../../platform/net/authority.ts';
 import { codeOf } from '../../../platform/files.ts';
@@ -28,8 +28,8 @@ export const postgresDriver: DatabaseDriver = {
 };
 
 /**
- * What a database or a role may have set for its sessions (ALTER DATABASE … SET) is overruled for an administrator before
- * the first name is looked up: startup parameters win over both.
+ * For an administrator, overrides what a database or role has configured for its sessions (ALTER DATABASE … SET) before
+ * the first name is resolved: startup parameters take precedence over both.
  * https://www.postgresql.org/docs/current/config-setting.html
  */
 const PINNED = [
@@ -55,7 +55,7 @@ async function connect(
     host,
     port,
     user: username,
-    // A function is asked once the server has said how it wants the password.
+    // A function, because it is called after the server has said how it wants the password.
     password: async () => {
       if (seen.cleartext && !secure) throw wantsCleartext(login);
       return password;
@@ -68,17 +68,17 @@ async function connect(
     keepAlive: true,
   });
   const { connection, connectionParameters } = client as unknown as Internals;
-  // The driver takes these from PG* variables of the environment where they are not set.
+  // If these are unset, the driver takes them from PG* environment variables.
   Object.assign(connectionParameters, {
     options: privileged ? PINNED : undefined,
     replication: undefined,
     application_name: 'secrets',
   });
   connection.on('authenticationCleartextPassword', () => (seen.cleartext = true));
-  // The driver checks the server's signature in it, and doesn't mind when it is left out.
+  // The driver verifies the server's signature in this message, but accepts a server that leaves the message out.
   connection.on('authenticationSASLFinal', () => (seen.scram = true));
   connection.on('authenticationOk', () => (seen.authenticated = true));
-  // The cut connection reports itself here too; each call has its own rejection.
+  // The cut connection also reports its error here; each call has its own rejection.
   client.on('error', () => {});
   const cut = (): void => connection.stream?.destroy();
   try {
@@ -100,7 +100,7 @@ async function connect(
           cut,
           signal,
         );
-        // A message of several statements has no rows of its own.
+        // The result of several statements in one message has no rows of its own.
         return (answer.rows ?? []) as Record<string, unknown>[];
       };
       try {
@@ -113,7 +113,7 @@ async function connect(
     inspect: (user, own) => inspect(client, user, own, cut, signal),
     takesChanges: () => takesChanges(client, cut, signal),
     close: async () => {
-      // A server that hangs must not hold up the end.
+      // A hanging server must not delay the end.
       await bounded(() => client.end(), cut, AbortSignal.any([signal, AbortSignal.timeout(2_000)])).catch(
         cut,
       );
@@ -130,7 +130,7 @@ async function takesChanges(client: Client, cut: () => void, signal: AbortSignal
   return (answer.rows as Record<string, unknown>[])[0]?.['standby'] !== true;
 }
 
-/** What `pg` has no types for. */
+/** Internals that `pg` has no types for. */
 interface Internals {
   readonly connection: {
     readonly stream?: { destroy(): void };
@@ -145,7 +145,7 @@ function wantsCleartext(login: Login): SecretsError {
   });
 }
 
-/** A pooler may sign everybody in as one user of its own, a map as another one. */
+/** A pooler may sign in everybody as its own user, and a map as another one. */
 async function checkAccount(
   client: Client,
   username: string,
@@ -170,7 +170,7 @@ async function setPassword(
   signal: AbortSignal,
 ): Promise<void> {
   const verifier = password === undefined ? 'NULL' : `'${await scramVerifier(password)}'`;
-  // It ends the fence's transaction in the message that makes the change: nothing is left to be sent after it.
+  // The same message makes the change and commits the fence's transaction, so nothing is left to send afterwards.
   const statement = `ALTER ROLE ${client.escapeIdentifier(username)} PASSWORD ${verifier}; COMMIT`;
   try {
     await bounded(() => client.query(statement), cut, signal, IN_DOUBT);
@@ -179,7 +179,7 @@ async function setPassword(
   }
 }
 
-/** Every name and operator with its schema: what a search_path finds first may be anybody's. */
+/** Schema-qualifies every name and operator: anybody may have created what a search_path finds first. */
 const RIGHTS = `
   SELECT pg_catalog.pg_is_in_recovery() AS standby, me.rolsuper AS super, me.rolcreaterole AS createrole,
     pg_catalog.current_setting('server_version_num') AS version, target.rolsuper AS target_super,
@@ -218,7 +218,7 @@ async function inspect(
     return fail('only a superuser may change a superuser’s password', 'let it change its own');
   if (row['createrole'] !== true)
     return fail('the administrator lacks CREATEROLE', 'ALTER ROLE … CREATEROLE');
-  // Since version 16 CREATEROLE alone is not enough: https://www.postgresql.org/docs/16/sql-alterrole.html
+  // Since version 16, CREATEROLE alone is not enough: https://www.postgresql.org/docs/16/sql-alterrole.html
   if (Number(row['version']) >= 160_000 && row['admin'] !== true)
     return fail('the administrator lacks ADMIN OPTION on it', 'GRANT … TO … WITH ADMIN OPTION');
   return [{ check, status: 'ok', detail: 'CREATEROLE' }];
@@ -235,12 +235,12 @@ function connectError(thrown: unknown, login: Login): Error {
     message: string,
     hint: string,
   ): SecretsError => new SecretsError(kind, message, { hint, cause: stripped(thrown) });
-  // 28000 is also "no pg_hba.conf entry", which says nothing of the credential; the routine tells them apart.
+  // 28000 is also "no pg_hba.conf entry", which says nothing about the credential; the routine tells them apart.
   const switchedOff = code === '28000' && routineOf(thrown) === 'InitializeSessionUserId';
   if (code === '28P01' || switchedOff) return new Refused(stripped(thrown));
   if (code === '28000')
     return fail('Denied', `${place} admits no such sign-in from here`, 'look into pg_hba.conf');
-  // protocol_violation: how poolers answer to a startup parameter.
+  // protocol_violation: how poolers respond to a startup parameter.
   if (code === '08P01')
     return fail(
       'Unsupported',
@@ -283,7 +283,7 @@ function changeError(thrown: unknown, username: string): SecretsError {
   if (code === '42704')
     return fail('NotFound', `there is no user ${username} in the database`, 'create it first');
   if (code === '25006') return fail('Unavailable', 'this server is read-only', 'use the primary’s address');
-  // It waited for another session's change of the role, and that was made: "tuple concurrently updated".
+  // The change waited for another session's change of the role, which succeeded: "tuple concurrently updated".
   if (code === 'XX000' && routineOf(thrown) === 'simple_heap_update')
     return fail(
       'Unavailable',
@@ -295,7 +295,7 @@ function changeError(thrown: unknown, username: string): SecretsError {
   return fail('Unavailable', `the database’s answer is missing${IN_DOUBT}`, 'run the command again');
 }
 
-/** Before anything was sent. */
+/** For errors before any change was sent. */
 function sessionError(thrown: unknown): SecretsError {
   if (codeOf(thrown) === '25006')
     return new SecretsError('Unavailable', 'this server is read-only', { hint: 'use the primary’s address' });
@@ -309,7 +309,7 @@ function routineOf(thrown: unknown): unknown {
   return typeof thrown === 'object' && thrown !== null && 'routine' in thrown ? thrown.routine : undefined;
 }
 
-/** Name and code alone: a driver's error may hold the statement and its configuration. */
+/** Only name and code: a driver's error may contain the statement and its configuration. */
 function stripped(thrown: unknown): Error {
   return Object.assign(new Error('PostgreSQL'), { code: codeOf(thrown), routine: routineOf(thrown) });
 }

@@ -1,9 +1,9 @@
-/** PostgreSQL's stored form of a password, made here, so that the password itself is in no statement. */
+/** Computes PostgreSQL's stored form of a password, so that no statement contains the password itself. */
 import { createHash, createHmac, pbkdf2, randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 import { SecretsError } from '../../../core/errors.ts';
 
-/** PostgreSQL's own number (scram_iterations). */
+/** PostgreSQL's own default (scram_iterations). */
 const ITERATIONS = 4096;
 
 /** @throws SecretsError Invalid for a password that the server would normalise first (SASLprep, RFC 4013) */
@@ -15,8 +15,8 @@ export function checkPassword(password: string): void {
 }
 
 /**
- * `SCRAM-SHA-256$ITERATIONS:SALT$StoredKey:ServerKey`, as ALTER ROLE takes it in place of a password.
- * Sources: https://www.postgresql.org/docs/current/catalog-pg-authid.html and RFC 5802 §3, RFC 7677.
+ * `SCRAM-SHA-256$ITERATIONS:SALT$StoredKey:ServerKey`, which ALTER ROLE accepts instead of a password. Sources:
+ * https://www.postgresql.org/docs/current/catalog-pg-authid.html and RFC 5802 §3, RFC 7677.
  * @throws SecretsError Invalid
  */
 export async function scramVerifier(password: string, salt: Uint8Array = randomBytes(16)): Promise<string> {

@@ -1,4 +1,4 @@
-/** The target `program`: hooks of the user's own. docs/rotation-targets.md says what they read and what their end means. */
+/** The target `program`: the user's own hooks. docs/rotation-targets.md documents their input and exit codes. */
 import { IN_DOUBT, SecretsError } from '../../../core/errors.ts';
 import type { JsonValue } from '../../../core/json.ts';
 import { utf8 } from '../../../core/utf8.ts';
@@ -19,7 +19,7 @@ import { ValueRefused } from '../../way-on.ts';
 import { type HookEnd, runHook } from './run.ts';
 import type { Command, ProgramSettings } from './settings.ts';
 
-/** The exit code of a verify hook for "refused"; any other than 0 and this one is a failure of the hook. */
+/** A verify hook's exit code for "refused"; anything other than 0 and this one is a failure of the hook. */
 const REFUSED = 10;
 
 export function open(settings: TargetSettings, context: TargetContext): Target {
@@ -129,7 +129,7 @@ class ProgramTarget implements Target {
   }
 }
 
-/** `value` as text, or `valueBase64` for what is none; `fields` of a JSON secret. */
+/** `value` as text, or `valueBase64` if it isn't text; `fields` for a JSON secret. */
 function shapeOf({ value, fields }: Credential): object {
   const text = utf8(value);
   return {
@@ -148,7 +148,7 @@ function failed(event: string, command: Command, end: HookEnd, doubt: string): S
   const said = end.lastLine === '' ? '' : `: ${end.lastLine}`;
   const message = `the ${event} hook ${name} ${how}${said}${doubt}`;
   const hint = 'run it by hand: docs/rotation-targets.md says what it reads';
-  // A hook that ended by itself has answered, though nobody knows what it had sent by then.
+  // A hook that exits has answered, even if nobody knows what it had sent by then.
   return end.code === null
     ? new SecretsError('Unavailable', message, { hint })
     : new ValueRefused('Unavailable', message, { hint });

@@ -1,4 +1,4 @@
-/** One run of a hook: JSON into its standard input, no value anywhere else, and its group ended with the signal. */
+/** Runs a hook once: JSON on its standard input, no value anywhere else; its process group ends with the signal. */
 import { spawn } from 'node:child_process';
 import { SecretsError } from '../../../core/errors.ts';
 import { Masker } from '../../../core/redaction/redactor.ts';
@@ -7,22 +7,22 @@ import { codeOf } from '../../../platform/files.ts';
 import { checkContents } from '../../../platform/pinned.ts';
 import type { TargetContext } from '../../target.ts';
 
-/** Bytes of standard error that are kept for the message. */
+/** How many bytes of standard error are kept for the message. */
 const KEPT = 4_096;
-/** Bytes of values that are masked in a moment. */
+/** How many bytes of values can be masked quickly. */
 const MASKABLE = 32_768;
 
 export interface HookEnd {
   readonly code: number | null;
   readonly killedBy: string | null;
-  /** The last line of its standard error, with the values masked. */
+  /** The last line of standard error, with the values masked. */
   readonly lastLine: string;
 }
 
 /**
- * Runs a hook to its end. Its output is never shown: it may hold what it was given.
- * @param values what is masked in the line for the message
- * @throws SecretsError Usage when it can't be started, Unavailable when the signal ends it
+ * Runs a hook to its end. Its output is never shown, because it may repeat its input.
+ * @param values the values to mask in the message's line
+ * @throws SecretsError Usage if it can't be started, Unavailable if the signal ends it
  */
 export async function runHook(
   command: readonly string[],
@@ -41,7 +41,7 @@ export async function runHook(
   own['PATH'] = searched;
   if (signal.aborted) throw late(name, '', signal.reason);
   checkContents();
-  // A group of its own: what the hook has started ends with it.
+  // In its own process group, so that everything that the hook has started ends with it.
   const child = spawn(path, args, {
     cwd: folder,
     env: own,
@@ -56,7 +56,7 @@ export async function runHook(
     try {
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
     } catch {
-      // It has ended by itself.
+      // The group has already ended.
     }
   };
   let onAbort = (): void => {};
@@ -72,11 +72,11 @@ export async function runHook(
       child.on('error', (cause) =>
         reject(new SecretsError('Usage', `cannot run ${name}: ${codeOf(cause) ?? 'failed'}`, { cause })),
       );
-      // 'exit', not 'close': a process that it left behind may hold its standard error.
+      // 'exit', not 'close': a process that the hook left behind may keep standard error open.
       child.on('exit', (code, killedBy) =>
         setImmediate(() => resolve({ code, killedBy, lastLine: lastLine(errors, values) })),
       );
-      // A hook that does not read its input is no failure by itself.
+      // A hook that doesn't read its input hasn't failed.
       child.stdin.on('error', () => {});
       child.stdin.end(`${JSON.stringify(input)}\n`);
     });
@@ -96,13 +96,13 @@ function findHook(name: string, path: string | undefined, folder: string): strin
 }
 
 function lastLine(errors: Buffer, values: readonly Uint8Array[]): string {
-  // Of values so large that masking them takes long, nothing is shown.
+  // Masking very large values takes too long, so nothing is shown then.
   const size = values.reduce((sum, value) => sum + value.length, 0);
   if (errors.length === 0 || size > MASKABLE) return '';
   const stream = new Masker(values).stream();
   const text = Buffer.concat([stream.write(errors), stream.end()]).toString('utf8');
   const line = text.trimEnd().split('\n').at(-1) ?? '';
-  // The first kept line may begin in the middle of a value, which then is not known again.
+  // The first kept line may start in the middle of a value, which masking wouldn't recognise.
   const whole = errors.length < KEPT || text.trimEnd().includes('\n') ? line : '';
   return whole.replaceAll(/\p{Cc}/gu, ' ').slice(0, 200);
 }

@@ -1,9 +1,9 @@
 /**
- * The target `vault-static-role`: Vault's database engine changes the password, and is asked to; the secret follows.
- * API: https://developer.hashicorp.com/vault/api-docs/secret/databases#rotate-static-role-credentials
+ * The target `vault-static-role`: Vault's database engine changes the password on request, and the secret follows. API:
+ * https://developer.hashicorp.com/vault/api-docs/secret/databases#rotate-static-role-credentials
  *
- * The old password ends when Vault sets the new one. Until the store has it, Vault does: a run that dies in between
- * is finished with what Vault says, without another change.
+ * The old password ends when Vault sets the new one. Until the store has the new password, only Vault does: if a run
+ * dies in between, the next one finishes with Vault's password, without another change.
  */
 import { timingSafeEqual } from 'node:crypto';
 import { IN_DOUBT, SecretsError, toSecretsError } from '../../../core/errors.ts';
@@ -37,7 +37,7 @@ import { ValueRefused } from '../../way-on.ts';
 const FORM: LoginForm = {
   schemes: ['postgres', 'postgresql', 'mysql', 'mariadb'],
   port: 1,
-  // Only user name and password are read.
+  // Only the user name and the password are read.
   defaults: { host: 'vault', port: 1 },
 };
 
@@ -45,7 +45,10 @@ interface StaticCredential {
   readonly username: string;
   readonly password: string;
   readonly rotatedAt: Date;
-  /** Seconds until Vault changes it by itself, and between such changes; the latter is missing for a role with a calendar. */
+  /**
+   * Seconds until Vault's next scheduled change, and between two of them; the latter is missing for a role with a cron
+   * schedule.
+   */
   readonly ttl: number | undefined;
   readonly period: number | undefined;
 }
@@ -73,7 +76,7 @@ class StaticRoleTarget implements Target {
       .map((part) => pathPart(part, 'mount'))
       .join('/');
     if (login !== undefined) this.#login = databaseOf(login, context);
-    // An error is thrown where the target is first used.
+    // The error is thrown where the target is first used.
     this.#login?.catch(() => {});
   }
 
@@ -126,7 +129,7 @@ class StaticRoleTarget implements Target {
     }
   }
 
-  /** @throws SecretsError Conflict when the secret is for another user than the role */
+  /** @throws SecretsError Conflict if the secret belongs to another user than the role */
   #checkUser(current: Credential | undefined, { username }: StaticCredential): void {
     const own = usernameOf(current, FORM);
     if (own === undefined || own === username) return;
@@ -142,13 +145,14 @@ class StaticRoleTarget implements Target {
   async issue(known: Known, rotation: Rotation, signal: AbortSignal): Promise<Credential> {
     let now = await this.#read(signal);
     this.#checkUser(known.current, now);
-    // Changed since this rotation began, and not in the secret: an earlier try did it, or Vault's own schedule.
+    // Vault changed the password after this rotation started, and the secret doesn't have it yet: an earlier attempt
+    // did it, or Vault's own schedule.
     const fresh = now.rotatedAt >= rotation.startedAt && !(known.current && isSame(known.current, now));
     if (!fresh) {
       const before = now;
       await this.#client.write(`${this.#mount}/rotate-role/${this.#role}`, {}, signal);
       now = await this.#read(signal);
-      // A standby that answers reads may be behind; what it says now is the password that has just ended.
+      // A standby that answers reads may lag behind and return the password that has just ended.
       if (now.password === before.password)
         throw new SecretsError('Unavailable', `Vault still shows the old password${IN_DOUBT}`, {
           hint: 'run secrets rotate resume',
@@ -159,14 +163,14 @@ class StaticRoleTarget implements Target {
     if (current === undefined) return fieldsCredential({ username, password });
     if (current.fields === undefined)
       return withNewPassword({ value: Buffer.from(password), fields: undefined }, current, FORM, undefined);
-    // Without a password of its own, the secret has it in a URL.
+    // A secret without a password key contains the password in a URL.
     const [key = 'password'] = passwordKeys(current, FORM);
     const draft = fieldsCredential({ ...current.fields, [key]: password });
     const named = usernameOf(current, FORM) === undefined ? username : undefined;
     return withNewPassword(draft, current, FORM, named);
   }
 
-  /** Only Vault sets this password: there is nothing to do, or nothing that can be done. */
+  /** Only Vault sets this password: there is either nothing to do or nothing that can be done. */
   async apply(
     credential: Credential,
     _known: Known,
@@ -219,7 +223,7 @@ class StaticRoleTarget implements Target {
       });
     const path = `${this.#mount}/static-creds/${this.#role}`;
     const { found, body } = await this.#client.read(path, signal).catch((thrown: unknown) => {
-      // Vault answers 400 for a role that is not there, 404 for a mount.
+      // Vault answers 400 for a missing role, 404 for a missing mount.
       throw thrown instanceof SecretsError && /unknown role/.test(thrown.message) ? missing() : thrown;
     });
     if (!found) throw missing();

@@ -1,4 +1,4 @@
-/** Settings of the target `vault-static-role`: those of a Vault store for the sign-in, and which role. */
+/** Settings of the target `vault-static-role`: the sign-in settings of a Vault store, and the role. */
 import * as v from 'valibot';
 import { port, said, type SettingsOf, text } from '../../../core/settings-schema.ts';
 import { settingsSchema as store } from '../../../providers/vault/settings.ts';
