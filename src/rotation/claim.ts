@@ -4,14 +4,21 @@ import { SecretsError, toSecretsError } from '../core/errors.ts';
 import type { Event, Plan } from '../core/rotation/machine.ts';
 import { sleep } from '../core/waiting.ts';
 import type { Holder } from '../core/rotation/holder.ts';
-import { HeldFor } from './lease.ts';
-import { changedMeanwhile, claimedBy, type Held, isClaim, sameCredential, type Stages } from './place.ts';
+import { ClaimAge } from './lease.ts';
+import {
+  changedMeanwhile,
+  claimedBy,
+  type StoredCredential,
+  isClaim,
+  sameCredential,
+  type Stages,
+} from './place.ts';
 import type { EngineOptions, Outcome } from './run.ts';
 import type { Credential, Rotation } from './target.ts';
-import type { Stopped } from './way-on.ts';
+import type { StoppedRotation } from './next-step.ts';
 
 /** Another run has taken over the claim. */
-export class Lost extends Error {}
+export class ClaimLost extends Error {}
 
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789';
 const ID_LENGTH = 16;
@@ -21,20 +28,20 @@ const TAKE_OVERS = 3;
 export class ClaimedRun {
   protected readonly options: EngineOptions;
   protected readonly plan: Plan;
-  protected readonly heldFor = new HeldFor();
+  protected readonly claimAge = new ClaimAge();
   protected id: string;
   protected startedAt: Date;
   /** The credential that was current when the rotation started. */
-  protected old: Held | undefined;
-  protected previous: Held | undefined;
+  protected old: StoredCredential | undefined;
+  protected previous: StoredCredential | undefined;
   /** The claimed version, as last read or written. */
-  protected pending: Held | undefined;
+  protected pending: StoredCredential | undefined;
   /** The value to store, until it is stored. */
   protected draft: Credential | undefined;
   protected holder: Outcome['holder'];
   protected error: SecretsError | undefined;
   /** The value that the target rejected in its last change. */
-  protected refused: Stopped['refused'];
+  protected refused: StoppedRotation['refused'];
   protected currentVersion: string | undefined;
   /** The current version at the first read. */
   protected before: string | undefined;
@@ -98,7 +105,9 @@ export class ClaimedRun {
     return true;
   }
 
-  protected async nameHolder(pending: Pick<Held, 'id' | 'createdAt'>): Promise<Holder | undefined> {
+  protected async nameHolder(
+    pending: Pick<StoredCredential, 'id' | 'createdAt'>,
+  ): Promise<Holder | undefined> {
     const holder = await this.options.place.holderOf(pending.id);
     this.holder = holder ?? { since: pending.createdAt };
     return holder;
@@ -108,7 +117,7 @@ export class ClaimedRun {
     const draft = needed(this.draft);
     this.base = this.old?.id;
     if (this.options.place.firstIsCurrent(this.old)) return this.#putFirst(draft);
-    this.heldFor.restart();
+    this.claimAge.restart();
     try {
       const { id, createdAt } = await this.options.place.claim(draft.value, this.record());
       this.pending = { id, createdAt, ...draft };
@@ -241,7 +250,7 @@ export class ClaimedRun {
         await this.nameHolder(now);
         return 'held';
       }
-      this.heldFor.restart();
+      this.claimAge.restart();
       try {
         const { id, createdAt } = await place.replace(pending.id, pending.value, this.record());
         this.pending = { ...pending, id, createdAt };
@@ -288,16 +297,16 @@ export class ClaimedRun {
   /** Checks before each change that this run still holds the claim, and for long enough. @throws ClaimLost */
   protected async keep(): Promise<void> {
     const pending = needed(this.pending);
-    const young = (): boolean => this.heldFor.ms() < this.options.leaseMs / 2;
+    const young = (): boolean => this.claimAge.ms() < this.options.leaseMs / 2;
     // Read first, because `--take-over` doesn't wait for the lease; then check the age again, because the read may have
     // been slow.
     if (young() && (await this.options.place.pendingId()) !== pending.id) {
       this.error = new SecretsError('Conflict', 'somebody else has taken this rotation over');
       await this.nameRival();
-      throw new Lost();
+      throw new ClaimLost();
     }
     if (young()) return;
-    this.heldFor.restart();
+    this.claimAge.restart();
     try {
       const { id, createdAt } = await this.options.place.replace(pending.id, pending.value, this.record());
       this.pending = { ...pending, id, createdAt };
@@ -305,7 +314,7 @@ export class ClaimedRun {
       const error = (this.error = toSecretsError(thrown));
       if (error.kind !== 'Conflict') throw error;
       await this.nameRival();
-      throw new Lost();
+      throw new ClaimLost();
     }
     await this.sign();
   }

@@ -6,14 +6,14 @@ import { JsonDocument } from '../core/document/document.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { begin, type Effect, effectOf, type Event, isEnding, next } from '../core/rotation/machine.ts';
 import { sleep } from '../core/waiting.ts';
-import { ClaimedRun, isUnclear, Lost, needed } from './claim.ts';
+import { ClaimedRun, isUnclear, ClaimLost, needed } from './claim.ts';
 import { makeDraft } from './draft.ts';
 import { encodeTime, LAST_ROTATED_LABEL, RETIRE_LABEL } from '../core/rotation/holder.ts';
-import { CLAIM_KEY, credentialOf, type Held, isClaim, sameCredential } from './place.ts';
+import { CLAIM_KEY, credentialOf, type StoredCredential, isClaim, sameCredential } from './place.ts';
 import { keysOf, obstacle, preflight } from './preflight.ts';
 import { type Outcome, type RotationEvent, STEP_TEXTS } from './run.ts';
 import type { Credential, Verdict } from './target.ts';
-import { ValueRefused, wayOn } from './way-on.ts';
+import { ValueRefused, nextStep } from './next-step.ts';
 
 export type { EngineOptions, Outcome, RotationEvent } from './run.ts';
 
@@ -48,7 +48,7 @@ export class Engine extends ClaimedRun {
     if (state === 'stuck') await this.letGo();
     const { reference, toPrevious } = this.options;
     const stopped = { ...this.plan, reference, toPrevious, ending: state, refused: this.refused };
-    const todo = await wayOn(stopped, async () => ({
+    const todo = await nextStep(stopped, async () => ({
       old: await this.#ask(this.old),
       new: await this.#ask(this.pending),
     }));
@@ -79,7 +79,7 @@ export class Engine extends ClaimedRun {
   }
 
   /** Only used for advice, so an error here doesn't fail the rotation. */
-  async #ask(credential: Held | undefined): Promise<Verdict | undefined> {
+  async #ask(credential: StoredCredential | undefined): Promise<Verdict | undefined> {
     if (credential === undefined || isClaim(credential) || this.options.interrupt.aborted) return undefined;
     return this.options.target.verify(credential, this.options.signal()).catch(() => undefined);
   }
@@ -128,7 +128,7 @@ export class Engine extends ClaimedRun {
           return await this.#discard();
       }
     } catch (thrown) {
-      if (thrown instanceof Lost) return 'lost';
+      if (thrown instanceof ClaimLost) return 'lost';
       this.error = toSecretsError(thrown);
       return 'failed';
     }
@@ -241,7 +241,7 @@ export class Engine extends ClaimedRun {
     return 'ok';
   }
 
-  async #apply(credential: Held | undefined): Promise<Event> {
+  async #apply(credential: StoredCredential | undefined): Promise<Event> {
     const { target, signal } = this.options;
     await this.keep();
     this.refused = undefined;
@@ -251,7 +251,7 @@ export class Engine extends ClaimedRun {
       this.sent = true;
       return 'ok';
     } catch (thrown) {
-      if (thrown instanceof Lost) throw thrown;
+      if (thrown instanceof ClaimLost) throw thrown;
       const error = (this.error = toSecretsError(thrown));
       if (error instanceof ValueRefused)
         this.refused = { value: credential === this.old ? 'old' : 'new', error };
@@ -378,14 +378,14 @@ export class Engine extends ClaimedRun {
   }
 
   /** A late change could still make the target accept this value, and nothing else in the store contains it. */
-  #mayBecomeAccepted(pending: Held): boolean {
+  #mayBecomeAccepted(pending: StoredCredential): boolean {
     // Without an older value nothing was set afterwards, so the target may just as well have this one already.
     const late = this.options.target.late ?? this.old === undefined;
     if (!late || !this.sent || isClaim(pending)) return false;
     return !sameCredential(pending, this.old) && !sameCredential(pending, this.previous);
   }
 
-  async #putAside({ value }: Held): Promise<void> {
+  async #putAside({ value }: StoredCredential): Promise<void> {
     const { place, warn } = this.options;
     const name = await place.putAside(value);
     const [why, until] =

@@ -67,7 +67,7 @@ export interface RunOptions {
 }
 
 /** The ending of a rotation, for the audit log. */
-export interface Ended {
+export interface RotationResult {
   /** Missing if the rotation failed before the job was ready. */
   readonly job?: Job | undefined;
   /** The current version afterwards. */
@@ -275,7 +275,7 @@ export class Rotations {
    * Records the result of a rotation, in addition to the records of its steps.
    * @throws SecretsError Policy when the log is `required` and can't be written
    */
-  async record(text: string, startedMs: number, { job, version, error }: Ended): Promise<void> {
+  async record(text: string, startedMs: number, { job, version, error }: RotationResult): Promise<void> {
     // A wrong command line hasn't touched anything.
     if (job === undefined && error?.kind === 'Usage') return;
     const { store, reference } = wholeSecret(await this.#session.target(text, false));

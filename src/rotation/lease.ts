@@ -75,7 +75,7 @@ export class Watch {
 }
 
 /** How long a claim has been held, by clocks that nobody can set, including the time that the machine slept. */
-export class HeldFor {
+export class ClaimAge {
   #monotonic = performance.now();
   #uptime = uptime();
 

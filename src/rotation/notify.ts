@@ -35,7 +35,7 @@ const TOTAL_MS = 60_000;
 const PARALLEL = 4;
 
 /** What a notification says about a rotation. */
-export interface Told {
+export interface RotationNotice {
   readonly reference: string;
   readonly intent: Intent;
   /** As in `rotate --json`. */
@@ -52,7 +52,7 @@ export interface Told {
 }
 
 /** The result of notifying one receiver; part of `rotate --json`. */
-export interface Notified {
+export interface Delivery {
   readonly to: string;
   readonly delivered: boolean;
   readonly attempts: number;
@@ -60,14 +60,14 @@ export interface Notified {
 }
 
 /** A receiver, and the folder that its relative paths start at. */
-interface Placed {
+interface PlacedReceiver {
   readonly receiver: Receiver;
   readonly folder: string;
 }
 
 export class Notifier {
   readonly #session: Session;
-  readonly #flags: readonly Placed[];
+  readonly #flags: readonly PlacedReceiver[];
   readonly #policies: () => Promise<ReadonlyMap<string, PolicyConfig>>;
   readonly #limit = pool(PARALLEL);
   #warned = false;
@@ -86,24 +86,24 @@ export class Notifier {
   }
 
   /** Notifies every receiver of this secret. Never rejects. */
-  async tell(told: Told): Promise<readonly Notified[]> {
-    const placed = await this.#receivers(told.reference);
+  async tell(notice: RotationNotice): Promise<readonly Delivery[]> {
+    const placed = await this.#receivers(notice.reference);
     if (placed.length === 0) return [];
-    const document = this.#document(told);
+    const document = this.#document(notice);
     return Promise.all(
       placed.map((one) =>
         this.#limit(async () => {
           const to = receiverName(one.receiver);
           const { attempts, error } = await this.#tellOne(one, document);
           if (error === undefined) return { to, delivered: true, attempts };
-          this.#session.warn(`${told.reference}: ${to} was not told: ${error.message}`);
+          this.#session.warn(`${notice.reference}: ${to} was not told: ${error.message}`);
           return { to, delivered: false, attempts, error: error.message };
         }),
       ),
     );
   }
 
-  async #receivers(reference: string): Promise<readonly Placed[]> {
+  async #receivers(reference: string): Promise<readonly PlacedReceiver[]> {
     const { notify: section } = await this.#session.config();
     if (section?.untrusted !== undefined && !this.#warned) {
       this.#warned = true;
@@ -120,7 +120,18 @@ export class Notifier {
     return [...receiversOf(setting).map((receiver) => ({ receiver, folder })), ...this.#flags];
   }
 
-  #document({ reference, intent, outcome, rotation, before, after, startedAt, by, holder, failure }: Told): {
+  #document({
+    reference,
+    intent,
+    outcome,
+    rotation,
+    before,
+    after,
+    startedAt,
+    by,
+    holder,
+    failure,
+  }: RotationNotice): {
     readonly id: string;
   } {
     const { world } = this.#session;
@@ -145,7 +156,7 @@ export class Notifier {
   }
 
   async #tellOne(
-    { receiver, folder }: Placed,
+    { receiver, folder }: PlacedReceiver,
     document: { readonly id: string },
   ): Promise<{ readonly attempts: number; readonly error?: SecretsError }> {
     const { interrupt } = this.#session;

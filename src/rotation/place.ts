@@ -14,15 +14,15 @@ import type { RightFinding } from './rights.ts';
 import type { Credential, Known } from './target.ts';
 
 /** A version of the secret with its id. */
-export interface Held extends Credential {
+export interface StoredCredential extends Credential {
   readonly id: string;
   readonly createdAt: Date | undefined;
 }
 
 export interface Stages extends Known {
-  readonly current: Held | undefined;
-  readonly pending: Held | undefined;
-  readonly previous: Held | undefined;
+  readonly current: StoredCredential | undefined;
+  readonly pending: StoredCredential | undefined;
+  readonly previous: StoredCredential | undefined;
 }
 
 /** A key that marks a pending value as a claim: the credential has yet to be issued. Its value is the rotation's id. */
@@ -63,8 +63,8 @@ export class SecretPlace {
       [{ name: this.name }, { name: this.name, stage: 'pending' }, { name: this.name, stage: 'previous' }],
       this.call(),
     );
-    const held = (answer: typeof current, needed: boolean): Held | undefined => {
-      if (answer?.ok === true) return heldOf(answer.secret);
+    const held = (answer: typeof current, needed: boolean): StoredCredential | undefined => {
+      if (answer?.ok === true) return storedCredentialOf(answer.secret);
       if (needed && answer !== undefined && answer.error.kind !== 'NotFound') throw answer.error;
       return undefined;
     };
@@ -235,7 +235,7 @@ export class SecretPlace {
 /** Longer than a read and a write take in stores without conditional writes. */
 const SETTLE_MS = 2000;
 
-export function heldOf(secret: SecretVersion): Held {
+export function storedCredentialOf(secret: SecretVersion): StoredCredential {
   return { id: secret.id, createdAt: secret.createdAt, ...credentialOf(secret.value) };
 }
 

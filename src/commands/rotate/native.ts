@@ -4,9 +4,9 @@ import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { singleLine } from '../../core/text/sanitize.ts';
 import { compact, failureJson } from '../../output/shapes.ts';
 import type { NativeChange } from '../../providers/capabilities/rotation.ts';
-import type { Ended, Job } from '../../rotation/jobs.ts';
+import type { RotationResult, Job } from '../../rotation/jobs.ts';
 import { configureNative, type NativeOutcome, resumeNative, rotateNatively } from '../../rotation/native.ts';
-import type { Notified, Notifier } from '../../rotation/notify.ts';
+import type { Delivery, Notifier } from '../../rotation/notify.ts';
 import type { Schedule } from '../../core/rotation/schedule.ts';
 import type { TargetFinding } from '../../rotation/target.ts';
 import type { Session } from '../../session/session.ts';
@@ -30,7 +30,7 @@ interface DriveOptions {
 interface Driven {
   readonly failure: SecretsError | undefined;
   /** Missing: it has not come to an end, or nothing was rotated. */
-  readonly ended?: Ended | undefined;
+  readonly ended?: RotationResult | undefined;
   /** Tells receivers and then the user, since what the receivers said is part of it. */
   readonly report?: () => Promise<void>;
 }
@@ -90,7 +90,7 @@ export async function recoverNative(
   job: Job,
   intent: 'resume' | 'rollback',
   options: DriveOptions,
-): Promise<Ended> {
+): Promise<RotationResult> {
   const { reference } = job;
   if (intent === 'rollback')
     throw new SecretsError('Unsupported', 'its service rotates it, and only that knows how far it came', {
@@ -120,7 +120,7 @@ async function show(
   reference: string,
   outcome: NativeOutcome,
   failure: SecretsError | undefined,
-  notified: readonly Notified[],
+  notified: readonly Delivery[],
   resumed = false,
 ): Promise<void> {
   const { ending, by, changes, version, startsAt, attempt } = outcome;

@@ -4,8 +4,8 @@ import type { Intent } from '../../core/rotation/machine.ts';
 import { compact, failureJson } from '../../output/shapes.ts';
 import type { Outcome } from '../../rotation/engine.ts';
 import type { Holder } from '../../core/rotation/holder.ts';
-import type { Notified, Notifier } from '../../rotation/notify.ts';
-import { goOn } from '../../rotation/way-on.ts';
+import type { Delivery, Notifier } from '../../rotation/notify.ts';
+import { resumeOrRollback } from '../../rotation/next-step.ts';
 import type { Session } from '../../session/session.ts';
 
 export function holderText(holder: Outcome['holder']): string {
@@ -59,7 +59,7 @@ export function failureOf(reference: string, intent: Intent, outcome: Outcome): 
     case 'held':
       return new SecretsError('Conflict', `a rotation is under way: ${holderText(holder)} holds it`, {
         reference,
-        hint: `wait for it; if its holder is dead, ${goOn(reference)}`,
+        hint: `wait for it; if its holder is dead, ${resumeOrRollback(reference)}`,
         cause: error,
       });
     case 'lost':
@@ -71,7 +71,7 @@ export function failureOf(reference: string, intent: Intent, outcome: Outcome): 
     case 'stuck':
       return new SecretsError(error?.kind ?? 'Failed', `the rotation stopped halfway${why}`, {
         reference,
-        hint: todo ?? goOn(reference),
+        hint: todo ?? resumeOrRollback(reference),
         cause: error,
       });
   }
@@ -103,7 +103,7 @@ export function outcomeJson(
   reference: string,
   outcome: Outcome,
   failure: SecretsError | undefined,
-  notified: readonly Notified[],
+  notified: readonly Delivery[],
 ): object {
   const { ending, rotation, currentVersion, holder, events } = outcome;
   return compact({
@@ -126,7 +126,7 @@ export function tellOf(
   startedAt: Date,
   outcome: Outcome,
   failure: SecretsError | undefined,
-): Promise<readonly Notified[]> {
+): Promise<readonly Delivery[]> {
   const { ending, rotation, before, currentVersion: after, holder } = outcome;
   const told = { outcome: ending, rotation, before, after, holder: holderJson(holder) };
   return notifier.tell({ reference, intent, startedAt, ...told, failure });

@@ -4,7 +4,7 @@ import type { Intent } from '../../core/rotation/machine.ts';
 import { startSteps } from '../../output/progress.ts';
 import { compact } from '../../output/shapes.ts';
 import { singleLine } from '../../core/text/sanitize.ts';
-import { type Ended, type Job, Rotations } from '../../rotation/jobs.ts';
+import { type RotationResult, type Job, Rotations } from '../../rotation/jobs.ts';
 import { Notifier } from '../../rotation/notify.ts';
 import { keptUntil } from '../../rotation/retire.ts';
 import { scheduleOf } from '../../rotation/schedule.ts';
@@ -43,7 +43,7 @@ export async function recover(
   const stop = graceful(session);
   const steps = startSteps(session);
   const startedMs = Date.now();
-  let ended: Ended = {};
+  let ended: RotationResult = {};
   try {
     const job = await rotations.job(text, { withoutTarget: options.withoutTarget === true });
     ended = { job };

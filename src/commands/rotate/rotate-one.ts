@@ -1,6 +1,6 @@
 /** One rotation by us: run, recorded, told. */
 import { type SecretsError, toSecretsError } from '../../core/errors.ts';
-import { type Ended, type Job, type Rotations } from '../../rotation/jobs.ts';
+import { type RotationResult, type Job, type Rotations } from '../../rotation/jobs.ts';
 import { checkReminder, refuseNativelyRotated, remind } from '../../rotation/native.ts';
 import type { Notifier } from '../../rotation/notify.ts';
 import { retireReplaced } from '../../rotation/retire.ts';
@@ -28,7 +28,7 @@ export async function rotateOne(
   asked: Asked,
 ): Promise<Done> {
   const startedMs = Date.now();
-  const record = (ended: Omit<Ended, 'job'>): Promise<void> =>
+  const record = (ended: Omit<RotationResult, 'job'>): Promise<void> =>
     rotations.record(job.reference, startedMs, { job, ...ended });
   let done: Done;
   try {

@@ -3,7 +3,7 @@ import { SecretsError } from '../../../src/core/errors.ts';
 import {
   type Connection,
   type DatabaseDriver,
-  Refused,
+  SignInRefused,
 } from '../../../src/rotation/targets/database/connection.ts';
 import { withSeveralHosts } from '../../../src/rotation/targets/database/hosts.ts';
 import { never } from './kit.ts';
@@ -24,7 +24,7 @@ function cluster(servers: Server[]): {
     connect: async ({ host }): Promise<Connection> => {
       asked.push(host);
       const server = servers[host.charCodeAt(0) - 97];
-      if (server === 'refuses') throw new Refused(undefined);
+      if (server === 'refuses') throw new SignInRefused(undefined);
       if (server === 'away') throw new SecretsError('Unavailable', 'away');
       if (server === 'broken') throw new SecretsError('Denied', 'broken');
       open.push(host);
@@ -73,10 +73,10 @@ test.each<[Server[], string]>([
 });
 
 test.each<[Server[], object]>([
-  [['refuses', 'refuses'], { constructor: Refused }],
+  [['refuses', 'refuses'], { constructor: SignInRefused }],
   // It takes an old password still, which the other one does not.
-  [['standby', 'refuses'], { constructor: Refused }],
-  [['away', 'refuses'], { constructor: Refused }],
+  [['standby', 'refuses'], { constructor: SignInRefused }],
+  [['away', 'refuses'], { constructor: SignInRefused }],
   [['away', 'away'], { kind: 'Unavailable' }],
   [['broken', 'primary'], { kind: 'Denied' }],
 ])('of %j, none', async (servers, error) => {
@@ -90,7 +90,7 @@ test('once known, the one that takes changes has the last word, as long as it is
   await connect();
   asked.length = 0;
   servers[1] = 'refuses';
-  await expect(connect()).rejects.toBeInstanceOf(Refused);
+  await expect(connect()).rejects.toBeInstanceOf(SignInRefused);
   expect(asked).toEqual(['b']);
   servers.splice(0, 2, 'primary', 'away');
   expect(await connect()).toBe('a');

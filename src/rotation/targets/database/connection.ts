@@ -1,13 +1,13 @@
 /** The interface between the database targets and their drivers, and a deadline for a driver's calls. */
 import { SecretsError } from '../../../core/errors.ts';
 import type { TargetFinding } from '../../target.ts';
-import type { ValueRefused } from '../../way-on.ts';
+import type { ValueRefused } from '../../next-step.ts';
 import { isLoopback } from '../../../platform/net/address.ts';
 import type { Fence } from './fence.ts';
 import type { Login } from './login.ts';
 
 /** The server answered that the name and password are wrong, or that the user may no longer sign in. */
-export class Refused extends Error {
+export class SignInRefused extends Error {
   constructor(cause: unknown) {
     super('the sign-in was refused', { cause });
   }
@@ -17,7 +17,7 @@ export class Refused extends Error {
  * The server accepted the credential but not the session: a database that is missing or closed to the user, too many
  * connections. The credential is proven all the same.
  */
-export class Admitted extends Error {
+export class SessionRefused extends Error {
   readonly reason: SecretsError;
   readonly mutual: boolean;
   constructor(reason: SecretsError, mutual: boolean) {
@@ -28,7 +28,7 @@ export class Admitted extends Error {
 }
 
 /** The server refuses to set a password that the account has, or had recently. */
-export class UsedBefore extends Error {
+export class PasswordReused extends Error {
   readonly reason: ValueRefused;
   constructor(reason: ValueRefused) {
     super(reason.message, { cause: reason });

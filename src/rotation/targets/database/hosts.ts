@@ -3,7 +3,7 @@
  * and tried on that server, because a standby may learn of the change later.
  */
 import { SecretsError } from '../../../core/errors.ts';
-import { type Connection, type DatabaseDriver, Refused } from './connection.ts';
+import { type Connection, type DatabaseDriver, SignInRefused } from './connection.ts';
 import type { Login } from './login.ts';
 
 /**
@@ -62,18 +62,19 @@ async function search(
       else await connection.close();
     } catch (thrown) {
       errors.push(thrown);
-      if (signal.aborted || !(isAway(thrown) || thrown instanceof Refused)) break;
+      if (signal.aborted || !(isAway(thrown) || thrown instanceof SignInRefused)) break;
     }
   }
   const [error] = errors.toSorted((one, other) => rank(one) - rank(other));
   // A standby that lags behind can't prove a password that another server rejects.
-  if (standby !== undefined && !(error instanceof Refused) && !signal.aborted) return { connection: standby };
+  if (standby !== undefined && !(error instanceof SignInRefused) && !signal.aborted)
+    return { connection: standby };
   await standby?.close();
   throw error;
 }
 
 function rank(error: unknown): number {
-  return error instanceof Refused ? 1 : isAway(error) ? 2 : 0;
+  return error instanceof SignInRefused ? 1 : isAway(error) ? 2 : 0;
 }
 
 function isAway(thrown: unknown): boolean {

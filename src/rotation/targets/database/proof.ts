@@ -4,7 +4,13 @@
  */
 import { randomBytes } from 'node:crypto';
 import { SecretsError } from '../../../core/errors.ts';
-import { Admitted, type Connection, type DatabaseDriver, Refused, type TlsSettings } from './connection.ts';
+import {
+  SessionRefused,
+  type Connection,
+  type DatabaseDriver,
+  SignInRefused,
+  type TlsSettings,
+} from './connection.ts';
 import { withSeveralHosts } from './hosts.ts';
 import type { Login } from './login.ts';
 
@@ -33,8 +39,8 @@ export class SignIns {
     try {
       return await this.#driver.connect(login, this.#tls, signal, privileged);
     } catch (thrown) {
-      if (thrown instanceof Refused) return undefined;
-      throw thrown instanceof Admitted ? thrown.reason : thrown;
+      if (thrown instanceof SignInRefused) return undefined;
+      throw thrown instanceof SessionRefused ? thrown.reason : thrown;
     }
   }
 
@@ -75,8 +81,8 @@ export class SignIns {
       await closing(connection, () => connection.checkAccount(login.username));
       return { mutual: connection.mutual, account: true };
     } catch (thrown) {
-      if (thrown instanceof Refused) return undefined;
-      if (!(thrown instanceof Admitted)) throw thrown;
+      if (thrown instanceof SignInRefused) return undefined;
+      if (!(thrown instanceof SessionRefused)) throw thrown;
       const { mutual } = thrown;
       if (this.#driver.hasHostsInAccounts !== true || login.database === undefined)
         return { mutual, account: false };
@@ -96,8 +102,8 @@ export class SignIns {
       const connection = await this.#driver.connect(wrong, this.#tls, signal);
       await connection.close();
     } catch (thrown) {
-      if (thrown instanceof Refused) return;
-      if (!(thrown instanceof Admitted)) throw thrown;
+      if (thrown instanceof SignInRefused) return;
+      if (!(thrown instanceof SessionRefused)) throw thrown;
     }
     throw new SecretsError(
       'Unsupported',

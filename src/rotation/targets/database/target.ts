@@ -18,7 +18,7 @@ import {
   type DatabaseDriver,
   needsTls,
   type TlsSettings,
-  UsedBefore,
+  PasswordReused,
 } from './connection.ts';
 import { readAuthority } from '../../../platform/net/authority.ts';
 import { fenceOf } from './fence.ts';
@@ -272,7 +272,7 @@ export class DatabaseTarget implements Target {
     try {
       await change(connection, login.username, login.password, own, rotation);
     } catch (thrown) {
-      if (!(thrown instanceof UsedBefore)) throw thrown;
+      if (!(thrown instanceof PasswordReused)) throw thrown;
       if (!this.#verifies || !(await this.#signIns.proves(login, signal))) throw thrown.reason;
     }
   }

@@ -18,7 +18,7 @@ import { isProtected } from '../../../platform/net/address.ts';
 import { readAuthority } from '../../../platform/net/authority.ts';
 import { checkTemplate, type Sources } from '../template.ts';
 import { send } from './call.ts';
-import { ValueRefused } from '../../way-on.ts';
+import { ValueRefused } from '../../next-step.ts';
 import type { HttpCall, HttpSettings, VerifyCall } from './settings.ts';
 
 /** The sources that the placeholders of each call may name. */

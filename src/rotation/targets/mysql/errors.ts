@@ -3,10 +3,10 @@ import { waitedTooLong } from '../database/fence.ts';
 import { IN_DOUBT, SecretsError } from '../../../core/errors.ts';
 import { isUntrusted } from '../../../platform/net/authority.ts';
 import { codeOf } from '../../../platform/files.ts';
-import { Admitted, Refused, UsedBefore } from '../database/connection.ts';
+import { SessionRefused, SignInRefused, PasswordReused } from '../database/connection.ts';
 import type { Login } from '../database/login.ts';
 import { placeOf } from '../database/proof.ts';
-import { ValueRefused } from '../../way-on.ts';
+import { ValueRefused } from '../../next-step.ts';
 import { takesNoHash } from './rules.ts';
 
 /**
@@ -33,7 +33,7 @@ const AFTER_SIGN_IN = [
 export function connectError(thrown: unknown, login: Login): Error {
   const error = signInError(thrown, login);
   const admitted = AFTER_SIGN_IN.includes(codeOf(thrown) ?? '') && error instanceof SecretsError;
-  return admitted ? new Admitted(error, true) : error;
+  return admitted ? new SessionRefused(error, true) : error;
 }
 
 /** Codes: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html */
@@ -58,7 +58,7 @@ function signInError(thrown: unknown, login: Login): Error {
   switch (code) {
     case 'ER_ACCESS_DENIED_ERROR':
     case 'ER_ACCESS_DENIED_NO_PASSWORD_ERROR':
-      return new Refused(stripped(thrown));
+      return new SignInRefused(stripped(thrown));
     case 'ER_DBACCESS_DENIED_ERROR':
       return fail(
         'Denied',
@@ -126,7 +126,7 @@ export function changeError(thrown: unknown, username: string): Error {
     case 'ER_QUERY_INTERRUPTED':
       return fail('Unavailable', `the database ended the change${IN_DOUBT}`, 'run the command again');
     case 'ER_CREDENTIALS_CONTRADICT_TO_HISTORY':
-      return new UsedBefore(
+      return new PasswordReused(
         new ValueRefused(
           'Invalid',
           `the database refuses a password that ${username} had before`,

@@ -4,12 +4,12 @@ import { isUntrusted } from '../../../platform/net/authority.ts';
 import { codeOf } from '../../../platform/files.ts';
 import type { TargetFinding } from '../../target.ts';
 import {
-  Admitted,
+  SessionRefused,
   bounded,
   type Connection,
   type DatabaseDriver,
   needsTls,
-  Refused,
+  SignInRefused,
   type TlsSettings,
 } from '../database/connection.ts';
 import { waitedTooLong } from '../database/fence.ts';
@@ -88,7 +88,7 @@ async function connect(
     const error = connectError(thrown, login);
     const sessionFailed = ['42501', '3D000', '53300'].includes(codeOf(thrown) ?? '');
     if (!seen.authenticated || !sessionFailed || !(error instanceof SecretsError)) throw error;
-    throw new Admitted(error, secure || seen.scram);
+    throw new SessionRefused(error, secure || seen.scram);
   }
   return {
     mutual: secure || seen.scram,
@@ -237,7 +237,7 @@ function connectError(thrown: unknown, login: Login): Error {
   ): SecretsError => new SecretsError(kind, message, { hint, cause: stripped(thrown) });
   // 28000 is also "no pg_hba.conf entry", which says nothing about the credential; the routine tells them apart.
   const switchedOff = code === '28000' && routineOf(thrown) === 'InitializeSessionUserId';
-  if (code === '28P01' || switchedOff) return new Refused(stripped(thrown));
+  if (code === '28P01' || switchedOff) return new SignInRefused(stripped(thrown));
   if (code === '28000')
     return fail('Denied', `${place} admits no such sign-in from here`, 'look into pg_hba.conf');
   // protocol_violation: how poolers respond to a startup parameter.

@@ -15,7 +15,7 @@ import type {
   Verdict,
 } from '../../target.ts';
 import { controlFindings } from '../control.ts';
-import { ValueRefused } from '../../way-on.ts';
+import { ValueRefused } from '../../next-step.ts';
 import { type HookEnd, runHook } from './run.ts';
 import type { Command, ProgramSettings } from './settings.ts';
 

@@ -32,7 +32,7 @@ import {
 } from '../database/login.ts';
 import { DatabaseTarget } from '../database/target.ts';
 import type { StaticRoleSettings } from './settings.ts';
-import { ValueRefused } from '../../way-on.ts';
+import { ValueRefused } from '../../next-step.ts';
 
 const FORM: LoginForm = {
   schemes: ['postgres', 'postgresql', 'mysql', 'mariadb'],

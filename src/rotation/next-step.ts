@@ -1,11 +1,11 @@
-/** What is to be done about a rotation that did not come to a new value: a command that works from where it stopped. */
+/** The next step after a rotation that ended without a new value: a command that works from where it stopped. */
 import { SecretsError, type ErrorDetails, type ErrorKind } from '../core/errors.ts';
 import type { Ending, Intent } from '../core/rotation/machine.ts';
 import type { Verdict } from './target.ts';
 
-/** The target answered that it doesn't take this value. Its kind and words say, as ever, whether that is certain. */
+/** The target answered that it rejects this value. As usual, kind and message say whether that is certain. */
 export class ValueRefused extends SecretsError {
-  /** The target says that it had the value before; else that may be the reason. */
+  /** The target says that it had the value before; otherwise this is only a possible reason. */
   readonly repeated: boolean;
 
   constructor(kind: ErrorKind, message: string, details: ErrorDetails, repeated = false) {
@@ -14,28 +14,31 @@ export class ValueRefused extends SecretsError {
   }
 }
 
-export interface Stopped {
+export interface StoppedRotation {
   readonly reference: string;
   readonly ending: Ending;
   readonly intent: Intent;
   readonly toPrevious: boolean;
-  /** The last value that the target did not take, and why. */
+  /** The last value that the target rejected, and its error. */
   readonly refused: { readonly value: 'old' | 'new'; readonly error: ValueRefused } | undefined;
 }
 
-/** What the target says of the two values where the rotation stopped; `undefined`: it could not be asked. */
+/** The target's verdicts on both values after the rotation stopped; `undefined` if it could not be asked. */
 export type Verdicts = Readonly<Record<'old' | 'new', Verdict | undefined>>;
 
-export function goOn(reference: string): string {
+export function resumeOrRollback(reference: string): string {
   return `secrets rotate resume ${reference} finishes it, secrets rotate rollback ${reference} undoes it`;
 }
 
 /**
- * The next step, where it is another one than the two ways that lead on from every stop: a target that takes no value
- * twice, for one, can't be set back.
- * @param ask called only where what the target says decides
+ * The next step, if it isn't the usual choice between resume and rollback: a target that accepts no value twice, for
+ * example, can't be set back.
+ * @param ask only called if the answer depends on the target's verdicts
  */
-export async function wayOn(stopped: Stopped, ask: () => Promise<Verdicts>): Promise<string | undefined> {
+export async function nextStep(
+  stopped: StoppedRotation,
+  ask: () => Promise<Verdicts>,
+): Promise<string | undefined> {
   const { reference, ending, intent, toPrevious, refused } = stopped;
   if (refused === undefined) return undefined;
   const { value, error } = refused;
@@ -46,7 +49,7 @@ export async function wayOn(stopped: Stopped, ask: () => Promise<Verdicts>): Pro
     if (error.repeated) return anew;
     return toPrevious ? `if the target takes no value twice, ${anew}` : undefined;
   }
-  // Who began it can still go both ways when it was the new value that was refused.
+  // If the new value was rejected in the first run, both resume and rollback are still possible.
   if (ending !== 'stuck' || (value === 'new' && intent !== 'resume')) return undefined;
   const verdicts = await ask();
   const again = value === 'old' ? rollback : resume;

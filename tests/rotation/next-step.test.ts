@@ -1,7 +1,7 @@
 /** What a rotation that stopped says of the way on, by what the target said of its values. */
 import type { Intent } from '../../src/core/rotation/machine.ts';
 import type { Verdict } from '../../src/rotation/target.ts';
-import { type Stopped, ValueRefused, wayOn } from '../../src/rotation/way-on.ts';
+import { type StoppedRotation, ValueRefused, nextStep } from '../../src/rotation/next-step.ts';
 
 const RESUME = 'secrets rotate resume a://b';
 const ROLLBACK = 'secrets rotate rollback a://b';
@@ -10,19 +10,25 @@ const AGAIN = 'secrets rotate a://b makes another value';
 const stopped = (
   value: 'old' | 'new',
   repeated: boolean,
-  more: Partial<Stopped> & { readonly intent: Intent },
-): Stopped => ({
+  more: Partial<StoppedRotation> & { readonly intent: Intent },
+): StoppedRotation => ({
   reference: 'a://b',
   ending: 'stuck',
   toPrevious: false,
   refused: { value, error: new ValueRefused('Invalid', 'no', { hint: 'ease the rule' }, repeated) },
   ...more,
 });
-const told = (one: Stopped, old: Verdict | undefined, pending: Verdict | undefined) =>
-  wayOn(one, async () => ({ old, new: pending }));
+const told = (one: StoppedRotation, old: Verdict | undefined, pending: Verdict | undefined) =>
+  nextStep(one, async () => ({ old, new: pending }));
 
 test.each<
-  [string, Stopped, old: Verdict | undefined, pending: Verdict | undefined, expected: string | undefined]
+  [
+    string,
+    StoppedRotation,
+    old: Verdict | undefined,
+    pending: Verdict | undefined,
+    expected: string | undefined,
+  ]
 >([
   [
     'the old value is refused, and the new one is in use',
@@ -91,7 +97,7 @@ test.each<
   expect(await told(one, old, pending)).toBe(expected);
 });
 
-test.each<[string, Stopped, string | undefined]>([
+test.each<[string, StoppedRotation, string | undefined]>([
   ['nothing was refused', { ...stopped('new', true, { intent: 'resume' }), refused: undefined }, undefined],
   ['who began it had its new value refused', stopped('new', true, { intent: 'rotate' }), undefined],
   [
@@ -110,5 +116,5 @@ test.each<[string, Stopped, string | undefined]>([
   const ask = (): Promise<never> => {
     throw new Error('asked the target');
   };
-  expect(await wayOn(one, ask)).toBe(expected);
+  expect(await nextStep(one, ask)).toBe(expected);
 });
