@@ -1,10 +1,11 @@
 /** The world of this process, in which the shipped program runs. */
 import { fstatSync, writeSync } from 'node:fs';
-import { homedir, hostname, userInfo } from 'node:os';
+import { homedir } from 'node:os';
 import { isAbsolute } from 'node:path';
 import { EventEmitter } from 'node:events';
 import { SecretsError } from '../core/errors.ts';
 import { codeOf } from '../platform/files.ts';
+import { hostName, systemUser } from '../platform/machine.ts';
 import type { Kinds, ProgramWorld } from '../config/kinds.ts';
 import type { OutputStream, World } from '../platform/world.ts';
 
@@ -28,7 +29,7 @@ export function processWorld(kinds: Kinds): ProgramWorld {
       return homeFolder();
     },
     uid: process.getuid?.(),
-    names: () => ({ user: userName(), host: hostname() }),
+    names: () => ({ user: systemUser(), host: hostName() }),
     // Getters, because Node creates each stream on first use, which takes time: a command that reads nothing needs no
     // stdin.
     get stdin() {
@@ -82,17 +83,6 @@ function givenHome(): string {
         cause,
       },
     );
-  }
-}
-
-/**
- * A container may run as a numeric user without a name. Not from the environment, where everybody can claim any name.
- */
-function userName(): string | undefined {
-  try {
-    return userInfo().username;
-  } catch {
-    return undefined;
   }
 }
 

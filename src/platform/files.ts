@@ -19,7 +19,6 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
 import { SecretsError } from '../core/errors.ts';
 
@@ -39,16 +38,6 @@ export function codeOf(thrown: unknown): string | undefined {
   // Not `instanceof`: the error may come from another realm than this module.
   const code = typeof thrown === 'object' && thrown !== null && 'code' in thrown ? thrown.code : undefined;
   return typeof code === 'string' ? code : undefined;
-}
-
-/** The user's login name according to the system, never the environment, which can name anybody. */
-export function systemUser(): string | undefined {
-  try {
-    return userInfo().username;
-  } catch {
-    // A container may run as a numeric user without a name.
-    return undefined;
-  }
 }
 
 /** Converts a failed file system call to the product's error. */

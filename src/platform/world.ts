@@ -21,8 +21,8 @@ export interface World {
   readonly home: string;
   /** Numeric user id; `undefined` if the system has none. */
   readonly uid: number | undefined;
-  /** The user's login name and the machine's name, according to the system; missing if it has none. */
-  readonly names?: () => { readonly user: string | undefined; readonly host: string };
+  /** The user's login name and the machine's name, according to the system. A container may run as a numeric user. */
+  readonly names: () => { readonly user: string | undefined; readonly host: string };
   readonly stdin: InputStream;
   readonly stdout: OutputStream;
   /** Prompts are shown here, which requires a complete stream. */

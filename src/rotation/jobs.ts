@@ -1,6 +1,4 @@
 /** Turns references and policies into rotations that can run: opens stores and targets, and applies the limits. */
-import { systemUser } from '../platform/files.ts';
-import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import type { PolicyConfig } from '../config/config.ts';
 import { parseDuration, parsePeriod } from '../core/duration.ts';
@@ -226,6 +224,7 @@ export class Rotations {
       journal: this.#journal,
     };
     const { timeout } = session.options;
+    const { user = 'unknown', host } = session.world.names();
     const callMs = timeout === undefined ? 30_000 : parseDuration(timeout);
     const work = (): Promise<Outcome> =>
       new Engine({
@@ -235,8 +234,8 @@ export class Rotations {
         // A change may wait first for the fence and then for the row: both waits end, and are reported, before this
         // side's deadline.
         boundMs: Math.min(callMs, leaseMs / 2) / 3,
-        host: hostname(),
-        user: userName(),
+        host,
+        user,
         now: session.world.now,
         // A call must not outlive the claim that it is made under.
         signal: () =>
@@ -307,8 +306,4 @@ export class Rotations {
 function wholeSecret(target: SecretTarget): SecretTarget {
   const hash = target.text.indexOf('#');
   return hash === -1 ? target : { ...target, text: target.text.slice(0, hash) };
-}
-
-export function userName(): string {
-  return systemUser() ?? 'unknown';
 }

@@ -5,7 +5,6 @@
  * A failed notification doesn't affect the rotation: it is a warning, and part of the outcome.
  */
 import { randomUUID } from 'node:crypto';
-import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import type { PolicyConfig } from '../config/config.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
@@ -18,7 +17,6 @@ import { compact, failureJson } from '../output/shapes.ts';
 import { readPinnedText } from '../platform/pinned.ts';
 import { sessionCredentials } from '../session/own-credentials.ts';
 import type { Session } from '../session/session.ts';
-import { userName } from './jobs.ts';
 import { type Receiver, receiverName, receiversOf } from '../config/receivers.ts';
 import { type Answer, exchange } from '../platform/net/exchange.ts';
 import { runHook } from './targets/program/run.ts';
@@ -135,6 +133,7 @@ export class Notifier {
     readonly id: string;
   } {
     const { world } = this.#session;
+    const { user = 'unknown', host } = world.names();
     return compact({
       version: 1,
       type: 'secrets.rotation',
@@ -145,8 +144,8 @@ export class Notifier {
       ok: failure === undefined,
       rotation,
       versions: compact({ before, after }),
-      user: userName(),
-      host: hostname(),
+      user,
+      host,
       startedAt: startedAt.toISOString(),
       endedAt: world.now().toISOString(),
       by,

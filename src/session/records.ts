@@ -67,7 +67,7 @@ export class Records {
   async #make(): Promise<Recorder> {
     const { world, options, verb } = this.#context;
     const { audit } = await this.#context.config();
-    const { user, host } = world.names?.() ?? { user: undefined, host: '' };
+    const { user, host } = world.names();
     const context = {
       command: verb,
       user,

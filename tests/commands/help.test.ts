@@ -23,6 +23,7 @@ function makeWorld(): { world: ProgramWorld; written: () => string } {
     cwd: '/',
     home: '/',
     uid: 0,
+    names: () => ({ user: 'ann', host: 'laptop' }),
     stdin: new PassThrough(),
     stdout: out,
     stderr: out,

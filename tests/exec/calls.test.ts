@@ -71,6 +71,7 @@ async function resolve(
     cwd: '/',
     home: '/nonexistent',
     uid: 0,
+    names: () => ({ user: 'ann', host: 'laptop' }),
     stdin: new PassThrough(),
     stdout: new PassThrough(),
     stderr: new PassThrough(),

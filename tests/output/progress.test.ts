@@ -13,6 +13,7 @@ function makeSession(isTTY: boolean, options: CommonOptions = {}): { session: Se
       cwd: '/',
       home: '/',
       uid: 0,
+      names: () => ({ user: 'ann', host: 'laptop' }),
       stdin: new PassThrough(),
       stdout: new PassThrough(),
       stderr,

@@ -3,7 +3,6 @@
  */
 import { sign } from 'node:crypto';
 import { closeSync, fsyncSync, ftruncateSync, writeSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { basename, dirname } from 'node:path';
 import type { AuditRecord } from '../../core/audit/record.ts';
 import {
@@ -16,6 +15,7 @@ import {
   type Statement,
 } from '../../core/audit/chain.ts';
 import { SecretsError } from '../../core/errors.ts';
+import { hostName } from '../../platform/machine.ts';
 import { namesOf, openOwn, readTail, sweep } from './files.ts';
 import {
   KeyIsLocked,
@@ -42,7 +42,7 @@ export function ownContent(
     action: 'other',
     outcome: 'allowed',
     actor: uid === undefined ? {} : { uid },
-    host: hostname(),
+    host: hostName(),
     pid: process.pid,
     kind,
     ...more,

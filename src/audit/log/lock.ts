@@ -13,8 +13,8 @@
  */
 import { createHash } from 'node:crypto';
 import { readFileSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { SecretsError } from '../../core/errors.ts';
+import { hostName } from '../../platform/machine.ts';
 import { codeOf } from '../../platform/files.ts';
 
 /** A lock of a holder that can't be checked counts as abandoned after it has been seen for this long. */
@@ -108,14 +108,14 @@ let ownPlace: string | undefined;
  * name. Kept short: ext4 stores up to 59 bytes in the inode.
  */
 function identity(): string {
-  ownProcess ??= [process.pid, startOf('self') ?? '', place(), hostname()].join(' ');
+  ownProcess ??= [process.pid, startOf('self') ?? '', place(), hostName()].join(' ');
   // Distinguishes the acquisitions of this process. It doesn't have to be unguessable.
   return `${Math.random().toString(36).slice(2, 10)} ${ownProcess}`;
 }
 
 /** Identifies where process ids are comparable: this boot of this machine, this PID namespace. */
 function place(): string {
-  ownPlace ??= `${textOf('/proc/sys/kernel/random/boot_id')?.slice(0, 8) ?? hostname()}.${namespaceId()}`;
+  ownPlace ??= `${textOf('/proc/sys/kernel/random/boot_id')?.slice(0, 8) ?? hostName()}.${namespaceId()}`;
   return ownPlace;
 }
 

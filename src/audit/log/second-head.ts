@@ -3,9 +3,9 @@
  * log's folder was restored from a copy or rewritten, its head file matches; the second head doesn't.
  */
 import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Head, sha256 } from '../../core/audit/chain.ts';
+import { hostName } from '../../platform/machine.ts';
 import { checkFolder, makePrivateFolder, replacePrivateFile } from '../../platform/files.ts';
 import { headLine, openAny, openOwn, parseHeadLine, sweep } from './files.ts';
 
@@ -24,7 +24,7 @@ export function secondHeadPath(folder: string, logPath: string): string {
 
 /** Its id in checkpoints. A different machine or path has a different one. */
 export function secondHeadId(path: string): string {
-  return sha256(`${hostname()}\n${path}`).slice(0, DIGITS);
+  return sha256(`${hostName()}\n${path}`).slice(0, DIGITS);
 }
 
 /** `damaged` includes a file that others could change. @param access verifiers use `any` */

@@ -1,5 +1,5 @@
 /** Which credential is used, in the words of its owner, and how the store's role is assumed with it. */
-import { systemUser } from '../../platform/files.ts';
+import { systemUser } from '../../platform/machine.ts';
 import type { ProviderContext } from '../descriptor.ts';
 import type { AwsSettings } from './settings.ts';
 

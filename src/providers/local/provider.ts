@@ -1,5 +1,5 @@
 /** The local store behind the provider interface. */
-import { systemUser } from '../../platform/files.ts';
+import { systemUser } from '../../platform/machine.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type { Action, Right } from '../capabilities/rights.ts';
 import type { CallOptions } from '../call.ts';
