@@ -41,8 +41,9 @@ export async function run(session: Session, { args, options }: Invocation<Option
     progress.done();
   }
   const errors = found.flatMap((one) => (one.status === 'failed' ? [one.error] : []));
-  if (errors.length > 0 && errors.length < same + found.length)
-    throw new SecretsError('Partial', `${errors.length} secrets could not be compared`, { errors });
+  const all = same + found.length;
+  if (errors.length > 0 && errors.length < all)
+    throw new SecretsError('Partial', `${errors.length} of ${all} secrets could not be compared`, { errors });
   if (errors.length > 0) throw combineErrors(errors, `none of ${errors.length} secrets could be compared`);
   return options.exitCode === true && found.length > 0 ? 1 : 0;
 }

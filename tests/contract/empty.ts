@@ -17,6 +17,14 @@ export function itTakesEmptySecrets(contract: Contract, opened: () => Provider):
       const none = { kind: 'NotFound', message: 'has no value yet' };
       await expect(readOne(provider, { name })).rejects.toMatchObject(none);
       await expect(readOne(provider, { name, stage: 'current' })).rejects.toMatchObject(none);
+      // With versions it says which one is missing, and with none at all that there is none.
+      for (const stage of provider.capabilities.has('stages') ? ['previous', 'pending'] : [])
+        await expect(readOne(provider, { name, stage })).rejects.toMatchObject({
+          kind: 'NotFound',
+          message: expect.stringMatching(
+            /^has no (value yet|such version|previous version|pending version)$/,
+          ),
+        });
       const [one, two] = await provider.get([{ name }, { name: await made() }], now());
       expect([one, two]).toMatchObject([
         { ok: false, error: none },
@@ -44,6 +52,8 @@ export function itTakesEmptySecrets(contract: Contract, opened: () => Provider):
       const kinds = await Promise.all(['a', 'b', 'c', 'd'].map(write));
       expect(kinds.toSorted()).toEqual(['Conflict', 'Conflict', 'Conflict', 'no error']);
       expect(await textOf(provider, { name })).toBe(['a', 'b', 'c', 'd'][kinds.indexOf('no error')]);
+      const late = provider.put(name, { value: bytes('e'), ifAbsent: true }, now());
+      await expect(late).rejects.toMatchObject({ kind: 'Conflict', message: 'exists already' });
     });
 
     test('takes a pending version, which becomes its first value', async () => {

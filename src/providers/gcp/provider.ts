@@ -129,13 +129,7 @@ export class GcpProvider implements Provider {
       const error = toSecretsError(thrown);
       if (codeUnder(error) === CODE.FAILED_PRECONDITION)
         throw await this.#explain(id, version, error, signal);
-      // Google has one message for a secret that is not there and for one without versions.
-      if (error.kind === 'NotFound' && version === 'latest') {
-        const secret = await this.#store.find(id, signal).catch(() => undefined);
-        throw secret === undefined || secret.annotations?.[NOTE.deleted] !== undefined
-          ? error
-          : noValueYet(error);
-      }
+      if (error.kind === 'NotFound' && version === 'latest') throw await this.#missing(id, error, signal);
       if (error.kind === 'NotFound')
         throw new SecretsError('NotFound', `is not there, or has no version ${version}`, {
           hint: 'secrets history shows its versions',
@@ -143,6 +137,14 @@ export class GcpProvider implements Provider {
         });
       throw error;
     }
+  }
+
+  /** Google has one message for a secret that is not there and for one without versions. */
+  async #missing(id: string, error: SecretsError, signal: AbortSignal): Promise<SecretsError> {
+    const secret = await this.#store.find(id, signal).catch(() => undefined);
+    return secret === undefined || secret.annotations?.[NOTE.deleted] !== undefined
+      ? error
+      : noValueYet(error);
   }
 
   /**
@@ -187,7 +189,9 @@ export class GcpProvider implements Provider {
     try {
       number = Number((await this.#store.access(id, 'latest', signal)).number);
     } catch (thrown) {
-      if (codeUnder(thrown) !== CODE.FAILED_PRECONDITION) throw thrown;
+      const error = toSecretsError(thrown);
+      if (error.kind === 'NotFound') throw await this.#missing(id, error, signal);
+      if (codeUnder(error) !== CODE.FAILED_PRECONDITION) throw error;
       number = await this.#store.newest(id, signal);
     }
     for (let tries = 1; number > 1; tries += 1) {

@@ -207,7 +207,13 @@ export class VaultProvider implements Provider {
       return { id: ONLY_VERSION, state: 'enabled', stages: ['current'], ...requestIdOf(body) };
     }
     if (pending) return this.#pending.put(name, data, write, signal);
-    const info = written(await this.#engine.write(name, data, casOf(write), signal));
+    const info = written(
+      await this.#engine.write(name, data, casOf(write), signal).catch((thrown: unknown) => {
+        throw write.ifAbsent === true && toSecretsError(thrown).kind === 'Conflict'
+          ? new SecretsError('Conflict', 'exists already', { cause: thrown })
+          : thrown;
+      }),
+    );
     if (labels !== undefined) {
       try {
         await this.#client.patch(this.#engine.path('metadata', name), { custom_metadata: labels }, signal);

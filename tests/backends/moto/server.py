@@ -111,6 +111,25 @@ def follow_the_current_label():
     backend.update_secret_version_stage = move
 
 
+def name_the_missing_label():
+    """Of a secret that is there AWS says which label no version has; moto says that there is no such secret."""
+    backend = models.SecretsManagerBackend
+    original = backend.get_secret_value
+
+    def get(self, secret_id, version_id, version_stage):
+        if not version_id and version_stage and secret_id in self.secrets:
+            secret = self.secrets[secret_id]
+            held = [label for version in secret.versions.values() for label in version["version_stages"]]
+            if version_stage not in held and not secret.is_deleted():
+                raise exceptions.JsonRESTError(
+                    "ResourceNotFoundException",
+                    "Secrets Manager can't find the specified secret value for staging label: " + version_stage,
+                )
+        return original(self, secret_id, version_id, version_stage)
+
+    backend.get_secret_value = get
+
+
 def refuse_large_values(action):
     original = getattr(responses.SecretsManagerResponse, action)
 
@@ -236,6 +255,7 @@ keep_milliseconds()
 for action in WRITES:
     refuse_writes_to_deleted(action)
 follow_the_current_label()
+name_the_missing_label()
 for action in ("create_secret", "put_secret_value", "update_secret"):
     refuse_large_values(action)
 for action in WRITES:
