@@ -13,3 +13,8 @@ if (size === undefined) throw new Error(`SECRETS_TEST_SIZE is ${asked}: use ${SI
 export function sized<T>(small: T, full: T, every: T = full): T {
   return { small, full, every }[size as (typeof SIZES)[number]];
 }
+
+/** Of cases that are alike, such as the rows of a table: a small run tries every so many, and the first. */
+export function sampled<T>(cases: readonly T[], every: number): readonly T[] {
+  return cases.filter((_, index) => index % sized(every, 1) === 0);
+}

@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import { CHECK_NAMES, tryPlugin } from '../../../src/providers/exec/conformance.ts';
 import type { Finding } from '../../../src/providers/provider.ts';
 import { EXAMPLE, makePlugins, type Plugins } from '../../backends/plugin.ts';
+import { sampled } from '../../size.ts';
 
 let plugins: Plugins;
 beforeAll(async () => {
@@ -91,7 +92,7 @@ const BROKEN: readonly (readonly [mode: string, check: string, detail: RegExp])[
   ['stubborn', 'ends with its input', /goes on after its input ended/],
 ];
 
-test.each(BROKEN)('a plugin that does %s fails: %s', async (mode, check, detail) => {
+test.each(sampled(BROKEN, 4))('a plugin that does %s fails: %s', async (mode, check, detail) => {
   const findings = await full(mode);
   expect(failed(findings)).toContain(check);
   const finding = findings.find((one) => one.check === check && one.status === 'fail');
