@@ -33,7 +33,7 @@ const OTHERS = (ref: string): readonly string[] => [
   'init',
 ];
 /** Of the others, each case of a small run takes some, by turns. */
-const SHARE = sized(5, 1);
+const SHARE = sized(10, 1);
 export const LINES = (ref: string, turn: number): readonly string[] => [
   ...OTHERS(ref).filter((_, index) => (index + turn) % SHARE === 0),
   ...ASKED(ref),
