@@ -23,6 +23,7 @@ export interface SourceOptions {
   readonly from?: readonly string[];
   readonly prefix?: string;
   readonly case?: NameCase;
+  readonly allow?: readonly string[];
   readonly file?: readonly string[];
   readonly project?: boolean;
   readonly resolveEnv?: boolean;
@@ -113,7 +114,8 @@ export async function resolveVariables(
   const { env } = session.world;
   const isTaken = (name: string, value: Uint8Array): boolean =>
     env[name] !== undefined && !withheld.has(name) && Buffer.compare(Buffer.from(env[name]), value) !== 0;
-  const found = new NameMap<Uint8Array>({ prefix: options.prefix, nameCase: options.case, isTaken });
+  const { prefix, case: nameCase } = options;
+  const found = new NameMap<Uint8Array>({ prefix, nameCase, allowed: allowedNames(options), isTaken });
   // `-e` overrides it anyway.
   const addFound = (key: string, source: string, value: () => Uint8Array): void => {
     if (!plan.explicit.has(found.nameOf(key))) found.add(key, source, value());
@@ -186,6 +188,17 @@ export async function listAgain(
   open: (store: string) => Promise<Provider>,
 ): Promise<readonly string[]> {
   return (await listPrefix(session, ref, open)).map((one) => one.ref);
+}
+
+/** `--allow`. @throws SecretsError Usage for what is no name, and without `--from` */
+function allowedNames({ allow, from }: SourceOptions): ReadonlySet<string> {
+  const names = (allow ?? []).flatMap((list) => list.split(','));
+  for (const name of names) checkVariableName(name);
+  if (names.length > 0 && from === undefined)
+    throw new SecretsError('Usage', '--allow is about the names from --from', {
+      hint: 'name the secret as well: --from REF',
+    });
+  return new Set(names);
 }
 
 async function makePlan(

@@ -205,7 +205,7 @@ describe('when something fails, the program does not start and', () => {
     ['evil2/', 'ld_preload'],
   ])('a secret under %s does not become %s, which decides what runs', async (from, name) => {
     expect(await refused(['--from', from])).toMatch(
-      new RegExp(`\\(from ${from}\\) would become ${name}, .*-e ${name}=REF`),
+      new RegExp(`\\(from ${from}\\) would become ${name}, .*--allow ${name}`),
     );
   });
 

@@ -49,12 +49,50 @@ describe('the variables of --from', () => {
     box.put('obeyed', '{"http_proxy":"y"}');
     const obeyed = await box.run(['exec', '--from', 'obeyed', '--', 'true']);
     expect(obeyed.code).toBe(125);
-    expect(obeyed.stderr).toMatch(/would become http_proxy, .*-e http_proxy=REF/);
+    expect(obeyed.stderr).toMatch(/would become http_proxy, .*--allow http_proxy/);
     box.put('obeyed', '{"http_proxy":"y","TF_VAR_db_password":"x"}');
     expect(await envOf(['--from', 'obeyed', '-e', 'http_proxy=obeyed#http_proxy'])).toMatchObject({
       http_proxy: 'y',
       TF_VAR_db_password: 'x',
     });
+    // With the user's word for them, the same environment comes back whatever its names say.
+    const steering = {
+      http_proxy: 'http://proxy:3128',
+      FEATURES: 'a',
+      WORKERS: '4',
+      NODE_OPTIONS: '--no-warnings',
+      HOME: '/x',
+    };
+    box.put('steering', JSON.stringify({ ...steering, API_KEY: 'k' }));
+    const listed = await box.run([
+      'exec',
+      '--from',
+      'steering',
+      '--allow',
+      'NODE_OPTIONS,HOME',
+      '--',
+      'true',
+    ]);
+    expect(listed.code).toBe(125);
+    expect(listed.stderr).toMatch(/http_proxy, which decides.*--allow http_proxy$/m);
+    expect(listed.stderr).toMatch(/FEATURES, which .*\(so do WORKERS\).*--allow FEATURES,WORKERS;/);
+    expect(
+      await envOf([
+        '--from',
+        'steering',
+        '--allow',
+        'http_proxy,FEATURES,WORKERS',
+        '--allow',
+        'NODE_OPTIONS,HOME',
+      ]),
+    ).toMatchObject({ ...steering, API_KEY: 'k' });
+    for (const [args, message] of [
+      [['--from', 'steering', '--allow', 'http-proxy'], /"http-proxy" is not a name for a variable/],
+      [['--allow', 'PORT'], /--allow is about the names from --from/],
+    ] as const) {
+      const refused = await box.run(['exec', ...args, '--', 'true']);
+      expect([refused.code, refused.stderr]).toEqual([125, expect.stringMatching(message)]);
+    }
   });
 
   test('come from each secret under a prefix that ends in a star', async () => {

@@ -106,7 +106,7 @@ test('a name that nobody knows is none for a listing, but with the user’s pref
   refused(
     await place.sh('secrets exec --from tool -- true'),
     125,
-    /would become ACME_LAUNCHER.*-e ACME_LAUNCHER=REF.*--prefix/,
+    /would become ACME_LAUNCHER.*--allow ACME_LAUNCHER.*--prefix/,
   );
   refused(await place.sh('secrets exec --from tool --prefix X -- true'), 125, /would become XACME_LAUNCHER/);
   expect((await place.sh('secrets exec --from tool --prefix MY_ -- printenv MY_ACME_LAUNCHER')).stdout).toBe(
@@ -126,7 +126,7 @@ test('a secret under a prefix neither steers a program nor replaces a variable',
   refused(
     await place.sh('secrets exec --from local://other/ -- echo ran', mine),
     125,
-    /would replace the variable DEPLOY_KEY.*-e DEPLOY_KEY=REF.*--prefix/,
+    /would replace the variable DEPLOY_KEY.*--allow DEPLOY_KEY.*--prefix/,
   );
   // Who means it says so: by name, or with a prefix. The same value replaces nothing.
   const shown = async (options: string, name: string, env = mine): Promise<string> =>

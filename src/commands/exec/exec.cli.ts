@@ -22,6 +22,12 @@ export const sourceOptions: readonly OptionSpec[] = [
     description: 'Letter case of the names from --from: capitals, or unchanged',
     choices: ['keep', 'upper'],
   },
+  {
+    flags: '--allow <names>',
+    description:
+      'Names from --from to set even if programs obey them or they replace a variable, such as PORT,http_proxy (repeatable)',
+    repeat: true,
+  },
   { flags: '--resolve-env', description: 'Resolve references in inherited variables' },
   { flags: '--no-project', description: 'Ignore the variables of secrets.yaml' },
 ];

@@ -73,6 +73,8 @@ export interface NameRules<T> {
   readonly prefix?: string | undefined;
   /** `--case`. Without it, a prefix stands before capital letters. */
   readonly nameCase?: NameCase | undefined;
+  /** `--allow`: variables that the user wants, whatever they steer or replace. */
+  readonly allowed?: ReadonlySet<string> | undefined;
   /** Whether this variable is inherited, with another value. */
   readonly isTaken: (name: string, value: T) => boolean;
 }
@@ -109,21 +111,7 @@ export class NameMap<T> {
   add(key: string, source: string, value: T): void {
     const name = this.nameOf(key);
     const origin = `${JSON.stringify(key)} (from ${source})`;
-    if (steers(name)) {
-      throw new SecretsError('Policy', `${origin} would become ${name}, which decides what programs do`, {
-        hint: `give it by name if that is wanted: -e ${name}=REF`,
-      });
-    }
-    // A prefix is the user's word for what it stands before; without the `_` it could be half of another name.
-    if (this.#rules.prefix?.endsWith('_') !== true && !isPlainData(name)) {
-      this.#unplain.push({ name, origin });
-      return;
-    }
-    if (this.#rules.prefix === undefined && this.#rules.isTaken(name, value)) {
-      throw new SecretsError('Policy', `${origin} would replace the variable ${name}, which is set already`, {
-        hint: `give it by name if that is wanted: -e ${name}=REF; or give all a prefix: --prefix APP_`,
-      });
-    }
+    if (this.#rules.allowed?.has(name) !== true && !this.#maySet(name, origin, value)) return;
     const other = this.#entries.get(name);
     if (other !== undefined) {
       throw new SecretsError('Usage', `${other.origin} and ${origin} both become ${name}`, {
@@ -131,6 +119,27 @@ export class NameMap<T> {
       });
     }
     this.#entries.set(name, { origin, value });
+  }
+
+  /** @returns false for a name that `refusal` tells of. @throws SecretsError Policy */
+  #maySet(name: string, origin: string, value: T): boolean {
+    const { prefix, isTaken } = this.#rules;
+    if (steers(name)) {
+      throw new SecretsError('Policy', `${origin} would become ${name}, which decides what programs do`, {
+        hint: `to set it anyway: --allow ${name}`,
+      });
+    }
+    // The user has chosen the prefix. Without the `_` it could be half of another name.
+    if (prefix?.endsWith('_') !== true && !isPlainData(name)) {
+      this.#unplain.push({ name, origin });
+      return false;
+    }
+    if (prefix === undefined && isTaken(name, value)) {
+      throw new SecretsError('Policy', `${origin} would replace the variable ${name}, which is set already`, {
+        hint: `to replace it: --allow ${name}; or give all a prefix: --prefix APP_`,
+      });
+    }
+    return true;
   }
 
   /** Why some of what was added can't be given; `undefined` when all can. A document may have very many keys. */
@@ -142,8 +151,9 @@ export class NameMap<T> {
     const others = this.#unplain.slice(1, 5).map((one) => one.name);
     const rest = more > 4 ? ` and ${more - 4} more` : '';
     const so = more === 0 ? '' : ` (so do ${others.join(', ')}${rest})`;
+    const all = more > 4 ? `${name},…` : [name, ...others].join(',');
     return new SecretsError('Policy', `${origin} would become ${name}, which programs may obey${so}`, {
-      hint: `give it by name if that is wanted: -e ${name}=REF; or give all a prefix: --prefix APP_`,
+      hint: `to set it anyway: --allow ${all}; or give all a prefix: --prefix APP_`,
     });
   }
 
