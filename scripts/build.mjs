@@ -58,7 +58,7 @@ function pagePart(name) {
 function startChunk() {
   const parts = [
     'cli/(cli|process-world|program)\\.ts',
-    'session/(delivery|keeping-out|records|resolver|session)\\.ts',
+    'session/(chain|delivery|guard|keeping-out|records|resolver|run|session|stores)\\.ts',
     'audit/log/(files|lock|log|room|second-head|settings|time)\\.ts',
     'audit/recording/(poll-dedup|reason|recorded|recorder)\\.ts',
     'platform/(files|pinned|unlock-file|world)\\.ts',
@@ -66,7 +66,7 @@ function startChunk() {
     'core/(duration|errors|json|utf8)\\.ts',
     'core/(audit/chain|reference/(nearest|reference)|text/sanitize)\\.ts',
     'config/(config|find|judge|load|named-files)\\.ts',
-    'output/(confidential|report|shapes|style)',
+    'output/(confidential|console|report|shapes|style)',
     'commands/(get\\.cli|get)\\.ts',
     'providers/(registry|trust|azure/clouds|gcp/names|[^/]+/descriptor)\\.ts',
     'providers/local/(?!age|create|diagnose|keychain|rekey|settings|wrap)',

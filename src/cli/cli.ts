@@ -53,7 +53,7 @@ async function neededCommands(word: string | undefined): Promise<readonly Comman
 
 async function runCommand(world: ProgramWorld, ...[spec, args, options, verb]: Line): Promise<number> {
   const session = new Session(world, options, verb);
-  const stopListening = world.onSignal('SIGINT', () => session.stop());
+  const stopListening = world.onSignal('SIGINT', () => session.run.stop());
   session.releaseSignals = stopListening;
   try {
     if (spec.load === undefined) throw new SecretsError('Usage', `${spec.name} needs a verb`);
@@ -62,13 +62,13 @@ async function runCommand(world: ProgramWorld, ...[spec, args, options, verb]: L
     return session.interrupt.signal.aborted ? INTERRUPTED : (code ?? 0);
   } catch (thrown) {
     if (session.interrupt.signal.aborted) return INTERRUPTED;
-    await session.said();
+    await session.output.said();
     return await fail(world, options, thrown);
   } finally {
     await deliverRecords(session);
     stopListening();
     await session.close();
-    await session.said();
+    await session.output.said();
   }
 }
 

@@ -80,7 +80,9 @@ async function chooseDefault(
   const quiet = options.yes === true || options.dryRun === true || options.json === true;
   if (quiet || stores.length === 0 || stdin.isTTY !== true || stderr.isTTY !== true) return guess;
   const found = stores.map(({ name, evidence }) => `${name} (${evidence})`).join(', ');
-  const answer = await session.ask(`Found ${found}. Store for this project's secrets? Enter for ${guess}`);
+  const answer = await session.output.ask(
+    `Found ${found}. Store for this project's secrets? Enter for ${guess}`,
+  );
   return answer.trim() === '' ? guess : check(answer.trim());
 }
 

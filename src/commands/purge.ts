@@ -42,7 +42,7 @@ export async function run(session: Session, { args, options }: Invocation<PurgeO
           hint: 'use --yes',
         });
       }
-      const answer = await session.ask(
+      const answer = await session.output.ask(
         `${singleLine(what)} will be gone for good. Type ${singleLine(name)} to go on`,
       );
       if (answer !== name) throw new SecretsError('Failed', 'that is not its name, so nothing was deleted');

@@ -95,8 +95,8 @@ export async function readInput(
     }
   }
   if (world.stdin.isTTY !== true) return readAll(session, world.stdin, limit, tooLarge);
-  const first = await session.askHidden('Value');
-  if ((await session.askHidden('The same value again')) !== first) {
+  const first = await session.output.askHidden('Value');
+  if ((await session.output.askHidden('The same value again')) !== first) {
     throw new SecretsError('Usage', 'the two values differ');
   }
   return Buffer.from(first);

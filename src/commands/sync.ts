@@ -78,7 +78,7 @@ async function confirmed(session: Session, planned: readonly Step[]): Promise<bo
   const lines = planLines(planned);
   if (lines.length === 0) return true;
   for (const line of lines) session.note(line);
-  const answer = await session.ask(`${countText(planned, false)}. Type yes to go on`);
+  const answer = await session.output.ask(`${countText(planned, false)}. Type yes to go on`);
   if (answer === 'yes') return true;
   session.note('nothing was changed');
   return false;

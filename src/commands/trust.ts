@@ -118,7 +118,7 @@ async function confirm(session: Session, { shown, files }: ProjectFile): Promise
   const lines = shown.length === 1 ? 'this line' : `these ${shown.length} lines`;
   const these =
     files.length === 0 ? lines : `${lines} and ${files.length === 1 ? 'this file' : 'these files'}`;
-  const answer = await session.ask(`Act on ${these} from now on? Type yes to trust the file`);
+  const answer = await session.output.ask(`Act on ${these} from now on? Type yes to trust the file`);
   if (answer.trim().toLowerCase() !== 'yes') throw new SecretsError('Failed', 'not trusted');
 }
 

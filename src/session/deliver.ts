@@ -78,7 +78,7 @@ export async function deliverAfter(
   } finally {
     clearTimeout(timer);
     // A store that was asked for a key may not have answered yet.
-    if (end.signal.aborted) session.abandonCalls();
+    if (end.signal.aborted) session.run.abandonCalls();
     session.interrupt.signal.removeEventListener('abort', stop);
   }
 }

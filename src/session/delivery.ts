@@ -3,7 +3,7 @@ import type { Session } from './session.ts';
 
 /** Gives the audit sinks a moment to receive what this command has recorded; the rest is sent later. Never rejects. */
 export async function deliverRecords(session: Session): Promise<void> {
-  if (session.verb === 'audit send' || !session.hasRecorded) return;
+  if (session.verb === 'audit send' || !session.stores.records.hasBegun) return;
   try {
     const { audit } = await session.config();
     if (audit.log === 'off' || (audit.sinks === undefined && audit.untrustedSinks !== true)) return;

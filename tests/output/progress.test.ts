@@ -66,7 +66,7 @@ describe('progress', () => {
 
 test('a provider says what it waits for; the next line of output takes its place', async () => {
   const { session, shown } = makeSession(true);
-  const { progress } = session.providerContext('cloud');
+  const { progress } = session.stores.providerContext('cloud');
   progress?.('a is going');
   await wait(650);
   progress?.('a is going');

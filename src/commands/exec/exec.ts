@@ -144,7 +144,7 @@ async function launch(
   // The values are in our hands: a sign-in has to live on only if the program uses it too, or we read them again.
   const kept =
     options.keepCredentials === true || renewing !== undefined
-      ? session.openedProviders().filter((provider) => provider.keepAlive !== undefined)
+      ? session.stores.opened().filter((provider) => provider.keepAlive !== undefined)
       : [];
   await registerWith(session, variables);
   if (redact) warnOfShort(session, variables);

@@ -147,7 +147,7 @@ export class Renewing {
     run: (start: Start) => Promise<Ended>,
   ): Supervision {
     const session = this.#session;
-    session.giveTerminal();
+    session.output.giveTerminal();
     let env = files.write(this.#start.env, this.#start.files);
     const apply = (variables: Variables, start: Prepared): void => {
       // Masked before anybody can print them.
@@ -164,7 +164,7 @@ export class Renewing {
         masks?.forgetStreams();
         return run({ ...this.#start, env });
       },
-      abandon: () => session.abandonCalls(),
+      abandon: () => session.run.abandonCalls(),
       warn: (message) => session.warn(message),
       debug: (message) => session.debug(message),
     };

@@ -28,11 +28,11 @@ export function graceful(session: Session): Stopping {
   const wait = (): void => {
     clearTimeout(timer);
     const left = Math.min(STEP_MS, askedAt + ALL_MS - performance.now());
-    timer = setTimeout(() => session.stop(), Math.max(0, left));
+    timer = setTimeout(() => session.run.stop(), Math.max(0, left));
   };
   const listen = (): void => {
     if (first.signal.aborted) {
-      session.stop();
+      session.run.stop();
       return;
     }
     askedAt = performance.now();

@@ -1,0 +1,112 @@
+/** What a command says and asks: results to stdout, the rest to stderr and the terminal. */
+import type { World } from '../platform/world.ts';
+import { jsonText, singleLine } from '../core/text/sanitize.ts';
+import type { Output, OutputOptions } from './output.ts';
+import type { Progress } from './progress.ts';
+import { StderrLines } from './stderr-lines.ts';
+
+export class Console implements Output {
+  readonly world: World;
+  readonly options: OutputOptions;
+  readonly #interrupted: () => void;
+  readonly #lines: StderrLines;
+  #progress: Progress | undefined;
+  #terminalGiven = false;
+
+  /** @param interrupted what Ctrl-C at a question does */
+  constructor(world: World, options: OutputOptions, interrupted: () => void) {
+    this.world = world;
+    this.options = options;
+    this.#interrupted = interrupted;
+    this.#lines = new StderrLines(world);
+  }
+
+  /** Writes the result, which is all that goes to stdout. */
+  async print(text: string | Uint8Array): Promise<void> {
+    this.endProgress();
+    if (this.#lines.written !== undefined) await this.#lines.written;
+    return new Promise((resolve, reject) => {
+      this.world.stdout.write(text, (error) => {
+        if (error) reject(error);
+        else resolve();
+      });
+    });
+  }
+
+  /** Writes the result as JSON. */
+  printJson(value: unknown): Promise<void> {
+    return this.print(`${jsonText(value, 2)}\n`);
+  }
+
+  /** A warning on stderr, unless `--quiet`. */
+  warn(message: string): void {
+    this.endProgress();
+    if (this.options.quiet !== true) this.#lines.write(`warning: ${message}`);
+  }
+
+  /** A note on stderr for a person at a terminal; scripts don't see it. */
+  note(message: string): void {
+    this.endProgress();
+    if (this.options.quiet !== true && this.world.stderr.isTTY === true) {
+      this.world.stderr.write(`${singleLine(message)}\n`);
+    }
+  }
+
+  /** A line on stderr with `--debug`. */
+  debug(message: string): void {
+    if (this.options.debug === true) this.#lines.write(`debug: ${message}`);
+  }
+
+  /** Resolves when every warning is written. */
+  said(): Promise<void> | undefined {
+    return this.#lines.written;
+  }
+
+  /** Shows what is being waited for, until the next line of output. */
+  async showProgress(message: string): Promise<void> {
+    if (this.#terminalGiven) return;
+    const { startProgress } = await import('../output/progress.ts');
+    this.#progress ??= startProgress(this);
+    this.#progress.update(message);
+  }
+
+  /** Takes the line of progress away. */
+  endProgress(): void {
+    this.#progress?.done();
+    this.#progress = undefined;
+  }
+
+  /** From now on the terminal belongs to a child: no prompts or progress. */
+  giveTerminal(): void {
+    this.endProgress();
+    this.#terminalGiven = true;
+  }
+
+  /** Whether a question would reach a person. */
+  get canAsk(): boolean {
+    return !this.#terminalGiven && this.world.stdin.isTTY === true && this.world.stderr.isTTY === true;
+  }
+
+  /**
+   * Asks for a secret at the terminal without echo. Ctrl-C ends the whole command. @throws SecretsError Usage without
+   * a terminal
+   */
+  askHidden(question: string): Promise<string> {
+    return this.#prompt(async () => (await import('../output/prompt.ts')).askHidden(this.world, question));
+  }
+
+  /** Asks for a line of text at the terminal; otherwise like `askHidden`. */
+  ask(question: string): Promise<string> {
+    return this.#prompt(async () => (await import('../output/prompt.ts')).ask(this.world, question));
+  }
+
+  async #prompt(ask: () => Promise<string>): Promise<string> {
+    try {
+      return await ask();
+    } catch (thrown) {
+      // In raw mode Ctrl-C is a key, not a signal, but must have the same effect.
+      if (thrown instanceof Error && thrown.name === 'Interrupted') this.#interrupted();
+      throw thrown;
+    }
+  }
+}

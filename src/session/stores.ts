@@ -1,0 +1,200 @@
+/** The stores of a run: which one a reference names, and each of them opened once. */
+import type { Config, StoreConfig } from '../config/config.ts';
+import { SecretsError } from '../core/errors.ts';
+import { formatReference, parseReference } from '../core/reference/reference.ts';
+import { singleLine } from '../core/text/sanitize.ts';
+import { checkTyped } from '../output/confidential.ts';
+import type { Console } from '../output/console.ts';
+import type { ProviderContext } from '../providers/descriptor.ts';
+import type { Provider } from '../providers/provider.ts';
+import { openChain } from './chain.ts';
+import { Records, storeId } from './records.ts';
+import { type Resolved, resolveAll, type Target } from './resolver.ts';
+import type { Run } from './run.ts';
+
+export class Stores {
+  readonly #run: Run;
+  readonly #output: Console;
+  readonly #providers = new Map<string, Promise<Provider>>();
+  readonly #opened: Provider[] = [];
+  #config: Promise<Config> | undefined;
+  readonly records: Records;
+
+  constructor(run: Run, output: Console) {
+    this.#run = run;
+    this.#output = output;
+    const { world, options, verb } = run;
+    this.records = new Records({
+      world,
+      options,
+      verb,
+      config: () => this.config(),
+      warn: (message) => output.warn(message),
+    });
+  }
+
+  /** The configuration; read once, on first use. @throws SecretsError Usage, Policy */
+  config(): Promise<Config> {
+    this.#config ??= this.#loadConfig();
+    return this.#config;
+  }
+
+  async #loadConfig(): Promise<Config> {
+    const { loadConfig } = await import('../config/load.ts');
+    const config = await loadConfig(this.#run.world, {
+      file: this.#run.options.config,
+      profile: this.#run.options.profile,
+      trust: this.#run.options.trust,
+    });
+    for (const warning of config.warnings) this.#output.warn(warning);
+    return config;
+  }
+
+  /**
+   * The store and reference that a text names: a native identifier, a full reference, or a name in the default store
+   * (or `--store`).
+   * @param asked whether the secret will be accessed, so that a failure to open its store is recorded
+   * @throws SecretsError Usage for a malformed reference or an unknown store
+   */
+  async target(text: string, asked = true): Promise<Target> {
+    const config = await this.config();
+    const native = await this.#nativeTarget(text, config);
+    if (native !== undefined) {
+      if (asked) this.records.asks(native.store, native.native, native.reference);
+      return native;
+    }
+    const reference = parseReference(text);
+    checkTyped(text, reference);
+    const store = reference.store ?? (await this.defaultStore());
+    if (asked) this.records.asks(store, undefined, reference);
+    try {
+      this.#storeConfig(config, store, text);
+    } catch (thrown) {
+      if (asked) await this.records.unopened(store, undefined, thrown);
+      throw thrown;
+    }
+    return { text: formatReference({ ...reference, store }), store, reference };
+  }
+
+  async #nativeTarget(text: string, config: Config): Promise<Target | undefined> {
+    const hash = text.indexOf('#');
+    const identifier = hash === -1 ? text : text.slice(0, hash);
+    for (const descriptor of this.#run.world.providers) {
+      const native = descriptor.native?.(identifier);
+      if (native === undefined) continue;
+      // The configured store of that kind, if there is exactly one, knows how to sign in; otherwise the built-in one.
+      const named = this.#run.options.store ?? (config.untrustedDefault ? undefined : config.defaultStore);
+      const own = [...config.stores.values()].filter((store) => store.provider === descriptor.kind);
+      const chosen =
+        own.find(({ name }) => name === named) ?? own.find(({ source }) => source === 'builtin') ?? own[0];
+      const store = chosen?.name ?? descriptor.kind;
+      const { name, version, stage, settings } = native;
+      const key = hash === -1 ? undefined : parseReference(`x${text.slice(hash)}`).key;
+      return { text, store, reference: { store, name, version, stage, key }, native: settings };
+    }
+    return undefined;
+  }
+
+  /** Resolves references given as texts; see `resolveAll`. @throws SecretsError Usage for a malformed one */
+  async resolve(texts: readonly string[]): Promise<readonly Resolved[]> {
+    const targets = await Promise.all(texts.map((text) => this.target(text)));
+    return resolveAll(targets, (target) => this.open(target.store, target.native), this.#run.call());
+  }
+
+  /**
+   * The store of names without a store: `--store`, or the configuration's default.
+   * @throws SecretsError Policy if the default needs trust that the user hasn't given
+   */
+  async defaultStore(): Promise<string> {
+    if (this.#run.options.store !== undefined) return this.#run.options.store;
+    const { defaultStore, untrustedDefault, file } = await this.config();
+    if (untrustedDefault === undefined) return defaultStore;
+    const { notTrusted } = await import('../config/trust.ts');
+    throw notTrusted(`the default store ${defaultStore}`, file, [untrustedDefault]);
+  }
+
+  /** The store's settings. @throws SecretsError Usage if there is no such store */
+  async storeConfig(name: string): Promise<StoreConfig> {
+    return this.#storeConfig(await this.config(), name, undefined);
+  }
+
+  #storeConfig(config: Config, name: string, reference: string | undefined): StoreConfig {
+    const store = config.stores.get(name);
+    if (store !== undefined) return store;
+    const known = [...config.stores.keys()].join(', ');
+    throw new SecretsError('Usage', `there is no store named ${singleLine(name)}`, {
+      reference,
+      hint: `the stores are ${known}; add one to secrets.yaml`,
+    });
+  }
+
+  /**
+   * Opens a store, once per session. `extra` overrides settings, for native identifiers.
+   * @throws SecretsError Policy if the store's settings need trust that the user hasn't given
+   */
+  async open(name: string, extra?: Target['native']): Promise<Provider> {
+    const id = storeId(name, extra);
+    let provider = this.#providers.get(id);
+    if (provider === undefined) {
+      provider = this.#open(name, extra);
+      this.#providers.set(id, provider);
+    }
+    try {
+      const opened = await provider;
+      this.records.isOpen(name, extra);
+      return opened;
+    } catch (thrown) {
+      await this.records.unopened(name, extra, thrown);
+      throw thrown;
+    }
+  }
+
+  async #open(name: string, extra: Target['native']): Promise<Provider> {
+    const store = await this.storeConfig(name);
+    const provider = await openChain({
+      store,
+      extra,
+      file: (await this.config()).file,
+      descriptor: this.#run.world.providers.find(({ kind }) => kind === store.provider),
+      records: this.records,
+      context: () => this.providerContext(name),
+      call: this.#run.lazyCall(),
+    });
+    this.#opened.push(provider);
+    return provider;
+  }
+
+  /** What a provider may know about this machine. */
+  providerContext(store: string): ProviderContext {
+    const { env, home, cwd, now } = this.#run.world;
+    const output = this.#output;
+    const ask = (question: string): Promise<string> => output.askHidden(question);
+    return {
+      store,
+      env,
+      home,
+      cwd,
+      now,
+      warn: (message) => this.#output.warn(message),
+      debug: (message) => this.#output.debug(`${store}: ${message}`),
+      progress: (message) => void this.#output.showProgress(message),
+      // A getter, because creating the streams takes time.
+      get askHidden() {
+        return output.canAsk ? ask : undefined;
+      },
+    };
+  }
+
+  /** The stores that are open so far. */
+  opened(): readonly Provider[] {
+    return this.#opened;
+  }
+
+  /** Closes every store that was opened. */
+  async close(): Promise<void> {
+    const opened = await Promise.allSettled(this.#providers.values());
+    await Promise.allSettled(
+      opened.map((result) => (result.status === 'fulfilled' ? result.value.close() : Promise.resolve())),
+    );
+  }
+}
