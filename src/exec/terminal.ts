@@ -17,6 +17,7 @@ import {
 } from './start.ts';
 
 export type Pty = typeof import('@lydell/node-pty');
+type IPty = import('@lydell/node-pty').IPty;
 
 /** The optional package; `undefined` if it isn't installed or has no build for this system. */
 export async function loadPty(): Promise<Pty | undefined> {
@@ -41,23 +42,7 @@ export async function runInTerminal(
   masks: Masks,
   world: World,
 ): Promise<Ended> {
-  const { stdin, stdout } = process;
-  const size = (): { cols: number; rows: number } => ({
-    cols: stdout.columns || 80,
-    rows: stdout.rows || 24,
-  });
-  let child: import('@lydell/node-pty').IPty;
-  try {
-    child = pty.spawn(...commandOf(start), {
-      ...size(),
-      ...(start.env['TERM'] !== undefined && { name: start.env['TERM'] }),
-      cwd: world.cwd,
-      env: { ...start.env },
-      encoding: null,
-    });
-  } catch (thrown) {
-    throw new StartError(start, thrown);
-  }
+  const child = spawn(pty, start, world.cwd);
   relay.stop();
   relay.attach({ pid: child.pid, kill: (signal) => child.kill(signal) });
   const stream = masks.stream();
@@ -71,19 +56,8 @@ export async function runInTerminal(
   const silence = keepReading(child, onData);
   // The package types its data as text, but without an encoding both directions are bytes.
   child.onData((data: string | Buffer) => onData(Buffer.from(data as string)));
-  const keyboard = new Keyboard(stdin, child, (data) => child.write(data as unknown as string));
-  const onResize = (): void => {
-    const { cols, rows } = size();
-    child.resize(cols, rows);
-  };
-  stdout.on('resize', onResize);
-  const listeners: [NodeJS.Signals, () => void][] = SIGNALS.map((signal) => [
-    signal,
-    () => child.kill(signal),
-  ]);
-  listeners.push(['SIGTSTP', () => keyboard.stop()]);
-  listeners.push(['SIGCONT', () => keyboard.resume()]);
-  for (const [signal, listener] of listeners) process.on(signal, listener);
+  const keyboard = new Keyboard(process.stdin, child, (data) => child.write(data as unknown as string));
+  const stopListening = listen(child, keyboard);
   try {
     return await new Promise<Ended>((resolve) => {
       child.onExit(({ exitCode, signal }) => {
@@ -96,10 +70,49 @@ export async function runInTerminal(
     pause.stop();
     silence.stop();
     world.stdout.write(stream.end());
-    for (const [signal, listener] of listeners) process.off(signal, listener);
-    stdout.off('resize', onResize);
+    stopListening();
     keyboard.close();
   }
+}
+
+/** @throws StartError */
+function spawn(pty: Pty, start: Start, cwd: string): IPty {
+  try {
+    return pty.spawn(...commandOf(start), {
+      ...terminalSize(),
+      ...(start.env['TERM'] !== undefined && { name: start.env['TERM'] }),
+      cwd,
+      env: { ...start.env },
+      encoding: null,
+    });
+  } catch (thrown) {
+    throw new StartError(start, thrown);
+  }
+}
+
+function terminalSize(): { cols: number; rows: number } {
+  const { columns, rows } = process.stdout;
+  return { cols: columns || 80, rows: rows || 24 };
+}
+
+/** Passes on the terminal's size and the signals. @returns what ends that */
+function listen(child: IPty, keyboard: Keyboard): () => void {
+  const onResize = (): void => {
+    const { cols, rows } = terminalSize();
+    child.resize(cols, rows);
+  };
+  process.stdout.on('resize', onResize);
+  const listeners: [NodeJS.Signals, () => void][] = SIGNALS.map((signal) => [
+    signal,
+    () => child.kill(signal),
+  ]);
+  listeners.push(['SIGTSTP', () => keyboard.stop()]);
+  listeners.push(['SIGCONT', () => keyboard.resume()]);
+  for (const [signal, listener] of listeners) process.on(signal, listener);
+  return () => {
+    for (const [signal, listener] of listeners) process.off(signal, listener);
+    process.stdout.off('resize', onResize);
+  };
 }
 
 /**

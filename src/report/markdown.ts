@@ -4,70 +4,98 @@ import type { ReportData } from '../core/findings/report.ts';
 import { singleLine } from '../core/text/sanitize.ts';
 
 export function renderMarkdown(data: ReportData): string {
-  const { findings, counts, stores, access, suppressed, expiredSuppressions, notes } = data;
-  const known = findings.filter(({ status }) => status === 'known').length;
   const lines = [
+    ...summary(data),
+    ...findingsPart(data),
+    ...suppressedPart(data),
+    ...unknownPart(data),
+    ...readersPart(data),
+  ];
+  return `${lines.join('\n').trimEnd()}\n`;
+}
+
+function summary({ generatedAt, period, findings, counts, newCounts, stores, access }: ReportData): string[] {
+  const known = findings.filter(({ status }) => status === 'known').length;
+  const secrets = stores.reduce((sum, store) => sum + store.secrets, 0);
+  return [
     '# Audit report',
     '',
-    `${data.generatedAt.slice(0, 16).replace('T', ' ')}Z, ${stores.reduce((sum, { secrets }) => sum + secrets, 0)} secrets in ${stores.length} stores, ${access.events} events since ${data.period.since.slice(0, 10)}.`,
+    `${generatedAt.slice(0, 16).replace('T', ' ')}Z, ${secrets} secrets in ${stores.length} stores, ${access.events} events since ${period.since.slice(0, 10)}.`,
     '',
     '| severity | findings | new |',
     '| --- | ---: | ---: |',
-    ...SEVERITIES.map((severity) => `| ${severity} | ${counts[severity]} | ${data.newCounts[severity]} |`),
+    ...SEVERITIES.map((severity) => `| ${severity} | ${counts[severity]} | ${newCounts[severity]} |`),
     '',
     ...(known > 0 ? [`${known} of them are in the baseline.`, ''] : []),
   ];
-  if (findings.length > 0)
-    lines.push(
-      '## Findings',
-      '',
-      '| severity | rule | where | what | what to do |',
-      '| --- | --- | --- | --- | --- |',
-      ...findings.map(({ severity, rule, store, secret, message, remedy, status }) =>
-        row(
-          severity,
-          `\`${rule}\`${status === 'known' ? ' (known)' : ''}`,
-          code(`${store}://${secret ?? ''}`),
-          plain(message),
-          plain(remedy),
-        ),
+}
+
+function findingsPart({ findings }: ReportData): string[] {
+  if (findings.length === 0) return [];
+  return [
+    '## Findings',
+    '',
+    '| severity | rule | where | what | what to do |',
+    '| --- | --- | --- | --- | --- |',
+    ...findings.map(({ severity, rule, store, secret, message, remedy, status }) =>
+      row(
+        severity,
+        `\`${rule}\`${status === 'known' ? ' (known)' : ''}`,
+        code(`${store}://${secret ?? ''}`),
+        plain(message),
+        plain(remedy),
       ),
-      '',
-    );
-  if (suppressed.length > 0)
-    lines.push(
-      '## Suppressed',
-      '',
-      '| rule | where | reason | until |',
-      '| --- | --- | --- | --- |',
-      ...suppressed.map(({ rule, store, secret, reason, until }) =>
-        row(`\`${rule}\``, code(`${store}://${secret ?? ''}`), plain(reason), until),
-      ),
-      '',
-    );
+    ),
+    '',
+  ];
+}
+
+function suppressedPart({ suppressed }: ReportData): string[] {
+  if (suppressed.length === 0) return [];
+  return [
+    '## Suppressed',
+    '',
+    '| rule | where | reason | until |',
+    '| --- | --- | --- | --- |',
+    ...suppressed.map(({ rule, store, secret, reason, until }) =>
+      row(`\`${rule}\``, code(`${store}://${secret ?? ''}`), plain(reason), until),
+    ),
+    '',
+  ];
+}
+
+function unknownPart({ stores, expiredSuppressions, notes }: ReportData): string[] {
   const failed = stores.flatMap(({ errors }) => errors);
-  if (failed.length > 0 || expiredSuppressions.length > 0 || notes.length > 0) {
-    lines.push('## Not known', '');
-    for (const { reference, message } of failed)
-      lines.push(`- could not be looked at: ${code(reference ?? '')}: ${plain(message)}`);
-    for (const { rule, secret, until } of expiredSuppressions)
-      lines.push(`- the suppression of \`${plain(rule)}\` for ${code(secret)} ended on ${until}`);
-    for (const { store, message } of notes)
-      lines.push(`- ${store === undefined ? '' : `${code(store)}: `}${plain(message)}`);
-    lines.push('');
-  }
-  if (access.readers.length > 0)
-    lines.push(
-      '## Top readers',
-      '',
-      '| principal | reads | secrets | denied | last |',
-      '| --- | ---: | ---: | ---: | --- |',
-      ...access.readers.map(({ principal, reads, secrets, denied, last }) =>
-        row(code(principal), String(reads), String(secrets), String(denied), last.slice(0, 16)),
-      ),
-      '',
-    );
-  return `${lines.join('\n').trimEnd()}\n`;
+  if (failed.length === 0 && expiredSuppressions.length === 0 && notes.length === 0) return [];
+  return [
+    '## Not known',
+    '',
+    ...failed.map(
+      ({ reference, message }) => `- could not be looked at: ${code(reference ?? '')}: ${plain(message)}`,
+    ),
+    ...expiredSuppressions.map(
+      ({ rule, secret, until }) =>
+        `- the suppression of \`${plain(rule)}\` for ${code(secret)} ended on ${until}`,
+    ),
+    ...notes.map(
+      ({ store, message }) => `- ${store === undefined ? '' : `${code(store)}: `}${plain(message)}`,
+    ),
+    '',
+  ];
+}
+
+function readersPart({ access: { readers } }: ReportData): string[] {
+  if (readers.length === 0) return [];
+  return [
+    '## Top readers',
+    '',
+    '| principal | reads | secrets | denied | last |',
+    '| --- | ---: | ---: | ---: | --- |',
+    ...readers.map(({ principal, reads, secrets, denied, last }) =>
+      row(code(principal), String(reads), String(secrets), String(denied), last.slice(0, 16)),
+    ),
+    '',
+  ];
 }
 
 function row(...cells: readonly string[]): string {

@@ -13,38 +13,18 @@ interface Day {
   other: number;
 }
 
+interface Sums {
+  readonly days: Map<number, Day>;
+  /** By day of the week and hour of the day. */
+  readonly hours: readonly number[][];
+  readonly readers: Map<number, { reads: number; denied: number; secrets: Set<number>; last: number }>;
+  readonly secrets: Map<number, { reads: number; readers: Set<number> }>;
+  first: number;
+  last: number;
+}
+
 export function summarise(table: EventTable): ReportAccess {
-  const days = new Map<number, Day>();
-  const hours = Array.from({ length: 7 }, () => Array.from({ length: 24 }, () => 0));
-  const readers = new Map<number, { reads: number; denied: number; secrets: Set<number>; last: number }>();
-  const secrets = new Map<number, { reads: number; readers: Set<number> }>();
-  let [first, last] = [Number.NaN, Number.NaN];
-  for (const { ms, principal, secret, read, outcome } of table.byTime()) {
-    if (Number.isNaN(first)) first = ms;
-    last = ms;
-    const number = Math.floor(ms / DAY_MS);
-    const day = days.get(number) ?? { reads: 0, denied: 0, failed: 0, other: 0 };
-    days.set(number, day);
-    const what = outcome !== 'allowed' ? outcome : read ? 'reads' : 'other';
-    day[what] += 1;
-    if (!read) continue;
-    const reader = readers.get(principal) ?? { reads: 0, denied: 0, secrets: new Set(), last: ms };
-    readers.set(principal, reader);
-    reader.last = ms;
-    if (outcome === 'denied') reader.denied += 1;
-    if (outcome !== 'allowed') continue;
-    reader.reads += 1;
-    // 1970 began on a Thursday.
-    const row = hours[(number + 3) % 7] as number[];
-    const hour = Math.floor((ms % DAY_MS) / HOUR_MS);
-    row[hour] = (row[hour] ?? 0) + 1;
-    if (secret === -1) continue;
-    reader.secrets.add(secret);
-    const seen = secrets.get(secret) ?? { reads: 0, readers: new Set() };
-    secrets.set(secret, seen);
-    seen.reads += 1;
-    seen.readers.add(principal);
-  }
+  const { days, hours, readers, secrets, first, last } = sumUp(table);
   return {
     events: table.length,
     origins: Object.fromEntries(table.origins),
@@ -76,6 +56,46 @@ export function summarise(table: EventTable): ReportAccess {
         readers: own.size,
       })),
   };
+}
+
+/** One pass over all events. */
+function sumUp(table: EventTable): Sums {
+  const sums: Sums = {
+    days: new Map(),
+    hours: Array.from({ length: 7 }, () => Array.from({ length: 24 }, () => 0)),
+    readers: new Map(),
+    secrets: new Map(),
+    first: Number.NaN,
+    last: Number.NaN,
+  };
+  const { days, hours, readers, secrets } = sums;
+  for (const { ms, principal, secret, read, outcome } of table.byTime()) {
+    if (Number.isNaN(sums.first)) sums.first = ms;
+    sums.last = ms;
+    const number = Math.floor(ms / DAY_MS);
+    const day = days.get(number) ?? { reads: 0, denied: 0, failed: 0, other: 0 };
+    days.set(number, day);
+    const what = outcome !== 'allowed' ? outcome : read ? 'reads' : 'other';
+    day[what] += 1;
+    if (!read) continue;
+    const reader = readers.get(principal) ?? { reads: 0, denied: 0, secrets: new Set(), last: ms };
+    readers.set(principal, reader);
+    reader.last = ms;
+    if (outcome === 'denied') reader.denied += 1;
+    if (outcome !== 'allowed') continue;
+    reader.reads += 1;
+    // 1970 began on a Thursday.
+    const row = hours[(number + 3) % 7] as number[];
+    const hour = Math.floor((ms % DAY_MS) / HOUR_MS);
+    row[hour] = (row[hour] ?? 0) + 1;
+    if (secret === -1) continue;
+    reader.secrets.add(secret);
+    const seen = secrets.get(secret) ?? { reads: 0, readers: new Set() };
+    secrets.set(secret, seen);
+    seen.reads += 1;
+    seen.readers.add(principal);
+  }
+  return sums;
 }
 
 const AGES: readonly (readonly [label: string, fromDays: number, toDays: number | undefined])[] = [

@@ -112,21 +112,8 @@ async function fileClient(
   for (const key of ['token_uri', 'token_url', 'service_account_impersonation_url', 'token_info_url'])
     if (typeof json[key] === 'string') checkUrl(json[key], `${key} of ${shown}`);
   switch (json['type']) {
-    case 'service_account': {
-      const { JWT } = await import('google-auth-library/build/src/auth/jwtclient.js');
-      const own = ownTokenUri(json);
-      // Without a token endpoint of its own the key signs each token itself (https://google.aip.dev/auth/4111),
-      // which spares a call; the library only does so for scopes that are defaults.
-      const selfSigned = own === undefined && !asSource;
-      const { scopes, ...rest } = options(redirected(fetch, own));
-      const client = new JWT({ ...rest, ...(!selfSigned && { scopes }) });
-      client.fromJSON(json as never);
-      if (selfSigned) {
-        client.useJWTAccessWithScope = true;
-        client.defaultScopes = scopes;
-      }
-      return { client, principal: text(json['client_email']) ?? 'a service account' };
-    }
+    case 'service_account':
+      return keyClient(json, options, fetch, asSource);
     case 'authorized_user': {
       const { UserRefreshClient } = await import('google-auth-library/build/src/auth/refreshclient.js');
       const client = new UserRefreshClient(options(redirected(fetch, ownTokenUri(json))));
@@ -149,24 +136,54 @@ async function fileClient(
       const client = new ExternalAccountAuthorizedUserClient({ ...json, ...options() } as never);
       return { client, principal: `the user of ${shown}` };
     }
-    case 'impersonated_service_account': {
-      const inner = json['source_credentials'];
-      const url = text(json['service_account_impersonation_url']) ?? '';
-      const [, endpoint, target] =
-        /^(https?:\/\/[^/]+)\/v1\/projects\/-\/serviceAccounts\/([^/:]{1,256}):generateAccessToken$/.exec(
-          url,
-        ) ?? [];
-      if (typeof inner !== 'object' || inner === null || target === undefined)
-        throw new Error('malformed impersonation');
-      const source = await fileClient(inner as KeyFile, shown, options, fetch, true);
-      const delegates = Array.isArray(json['delegates']) ? json['delegates'].filter(isText) : [];
-      return impersonated(source, { target, delegates, endpoint }, options());
-    }
+    case 'impersonated_service_account':
+      return impersonatedClient(json, shown, options, fetch);
     default:
       throw new SecretsError('Unauthenticated', `${shown} is of a type that is not supported`, {
         hint: 'supported are service_account, authorized_user, external_account and impersonated_service_account',
       });
   }
+}
+
+/** A service account that signs with its own key. */
+async function keyClient(
+  json: KeyFile,
+  options: (via?: Fetch) => ClientOptions,
+  fetch: Fetch,
+  asSource: boolean,
+): Promise<Client> {
+  const { JWT } = await import('google-auth-library/build/src/auth/jwtclient.js');
+  const own = ownTokenUri(json);
+  // Without a token endpoint of its own the key signs each token itself (https://google.aip.dev/auth/4111),
+  // which spares a call; the library only does so for scopes that are defaults.
+  const selfSigned = own === undefined && !asSource;
+  const { scopes, ...rest } = options(redirected(fetch, own));
+  const client = new JWT({ ...rest, ...(!selfSigned && { scopes }) });
+  client.fromJSON(json as never);
+  if (selfSigned) {
+    client.useJWTAccessWithScope = true;
+    client.defaultScopes = scopes;
+  }
+  return { client, principal: text(json['client_email']) ?? 'a service account' };
+}
+
+/** @throws Error unless the file names whom to impersonate, and by which credential */
+async function impersonatedClient(
+  json: KeyFile,
+  shown: string,
+  options: (via?: Fetch) => ClientOptions,
+  fetch: Fetch,
+): Promise<Client> {
+  const inner = json['source_credentials'];
+  const url = text(json['service_account_impersonation_url']) ?? '';
+  const [, endpoint, target] =
+    /^(https?:\/\/[^/]+)\/v1\/projects\/-\/serviceAccounts\/([^/:]{1,256}):generateAccessToken$/.exec(url) ??
+    [];
+  if (typeof inner !== 'object' || inner === null || target === undefined)
+    throw new Error('malformed impersonation');
+  const source = await fileClient(inner as KeyFile, shown, options, fetch, true);
+  const delegates = Array.isArray(json['delegates']) ? json['delegates'].filter(isText) : [];
+  return impersonated(source, { target, delegates, endpoint }, options());
 }
 
 /** How long a metadata server has to answer, in milliseconds; one that is there does within a few. */

@@ -25,43 +25,15 @@ export async function awsProof(
   { env }: ProviderContext,
   signal: AbortSignal,
 ): Promise<Readonly<Record<string, string>>> {
-  // The SDK's line about old Node versions is for its developers; read when it loads.
-  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
-  const { STSClient, GetCallerIdentityCommand } = await import('@aws-sdk/client-sts');
-  const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret, AWS_SESSION_TOKEN: session } = env;
   let signed: Signed | undefined;
-  const client = new STSClient({
-    maxAttempts: 1,
-    region: auth.region ?? 'us-east-1',
-    // Vault asks the global endpoint unless it is told otherwise, and the signature is for one host.
-    endpoint: `https://sts${auth.region === undefined ? '' : `.${auth.region}`}.amazonaws.com`,
-    ...(id &&
-      secret && {
-        credentials: { accessKeyId: id, secretAccessKey: secret, ...(session && { sessionToken: session }) },
-      }),
-    requestHandler: {
-      handle: (request: Signed) => {
-        signed = request;
-        return Promise.reject(new Error('signed'));
-      },
-    },
-  });
-  const { 'server-id': serverId } = auth;
-  if (serverId !== undefined)
-    client.middlewareStack.add(
-      (next) => (args) => {
-        (args.request as Signed).headers[SERVER_ID] = serverId;
-        return next(args);
-      },
-      { step: 'build', name: 'vaultServerId' },
-    );
+  const { client, request } = await signer(auth, env, (sent) => (signed = sent));
   let failure: unknown;
   // The search for a credential may ask a metadata service that isn't there, and knows no signal.
   const stopped = new Promise<never>((_resolve, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
   });
   try {
-    await Promise.race([client.send(new GetCallerIdentityCommand({})), stopped]);
+    await Promise.race([client.send(request), stopped]);
   } catch (thrown) {
     failure = thrown;
   } finally {
@@ -84,4 +56,38 @@ export async function awsProof(
     iam_request_body: base64(String(signed.body)),
     iam_request_headers: base64(JSON.stringify(signed.headers)),
   };
+}
+
+/** A client whose requests end with their signature: they go to the callback in place of AWS. */
+async function signer(auth: AuthSettings, env: ProviderContext['env'], onSigned: (request: Signed) => void) {
+  // The SDK's line about old Node versions is for its developers; read when it loads.
+  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
+  const { STSClient, GetCallerIdentityCommand } = await import('@aws-sdk/client-sts');
+  const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret, AWS_SESSION_TOKEN: session } = env;
+  const client = new STSClient({
+    maxAttempts: 1,
+    region: auth.region ?? 'us-east-1',
+    // Vault asks the global endpoint unless it is told otherwise, and the signature is for one host.
+    endpoint: `https://sts${auth.region === undefined ? '' : `.${auth.region}`}.amazonaws.com`,
+    ...(id &&
+      secret && {
+        credentials: { accessKeyId: id, secretAccessKey: secret, ...(session && { sessionToken: session }) },
+      }),
+    requestHandler: {
+      handle: (request: Signed) => {
+        onSigned(request);
+        return Promise.reject(new Error('signed'));
+      },
+    },
+  });
+  const { 'server-id': serverId } = auth;
+  if (serverId !== undefined)
+    client.middlewareStack.add(
+      (next) => (args) => {
+        (args.request as Signed).headers[SERVER_ID] = serverId;
+        return next(args);
+      },
+      { step: 'build', name: 'vaultServerId' },
+    );
+  return { client, request: new GetCallerIdentityCommand({}) };
 }

@@ -68,21 +68,9 @@ export async function* readTrail(
   { signal }: CallOptions,
 ): AsyncIterable<AuditEvent> {
   checkPeriod(query);
-  const { client, engine, settings, context } = source;
+  const { engine, settings, context } = source;
   const lines = trailLines(query, settings.trail?.file, context, 'Vault’s audit trail');
-  const kv = await engine.version(signal).catch((thrown: unknown) => {
-    context.warn(
-      `the version of the KV engine is not known and taken as 2 (${toSecretsError(thrown).message}): kv-version of the store says it`,
-    );
-    return 2 as const;
-  });
-  const reader = new Reader({
-    mount: engine.mount,
-    namespace: client.namespace,
-    kv,
-    store: context.store,
-    hashes: new Hashes({ client, device: settings.trail?.device, warn: context.warn, signal }),
-  });
+  const reader = await readerOf(source, signal);
   const needle = needleOf(engine.mount);
   const count = new LineCount(context, 'Vault’s audit device');
   const open = new Map<string, Found>();
@@ -130,6 +118,25 @@ export async function* readTrail(
     context.warn(
       `${unanswered} requests have no response in the trail: what came of them is not known, and they are shown as failed`,
     );
+}
+
+async function readerOf(
+  { client, engine, settings, context }: TrailSource,
+  signal: AbortSignal,
+): Promise<Reader> {
+  const kv = await engine.version(signal).catch((thrown: unknown) => {
+    context.warn(
+      `the version of the KV engine is not known and taken as 2 (${toSecretsError(thrown).message}): kv-version of the store says it`,
+    );
+    return 2 as const;
+  });
+  return new Reader({
+    mount: engine.mount,
+    namespace: client.namespace,
+    kv,
+    store: context.store,
+    hashes: new Hashes({ client, device: settings.trail?.device, warn: context.warn, signal }),
+  });
 }
 
 /** Whether it looks like an entry; most of a large file is of other mounts, and is not parsed. */
