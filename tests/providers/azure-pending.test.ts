@@ -39,6 +39,23 @@ describeWith('azure’s pending versions', scenarioFiles, () => {
     expect(await kindOf(put('x', sibling(name)))).toBe('Invalid');
   });
 
+  test('are said to be missing, by their id where one was named', async () => {
+    const name = fresh();
+    await put('now', name);
+    const hint = 'secrets history shows the versions';
+    await expect(readOne(store, { name, stage: 'pending' })).rejects.toMatchObject({
+      kind: 'NotFound',
+      message: 'has no pending version',
+      hint,
+    });
+    const id = 'f'.repeat(32);
+    await expect(readOne(store, { name, version: `pending:${id}` })).rejects.toMatchObject({
+      kind: 'NotFound',
+      message: `has no pending version ${id}`,
+      hint,
+    });
+  });
+
   test('leave no readable value behind, and no name that is blocked', async () => {
     const name = fresh();
     await put('now', name);

@@ -93,9 +93,11 @@ export class AzureProvider implements Provider {
     if (stage === 'pending' || pending !== undefined) {
       const found = await this.#pending.find(azureName, signal);
       if (found === undefined || (pending !== undefined && found.properties.version !== pending))
-        throw new SecretsError('NotFound', 'has no such pending version', {
-          hint: 'secrets history shows it',
-        });
+        throw new SecretsError(
+          'NotFound',
+          pending === undefined ? 'has no pending version' : `has no pending version ${pending}`,
+          { hint: 'secrets history shows the versions' },
+        );
       const { properties, value } = found;
       return { name, ...pendingInfo(properties, this.#now()), value: decodeValue(value, properties.tags) };
     }
