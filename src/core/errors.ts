@@ -1,40 +1,40 @@
 /**
- * The product's own errors: a kind, one line for people, a hint, an exit code.
+ * The product's own errors: a kind, one line for people, a hint, and an exit code.
  *
- * Adapters translate whatever their service answers into one of these kinds, once, at their own border;
- * nothing above an adapter looks at an HTTP status or an SDK's error class.
+ * Adapters translate their service's answers into these kinds once, at their boundary; nothing above an adapter looks
+ * at an HTTP status or an SDK's error class.
  */
 
-/** What went wrong, in the product's words. */
+/** What went wrong, independent of the service. */
 export type ErrorKind =
-  /** The secret, version, stage or key does not exist (or the service will not say that it does). */
+  /** The secret, version, stage or key doesn't exist (or the service won't say whether it does). */
   | 'NotFound'
-  /** The caller is known and not allowed. */
+  /** The caller is known but not allowed. */
   | 'Denied'
-  /** The caller is not known: no credential, or one that is wrong or expired. */
+  /** The caller isn't known: no credential, or a wrong or expired one. */
   | 'Unauthenticated'
   /** Somebody else changed it: a compare-and-set failed, or it already exists. */
   | 'Conflict'
-  /** The service asked to slow down, and still did after the retries. */
+  /** The service is throttling, even after retries. */
   | 'Throttled'
-  /** The service could not be reached, did not answer in time, or answered with a fault of its own. */
+  /** The service could not be reached, didn't answer in time, or failed internally. */
   | 'Unavailable'
-  /** The request itself is wrong by the service's rules: a name, a size, a state. */
+  /** The request violates the service's rules: a name, a size, a state. */
   | 'Invalid'
-  /** The provider has no such ability. */
+  /** The provider doesn't support it. */
   | 'Unsupported'
-  /** What is stored was altered, truncated or can't be decrypted. */
+  /** Stored data was altered, truncated or can't be decrypted. */
   | 'Integrity'
   /** The command line or the configuration is wrong. */
   | 'Usage'
-  /** Some of several things failed; `errors` holds each. */
+  /** Some of several operations failed; `errors` has each failure. */
   | 'Partial'
-  /** A rule refused it (an untrusted secrets.yaml, a policy). */
+  /** A rule forbids it (an untrusted secrets.yaml, a policy). */
   | 'Policy'
-  /** Anything else that failed. */
+  /** Anything else. */
   | 'Failed';
 
-/** Exit codes of every command but `exec`, which passes its child's through. Documented in docs/exit-codes.md. */
+/** Exit codes of every command except `exec`, which returns its child's. Documented in docs/exit-codes.md. */
 export const EXIT_CODES: Readonly<Record<ErrorKind, number>> = {
   Failed: 1,
   Usage: 2,
@@ -51,33 +51,32 @@ export const EXIT_CODES: Readonly<Record<ErrorKind, number>> = {
   Integrity: 9,
 };
 
-/** Ends the line about a change whose answer is missing. */
+/** Appended to the message about a change whose response is missing. */
 export const IN_DOUBT = '; the change may have been made';
 
-/** As much of somebody else's message as one line has room for. */
+/** How much of a foreign message fits on one line. */
 const MOST_SAID = 300;
 
 /**
- * Somebody else's message for a line of ours. Where it is cut an ellipsis says so: what is masked later, when the line is
- * shown, may begin before that and would not be recognized by its beginning alone.
+ * Shortens a foreign message. The ellipsis marks the cut: a value that is masked later, when the line is shown, may
+ * start before the cut, and its start alone would not be recognised.
  */
 export function excerpt(text: string): string {
   return text.length > MOST_SAID ? `${text.slice(0, MOST_SAID)}…` : text;
 }
 
-/** What an error may carry beside its line. */
 export interface ErrorDetails {
-  /** The reference it happened for, as the user would write it. Never a value. */
+  /** The reference that failed, as the user would write it. Never a value. */
   readonly reference?: string | undefined;
-  /** What to do next, one clause. */
+  /** What to do next, as one clause. */
   readonly hint?: string | undefined;
-  /** The error underneath; shown by `--debug` only, by its name and code, never by its dumped fields. */
+  /** The underlying error; only `--debug` shows it, by name and code, never its fields. */
   readonly cause?: unknown;
-  /** The single failures of a `Partial`. */
+  /** The individual failures of a `Partial`. */
   readonly errors?: readonly SecretsError[] | undefined;
 }
 
-/** An error with a kind. `message` is one line, complete without a stack, and holds no secret value. */
+/** An error with a kind. `message` is one line, complete without a stack, and contains no secret value. */
 export class SecretsError extends Error {
   override readonly name = 'SecretsError';
   readonly kind: ErrorKind;
@@ -93,12 +92,11 @@ export class SecretsError extends Error {
     this.errors = details.errors ?? [];
   }
 
-  /** The process's exit code for this error. */
   get exitCode(): number {
     return EXIT_CODES[this.kind];
   }
 
-  /** The same error, naming the reference it happened for when it does not name one yet. */
+  /** The same error for this reference, unless it already names one. */
   forReference(reference: string): SecretsError {
     if (this.reference !== undefined) return this;
     return new SecretsError(this.kind, this.message, {
@@ -111,8 +109,8 @@ export class SecretsError extends Error {
 }
 
 /**
- * One error for several: the error itself when there is one, a `Partial` that lists them otherwise.
- * A group of one kind keeps that kind, so that fifty missing secrets still exit with 3.
+ * Combines several errors: a single error stays as it is, several become a `Partial` that lists them. If all have the
+ * same exit code, their kind is kept, so that fifty missing secrets still exit with 3.
  */
 export function combineErrors(errors: readonly SecretsError[], summary: string): SecretsError {
   const [first] = errors;
@@ -122,7 +120,7 @@ export function combineErrors(errors: readonly SecretsError[], summary: string):
   return new SecretsError(kind, summary, { errors });
 }
 
-/** The order of references in output, whoever answered first. */
+/** The order of references in output, whichever answered first. */
 export function byReference(
   one: { readonly reference?: string | undefined },
   other: { readonly reference?: string | undefined },
@@ -131,7 +129,7 @@ export function byReference(
   return left < right ? -1 : left > right ? 1 : 0;
 }
 
-/** Any thrown thing as a SecretsError; what is not one becomes `Failed` with its message kept to one line. */
+/** Converts anything thrown to a SecretsError; foreign errors become `Failed`, with the first line of their message. */
 export function toSecretsError(thrown: unknown): SecretsError {
   if (thrown instanceof SecretsError) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);

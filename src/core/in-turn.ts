@@ -1,23 +1,21 @@
 /**
- * Runs several sources at the same time and passes on what they give in the order of the sources, so that output
- * doesn't depend on who answers first. The first source is passed on as it comes, later ones are kept until their
- * turn. A source that has been silent for `patienceMs` lets those that are finished go first: a store that hangs
- * delays nobody else's lines.
+ * Runs several sources in parallel and passes on their items in the order of the sources, so that output doesn't
+ * depend on which one answers first. Items of the first source are passed on as they arrive, those of later sources
+ * are kept until their turn. If a source has been silent for `patienceMs`, finished ones go first: a store that hangs
+ * doesn't delay the lines of others.
  */
 
-/** How much of the source whose turn it is waits to be passed on before it is asked for more. */
+/** How many items of the current source may be waiting before it is paused. */
 const AHEAD = 1000;
 
 export interface Turns<T> {
   readonly sources: readonly AsyncIterable<T>[];
-  /** Takes one item. What it throws ends everything. */
+  /** Handles one item. If it throws, everything stops. */
   readonly pass: (item: T, source: number) => Promise<void>;
   readonly patienceMs: number;
 }
 
-/**
- * @throws what `pass` throws, or else what the first source in the order throws, when all have come to their ends
- */
+/** @throws what `pass` throws, otherwise what the first source in order throws, once all sources have ended */
 export async function inTurn<T>({ sources, pass, patienceMs }: Turns<T>): Promise<void> {
   const lanes = sources.map((source) => new Lane(source));
   for (const lane of lanes) void lane.run();
@@ -47,7 +45,7 @@ export async function inTurn<T>({ sources, pass, patienceMs }: Turns<T>): Promis
   if (failed !== undefined) throw failed.failure?.thrown;
 }
 
-/** One source, and what of it waits to be passed on. */
+/** One source, and its items that haven't been passed on yet. */
 class Lane<T> {
   readonly #source: AsyncIterable<T>;
   #items: T[] = [];
@@ -65,7 +63,7 @@ class Lane<T> {
     return this.#items.length === 0;
   }
 
-  /** Never rejects: what the source throws is its `failure`. */
+  /** Never rejects: if the source throws, the error becomes `failure`. */
   async run(): Promise<void> {
     try {
       for await (const item of this.#source) {

@@ -16,8 +16,8 @@ export function isJsonObject(value: unknown): value is { readonly [key: string]:
 
 /**
  * Parses UTF-8 JSON.
- * @throws TypeError for bytes that are not UTF-8, SyntaxError for text that is not JSON. Their messages may
- *   quote the input: never show them where the input is a secret.
+ * @throws TypeError if the bytes aren't UTF-8, SyntaxError if the text isn't JSON. Their messages may quote the
+ *   input: never show them if the input is secret.
  */
 export function parseJson(bytes: Uint8Array): JsonValue {
   return JSON.parse(decodeUtf8(bytes).replace(/^\ufeff/, '')) as JsonValue;

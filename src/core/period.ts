@@ -1,8 +1,8 @@
-/** Periods of the audit log and of trails, as `--since` and `--until` name them. */
+/** Parses the periods of the audit log and of trails: `--since` and `--until`. */
 import { parsePeriod } from './duration.ts';
 import { SecretsError } from './errors.ts';
 
-/** RFC 3339, its date alone (midnight UTC), or a span before now. @throws SecretsError Usage */
+/** RFC 3339, a date (midnight UTC), or a duration before now. @throws SecretsError Usage */
 export function parseTime(text: string, now: Date, flag: string): Date {
   if (/^\d+(s|m|h|d|w)$/.test(text)) return new Date(now.getTime() - parsePeriod(text));
   const form = /^\d{4}-\d{2}-\d{2}([Tt ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([Zz]|[+-]\d{2}:\d{2}))?$/;
@@ -13,7 +13,7 @@ export function parseTime(text: string, now: Date, flag: string): Date {
   });
 }
 
-/** @throws SecretsError Usage for a period that ends before it begins */
+/** @throws SecretsError Usage if the period ends before it starts */
 export function checkPeriod({ since, until }: { readonly since: Date; readonly until: Date }): void {
   if (since.getTime() > until.getTime())
     throw new SecretsError('Usage', 'the period ends before it begins', {

@@ -1,23 +1,26 @@
-/** What is known of a secret and of its versions: the words that providers, commands and the report share. */
+/** What is known of a secret and its versions: the types that providers, commands and the report share. */
 import type { NativeRotation } from './rotation/native.ts';
 
-/** `enabled` can be read; `disabled` could be again; `deleted` could be restored; `destroyed` is gone for good. */
+/**
+ * `enabled` is readable; `disabled` could be enabled again; `deleted` could be restored; `destroyed` is permanently
+ * gone.
+ */
 export type VersionState = 'enabled' | 'disabled' | 'deleted' | 'destroyed';
 
 /** What is known of one immutable version, without its value. */
 export interface VersionInfo {
-  /** The provider's own id of the version; `get` takes it as `version`. */
+  /** The provider's own version id; `get` accepts it as `version`. */
   readonly id: string;
   readonly state: VersionState;
-  /** `current`, `previous`, `pending` and native labels that point at this version. */
+  /** `current`, `previous`, `pending` and native labels that point to this version. */
   readonly stages: readonly string[];
   readonly createdAt?: Date | undefined;
-  /** Who wrote it, where the service keeps that. */
+  /** Who wrote it, if the service records that. */
   readonly createdBy?: string | undefined;
   readonly expiresAt?: Date | undefined;
   /** A remark for people, such as "written beside version 4 on another branch". */
   readonly note?: string | undefined;
-  /** The service's id of the call that this is the answer of, where its own trail names the call by it. */
+  /** The service's request id of the call that returned this, if its trail uses that id. */
   readonly requestId?: string | undefined;
 }
 
@@ -26,8 +29,8 @@ export interface SecretVersion extends VersionInfo {
   readonly name: string;
   readonly value: Uint8Array;
   /**
-   * The one key of the map that holds the value, where a service stores maps (Vault KV) and the value is not one.
-   * `#key` reads the value by it. Otherwise `#key` selects from the value, which is a JSON object.
+   * The only key of the map that contains the value, if the service stores maps (Vault KV) and the value isn't one.
+   * `#key` with that name returns the value. Otherwise `#key` selects from the value, which is a JSON object.
    */
   readonly soleKey?: string | undefined;
 }
@@ -43,36 +46,36 @@ export interface SecretInfo {
   readonly updatedAt?: Date | undefined;
   readonly expiresAt?: Date | undefined;
   /**
-   * When somebody read it last, where the service keeps that (to the day, say); `never` where it says that nobody
-   * has. Missing: not known.
+   * When it was last read, if the service records that (perhaps only the day); `never` if the service says so.
+   * Missing: not known.
    */
   readonly lastReadAt?: Date | 'never' | undefined;
-  /** Set when the secret is soft-deleted. */
+  /** Set if the secret is soft-deleted. */
   readonly deletedAt?: Date | undefined;
-  /** When a soft-deleted secret will be gone for good. */
+  /** When a soft-deleted secret will be permanently deleted. */
   readonly purgeAt?: Date | undefined;
-  /** Id of the current version, where the service says it without a further call. */
+  /** Id of the current version, if the service returns it without a further call. */
   readonly currentVersion?: string | undefined;
   /**
-   * `native-rotation`: what the service does by itself, where it says so in the same answer. An attempt under way then
-   * has no reason of a failure yet: `NativeRotations.read` looks for it.
+   * `native-rotation`: what the service does by itself, if included in the same response. The reason why an attempt
+   * has failed isn't included: `NativeRotations.read` looks for it.
    */
   readonly rotation?: NativeRotation | undefined;
 }
 
-/** Somebody whom the service lets read a secret, as a policy says it. */
+/** A principal that the service allows to read a secret, according to a policy. */
 export interface Grant {
-  /** As the service writes it: `*`, `arn:aws:iam::123456789012:root`, `allUsers`, a policy's name. */
+  /** In the service's notation: `*`, `arn:aws:iam::123456789012:root`, `allUsers`, a policy's name. */
   readonly principal: string;
   /**
-   * `public`: anybody at all. `wildcard`: everybody who is signed in to the service. `account`: a whole account,
-   * domain or project, or a policy about everything in the store. `named`: whom the policy names.
+   * `public`: anybody. `wildcard`: everybody who is signed in to the service. `account`: a whole account, domain or
+   * project, or a policy for everything in the store. `named`: the principals that the policy names.
    */
   readonly breadth: 'public' | 'wildcard' | 'account' | 'named';
-  /** A condition narrows it, which is not understood here. */
+  /** A condition restricts it, which isn't evaluated here. */
   readonly conditional?: boolean | undefined;
-  /** Where it stands, as a noun phrase: "its resource policy", "the policy ci, path secret/data/*". */
+  /** Where the grant is, as a noun phrase: "its resource policy", "the policy ci, path secret/data/*". */
   readonly through: string;
-  /** It stands outside of the secret and is about many. */
+  /** The grant is outside the secret and covers many secrets. */
   readonly shared?: boolean | undefined;
 }

@@ -1,16 +1,16 @@
-/** What copying between stores decides, apart from any I/O: names, sameness, and where a history goes on. */
+/** The decisions of copying between stores, without any I/O: names, equality, and where to continue a history. */
 import type { SecretVersion } from './secret.ts';
 import type { JsonDocument } from './document/document.ts';
 import { ownObject } from './document/secret.ts';
 import { SecretsError } from './errors.ts';
 
-/** One secret and the name it gets on the other side. */
+/** A secret and its name on the other side. */
 export interface Pair {
   readonly source: string;
   readonly target: string;
 }
 
-/** `/=--`: every `/` of a name becomes `--`. */
+/** `/=--`: every `/` in a name becomes `--`. */
 export interface Replacement {
   readonly from: string;
   readonly to: string;
@@ -28,8 +28,8 @@ export function parseReplacement(text: string): Replacement {
 }
 
 /**
- * The names of the other side: the prefix exchanged, then the replacements, in their order.
- * @throws SecretsError Usage when two secrets would get one name
+ * The names on the other side: the prefix is exchanged, then the replacements are applied in order.
+ * @throws SecretsError Usage if two secrets would get the same name
  */
 export function pairNames(
   names: readonly string[],
@@ -52,7 +52,7 @@ export function pairNames(
   });
 }
 
-/** The names in some order that is the same on every machine. */
+/** The names in an order that is the same on every machine. */
 export function sortedNames(names: Iterable<string>): string[] {
   return [...names].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
 }
@@ -61,7 +61,7 @@ type Valued = Pick<SecretVersion, 'value'>;
 
 /**
  * Whether two values are the same secret: the same bytes, or JSON objects that read the same (`JsonDocument.equals`),
- * since a store that keeps maps does not keep their white space and order.
+ * because a store that keeps maps doesn't preserve white space and order.
  */
 export function sameValue(a: Valued, b: Valued): boolean {
   if (Buffer.compare(a.value, b.value) === 0) return true;
@@ -69,7 +69,7 @@ export function sameValue(a: Valued, b: Valued): boolean {
   return left !== undefined && right !== undefined && left.equals(right);
 }
 
-/** Names of the keys whose values differ; undefined when one of the two has no keys. */
+/** Names of the keys whose values differ; undefined if one of the values has no keys. */
 export function changedKeys(a: Valued, b: Valued): readonly string[] | undefined {
   const [left, right] = [ownObject(a.value), ownObject(b.value)];
   if (left === undefined || right === undefined) return undefined;
@@ -83,8 +83,8 @@ export function changedKeys(a: Valued, b: Valued): readonly string[] | undefined
 }
 
 /**
- * How many versions of the source, oldest first, the target has already: an interrupted copy goes on after them.
- * Undefined when the target has versions of its own, which a copied history would bury.
+ * How many of the source's versions, oldest first, the target already has: an interrupted copy continues after them.
+ * Undefined if the target has versions of its own, which a copied history would bury.
  */
 export function copiedVersions(source: readonly Valued[], target: readonly Valued[]): number | undefined {
   if (target.length > source.length) return undefined;

@@ -1,10 +1,10 @@
-/** Settings of a found secrets.yaml, and what in them needs the user’s trust. */
+/** Settings of a found secrets.yaml, and which of them need the user's trust. */
 import type { JsonValue } from './json.ts';
 
-/** Settings of a store, already validated by the descriptor's schema. */
+/** Settings of a store, validated by the descriptor's schema. */
 export type StoreSettings = Readonly<Record<string, JsonValue>>;
 
-/** A line of what an untrusted secrets.yaml wants: it sends a credential somewhere or runs something. */
+/** A setting of an untrusted secrets.yaml that needs trust: it sends a credential somewhere or runs something. */
 export interface TrustItem {
   /** The setting, such as `address`. */
   readonly setting: string;
@@ -13,9 +13,9 @@ export interface TrustItem {
   readonly effect: string;
 }
 
-/** A line of a found secrets.yaml that is not acted on before the user has trusted the file. */
+/** A line of a found secrets.yaml that has no effect until the user has trusted the file. */
 export interface TrustLine extends TrustItem {
-  /** The whole path of the setting, such as `stores.team.address`. */
+  /** The full path of the setting, such as `stores.team.address`. */
   readonly setting: string;
   readonly line: number;
 }

@@ -1,16 +1,16 @@
 import { isUtf8 } from 'node:buffer';
 
 /**
- * Bytes as text, a byte order mark kept.
- * @throws TypeError for bytes that are not UTF-8
+ * Decodes bytes; keeps a byte order mark.
+ * @throws TypeError if the bytes aren't UTF-8
  */
 export function decodeUtf8(bytes: Uint8Array): string {
-  // TextDecoder does the same, and sets up a converter of ICU's first: two milliseconds at start-up.
+  // TextDecoder does the same, but first sets up an ICU converter, which takes two milliseconds on start.
   if (!isUtf8(bytes)) throw new TypeError('not UTF-8');
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
 }
 
-/** The text, or undefined for bytes that are not UTF-8. A byte order mark stays. */
+/** The text, or undefined if the bytes aren't UTF-8. Keeps a byte order mark. */
 export function utf8(value: Uint8Array): string | undefined {
   try {
     return decodeUtf8(value);

@@ -1,4 +1,4 @@
-/** The version of this build; the bundler puts package.json's in. */
+/** The version of this build, inserted by the bundler from package.json. */
 declare const SECRETS_VERSION: string | undefined;
 
 export const version: string = typeof SECRETS_VERSION === 'string' ? SECRETS_VERSION : '0.0.0-source';

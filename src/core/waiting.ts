@@ -1,6 +1,6 @@
-/** Waiting, and doing so many things at a time. */
+/** Waiting, and limits on concurrency. */
 
-/** Runs at most `size` pieces of work at a time. */
+/** Runs at most `size` tasks at a time. */
 export function pool(size: number): <T>(work: () => Promise<T>) => Promise<T> {
   let running = 0;
   const waiting: (() => void)[] = [];
@@ -16,7 +16,7 @@ export function pool(size: number): <T>(work: () => Promise<T>) => Promise<T> {
   };
 }
 
-/** A pool for each store, say: one whose work hangs keeps nobody else waiting. */
+/** One pool for each key, such as a store: tasks that hang only delay those with the same key. */
 export function pools(size: number): <T>(of: string, work: () => Promise<T>) => Promise<T> {
   const known = new Map<string, ReturnType<typeof pool>>();
   return (of, work) => {
@@ -28,7 +28,7 @@ export function pools(size: number): <T>(of: string, work: () => Promise<T>) => 
 
 /**
  * Resolves after `ms` milliseconds, or when the signal aborts.
- * @param holdsProcess whether Node waits for it when nothing else is under way
+ * @param holdsProcess whether it keeps the process alive
  */
 export function sleep(ms: number, signal: AbortSignal, holdsProcess = false): Promise<void> {
   if (signal.aborted) return Promise.resolve();
@@ -39,7 +39,7 @@ export function sleep(ms: number, signal: AbortSignal, holdsProcess = false): Pr
       resolve();
     };
     const timer = setTimeout(done, ms);
-    // The child's end must not wait for a renewal that is hours away.
+    // When the child ends, the process must not wait for a renewal that is hours away.
     if (!holdsProcess) timer.unref();
     signal.addEventListener('abort', done, { once: true });
   });

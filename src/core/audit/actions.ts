@@ -1,4 +1,4 @@
-/** Every action of the audit log, for options. */
+/** Every action of the audit log, as choices of options. */
 import type { AuditAction } from './record.ts';
 
 const ALL: Readonly<Record<AuditAction, true>> = {

@@ -1,4 +1,4 @@
-/** The chain of the audit log: canonical form, hash, number. Pure; docs/audit-log.md is its specification. */
+/** The chain of the audit log: canonical form, hash, number. Pure. Specified in docs/audit-log.md. */
 import { hash } from 'node:crypto';
 import type { AuditRecord, Checkpoint } from './record.ts';
 import { isJsonObject } from '../json.ts';
@@ -9,9 +9,9 @@ export const NO_HASH = '0'.repeat(64);
 export const CHECKPOINT_EVERY = 256;
 
 /**
- * Canonical JSON (RFC 8785): members sorted by the UTF-16 units of their names, no white space, strings and numbers as
- * ECMAScript writes them. Members without a value are left away.
- * @throws TypeError for what has no such form: a number that is not finite, a lone surrogate
+ * Canonical JSON (RFC 8785): members sorted by the UTF-16 units of their names, no white space, strings and numbers
+ * as ECMAScript writes them. Undefined members are left out.
+ * @throws TypeError for values without such a form: a number that isn't finite, a lone surrogate
  */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
@@ -27,7 +27,10 @@ export function canonicalJson(value: unknown): string {
   return scalar(value);
 }
 
-/** Node 20 has these; the types of ES2023 don't. They cost nothing, where a pattern with \p is compiled at each start. */
+/**
+ * Node 20 has these methods; the types of ES2023 don't. They cost nothing, whereas a regular expression with \p would
+ * be compiled on each start.
+ */
 interface Text {
   isWellFormed(): boolean;
   toWellFormed(): string;
@@ -44,41 +47,43 @@ function scalar(value: unknown): string {
 
 /** SHA-256, lower-case hex. */
 export function sha256(data: string | Uint8Array): string {
-  // In one call: making the object that takes pieces costs a start twice as much.
+  // In one call: creating an incremental hash object takes twice as long on start.
   return hash('sha256', data, 'hex');
 }
 
-/** `hash` of a record that has none yet. */
+/** The `hash` of a record that doesn't have one yet. */
 export function hashOf(record: object): string {
   return sha256(canonicalJson({ ...record, hash: undefined }));
 }
 
-/** What the next record needs to know of the one before. */
+/** What the next record needs from the previous one. */
 export interface Head {
   readonly seq: number;
   readonly hash: string;
 }
 
-/** Before the first record. */
 export const START: Head = { seq: 0, hash: NO_HASH };
 
-/** A record's members but for its number and hashes. */
+/** A record without its number and hashes. */
 export type Content = Omit<AuditRecord, 'v' | 'seq' | 'prev' | 'hash'>;
 
-/** A record's line, without the line's end, and what the next one needs of it. */
+/** A record's line without its line end, and what the next record needs from it. */
 export interface Sealed {
   readonly head: Head;
   readonly line: string;
 }
 
-/** The record that follows. */
+/** Seals the next record. */
 export function seal(head: Head, content: Content): Sealed {
   const record = wellFormed({ ...content, v: 1, seq: head.seq + 1, prev: head.hash });
   const hash = hashOf(record);
   return { head: { seq: head.seq + 1, hash }, line: canonicalJson({ ...record, hash }) };
 }
 
-/** Texts may come from anywhere; what is no Unicode text gets the replacement character, what is no integer is rounded. */
+/**
+ * Texts may come from anywhere: lone surrogates become the replacement character, and numbers are rounded to
+ * integers.
+ */
 function wellFormed<T>(value: T): T {
   if (typeof value === 'string') return asText(value).toWellFormed() as T;
   if (typeof value === 'number') return (Number.isFinite(value) ? Math.round(value) : 0) as T;
@@ -88,7 +93,7 @@ function wellFormed<T>(value: T): T {
   return value;
 }
 
-/** What signs: everything of a checkpoint but its hash and the signature itself. */
+/** The text to sign: the whole checkpoint except its hash and the signature itself. */
 export function signedText(record: Readonly<Record<string, unknown>>): string {
   const checkpoint = record['checkpoint'];
   const unsigned =
@@ -98,12 +103,12 @@ export function signedText(record: Readonly<Record<string, unknown>>): string {
   return `secrets-audit-checkpoint-1\n${canonicalJson({ ...record, hash: undefined, checkpoint: unsigned })}`;
 }
 
-/** What a checkpoint says beside its signature. */
+/** What a checkpoint says, besides its signature. */
 export type Statement = Pick<Checkpoint, 'removed' | 'accepted'>;
 
 /**
- * Whether a signed checkpoint says why a log begins with this record and not with the first. A removal that was cut
- * short leaves more than it names, never less.
+ * Whether a signed checkpoint explains why a log starts with this record instead of the first. An interrupted removal
+ * leaves more than it names, never less.
  */
 export function explainsStart(
   { removed, accepted }: Statement = {},
@@ -115,14 +120,14 @@ export function explainsStart(
   return last < removed.to || (last === removed.to && removed.hash === prev);
 }
 
-/** Lines that are written at once, with the checkpoints that fall between them. */
+/** Lines for one write, including the checkpoints that are due between them. */
 export class Batch {
-  /** After the last of them. */
+  /** After the last line. */
   head: Head;
   text = '';
   readonly #seal: (head: Head, statement: Statement) => Sealed;
 
-  /** @param sealCheckpoint the checkpoint that follows a record */
+  /** @param sealCheckpoint seals the checkpoint that follows a record */
   constructor(head: Head, sealCheckpoint: (head: Head, statement: Statement) => Sealed) {
     this.head = head;
     this.#seal = sealCheckpoint;
@@ -139,7 +144,7 @@ export class Batch {
     this.#put(this.#seal(this.head, statement));
   }
 
-  /** Adds a checkpoint if the next record has to be one. */
+  /** Adds a checkpoint if the next record must be one. */
   finish(): void {
     if ((this.head.seq + 1) % CHECKPOINT_EVERY === 0) this.checkpoint();
   }
@@ -150,7 +155,7 @@ export class Batch {
   }
 }
 
-/** Whether a checkpoint falls among the next so many records. */
+/** Whether a checkpoint is due within the next `records` records. */
 export function hasCheckpoint({ seq }: Head, records: number): boolean {
   return Math.floor((seq + records + 1) / CHECKPOINT_EVERY) > Math.floor(seq / CHECKPOINT_EVERY);
 }

@@ -1,29 +1,29 @@
-/** Which records somebody asks for. */
+/** Filters for records. */
 import { fitsPattern } from '../text/pattern.ts';
 import type { AuditAction, AuditOutcome, AuditRecord } from './record.ts';
 
 export interface AuditFilter {
-  /** From this time on, and before that one. */
+  /** From `since` (inclusive) to `until` (exclusive). */
   readonly since?: Date | undefined;
   readonly until?: Date | undefined;
   readonly secret?: SecretPattern | undefined;
-  /** Name of the user, numeric id, or the identity at the service; `*` stands for anything. */
+  /** User name, numeric id, or the identity at the service; `*` matches anything. */
   readonly actor?: string | undefined;
   readonly commands?: readonly string[] | undefined;
   readonly actions?: readonly AuditAction[] | undefined;
   readonly outcomes?: readonly AuditOutcome[] | undefined;
   readonly stores?: readonly string[] | undefined;
-  /** Default: `access` alone. */
+  /** Default: only `access`. */
   readonly kinds?: readonly AuditRecord['kind'][] | undefined;
-  /** What says what came of an intent, alone. */
+  /** Only records that are the outcome of an intent. */
   readonly answers?: boolean | undefined;
-  /** Up to the record with this number. */
+  /** Only records up to this number. */
   readonly toSeq?: number | undefined;
-  /** The newest so many. */
+  /** Only the newest records, this many. */
   readonly limit?: number | undefined;
 }
 
-/** A secret by name; in `name`, `*` stands for anything and `?` for one character. */
+/** A secret by name. In `name`, `*` matches anything and `?` one character. */
 export interface SecretPattern {
   readonly store?: string | undefined;
   readonly name: string;
@@ -32,7 +32,7 @@ export interface SecretPattern {
 
 const isPattern = (text: string): boolean => /[*?]/.test(text);
 
-/** Whether a record is asked for; `limit` aside. */
+/** Whether a record passes the filter, ignoring `limit`. */
 export function passes(filter: AuditFilter, record: AuditRecord): boolean {
   const {
     since,
@@ -58,7 +58,7 @@ export function passes(filter: AuditFilter, record: AuditRecord): boolean {
   if (outcomes !== undefined && !outcomes.includes(record.outcome)) return false;
   if (actions !== undefined && !actions.includes(record.action)) return false;
   if (stores !== undefined && !stores.includes(record.store ?? '')) return false;
-  // `rotate` means `rotate resume`, too.
+  // `rotate` includes `rotate resume`.
   if (
     commands !== undefined &&
     !commands.some((name) => record.command === name || record.command?.startsWith(`${name} `))
@@ -75,11 +75,11 @@ export function passes(filter: AuditFilter, record: AuditRecord): boolean {
 function isSecret({ store, name, key }: SecretPattern, record: AuditRecord): boolean {
   if (store !== undefined && record.store !== store) return false;
   if (typeof record.secret !== 'string' || !fitsPattern(name, record.secret)) return false;
-  // Who had the whole value had each key of it.
+  // Reading the whole value includes each of its keys.
   return key === undefined || record.keys === undefined || record.keys.includes(key);
 }
 
-/** Bytes that each line of a record that passes has in it: canonical JSON has one spelling for them. */
+/** Byte sequences in the line of every record that passes: canonical JSON has only one spelling for them. */
 export function needlesOf({
   secret,
   outcomes,
@@ -92,7 +92,7 @@ export function needlesOf({
     const [only] = values ?? [];
     if (values?.length === 1 && only !== undefined) needles.push(`"${name}":${JSON.stringify(only)}`);
   };
-  // The rarest first.
+  // Rarest first.
   if (secret !== undefined && !isPattern(secret.name)) add('secret', [secret.name]);
   add('store', secret?.store === undefined ? undefined : [secret.store]);
   add('store', stores);

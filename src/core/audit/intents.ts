@@ -1,4 +1,4 @@
-/** Changes that were about to be made, and of which no record says what came of them. Pure. */
+/** Intended changes whose outcome isn't recorded. Pure. */
 import type { AuditRecord } from './record.ts';
 
 const MOST = 10_000;
@@ -8,7 +8,6 @@ export class OpenIntents {
   readonly #open = new Map<number, string>();
   #more = 0;
 
-  /** The next record of the log. */
   add(record: AuditRecord): void {
     const { seq, kind, action, store, secret, intent } = record;
     if (intent !== undefined) this.#open.delete(intent);

@@ -1,4 +1,4 @@
-/** One line of an audit log, as it is: what it says of itself, and whether its hash and form bear that out. */
+/** Parses one line of an audit log: what it claims, and whether its hash and form confirm that. */
 import type { AuditRecord } from './record.ts';
 import { canonicalJson, sha256 } from './chain.ts';
 import type { Position } from './problems.ts';
@@ -8,7 +8,7 @@ export interface Item extends Position {
   readonly record: AuditRecord | undefined;
   readonly seq: number | undefined;
   readonly prev: string | undefined;
-  /** What the record says and what it comes to. */
+  /** The hash that the record claims, and the hash that it actually has. */
   readonly claimed: string | undefined;
   readonly actual: string | undefined;
   readonly sound: boolean;
@@ -35,7 +35,7 @@ export function parseItem(line: string, position: Position): Item {
       if (name !== 'hash') hashed.push(member);
     }
     const actual = sha256(`{${hashed.join(',')}}`);
-    // The same bytes, too: other readers could take a repeated member, or space, for something else.
+    // The bytes must match too: other readers might interpret a repeated member or white space differently.
     const isSame = `{${all.join(',')}}` === line;
     const isNumbered = typeof seq === 'number' && Number.isSafeInteger(seq) && seq > 0;
     return {

@@ -1,4 +1,4 @@
-/** What the verification of an audit log is told, and what it finds. */
+/** Inputs and results of verifying an audit log. */
 
 export type ProblemKind =
   | 'changed'
@@ -7,40 +7,42 @@ export type ProblemKind =
   | 'reordered'
   | 'truncated'
   | 'wrong-key'
-  /** Others than the owner can read or write a file. */
+  /** Users other than the owner can read or write a file. */
   | 'exposed';
 
-/** Where a line stands. */
 export interface Position {
   readonly file: string;
-  /** From 1. */
+  /** Starts at 1. */
   readonly line: number;
 }
 
 export interface Problem extends Partial<Position> {
   readonly kind: ProblemKind;
-  /** The record it is about, as far as that is known. */
+  /** The record, if known. */
   readonly seq?: number | undefined;
   readonly message: string;
-  /** Something is missing, and who has the key may sign that it is known: `audit anchor --accept`. */
+  /** Something is missing, and the holder of the key may accept that by signing: `audit anchor --accept`. */
   readonly acceptable?: boolean | undefined;
 }
 
-/** Something known from elsewhere that the log must contain: an anchor, the head file. */
+/** A record that the log must contain, known from elsewhere: an anchor or the head file. */
 export interface Known {
   readonly seq: number;
   readonly hash: string;
-  /** As messages call it: `the anchor`, `the head file`. */
+  /** What messages call it: `the anchor`, `the head file`. */
   readonly from: string;
-  /** A head of our own; an anchor is somebody else's, and nobody here may accept that it is not met. */
+  /**
+   * Set for our own heads. An anchor belongs to somebody else, so nobody here may accept that the log doesn't match
+   * it.
+   */
   readonly own?: boolean | undefined;
 }
 
-/** Verifies a signature: the key with that id, or the one that the checkpoint carries. */
+/** Verifies signatures: by the key with that id, or the one in the checkpoint. */
 export interface Trust {
-  /** Whether checkpoints by this key count. */
+  /** Whether checkpoints by this key are accepted. */
   accepts(keyId: string): boolean;
-  /** Whether the signature over the text is by the public key (DER, base64), which must have that id. */
+  /** Whether the public key (DER, base64), which must have that id, signed the text. */
   verify(keyId: string, publicKey: string, text: string, signature: string): boolean;
 }
 
@@ -52,18 +54,18 @@ export interface Summary {
   readonly last: number | undefined;
   readonly lastHash: string | undefined;
   readonly checkpoints: number;
-  /** The last record that a good signature covers. */
+  /** The last record covered by a valid signature. */
   readonly signedTo: number | undefined;
-  /** The keys of good checkpoints. */
+  /** The keys of valid checkpoints. */
   readonly keys: readonly string[];
-  /** The log begins after this record, as a record of retention says. */
+  /** The log starts at this record, as a retention record says. */
   readonly retainedFrom: number | undefined;
-  /** The second head that the last good checkpoint names. */
+  /** The second head that the last valid checkpoint names. */
   readonly secondHead: string | undefined;
   readonly repairs: number;
   readonly problems: readonly Problem[];
-  /** There were more than are listed. */
+  /** How many more problems there were. */
   readonly more: number;
-  /** What is no problem and yet worth knowing. */
+  /** Not problems, but worth knowing. */
   readonly notices: readonly string[];
 }

@@ -1,4 +1,4 @@
-/** A log that does not begin with record 1: who says why. Pure. */
+/** Explains why a log doesn't start with record 1. Pure. */
 import type { AuditRecord, Checkpoint } from './record.ts';
 import { explainsStart } from './chain.ts';
 import type { Item } from './line.ts';
@@ -19,12 +19,12 @@ export class LogStart {
     this.seq = seq;
   }
 
-  /** Whether a signed checkpoint says why. */
+  /** Whether a signed checkpoint explains it. */
   get isExplained(): boolean {
     return this.#explained !== undefined;
   }
 
-  /** A checkpoint whose signature is right. */
+  /** Takes into account a checkpoint with a valid signature. */
   believe(seq: number, checkpoint: Checkpoint): void {
     const { removed } = checkpoint;
     if (explainsStart(checkpoint, { seq: this.seq, prev: this.item.prev ?? '' }))
@@ -33,7 +33,7 @@ export class LogStart {
       this.#claim = `; checkpoint ${seq} says that retention removed ${removed.from} to ${removed.to}, and that those before were gone by then`;
   }
 
-  /** A record of retention, which anybody can write: it counts only with what a checkpoint signs. */
+  /** Takes into account a retention record. Anybody can write one, so it only counts if a checkpoint confirms it. */
   hear({ seq, retention }: AuditRecord): void {
     if (isJsonObject(retention) && retention.to >= this.seq - 1)
       this.#claim = `; the retention in record ${seq} is unsigned`;
@@ -57,7 +57,7 @@ export class LogStart {
       : `starts at record ${this.seq}, by retention`;
   }
 
-  /** What is known of a record that is gone: that is right only where a signature says why. */
+  /** Judges a known record before the start of the log: its absence is fine only if a signature explains it. */
   gone({ seq, from }: Known): { readonly notice: string } | Problem {
     const known = `${from} knows record ${seq}`;
     if (this.#explained === undefined)

@@ -1,54 +1,58 @@
 /**
- * One time line of what a service's trail says and what our own log says, and which of the one is in the other. Pure.
+ * Merges a service's trail and our own log into one timeline, and matches entries of one with the other. Pure.
  *
- * A call is the same in both by the service's id of the request, where both have one. Else an access of our log stands
- * for one of the trail that is of the same action, secret and outcome, within a window about the time that it took, and
- * whose version and identity do not differ: one for one, so that of two reads at the same moment one alone came
- * through us. What a command calls beside (the metadata that a listing reads) is a part of its access. Calls that give
- * a value out or change something are parts only of accesses that make such calls, and of a few of them.
- * A call whose client is known and did not call itself `secrets` did not come through us, whatever else fits.
+ * If both have the service's request id, it identifies the same call. Otherwise an access in our log matches an entry
+ * of the trail with the same action, secret and outcome, within a window around its time, whose version and identity
+ * don't differ. Matches are one to one, so that of two reads at the same moment only one counts as made through
+ * secrets. Additional calls of a command (such as the metadata that a listing reads) are parts of its access. Calls
+ * that return a value or change something only count as parts of accesses that make such calls, and only a few per
+ * access. A call whose client is known and doesn't identify itself as `secrets` wasn't made through secrets, whatever
+ * else matches.
  */
 import type { AuditAction, AuditEvent } from './record.ts';
 
 /**
- * Whether an access came through `secrets`. `yes`: our log has it. `client`: it has not, but the client called itself
- * `secrets`, as it does on another machine, and as anybody can. `no`: neither.
+ * Whether an access was made through `secrets`. `yes`: it is in our log. `client`: it isn't, but the client
+ * identified itself as `secrets`, as it does on another machine, and as anybody can. `no`: neither.
  */
 export type Through = 'yes' | 'client' | 'no';
 
 export interface TimelineEntry {
-  /** As the trail has it, or else as our log has it. */
+  /** As in the trail, or if it isn't there, as in our log. */
   readonly event: AuditEvent;
   readonly through: Through;
-  /** By what it was found in our log. */
+  /** How it was found in our log. */
   readonly by?: 'request-id' | 'time' | 'part' | undefined;
-  /** The record of our log. */
+  /** The record in our log. */
   readonly own?: AuditEvent | undefined;
-  /** Whether the trail has it; `undefined` without a trail, and for what it could not have. */
+  /** Whether it is in the trail; `undefined` without a trail, and for what a trail can't contain. */
   readonly inTrail: boolean | undefined;
 }
 
 export interface TimelineQuery {
-  /** What is shown; our log is asked for a window more at both ends. */
+  /** The period to show; our log is read with an extra window at both ends. */
   readonly since: Date;
   readonly until: Date;
-  /** How far clocks may be apart, in milliseconds. */
+  /** How far clocks may differ, in milliseconds. */
   readonly windowMs: number;
-  /** The store, and one secret of it. Records of our log under another name of the store count by request id alone. */
+  /**
+   * The store, and optionally one of its secrets. Records in our log under another name of the store only match by
+   * request id.
+   */
   readonly store: string;
   readonly secret?: string | undefined;
 }
 
-/** Times of trails with whole seconds are cut off, not rounded. */
+/** Trails with whole seconds truncate times instead of rounding them. */
 const SECOND = 1000;
-/** Calls of a change whose outcome is not recorded may come so long after its intent. */
+/** If the outcome of a change isn't recorded, its calls may be this long after its intent. */
 const OPEN_MS = 60_000;
-/** Width of the buckets that accesses are looked up in. */
+/** Width of the time buckets for finding accesses. */
 const BUCKET_MS = 10_000;
-/** Failures after which the service may have done it all the same. */
+/** Failures after which the service may have made the change nevertheless. */
 const IN_DOUBT: ReadonlySet<string> = new Set(['Unavailable', 'Throttled', 'Failed']);
 
-/** Calls that give a value out or change something, by the accesses that may make them beside. */
+/** Additional calls that return a value or change something, by the actions that may make them. */
 const PARTS: Readonly<Partial<Record<AuditAction, readonly AuditAction[]>>> = {
   write: ['label', 'promote', 'access'],
   promote: ['read', 'write', 'label', 'delete', 'purge'],
@@ -58,9 +62,9 @@ const PARTS: Readonly<Partial<Record<AuditAction, readonly AuditAction[]>>> = {
   label: ['write'],
   rotate: ['write', 'promote', 'label', 'delete', 'purge'],
 };
-/** What neither gives a value out nor changes a secret. */
+/** Actions that neither return a value nor change a secret. */
 const HARMLESS: ReadonlySet<AuditAction> = new Set(['list', 'describe', 'other']);
-/** Such calls that one access makes at the most. */
+/** The most such calls that one access makes. */
 const MOST_PARTS = 4;
 
 interface Own {
@@ -69,13 +73,13 @@ interface Own {
   readonly to: number;
   taken: boolean;
   inTrail: boolean;
-  /** Calls that may still be parts of it. */
+  /** How many more calls may be parts of it. */
   parts: number;
 }
 
 /**
- * @param trail in any order; `undefined` where the service has none
- * @param own records of our log about stores of the same kind, in any order
+ * @param trail in any order; `undefined` if the service has none
+ * @param own records in our log about stores of the same kind, in any order
  * @returns oldest first
  */
 export function timeline(
@@ -111,8 +115,8 @@ export function timeline(
 }
 
 /**
- * A rotation as a whole is no call (those that it made have records of their own), nor is what we refused ourselves; what
- * was only about to be done may be none.
+ * Whether a trail can contain it. A rotation as a whole isn't a call (its calls have their own records), nor is
+ * anything that we refused ourselves; an intended change may not have made any.
  */
 function isCall({ action, error, outcome }: AuditEvent): boolean {
   return outcome !== 'unknown' && action !== 'rotate' && error !== 'Policy' && error !== 'Usage';
@@ -134,7 +138,7 @@ function compare(
     if (requestId !== undefined && ids.has(requestId)) access.inTrail = true;
   }
   const lookup = bucketsOf(ofStore);
-  // Most trails give the newest first; of those in the same second, too.
+  // Most trails return the newest first, also within the same second.
   const isNewestFirst = (trail[0]?.time ?? '') > (trail.at(-1)?.time ?? '');
   const sorted = (isNewestFirst ? trail.toReversed() : [...trail]).sort((a, b) =>
     compareText(a.time, b.time),
@@ -172,7 +176,7 @@ function compare(
   return entries;
 }
 
-/** Finds the accesses of our log at the time of an event. */
+/** Finds the accesses in our log at the time of an event. */
 function bucketsOf(accesses: readonly Own[]): (event: AuditEvent) => readonly Own[] {
   const buckets = new Map<number, Own[]>();
   for (const access of accesses)
@@ -195,7 +199,7 @@ function isAt(time: number, { from, to }: Own): boolean {
   return time <= to && (time % SECOND === 0 ? time + SECOND - 1 : time) >= from;
 }
 
-/** The access that an event is, of those that are no other's: the one that fits best, then the one that ends first. */
+/** The unmatched access that an event corresponds to: the best match, then the one that ends first. */
 function oneFor(event: AuditEvent, candidates: readonly Own[]): Own | undefined {
   if (isOthersClient(event.client)) return undefined;
   let best: Own | undefined;
@@ -216,15 +220,15 @@ function oneFor(event: AuditEvent, candidates: readonly Own[]): Own | undefined 
   return best;
 }
 
-/** Whether an access of ours made this call beside. */
+/** Whether one of our accesses made this call additionally. */
 function isPart(event: AuditEvent, { event: own, parts }: Own): boolean {
   if (isOthersClient(event.client)) return false;
   if (samePrincipal(own.actor.principal, event.actor.principal) === false) return false;
   if (isHarmless(event)) return event.secret === undefined || covers(own, event.secret);
   if (own.secret !== event.secret || parts <= 0) return false;
-  // A pending value is at a place of its own, which more than reads and writes look at.
+  // A pending value has its own place, which not only reads and writes look at.
   if (event.version === 'pending') return event.action === 'read' || !isReading(own.action);
-  // Some writes take two calls. Where the client is not known, the other could be anybody's.
+  // Some writes take two calls. If the client isn't known, the second could be anybody's.
   if (event.action === own.action) return !isReading(own.action) && isOurClient(event.client);
   return PARTS[own.action]?.includes(event.action) === true;
 }
@@ -237,7 +241,7 @@ function isReading(action: AuditAction): boolean {
   return action === 'read' || HARMLESS.has(action);
 }
 
-/** Whether an access is about a secret: of that name, or of all that begin with a name that was listed. */
+/** Whether an access concerns a secret: by its name, or as one of those under a listed prefix. */
 function covers({ action, secret }: AuditEvent, name: string): boolean {
   if (action === 'list' || secret === undefined) return name.startsWith(secret ?? '');
   return secret === name;
@@ -249,14 +253,14 @@ function sameOutcome(own: AuditEvent, event: AuditEvent): boolean {
   return event.outcome !== 'allowed' || IN_DOUBT.has(own.error ?? '');
 }
 
-/** `undefined` where it can't be told: one has none, or a name for it such as `latest`. */
+/** `undefined` if unknown: one has no version, or only a name for it such as `latest`. */
 function sameVersion(own: string | undefined, other: string | undefined): boolean | undefined {
   if (own === undefined || other === undefined) return undefined;
   if (own === other || (other === 'pending' && own.startsWith('pending:'))) return true;
   return /^(latest|current)$/i.test(own) || /^(latest|current)$/i.test(other) ? undefined : false;
 }
 
-/** Forms in which services write an identity; what is written in different forms may be the same one. */
+/** Forms in which services write an identity. Two identities in different forms may be the same one. */
 const FORMS = [/^arn:/, /^[^@\s]+@[^@\s]+$/, /^[\da-f]{8}-[\da-f-]{27}$/i, /^[^:]+:(user|host):/] as const;
 
 function samePrincipal(own: string | undefined, other: string | undefined): boolean | undefined {
@@ -277,13 +281,13 @@ function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** How many there are of each kind. */
+/** The number of entries of each kind. */
 export interface TimelineCounts {
   readonly accesses: number;
   readonly through: number;
   readonly client: number;
   readonly outside: number;
-  /** Of ours, those that the trail does not have. */
+  /** Those of ours that aren't in the trail. */
   readonly notInTrail: number;
 }
 

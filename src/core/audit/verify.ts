@@ -1,10 +1,10 @@
 /**
- * Whether a chain of records is what its writers wrote. Lines go in one after the other, in the order of the files; at
- * the end there is a list of what is wrong. Bounded memory: what is kept does not grow with the log.
+ * Verifies that a chain of records is what its writers wrote. Lines are added one by one, in the order of the files;
+ * at the end there is a list of problems. Memory is bounded: it doesn't grow with the log.
  *
- * How the kinds are told apart, for a record that does not fit behind the one before (docs/audit-log.md has a table):
- * its own hash says whether it was changed; the number of the one that follows says whether it was put in; numbers that
- * are missing were removed, unless they turn up elsewhere: then the order was changed.
+ * How problems are classified, for a record that doesn't fit after the previous one (docs/audit-log.md has a table):
+ * its own hash shows whether it was changed; the number of the next record shows whether it was inserted; missing
+ * numbers were removed, unless they turn up elsewhere, in which case records were reordered.
  */
 import type { AuditRecord, Checkpoint, Repair } from './record.ts';
 import { CHECKPOINT_EVERY, NO_HASH, signedText } from './chain.ts';
@@ -30,12 +30,12 @@ export class ChainVerifier {
   #more = 0;
   #order = 0;
   #waiting: Item | undefined;
-  /** The number that comes next, and the hashes that it may name: two, after a record that was changed. */
+  /** The next number, and the hashes that it may refer to: two, after a changed record. */
   #expected = 1;
   #links: readonly (string | undefined)[] = [NO_HASH];
   #last: Item | undefined;
   #beforeLast: readonly (string | undefined)[] = [NO_HASH];
-  /** Of a log that does not begin with 1. */
+  /** Set if the log doesn't start with record 1. */
   #start: LogStart | undefined;
   readonly #intents = new OpenIntents();
   #secondHead: string | undefined;
@@ -50,21 +50,21 @@ export class ChainVerifier {
   readonly #gaps = new Map<number, { readonly to: number; readonly finding: Mutable | undefined }>();
   readonly #early = new Map<number, { readonly item: Item; readonly finding: Mutable | undefined }>();
 
-  /** @param isPart files from the middle of a log: what is missing before them is no problem */
+  /** @param isPart for files from the middle of a log: missing records before them aren't a problem */
   constructor(trust: Trust, known: readonly Known[], isPart = false) {
     this.#trust = trust;
     this.#known = group(known.filter(({ seq }) => seq > 0));
     this.#isPart = isPart;
   }
 
-  /** The next line, without its end. */
+  /** Adds the next line, without its line end. */
   add(line: string, position: Position): void {
     const item = parseItem(line, position);
     if (this.#waiting !== undefined) this.#judge(this.#waiting, item);
     this.#waiting = item;
   }
 
-  /** A problem that somebody else found, such as a line without an end. */
+  /** Adds a problem found elsewhere, such as a line without an end. */
   report(problem: Problem): void {
     this.#find(problem);
   }
@@ -73,7 +73,7 @@ export class ChainVerifier {
     if (this.#waiting !== undefined) this.#judge(this.#waiting, undefined);
     this.#waiting = undefined;
     for (;;) {
-      // What stood before its turn and is missing at the end was moved from there.
+      // A record that was found too early and is missing at the end was moved from there.
       const early = this.#early.get(this.#expected);
       if (early === undefined || !this.#links.includes(early.item.prev)) break;
       turn(early.finding, 'reordered', `record ${this.#expected} was moved here from the end`);
@@ -132,7 +132,7 @@ export class ChainVerifier {
     const { seq } = item;
     const isSwapped = next?.seq === 1 && next.prev === NO_HASH;
     if (this.#records === 1 && item.sound && seq !== undefined && seq > 1 && !isSwapped) {
-      // Later on a record of retention may say why.
+      // A later retention record may explain it.
       this.#start = new LogStart(item, seq);
       this.#expected = seq;
       this.#links = [item.prev];
@@ -162,7 +162,7 @@ export class ChainVerifier {
     else this.#judgeEarlier(item, next);
   }
 
-  /** Its number is the one that comes next. */
+  /** The record has the next number. */
   #judgeNext(item: Item, next: Item | undefined, nextFits: boolean): void {
     const seq = this.#expected;
     if (!this.#links.includes(item.prev)) {
@@ -187,23 +187,23 @@ export class ChainVerifier {
         );
     }
     const early = this.#early.get(seq);
-    // What was found before its turn was a copy of this one.
+    // The record that was found too early was a copy of this one.
     if (early !== undefined) this.#early.delete(seq);
     this.#accept(item, seq);
   }
 
-  /** Whether what comes after it, or what is known of it from elsewhere, bears its hash out. */
+  /** Whether the next record, or what is known from elsewhere, confirms its hash. */
   #isNamed(item: Item, seq: number, next: Item | undefined): boolean {
     if (next !== undefined) return next.prev === item.claimed;
     const known = this.#known.get(seq);
     return known === undefined || known.some(({ hash }) => hash === item.claimed);
   }
 
-  /** Its number is higher than the one that comes next. */
+  /** The record's number is higher than the next one. */
   #judgeLater(item: Item, nextFits: boolean): void {
     const seq = item.seq as number;
     if (nextFits) {
-      // Whether it is missing at its place, and was moved, or stands there too, is seen later.
+      // Whether it was moved here, or is a copy, shows later.
       const finding = this.#report(item, 'inserted', 'a record stands here that does not belong here');
       if (this.#early.size < MOST_GAPS) this.#early.set(seq, { item, finding });
       return;
@@ -222,7 +222,7 @@ export class ChainVerifier {
     this.#accept(item, seq);
   }
 
-  /** Its number has been seen, or was missing. */
+  /** The record's number was seen before, or was missing. */
   #judgeEarlier(item: Item, next: Item | undefined): void {
     const seq = item.seq as number;
     for (const [from, { to, finding }] of this.#gaps) {
@@ -283,7 +283,7 @@ export class ChainVerifier {
         'there must be a signed checkpoint here: the log was written anew without the key',
         seq,
       );
-    // Whoever writes the log anew may give these members any form.
+    // Whoever rewrites the log can give these members any type.
     if (isJsonObject(record.repair)) this.#repair(item, record.repair);
     this.#start?.hear(record);
     this.#intents.add(record);
@@ -330,7 +330,7 @@ export class ChainVerifier {
     }
   }
 
-  /** What a checkpoint says whose signature is right. */
+  /** Uses the statements of a checkpoint with a valid signature. */
   #believe(seq: number, checkpoint: Checkpoint): void {
     const { accepted, secondHead } = checkpoint;
     this.#secondHead = typeof secondHead === 'string' ? secondHead : undefined;

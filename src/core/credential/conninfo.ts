@@ -1,5 +1,5 @@
 /**
- * libpq's connection strings: `host=h user=app password='it''s'`. The grammar, and the words:
+ * libpq connection strings: `host=h user=app password='it''s'`. Grammar and keywords:
  * https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-KEYWORD-VALUE
  */
 import {
@@ -14,7 +14,7 @@ import { paired } from './url.ts';
 
 const TITLE = 'a libpq connection string';
 
-/** A text with any other word is none. */
+/** A text with any other keyword isn't a connection string. */
 const WORDS: ReadonlySet<string> = new Set(
   `host hostaddr port dbname user password passfile require_auth channel_binding connect_timeout client_encoding
   options application_name fallback_application_name keepalives keepalives_idle keepalives_interval keepalives_count
@@ -25,7 +25,7 @@ const WORDS: ReadonlySet<string> = new Set(
   oauth_client_id oauth_client_secret oauth_scope`.split(/\s+/),
 );
 
-/** Whether a text begins as a connection string does. */
+/** Whether a text starts like a connection string. */
 export function looksLikeConninfo(text: string): boolean {
   const word = /^\s*([a-z_]+)\s*=/.exec(text)?.[1];
   return word !== undefined && WORDS.has(word);
@@ -91,7 +91,7 @@ function settingsOf(text: string): ReadonlyMap<string, Setting> {
     if (!WORDS.has(word)) throw notUnderstood(TITLE, 'it has a word that libpq does not know');
     if (found.has(word)) throw notUnderstood(TITLE, 'it has a word twice');
     const end = next.lastIndex;
-    // A quoted value ends with its quote: libpq goes on with the next word at once, other readers do not.
+    // A quoted value ends with its quote: libpq continues with the next keyword at once, other parsers don't.
     if (end < text.length && !/[ \t\n\v\f\r]/.test(text[end] as string))
       throw notUnderstood(TITLE, 'it has no space after a quoted value');
     const inner = source.startsWith("'") ? source.slice(1, -1) : source;

@@ -1,6 +1,6 @@
 /**
- * New secrets in a JSON secret: the keys that are rotated, and every other place that holds one of the old secrets.
- * A document of which one place has the new password and another the old one would lock out whoever reads the other.
+ * Replaces secrets in a JSON secret: in the rotated keys and in every other place that contains one of the old
+ * secrets. If one place had the new password and another the old one, whoever reads the latter would be locked out.
  */
 import { type JsonDocument, sourceFor } from '../document/document.ts';
 import type { JsonNode } from '../document/syntax.ts';
@@ -8,7 +8,7 @@ import { SecretsError } from '../errors.ts';
 import { Masker } from '../redaction/redactor.ts';
 import { isStructured, readText, replaceText, type TextForm } from './read.ts';
 
-/** Where a value is: the keys and indices from the top. */
+/** The path of a value: keys and indices from the top. */
 type Path = readonly (string | number)[];
 
 interface Leaf {
@@ -17,16 +17,16 @@ interface Leaf {
   readonly text: string;
 }
 
-/** What a rotated key holds now: the password of the URL in it, or its text. */
+/** What a rotated key contains now: the password of the URL in it, or its text. */
 export interface RotatedKey {
   readonly key: string;
-  /** `undefined` where the secret has no such key yet. */
+  /** `undefined` if the secret doesn't have the key yet. */
   readonly old: string | undefined;
 }
 
 /**
- * Reads the keys that are to be rotated.
- * @throws SecretsError Invalid for a key whose value is not of a known form
+ * Reads the keys to rotate.
+ * @throws SecretsError Invalid if a key's value has an unknown form
  */
 export function rotatedKeys(document: JsonDocument, keys: readonly string[]): readonly RotatedKey[] {
   return keys.map((key) => {
@@ -42,10 +42,10 @@ export function rotatedKeys(document: JsonDocument, keys: readonly string[]): re
 }
 
 /**
- * The document with new secrets, and every other byte as it was.
+ * Writes the new secrets and leaves every other byte as it was.
  * @param secrets the new secret of each rotated key
- * @param username the user whose password the new one is, when that is another one
- * @throws SecretsError Invalid naming the places that hold an old secret in a way that is not understood
+ * @param username the user of the new password, if it is a different one
+ * @throws SecretsError Invalid naming the places that contain an old secret in a form that isn't understood
  */
 export function replaceSecrets(
   document: JsonDocument,
@@ -100,7 +100,7 @@ export function replaceSecrets(
   );
 }
 
-/** The document with these values in place of others, at any depth. */
+/** The document with these values replaced, at any depth. */
 function written(document: JsonDocument, edits: readonly (readonly [JsonNode, string])[]): JsonDocument {
   const members = document.root.kind === 'object' ? document.root.members : [];
   const changes = members.flatMap(({ key, value: { start, end } }) => {
@@ -138,12 +138,12 @@ function formOf(key: string, value: string): TextForm {
   }
 }
 
-/** Keys whose value is a part of a sign-in that is no secret, and may be the same word as the password by chance. */
+/** Keys whose value isn't secret, though part of a sign-in, and may equal the password by coincidence. */
 const PUBLIC =
   /^(?:username|user|host|hostname|server|port|dbname|database|db|engine|dialect|schema|region|masterarn|(?:db)?(?:instance|cluster)identifier|public-key|csr)$/i;
 const PASSWORD = /pass|pwd|secret|token/i;
 
-/** The text with the new secret, or `undefined` where the old one is not in a place that is understood. */
+/** The text with the new secret, or `undefined` if the old one isn't in a place that is understood. */
 function followed(
   path: Path,
   text: string,
@@ -157,7 +157,7 @@ function followed(
   const form = attempt(text);
   if (form?.password !== old) return undefined;
   if (!isStructured(form)) return PASSWORD.test(String(path.at(-1))) ? replaceText(form, secret) : undefined;
-  // Another user's, whose password is the same word.
+  // A different user's, who has the same password.
   if (own !== undefined && form.username !== undefined && form.username !== own) return undefined;
   return replaceText(form, secret, form.username === undefined ? undefined : username);
 }
@@ -170,10 +170,10 @@ function attempt(text: string): TextForm | undefined {
   }
 }
 
-/** From this length on, an old secret is not found in another text by chance. */
+/** An old secret of at least this length isn't found in another text by coincidence. */
 const CERTAIN = 8;
 
-/** Whether the old secret is in the text: as it is, percent-encoded, in base64, in JSON, or as a URL's password. */
+/** Whether the text contains the old secret: as it is, percent-encoded, in base64, in JSON, or as a URL's password. */
 function holds(
   path: Path,
   text: string,
@@ -185,7 +185,7 @@ function holds(
   } else if (PUBLIC.test(String(path.at(-1)))) return false;
   if (text === old) return true;
   if (spellings !== undefined) return spellings.finds(Buffer.from(text));
-  // A short one counts where it stands by itself, so that "p" is not found in "postgres".
+  // A short secret only counts as a separate word, so that "p" isn't found in "postgres".
   const at = new RegExp(`(?<![A-Za-z0-9])${escaped(old)}(?![A-Za-z0-9])`);
   return (form === undefined || !isStructured(form)) && (at.test(text) || at.test(spelled(text)));
 }
@@ -194,7 +194,7 @@ function escaped(text: string): string {
   return text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
 }
 
-/** The text with its percent-escapes decoded, where they are any. */
+/** The text with its percent escapes decoded, if they are valid. */
 function spelled(text: string): string {
   return text.replaceAll(/(?:%[0-9A-Fa-f]{2})+/g, (escapes) => {
     try {
@@ -216,7 +216,7 @@ function* leavesOf(document: JsonDocument, node: JsonNode, path: Path = []): Ite
   }
 }
 
-/** `url` at the top, a JSON Pointer below. */
+/** `url` at the top level, a JSON Pointer below. */
 function nameOf(path: Path): string {
   if (path.length === 1) return String(path[0]);
   return path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');

@@ -1,6 +1,6 @@
 /**
- * Connection strings of ADO.NET and ODBC: `Server=h;User ID=app;Password="a;b"`. They differ in how a value is quoted;
- * ODBC's are known by their driver or data source. Grammars:
+ * Connection strings of ADO.NET and ODBC: `Server=h;User ID=app;Password="a;b"`. They differ in quoting; ODBC's are
+ * recognised by their driver or data source. Grammars:
  * https://learn.microsoft.com/dotnet/framework/data/adonet/connection-strings and
  * https://learn.microsoft.com/sql/odbc/reference/syntax/sqldriverconnect-function#comments
  */
@@ -17,7 +17,7 @@ import {
 
 const TITLE = 'a connection string of ADO.NET or ODBC';
 
-/** The words that name the parts of a sign-in, in the spellings of the providers for the common databases. */
+/** The keywords for the parts of a sign-in, as the providers of the common databases spell them. */
 const WORDS = {
   username: ['user id', 'userid', 'uid', 'user', 'username', 'user name'],
   password: ['password', 'pwd'],
@@ -28,7 +28,7 @@ const WORDS = {
 type Part = keyof typeof WORDS;
 const ODBC = ['driver', 'dsn', 'filedsn'];
 
-/** Whether a text has a password in the way of these strings. */
+/** Whether a text contains a password in the form of these strings. */
 export function looksLikeKeywords(text: string): boolean {
   return /(?:^|;)\s*(?:password|pwd)\s*=/i.test(text) && text.includes(';');
 }
@@ -40,7 +40,7 @@ export function readKeywords(text: string): CredentialText {
 
 interface Setting {
   readonly word: string;
-  /** As it is written, quotes included. */
+  /** As written, including quotes. */
   readonly source: string;
   readonly start: number;
   readonly end: number;

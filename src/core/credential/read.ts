@@ -1,6 +1,6 @@
 /**
- * Which form a text has. A text that shows signs of a structure is never taken for a password: what is replaced whole
- * by mistake is lost to whoever reads its other parts.
+ * Recognises the form of a text. A text with signs of a structure is never taken for a plain password: replacing all
+ * of it would destroy its other parts.
  */
 import { SecretsError, toSecretsError } from '../errors.ts';
 import { looksLikeConninfo, readConninfo } from './conninfo.ts';
@@ -12,7 +12,7 @@ import { looksLikeUrl, readUrl } from './url.ts';
 export interface PlainText {
   readonly title: string;
   readonly password: string;
-  /** A line break at its end, which files and `echo` leave; kept, and no part of the password. */
+  /** A line break at the end, as files and `echo` leave it; kept, but not part of the password. */
   readonly ending: string;
   /** A document with `-----BEGIN …` and `-----END …` lines (RFC 7468). */
   readonly pem: boolean;
@@ -20,14 +20,14 @@ export interface PlainText {
 
 export type TextForm = CredentialText | PlainText;
 
-/** Whether the secret is a part of the text, beside others that have to stay. */
+/** Whether the secret is only part of the text, and the other parts must stay. */
 export function isStructured(form: TextForm): form is CredentialText {
   return 'replace' in form;
 }
 
 /**
- * Reads a text in the one form that it has.
- * @throws SecretsError Invalid for a text that has none of the known forms, or several. The message never quotes it
+ * Reads a text that has exactly one of the known forms.
+ * @throws SecretsError Invalid if it has none of them, or several. The message never quotes the text
  */
 export function readText(text: string): TextForm {
   const [, body = '', ending = ''] = /^([^]*?)(\r?\n?)$/.exec(text) ?? [];
@@ -62,7 +62,7 @@ function withEnding(form: CredentialText, ending: string): CredentialText {
   return ending === '' ? form : { ...form, replace: (change) => form.replace(change) + ending };
 }
 
-/** Signs of a structure, by what they are signs of. A random password has each of them about once in a million. */
+/** Signs of structure, and the structure they indicate. A random password has any of them about once in a million. */
 const SIGNS: readonly (readonly [string, RegExp])[] = [
   ['a text of several lines', /[\r\n\u2028\u2029]/],
   ['a JSON document', /^\s*\{\s*(?:"[^"]*"\s*:|\w+\s*:\s)/],
@@ -91,9 +91,9 @@ function structureIn(text: string): string | undefined {
 }
 
 /**
- * A secret's text with another secret in it, in the same form.
- * @param form of the text
- * @throws SecretsError Invalid when the form can't hold it
+ * A secret's text with a new secret, in the same form.
+ * @param form the form of the text
+ * @throws SecretsError Invalid if the form can't represent the new secret
  */
 export function replaceText(form: TextForm, secret: string, username?: string): string {
   if (isStructured(form)) return form.replace({ password: secret, username });

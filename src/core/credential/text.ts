@@ -1,37 +1,37 @@
 /**
- * The forms in which a password stands in a text, such as a connection URL. A form knows which characters of the text
- * are the password and replaces those alone.
+ * Forms of text that contain a password, such as a connection URL. A form knows which characters are the password and
+ * replaces only those.
  */
 import { SecretsError } from '../errors.ts';
 
-/** One server of a connection. Ports are numbers of 1 to 65535. */
+/** One server of a connection. Ports are 1 to 65535. */
 export interface Host {
   /** A name, an address without brackets, or the folder of a Unix socket. `undefined`: the client's default. */
   readonly name: string | undefined;
   readonly port: number | undefined;
 }
 
-/** What a text says of a sign-in, decoded. */
+/** The sign-in that a text describes, decoded. */
 export interface Connection {
   readonly username: string | undefined;
   readonly password: string;
-  /** In their order; empty where the text names none. */
+  /** In order; empty if the text names none. */
   readonly hosts: readonly Host[];
   readonly database: string | undefined;
 }
 
 /** A text whose password can be replaced. */
 export interface CredentialText extends Connection {
-  /** What the form is called in messages: "a connection URL". */
+  /** The form's name in messages: "a connection URL". */
   readonly title: string;
   /**
-   * The kind of system that the text itself names: `postgresql` of `jdbc:postgresql://…`, in lower case. `undefined`
-   * where it names none.
+   * The kind of system that the text names, in lower case: `postgresql` in `jdbc:postgresql://…`. `undefined` if it
+   * names none.
    */
   readonly system: string | undefined;
   /**
-   * The same text with another password, and with another user name where one is given. Every other character stays.
-   * @throws SecretsError Invalid when the form can't hold the new text, or has no place for a user name
+   * The same text with a different password, and a different user name if given. Every other character stays.
+   * @throws SecretsError Invalid if the form can't represent the new text, or has no place for a user name
    */
   replace(change: Change): string;
 }
@@ -41,7 +41,7 @@ export interface Change {
   readonly username?: string | undefined;
 }
 
-/** Where a value stands in a text, from `start` up to `end`, and how another one is written there. */
+/** The range of a value in a text, from `start` to before `end`, and how to encode a new value there. */
 export interface Slot {
   readonly start: number;
   readonly end: number;
@@ -55,7 +55,7 @@ export interface ParsedText extends Connection {
   readonly usernameAt: Slot | undefined;
 }
 
-/** Makes a form of what a parser found. @param parse the parser, which has the last word on what was written */
+/** Builds a form from a parser's result. @param parse the parser, which checks what was written */
 export function replaceable(
   text: string,
   { passwordAt, usernameAt, ...parsed }: ParsedText,
@@ -104,7 +104,7 @@ function connectionOf({ username, password, hosts, database }: Connection): Conn
   return { username, password, hosts, database };
 }
 
-/** A text that looks like this form and can't be read as one in only one way. */
+/** The error for a text that looks like this form but can't be read in exactly one way. */
 export function notUnderstood(title: string, why: string): SecretsError {
   return new SecretsError('Invalid', `the value looks like ${title}, but ${why}`, {
     hint: 'correct the value, or keep the password under a key of its own in a JSON secret',
@@ -119,5 +119,5 @@ export function portOf(text: string, title: string): number | undefined {
   return port;
 }
 
-/** Characters that mean themselves in every form: the unreserved ones of RFC 3986 §2.3. */
+/** Characters that need no escaping in any form: the unreserved ones of RFC 3986 §2.3. */
 export const UNRESERVED = /^[\w.~-]*$/;

@@ -1,9 +1,9 @@
 /**
- * Connection URLs as they are written for databases and brokers: with several hosts (libpq, MongoDB, JDBC), a driver in
- * the scheme (`postgresql+psycopg://`), the prefix `jdbc:`, and the password before the host or in the query.
+ * Connection URLs for databases and brokers: with several hosts (libpq, MongoDB, JDBC), a driver in the scheme
+ * (`postgresql+psycopg://`), the prefix `jdbc:`, and the password before the host or in the query.
  *
- * WHATWG's URL type reads none of the first and rewrites what it reads. Where the common readers disagree about a text
- * (two @, a # or / in the password, a + in the query), it is refused.
+ * WHATWG's URL type can't parse several hosts and rewrites what it parses. A text that common parsers read
+ * differently (two @, a # or / in the password, a + in the query) is rejected.
  */
 import {
   type CredentialText,
@@ -17,12 +17,12 @@ import {
 } from './text.ts';
 
 const TITLE = 'a connection URL';
-/** Up to the hosts, which may not hold what ends them. */
+/** Up to the hosts, which must not contain what ends them. */
 const PARTS = /^([^@/?#]*@)?([^@/?#]*)(\/[^?#]*)?(\?[^#]*)?$/;
 const JDBC = /^jdbc:(?:aws-wrapper:)?(postgresql|mysql|mariadb)(?::[a-z]+)?:\/\//i;
 const ANY = /^([a-z][a-z0-9.-]*)(?:\+[a-z0-9+.-]+)?:\/\//i;
 
-/** Whether a text means to be a URL. */
+/** Whether a text is meant to be a URL. */
 export function looksLikeUrl(text: string): boolean {
   return /^\s*(?:jdbc:|r2dbc:|[a-z][a-z0-9+.-]*:\/\/)/i.test(text);
 }
@@ -32,7 +32,7 @@ export function readUrl(text: string): CredentialText {
   return replaceable(text, parseUrl(text), parseUrl);
 }
 
-/** A parameter of the query, decoded, and the place of its value. */
+/** A query parameter, decoded, and the range of its value. */
 interface Parameter {
   readonly value: string;
   readonly start: number;
@@ -61,7 +61,7 @@ function parseUrl(text: string): ParsedText {
   if (password === undefined) throw notUnderstood(TITLE, 'there is no password in it');
   const inQuery = (slot: Parameter | undefined): boolean =>
     slot !== undefined && slot.start >= text.length - query.length;
-  // Drivers of JDBC differ in what they decode, so that only what needs no decoding means the same to all.
+  // JDBC drivers differ in what they decode, so only what needs no decoding means the same to all of them.
   const plain = jdbc !== null && system === 'mariadb';
   if (plain && !UNRESERVED.test(text.slice(password.start, password.end)))
     throw notUnderstood(TITLE, 'the driver may not decode the password');
@@ -101,7 +101,7 @@ function onlyOne(
   return one ?? other;
 }
 
-/** The parameters by their names. @param from the place of the question mark */
+/** The parameters by name. @param from the index of the question mark */
 function parametersOf(query: string, from: number): ReadonlyMap<string, Parameter> {
   const found = new Map<string, Parameter>();
   let start = from + 1;
@@ -134,7 +134,7 @@ function hostsOf(hosts: string, parameters: ReadonlyMap<string, Parameter>): rea
   return paired(more?.split(',') ?? [''], ports, TITLE);
 }
 
-/** Hosts and ports as libpq pairs them: one port for all, or one for each. */
+/** Hosts and ports paired as in libpq: one port for all, or one for each. */
 export function paired(hosts: readonly string[], ports: string | undefined, title: string): readonly Host[] {
   const list = ports === undefined ? [] : ports.split(',');
   if (list.length > 1 && list.length !== hosts.length)
@@ -160,7 +160,7 @@ function decoded(text: string): string {
   }
 }
 
-/** RFC 3986 §2.1: everything but unreserved characters, also what `encodeURIComponent` leaves. */
+/** RFC 3986 §2.1: everything except unreserved characters, including those that `encodeURIComponent` leaves. */
 export function percentEncoded(text: string): string {
   return encodeURIComponent(text).replace(
     /[!'()*]/g,

@@ -1,17 +1,16 @@
 /**
- * A JSON document that somebody else wrote: read and changed without touching what nobody asked for.
+ * A JSON document that somebody else wrote: reads and changes it without touching anything else.
  *
- * Numbers keep their spelling, keys their order, and every byte outside of a change stays as it was.
+ * Numbers keep their spelling, keys their order, and every byte outside a change stays as it was.
  */
 import { SecretsError } from '../errors.ts';
 import { pointerTokens } from '../reference/reference.ts';
 import { decodeUtf8 } from '../utf8.ts';
 import { type JsonMember, type JsonNode, JsonSyntaxError, parseTree } from './syntax.ts';
 
-/** A new value of a key: a text, or any JSON value by its source. */
+/** A new value for a key: a text, or any JSON value as source. */
 export type NewValue = string | JsonSource;
 
-/** The source text of one JSON value. */
 export interface JsonSource {
   readonly json: string;
 }
@@ -32,9 +31,9 @@ export class JsonDocument {
   }
 
   /**
-   * Parses a document. A byte order mark before it is kept and ignored, as RFC 8259 §8.1 allows.
-   * @throws SecretsError Invalid: not UTF-8, not JSON, two equal keys, nested too deep. The message names the
-   *   place and quotes no value.
+   * Parses a document. A byte order mark is kept and ignored, as RFC 8259 §8.1 allows.
+   * @throws SecretsError Invalid: not UTF-8, not JSON, duplicate keys, nested too deep. The message names the place
+   *   and quotes no value.
    */
   static parse(source: Uint8Array | string): JsonDocument {
     let text: string;
@@ -52,12 +51,10 @@ export class JsonDocument {
     }
   }
 
-  /** A new object with these keys. */
   static of(entries: Iterable<readonly [string, NewValue]>): JsonDocument {
     return JsonDocument.parse('{}').edit(new Map(entries));
   }
 
-  /** The document as UTF-8. */
   get bytes(): Buffer {
     return Buffer.from(this.#mark + this.text);
   }
@@ -66,25 +63,25 @@ export class JsonDocument {
     return this.root.kind === 'object';
   }
 
-  /** The keys of an object in their order; none for any other document. */
+  /** The keys of an object in order; empty for any other document. */
   get keys(): readonly string[] {
     return this.#members().map(({ key }) => key);
   }
 
-  /** The keys of an object with what a reader gets of each. @throws SecretsError Invalid, as `textOf` */
+  /** The keys of an object and their texts. @throws SecretsError Invalid, as `textOf` */
   entries(): readonly (readonly [key: string, text: string])[] {
     return this.#members().map(({ key, value }) => [key, this.textOf(value)]);
   }
 
-  /** The value of a top-level key, literally named. */
+  /** The value of a top-level key, by its exact name. */
   member(key: string): JsonNode | undefined {
     this.#byKey ??= new Map(this.#members().map((member) => [member.key, member.value]));
     return this.#byKey.get(key);
   }
 
   /**
-   * What a reference names: a literal key of an object, or the place of a JSON Pointer (RFC 6901).
-   * @throws SecretsError NotFound when there is no such key, Invalid when the document is no object
+   * The value that a reference names: a key of an object, or the place of a JSON Pointer (RFC 6901).
+   * @throws SecretsError NotFound if there is no such key, Invalid if the document isn't an object
    */
   select(key: string): JsonNode {
     if (!key.startsWith('/')) {
@@ -104,8 +101,8 @@ export class JsonDocument {
   }
 
   /**
-   * A value as a reader gets it: a string decoded, anything else as it is spelled in the source.
-   * @throws SecretsError Invalid for a string with a lone surrogate, which has no UTF-8 form
+   * A value as readers get it: strings are decoded, everything else as spelled in the source.
+   * @throws SecretsError Invalid for a string with a lone surrogate, which UTF-8 can't represent
    */
   textOf(node: JsonNode): string {
     if (node.kind !== 'string') return this.sourceOf(node);
@@ -116,16 +113,14 @@ export class JsonDocument {
     return node.text;
   }
 
-  /** A value's own source text. */
   sourceOf({ start, end }: JsonNode): string {
     return this.text.slice(start, end);
   }
 
   /**
-   * The document with these keys set, or removed where the new value is `undefined`. New keys go to the end, spaced
-   * like the last one. Nothing else changes but the separators that have to; a key that has the value already
-   * stays as it is spelled.
-   * @throws SecretsError Invalid when the document is no object
+   * Sets these keys, or removes them if the new value is `undefined`. New keys are added at the end, spaced like the
+   * last one. Nothing else changes except necessary separators; a key that already has the value keeps its spelling.
+   * @throws SecretsError Invalid if the document isn't an object
    */
   edit(changes: ReadonlyMap<string, NewValue | undefined>): JsonDocument {
     if (this.root.kind !== 'object')
@@ -162,25 +157,25 @@ export class JsonDocument {
   }
 
   /**
-   * Whether two documents read the same: equal keys in any order, and values that a reader gets the same text of.
-   * Numbers are compared by their spelling: 1.10 and 1.1 are two prices to whoever reads text, and taking two values
-   * for one would lose the second. White space and the escapes of strings don't count.
+   * Whether two documents read the same: the same keys in any order, and values with the same text. Numbers are
+   * compared by spelling: to whoever reads text, 1.10 and 1.1 are two prices, and treating them as equal would lose
+   * one. White space and string escapes don't matter.
    */
   equals(other: JsonDocument): boolean {
     return this.canonical(this.root) === other.canonical(other.root);
   }
 
-  /** One text for all ways to write a value, in the sense of `equals`. */
+  /** The same text for all spellings of a value, in the sense of `equals`. */
   canonical(node: JsonNode): string {
     return this.#write(node, (members) => members.toSorted((a, b) => (a.key < b.key ? -1 : 1)));
   }
 
-  /** A value without white space, its strings without needless escapes; numbers and the order of keys stay. */
+  /** A value without white space and needless string escapes; numbers and the order of keys stay. */
   compact(node: JsonNode = this.root): string {
     return this.#write(node, (members) => members);
   }
 
-  /** Nesting is bounded, so this may recurse. */
+  /** May recurse, because nesting is bounded. */
   #write(node: JsonNode, order: (members: readonly JsonMember[]) => readonly JsonMember[]): string {
     if (node.kind === 'string') return JSON.stringify(node.text);
     if (node.kind === 'array') return `[${node.items.map((item) => this.#write(item, order)).join()}]`;
@@ -217,12 +212,12 @@ export class JsonDocument {
   }
 }
 
-/** The source of a JSON value for a text or a value that is given by its source already. */
+/** The JSON source of a new value. */
 export function sourceFor(value: NewValue): string {
   return typeof value === 'string' ? JSON.stringify(value) : value.json;
 }
 
-/** Whether a text has a UTF-8 form: no half of a surrogate pair stands alone. */
+/** Whether a text can be represented in UTF-8: it has no lone surrogates. */
 export function isWellFormed(text: string): boolean {
   return !/[\ud800-\udfff]/u.test(text);
 }
@@ -244,7 +239,7 @@ function explain({ reason, message }: JsonSyntaxError, text: string): SecretsErr
     return new SecretsError('Invalid', `its value is ambiguous JSON: ${message}`, {
       hint: 'write the whole value with the key once',
     });
-  // The place helps with what was meant to be a document, and only irritates with any other text.
+  // The position helps with what was meant to be a document, and only confuses with any other text.
   const place = /^[\t\n\r ]*[[{]/.test(text) ? `: ${message}` : '';
   return new SecretsError('Invalid', `has no keys: its value is not JSON${place}`);
 }

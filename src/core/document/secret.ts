@@ -1,16 +1,16 @@
-/** The keys of a secret: reading one, and setting some without touching the others. */
+/** The keys of a secret: reads one, or sets some without touching the others. */
 import { SecretsError } from '../errors.ts';
 import { JsonDocument, type NewValue } from './document.ts';
 
-/** As much of a version as its keys depend on; see `SecretVersion`. */
+/** The parts of a version that determine its keys; see `SecretVersion`. */
 export interface KeyedValue {
   readonly value: Uint8Array;
   readonly soleKey?: string | undefined;
 }
 
 /**
- * The value as a document: the JSON that it holds, else the map with one entry that its store keeps it in.
- * @throws SecretsError Invalid when there is neither
+ * The value as a document: its JSON, or the single-entry map in which its store keeps it.
+ * @throws SecretsError Invalid if it is neither
  */
 export function secretDocument(secret: KeyedValue): JsonDocument {
   const { value, soleKey } = secret;
@@ -21,8 +21,8 @@ export function secretDocument(secret: KeyedValue): JsonDocument {
 }
 
 /**
- * What `#key` names.
- * @throws SecretsError NotFound without such a key, Invalid when the value has no keys
+ * The text that `#key` names.
+ * @throws SecretsError NotFound if there is no such key, Invalid if the value has no keys
  */
 export function keyText(secret: KeyedValue, key: string): string {
   const document = secretDocument(secret);
@@ -42,9 +42,9 @@ export function ownObject(value: Uint8Array): JsonDocument | undefined {
 }
 
 /**
- * The value with these keys set, and removed where the new value is `undefined`; a new object where there is no
- * secret. It stays in the form that its store keeps it in.
- * @throws SecretsError Invalid when the value is no JSON object: a text is not turned into a map
+ * Sets these keys, or removes them if the new value is `undefined`; creates an object if there is no secret. The
+ * value keeps the form in which its store keeps it.
+ * @throws SecretsError Invalid if the value isn't a JSON object: a plain text isn't turned into a map
  */
 export function withKeys(
   before: KeyedValue | undefined,

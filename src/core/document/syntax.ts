@@ -1,14 +1,14 @@
 /**
- * The grammar of JSON (RFC 8259) as a tree that knows where each value stands in its source.
+ * Parses JSON (RFC 8259) into a tree with the position of each value in the source.
  *
- * `JSON.parse` can't serve: it rounds numbers, sorts keys that look like integers and lets the last of two equal
+ * `JSON.parse` isn't enough: it rounds numbers, reorders keys that look like integers, and lets the last of duplicate
  * keys win. Tokens come from jsonc-parser's scanner: it has no dependencies, gives offsets and reports every token
- * that JSON forbids. Its own parsers and editor are not used because they recurse on nesting and accept two equal
+ * that JSON forbids. Its own parsers and editor aren't used because they recurse on nesting and accept duplicate
  * keys. `JSON.parse` with source access needs a newer Node than the oldest one supported, and gives no offsets.
  */
 import { createScanner } from 'jsonc-parser';
 
-/** A value and its place: `start` up to but not including `end`, in UTF-16 units of the source. */
+/** A value and its range: `start` to before `end`, in UTF-16 units of the source. */
 export type JsonNode = { readonly start: number; readonly end: number } & (
   | { readonly kind: 'object'; readonly members: readonly JsonMember[] }
   | { readonly kind: 'array'; readonly items: readonly JsonNode[] }
@@ -16,7 +16,7 @@ export type JsonNode = { readonly start: number; readonly end: number } & (
   | { readonly kind: 'number' | 'literal' }
 );
 
-/** A key of an object, decoded, with its place and value. */
+/** A key of an object, decoded, with its range and value. */
 export interface JsonMember {
   readonly key: string;
   readonly start: number;
@@ -24,7 +24,7 @@ export interface JsonMember {
   readonly value: JsonNode;
 }
 
-/** Why a text is no document. Holds places and names of keys, never a value. */
+/** Why a text can't be parsed. Contains positions and key names, never a value. */
 export class JsonSyntaxError extends Error {
   readonly reason: 'syntax' | 'duplicate' | 'depth';
 
@@ -35,12 +35,12 @@ export class JsonSyntaxError extends Error {
 }
 
 /**
- * Deepest nesting accepted. RFC 8259 §9 lets a parser set one; more is an attack on a recursive reader further on,
- * not a secret.
+ * Deepest nesting accepted. RFC 8259 §9 lets a parser set a limit; anything deeper is an attack on a recursive reader
+ * later on, not a secret.
  */
 export const MAX_DEPTH = 1000;
 
-// The library declares its token kinds as a const enum, which can't be used from an isolated module.
+// The library declares its token kinds as a const enum, which isolated modules can't use.
 const OPEN_BRACE = 1;
 const CLOSE_BRACE = 2;
 const OPEN_BRACKET = 3;
@@ -64,14 +64,14 @@ type Open = { readonly start: number } & (
 
 /**
  * Parses one JSON text.
- * @throws JsonSyntaxError for anything but exactly one JSON value, for an object with two equal keys, and for
- *   nesting deeper than MAX_DEPTH
+ * @throws JsonSyntaxError for anything but exactly one JSON value, for an object with duplicate keys, and for nesting
+ *   deeper than MAX_DEPTH
  */
 export function parseTree(text: string): JsonNode {
   return new TreeParser(text).parse();
 }
 
-/** A loop with a stack of its own: recursion would overflow the real one on hostile nesting. */
+/** Loops with its own stack, because recursion would overflow the call stack on hostile nesting. */
 class TreeParser {
   readonly #text: string;
   readonly #scanner: ReturnType<typeof createScanner>;
@@ -80,7 +80,7 @@ class TreeParser {
 
   constructor(text: string) {
     this.#text = text;
-    // Whitespace is skipped here; comments, which the scanner would skip too, are refused in `#next`.
+    // Skips white space; comments, which the scanner would skip too, are rejected in `#next`.
     this.#scanner = createScanner(text, false);
   }
 
@@ -99,7 +99,7 @@ class TreeParser {
     }
   }
 
-  /** Starts a value: gives it when it is complete, `undefined` when it is a container that has just been opened. */
+  /** Starts a value. Returns it if it is complete, `undefined` if it is a container that was just opened. */
   #begin(): JsonNode | undefined {
     const start = this.#scanner.getTokenOffset();
     const end = start + this.#scanner.getTokenLength();
@@ -126,7 +126,7 @@ class TreeParser {
     return undefined;
   }
 
-  /** Puts a complete value into its container; gives the container when that is complete with it. */
+  /** Adds a complete value to its container. Returns the container if that completes it. */
   #attach(parent: Open, value: JsonNode): JsonNode | undefined {
     if (parent.kind === 'array') parent.items.push(value);
     else if (parent.pending !== undefined) parent.members.push({ ...parent.pending, value });
@@ -167,7 +167,7 @@ class TreeParser {
     this.#next();
   }
 
-  /** A call, since the compiler does not see that `#next` changes the token. */
+  /** A method, because the compiler doesn't see that `#next` changes the token. */
   #at(token: number): boolean {
     return this.#token === token;
   }
@@ -193,7 +193,7 @@ function closing({ kind }: Open): number {
   return kind === 'object' ? CLOSE_BRACE : CLOSE_BRACKET;
 }
 
-/** Kinds 14 and 15 are line breaks and other white space, which in the scanner's alphabet are RFC 8259 §2's. */
+/** Kinds 14 and 15 are line breaks and other white space. The scanner's white space is that of RFC 8259 §2. */
 function isWhiteSpace(token: number): boolean {
   return token === 14 || token === 15;
 }

@@ -1,14 +1,14 @@
-/** From settings and flags to the variables of a child: pure. */
+/** Builds the variables of a child from settings and flags. Pure. */
 import type { JsonDocument } from '../document/document.ts';
 import { SecretsError } from '../errors.ts';
 import { isPlainData, steers } from './steering.ts';
 import { quoted } from '../text/suspect.ts';
 import { decodeUtf8 } from '../utf8.ts';
 
-/** POSIX XBD 8.1, and what every shell can export. */
+/** POSIX XBD 8.1; every shell can export these. */
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
-/** @throws SecretsError Usage for a name no shell can export */
+/** @throws SecretsError Usage for a name that shells can't export */
 export function checkVariableName(name: string): void {
   if (!VARIABLE.test(name)) {
     throw new SecretsError('Usage', `${quoted(name)} is not a name for a variable`, {
@@ -17,15 +17,15 @@ export function checkVariableName(name: string): void {
   }
 }
 
-/** What becomes of the case of letters in names from a store: `--case`. */
+/** How to treat the case of names from a store: `--case`. */
 export type NameCase = 'keep' | 'upper';
 export const NAME_CASES: readonly NameCase[] = ['keep', 'upper'];
 
 /**
- * The variable that a key or a secret's name becomes: a legal name stays as it is, so that an imported environment
- * comes back; else `db-url` is `DB_URL`, and `2fa` is `_2FA`.
- * @param nameCase `upper` for capital letters in any case, `keep` for `db_url` of `db-url`
- * @throws SecretsError Usage for a key without a letter or digit of ASCII
+ * The variable for a key or secret name. A valid name stays as it is, so that an imported environment round-trips;
+ * otherwise `db-url` becomes `DB_URL`, and `2fa` becomes `_2FA`.
+ * @param nameCase `upper` always uses capital letters; `keep` turns `db-url` into `db_url`
+ * @throws SecretsError Usage for a key without an ASCII letter or digit
  */
 export function variableName(key: string, nameCase?: NameCase): string {
   const legal = key.replace(/[^A-Za-z0-9_]+/g, '_');
@@ -39,7 +39,7 @@ export function variableName(key: string, nameCase?: NameCase): string {
   return /^[0-9]/.test(name) ? `_${name}` : name;
 }
 
-/** `NAME=REF` of a flag. @throws SecretsError Usage */
+/** Splits a flag's `NAME=REF`. @throws SecretsError Usage */
 export function splitAssignment(text: string): readonly [name: string, reference: string] {
   const equals = text.indexOf('=');
   if (equals <= 0 || equals === text.length - 1) {
@@ -51,8 +51,8 @@ export function splitAssignment(text: string): readonly [name: string, reference
 }
 
 /**
- * The variables that the keys of a JSON secret become, by key.
- * @throws SecretsError Invalid when the value has no keys, or one that is no text
+ * The keys of a JSON secret and their texts, which become variables.
+ * @throws SecretsError Invalid if the value has no keys, or a key's value has no text
  */
 export function keysOf(
   document: JsonDocument,
@@ -67,35 +67,35 @@ export function keysOf(
   return document.entries();
 }
 
-/** What decides whether a name from a store may become a variable. */
+/** Rules for which names from a store may become variables. */
 export interface NameRules<T> {
-  /** `--prefix`: stands before every name. */
+  /** `--prefix`: prepended to every name. */
   readonly prefix?: string | undefined;
-  /** `--case`. Without it, a prefix stands before capital letters. */
+  /** `--case`. Without it, a prefix is followed by capital letters. */
   readonly nameCase?: NameCase | undefined;
   /** `--allow`: variables that the user wants, whatever they steer or replace. */
   readonly allowed?: ReadonlySet<string> | undefined;
-  /** Whether this variable is inherited, with another value. */
+  /** Whether this variable is inherited with a different value. */
   readonly isTaken: (name: string, value: T) => boolean;
 }
 
 /**
- * Collects what `--from` gives, and finds two things that become one variable. `--from` takes names from the store:
- * whoever may add a secret there must not be able to steer a program here, nor replace what the user has set.
+ * Collects the variables of `--from`, and detects two that get the same name. `--from` takes names from the store:
+ * whoever may add a secret there must not be able to steer a program here, or replace what the user has set.
  */
 export class NameMap<T> {
   readonly #entries = new Map<string, { readonly origin: string; readonly value: T }>();
-  /** Names that do not say they are data, and have no prefix of the user's: left out, and refused in one line. */
+  /** Names that don't look like data and have no prefix from the user: left out, and rejected in one line. */
   readonly #unplain: { readonly name: string; readonly origin: string }[] = [];
   readonly #rules: NameRules<T>;
 
-  /** @throws SecretsError Usage for a prefix that no variable can begin with */
+  /** @throws SecretsError Usage for a prefix that variables can't start with */
   constructor(rules: NameRules<T>) {
     if (rules.prefix !== undefined) checkVariableName(rules.prefix);
     this.#rules = rules;
   }
 
-  /** The variable that a key becomes. @throws SecretsError Usage */
+  /** The variable for a key. @throws SecretsError Usage */
   nameOf(key: string): string {
     const { prefix, nameCase } = this.#rules;
     const name = variableName(key, nameCase ?? (prefix === undefined ? undefined : 'upper'));
@@ -103,10 +103,10 @@ export class NameMap<T> {
   }
 
   /**
-   * @param key the key or name that the variable is made of
-   * @param source the reference it was found under
-   * @throws SecretsError Usage naming both, when another one became this variable already; Policy for a variable
-   *   that steers programs, or that is set already
+   * @param key the key or name that the variable is made from
+   * @param source the reference under which it was found
+   * @throws SecretsError Usage naming both, if another key has the same variable; Policy for a variable that steers
+   *   programs or is already set
    */
   add(key: string, source: string, value: T): void {
     const name = this.nameOf(key);
@@ -121,7 +121,7 @@ export class NameMap<T> {
     this.#entries.set(name, { origin, value });
   }
 
-  /** @returns false for a name that `refusal` tells of. @throws SecretsError Policy */
+  /** @returns false for a name that `refusal` reports. @throws SecretsError Policy */
   #maySet(name: string, origin: string, value: T): boolean {
     const { prefix, isTaken } = this.#rules;
     if (steers(name)) {
@@ -142,7 +142,10 @@ export class NameMap<T> {
     return true;
   }
 
-  /** Why some of what was added can't be given; `undefined` when all can. A document may have very many keys. */
+  /**
+   * Why some variables are rejected; `undefined` if none are. Listed briefly, because a document may have very many
+   * keys.
+   */
   refusal(): SecretsError | undefined {
     const [first] = this.#unplain;
     if (first === undefined) return undefined;
@@ -164,7 +167,7 @@ export class NameMap<T> {
 
 /**
  * A value as the text of a variable.
- * @throws SecretsError Invalid for NUL (no environment can hold it) and for bytes that are not UTF-8
+ * @throws SecretsError Invalid if it contains NUL (not possible in an environment) or isn't UTF-8
  */
 export function variableText(name: string, value: Uint8Array): string {
   if (value.includes(0)) throw unfit(name, 'holds a NUL byte, which a variable can’t');
@@ -175,10 +178,10 @@ export function variableText(name: string, value: Uint8Array): string {
   }
 }
 
-/** Linux hands over no string longer than 32 pages (execve(2), MAX_ARG_STRLEN), `NAME=` and the NUL included. */
+/** Linux limits a string to 32 pages (execve(2), MAX_ARG_STRLEN), including `NAME=` and the NUL. */
 const MAX_STRING_BYTES = 131_072;
 
-/** @throws SecretsError Invalid for a value that is too long for a variable of a process on Linux */
+/** @throws SecretsError Invalid if the value is too long for a variable on Linux */
 export function checkVariableSize(name: string, value: Uint8Array): void {
   if (name.length + value.length + 2 > MAX_STRING_BYTES) {
     throw unfit(
@@ -194,7 +197,7 @@ function unfit(name: string, why: string): SecretsError {
   });
 }
 
-/** What `--pristine` leaves of the inherited environment: where things are and how to show them. */
+/** The inherited variables that `--pristine` keeps: where things are and how to display them. */
 export const PRISTINE: ReadonlySet<string> = new Set([
   'PATH',
   'HOME',
@@ -225,7 +228,7 @@ export function inherited(
   env: Readonly<Record<string, string | undefined>>,
   { pristine, withheld }: { readonly pristine: boolean; readonly withheld: ReadonlySet<string> },
 ): Record<string, string> {
-  // A variable may be named like something that every object has (`__proto__`).
+  // A variable may be named like a property of every object (`__proto__`).
   const kept = Object.create(null) as Record<string, string>;
   for (const [name, value] of Object.entries(env)) {
     if (value === undefined || withheld.has(name)) continue;

@@ -1,6 +1,6 @@
 /**
- * Variables as text for a shell, a parser or a file. Each writer is tested with random values through the real
- * consumer, or through its documented rules where the consumer can't be run.
+ * Writes variables for a shell, a parser or a file. Each writer is tested with random values through the real
+ * consumer, or against its documented rules if the consumer can't be run.
  */
 import { SecretsError } from '../errors.ts';
 
@@ -21,15 +21,15 @@ export const ENV_FORMATS = [
 ] as const;
 export type EnvFormat = (typeof ENV_FORMATS)[number];
 
-/** Options of a writer that has any. */
+/** Options that some writers use. */
 export interface FormatOptions {
   /** Name of the Kubernetes Secret. */
   readonly name: string;
-  /** A random word for delimiters, which no value may be able to foresee. */
+  /** A random word for delimiters, which no value can predict. */
   readonly nonce: string;
 }
 
-/** @throws SecretsError Invalid for a value that the format can't hold, naming the variable */
+/** @throws SecretsError Invalid naming the variable, if the format can't represent its value */
 export function writeEnv(format: EnvFormat, variables: Variables, options: FormatOptions): string {
   return WRITERS[format](variables, options);
 }
@@ -43,11 +43,11 @@ const WRITERS: Readonly<Record<EnvFormat, (variables: Variables, options: Format
       variables,
       (name, value) => `set -gx ${name} '${value.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`,
     ),
-  // about_Quoting_Rules: PowerShell reads the curly quotes as single quotes too.
+  // about_Quoting_Rules: PowerShell treats curly quotes as single quotes too.
   powershell: (variables) =>
     lines(variables, (name, value) => `$env:${name} = '${value.replace(/['\u2018-\u201b]/g, '$&$&')}'`),
   json: (variables) => `${JSON.stringify(Object.fromEntries(variables), null, 2)}\n`,
-  // YAML 1.2 double-quoted scalars hold JSON strings; the escapes below are those that JSON leaves bare.
+  // YAML 1.2 double-quoted scalars can contain JSON strings; `yamlString` escapes what JSON doesn't.
   yaml: (variables) => lines(variables, (name, value) => `${JSON.stringify(name)}: ${yamlString(value)}`),
   docker: (variables) =>
     lines(variables, (name, value) => {
@@ -62,7 +62,8 @@ const WRITERS: Readonly<Record<EnvFormat, (variables: Variables, options: Format
       const delimiter = `secrets_${nonce}`;
       if (value.includes(delimiter))
         throw refuse('github', name, 'the delimiter, which was chosen at random');
-      // A runner on Windows reads CR LF as one line break; what ends in CR would lose it there. (FileCommandManager)
+      // A runner on Windows reads CR LF as one line break, so a value that ends in CR loses it there.
+      // (FileCommandManager)
       if (GITHUB_OWN.test(name)) {
         throw new SecretsError('Invalid', `${name} can’t be set through GITHUB_ENV`, {
           hint: 'GitHub keeps GITHUB_*, RUNNER_* and NODE_OPTIONS for itself; choose another name',
@@ -72,7 +73,8 @@ const WRITERS: Readonly<Record<EnvFormat, (variables: Variables, options: Format
     }),
   gitlab: (variables) =>
     lines(variables, (name, value) => {
-      // A dotenv report is read line by line; quotes stay, white space around a value is lost (docs: dotenv reports).
+      // GitLab reads a dotenv report line by line; quotes are kept, white space around a value is lost (docs: dotenv
+      // reports).
       if (/[\n\r]/.test(value)) throw refuse('gitlab', name, 'a line break');
       if (value === '') throw refuse('gitlab', name, 'nothing, and a report has no empty values');
       if (value !== value.trim())
@@ -87,15 +89,16 @@ const WRITERS: Readonly<Record<EnvFormat, (variables: Variables, options: Format
   },
   tfvars: (variables) =>
     lines(variables, (name, value) => {
-      // Terraform and OpenTofu keep strings in Unicode's NFC (docs: types, strings), which would change these.
+      // Terraform and OpenTofu normalise strings to Unicode NFC (docs: types, strings), which would change these
+      // values.
       if (value !== value.normalize('NFC')) throw refuse('tfvars', name, 'characters that are not in NFC');
       return `${name} = ${hclString(value)}`;
     }),
 };
 
-/** Not settable from a step (docs: workflow commands, "Setting an environment variable"). */
+/** Can't be set from a step (docs: workflow commands, "Setting an environment variable"). */
 const GITHUB_OWN = /^(GITHUB_|RUNNER_|NODE_OPTIONS$)/i;
-/** The docker client reads env-files with Go's bufio.Scanner, whose lines end at 64 KiB. */
+/** The docker client reads env files with Go's bufio.Scanner, whose lines end at 64 KiB. */
 const DOCKER_LINE_BYTES = 65_535;
 
 function lines(variables: Variables, line: (name: string, value: string) => string): string {
@@ -103,9 +106,9 @@ function lines(variables: Variables, line: (name: string, value: string) => stri
 }
 
 /**
- * A value that every reader of env files takes for the same: the dotenv package, python-dotenv, compose-go, godotenv,
- * Ruby's dotenv and `sh`, which must find nothing to run in it. They agree on single quotes, but for what Python replaces
- * there, and on double quotes where nothing in them is special to anyone.
+ * Quotes a value so that every reader of env files reads the same: the dotenv package, python-dotenv, compose-go,
+ * godotenv, Ruby's dotenv and `sh`, which must not find anything to execute. They agree on single quotes, except for
+ * what Python substitutes there, and on double quotes if the value has no characters that are special to any of them.
  */
 function dotenvValue(name: string, value: string): string {
   if (/[\n\r]/.test(value))

@@ -1,25 +1,26 @@
 /**
- * Which variables may come from whom. Three lists, shared by the literals and references of secrets.yaml, by `--from`
+ * Which variables may come from whom. Three lists, shared by the literals and references of secrets.yaml, `--from`
  * and `secrets init`:
  *
  * - `isHarmlessLiteral`: the few whose value a stranger may choose;
- * - `isPlainData`: those that a stranger may name, since their names say that they hold what an application signs in
- *   with, or its database's address. Safety rests on this one; the next one only takes away from it;
- * - `steers`: those by which a program of wide use loads code, runs another program, chooses whom to believe or to
- *   connect to, or finds its settings. A namespace of such a program steers as a whole, but for its credentials.
+ * - `isPlainData`: those that a stranger may name, because their names say that they contain an application's
+ *   credentials or its database's address. Safety depends on this list; the next one only subtracts from it;
+ * - `steers`: those through which a widely used program loads code, runs another program, chooses whom to trust or
+ *   connect to, or finds its settings. The whole namespace of such a program counts as steering, except for its
+ *   credentials.
  */
 
 /**
- * Literals that need no trust, each with the form that its value must have. They are names by convention of
- * applications, not of programs that come with a system: none of the manuals in tests/config/manuals.ts reads one.
- * What a program would connect to, open, load or run by it has no place here.
+ * Literals that need no trust, each with the pattern that its value must match. By convention applications use these
+ * names, not programs that come with a system: none of the manuals in tests/config/manuals.ts mentions one. Variables
+ * that make a program connect, open, load or run something don't belong here.
  */
 const HARMLESS: Readonly<Record<string, RegExp>> = {
-  // How much is logged, in a word or a number.
+  // How much is logged, as a word or a number.
   LOG_LEVEL: /^[A-Za-z]{1,16}$|^\d{1,2}$/,
-  // In which form.
+  // The log format.
   LOG_FORMAT: /^(json|text|plain|pretty|logfmt|console)$/i,
-  // Where an application listens. What is connected to has a host beside it, and another name.
+  // Where an application listens. The port of a server to connect to comes with a host and has a different name.
   PORT: /^\d{1,5}$/,
   METRICS_PORT: /^\d{1,5}$/,
 };
@@ -29,18 +30,18 @@ export function isHarmlessLiteral(name: string, value: string): boolean {
   return Object.hasOwn(HARMLESS, name) && HARMLESS[name]?.test(value) === true;
 }
 
-/** Beginnings of names that belong to one program or runtime. */
+/** Prefixes of names that belong to one program or runtime. */
 const NAMESPACES = [
   // The dynamic linker, the C library, allocators, compilers.
   'LD_|DYLD_|_RLD|GLIBC_|GCONV_|MALLOC_|LOCPATH|NLSPATH|LC_|LANG(UAGE)?$|RES_|HOSTALIASES|LOCALDOMAIN|RESOLV_|GETCONF_',
   'GCC_|CPATH|COMPILER_PATH|LIBRARY_PATH|C_INCLUDE|CPLUS_INCLUDE|OBJC_INCLUDE|DEPENDENCIES_|SUNPRO_|SOURCE_DATE_|CCACHE_|DISTCC_|PKG_CONFIG|CMAKE_|CTEST_|NINJA_|MESON_|AUTOCONF|AUTOM4TE|ACLOCAL|LIBTOOL',
   // Shells, terminals, editors, pagers.
   'BASH|ZDOTDIR|ZSH|FISH_|KSH|FCEDIT|HIST(FILE|SIZE|CONTROL|IGNORE|TIMEFORMAT|CMD|CHARS)|PROMPT_|PS[0-9]$|READLINE|INPUTRC|TERM$|TERM(INFO|CAP)|TERMINAL_EMULATOR|TERM_|NCURSES|COLUMNS$|LINES$|LS_|LESS$|LESS(OPEN|CLOSE|KEY|CHARSET|CHARDEF|EDIT|SECURE|HISTFILE|HISTSIZE|GLOBALTAGS|METACHARS|METAESCAPE|ANSI|BIN|UTF|SEPARATOR|IS|NO|WINDOW|_)|MANPAGER|MANPATH|MANROFF|MANOPT|MANSECT|GROFF_|VIM(INIT|RUNTIME|_)?$|MYVIMRC|GVIMINIT|NVIM_|EMACS|EXINIT|NANO_|SCREEN(RC|DIR|CAP|_)|SYSSCREENRC|TMUX|STY$',
-  // Tools that read their options from one.
+  // Tools that read their options from a variable.
   'TAR_|GZIP$|BZIP2?$|XZ_|ZSTD_|ZIP(OPT)?$|UNZIP(OPT)?$|ZIPINFO|CPIO|RSYNC_|GREP_|AWK(PATH|LIBPATH|BUFSIZE)?$|GAWK_|POSIX(LY_|_ME)|SED_|MAKE$|MAKE(FLAGS|FILES|FILE|LEVEL|OVERRIDES|SHELL|OBJDIR|SYSPATH|CONF|INFO)|MAKE_|GNUMAKE|MFLAGS|DIFF_|PATCH_|VERSION_CONTROL|SIMPLE_BACKUP|QUOTING_STYLE|TABSIZE|BLOCK_SIZE|BLOCKSIZE|DF_BLOCK_SIZE|DU_BLOCK_SIZE|TIME_STYLE|TIMEFORMAT|TMPDIR$|TZ(DIR)?$',
   // Fetching, proxies, TLS.
   'CURL|WGET|LYNX_|FTP_|SMB_|HTTP_PROXY|HTTPS_PROXY|ALL_PROXY|NO_PROXY|SSL_CERT|SSLKEYLOG|SSL_DIR|SSL_VERIFY|OPENSSL|GNUTLS|NSS_|P11_|PKCS11|SOFTHSM|REQUESTS_|KRB5|GSS_|GSSAPI|KDB5|SASL_|LDAP(CONF|RC|URI|BASE|NOINIT|TLS|SASL|REFERRALS|NETWORK)|LDAP_(URI|CONF)',
-  // Version control and its friends.
+  // Version control and related tools.
   'GIT_|GITHUB_(ENV$|PATH$|OUTPUT|STATE|STEP|API_URL|SERVER_URL|GRAPHQL|WORKSPACE|EVENT_PATH|ACTION)|GITLAB_(HOST|URI|URL|CI_)|GH_(HOST|REPO|CONFIG|EDITOR|BROWSER|PAGER|PROMPT|FORCE|DEBUG|ENTERPRISE_HOST|SPINNER|NO_|PATH|MDWIDTH|TELEMETRY)|GLAB_|HUB_|HG$|HG(RCPATH|PLAIN|ENCODING|EDITOR|MERGE|USER|DEMANDIMPORT|EXECPATH)|SVN_|CVS(ROOT|EDITOR|_)|BZR_|P4(PORT|CONFIG|CLIENT|USER|EDITOR|DIFF|MERGE|ENVIRO|TICKETS|TRUST|PAGER|IGNORE)|GPG_|GPG(HOME|KEY)|GNUPG|PINENTRY|SSH_|SUDO_|DOAS_|MOSH|AUTOSSH_',
   // Language runtimes and their package managers.
   'NODE_|NPM_CONFIG|NPM_PACKAGE|NPM_LIFECYCLE|NPM_EXECPATH|NPM_NODE|NPX_|NVM_|FNM_|VOLTA_|YARN_|PNPM_|BUN_|DENO_|COREPACK_|ELECTRON_|PUPPETEER_|PLAYWRIGHT_|CYPRESS_|TS_NODE|TSX_|BABEL_|ESLINT_|JEST_|TURBO_|NX_|NEXT_|VITE_|V8_|UV_|LIBUV',
@@ -57,7 +58,7 @@ const NAMESPACES = [
   'TF_|TERRAFORM_|TERRAGRUNT_|TOFU_|TG_|PACKER_|VAGRANT_|PULUMI_(HOME|BACKEND|CONFIG|DEBUG|EXPERIMENTAL|K8S|SKIP|STACK)|ANSIBLE|CHEF_|PUPPET_|SALT_|FACTER|SERVERLESS_(PLATFORM|CONFIG)|SLS_|CDK_|SAM_CLI',
   'AWS_|BOTO|AMAZON_|AZURE_|ARM_|AZ_|MSI_|IDENTITY_|IMDS_|AZD_|FUNCTIONS_|GCLOUD_|CLOUDSDK|GCE_|GCP_|GOOGLE_(APPLICATION_CREDENTIALS|CLOUD|AUTH|IMPERSONATE|BACKEND|OAUTH|API_(CERTIFICATE|USE)|EXTERNAL|ACCESS|CREDENTIALS|GHA|SDK)|GSUTIL|BIGQUERY_EMULATOR|FIRESTORE_EMULATOR|PUBSUB_EMULATOR|FIREBASE_(CONFIG|AUTH_EMULATOR)|OCI_|ALIBABA_CLOUD_(CONFIG|PROFILE|ENDPOINT)|DIGITALOCEAN_(API_URL|CONFIG)|OS_(AUTH|CLOUD|REGION|CLIENT|CACERT|CERT|KEY$|INTERFACE|ENDPOINT|IDENTITY)',
   'VAULT_|BAO_|CONJUR_|OP_|BW_|BITWARDENCLI|INFISICAL_(API_URL|DOMAIN|CUSTOM)|DOPPLER_(API_HOST|CONFIG|PROJECT|DASHBOARD)|SOPS_|CHAMBER_|AGE_|LPASS_|PASSWORD_STORE_|SECRETS_|CREDENTIALS_DIRECTORY',
-  // Telemetry, which sends somewhere, and services' own start-up.
+  // Telemetry, which sends data somewhere, and start-up of services.
   'OTEL_|DD_(AGENT|TRACE|SITE|URL|DOGSTATSD|PROXY|API_KEY_|ENV$|INSTRUMENTATION)|SENTRY_(URL|PROPERTIES|CLI|LOG)|NEW_RELIC_(HOST|CONFIG|LICENSE_HOST)|STATSD_|JAEGER_|ZIPKIN_|ELASTIC_APM_(SERVER|CONFIG)|GRPC_|QT_|QML|GTK|GDK_|GIO_|GSETTINGS|GST_|LIBGL|MESA_|VK_|WAYLAND|XDG_|DISPLAY$|XAUTHORITY|ICEAUTHORITY|SESSION_MANAGER|DESKTOP_|FONTCONFIG|CUPS_|SANE_|ALSA_|PULSE_|JACK_|SYSTEMD_|LISTEN_(FDS|PID|FDNAMES)|NOTIFY_SOCKET|WATCHDOG_|MAINPID|JOURNAL_|INVOCATION_|PAM_|SHADOW_|LOGNAME$|APT_(CONFIG|HOOK|LIST)|DEB_|DEBIAN_|DEBCONF_|DEBEMAIL|DPKG|RPM_|YUM_|DNF_|PACMAN|HOMEBREW_|PORTAGE_|SNAP(_|$)|FLATPAK|CHROMIUM|CHROME_|FIREFOX|MOZ_|ASAN_|TSAN_|UBSAN_|LSAN_|MSAN_|LLVM_|CLANG|GDB(HISTFILE|_)|VALGRIND|STRACE_|LTRACE_|PERF_|FAKEROOT|FAKECHROOT|PROOT_|BWRAP|QEMU_|WINE(PREFIX|DEBUG|PATH|DLL|_)|MSYS|CYGWIN',
   // Tools for backups, builds, data, and graphics.
   'MC_HOST_|MC_CONFIG|RCLONE_|BORG_|RESTIC_|DIRENV_|MISE_|RTX_|ASDF_|NNN_|BAT_|FZF_|RIPGREP_|STARSHIP_|SHELLCHECK_|SCONS|PM2_|PRISMA_|ESBUILD_|BAZEL(ISK)?_|USE_BAZEL_|ES_JAVA|ES_PATH|LS_JAVA|RABBITMQ_',
@@ -65,16 +66,16 @@ const NAMESPACES = [
   'OPENAI_(BASE|API_BASE|API_HOST)|ANTHROPIC_(BASE|API_URL|CUSTOM)|HF_|HUGGING_?FACE_|TRANSFORMERS_|TORCH_|SONAR_|CI_|RUNNER_|TRIVY_|FLYWAY_|LIQUIBASE_|DBT_|RAY_|DASK_|MLFLOW_|WANDB_|S3_|MINIO_',
 ];
 
-/** Names that are none of a namespace's. */
+/** Names outside these namespaces. */
 const NAMES = [
   'MAILRC|MAILCAPS?|DEVELOPER_DIR|SDKROOT|SCONSFLAGS|USE_BAZEL_VERSION|TOOLCHAINS',
-  // What a program runs, loads, reads its settings from or connects to, in the words that most of them use for it.
+  // What a program runs, loads, reads its settings from or connects to, in the words that most programs use.
   '.*_(COMMANDS?|CMD|RSH|EXEC|EXECUTABLE|PROGRAM|OPTS?|ARGS?|FLAGS|CONF|CONFIG|CONFIG_FILE|CONFIG_PATH|CONFIGURATION|HOME|BASE_URL|BASE_URI|API_BASE|ENDPOINTS?|ENDPOINT_UR[LI]|SERVERS?|SERVER_UR[LI]|REGISTRY|REGISTRY_UR[LI]|INDEX_URL|MIRROR|REPOSITORY|LIBRARY|LIBRARIES|LIB|MODULES?|BIN|BINARY|BINARY_PATH|PLUGINS?|EXTENSIONS?|INIT|INITFILE|RC|RCFILE|HOOKS?|SHELL|INTERPRETER|PATH|PATHS|DIR|DIRS|DIRECTORY|FOLDER|ROOT|FILE|FILES|SCRIPT|STARTUP|PROFILE|TEMPLATE)',
 
   'PATH|PATHEXT|ENV|IFS|CDPATH|FPATH|MAILPATH|MAIL|MAILCHECK|SHELL|SHELLOPTS|COMSPEC|SYSTEMROOT|WINDIR|PSMODULEPATH|PSEXECUTIONPOLICYPREFERENCE',
   'HOME|PWD|OLDPWD|TMP|TEMP|USERPROFILE|HOMEDRIVE|HOMEPATH|APPDATA|LOCALAPPDATA|PROGRAMDATA|PROGRAMFILES|HOSTNAME|UID|EUID|CI|DEBUG|NO_COLOR|FORCE_COLOR|CLICOLOR|CLICOLOR_FORCE|COLORTERM',
   'EDITOR|VISUAL|PAGER|BROWSER|(SYSTEMD_)?EDITOR|ASKPASS|.*_ASKPASS|.*_PAGER|.*_EDITOR|DIFF|MERGE|PRINTER|LPDEST|NETRC',
-  // A runtime's options, whatever its vendor; an authority to believe; a wrapper around a program.
+  // A runtime's options, whatever its vendor; a trusted authority; a wrapper around a program.
   '.*JAVA_(TOOL_)?OPTIONS|JAVA_OPTS|.*_JVM_OPTS|.*_CA_(BUNDLE|FILE|PATH)|.*_CACERT|.*_PRELOAD|.*_WRAPPER|.*_PROXY|.*_OPTIONS',
   // Variables of make(1) and configure that name programs and their flags.
   'AR|AS|CC|CXX|CPP|FC|F77|LEX|YACC|LD|NM|RANLIB|STRIP|OBJCOPY|OBJDUMP|WINDRES|INSTALL|RM|(C|CXX|CPP|LD|AR|AS|F|LEX|YACC|CO|G)FLAGS|LDLIBS|LIBS|MAKEFILES|VPATH|DESTDIR|PREFIX',
@@ -85,8 +86,8 @@ const NAMES = [
 ];
 
 /**
- * Names in those namespaces that hold what signs in, or who does: the value is the secret itself, and chooses neither
- * a program, nor a file, nor a server.
+ * Names in those namespaces that contain a credential or identify a user: the value is the secret itself, and doesn't
+ * choose a program, a file or a server.
  */
 const CREDENTIALS = [
   'PGPASSWORD|PGUSER|MYSQL_PWD|MYSQL_PASSWORD|MYSQL_ROOT_PASSWORD|MYSQL_USER|MARIADB_(ROOT_)?PASSWORD|MARIADB_USER|REDISCLI_AUTH|SQLCMDPASSWORD|SQLCMDUSER|CASSANDRA_PASSWORD|ORACLE_PASSWORD',
@@ -106,39 +107,39 @@ const NAME = anyOf(NAMES, '$');
 const CREDENTIAL = anyOf(CREDENTIALS, '$');
 
 /**
- * Whether a program of wide use runs, loads, believes, reaches or finds something else by a variable of this name.
- * The case of letters plays no part: curl(1) reads `http_proxy`, npm `npm_config_…`, and Windows makes no difference.
+ * Whether a widely used program runs, loads, trusts, contacts or finds something through a variable of this name.
+ * Case doesn't matter: curl(1) reads `http_proxy`, npm `npm_config_…`, and Windows makes no difference.
  */
 export function steers(name: string): boolean {
-  // A variable of a Terraform configuration is what its own name says, not a setting of Terraform.
+  // A Terraform input variable is what its own name says, not a setting of Terraform.
   const input = /^TF_VAR_(.+)$/i.exec(name)?.[1];
   if (input !== undefined && PLAIN.test(input) && !NAME.test(input) && !NAMESPACE.test(input)) return false;
   return (NAME.test(name) || NAMESPACE.test(name)) && !CREDENTIAL.test(name);
 }
 
-/** Last words of names that hold a secret, or who signs in with it. */
+/** Last words of names that contain a secret, or identify who signs in with it. */
 const DATA =
   'PASSWORD|PASSWD|PASS|PASSPHRASE|PASSCODE|PWD|PIN|TOKEN|TOKENS|SECRET|SECRETS|KEY|KEYS|APIKEY|KEYID|CREDENTIAL|CREDENTIALS|CERT|CERTIFICATE|PEM|JWT|JWK|JWKS|BEARER|COOKIE|SALT|PEPPER|SEED|NONCE|HMAC|HASH|SIGNATURE|OTP|TOTP|ID|SID|UUID|USER|USERNAME|LOGIN|EMAIL|ACCOUNT|TENANT|DSN';
-/** The same, written without a `_` before it, as in `dbPassword` and `clientSecret`. */
+/** The same, without a `_` before the word, as in `dbPassword` and `clientSecret`. */
 const JOINED =
   'PASSWORD|PASSPHRASE|TOKEN|SECRET|USERNAME|APIKEY|ACCESSKEY|SECRETKEY|PRIVATEKEY|PUBLICKEY|KEYID|CLIENTID|TENANTID|CREDENTIALS?';
-/** Where a database is, and what it is called: alone, or behind one of the words below. */
+/** Where a database is, and its name: alone, or after one of the words below. */
 const PLACE = 'URL|URI|HOST|HOSTNAME|PORT|NAME|DATABASE|DB|SCHEMA|ENGINE';
-/** What an application keeps its data in, or is called back by. Nothing that programs fetch code or settings from. */
+/** Where an application keeps its data, or receives callbacks. Nothing that programs fetch code or settings from. */
 const KEEPERS =
   'DB|DATABASE|SQL|POSTGRES|POSTGRESQL|MYSQL|MARIADB|MSSQL|ORACLE|MONGO|MONGODB|REDIS|VALKEY|MEMCACHED|CACHE|QUEUE|BROKER|AMQP|RABBITMQ|NATS|KAFKA|SMTP|IMAP|MAIL|WEBHOOK|REPLICA|READER|WRITER|PRIMARY|READONLY|APP';
-/** Fields of the secrets that AWS keeps for its databases, and names of such databases. */
+/** Fields of the secrets that AWS creates for its databases, and names of such databases. */
 const FIELDS = 'DBINSTANCEIDENTIFIER|DBCLUSTERIDENTIFIER|MASTERARN|DBNAME|DBHOST|DBPORT|DBUSER|DBURL|EMAIL';
 const PLAIN = new RegExp(
   `^(?:(?:.*_)?(?:${DATA})|.*(?:${JOINED})|(?:(?:.*_)?(?:${KEEPERS})_)?(?:${PLACE})|(?:.*_)?(?:DB|DATABASE)|${FIELDS})$`,
   'i',
 );
-/** Words that a key may part by a hyphen or an underscore. */
+/** Words that a key may split with a hyphen or an underscore. */
 const FIELD_WORDS = /^(?:.*_)?(?:PASSWORD|USERNAME|PASSPHRASE|APIKEY)$/i;
 
 /**
- * Whether a name says that it is data: a secret, who signs in, or where a database is. What a stranger's file names, or
- * somebody who may write to a store, is taken for such names alone.
+ * Whether a name says that it contains data: a secret, a user, or the place of a database. Only such names are
+ * accepted from a stranger's file, or from someone who may write to a store.
  */
 export function isPlainData(name: string): boolean {
   // A key such as `pass-word` or `user_name` is two words.

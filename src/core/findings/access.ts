@@ -1,4 +1,4 @@
-/** Sums over all accesses, for the charts and tables of a report. */
+/** Totals over all accesses, for the charts and tables of a report. */
 import type { EventTable } from './events.ts';
 import type { AgeBucket, ReportAccess, ReportReader } from './report.ts';
 
@@ -84,7 +84,7 @@ function sumUp(table: EventTable): Sums {
     if (outcome === 'denied') reader.denied += 1;
     if (outcome !== 'allowed') continue;
     reader.reads += 1;
-    // 1970 began on a Thursday.
+    // 1970 started on a Thursday.
     const row = hours[(number + 3) % 7] as number[];
     const hour = Math.floor((ms % DAY_MS) / HOUR_MS);
     row[hour] = (row[hour] ?? 0) + 1;
@@ -108,7 +108,7 @@ const AGES: readonly (readonly [label: string, fromDays: number, toDays: number 
   ['over 2 years', 730, undefined],
 ];
 
-/** @param values when each secret got its current value; undefined where it is not known */
+/** @param values when each secret got its current value; undefined if unknown */
 export function agesOf(values: readonly (Date | undefined)[], now: Date): readonly AgeBucket[] {
   const days = values.map((date) =>
     date === undefined ? undefined : (now.getTime() - date.getTime()) / DAY_MS,

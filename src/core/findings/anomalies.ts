@@ -1,7 +1,7 @@
 /**
- * Detectors of anomalies: pure functions of accesses in the order of time, which say what is unusual with the numbers
- * that make it so. Each access is judged by what came before it, and then learned. docs/audit-report.md says what each
- * one looks at and where it is blind.
+ * Anomaly detectors: pure functions over accesses in time order. They report what is unusual, with the numbers that
+ * make it so. Each access is judged by what came before it, and then learned. docs/audit-report.md describes what
+ * each detector looks at and what it can't see.
  */
 import type { Access, EventTable } from './events.ts';
 import type { Finding } from './finding.ts';
@@ -11,9 +11,9 @@ import { Principal, remember, Secret } from './profiles.ts';
 
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
-/** Readers of a secret that are compared with a new one, at most. */
+/** The most readers of a secret that are compared with a new one. */
 const MOST_COMPARED = 300;
-/** A secret that so few read is not one that people get to know on the way. */
+/** A secret with at most this many readers isn't one that people come across by chance. */
 const CLOSED_READERS = 2;
 
 export class Detectors {
@@ -22,7 +22,7 @@ export class Detectors {
   readonly #isHoney: (secret: number) => boolean;
   readonly #principals = new Map<number, Principal>();
   readonly #secrets = new Map<number, Secret>();
-  /** Who came from a provider's network. */
+  /** The principals that came from each provider's network. */
   readonly #providers = new Map<number, Set<number>>();
   readonly #providerOf: number[] = [];
   readonly #providerNumbers = new Map<string, number>();
@@ -37,7 +37,7 @@ export class Detectors {
     this.#isHoney = isHoney;
   }
 
-  /** Takes the next access; they come in the order of time. */
+  /** Takes the next access, in time order. */
   next(access: Access): void {
     if (Number.isNaN(this.#first)) this.#first = access.ms;
     this.#last = access.ms;
@@ -106,7 +106,7 @@ export class Detectors {
   }
 
   #denied(access: Access, p: Principal): void {
-    // What it was given before and is refused now is a policy that broke, not somebody who tries.
+    // Being refused what was allowed before indicates a broken policy, not an attempt to break in.
     if (p.secrets.has(access.secret)) return;
     const { denialSecrets, burstMs } = this.#parameters;
     const count = p.denied.add(access.ms, access.secret);
@@ -128,7 +128,7 @@ export class Detectors {
     const { learnMs, minReads } = this.#parameters;
     if (s.readers.has(access.principal)) return;
     if (access.ms - s.first < learnMs || s.reads < minReads) return;
-    // Whoever is there for some days has been seen to come from where people come from.
+    // A principal that has been active for some days has shown which networks it comes from.
     const fresh = access.ms - p.first < 2 * DAY_MS;
     const unknownPlace =
       fresh && provider !== -1 && this.#storeIsLearned(access.ms) && this.#isOnly(provider, access.principal);
@@ -142,7 +142,8 @@ export class Detectors {
       return secret !== undefined && !this.#isBroad(secret) && !(secret.readers.size === 1);
     });
     if (known.length === 0) {
-      // A new colleague begins with a secret that colleagues read; a secret of one machine is nobody's first.
+      // A new colleague starts with a secret that colleagues read; a secret that belongs to one machine isn't anybody's
+      // first.
       if (s.readers.size <= CLOSED_READERS + 5 && this.#readersOf(s) <= CLOSED_READERS)
         this.#reportPrincipal(access, s, `which ${s.readers.size} had read until then`);
       return;
@@ -163,7 +164,7 @@ export class Detectors {
     );
   }
 
-  /** Whether a part of those who read it also reads one of these. */
+  /** Whether enough of its readers also read one of these secrets. */
   #hasCompany(s: Secret, secrets: readonly number[], besides: number): boolean {
     let [compared, company] = [0, 0];
     for (const reader of s.readers) {
@@ -173,16 +174,16 @@ export class Detectors {
       if (secrets.some((secret) => other.secrets.has(secret))) company += 1;
       if (compared === MOST_COMPARED) break;
     }
-    // Those who are called out at night know secrets of every team, and are company to nobody by that.
+    // Those on call at night know secrets of every team, so sharing one with them means nothing.
     return company > 0 && company >= this.#parameters.companyShare * compared;
   }
 
-  /** One that reads so much that sharing a secret with it means nothing: a backup. */
+  /** A principal that reads so much that sharing a secret with it means nothing: a backup. */
   #isHub(p: Principal): boolean {
     return p.secrets.size > Math.max(20, this.#secrets.size / 4);
   }
 
-  /** Readers but for hubs. */
+  /** The number of readers, not counting hubs. */
   #readersOf(s: Secret): number {
     let count = 0;
     for (const reader of s.readers) {
@@ -212,7 +213,7 @@ export class Detectors {
     if (s.providers.has(provider) && !this.#isBroad(s)) return;
     const rate = p.newProviders / Math.max(1, p.days - FIRST_DAYS);
     if (rate > travelRate) return;
-    // Where its company comes from, it may come from too: the other office, a new exit of the VPN.
+    // A network where its company comes from is plausible for it too: the other office, a new exit of the VPN.
     const others = this.#providers.get(provider);
     if (others !== undefined) {
       const own = [...p.secrets].filter((secret) => {
@@ -244,7 +245,7 @@ export class Detectors {
 
   #oddHours(access: Access, p: Principal): void {
     const { minDays, minReads, hourGap, learnMs } = this.#parameters;
-    // Late evenings are rare: it takes longer to have seen them.
+    // Late evenings are rare, so it takes longer to have seen them.
     if (p.days < 2 * minDays || p.reads < minReads || access.ms - p.first < learnMs) return;
     const hour = Math.floor((access.ms % DAY_MS) / HOUR_MS);
     const away = p.hoursAway(hour);
@@ -279,7 +280,7 @@ export class Detectors {
 
   #bulk(access: Access, p: Principal, s: Secret): void {
     const { bulkSecrets, bulkFactor, burstMs, minDays } = this.#parameters;
-    // Reading what is brand-new is how it comes into the world.
+    // New secrets are read when they are set up.
     if (access.ms - s.first < DAY_MS) return;
     const count = p.different.add(access.ms, access.secret);
     const least = Math.min(bulkSecrets, Math.max(8, Math.ceil(this.#secrets.size / 2)));
@@ -310,12 +311,12 @@ export class Detectors {
     return number;
   }
 
-  /** What was found, in the order of time. */
+  /** The findings, in time order. */
   findings(): readonly Finding[] {
     return this.#found.all();
   }
 
-  /** What there was too little of to judge by. */
+  /** What could not be judged for lack of data. */
   notes(): readonly string[] {
     if (Number.isNaN(this.#first)) return [];
     const { learnMs, minDays, minReads } = this.#parameters;
@@ -337,14 +338,13 @@ export class Detectors {
   }
 }
 
-/** Networks of a principal's first days are no news. */
+/** New networks in a principal's first days aren't reported. */
 const FIRST_DAYS = 7;
 
 function minutes(ms: number): string {
   return `${Math.round(ms / 60_000)} minutes`;
 }
 
-/** Runs all detectors over a table. */
 export function findAnomalies(
   table: EventTable,
   parameters: AnomalyParameters,

@@ -1,13 +1,13 @@
-/** Counts within a sliding time, and the most that there ever was: what a burst is measured by. */
+/** Counts within a sliding window and tracks the maximum so far, the baseline for bursts. */
 
-/** So many reports of the same, and it is how things are now. */
+/** After this many reports of the same, it is the new normal. */
 const REPORTS_UNTIL_USUAL = 3;
-/** More different things than this are no closer to anything that a limit is set for, and cost memory. */
+/** More distinct items than any limit needs; more would only cost memory. */
 const MOST_DISTINCT = 10_000;
 
 /**
- * The highest count so far, without the burst that is under way: a count is taken over when a whole window has passed
- * since. One that was reported is no baseline, until it happens often.
+ * The highest count so far, not counting the current burst: a count is taken over after a whole window has passed. A
+ * reported burst doesn't become the baseline until it happens often.
  */
 abstract class Peak {
   protected readonly windowMs: number;
@@ -28,7 +28,7 @@ abstract class Peak {
     return this.#most;
   }
 
-  /** What is counted now is reported as too much. */
+  /** Marks the current count as reported. */
   report(): void {
     if (!this.#reported && !this.#lastReported) this.#reports += 1;
     this.#reported = true;
@@ -57,12 +57,12 @@ abstract class Peak {
 
 const SLICES = 6;
 
-/** How many there were: exact to a sixth of the window, which it may be longer by. */
+/** Counts events: accurate to a sixth of the window, by which the counted span may be longer. */
 export class Burst extends Peak {
   readonly #counts = new Uint32Array(SLICES + 1);
   #slice = 0;
 
-  /** Counts one at that time, and gives how many there were within the window. */
+  /** Counts an event at that time and returns the number within the window. */
   add(ms: number): number {
     this.advance(ms);
     const slice = Math.floor((ms * SLICES) / this.windowMs);
@@ -76,9 +76,9 @@ export class Burst extends Peak {
   }
 }
 
-/** How many different ones there were. */
+/** Counts distinct items. */
 export class DistinctBurst extends Peak {
-  /** When each was counted last; in the order of that. */
+  /** When each item was counted last, in that order. */
   readonly #times = new Map<number, number>();
 
   add(ms: number, thing: number): number {

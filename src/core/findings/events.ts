@@ -1,18 +1,18 @@
 /**
- * Events in a form that a million of them fit into memory (some 30 bytes each): numbers in columns, names once.
- * They come in any order, from several places, and are walked through by time.
+ * Stores events compactly, so that a million fit into memory (about 30 bytes each): columns of numbers, and each name
+ * only once. Events are added in any order, from several sources, and iterated by time.
  */
 import type { AuditEvent } from '../audit/record.ts';
 import { networkOf } from './network.ts';
 
-/** One access, as the detectors see it: names as numbers. */
+/** One access, as the detectors see it: names are numbers. */
 export interface Access {
   /** Milliseconds since 1970. */
   readonly ms: number;
   readonly principal: number;
-  /** Of a store and a name; -1 for an access to no single secret. */
+  /** Number of a store and name; -1 for an access to no particular secret. */
   readonly secret: number;
-  /** -1 where nothing is known of it. */
+  /** -1 if unknown. */
   readonly network: number;
   readonly read: boolean;
   readonly outcome: 'allowed' | 'denied' | 'failed';
@@ -20,7 +20,7 @@ export interface Access {
 
 const OUTCOMES = ['allowed', 'denied', 'failed'] as const;
 
-/** Names to numbers and back. */
+/** Maps names to numbers and back. */
 export class Names {
   readonly #numbers = new Map<string, number>();
   readonly #names: string[] = [];
@@ -60,7 +60,7 @@ export class EventTable {
   #where = new Int32Array(1024);
   #kind = new Uint8Array(1024);
 
-  /** @param limit events that are kept; what comes after them is counted only */
+  /** @param limit the number of events to keep; further events are only counted */
   constructor(limit = 2_000_000) {
     this.#limit = limit;
   }
@@ -69,7 +69,7 @@ export class EventTable {
     return this.#length;
   }
 
-  /** Events that came after the limit. */
+  /** The number of events beyond the limit. */
   get dropped(): number {
     return this.#dropped;
   }
@@ -79,9 +79,9 @@ export class EventTable {
   }
 
   /**
-   * Takes an event. One whose request's id has been seen already is the same access as another origin tells it, and
-   * is left out: add the service's trail, which knows the address, before our own log.
-   * @param store where the event does not name one
+   * Adds an event. An event whose request id was seen before is the same access from another source and is left out:
+   * add the service's trail, which includes the address, before our own log.
+   * @param store used if the event doesn't name one
    */
   add(event: AuditEvent, store = event.store ?? ''): void {
     const ms = Date.parse(event.time);
@@ -129,7 +129,6 @@ export class EventTable {
     this.#kind = grown(this.#kind, new Uint8Array(size));
   }
 
-  /** The number of a secret. */
   secretOf(store: string, name: string): number {
     return this.#secrets.numberOf(`${store}${SEPARATOR}${name}`);
   }

@@ -1,11 +1,11 @@
-/** What a report says: findings, how bad they are, and what makes one the same as yesterday's. */
+/** Findings of a report: severity, and what identifies the same finding from day to day. */
 import { createHash } from 'node:crypto';
 
 /** Worst first. */
 export const SEVERITIES = ['critical', 'high', 'medium', 'low', 'info'] as const;
 export type Severity = (typeof SEVERITIES)[number];
 
-/** Numbers and texts that a finding rests on, by name. Never a value of a secret, nor anything made of one. */
+/** Numbers and texts that support a finding, by name. Never a secret's value, or anything derived from one. */
 export type Evidence = Readonly<Record<string, string | number | readonly string[]>>;
 
 export interface Finding {
@@ -13,25 +13,25 @@ export interface Finding {
   readonly rule: string;
   readonly severity: Severity;
   readonly store: string;
-  /** Missing where it is about a principal or a store. */
+  /** Missing if it is about a principal or a store. */
   readonly secret?: string | undefined;
-  /** One sentence, with its numbers. */
+  /** One sentence, including the numbers. */
   readonly message: string;
   readonly evidence: Evidence;
   /** What to do about it, one sentence. */
   readonly remedy: string;
   /**
-   * The same for the same trouble, however its numbers change from day to day: 32 hexadecimal digits, made of the
-   * rule and of names alone.
+   * The same for the same problem, even if its numbers change from day to day: 32 hexadecimal digits, derived only
+   * from the rule and names.
    */
   readonly fingerprint: string;
-  /** When it happened, for what did: ISO 8601, UTC. */
+  /** When it happened, for events: ISO 8601, UTC. */
   readonly at?: string | undefined;
   /** Who did it, for an anomaly. */
   readonly principal?: string | undefined;
 }
 
-/** @param about what else tells two findings of one rule about one secret apart, such as the principal */
+/** @param about what else distinguishes findings of one rule about one secret, such as the principal */
 export function fingerprintOf(
   rule: string,
   store: string,
@@ -44,12 +44,12 @@ export function fingerprintOf(
     .slice(0, 32);
 }
 
-/** Whether one is as bad as the other or worse. */
+/** Whether a severity is at least as bad as a level. */
 export function atLeast(severity: Severity, level: Severity): boolean {
   return SEVERITIES.indexOf(severity) <= SEVERITIES.indexOf(level);
 }
 
-/** Worst first; then by store, secret, rule and time, so that two reports of the same state are the same. */
+/** Worst first; then by store, secret, rule and time, so that two reports of the same state are identical. */
 export function bySeverity(one: Finding, other: Finding): number {
   return (
     SEVERITIES.indexOf(one.severity) - SEVERITIES.indexOf(other.severity) ||

@@ -1,12 +1,12 @@
-/** Findings about accesses while they come in: what belongs together is told once, with how much there was of it. */
+/** Collects findings about accesses as they come in: what belongs together becomes one finding, with a count. */
 import type { Access, EventTable } from './events.ts';
 import type { Evidence, Finding } from './finding.ts';
 import { remember } from './profiles.ts';
 import { finding, type RuleId } from './rules.ts';
 
-/** Findings kept at most: a report with more of them is about one thing, and it is not the single access. */
+/** The most findings to keep: a report with more is about one general problem, not about single accesses. */
 const MOST_FINDINGS = 10_000;
-/** Different names in a finding's evidence. */
+/** The number of names listed in a finding's evidence. */
 const MOST_NAMED = 5;
 
 interface Open {
@@ -26,9 +26,9 @@ export class FindingsOfDays {
   }
 
   /**
-   * One finding for what the same principal did on the same UTC day, or for all that belongs `together`.
-   * @param secret the one that it is about; none for what is about a principal
-   * @param secrets those that had a part in it so far
+   * One finding for what a principal did on one UTC day, or for everything with the same `together`.
+   * @param secret the secret that it is about; undefined if it is about a principal
+   * @param secrets the secrets involved so far
    */
   add(
     rule: RuleId,
@@ -52,7 +52,7 @@ export class FindingsOfDays {
       open.accesses += 1;
       remember(open.secrets, access.secret);
       remember(open.principals, access.principal);
-      // The height of a burst is what counts, not where it crossed the line.
+      // Report the peak of a burst, not where it crossed the threshold.
       if (Number(evidence['observed'] ?? 0) > Number(open.base.evidence['observed'] ?? Infinity))
         open.base = { ...open.base, message: message(who), evidence };
       return;
@@ -78,7 +78,7 @@ export class FindingsOfDays {
     });
   }
 
-  /** In the order of time. */
+  /** In time order. */
   all(): readonly Finding[] {
     return [...this.#open.values()].map(({ base, secrets, principals, accesses, last }) => ({
       ...base,

@@ -1,4 +1,6 @@
-/** What of the findings counts: suppressions with an end, the baseline of known ones, the level that fails. */
+/**
+ * Decides which findings count: suppressions with an end date, the baseline of known findings, the level that fails.
+ */
 import { SecretsError } from '../errors.ts';
 import { isJsonObject } from '../json.ts';
 import { fitsPathPattern } from '../text/pattern.ts';
@@ -9,17 +11,17 @@ import type { ExpiredSuppression, ReportData, ReportFinding, SuppressedFinding }
 export interface Suppression {
   /** Id of a rule, or `*`. */
   readonly rule: string;
-  /** Glob over `store://name`, or over the name alone when it has no `://`. */
+  /** Glob for `store://name`, or only for the name if it contains no `://`. */
   readonly secret: string;
   readonly reason: string;
-  /** Last day on which it holds, UTC: `2027-01-31`. */
+  /** The last day on which it applies, UTC: `2027-01-31`. */
   readonly until: string;
 }
 
 function covers({ rule, secret }: Suppression, finding: Finding): boolean {
   if (rule !== '*' && rule !== finding.rule) return false;
   const name = finding.secret ?? '';
-  // A finding about no single secret is suppressed by its store.
+  // A finding about no particular secret is suppressed through its store.
   return fitsPathPattern(secret, secret.includes('://') ? `${finding.store}://${name}` : name);
 }
 
@@ -53,7 +55,7 @@ export function suppress(
   return { left, suppressed, expired };
 }
 
-/** Findings that are known: what a baseline file holds. */
+/** Known findings, as stored in a baseline file. */
 export interface Baseline {
   readonly version: 1;
   readonly findings: readonly {
@@ -64,7 +66,7 @@ export interface Baseline {
   }[];
 }
 
-/** @throws SecretsError Usage for a text that is no baseline */
+/** @throws SecretsError Usage if the text isn't a baseline */
 export function parseBaseline(text: string, path: string): ReadonlySet<string> {
   const bad = (): SecretsError =>
     new SecretsError('Usage', `${path} is not a baseline`, {
@@ -87,7 +89,7 @@ export function parseBaseline(text: string, path: string): ReadonlySet<string> {
   );
 }
 
-/** The baseline of what is found now, in an order that makes a small diff. */
+/** The baseline of the current findings, in an order that keeps diffs small. */
 export function baselineOf(findings: readonly Finding[]): Baseline {
   const unique = new Map(findings.map((finding) => [finding.fingerprint, finding]));
   return {
@@ -107,7 +109,6 @@ function keyOf({ rule, store, secret, fingerprint }: Baseline['findings'][number
   return [store, secret ?? '', rule, fingerprint].join('\n');
 }
 
-/** The parts of a report that the gates decide. */
 export function judgeFindings(
   all: readonly Finding[],
   suppressions: readonly Suppression[],

@@ -1,14 +1,17 @@
-/** Addresses as networks: what is compared is a prefix, since single addresses change all the time. */
+/** Maps addresses to networks: prefixes are compared, because single addresses change all the time. */
 
 export interface Network {
-  /** /24 of IPv4, /48 of IPv6: a site. */
+  /** A site: /24 for IPv4, /48 for IPv6. */
   readonly site: string;
-  /** /16 and /32: what a provider hands out sites from. A home whose site changes mostly stays within it. */
+  /**
+   * The provider's block from which sites are assigned: /16 and /32. A home connection that changes its site usually
+   * stays within it.
+   */
   readonly provider: string;
 }
 
 /**
- * The network of an address. What is no IP address (the name of a service of the cloud, a machine's name) is a network
+ * The network of an address. Anything but an IP address (the name of a cloud service, a machine's name) is a network
  * of its own.
  */
 export function networkOf(address: string): Network {
@@ -23,7 +26,6 @@ export function networkOf(address: string): Network {
   return { site: `${a}:${b}:${c}::/48`, provider: `${a}:${b}::/32` };
 }
 
-/** The first three groups of an IPv6 address, without leading zeros. */
 function groupsOf(address: string): readonly string[] | undefined {
   const plain = address.replace(/%.*$/, '').toLowerCase();
   if (!/^[0-9a-f:.]+$/.test(plain) || !plain.includes(':')) return undefined;

@@ -1,4 +1,4 @@
-/** What the rules of a report measure by; `audit: { report: … }` in secrets.yaml sets them. Times in milliseconds. */
+/** Thresholds of a report's rules; set by `audit: { report: … }` in secrets.yaml. Times in milliseconds. */
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -8,7 +8,7 @@ export interface PostureParameters {
   readonly expiringWithinMs: number;
   readonly unusedAfterMs: number;
   readonly maxVersions: number;
-  /** Decimal logarithm of the number of guesses below which a value is weak. */
+  /** A value is weak below this decimal logarithm of the number of guesses. */
   readonly weakBelow: number;
 }
 
@@ -21,31 +21,37 @@ export const POSTURE: PostureParameters = {
 };
 
 export interface AnomalyParameters {
-  /** How long a secret or a principal is only watched before anything about it is called unusual. */
+  /** How long a secret or principal is only observed before anything about it is reported as unusual. */
   readonly learnMs: number;
-  /** Reads without which too little is known of a secret or a principal. */
+  /** With fewer reads, too little is known of a secret or principal. */
   readonly minReads: number;
-  /** Days of activity without which a principal has no pattern. */
+  /** With fewer days of activity, a principal has no pattern. */
   readonly minDays: number;
-  /** `new-principal`: a secret with more readers than this share of all principals (and eight) is anybody's. */
+  /**
+   * `new-principal`: a secret with more readers than this share of all principals (and more than eight) is broadly
+   * read.
+   */
   readonly broadShare: number;
-  /** `new-principal`: this share of a secret's readers has to share another secret with who is new to it. */
+  /** `new-principal`: this share of a secret's readers must share another secret with the new reader. */
   readonly companyShare: number;
   /** `new-network`: a principal with more new networks than this per active day is a traveller. */
   readonly travelRate: number;
   /** `odd-hours`: hours between the read and the nearest hour at which the principal was ever active. */
   readonly hourGap: number;
-  /** `high-rate`: times the busiest hour so far. */
+  /** `high-rate`: multiple of the busiest hour so far. */
   readonly rateFactor: number;
-  /** `high-rate`: reads within an hour below which nothing is said. */
+  /** `high-rate`: not reported below this many reads within an hour. */
   readonly rateMin: number;
-  /** `denial-burst`, `bulk-read`: within this time. */
+  /** `denial-burst`, `bulk-read`: the window. */
   readonly burstMs: number;
-  /** `denial-burst`: secrets that the principal was refused, and was never given before. */
+  /** `denial-burst`: secrets that the principal was denied and had never been allowed to read. */
   readonly denialSecrets: number;
-  /** `bulk-read`: different secrets; in a store with fewer than twice as many, half of its secrets, eight at least. */
+  /**
+   * `bulk-read`: different secrets; in a store with fewer than twice as many, half of its secrets, but at least
+   * eight.
+   */
   readonly bulkSecrets: number;
-  /** `bulk-read`: times the most that the principal read at once so far. */
+  /** `bulk-read`: multiple of the most that the principal has read at once so far. */
   readonly bulkFactor: number;
 }
 

@@ -1,4 +1,4 @@
-/** The rules about how secrets are kept: pure functions of what stores, policies and the log say of one secret. */
+/** Rules about how secrets are kept: pure functions of what stores, policies and the log say about a secret. */
 import type { Grant, SecretInfo, VersionInfo } from '../secret.ts';
 import type { Schedule } from '../rotation/schedule.ts';
 import type { Finding, Severity } from './finding.ts';
@@ -7,11 +7,11 @@ import { finding, RULES } from './rules.ts';
 
 const DAY_MS = 86_400_000;
 
-/** What is known of one secret; nothing of its value. */
+/** What is known of one secret; nothing about its value. */
 export interface SecretFacts {
   readonly store: string;
   readonly info: SecretInfo;
-  /** Newest first; undefined where the store keeps none, or does not show them. */
+  /** Newest first; undefined if the store keeps no versions or doesn't show them. */
   readonly versions?: readonly VersionInfo[] | undefined;
   readonly schedule?: Schedule | undefined;
   readonly grants?: readonly Grant[] | undefined;
@@ -19,15 +19,15 @@ export interface SecretFacts {
   readonly hasPolicy?: boolean | undefined;
   /** The target of its rotation policy. */
   readonly target?: { readonly type: string; readonly verifies: boolean } | undefined;
-  /** The last allowed read in the events that were looked at. */
+  /** The last allowed read among the events. */
   readonly lastSeenRead?: Date | undefined;
 }
 
-/** From when on the events of a store were looked at, and what they cover. */
+/** How far back the events of a store go, and what they cover. */
 export interface Coverage {
   /** The first event of this store, or of our log. */
   readonly from: Date | undefined;
-  /** Whether a service's own trail is in it: our log alone knows of reads by this user on this machine. */
+  /** Whether a service's own trail is included: our log only has reads by this user on this machine. */
   readonly trail: boolean;
 }
 
@@ -39,7 +39,7 @@ interface Context {
   readonly coverage: Coverage;
 }
 
-/** All findings about one secret that is not deleted. */
+/** All findings about one secret that isn't deleted. */
 export function judgeSecret(
   facts: SecretFacts,
   coverage: Coverage,
@@ -61,7 +61,7 @@ function day(date: Date): string {
   return date.toISOString().slice(0, 10);
 }
 
-/** When the current value came to be. */
+/** When the current value was created. */
 export function valueDate({ schedule, versions, info }: SecretFacts): Date | undefined {
   return (
     schedule?.lastRotated ??
@@ -75,7 +75,7 @@ const neverRotated: Check = (facts, { now, parameters }) => {
   const { info, versions, schedule } = facts;
   const [only] = versions ?? [];
   if (versions?.length !== 1 || only?.createdAt === undefined) return [];
-  // A store that drops old versions has one left of many: then it is younger than the secret.
+  // A store that drops old versions keeps only one of many, which is then younger than the secret.
   if (info.createdAt !== undefined && only.createdAt.getTime() - info.createdAt.getTime() > 60_000) return [];
   if (schedule?.lastRotated !== undefined && schedule.lastRotated > only.createdAt) return [];
   const age = now.getTime() - only.createdAt.getTime();
@@ -116,7 +116,7 @@ const overdue: Check = (facts, { now }) => {
   ];
 };
 
-/** A secret without a policy is rotated by nobody here, or by its service. */
+/** Without a policy, nobody here rotates the secret, or its service does. */
 function overdueRemedy({ hasPolicy, schedule }: SecretFacts): string | undefined {
   if (hasPolicy !== false) return undefined;
   return schedule?.native === undefined
@@ -137,7 +137,7 @@ const stuck: Check = (facts, { now }) => {
       placeOf(facts),
       `has a rotation that was begun${hours === undefined ? '' : ` ${hours} hours ago`} and is not finished`,
       { ...(hours !== undefined && { hours }), ...(who !== undefined && { host: who }) },
-      // Of a rotation without a policy nobody knows the target, so that has to be said.
+      // Without a policy, the target of the rotation isn't known, so the remedy must mention that.
       facts.hasPolicy === false && !native
         ? {
             remedy:
@@ -178,7 +178,7 @@ const unused: Check = (facts, { now, parameters, coverage }) => {
   const limit = new Date(now.getTime() - parameters.unusedAfterMs);
   const limitDays = Math.floor(parameters.unusedAfterMs / DAY_MS);
   const made = info.createdAt;
-  // What is new has had no time to be read.
+  // A new secret hasn't had time to be read.
   if (made === undefined || made > limit) return [];
   if (lastSeenRead !== undefined && lastSeenRead > limit) return [];
   if (info.lastReadAt !== undefined) {
@@ -205,7 +205,7 @@ const unused: Check = (facts, { now, parameters, coverage }) => {
   if (coverage.from === undefined || coverage.from > limit) return [];
   const days = daysBetween(coverage.from, now);
   const source = coverage.trail ? 'trail' : 'log';
-  // What others read, our own log does not know: a hint, no more.
+  // Our own log doesn't have reads by others, so the finding is only a hint.
   const severity: Severity = coverage.trail ? 'low' : 'info';
   const where = coverage.trail
     ? 'the trail'
@@ -305,7 +305,7 @@ const access: Check = (facts) =>
       );
     });
 
-/** Grants that stand outside of the secrets: one finding each, however many secrets they are about. */
+/** Grants outside the secrets: one finding each, however many secrets they cover. */
 export function judgeSharedGrants(all: readonly SecretFacts[]): readonly Finding[] {
   const groups = new Map<
     string,

@@ -1,31 +1,31 @@
-/** What the detectors remember of each principal and each secret: counters and small sets, never an event. */
+/** What the detectors remember of each principal and secret: counters and small sets, never events. */
 import { Burst, DistinctBurst } from './burst.ts';
 import type { AnomalyParameters } from './parameters.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
-/** Sets grow to this size and no further: what has had so many members is no place where one is new. */
+/** Sets stop growing at this size: with so many members, a new one isn't remarkable. */
 export const MOST_MEMBERS = 5000;
 
 export class Principal {
   readonly first: number;
   reads = 0;
-  /** Different UTC days on which it read. */
+  /** The number of UTC days on which it read. */
   days = 0;
   readonly secrets = new Set<number>();
   readonly sites = new Set<number>();
-  /** Networks of providers, by number. */
+  /** Provider networks, by number. */
   readonly providers = new Set<number>();
-  /** Networks of providers that came after the first days. */
+  /** Provider networks that were first used after the first days. */
   newProviders = 0;
-  /** On how many days it read in each hour of the day, UTC. */
+  /** For each hour of the day (UTC), on how many days it read in that hour. */
   readonly hourDays = new Uint16Array(24);
   readonly rate: Burst;
   readonly different: DistinctBurst;
   readonly denied: DistinctBurst;
   #day = -1;
-  /** Bits: hours that counted for this day. */
+  /** Bit set of the hours already counted for this day. */
   #hours = 0;
 
   constructor(first: number, parameters: AnomalyParameters) {
@@ -35,7 +35,7 @@ export class Principal {
     this.denied = new DistinctBurst(parameters.burstMs);
   }
 
-  /** Takes note of a read's day and hour. */
+  /** Counts a read's day and hour. */
   noteTime(ms: number): void {
     const day = Math.floor(ms / DAY_MS);
     if (day !== this.#day) {
@@ -49,7 +49,7 @@ export class Principal {
     this.hourDays[hour] = (this.hourDays[hour] ?? 0) + 1;
   }
 
-  /** Hours between this one and the nearest at which it ever read; 24 for none. */
+  /** Hours between this one and the nearest hour at which it ever read; 24 if it never read. */
   hoursAway(hour: number): number {
     for (let away = 0; away <= 12; away += 1)
       if ((this.hourDays[(hour + away) % 24] ?? 0) > 0 || (this.hourDays[(hour + 24 - away) % 24] ?? 0) > 0)
@@ -57,7 +57,7 @@ export class Principal {
     return 24;
   }
 
-  /** The hours at which it was ever active, for people: `06-15, 18`. */
+  /** The hours at which it was ever active, for display: `06-15, 18`. */
   hoursText(): string {
     const parts: string[] = [];
     for (let hour = 0; hour < 24; hour += 1) {
@@ -79,9 +79,9 @@ export class Secret {
   readonly first: number;
   reads = 0;
   days = 0;
-  /** Who was given it. */
+  /** The principals that were allowed to read it. */
   readonly readers = new Set<number>();
-  /** Networks of providers that it was read from. */
+  /** Provider networks from which it was read. */
   readonly providers = new Set<number>();
   #day = -1;
 

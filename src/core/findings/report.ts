@@ -1,11 +1,11 @@
 /**
- * The report as data: what every form of it (terminal, JSON, SARIF, Markdown, HTML) is made from. Plain JSON: no
- * dates, no maps, nothing undefined that a form would have to think about. Texts are as stores and trails gave them:
- * a form cleans or escapes them for its own medium.
+ * The report as data, from which every format (terminal, JSON, SARIF, Markdown, HTML) is rendered. Plain JSON: no
+ * dates, no maps, and no undefined values that a format would have to handle. Texts are as stores and trails returned
+ * them: each format cleans or escapes them for its own medium.
  */
 import type { Counts, Finding } from './finding.ts';
 
-/** A finding as a report lists it. */
+/** A finding as listed in a report. */
 export interface ReportFinding extends Finding {
   /** `known`: it is in the baseline. Without a baseline every finding is `new`. */
   readonly status: 'new' | 'known';
@@ -18,7 +18,7 @@ export interface SuppressedFinding extends Finding {
   readonly until: string;
 }
 
-/** A suppression whose end date is over: it suppresses nothing any more. */
+/** A suppression whose end date has passed: it no longer suppresses anything. */
 export interface ExpiredSuppression {
   readonly rule: string;
   readonly secret: string;
@@ -28,53 +28,52 @@ export interface ExpiredSuppression {
   readonly findings: number;
 }
 
-/** A store that was looked through. */
+/** A store that was examined. */
 export interface ReportStore {
   readonly name: string;
   /** Kind of its provider. */
   readonly provider: string;
-  /** Secrets looked at. */
+  /** The number of secrets examined. */
   readonly secrets: number;
-  /** Why it, or a part of it, could not be looked at; empty when all went well. */
+  /** Why the store, or a part of it, could not be examined; empty if everything was. */
   readonly errors: readonly {
     readonly kind: string;
     readonly message: string;
-    /** The reference or part it happened for. */
+    /** The reference or part that failed. */
     readonly reference?: string | undefined;
     readonly hint?: string | undefined;
   }[];
 }
 
-/** What a rule could not tell, and why. */
+/** What a rule could not determine, and why. */
 export interface ReportNote {
-  /** The rule, where it is about one. */
+  /** The rule, if the note is about one. */
   readonly rule?: string | undefined;
   readonly store?: string | undefined;
   readonly message: string;
 }
 
-/** One principal's reading. */
 export interface ReportReader {
   readonly principal: string;
   /** Allowed reads. */
   readonly reads: number;
   readonly denied: number;
-  /** Different secrets that it was given. */
+  /** The number of different secrets that it read. */
   readonly secrets: number;
   /** ISO 8601, UTC. */
   readonly last: string;
 }
 
-/** Accesses over the period, from our own log and the trails that were read. */
+/** Accesses during the period, from our own log and the trails that were read. */
 export interface ReportAccess {
-  /** All events; 0 when there is neither a log nor a trail. */
+  /** All events; 0 if there is neither a log nor a trail. */
   readonly events: number;
-  /** Where they came from: `secrets` (our log), `cloudtrail`, … with how many each gave. */
+  /** Their sources: `secrets` (our log), `cloudtrail`, …, with the number of events from each. */
   readonly origins: Readonly<Record<string, number>>;
-  /** Time of the first and of the last one: ISO 8601, UTC. */
+  /** Time of the first and last event: ISO 8601, UTC. */
   readonly first?: string | undefined;
   readonly last?: string | undefined;
-  /** One entry for each UTC day of the period that had events, oldest first; `day` is `2026-11-24`. */
+  /** One entry for each UTC day with events, oldest first; `day` is `2026-11-24`. */
   readonly days: readonly {
     readonly day: string;
     readonly reads: number;
@@ -85,9 +84,9 @@ export interface ReportAccess {
   }[];
   /** Allowed reads by weekday (0: Monday … 6: Sunday) and hour (0 … 23), both UTC: 7 rows of 24 numbers. */
   readonly hours: readonly (readonly number[])[];
-  /** The twenty that read most, most reads first. */
+  /** The twenty principals with the most reads, most reads first. */
   readonly readers: readonly ReportReader[];
-  /** How many different principals there were in all. */
+  /** The total number of principals. */
   readonly principals: number;
   /** The twenty secrets that were read most. */
   readonly secrets: readonly {
@@ -100,11 +99,11 @@ export interface ReportAccess {
 
 /** How many secrets have a current value of that age. */
 export interface AgeBucket {
-  /** For people: `under 7 days`, `over 2 years`, `not known`. */
+  /** For display: `under 7 days`, `over 2 years`, `not known`. */
   readonly label: string;
-  /** From this many days on; missing: not known. */
+  /** Inclusive; missing if the age isn't known. */
   readonly fromDays?: number | undefined;
-  /** Up to, and without, this many; missing in the last one. */
+  /** Exclusive; missing in the last bucket. */
   readonly toDays?: number | undefined;
   readonly secrets: number;
 }
@@ -113,25 +112,25 @@ export interface ReportData {
   readonly v: 1;
   /** ISO 8601, UTC. */
   readonly generatedAt: string;
-  /** The time that events were looked at for: ISO 8601, UTC. */
+  /** The period of the events: ISO 8601, UTC. */
   readonly period: { readonly since: string; readonly until: string };
   readonly stores: readonly ReportStore[];
-  /** Of `findings`, which leaves suppressed ones out. */
+  /** Counts of `findings`, without suppressed ones. */
   readonly counts: Counts;
-  /** Of the findings whose status is `new`. */
+  /** Counts of the findings whose status is `new`. */
   readonly newCounts: Counts;
   /** Worst first. */
   readonly findings: readonly ReportFinding[];
   readonly suppressed: readonly SuppressedFinding[];
   readonly expiredSuppressions: readonly ExpiredSuppression[];
-  /** What could not be told, and why: a reader must not take silence for health. */
+  /** What could not be determined, and why: readers must not take missing findings for a good result. */
   readonly notes: readonly ReportNote[];
   /** Whether values were read (`--values`), and so compared and judged. */
   readonly values: boolean;
-  /** Whether services' own trails were read (`--trail`). */
+  /** Whether the services' own trails were read (`--trail`). */
   readonly trail: boolean;
   readonly access: ReportAccess;
   readonly ages: readonly AgeBucket[];
-  /** The gate, where `--fail-on` set one: how many new findings are at or over the level. */
+  /** The gate, if `--fail-on` was given: how many new findings are at or above the level. */
   readonly gate?: { readonly failOn: string; readonly failing: number } | undefined;
 }

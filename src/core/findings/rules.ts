@@ -4,13 +4,13 @@ import { type Evidence, type Finding, fingerprintOf, type Severity } from './fin
 
 export interface Rule {
   readonly kind: 'posture' | 'anomaly';
-  /** How bad it is, as a rule. */
+  /** The severity, unless a finding overrides it. */
   readonly severity: Severity;
   /** A noun phrase for headings. */
   readonly title: string;
   /** When it is reported, one sentence. */
   readonly about: string;
-  /** What to do, one sentence. `REF` stands for the secret, with the key that the finding is about. */
+  /** What to do, one sentence. `REF` is replaced by the secret, including the key that the finding is about. */
   readonly remedy: string;
 }
 
@@ -175,7 +175,7 @@ export const RULES = {
 
 export type RuleId = keyof typeof RULES;
 
-/** Makes a finding with its rule's remedy and severity. */
+/** Creates a finding with its rule's remedy and severity. */
 export function finding(
   rule: RuleId,
   place: { readonly store: string; readonly secret?: string | undefined },
@@ -183,7 +183,7 @@ export function finding(
   evidence: Evidence,
   more: {
     readonly severity?: Severity | undefined;
-    /** What is to be done here, when it is not what the rule says. */
+    /** Overrides the rule's remedy. */
     readonly remedy?: string | undefined;
     /** See `fingerprintOf`. */
     readonly about?: readonly string[] | undefined;
@@ -207,7 +207,7 @@ export function finding(
   };
 }
 
-/** The remedy with the reference that its command takes. */
+/** The remedy with the reference for its command. */
 function forSecret(
   remedy: string,
   { store, secret }: { readonly store: string; readonly secret?: string | undefined },
@@ -218,7 +218,7 @@ function forSecret(
   return remedy.replaceAll('REF', () => (/^[\w:/.#@%+=-]+$/.test(reference) ? reference : quoted(reference)));
 }
 
-/** For a POSIX shell. */
+/** Quotes for a POSIX shell. */
 function quoted(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }

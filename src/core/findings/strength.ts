@@ -1,4 +1,6 @@
-/** How many guesses a value would take, by zxcvbn. Loaded only when values are judged: its dictionaries are large. */
+/**
+ * Estimates how many guesses a value would take, using zxcvbn. Loaded on demand, because its dictionaries are large.
+ */
 import type { Strength } from './values.ts';
 
 export async function loadStrength(): Promise<Strength> {

@@ -1,6 +1,6 @@
 /**
- * The rules about values. A value passes through and is forgotten: what stays is a keyed hash whose key is made for
- * this run and never leaves the process, and how many guesses it would take. Neither is in any finding.
+ * Rules about values. Values aren't kept: only a keyed hash, whose key is generated for this run and never leaves the
+ * process, and the number of guesses that a value would take. Findings contain neither.
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import { ownObject } from '../document/secret.ts';
@@ -8,7 +8,6 @@ import { decodeUtf8 } from '../utf8.ts';
 import type { Finding } from './finding.ts';
 import { finding } from './rules.ts';
 
-/** Where a value was. */
 export interface ValuePlace {
   readonly store: string;
   readonly secret: string;
@@ -16,18 +15,18 @@ export interface ValuePlace {
   readonly key?: string | undefined;
 }
 
-/** Shorter ones are flags and numbers, which repeat for good reasons. */
+/** Shorter values are flags and numbers, which repeat for good reasons. */
 const SHORTEST_COMPARED = 6;
-/** Longer ones are not guessed; and a guess at their strength takes long. */
+/** Longer values can't be guessed, and estimating their strength takes long. */
 const LONGEST_JUDGED = 72;
-/** Of this length and with so many different characters, no text is guessed soon; most generated values are such. */
+/** A text of this length with this many different characters is hard to guess; most generated values qualify. */
 const [PLAINLY_LONG, PLAINLY_VARIED] = [28, 13];
-/** A value larger than this is a file, in bytes. */
+/** A larger value, in bytes, is a file. */
 const LARGEST_PARSED = 64 * 1024;
-/** Keys of a secret that are looked at, at most. */
+/** The most keys of a secret that are examined. */
 const MOST_KEYS = 100;
 
-/** What people put where they mean to put something else later, and what products are delivered with. */
+/** Placeholders that people mean to replace later, and default passwords of products. */
 const DEFAULTS: ReadonlySet<string> = new Set([
   'admin',
   'administrator',
@@ -81,13 +80,13 @@ export function isDefault(text: string): boolean {
   return DEFAULTS.has(plain.toLowerCase()) || PLACEHOLDER.test(plain);
 }
 
-/** Keys whose values are meant to be secret, in a secret that is a map. */
+/** Keys whose values are secret, in a secret that is a map. */
 const SECRET_KEY = /pass|pwd|secret|token|(^|[-_.])key$|api[-_]?key|private|credential|pin$|salt/i;
-/** Parts of a map that are no secrets by themselves. */
+/** Parts of a map that aren't secret by themselves. */
 const PLAIN_KEY =
   /^(user(name)?|host(name)?|port|db(name)?|database|region|engine|scheme|account([-_]?id)?|access[-_]?key[-_]?id|client[-_]?id|key[-_]?id|name|email|url|encoding)$/i;
 
-/** Decimal logarithm of how many guesses a text would take. */
+/** Decimal logarithm of the number of guesses for a text. */
 export type Strength = (text: string) => number;
 
 export class ValueRules {
@@ -96,7 +95,7 @@ export class ValueRules {
   readonly #weak: Finding[] = [];
   readonly #strength: Strength;
   readonly #weakBelow: number;
-  /** Values that were too long to judge. */
+  /** The number of values that were too long to judge. */
   unjudged = 0;
 
   constructor(strength: Strength, weakBelow: number) {
@@ -104,7 +103,7 @@ export class ValueRules {
     this.#weakBelow = weakBelow;
   }
 
-  /** Looks at one secret's value. */
+  /** Examines one secret's value. */
   take(place: { readonly store: string; readonly secret: string }, value: Uint8Array): void {
     const map = value.length > LARGEST_PARSED ? undefined : ownObject(value);
     if (map === undefined) {
@@ -116,7 +115,7 @@ export class ValueRules {
       const inner = map.member(key);
       if (inner?.kind !== 'string' && inner?.kind !== 'number') continue;
       const text = inner.kind === 'string' ? inner.text : map.sourceOf(inner);
-      // The single key under which a store keeps a plain value is the whole of it.
+      // If a store keeps a plain value under a single key, that key's value is the whole value.
       const whole = keys.length === 1 && key === 'value';
       if (!whole && PLAIN_KEY.test(key)) continue;
       this.#one(whole ? place : { ...place, key }, text, Buffer.from(text), whole || SECRET_KEY.test(key));
@@ -142,7 +141,7 @@ export class ValueRules {
       );
       return;
     }
-    // Of a certificate, a key or a document length says nothing bad.
+    // For a certificate, a key or a document, length isn't a sign of weakness.
     const judgeable = credentialIn(text);
     if (judgeable === undefined) return;
     if (judgeable.length >= PLAINLY_LONG && new Set(judgeable).size >= PLAINLY_VARIED) return;
@@ -151,7 +150,7 @@ export class ValueRules {
       return;
     }
     if (this.#strength(judgeable) >= this.#weakBelow) return;
-    // Not how weak exactly: that would help whoever reads the report to guess.
+    // Don't say how weak exactly, which would help readers of the report to guess.
     this.#weak.push(
       finding(
         'weak-value',
@@ -199,7 +198,7 @@ function textOf(value: Uint8Array): string | undefined {
   }
 }
 
-/** The part of a text that somebody would have to guess; undefined for what is no password, such as a key in PEM. */
+/** The part of a text that an attacker would have to guess; undefined for non-passwords, such as a key in PEM. */
 function credentialIn(text: string): string | undefined {
   const plain = text.trim();
   if (plain.includes('\n') || plain.startsWith('-----BEGIN')) return undefined;

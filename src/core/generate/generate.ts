@@ -1,22 +1,22 @@
-/** Random values without bias: node:crypto's randomInt rejects what would not divide evenly. */
+/** Generates unbiased random values: node:crypto's randomInt rejects numbers that would skew the distribution. */
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { bitsOf, type GenerateOptions, type GenerateSpec, parseGenerate } from './kinds.ts';
 
 export { bitsOf, type GenerateOptions, type GenerateSpec, parseGenerate, WORDS_IN_LIST } from './kinds.ts';
 
 export interface Generated {
-  /** The text; of a key pair, a JSON object of its parts. */
+  /** The text; for a key pair, a JSON object of its parts. */
   readonly value: string;
   /** See `bitsOf`. */
   readonly bits: number;
-  /** Of a key pair: `private-key`, `public-key`, and for TLS `csr`. */
+  /** For a key pair: `private-key`, `public-key`, and for TLS `csr`. */
   readonly parts?: Readonly<Record<string, string>> | undefined;
 }
 
 /**
- * Makes a random value: `alnum:32`, `ascii:40,safe=url`, `hex:16` (bytes), `words:6`, `uuid`, `ssh-ed25519`,
- * `tls,names=example.com`. Libraries for words and key formats load when such a value is asked for.
- * @throws SecretsError Usage for a spec that is none
+ * Generates a random value: `alnum:32`, `ascii:40,safe=url`, `hex:16` (bytes), `words:6`, `uuid`, `ssh-ed25519`,
+ * `tls,names=example.com`. Libraries for words and key formats are loaded on demand.
+ * @throws SecretsError Usage for an invalid spec
  */
 export async function generate(spec: string | GenerateOptions | GenerateSpec): Promise<Generated> {
   const wanted = typeof spec === 'object' && isChecked(spec) ? spec : parseGenerate(spec);
@@ -45,7 +45,7 @@ function isChecked(spec: GenerateOptions | GenerateSpec): spec is GenerateSpec {
   return ['classes', 'encoding', 'count', 'format'].some((name) => name in spec);
 }
 
-/** Draws whole values until one holds every class: the accepted ones stay uniformly distributed. */
+/** Draws whole values until one contains every class, so that accepted values are uniformly distributed. */
 function fromClasses(classes: readonly string[], length: number): string {
   const alphabet = [...classes.join('')];
   const needed = length >= classes.length ? classes : [];

@@ -1,4 +1,4 @@
-/** Key pairs from node:crypto, in the formats that programs read; libraries write those of OpenSSH and of PKCS #10. */
+/** Generates key pairs with node:crypto, in common formats; libraries write the formats of OpenSSH and PKCS #10. */
 import { generateKeyPair, type KeyObject, webcrypto } from 'node:crypto';
 import { isIP } from 'node:net';
 import { promisify } from 'node:util';
@@ -12,7 +12,7 @@ interface Pair {
 
 export type Parts = Readonly<Record<string, string>>;
 
-/** `private-key`, `public-key` and for TLS `csr`. */
+/** `private-key`, `public-key` and, for TLS, `csr`. */
 export async function keyPair(spec: KeySpec): Promise<Parts> {
   const pair = await makePair(spec.key);
   if (spec.format === 'ssh') return sshParts(pair);
@@ -35,7 +35,7 @@ function pemParts({ privateKey, publicKey }: Pair): { 'private-key': string; 'pu
 async function sshParts(pair: Pair): Promise<{ 'private-key': string; 'public-key': string }> {
   const { parsePrivateKey } = (await import('sshpk')).default;
   const key = parsePrivateKey(pemParts(pair)['private-key'], 'pkcs8');
-  // Without it the library puts the word (unnamed) there.
+  // Otherwise the library writes the comment "(unnamed)".
   key.comment = '';
   const publicKey = key.toPublic();
   publicKey.comment = '';
@@ -45,9 +45,9 @@ async function sshParts(pair: Pair): Promise<{ 'private-key': string; 'public-ke
   };
 }
 
-/** A PKCS #10 request (RFC 2986) with the names as subjectAltName; the first one is the common name, as CAs expect. */
+/** A PKCS #10 request (RFC 2986) with the names as subjectAltName. The first name is the common name, as CAs expect. */
 async function request(pair: Pair, spec: KeySpec): Promise<string> {
-  // The library's parts find each other by decorators, which need this.
+  // The library finds its parts through decorators, which need this.
   await import('reflect-metadata');
   const { Pkcs10CertificateRequestGenerator, SubjectAlternativeNameExtension } =
     await import('@peculiar/x509');
@@ -68,7 +68,7 @@ async function request(pair: Pair, spec: KeySpec): Promise<string> {
   const [first = ''] = spec.names;
   const csr = await Pkcs10CertificateRequestGenerator.create(
     {
-      // X.520: a common name has at most 64 characters.
+      // X.520 limits a common name to 64 characters.
       name: first.length > 64 ? [] : [{ CN: [first] }],
       keys,
       signingAlgorithm: { ...algorithm, hash } as never,

@@ -1,17 +1,17 @@
 /**
- * What `--generate SPEC` and a policy's `generate:` ask for, checked: a text such as `ascii:40,safe=url`, or the
- * same as an object, `{ alphabet: ascii, length: 40, safe: [url] }`. Loads nothing, so that a configuration can be
- * checked without making a value.
+ * Parses and checks what `--generate SPEC` and a policy's `generate:` ask for: a text such as `ascii:40,safe=url`, or
+ * the same as an object, `{ alphabet: ascii, length: 40, safe: [url] }`. Loads nothing, so that a configuration can
+ * be checked without generating a value.
  */
 import { SecretsError } from '../errors.ts';
 
 const LOWER = 'abcdefghijklmnopqrstuvwxyz';
 const UPPER = LOWER.toUpperCase();
 const DIGITS = '0123456789';
-/** Printable ASCII that is neither a letter, a digit nor a space. */
+/** Printable ASCII except letters, digits and space. */
 const SYMBOLS = '!"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}~';
 
-/** Alphabets by name; a list of several is used with at least one character of each. */
+/** Alphabets by name. An alphabet of several classes is used with at least one character from each. */
 const ALPHABETS: Readonly<Record<string, readonly string[]>> = {
   alnum: [LOWER, UPPER, DIGITS],
   alpha: [LOWER, UPPER],
@@ -25,14 +25,14 @@ const ALPHABETS: Readonly<Record<string, readonly string[]>> = {
 const ENCODINGS = ['hex', 'base64', 'base64url'] as const;
 export type Encoding = (typeof ENCODINGS)[number];
 
-/** The symbols that stay, by what must not break; letters and digits always do. */
+/** The symbols that are safe in each context; letters and digits always are. */
 const SAFE_SYMBOLS: Readonly<Record<string, string>> = {
   url: '-._~',
-  // What no POSIX shell, zsh or fish gives a meaning, at a word's start either; a leading - would be an option.
+  // No POSIX shell, zsh or fish treats these specially, even at the start of a word; a leading - would be an option.
   shell: '+,./:@_',
 };
 
-/** Kinds of key pairs by name: what `ssh-`, `rsa`, `ec` and a TLS key's `key=` may be. */
+/** Kinds of key pairs by name: the values allowed in `ssh-`, `rsa`, `ec` and a TLS key's `key=`. */
 const EC_CURVES: Readonly<Record<string, 'P-256' | 'P-384' | 'P-521'>> = {
   p256: 'P-256',
   p384: 'P-384',
@@ -57,15 +57,15 @@ export type GenerateSpec =
   | {
       readonly kind: 'key';
       readonly key: KeyType;
-      /** `ssh`: OpenSSH's formats; `pem`: PKCS #8 and SPKI; `tls`: those and a signing request. */
+      /** `ssh`: OpenSSH's formats; `pem`: PKCS #8 and SPKI; `tls`: those plus a signing request. */
       readonly format: 'ssh' | 'pem' | 'tls';
       /** DNS names and IP addresses of the signing request. */
       readonly names: readonly string[];
-      /** The one part to give, instead of a JSON object of all. */
+      /** The one part to return, instead of a JSON object of all parts. */
       readonly only: string | undefined;
     };
 
-/** The object form. `alphabet` is a name, or the classes themselves; `kind` is the same word for what is no alphabet. */
+/** The object form. `alphabet` is a name or the classes themselves; `kind` names anything that isn't an alphabet. */
 export interface GenerateOptions {
   readonly alphabet?: string | readonly string[] | undefined;
   readonly kind?: string | undefined;
@@ -82,7 +82,7 @@ const OPTIONS = ['safe', 'separator', 'names', 'key', 'only', 'exclude'] as cons
 
 /**
  * Checks a spec. A text is `KIND[:SIZE][,OPTION=VALUE]...`; lists in it are joined by `+`, and `exclude=` comes last,
- * since it takes every character after it.
+ * because it takes all the remaining characters.
  * @throws SecretsError Usage
  */
 export function parseGenerate(spec: string | GenerateOptions): GenerateSpec {
@@ -136,7 +136,7 @@ function characters(classes: readonly string[], options: GenerateOptions, shown:
   const left = classes.map((chars) =>
     [...chars]
       .filter((char) => !excluded.includes(char) && kept.every((safe) => safe.includes(char)))
-      // A character that is named twice would be drawn twice as often.
+      // A character that is listed twice would be drawn twice as often.
       .filter((char) => !seen.has(char) && seen.add(char))
       .join(''),
   );
@@ -150,11 +150,11 @@ function characters(classes: readonly string[], options: GenerateOptions, shown:
   return { kind: 'characters', classes: used, length };
 }
 
-/** How many words the list has; the word list's package is only loaded to draw from it. */
+/** The number of words in the list, as a constant so that the list's package is only loaded to draw from it. */
 export const WORDS_IN_LIST = 7776;
 
 /**
- * What `Generated.bits` of such a value will be: Shannon entropy of the choice, in bits, rounded down; of a key pair
+ * The `bits` that a generated value will have: Shannon entropy of the choice in bits, rounded down; for a key pair
  * its security strength (NIST SP 800-57 part 1 revision 5, table 2).
  */
 export function bitsOf(spec: GenerateSpec): number {
@@ -162,7 +162,7 @@ export function bitsOf(spec: GenerateSpec): number {
     case 'characters': {
       const { classes, length } = spec;
       const all = length * Math.log2([...classes.join('')].length);
-      // Less those values that miss a class.
+      // Not counting values that lack a class.
       return Math.floor(length < classes.length ? all : all + Math.log2(shareWithAll(classes, length)));
     }
     case 'bytes':
@@ -170,7 +170,7 @@ export function bitsOf(spec: GenerateSpec): number {
     case 'words':
       return Math.floor(spec.count * Math.log2(WORDS_IN_LIST));
     case 'uuid':
-      // RFC 9562 §5.4: of 128 bits, six are fixed.
+      // RFC 9562 §5.4: six of the 128 bits are fixed.
       return 122;
     case 'key':
       return strength(spec.key);
@@ -183,7 +183,7 @@ function strength(key: KeyType): number {
   return key.type === 'ed25519' ? 128 : { 'P-256': 128, 'P-384': 192, 'P-521': 256 }[key.curve];
 }
 
-/** The share of all values that hold at least one character of each class (inclusion–exclusion). */
+/** The share of all values that contain at least one character of each class (inclusion–exclusion). */
 function shareWithAll(classes: readonly string[], length: number): number {
   const sizes = classes.map((chars) => [...chars].length);
   const total = sizes.reduce((sum, size) => sum + size, 0);
@@ -235,7 +235,7 @@ function keyOf(name: string): KeyType | undefined {
   return curve === undefined ? undefined : { type: 'ec', curve };
 }
 
-/** A DNS name (a leading `*.` is allowed) or an IP address, by its characters alone: a CA checks the rest. */
+/** A DNS name (a leading `*.` is allowed) or an IP address. Only checks the characters; a CA checks the rest. */
 function isName(name: string): boolean {
   if (name.includes(':')) return /^[0-9a-fA-F:.]{2,45}$/.test(name);
   const label = '[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?';
@@ -254,7 +254,7 @@ function size(options: GenerateOptions, missing: number, max: number, shown: str
   return length;
 }
 
-/** An option that a kind has no use for is a mistake, not something to pass over. */
+/** An option that doesn't apply to a kind is a mistake, so don't ignore it. */
 function onlyWith(options: GenerateOptions, wanted: readonly (keyof GenerateOptions)[], shown: string): void {
   const other = OPTIONS.find((name) => options[name] !== undefined && !wanted.includes(name));
   if (other !== undefined) throw usage(`${shown}: this kind of value has no option ${other}`);

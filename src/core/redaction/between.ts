@@ -1,4 +1,4 @@
-/** What encoders put between the characters of a value: quotes, line breaks, separators. */
+/** What encoders insert between the characters of a value: quotes, line breaks, separators. */
 import { dumpBreak } from './dump.ts';
 import {
   afterBackslash,
@@ -12,14 +12,14 @@ import {
   way,
 } from './nodes.ts';
 
-/** The most quotes between two characters: `'\"'\"'` and the like. */
+/** The most quote characters between two characters: `'\"'\"'` and the like. */
 const MOST_QUOTES = 8;
 const QUOTES = [
   ...['\'"$`\\'],
   ...['%22', '%27', '%5C', '%5c', '&quot;', '&#34;', '&#39;', '&#x27;', '&apos;', 'u0022', 'u0027'],
 ] as const;
 
-/** What may stand between letters. */
+/** What may come between letters. */
 export const betweenLetters: () => Node = once(() => {
   const start = node();
   softBreak(start, node('inserted'));
@@ -27,8 +27,8 @@ export const betweenLetters: () => Node = once(() => {
 });
 
 /**
- * What may stand before a character that shells and languages quote, or after it: the end of one kind of quotes and
- * the beginning of another, and a break of a long text into two.
+ * What may come before or after a character that shells and languages quote: the end of one kind of quotes and the
+ * start of another, and the break of a long string into two.
  */
 export const betweenQuotes: () => Node = once(() => {
   const start = node();
@@ -47,7 +47,7 @@ export const betweenQuotes: () => Node = once(() => {
   return start;
 });
 
-/** The same, or the end of a line that `fold` or a mail program has put into a long one. */
+/** The same, or a line break that `fold` or a mail program has inserted. */
 export function folded(between: Node): Node {
   const start = node();
   start.also.push(between);
@@ -55,7 +55,7 @@ export function folded(between: Node): Node {
   return start;
 }
 
-/** Line breaks and their indentation inside of base64, as they are or as JSON, URLs and HTML have them. */
+/** Line breaks and indentation within base64, as they are or as encoded in JSON, URLs and HTML. */
 export const betweenBase64: () => Node = once(() => {
   const start = node();
   const end = node('inserted');
@@ -69,7 +69,7 @@ export const betweenBase64: () => Node = once(() => {
   way(body, 'r', middle);
   indented(afterBackslash(middle), 'n', quoted);
   quoted.also.push(end);
-  // A text that is broken after the line break: 'AAAA\n' + ⏎ 'BBBB'.
+  // A string that is split after the line break: 'AAAA\n' + ⏎ 'BBBB'.
   const broken = node();
   for (const operator of ['', ' +', ' .']) {
     const closed = node();
@@ -81,8 +81,8 @@ export const betweenBase64: () => Node = once(() => {
 });
 
 /**
- * Separators between bytes in hexadecimal, and the prefix of the next: `68:75`, `\x68\x75`, `0x68, 0x75`; and the way
- * from a line of a dump to the next (dump.ts).
+ * Separators between hexadecimal bytes, and the prefix of the next byte: `68:75`, `\x68\x75`, `0x68, 0x75`; and what
+ * comes between two lines of a dump (dump.ts).
  */
 export const betweenHex: () => Node = once(() => {
   const start = separators([' :-_,.\n\r\t;|"\''], ['0x', '0X', '\\x', 'x', '%', '\\\\x']);

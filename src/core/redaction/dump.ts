@@ -1,16 +1,19 @@
 /**
- * What stands between the bytes of a value in a hexadecimal dump, and after them: `xxd`, `hexdump -C`, `od -tx1`. Their
- * lines have the place in the file, 16 or 32 bytes, and often a column that shows these as text.
+ * What comes between and after the bytes of a value in a hexadecimal dump: `xxd`, `hexdump -C`, `od -tx1`. Each line
+ * has an offset, 16 or 32 bytes, and often a column that shows the bytes as text.
  */
 import { type Node, node, once, way } from './nodes.ts';
 
 const WIDTH = 32;
 const PRINTABLE = Array.from({ length: 95 }, (_, index) => String.fromCharCode(32 + index)).join('');
 const DIGITS = '0123456789abcdefABCDEF';
-/** Widest rest of a line up to its column of text. */
+/** The longest rest of a line before its text column. */
 const MOST_REST = 100;
 
-/** The column of text: `  hunter2000......`, `  |hunter2000......`, `  >hunter2000......`. */
+/**
+ * The text column: `  hunter2000......`, `
+ * hunter2000......`, `  >hunter2000......`.
+ */
 function textColumn(from: Node, to: Node): void {
   const opened = node();
   way(from, '  ', opened);
@@ -33,10 +36,10 @@ export function dumpBreak(from: Node, to: Node): void {
   way(shown, ['|<'], closed);
   const place = node();
   for (const end of [from, shown, closed]) way(end, '\n', place);
-  // `od -An` says no place.
+  // `od -An` prints no offset.
   way(place, ' ', to);
   let here = place;
-  // Octal in seven digits, hexadecimal in six or eight.
+  // Octal with seven digits, hexadecimal with six or eight.
   for (let digits = 1; digits <= 8; digits += 1) {
     const next = node();
     way(here, [DIGITS], next);
@@ -45,7 +48,7 @@ export function dumpBreak(from: Node, to: Node): void {
   }
 }
 
-/** The rest of the line after a value's last byte, with the column of text, which shows the value's end. */
+/** The rest of the line after a value's last byte, including the text column, which shows the end of the value. */
 export const restOfDump: () => Node = once(() => {
   const start = node();
   const shown = node('spelled');

@@ -1,6 +1,7 @@
 /**
- * Named character references of a single character (HTML Standard, "Named character references"): what PHP and others
- * write, which is more than the few that must be escaped. Each name has a semicolon at the end, which stays out here.
+ * Named character references for single characters (HTML Standard, "Named character references"), which PHP and
+ * others write for more than the few characters that must be escaped. Each name ends with a semicolon, which is
+ * omitted here.
  */
 const TABLE = `
 9:Tab a:NewLine 21:excl 22:QUOT|quot 23:num 24:dollar 25:percnt 26:AMP|amp 27:apos 28:lpar 29:rpar
@@ -225,7 +226,6 @@ f5:otilde f6:ouml f7:div|divide f8:oslash f9:ugrave fa:uacute fb:ucirc fc:uuml f
 
 let names: ReadonlyMap<number, readonly string[]> | undefined;
 
-/** The names of a character, by its code point. */
 export function htmlNames(codePoint: number): readonly string[] {
   names ??= new Map(
     TABLE.trim()

@@ -1,19 +1,19 @@
 /**
- * Looks for patterns from one position on: a deterministic automaton that is made of the patterns' nondeterministic
- * one as far as the input needs it (Thompson, "Regular expression search algorithm", 1968; lazily, as in RE2 by Cox).
+ * Matches patterns from a given position: a deterministic automaton, built from the patterns' nondeterministic one as
+ * far as the input requires (Thompson, "Regular expression search algorithm", 1968; lazily, as in RE2 by Cox).
  *
- * A state holds every way in which the bytes since the position can be the beginning of a pattern. What ordinary
- * output needs are a few hundred states; beyond a bound they are forgotten and made anew.
+ * A state represents all ways in which the bytes since that position can start a pattern. Ordinary output needs a few
+ * hundred states; beyond a limit they are dropped and built again.
  */
 import type { Cell, Pattern } from './patterns.ts';
 import type { Node } from './nodes.ts';
 
-/** States that are kept: about half a KiB each. */
+/** The most states to keep: about half a KiB each. */
 const MAX_STATES = 2 ** 17;
-/** States of which there are few, and which are asked often: after this many bytes. */
+/** States up to this depth, in bytes, are few and used often. */
 const SHALLOW = 3;
 
-/** Where several patterns that begin with the same cells go on. */
+/** Where patterns with the same first cells continue. */
 interface Place {
   readonly final: boolean;
   readonly edges: readonly Edge[];
@@ -23,7 +23,7 @@ interface Place {
 class Edge {
   readonly id: number;
   readonly cell: Cell;
-  /** How many cells of the patterns came before. */
+  /** The number of cells before this one. */
   readonly depth: number;
   readonly #patterns: readonly Pattern[];
   readonly #ids: Ids;
@@ -72,23 +72,23 @@ function placeOf(patterns: readonly Pattern[], depth: number, ids: Ids): Place {
   return { final, edges: Array.from(groups, ([cell, group]) => new Edge(cell, group, depth, ids)) };
 }
 
-/** One way on: in the middle of a cell's spellings, or of what stands before it. */
+/** One possibility: within a cell's spellings, or in what may come before it. */
 interface Thread {
   readonly edge: Edge;
   readonly node: Node;
-  /** A zero byte was passed over: UTF-16 has one beside each character of ASCII, never two. */
+  /** Whether a zero byte was skipped: UTF-16 has one beside each ASCII character, never two. */
   readonly zero: boolean;
 }
 
 export class State {
-  /** A pattern ends here. */
+  /** Whether a pattern ends here. */
   readonly match: boolean;
   readonly threads: readonly Thread[];
-  /** How many bytes led here first. */
+  /** The number of bytes that first led here. */
   readonly depth: number;
-  /** By byte, for those that are asked often; `null` where no pattern goes on. */
+  /** Transitions by byte, for states that are used often; `null` if no pattern continues. */
   readonly table: (State | null | undefined)[] | undefined;
-  /** Those deep inside of a pattern have one byte that goes on, mostly, and few others. */
+  /** States deep inside a pattern mostly have a single continuing byte, and few others. */
   readonly #others = new Map<number, State | null>();
   #byte = -1;
   #state: State | null | undefined;
@@ -100,14 +100,14 @@ export class State {
     this.table = depth <= SHALLOW ? new Array<State | null | undefined>(256) : undefined;
   }
 
-  /** Whether most of a pattern is there: half of it, or this many cells, and never fewer than `least`. */
+  /** Whether most of a pattern has matched: half of it, or this many cells, but never fewer than `least`. */
   hasMost(cells: number, least: number): boolean {
     return this.threads.some(
       ({ edge }) => edge.depth >= Math.max(least, Math.min(cells, Math.ceil(edge.length / 2))),
     );
   }
 
-  /** The state after this byte; `undefined` while it is not known. */
+  /** The state after this byte; `undefined` if it isn't known yet. */
   next(byte: number): State | null | undefined {
     if (this.table !== undefined) return this.table[byte];
     return byte === this.#byte ? this.#state : this.#others.get(byte);
@@ -120,23 +120,23 @@ export class State {
   }
 }
 
-/** Where a root's cells go with their first byte. */
+/** Where the cells of the root lead with their first byte. */
 type Entry = readonly [edge: Edge, node: Node];
 
 export class Matcher {
-  /** For each two bytes, `first * 256 + second`: whether a pattern may begin with them. */
+  /** For each two bytes, `first * 256 + second`: whether a pattern may start with them. */
   readonly pairs = new Uint8Array(65536);
-  /** The states after those, once they were needed. */
+  /** The states after two bytes, once needed. */
   readonly second: (State | undefined)[] = new Array<undefined>(65536);
   readonly #entries: readonly (readonly Entry[])[];
-  /** The states after the first byte, once they were needed. */
+  /** The states after the first byte, once needed. */
   readonly #first: (State | null | undefined)[] = new Array<undefined>(256);
   #states = new Map<string, State>();
 
   constructor(patterns: readonly Pattern[]) {
     this.#entries = entriesOf(placeOf(patterns, 0, new Ids()));
     for (const [byte, entries] of this.#entries.entries()) {
-      // Those with escapes are made, and their row cleared of what can't be, when the byte comes.
+      // States with escapes are built, and their rows corrected, when the byte occurs.
       if (entries.some(([, node]) => node.fill !== undefined))
         this.pairs.fill(1, byte * 256, byte * 256 + 256);
       else this.first(byte);
@@ -157,7 +157,7 @@ export class Matcher {
   }
 
   /**
-   * The state after two bytes that a pattern may begin with; the table is corrected where none can.
+   * The state after two bytes that a pattern may start with. Corrects the table if none does.
    * @param pair `first * 256 + second`
    */
   start(pair: number): State | null {
@@ -168,7 +168,6 @@ export class Matcher {
     return next;
   }
 
-  /** The state after one more byte. */
   step(state: State, byte: number): State | null {
     const known = state.next(byte);
     if (known !== undefined) return known;
@@ -191,7 +190,7 @@ export class Matcher {
     const { key } = set;
     let state = this.#states.get(key);
     if (state === undefined) {
-      // Those in use live on by themselves.
+      // States in use are kept alive by their users.
       if (this.#states.size >= MAX_STATES) this.#forget();
       state = new State(set.threads, set.match, depth);
       this.#states.set(key, state);
@@ -248,10 +247,10 @@ function advance({ edge, node }: Thread, byte: number, set: ThreadSet): void {
     if (bytes[index] === byte) enter(edge, targets[index] as Node, set);
 }
 
-/** A node is reached: with all that it reaches without a byte. */
+/** Adds a node and everything that is reachable from it without a byte. */
 function enter(edge: Edge, node: Node, set: ThreadSet): void {
   node.fill?.();
-  // Ends have nothing that goes on, and need no thread.
+  // Ends have no continuation and need no thread.
   if (node.bytes.length > 0 && !set.add({ edge, node, zero: false })) return;
   for (const other of node.also) enter(edge, other, set);
   if (node.end === 'inserted') enter(edge, edge.cell.spelling, set);

@@ -1,15 +1,15 @@
-/** The states that spellings are made of, and what several of them share. */
+/** The automaton states of spellings, and parts that several spellings share. */
 import { htmlNames } from './html-names.ts';
 
-/** A state. `also` are states that are reached with it, without a byte. */
+/** A state. `also` are the states that are reached together with it, without a byte. */
 export interface Node {
   readonly id: number;
   readonly bytes: number[];
   readonly targets: Node[];
   readonly also: Node[];
-  /** Whether the character has been spelled, or what may stand before it has ended. */
+  /** `spelled`: the character is complete; `inserted`: what may come before it has ended. */
   readonly end: 'spelled' | 'inserted' | undefined;
-  /** Makes what follows, when it is needed: most output has no escapes. */
+  /** Builds what follows, on demand: most output has no escapes. */
   fill?: (() => void) | undefined;
 }
 
@@ -20,10 +20,10 @@ export function node(end?: Node['end']): Node {
   return { id: count, bytes: [], targets: [], also: [], end };
 }
 
-/** One byte of a spelling: the characters that may stand there. */
+/** One byte of a spelling: the characters that are possible there. */
 export type Step = string;
 
-/** A way from one state to another over the given steps. */
+/** Connects two states through the given steps. */
 export function way(from: Node, steps: Iterable<Step>, to: Node): void {
   let here = from;
   const list = [...steps];
@@ -45,14 +45,14 @@ export function byteWay(from: Node, bytes: Iterable<number>, to: Node): void {
   );
 }
 
-/** Hexadecimal digits of either case, with zeros in front up to a length. */
+/** Hexadecimal digits in either case, with leading zeros up to a length. */
 export function hex(value: number, length = 1): Step[] {
   return Array.from(value.toString(16).padStart(length, '0'), (digit) =>
     /[a-f]/.test(digit) ? digit + digit.toUpperCase() : digit,
   );
 }
 
-/** From a state to a new one after a percent sign, which may be encoded itself, twice at most. */
+/** A new state after a percent sign, which may itself be encoded, at most twice. */
 export function afterPercent(from: Node): Node {
   const to = node();
   for (const sign of ['%', '%25', '%2525', '\\u0025']) way(from, sign, to);
@@ -62,7 +62,7 @@ export function afterPercent(from: Node): Node {
 /** The most backslashes that stand for one: three layers of quoting. */
 const MOST_BACKSLASHES = 8;
 
-/** From a state to a new one after a backslash, which layers of quoting double and percent-encoding encodes. */
+/** A new state after a backslash, which layers of quoting double and percent-encoding encodes. */
 export function afterBackslash(from: Node): Node {
   const to = node();
   let here = from;
@@ -76,7 +76,7 @@ export function afterBackslash(from: Node): Node {
   return to;
 }
 
-/** What follows the introducer of a character reference of HTML or XML: `&…;`. */
+/** A character reference of HTML or XML: `&…;`. */
 export function reference(from: Node, to: Node, code: number): void {
   const name = node();
   for (const sign of ['&', '&amp;', '&amp;amp;', '\\u0026', '%26', '&#38;']) way(from, sign, name);
@@ -93,7 +93,7 @@ export function reference(from: Node, to: Node, code: number): void {
   way(end, ['%', '3', 'bB'], to);
 }
 
-/** Continues after none to six zeros. */
+/** Continues after zero to six zeros. */
 export function zeros(from: Node, goOn: (from: Node) => void): void {
   const digits = node();
   goOn(digits);
@@ -107,7 +107,7 @@ export function zeros(from: Node, goOn: (from: Node) => void): void {
   }
 }
 
-/** Widest indentation that is passed over. */
+/** The widest indentation to skip. */
 export const MOST_INDENT = 16;
 
 export function indented(from: Node, lineBreak: string, to: Node): void {

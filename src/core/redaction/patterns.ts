@@ -1,4 +1,6 @@
-/** What is looked for of one value: its characters, its bytes in base64 and in digits, and the secrets inside of it. */
+/**
+ * The patterns to search for one value: its characters, its bytes in base64 and as digits, and the secrets within it.
+ */
 import { isUtf8 } from 'node:buffer';
 import { MIN_LINE_BYTES, MIN_SECRET_BYTES, partsOf } from './secret-forms.ts';
 import {
@@ -21,15 +23,15 @@ import {
 } from './spellings.ts';
 
 /**
- * A longer pattern is looked for in overlapping pieces of this many characters: what waits stays short, a text that
- * repeats itself costs no more than this for each byte, and a value that is cut off is masked as far as it goes.
+ * A longer pattern is searched for in overlapping pieces of this many characters: little output is held back,
+ * repetitive text costs no more than this per byte, and a value that is cut off is masked as far as it goes.
  */
 const PIECE = 64;
-/** As many bytes of a buffer as Node.js prints. */
+/** The number of bytes of a buffer that Node.js prints. */
 const DIGITS_PIECE = 50;
-/** As many characters of a value as the shortest line has that a long one is folded into. */
+/** The length of the shortest lines that long lines are folded into, in characters. */
 const FOLDED_FROM = 8;
-/** Over this, a value is looked for as text, line by line and in base64 only. */
+/** Larger values are only searched for as text, line by line and in base64. */
 const LARGE_BYTES = 8192;
 
 /** One character of a pattern, shared by all patterns. */
@@ -37,19 +39,18 @@ export interface Cell {
   readonly id: number;
   /** The start of its spellings. */
   readonly spelling: Node;
-  /** What may stand before it. */
+  /** What may come before it. */
   readonly before: Node | undefined;
-  /** Something has to stand there. */
+  /** Whether something must come before it. */
   readonly apart: boolean;
 }
 
-/** A sequence of cells. */
 export interface Pattern {
   readonly length: number;
   cell(at: number): Cell;
 }
 
-/** Every pattern of a value, and of the secrets inside of it. */
+/** Every pattern of a value and of the secrets within it. */
 export function* patternsOf(value: Uint8Array): IterableIterator<Pattern> {
   for (const part of [value, ...partsOf(value)]) {
     const raw = Buffer.from(part.buffer, part.byteOffset, part.byteLength);
@@ -76,7 +77,7 @@ function* patternsOfPart(raw: Buffer): IterableIterator<Pattern> {
   yield* characters(text);
   if (text.includes('\n')) yield* lines(text);
   if (raw.length > LARGE_BYTES) return;
-  // As Windows writes text.
+  // The way Windows writes text.
   const little = Buffer.from(text, 'utf16le');
   for (const bytes of [little, Buffer.from(little).swap16()]) {
     yield* base64(bytes);
@@ -117,13 +118,13 @@ function* lines(text: string): IterableIterator<Pattern> {
     if (Buffer.byteLength(line) >= MIN_LINE_BYTES) yield* characters(line);
 }
 
-/** The text that encoders make of the value alone, and what is certain of a longer text around it. */
+/** The base64 of the value by itself, and the part of it that is certain within a longer text. */
 function* base64(raw: Buffer): IterableIterator<Pattern> {
   const whole = raw.toString('base64');
   const bare = whole.replace(/=+$/, '');
   for (const text of new Set([bare, whole])) yield* base64Text(text);
-  // The value starts at any of three positions of a group; only the characters that its own bits decide alone are
-  // certain.
+  // The value starts at any of three positions of a group; only characters that are determined entirely by its own bits
+  // are certain.
   for (let offset = 0; offset < 3; offset += 1) {
     const shifted = Buffer.concat([Buffer.alloc(offset), raw]);
     const certain = shifted
@@ -133,10 +134,10 @@ function* base64(raw: Buffer): IterableIterator<Pattern> {
   }
 }
 
-/** What encoders of JSON make of a text that they escape: a document may be in base64 as a whole. */
+/** The forms in which JSON encoders escape a text: a whole document may be in base64. */
 function inJson(text: string): readonly Buffer[] {
   const json = JSON.stringify(text).slice(1, -1);
-  // Python writes ASCII; Go has `<`, `>` and `&` escaped, and PHP the slash.
+  // Python writes ASCII; Go escapes `<`, `>` and `&`, and PHP the slash.
   const ascii = json.replace(/[^ -~]/g, unitEscape);
   const html = json.replace(/[<>&\u2028\u2029]/g, unitEscape);
   const forms = [json, ascii, html, json.replaceAll('/', '\\/'), ascii.replaceAll('/', '\\/')];
@@ -172,7 +173,7 @@ function makeCell(spelling: Node, before?: Node, apart = false): Cell {
   return { id: cells, spelling, before, apart };
 }
 
-/** Makes each cell once. */
+/** Creates each cell only once. */
 function cached<Args extends readonly (number | string | boolean)[]>(
   make: (...args: Args) => Cell,
 ): (...args: Args) => Cell {

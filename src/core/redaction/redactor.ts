@@ -1,11 +1,11 @@
 /**
- * Masks secrets in a stream of bytes: every value, the secrets inside of it, each in any spelling that encoders give
- * its characters (spellings.ts) and in base64 and hexadecimal (patterns.ts), across chunk and line borders.
+ * Masks secrets in a stream of bytes: every value and the secrets within it, each in any spelling that encoders give
+ * its characters (spellings.ts) and in base64 and hexadecimal (patterns.ts), across chunk and line boundaries.
  *
- * A table of two bytes finds where a pattern may begin; from there the automaton of matcher.ts goes on until none is
- * possible any more. Bytes that may be the beginning of a secret are held back until they are one or are not. A
- * pattern has 64 characters at most (longer values are looked for in overlapping pieces), which bounds the bytes
- * that wait and the time for each byte of output, whatever the values are. Delay: `release`.
+ * A table of byte pairs finds where a pattern may start; from there the automaton of matcher.ts continues until no
+ * pattern is possible any more. Bytes that may be the start of a secret are held back until that is decided. A
+ * pattern has at most 64 characters (longer values are searched for in overlapping pieces), which limits the bytes
+ * held back and the time for each byte of output, whatever the values are. Delay: `release`.
  */
 import { SecretsError } from '../errors.ts';
 import { Matcher, type State } from './matcher.ts';
@@ -14,34 +14,36 @@ import { MIN_LINE_BYTES } from './secret-forms.ts';
 
 export { MIN_SECRET_BYTES } from './secret-forms.ts';
 
-/** What is shown instead. Overlapping secrets share one. */
+/** The replacement. Overlapping secrets share one. */
 export const MASK = '***';
-/** After a short pause this many bytes of a possible secret are let go: what a prompt or a line may end with. */
+/**
+ * After a short pause, up to this many bytes of a possible secret are written: a prompt or a line may end with them.
+ */
 const RELEASABLE = 3;
-/** Characters of all patterns together: about 200 MB. */
+/** The total length of all patterns, in characters: about 200 MB. */
 const MAX_CHARACTERS = 2 ** 25;
 
 /** A run of masked bytes: positions in the stream, `to` exclusive. */
 interface Run {
   from: number;
   to: number;
-  /** The mask is out already; more bytes of the same run add nothing. */
+  /** The mask has been written; more bytes of the same run add nothing. */
   written: boolean;
 }
 
-/** A possible secret whose end is not here yet. */
+/** A possible secret whose end hasn't arrived yet. */
 interface Candidate {
   readonly from: number;
   state: State;
 }
 
-/** What to look for: built once, used by any number of streams. */
+/** The values to search for: built once, used by any number of streams. */
 export class Masker {
   readonly matcher: Matcher;
 
   /**
-   * @param maxCharacters bound of the patterns' size
-   * @throws SecretsError Invalid when the values are too many to be masked within that
+   * @param maxCharacters limit of the patterns' total length
+   * @throws SecretsError Invalid if the values exceed it
    */
   constructor(values: Iterable<Uint8Array>, maxCharacters: number = MAX_CHARACTERS) {
     const patterns: Pattern[] = [];
@@ -56,12 +58,11 @@ export class Masker {
     this.matcher = new Matcher(patterns);
   }
 
-  /** A new stream that is looked at for these. */
   stream(): MaskedStream {
     return new MaskedStream(this);
   }
 
-  /** Whether a text shows any of the values. */
+  /** Whether a text contains any of the values. */
   finds(text: Uint8Array): boolean {
     let found = false;
     scan(this.matcher, [], text, 0, () => (found = true));
@@ -84,9 +85,9 @@ function distinct(values: Iterable<Uint8Array>): Iterable<Uint8Array> {
 type Found = (from: number, to: number) => void;
 
 /**
- * Goes through a chunk that begins at a position of the stream, with what has begun before; tells of each end of a
+ * Scans a chunk that starts at a position of the stream, continuing earlier candidates, and reports the end of each
  * match.
- * @returns what may go on after the chunk, in order
+ * @returns the candidates that may continue after the chunk, in order
  */
 function scan(
   matcher: Matcher,
@@ -111,10 +112,10 @@ function scan(
   let pair = chunk[0] as number;
   for (let at = 0; at < last; at += 1) {
     pair = ((pair & 255) << 8) | (chunk[at + 1] as number);
-    // Most of the output ends here …
+    // Most of the output is ruled out here …
     if (pairs[pair] === 0) continue;
     const state = second[pair] ?? matcher.start(pair);
-    // … and most of the rest with the third byte.
+    // … and most of the rest by the third byte.
     if (state === null || (at + 1 < last && state.table?.[chunk[at + 2] as number] === null)) continue;
     follow(start + at, state, at + 2);
   }
@@ -123,18 +124,18 @@ function scan(
   return open;
 }
 
-/** One stream being masked. What it gives does not depend on how the input is cut, unless `release` is used. */
+/** One stream that is being masked. The output doesn't depend on how the input is split, unless `release` is used. */
 export class MaskedStream {
   #matcher: Matcher;
   #candidates: Candidate[] = [];
-  /** The last bytes, the first at position `#from` of the stream; those before `#base` are written. */
+  /** The last bytes, starting at position `#from` of the stream; those before `#base` have been written. */
   #bytes: Buffer = Buffer.alloc(0);
   #from = 0;
   #base = 0;
   #end = 0;
-  /** Masked runs that are not out yet, in order, apart from each other. */
+  /** Masked runs that haven't been written yet, in order, not touching each other. */
   #runs: Run[] = [];
-  /** Where the last mask that is out ends. */
+  /** The end of the last mask that was written. */
   #maskedTo = 0;
 
   constructor(masker: Masker) {
@@ -142,15 +143,15 @@ export class MaskedStream {
   }
 
   /**
-   * From here on looks for the values of this one, which must know those of the one before as well: what has begun
-   * with them goes on.
+   * Searches for this masker's values from now on. They must include those of the previous one, because its
+   * candidates continue.
    */
   switchTo(masker: Masker): void {
     this.#matcher = masker.matcher;
     this.#candidates = this.#scan([], this.#bytes, this.#from);
   }
 
-  /** What can be written after this chunk. */
+  /** Returns what can be written after this chunk. */
   write(chunk: Uint8Array): Buffer {
     if (chunk.length === 0) return Buffer.alloc(0);
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
@@ -161,18 +162,18 @@ export class MaskedStream {
     return this.#emit(this.#open);
   }
 
-  /** Whether bytes wait for what follows. */
+  /** Whether bytes are held back. */
   get pending(): boolean {
     return this.#base < this.#end;
   }
 
   /**
-   * After a pause: lets go what would be at most three characters of a secret, so that a prompt that ends as a
-   * secret begins is seen. A longer beginning stays, or is given as a mask with `all`: then nothing waits longer.
-   * The rest of a secret is masked all the same when it follows.
+   * Call after a pause: writes what would be at most three characters of a secret, so that a prompt that ends like
+   * the start of a secret is visible. A longer start stays held back, or is written as a mask with `all`: nothing is
+   * held back longer than that. The rest of a secret is still masked when it follows.
    */
   release(all: boolean): Buffer {
-    // How much of a secret this may be, counting what was let go at earlier pauses.
+    // How much of a secret this may be, including what was written at earlier pauses.
     const depth = this.#end - this.#open;
     const covered = this.#runs.at(-1)?.to === this.#end;
     if (depth > RELEASABLE && !covered) {
@@ -183,8 +184,8 @@ export class MaskedStream {
   }
 
   /**
-   * The rest, at the end of the stream. What it breaks off in is masked when that is half of a secret or more, or as
-   * long as a line that is masked by itself; less may be the end of any output.
+   * The rest, at the end of the stream. A partial match is masked if it is at least half of a secret, or as long as a
+   * line that is masked by itself; a shorter one may be the end of any output.
    */
   end(): Buffer {
     for (const { from, state } of this.#candidates)
@@ -192,14 +193,14 @@ export class MaskedStream {
     return this.#emit(this.#end);
   }
 
-  /** The end without line breaks, which a secret that is folded goes on after, and any other output ends with. */
+  /** The end without line breaks: a folded secret continues after them, and any other output ends with them. */
   get #lastOfLine(): number {
     let length = this.#bytes.length;
     while (length > 0 && [0x0a, 0x0d].includes(this.#bytes[length - 1] as number)) length -= 1;
     return this.#from + length;
   }
 
-  /** Where the first possible secret begins: none that ends later begins before. */
+  /** The start of the first candidate; candidates that end later don't start earlier. */
   get #open(): number {
     return this.#candidates[0]?.from ?? this.#end;
   }
@@ -236,7 +237,7 @@ export class MaskedStream {
         parts.push(this.#bytes.subarray(position - this.#from, stop - this.#from));
         position = stop;
       }
-      // Where a run begins is certain once it lies before `safe`; then its bytes need not be kept.
+      // The start of a run is certain once it is before `safe`; its bytes need not be kept then.
       if (run === undefined || run.from >= safe) break;
       if (!run.written) parts.push(Buffer.from(MASK));
       run.written = true;
@@ -246,10 +247,10 @@ export class MaskedStream {
       this.#runs.shift();
     }
     this.#base = position;
-    // What was let go at a pause may be the beginning of a secret that others know.
+    // What was written at a pause may be the start of a secret of the next masker.
     const keep = Math.min(this.#base, this.#open);
     const rest = this.#bytes.subarray(keep - this.#from);
-    // A copy, so that a few bytes that wait don't hold the whole chunk, nor change with it.
+    // A copy, so that a few bytes held back don't keep the whole chunk alive or change with it.
     this.#bytes = rest.length === 0 ? Buffer.alloc(0) : Buffer.from(rest);
     this.#from = keep;
     const [only] = parts;

@@ -1,16 +1,16 @@
-/** Secrets inside of a secret. Pure. */
+/** Secrets within a secret. Pure. */
 
-/** Shorter values would mask half of any output. */
+/** Masking shorter values would mask half of any output. */
 export const MIN_SECRET_BYTES = 4;
-/** A line or a part of a longer value is masked by itself when it has at least this many bytes. */
+/** A line or part of a longer value is masked by itself if it has at least this many bytes. */
 export const MIN_LINE_BYTES = 8;
 
-/** The password of a URL (RFC 3986 §3.2.1), which may hold anything up to the last @. */
+/** The password of a URL (RFC 3986 §3.2.1), which may contain anything up to the last @. */
 const URL_PASSWORD = /^[a-z][a-z0-9+.-]*:\/\/[^:@/?#\s]*:(.+)@[^@\s]*$/i;
 
 /**
- * Secrets inside of a secret, which programs print by themselves: the strings of a JSON document (at any depth)
- * and the password of a URL. Short ones stay out, as short lines do: `"type": "oidc"` is no secret.
+ * Secrets within a secret, which programs print separately: the strings of a JSON document (at any depth) and the
+ * password of a URL. Short ones are excluded, like short lines: `"type": "oidc"` isn't secret.
  */
 export function partsOf(value: Uint8Array): readonly Buffer[] {
   const text = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8').trim();
@@ -25,7 +25,7 @@ export function partsOf(value: Uint8Array): readonly Buffer[] {
     try {
       add(decodeURIComponent(password));
     } catch {
-      // It is not percent-encoded.
+      // It isn't percent-encoded.
     }
   };
   addPassword(text);

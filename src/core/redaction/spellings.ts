@@ -1,7 +1,7 @@
 /**
- * How encoders spell one character: for each character a small nondeterministic automaton over bytes, made on first
- * use. A value is a sequence of these (patterns.ts), so that every mixture of spellings is recognised, not a list
- * of the texts that some encoders make of the whole value.
+ * How encoders spell one character: a small nondeterministic automaton over bytes for each character, built on first
+ * use. A value is a sequence of these (patterns.ts), so that any mixture of spellings is recognised, rather than a
+ * list of what some encoders make of the whole value.
  */
 import {
   afterBackslash,
@@ -18,7 +18,7 @@ import {
   zeros,
 } from './nodes.ts';
 
-/** Letters that stand for a character after a backslash (C, JSON, Python, Ruby, bash, Go, MySQL; YAML 1.2 §5.7). */
+/** Letters that represent a character after a backslash (C, JSON, Python, Ruby, bash, Go, MySQL; YAML 1.2 §5.7). */
 const LETTERS: Readonly<Record<number, string>> = {
   7: 'a',
   8: 'b',
@@ -35,7 +35,7 @@ const LETTERS: Readonly<Record<number, string>> = {
   0x2029: 'P',
 };
 
-/** What follows a backslash for a character as a whole. */
+/** What follows a backslash for a whole character. */
 function escapes(from: Node, to: Node, code: number): void {
   const letter = LETTERS[code];
   if (letter !== undefined) way(from, [letter], to);
@@ -61,8 +61,8 @@ function escapes(from: Node, to: Node, code: number): void {
 }
 
 /**
- * What follows a backslash for a single byte: `\xNN`, octal digits, the two digits of LDAP (RFC 4515 §3), the three
- * decimal ones of DNS (RFC 1035 §5.1), and for a part of a character the byte itself (Perl's `quotemeta`).
+ * What follows a backslash for a single byte: `\xNN`, octal digits, LDAP's two digits (RFC 4515 §3), DNS's three
+ * decimal digits (RFC 1035 §5.1), and for part of a character the byte itself (Perl's `quotemeta`).
  */
 function escapedByte(from: Node, to: Node, byte: number): void {
   if (byte >= 0x80) byteWay(from, [byte], to);
@@ -74,7 +74,7 @@ function escapedByte(from: Node, to: Node, byte: number): void {
   way(from, `0${byte.toString(8).padStart(3, '0')}`, to);
 }
 
-/** One byte, as it is or encoded by itself: `%NN`, `=NN` (quoted-printable), and after a backslash. */
+/** One byte, as it is or encoded separately: `%NN`, `=NN` (quoted-printable), and after a backslash. */
 function byteSpellings(from: Node, to: Node, byte: number): void {
   byteWay(from, [byte], to);
   way(afterPercent(from), hex(byte, 2), to);
@@ -94,15 +94,15 @@ function surrogates(code: number): readonly [number, number] {
   return [text.charCodeAt(0), text.charCodeAt(1)];
 }
 
-/** Letters and digits of ASCII and `_`: what no encoder puts a quote or backslash beside. */
+/** ASCII letters and digits and `_`: encoders put no quotes or backslashes beside these. */
 export function isWord(code: number): boolean {
   return /[A-Za-z0-9_]/.test(String.fromCodePoint(code));
 }
 
 /**
  * A character of a text.
- * @param latin1 also as its byte in Latin-1, which is its UTF-16 as well where the matcher passes over zeros; not for
- * a pattern of very few characters, which must not become one of very few bytes
+ * @param latin1 also recognise its byte in Latin-1, which includes its UTF-16 because the matcher skips zeros; not
+ *   for a pattern of very few characters, which must not become one of very few bytes
  */
 export function characterSpelling(code: number, latin1: boolean): Node {
   if (code >= 0x80) return allSpellings(code, latin1);
@@ -121,7 +121,7 @@ export function characterSpelling(code: number, latin1: boolean): Node {
   return start;
 }
 
-/** What the spellings of a character of ASCII begin with, where they are not the character. */
+/** The first bytes of an ASCII character's spellings, other than the character itself. */
 function introducersOf(code: number): Iterable<number> {
   const special = code < 0x21 || code === 0x7f ? '^+\n\r\ufffd' : '';
   return new Set(Buffer.from(`\\%&=${special}`));
@@ -163,7 +163,7 @@ function addUnits(start: Node, end: Node, code: number, latin1: boolean): void {
   for (const bytes of [little, big]) byteWay(start, bytes, end);
 }
 
-/** What JavaScript's `escape` writes (ECMAScript B.2.1.1) where it is not what others do. */
+/** What JavaScript's `escape` writes (ECMAScript B.2.1.1), as far as it differs from the others. */
 function addPercent(start: Node, end: Node, code: number): void {
   const sign = afterPercent(start);
   if (code > 0xffff) {
@@ -180,29 +180,29 @@ function addPercent(start: Node, end: Node, code: number): void {
 function addSpecial(start: Node, end: Node, code: number): void {
   if (code === 0x20) {
     way(start, '+', end);
-    // YAML folds long scalars where a space is.
+    // YAML folds long scalars at spaces.
     for (const lineBreak of ['\n', '\r\n']) indented(start, lineBreak, end);
   } else if (code === 0x0a) {
-    // A terminal writes CR LF for LF; a block scalar and a PEM file in a document are indented.
+    // A terminal writes CR LF for LF; block scalars and PEM files within a document are indented.
     for (const lineBreak of ['\n', '\r\n', '%0D%0A', '%0d%0a', '&#13;&#10;', '&#xD;&#xA;'])
       indented(start, lineBreak, end);
     const middle = node();
     way(afterBackslash(start), 'r', middle);
     way(afterBackslash(middle), 'n', end);
   }
-  // XML has no such characters; Go writes U+FFFD.
+  // XML doesn't have these characters; Go writes U+FFFD.
   if (code < 0x20 && ![0x09, 0x0a, 0x0d].includes(code)) byteWay(start, Buffer.from('\ufffd'), end);
   if (code < 0x20 || code === 0x7f) way(start, inCarets(code), end);
 }
 
-/** A byte of a value that is no text. */
+/** A byte of a value that isn't text. */
 export function byteSpelling(byte: number): Node {
   const start = node();
   byteSpellings(start, node('spelled'), byte);
   return start;
 }
 
-/** A character of base64 in either alphabet (RFC 4648 §4 and §5), encoded again as URLs, JSON and HTML have it. */
+/** A base64 character in either alphabet (RFC 4648 §4 and §5), also as encoded in URLs, JSON and HTML. */
 export function base64Spelling(char: string): Node {
   const start = node();
   const end = node('spelled');
@@ -219,17 +219,17 @@ export function base64Spelling(char: string): Node {
   return start;
 }
 
-/** Two hexadecimal digits of either case. */
+/** Two hexadecimal digits in either case. */
 export function hexSpelling(byte: number): Node {
   const start = node();
   const end = node('spelled');
   way(start, hex(byte, 2), end);
-  // After 0x, Go writes no zero.
+  // After 0x, Go omits the leading zero.
   if (byte < 16) way(start, hex(byte), end);
   return start;
 }
 
-/** A byte as a decimal number: what Go and Python print of bytes, and JSON of a buffer. */
+/** A byte as a decimal number, as Go and Python print bytes, and JSON a buffer. */
 export function decimalSpelling(byte: number): Node {
   const start = node();
   way(start, String(byte), node('spelled'));

@@ -1,8 +1,8 @@
-/** The known word that a mistyped one most likely stands for. */
+/** Finds the known word that a mistyped one most likely stands for. */
 
-/** @returns the nearest of `known`, if it is near enough to be meant */
+/** @returns the nearest of `known`, if it is near enough */
 export function nearest(word: string, known: Iterable<string>): string | undefined {
-  // Nothing as long as this was meant to be a name, and the distance costs length times length.
+  // A text this long isn't a mistyped name, and the distance takes quadratic time.
   if (word.length > 100) return undefined;
   const limit = word.length < 4 ? 1 : word.length < 8 ? 2 : 3;
   let best: string | undefined;
@@ -18,7 +18,7 @@ export function nearest(word: string, known: Iterable<string>): string | undefin
   return best;
 }
 
-/** How many insertions, deletions and replacements lead from one to the other (Levenshtein). */
+/** The number of insertions, deletions and replacements between two words (Levenshtein). */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i += 1) {

@@ -1,52 +1,53 @@
 /**
- * References: the address of a secret, or of one key in it.
+ * References: the address of a secret, or of one of its keys.
  *
  *     <store>://<name>[?version=<id>|?stage=<stage>][#<key>]
  *
- * The store is optional; a bare `payments/db#password` is looked up in the project's default store. Everything
- * after the store is percent-decoded once (RFC 3986 §2.1). `#/a/0/b` is a JSON Pointer (RFC 6901); `#a.b` is
- * the literal key `a.b`.
+ * The store is optional; `payments/db#password` is looked up in the project's default store. Everything after the
+ * store is percent-decoded once (RFC 3986 §2.1). `#/a/0/b` is a JSON Pointer (RFC 6901); `#a.b` is the key named
+ * `a.b`.
  *
- * A name may begin or end with a slash and hold two in a row, since some stores take such names: whether this one does
- * is its provider's `checkName` to say. `.` and `..` segments are refused here, whatever the store: somewhere on the
- * way a path is made of them. Where a trailing / or * means a prefix, the last character is written %2F or %2A.
+ * A name may start or end with a slash and contain two in a row, because some stores have such names; whether a store
+ * does is up to its provider's `checkName`. `.` and `..` segments are rejected here for every store, because
+ * somewhere along the way a path is built from them. Where a trailing / or * means a prefix, the last character is
+ * written %2F or %2A.
  */
 import { SecretsError } from '../errors.ts';
 import { quoted } from '../text/suspect.ts';
 
-/** A parsed reference. `parse(format(r))` gives `r` back. */
+/** A parsed reference. `parse(format(r))` returns `r`. */
 export interface Reference {
-  /** Name of the store; missing for a bare reference. */
+  /** Name of the store; missing if the reference doesn't name one. */
   readonly store?: string | undefined;
   readonly name: string;
   readonly version?: string | undefined;
   readonly stage?: string | undefined;
-  /** A literal key, or a JSON Pointer when it starts with `/`. */
+  /** A key's exact name, or a JSON Pointer if it starts with `/`. */
   readonly key?: string | undefined;
 }
 
 const STORE = /^[a-z][a-z0-9_-]{0,63}$/;
-/** C0, DEL and C1 controls, and lone surrogates (a string that has no UTF-8 form). */
+/** C0, DEL and C1 controls, and lone surrogates (which UTF-8 can't represent). */
 const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f\ud800-\udfff]/u;
-/** Longest reference taken at all, so that hostile input costs no time. */
+/** Longest reference accepted, so that hostile input can't cost time. */
 const MAX_LENGTH = 8192;
 
-/** Schemes of addresses that are no names of stores, however near they are to one. */
+/** URL schemes that aren't store names, even if they look like one. */
 const URL_SCHEMES =
   /^(https?|wss?|s?ftp|ssh|git|file|data|unix|tcp|udp|tls|postgres(ql)?|mysql|mariadb|mongodb|rediss?|amqps?|mqtts?|kafka|nats|smtps?|imaps?|ldaps?|jdbc|s3|gs|abfss?|memcached|sqlite|sqlserver|oracle|cockroachdb|clickhouse|elasticsearch|grpcs?|otlp|dns|docker|oci|npm|urn|mailto|socks[45]?h?)$/;
 
-/** Whether a text that begins with this word and `://` is most likely an address. */
+/** Whether a text that starts with this word and `://` is most likely a URL. */
 export function isUrlScheme(word: string): boolean {
   return URL_SCHEMES.test(word);
 }
 
-/** Whether `text` is a legal name of a store: lower-case letters, digits, `-` and `_`, at most 64. */
+/** Whether `text` is a valid store name: lower-case letters, digits, `-` and `_`, at most 64. */
 export function isStoreName(text: string): boolean {
   return STORE.test(text);
 }
 
 /**
- * Parses a reference. Native identifiers (ARNs and the like) are not known here; see the resolver.
+ * Parses a reference. Doesn't know native identifiers (such as ARNs); see the resolver.
  * @throws SecretsError Usage, naming the part that is wrong
  */
 export function parseReference(text: string): Reference {
@@ -83,7 +84,7 @@ export function parseReference(text: string): Reference {
   };
 }
 
-/** Writes a reference so that `parseReference` gives it back. */
+/** Formats a reference so that `parseReference` returns it. */
 export function formatReference(reference: Reference): string {
   const store = reference.store === undefined ? '' : `${reference.store}://`;
   const query =
@@ -96,13 +97,13 @@ export function formatReference(reference: Reference): string {
   return `${store}${nameText(reference)}${query}${key}`;
 }
 
-/** A name so that nothing takes it for a prefix, nor a part of a bare one for its store. */
+/** Writes a name so that it isn't taken for a prefix, and a part of it isn't taken for a store. */
 function nameText({ store, name }: Reference): string {
   const text = encode(name, /[%?#]/).replace(/\/$/, '%2F').replace(/\*$/, '%2A');
   return store === undefined ? text.replaceAll('://', '%3A//') : text;
 }
 
-/** The steps of a JSON Pointer (RFC 6901 §3). @throws SecretsError Usage */
+/** The tokens of a JSON Pointer (RFC 6901 §3). @throws SecretsError Usage */
 export function pointerTokens(pointer: string): string[] {
   return pointer
     .slice(1)
@@ -144,6 +145,6 @@ function encode(text: string, special: RegExp): string {
 }
 
 function refuse(text: string, why: string): SecretsError {
-  // What was typed may hold control characters; the line that shows it must not.
+  // The input may contain control characters; the line that shows it must not.
   return new SecretsError('Usage', `${quoted(text, 200)} is not a reference: ${why}`);
 }

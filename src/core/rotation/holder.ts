@@ -1,17 +1,17 @@
 /**
- * Who holds a rotation, as one label on the secret that every machine can read.
+ * Records who holds a rotation, as one label on the secret that every machine can read.
  *
- * Google's labels are the narrowest: values of at most 63 characters of `a-z`, `0-9`, `_` and `-`
- * (https://cloud.google.com/secret-manager/docs/managing-labels). The record fits them everywhere:
- * `<rotation id>_<start, base 36 seconds>_<lease, base 36 seconds>_<mark of the pending version>_<host>_<user>`.
+ * Google's labels are the most restricted: values of at most 63 characters of `a-z`, `0-9`, `_` and `-`
+ * (https://cloud.google.com/secret-manager/docs/managing-labels). The record fits everywhere: `<rotation id>_<start,
+ * base 36 seconds>_<lease, base 36 seconds>_<mark of the pending version>_<host>_<user>`.
  */
 import { createHash } from 'node:crypto';
 
-/** Labels that a rotation keeps on its secret. */
+/** Labels that rotations keep on their secret. */
 export const HOLDER_LABEL = 'rotation';
 export const LAST_ROTATED_LABEL = 'last-rotated';
 export const EVERY_LABEL = 'rotate-every';
-/** Until when the replaced credential is kept; there while it has not been retired. */
+/** Until when the replaced credential is kept; present until it is retired. */
 export const RETIRE_LABEL = 'retire-previous';
 
 export interface Holder {
@@ -19,9 +19,9 @@ export interface Holder {
   readonly id: string;
   readonly host: string;
   readonly user: string;
-  /** By the holder's own clock: for people, never compared with another. */
+  /** By the holder's own clock: for display, never compared with another clock. */
   readonly since: Date;
-  /** How long the holder may be silent; 0 once it has let go. */
+  /** How long the holder may be silent; 0 once it has released the rotation. */
   readonly leaseMs: number;
 }
 
@@ -39,7 +39,7 @@ export function encodeHolder(holder: Holder, pendingId: string): string {
   return `${head}_${host}_${user}`;
 }
 
-/** @returns undefined for what is no such record, or one of another pending version */
+/** @returns undefined if the label is malformed or belongs to another pending version */
 export function decodeHolder(label: string | undefined, pendingId: string): Holder | undefined {
   const match =
     /^([a-z0-9]{16})_([a-z0-9]{1,9})_([a-z0-9]{1,6})_([a-z0-9]{6})_([a-z0-9-]*)_([a-z0-9-]*)$/.exec(
@@ -56,7 +56,7 @@ export function decodeHolder(label: string | undefined, pendingId: string): Hold
   };
 }
 
-/** A time as a label: `20261124t091500z`, which sorts and fits everywhere. */
+/** A time as a label: `20261124t091500z`, which sorts and is valid everywhere. */
 export function encodeTime(time: Date): string {
   return `${time.toISOString().slice(0, 19).replaceAll(/[-:]/g, '').toLowerCase()}z`;
 }
@@ -69,7 +69,7 @@ export function decodeTime(label: string | undefined): Date | undefined {
   return Number.isNaN(time.getTime()) ? undefined : time;
 }
 
-/** Ties a record to one pending version, so that one left by an earlier rotation names nobody. */
+/** Ties a record to one pending version, so that a record left by an earlier rotation names nobody. */
 function markOf(pendingId: string): string {
   return createHash('sha256').update(pendingId).digest('hex').slice(0, 6);
 }

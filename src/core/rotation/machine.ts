@@ -1,35 +1,36 @@
 /**
- * The rotation of one secret as a state machine: pure, without I/O, clock or memory of its own.
+ * The rotation of one secret as a state machine: pure, without I/O, clock or memory.
  *
- * Each state has one effect, which the engine (src/rotation/engine.ts) carries out; its outcome is the event that
- * leads to the next state. Nothing is ever resumed from a recorded state. Whoever goes on after a crash starts anew
- * with `resume` or `rollback` and finds out by looking at the store and asking the target:
+ * Each state has one effect, which the engine (src/rotation/engine.ts) performs; the effect's outcome is the event
+ * that leads to the next state. Nothing is ever resumed from a recorded state. After a crash, `resume` or `rollback`
+ * starts afresh and determines the situation by reading the store and asking the target:
  *
  * - The store's current version is the old credential, until the promotion.
- * - The store's pending version is the claim, and the new credential; it is durable before the target hears of it.
- * - Only the target knows which of the two it accepts, and only for now: a change that an earlier run sent may take
- *   effect at any later moment. So nothing is concluded from a sign-in that an earlier run may have brought about.
- *   Whoever goes on sets the credential again, which queues behind what is late, and verifies after that.
+ * - The store's pending version is both the claim and the new credential; it is durable before the target learns of
+ *   it.
+ * - Only the target knows which of the two it accepts, and only for now: a change sent by an earlier run may take
+ *   effect at any later time. So no conclusion is drawn from a sign-in that an earlier run may have caused. The run
+ *   that continues sets the credential again, which queues behind late changes, and then verifies.
  *
- * The invariant, explored exhaustively in tests/core/rotation/machine.test.ts: at every moment, whatever has failed, died or
- * arrives late, a credential that the target accepts is readable in the store: as current or as pending, and where
- * the target has no fence against late changes, as the previous version or as the one that was put aside. The table
- * below is the machine; the diagram in docs/rotation.md is made from it.
+ * The invariant, explored exhaustively in tests/core/rotation/machine.test.ts: at every moment, whatever has failed,
+ * died or arrives late, a credential that the target accepts can be read from the store: as current or pending, and
+ * if the target has no fence against late changes, as the previous version or the one that was set aside. The table
+ * below is the machine; the diagram in docs/rotation.md is generated from it.
  */
 
-/** What is to be done. `rotate` begins a rotation; the others go on with one that somebody left. */
+/** What to do. `rotate` starts a rotation; the others continue an unfinished one. */
 export type Intent = 'rotate' | 'resume' | 'rollback';
 
-/** What never changes during one run. */
+/** What doesn't change during a run. */
 export interface Plan {
   readonly intent: Intent;
-  /** The target makes the credential itself (an access key); the claim is staged before it is there. */
+  /** The target creates the credential itself (an access key); the claim is staged before the credential exists. */
   readonly issues: boolean;
 }
 
 /**
- * What an effect came to. `failed`: it certainly did not take place. `unclear`: it may have. `lost`: the claim is
- * somebody else's by now. `none`: there is nothing of this kind. The rest speaks for itself.
+ * The outcome of an effect. `failed`: it certainly didn't happen. `unclear`: it may have happened. `lost`: somebody
+ * else has the claim by now. `none`: there is nothing of this kind. The others are self-explanatory.
  */
 export type Event =
   | 'ok'
@@ -47,46 +48,49 @@ export type Event =
 
 /** What the engine does in a state. */
 export type Effect =
-  /** Read the store: is a rotation under way? `none`, `held`, `failed`. */
+  /** Read the store: is a rotation in progress? `none`, `held`, `failed`. */
   | 'look'
-  /** Make the new credential, without a trace anywhere. `ok`, `failed`. */
+  /** Generate the new credential without storing or sending it. `ok`, `failed`. */
   | 'prepare'
   /**
-   * Store it as pending, if nothing is pending. `ok`, `held`, `failed`, `unclear`. `promoted`: a first value, in a store
-   * that keeps nothing pending before it, is current at once; only for a target that is never sent anything.
+   * Store it as pending, if nothing is pending. `ok`, `held`, `failed`, `unclear`. `promoted`: in a store that can't
+   * keep a pending version before the first value, that value is current at once; only for a target that is never
+   * sent anything.
    */
   | 'claim'
-  /** Read the store after a claim in doubt. `mine`, `held`, `none`, `promoted`, `failed`. */
+  /** Read the store after a claim whose outcome is unclear. `mine`, `held`, `none`, `promoted`, `failed`. */
   | 'confirm-claim'
   /**
-   * Take over the pending version of whoever died. `unissued`: it is a claim alone; `promoted`: it is what is
-   * current already. `ok`, `none`, `held`, `failed`.
+   * Take over the pending version of a run that died. `unissued`: it is only a claim; `promoted`: it is already
+   * current. `ok`, `none`, `held`, `failed`.
    */
   | 'take-over'
-  /** Let the target make a credential. `ok`, `failed`, `unclear`, `lost`. */
+  /** Let the target create a credential. `ok`, `failed`, `unclear`, `lost`. */
   | 'issue'
-  /** Put it in the place of the claim. `ok`, `lost`, `failed`, `unclear`. */
+  /** Replace the claim with it. `ok`, `lost`, `failed`, `unclear`. */
   | 'store-issued'
   /** Read the pending version back: what is applied is what the store has. `ok`, `lost`, `failed`. */
   | 'read-back'
   /** `ok`, `failed`, `unclear`, `lost`. */
   | 'apply-new'
-  /** `accepted`, `refused`, `unknown` (the target has no way to ask), `failed`. */
+  /** `accepted`, `refused`, `unknown` (the target can't be asked), `failed`. */
   | 'verify-new'
   /** Make the pending version current. `ok`, `lost`, `failed`, `unclear`. */
   | 'promote'
-  /** Read the store after a promotion in doubt. `promoted`, `mine` (still pending), `lost`, `failed`. */
+  /**
+   * Read the store after a promotion whose outcome is unclear. `promoted`, `mine` (still pending), `lost`, `failed`.
+   */
   | 'confirm-promotion'
-  /** Note the date, retire what has been replaced. `ok`, `failed`. */
+  /** Record the date and retire what was replaced. `ok`, `failed`. */
   | 'finish'
   | 'verify-old'
-  /** `ok`, `failed` (also when in doubt), `lost`. */
+  /** `ok`, `failed` (also if unclear), `lost`. */
   | 'apply-old'
-  /** Have the target forget the new credential, where it can. `ok`, `failed`, `lost`. */
+  /** Make the target forget the new credential, if it can. `ok`, `failed`, `lost`. */
   | 'retire-new'
   /**
-   * Remove the pending version. Where a late change may still make the target accept it, it stays readable elsewhere.
-   * `ok`, `lost`, `failed` (also when in doubt).
+   * Remove the pending version. If a late change may still make the target accept it, it stays readable elsewhere.
+   * `ok`, `lost`, `failed` (also if unclear).
    */
   | 'discard';
 
@@ -98,15 +102,15 @@ export type Ending =
   | 'undone'
   /** Nothing was changed anywhere. */
   | 'unchanged'
-  /** Somebody else rotates it. */
+  /** Somebody else is rotating it. */
   | 'held'
-  /** There is no rotation to go on with, and the target accepts the current credential as far as it can be asked. */
+  /** There is no rotation to continue, and the target accepts the current credential, as far as it can be asked. */
   | 'nothing'
-  /** There is no rotation to go on with, and the target refuses the current credential. */
+  /** There is no rotation to continue, and the target refuses the current credential. */
   | 'refused'
-  /** Somebody else has taken this rotation over meanwhile. */
+  /** Somebody else has taken over this rotation meanwhile. */
   | 'lost'
-  /** The pending version stays: `resume` or `rollback` goes on. */
+  /** The pending version stays: `resume` or `rollback` continues. */
   | 'stuck';
 
 interface Step {
@@ -114,7 +118,7 @@ interface Step {
   readonly on: Partial<Record<Event, StateName>>;
 }
 
-/** Names are what is going on. Where the plan decides what comes next, the name is that of a fork. */
+/** States are named after what is in progress. If the plan decides what comes next, the name is that of a fork. */
 const STEPS = {
   looking: { effect: 'look', on: { none: 'preparing', held: 'held', failed: 'unchanged' } },
   preparing: { effect: 'prepare', on: { ok: 'claiming', failed: 'unchanged' } },
@@ -149,12 +153,15 @@ const STEPS = {
     effect: 'verify-new',
     on: { accepted: 'promoting', unknown: 'promoting', refused: 'notTaken', failed: 'stuck' },
   },
-  /** After an `apply` that failed: an earlier one may have been made, and the target says so. */
+  /** After an `apply` that failed: an earlier one may have succeeded, which the target can tell. */
   probing: {
     effect: 'verify-new',
     on: { accepted: 'acceptedAnyway', refused: 'givenUp', unknown: 'givenUp', failed: 'stuck' },
   },
-  /** After an `apply` without an answer. Refused now, it may still arrive: nothing is given up before the lease ends. */
+  /**
+   * After an `apply` without a response. Even if refused now, it may still take effect: nothing is given up before
+   * the lease ends.
+   */
   probingInDoubt: {
     effect: 'verify-new',
     on: { accepted: 'promoting', refused: 'stuck', unknown: 'stuck', failed: 'stuck' },
@@ -167,12 +174,12 @@ const STEPS = {
     effect: 'confirm-promotion',
     on: { promoted: 'finishing', mine: 'promotingAgain', lost: 'lost', failed: 'stuck' },
   },
-  /** Once: a store that loses two answers is left alone. */
+  /** Only once: after two lost responses from the store, stop. */
   promotingAgain: {
     effect: 'promote',
     on: { ok: 'finishing', lost: 'lost', failed: 'stuck', unclear: 'stuck' },
   },
-  // Current and accepted: what is left to do is a matter of tidiness, and is done again by whoever comes next.
+  // Current and accepted. What remains is cleanup, which the next run repeats if it fails.
   finishing: { effect: 'finish', on: { ok: 'done', failed: 'done' } },
 
   takingOver: {
@@ -186,19 +193,19 @@ const STEPS = {
       failed: 'stuck',
     },
   },
-  /** Nothing is under way. That is good news only if the current credential works. */
+  /** No rotation is in progress. That is fine only if the current credential works. */
   askingCurrent: {
     effect: 'verify-old',
     on: { accepted: 'nothing', unknown: 'nothing', refused: 'refused', failed: 'unchanged' },
   },
-  /** The new credential is current; a change that came late may have ended it. Then it is applied again. */
+  /** The new credential is current, but a late change may have revoked it. If so, it is applied again. */
   askingPromoted: {
     effect: 'verify-old',
     on: { accepted: 'tidying', unknown: 'tidying', refused: 'readingBack', failed: 'stuck' },
   },
-  /** The new credential is current, and a promotion that broke off has left its pending version behind. */
+  /** The new credential is current, and an interrupted promotion has left its pending version behind. */
   tidying: { effect: 'discard', on: { ok: 'finishing', lost: 'lost', failed: 'stuck' } },
-  /** After an `apply` of this run that certainly was not made, the first of its rotation: nothing is on its way. */
+  /** After an `apply` of this run that certainly didn't happen, the first of its rotation: no change is outstanding. */
   askingOld: {
     effect: 'verify-old',
     on: { accepted: 'retiringNew', refused: 'restoring', unknown: 'restoring', failed: 'stuck' },
@@ -212,19 +219,22 @@ const STEPS = {
   discarding: { effect: 'discard', on: { ok: 'undone', lost: 'lost', failed: 'stuck' } },
 } as const satisfies Readonly<Record<string, { effect: Effect; on: Partial<Record<Event, string>> }>>;
 
-/** Points where the plan decides; each has no effect of its own. */
+/** Points where the plan decides; they have no effect of their own. */
 const FORKS = {
-  /** A credential that the target makes is not there yet. */
+  /** If the target creates the credential, it doesn't exist yet. */
   claimed: ({ issues }: Plan) => (issues ? 'issuing' : 'readingBack'),
-  /** What the one who died had reached, nobody knows, nor what is still on its way: it is done again. */
+  /** How far the dead run got, and what is still on its way, is unknown: everything is done again. */
   tookOver: ({ intent }: Plan) => (intent === 'rollback' ? 'restoring' : 'readingBack'),
-  /** The pending version is the claim alone. */
+  /** The pending version is only a claim. */
   tookOverUnissued: ({ intent }: Plan) => (intent === 'rollback' ? 'restoring' : 'issuing'),
-  /** Whoever resumes can't tell an earlier change that was made from one that a still earlier one may yet replace. */
+  /**
+   * A resumed run can't distinguish an earlier change that succeeded from one that a still earlier change may yet
+   * replace.
+   */
   acceptedAnyway: ({ intent }: Plan) => (intent === 'rotate' ? 'promoting' : 'stuck'),
-  /** A rotation that its target refuses is undone at once; one that somebody resumes is left for them to decide. */
+  /** If the target refuses, a new rotation is rolled back at once; a resumed one is left for the user to decide. */
   givenUp: ({ intent }: Plan) => (intent === 'rotate' ? 'askingOld' : 'stuck'),
-  /** As above, but something was sent: the old credential is set, whatever the target says of it now. */
+  /** As above, but something was sent: the old credential is set, whatever the target says about it now. */
   notTaken: ({ intent }: Plan) => (intent === 'rotate' ? 'restoring' : 'stuck'),
 } as const satisfies Readonly<Record<string, (plan: Plan) => string>>;
 
@@ -249,29 +259,27 @@ export function isEnding(state: State): state is Ending {
   return (ENDINGS as readonly string[]).includes(state);
 }
 
-/** Where a run begins. */
 export function begin({ intent }: Plan): State {
   return intent === 'rotate' ? 'looking' : 'takingOver';
 }
 
-/** What is to be done in this state. */
 export function effectOf(state: Working): Effect {
   return STEPS[state].effect;
 }
 
-/** The events that this state's effect may have. */
+/** The possible events of this state's effect. */
 export function eventsOf(state: Working): readonly Event[] {
   return Object.keys(STEPS[state].on) as Event[];
 }
 
-/** The next state. @throws TypeError for an event that the state's effect can't have: an error of ours */
+/** The next state. @throws TypeError for an event that the state's effect can't have, which is a bug */
 export function next(plan: Plan, state: Working, event: Event): State {
   const to = (STEPS[state] as Step).on[event];
   if (to === undefined) throw new TypeError(`the rotation can't have ${event} while ${state}`);
   return Object.hasOwn(FORKS, to) ? FORKS[to as Fork](plan) : (to as State);
 }
 
-/** Every transition, for the diagram and the tests: forks as states, with the plan as the event. */
+/** Every transition, for the diagram and the tests. Forks appear as states, with the plan as the event. */
 export function transitions(): readonly {
   readonly from: string;
   readonly on: string;
@@ -290,7 +298,7 @@ export function transitions(): readonly {
   for (const [from, decide] of Object.entries(FORKS)) {
     const by = new Map<string, string[]>();
     for (const [name, plan] of plans) {
-      // A take-over is never part of beginning one.
+      // Starting a rotation never involves a takeover.
       if (from.startsWith('tookOver') && plan.intent === 'rotate') continue;
       const to = decide(plan);
       by.set(to, [...(by.get(to) ?? []), name]);
@@ -301,7 +309,7 @@ export function transitions(): readonly {
   return found;
 }
 
-/** `rotate` for `rotate` and `rotate, issued`; `issued` for that of every intent. */
+/** `rotate` for `rotate` and `rotate, issued`; `issued` for the issued variant of every intent. */
 function summary(names: readonly string[]): string {
   const issued = names.filter((name) => name.endsWith(', issued'));
   const plain = names.filter((name) => !name.endsWith(', issued'));
@@ -310,7 +318,6 @@ function summary(names: readonly string[]): string {
   return plain.join(', ');
 }
 
-/** The machine as a Mermaid diagram. */
 export function diagram(): string {
   const lines = transitions().map(({ from, on, to }) => `  ${from} --> ${to}${on === '' ? '' : `: ${on}`}\n`);
   return `stateDiagram-v2\n${lines.join('')}`;

@@ -1,33 +1,36 @@
-/** When a secret was rotated last and is to be next, and whether somebody is at it: for `--due` and `status`. */
+/**
+ * When a secret was last rotated, when the next rotation is due, and whether one is in progress: for `--due` and
+ * `status`.
+ */
 import { parsePeriod } from '../duration.ts';
 import type { VersionInfo } from '../secret.ts';
 import { decodeTime, EVERY_LABEL, type Holder, LAST_ROTATED_LABEL, RETIRE_LABEL } from './holder.ts';
 import type { NativeRotation } from './native.ts';
 
-/** In the order of urgency. */
+/** Most urgent first. */
 export const STATES = ['stuck', 'overdue', 'never', 'rotating', 'retiring', 'ok', 'unscheduled'] as const;
 
 export interface Schedule {
   /**
-   * `stuck`: begun, and whoever began it has been silent for the lease; `rotating`: begun, by somebody who may be
-   * at it; `retiring`: done, and the replaced credential's grace time is over; `never`: there is no date of its last
-   * change; `unscheduled`: nothing says how often.
+   * `stuck`: started, but its holder has been silent for the lease; `rotating`: started, and its holder may still be
+   * at work; `retiring`: done, and the grace period of the replaced credential is over; `never`: the date of the last
+   * change isn't known; `unscheduled`: nothing says how often.
    */
   readonly state: (typeof STATES)[number];
   readonly lastRotated: Date | undefined;
   readonly everyMs: number | undefined;
   readonly next: Date | undefined;
-  /** Who has begun a rotation; without a record of that, since when alone. */
+  /** Who has started a rotation; without a record of that, only since when. */
   readonly holder: Holder | { readonly since: Date | undefined } | undefined;
   /** Until when the replaced credential is kept. */
   readonly retireAt: Date | undefined;
   /** What the store's own service, or the target's, does by itself. */
   readonly native?: NativeRotation | undefined;
-  /** The last change has a date that is yet to come: a clock was wrong, and how old the value is nobody knows. */
+  /** The last change is dated in the future: a clock was wrong, so the age of the value isn't known. */
   readonly future?: boolean;
 }
 
-/** A schedule of our own, and a date that the service keeps. */
+/** Combines our own schedule with a date that the service keeps. */
 export function withReminder(own: Schedule, native: NativeRotation, now: Date): Schedule {
   const { next } = native;
   const over = next !== undefined && next <= now && (own.state === 'ok' || own.state === 'unscheduled');
@@ -35,8 +38,8 @@ export function withReminder(own: Schedule, native: NativeRotation, now: Date): 
 }
 
 /**
- * The schedule of a secret that its service rotates; `undefined` for one that it was never told to rotate.
- * @param maxAgeMs a secret that is older is overdue whatever the service says
+ * The schedule of a secret that its service rotates; `undefined` if rotation was never configured there.
+ * @param maxAgeMs a secret that is older is overdue, whatever the service says
  */
 export function judgeNative(
   native: NativeRotation | undefined,
@@ -47,7 +50,8 @@ export function judgeNative(
   const past = (date: Date | undefined): boolean => date !== undefined && date <= now;
   const olderThan = (ms: number | undefined): boolean =>
     ms !== undefined && lastRotated !== undefined && lastRotated.getTime() + ms <= now.getTime();
-  // Who is only notified may have done nothing: the next notice says nothing of the last one.
+  // If the service only notifies somebody, the rotation may not have happened: the next date says nothing about the
+  // last one.
   const missed = past(next) || olderThan(maxAgeMs) || (role === 'notifies' && olderThan(everyMs));
   const state =
     attempt !== undefined
@@ -65,7 +69,7 @@ export function judgeNative(
   return { state, lastRotated, everyMs, next, holder, retireAt: undefined, native };
 }
 
-/** What of a version counts here: no value is needed. */
+/** The relevant part of a version; no value is needed. */
 export type Dated = Pick<VersionInfo, 'id' | 'createdAt'>;
 
 export function judge(
@@ -85,9 +89,9 @@ export function judge(
   seenFor: (pendingId: string) => number,
 ): Schedule {
   const every = everyMs ?? periodOf(labels[EVERY_LABEL]);
-  // A value that somebody has put since by hand is as new.
+  // A value that was stored manually afterwards is just as new.
   const dates = [decodeTime(labels[LAST_ROTATED_LABEL]), current?.createdAt];
-  // A date that is yet to come says that a clock is wrong. The other date may be by another clock.
+  // A date in the future shows that a clock is wrong. The other date may come from a different clock.
   const past = dates.map((date) => (isFuture(date, now) ? undefined : date));
   const credible = latest(past[0], past[1]);
   const lastRotated = credible ?? latest(dates[0], dates[1]);
@@ -116,7 +120,7 @@ export function judge(
   return { ...known, state, holder: undefined };
 }
 
-/** Clocks of machines that are kept right differ by less: what Kerberos allows them. */
+/** Synchronised clocks differ by less: Kerberos allows this much. */
 export const CLOCKS_DIFFER_MS = 300_000;
 
 export function isFuture(date: Date | undefined, now: Date): boolean {
@@ -136,7 +140,7 @@ function periodOf(label: string | undefined): number | undefined {
   }
 }
 
-/** Most urgent first; of the same urgency, the one that is due first. */
+/** Most urgent first; with the same urgency, the one that is due first. */
 export function byUrgency(one: Schedule, other: Schedule): number {
   const far = Number.MAX_SAFE_INTEGER;
   return (

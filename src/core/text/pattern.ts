@@ -1,22 +1,22 @@
-/** Patterns with stars over names: of filters of the audit log, of suppressions, of services' policies. */
+/** Wildcard patterns for names: in filters of the audit log, suppressions and services' policies. */
 
-/** Whether all of a text is what a pattern says: `*` stands for anything, `?` for one character. */
+/** Whether a pattern matches the whole text: `*` matches anything, `?` one character. */
 export function fitsPattern(pattern: string, text: string): boolean {
   return fits(pattern, text, false);
 }
 
-/** The same for paths: `*` is anything but a slash, `**` anything, `?` one character but a slash. */
+/** The same for paths: `*` matches anything but slashes, `**` anything, `?` one character but a slash. */
 export function fitsPathPattern(pattern: string, text: string): boolean {
   return fits(pattern, text, true);
 }
 
-/** Takes time in proportion to both, whatever the pattern: none of a foreign file keeps a command from ending. */
+/** Takes time proportional to pattern and text, so that no pattern in a foreign file can hang a command. */
 function fits(pattern: string, text: string, slashParts: boolean): boolean {
   const plain = pattern.search(/[*?]/);
   if (plain === -1) return pattern === text;
   if (!text.startsWith(pattern.slice(0, plain))) return false;
   const chars = [...text.slice(plain)];
-  // Places in the text that the parts so far can reach.
+  // Positions in the text that the parts so far can reach.
   const reached = new Uint8Array(chars.length + 1);
   reached[0] = 1;
   for (const part of pattern.slice(plain).match(/\*+|[\s\S]/gu) ?? []) {
@@ -27,7 +27,7 @@ function fits(pattern: string, text: string, slashParts: boolean): boolean {
     } else {
       const takes = (char: string | undefined): boolean =>
         part === '?' ? !slashParts || char !== '/' : part === char;
-      // From the end, so that what is reached by this part is not taken for what was reached before.
+      // Backwards, so that positions reached by this part aren't confused with those reached before.
       for (let at = chars.length; at > 0; at -= 1)
         reached[at] = reached[at - 1] === 1 && takes(chars[at - 1]) ? 1 : 0;
       reached[0] = 0;

@@ -1,6 +1,6 @@
-/** Rules about texts: which look like secrets, and how much of what was typed may be shown again. Pure. */
+/** Heuristics for texts: which look like secrets, and how much of the user's input may be shown. Pure. */
 
-/** Marks of credentials that are issued with one, and of private keys. */
+/** Prefixes of issued credentials, and of private keys. */
 const ISSUED = new RegExp(
   [
     String.raw`\b(?:AKIA|ASIA)[0-9A-Z]{16}\b`,
@@ -15,46 +15,49 @@ const ISSUED = new RegExp(
     '-----BEGIN [A-Z ]*PRIVATE KEY',
   ].join('|'),
 );
-/** A URL with a password in it. */
+/** A URL that contains a password. */
 const URL_PASSWORD = /:\/\/[^/@\s:]*:[^/@\s]+@/;
 const SECRET_NAME = /PASSW|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|(API|PRIVATE|ACCESS|SIGNING|ENCRYPTION)_?KEY/i;
-/** Names that speak of a secret and hold where it is, or how it is used. */
+/** Names that mention a secret but contain its location or usage. */
 const ABOUT_SECRET =
   /[_-](FILE|PATH|DIR|URL|URI|ENDPOINT|HOST|NAME|ID|TTL|EXPIRY|TYPE|METHOD|LENGTH|HEADER|ISSUER|AUDIENCE)$/i;
 
-/** Where in a text a credential of a known form, or the start of a private key, stands. */
+/** The position in a text of a credential in a known format, or of a private key's start. */
 export function findIssued(text: string): number | undefined {
   return ISSUED.exec(text)?.index;
 }
 
-/** A whole credential of a known form, with what belongs to it. */
+/** A whole credential in a known format. */
 const WHOLE_ISSUED = new RegExp(
   String.raw`-----BEGIN [A-Z ]*PRIVATE KEY[^]*|(?:${ISSUED.source.replace('|-----BEGIN [A-Z ]*PRIVATE KEY', '')})[\w.+/=-]*`,
   'g',
 );
 const WHOLE_URL_PASSWORD = /(:\/\/[^/@\s:]*:)[^/\s]*(?=@)/g;
 
-/** A text without the credentials of known forms in it, and without the passwords of its URLs. */
+/** The text without credentials in known formats and without the passwords of URLs. */
 export function hideIssued(text: string): string {
   return text.replace(WHOLE_ISSUED, '***').replace(WHOLE_URL_PASSWORD, '$1***');
 }
 
-/** Whether a text holds a credential of a known form, or a URL with a password. */
+/** Whether a text contains a credential in a known format, or a URL with a password. */
 export function holdsCredential(text: string): boolean {
   return findIssued(text) !== undefined || URL_PASSWORD.test(text);
 }
 
-/** What names of secrets seldom hold and passwords often do. `rds!…` is how AWS names those that it makes. */
+/**
+ * Characters that are rare in names of secrets but common in passwords. AWS names the secrets that it creates
+ * `rds!…`.
+ */
 const ODD = /[\s!$^&*()[\]{}<>|\\;'"`~=,]/;
 const ODD_AND_USUAL = /^[a-z]+!(?=[\w-]+$)|\*$/;
 
 /**
- * Whether what stands in the place of a reference is more likely a value: a credential of a known form, random
- * characters, or such as names seldom have. A text that names a store is a reference.
+ * Whether input in place of a reference is more likely a value: a credential in a known format, random characters, or
+ * characters that are rare in names. A text that names a store is a reference.
  */
 export function looksLikeValue(text: string): boolean {
   if (holdsCredential(text)) return true;
-  // Colour codes come with what is copied from a terminal.
+  // Text copied from a terminal may contain colour codes.
   const plain = text.replace(/\u001b\[[\d;]*[A-Za-z]/g, '');
   if (/^[a-z][a-z0-9_-]*:\/\//.test(plain)) return false;
   const [name = ''] = plain.split(/[?#]/, 1);
@@ -63,28 +66,30 @@ export function looksLikeValue(text: string): boolean {
   );
 }
 
-/** A text in quotes for a message, or that it is not shown, and why. */
+/** A text in quotes for a message, or a note why it isn't shown. */
 export function quoted(text: string, longest = 100): string {
   if (looksLikeValue(text) || text.includes('\n')) return NOT_SHOWN;
   return JSON.stringify(text.length > longest ? `${text.slice(0, longest)}…` : text);
 }
 
-/** Stands in a message for what was typed. */
+/** Replaces the user's input in a message. */
 export const NOT_SHOWN = '(not shown: it looks like a value)';
 
-/** Whether a literal is, by its form or its variable's name, most likely a secret. */
+/** Whether a literal is most likely a secret, judging by its format or its variable's name. */
 export function looksSecret(name: string, value: string): boolean {
   if (settingLooksSecret(value)) return true;
   const named = SECRET_NAME.test(name) && !ABOUT_SECRET.test(name);
   return named && value.length >= 6 && !/^(true|false|\d+[a-z]?)$/.test(value);
 }
 
-/** Whether a store's setting is, by its form, most likely a secret; its name says nothing, since schemas name it. */
+/**
+ * Whether a store's setting is most likely a secret, judging only by its format, because schemas determine its name.
+ */
 export function settingLooksSecret(value: string): boolean {
   return holdsCredential(value) || looksRandom(value);
 }
 
-/** Letters of both cases and digits, as mixed as an encoding of random bytes is, and not a path. */
+/** Letters of both cases and digits, mixed like an encoding of random bytes, and not a path. */
 function looksRandom(value: string, least = 24, times = 3): boolean {
   if (value.length < least || !/^[\w+/=-]+$/.test(value) || /^(\/|~\/|\.{1,2}\/)/.test(value)) return false;
   const classes: readonly number[] = [...value].map((char) =>
