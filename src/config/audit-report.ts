@@ -1,4 +1,7 @@
-/** `audit.report` and `audit.suppress` of a secrets.yaml: what `secrets audit report` measures by, and what it leaves out. */
+/**
+ * `audit.report` and `audit.suppress` of a secrets.yaml: the thresholds of `secrets audit report`, and the findings
+ * to leave out.
+ */
 import * as v from 'valibot';
 import { RULES } from '../core/findings/rules.ts';
 import { nearest } from '../core/reference/nearest.ts';
@@ -68,18 +71,18 @@ export const auditReportEntries = {
 export type ReportSettings = v.InferOutput<typeof reportSchema>;
 export type SuppressionSettings = v.InferOutput<typeof suppressionSchema>;
 
-/** A suppression is for a while; a leap year is one, too. */
+/** The longest suppression: a year, including leap years. */
 const MOST_DAYS = 366;
 const DAY_MS = 86_400_000;
 
-/** What is wrong with a suppression beyond its form, and where. */
+/** What is wrong with a suppression beyond its format, and where. */
 export interface WrongSuppression {
   readonly keys: readonly string[];
   readonly message: string;
   readonly hint: string;
 }
 
-/** The first suppression of a rule that there is none of, which would silently do nothing, or without an end in sight. */
+/** The first suppression that names an unknown rule, and so would silently do nothing, or that ends too late. */
 export function wrongSuppression(
   suppress: readonly SuppressionSettings[],
   now: Date,
@@ -105,7 +108,10 @@ export function wrongSuppression(
   return undefined;
 }
 
-/** What a found secrets.yaml asks for: both could keep from the user what is wrong, in the user's own stores, too. */
+/**
+ * The trust that these settings need in a found secrets.yaml: both could hide problems from the user, even in the
+ * user's own stores.
+ */
 export function reportTrustItems(
   report: ReportSettings,
   suppress: readonly SuppressionSettings[],

@@ -1,4 +1,6 @@
-/** The `audit:` section of a secrets.yaml: whether and where accesses are recorded, and what the report measures by. */
+/**
+ * The `audit:` section of a secrets.yaml: whether and where accesses are recorded, and the thresholds of the report.
+ */
 import * as v from 'valibot';
 import { text } from '../core/settings-schema.ts';
 import { auditReportEntries } from './audit-report.ts';
@@ -53,7 +55,7 @@ const sinkSchema = v.variant('type', [
   }),
 ]);
 
-/** Not __proto__ and the like: src/config/yaml.ts refuses those. */
+/** Without __proto__ and the like, which src/config/yaml.ts rejects. */
 const sinkName = v.pipe(
   v.string(),
   v.regex(/^[a-z][a-z0-9_-]{0,63}$/, 'a name of lower-case letters, digits, - or _'),

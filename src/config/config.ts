@@ -1,18 +1,17 @@
-/** What a project's settings say, after reading, validating and applying profile, flags and trust. */
+/** The configuration, after reading and validating the files and applying profile, flags and trust. */
 import type { AuditSettings } from '../audit/log/settings.ts';
 import type { NotifySetting, PolicySettings, RotationBounds } from './rotation.ts';
 import type { ReportSettings, SuppressionSettings } from './audit-report.ts';
 import type { StoreSettings, TrustLine } from '../core/trust.ts';
 
-/** A store that can be opened. */
 export interface StoreConfig {
   readonly name: string;
   /** Kind of provider, such as `aws`. */
   readonly provider: string;
   readonly settings: StoreSettings;
-  /** `builtin`: the store that every provider's name stands for. */
+  /** `builtin`: the default store that each provider has under its own name. */
   readonly source: 'builtin' | 'project' | 'user';
-  /** Lines for which the store is not opened yet; missing when there are none. */
+  /** Untrusted lines because of which the store isn't opened; missing if there are none. */
   readonly untrusted?: readonly TrustLine[];
 }
 
@@ -21,65 +20,70 @@ export type EnvEntry = (
   | {
       readonly kind: 'ref';
       readonly ref: string;
-      /** `file`: the variable holds the path of a private file with the value. */
+      /** `file`: the variable contains the path of a private file with the value. */
       readonly as: 'value' | 'file';
       /** A missing secret leaves the variable unset instead of failing. */
       readonly optional: boolean;
     }
   | { readonly kind: 'literal'; readonly value: string }
 ) & {
-  /** The line for which the variable is not set yet. */
+  /** The untrusted line because of which the variable isn't set. */
   readonly untrusted?: TrustLine;
-  /** It is set all the same where the secret is the text that is inherited: nothing is replaced. */
+  /** It is set nevertheless if the secret equals the inherited value, because then nothing changes. */
   readonly unlessSame?: true;
 };
 
-/** How one secret is rotated. */
+/** The rotation policy of one secret. */
 export interface PolicyConfig {
-  /** The reference as the file has it. */
+  /** The reference as written in the file. */
   readonly reference: string;
   readonly settings: PolicySettings;
-  /** The kind of provider whose schema `native` was checked by; missing without `native`. */
+  /** The kind of provider whose schema has checked `native`; missing without `native`. */
   readonly nativeKind?: string | undefined;
-  /** The file it stands in. */
+  /** The file that contains it. */
   readonly file: string;
   readonly line: number;
-  /** Lines for which it is not acted on yet; missing when there are none. */
+  /** Untrusted lines because of which it has no effect; missing if there are none. */
   readonly untrusted?: readonly TrustLine[];
 }
 
-/** Who is told of rotations. */
+/** Who is notified of rotations. */
 export interface NotifyConfig {
   readonly setting: NotifySetting;
-  /** The file it stands in. */
+  /** The file that contains it. */
   readonly file: string | undefined;
-  /** Lines of the project's file that are not acted on yet; what is in `setting` is the user's own then. */
+  /** Lines of the project's file that aren't trusted yet; `setting` is then the user's own. */
   readonly untrusted?: readonly TrustLine[];
 }
 
-/** A file that a secrets.yaml names, and that is trusted with it. */
+/** A file that a secrets.yaml names, and whose content is trusted together with it. */
 export interface PinnedFile {
   readonly path: string;
-  /** Seen from the folder of the secrets.yaml. */
+  /** Relative to the folder of the secrets.yaml. */
   readonly name: string;
-  /** Of its content; a word for what has none. */
+  /** Hash of its content; a word if it has none. */
   readonly sha256: string;
 }
 
-/** The project's file, and what in it asks for trust. */
+/** The project's file, and its lines that need trust. */
 export interface ProjectFile {
   readonly path: string;
-  /** Without symbolic links: what a pin is for. */
+  /** Without symbolic links. Trust is recorded for this path. */
   readonly realPath: string;
-  /** What trust is for: the hash of the very bytes that were read, and of the files that they name. See trust.ts. */
+  /**
+   * What the trust covers: the hash of exactly the bytes that were read, and of the files that they name. See
+   * trust.ts.
+   */
   readonly sha256: string;
-  /** Every line of it that needs trust, other profiles' too. */
+  /** Every line that needs trust, including other profiles. */
   readonly lines: readonly TrustLine[];
-  /** Those, and lines that would need trust in another environment: what is accepted when the file is trusted. */
+  /**
+   * Those, plus lines that would need trust in a different environment: what the user accepts when trusting the file.
+   */
   readonly shown: readonly TrustLine[];
-  /** Files that it names and that come with it. */
+  /** Files that it names and that belong to the project. */
   readonly files: readonly PinnedFile[];
-  /** Whether the lines are acted on: pinned, named by SECRETS_TRUSTED, or `--trust`. */
+  /** Whether the lines take effect: trusted by the user, by SECRETS_TRUSTED or by `--trust`. */
   readonly trusted: boolean;
 }
 
@@ -89,22 +93,22 @@ export interface Config {
   readonly project: ProjectFile | undefined;
   readonly profile: string | undefined;
   readonly defaultStore: string;
-  /** The line that chose it, for which no bare name is looked up there yet. */
+  /** The untrusted line that set it, because of which names without a store aren't looked up there. */
   readonly untrustedDefault?: TrustLine;
   readonly stores: ReadonlyMap<string, StoreConfig>;
   readonly env: ReadonlyMap<string, EnvEntry>;
   /** Rotation policies by reference, as written. */
   readonly policies: ReadonlyMap<string, PolicyConfig>;
-  /** `untrustedLock`: the line of `rotation.lock` for which that is not acted on yet. */
+  /** `untrustedLock`: the untrusted line of `rotation.lock`, because of which the lock isn't used. */
   readonly rotation: RotationBounds & { readonly untrustedLock?: readonly TrustLine[] };
   readonly audit: AuditSettings;
-  /** Who is told of rotations, where a policy says nothing else. */
+  /** Who is notified of rotations, unless a policy overrides it. */
   readonly notify: NotifyConfig | undefined;
-  /** What `audit report` measures by, as far as the files say. */
+  /** The thresholds of `audit report`, as far as the files set them. */
   readonly report: ReportSettings;
   readonly suppress: readonly SuppressionSettings[];
-  /** Lines of the project's file about the report that are not acted on yet. */
+  /** Untrusted lines of the project's file about the report. */
   readonly untrustedReport?: readonly TrustLine[];
-  /** Remarks for the user, such as a file that was passed over. */
+  /** Warnings for the user, such as about a file that was skipped. */
   readonly warnings: readonly string[];
 }

@@ -1,4 +1,4 @@
-/** Finds and reads the files of the configuration. Loads no library: most runs have no file. */
+/** Finds and reads the configuration files. Loads no library, because most runs have no file. */
 import {
   closeSync,
   constants,
@@ -15,7 +15,7 @@ import { codeOf, fileError, isMissing } from '../platform/files.ts';
 import type { World } from '../platform/world.ts';
 
 export const CONFIG_FILE = 'secrets.yaml';
-/** Two thousand lines. What is larger is no configuration, and a parser's time is better not spent on it. */
+/** Two thousand lines. Anything larger isn't a configuration, and not worth a parser's time. */
 const MAX_BYTES = 128 * 1024;
 
 export interface ReadFile {
@@ -24,24 +24,24 @@ export interface ReadFile {
   readonly bytes: Buffer;
 }
 
-/** The nearest secrets.yaml, and a remark when one was passed over. */
+/** The nearest secrets.yaml, and a warning if one was skipped. */
 export interface Found {
   readonly path: string | undefined;
   readonly warning?: string;
-  /** Where the search ended without one, and why. */
+  /** Where and why the search ended, if it found none. */
   readonly stopped?: string;
 }
 
 /**
- * Looks for a secrets.yaml from the working directory upward: not past the repository's root or HOME (each is
- * looked at itself), not onto another file system, not into a folder of another user.
+ * Searches for a secrets.yaml from the working directory upward: not beyond the repository's root or HOME (which are
+ * themselves searched), not onto another file system, and not into another user's folder.
  */
 export function findUpward(world: World): Found {
-  // Outside of the `try`: a working directory that is gone says so itself.
+  // Outside the `try`, because a missing working directory has its own error.
   const { cwd } = world;
   try {
     const home = realHome(world.home);
-    // The system's own, in one call; the other one goes through every folder of the path by itself.
+    // The native function needs one call; the other one resolves every folder of the path separately.
     let folder = realpathSync.native(cwd);
     const device = statSync(folder).dev;
     for (;;) {
@@ -64,7 +64,7 @@ export function findUpward(world: World): Found {
       folder = dirname(folder);
     }
   } catch (thrown) {
-    // A folder above that may not be looked into, or one that is gone.
+    // A parent folder that isn't accessible or has disappeared.
     if (codeOf(thrown) === 'ENOENT' || codeOf(thrown) === 'EACCES')
       return { path: undefined, stopped: 'at a folder that can’t be looked into' };
     throw fileError(thrown, 'cannot look for secrets.yaml', cwd);
@@ -75,7 +75,7 @@ function stoppedAt(folder: string, why: string): Found {
   return { path: undefined, stopped: `at ${folder} (${why})` };
 }
 
-/** A file of nearly the right name between the working directory and where the search ended. */
+/** A file with a similar name between the working directory and the end of the search. */
 export function nearlyNamed(cwd: string): string | undefined {
   for (let folder = cwd; ; folder = dirname(folder)) {
     for (const name of ['secrets.yml', '.secrets.yaml', '.secrets.yml', 'secrets.json']) {
@@ -92,7 +92,7 @@ function passedOver(path: string, uid: number): { readonly warning: string } {
   };
 }
 
-/** Neither the user's own nor root's, who could change the user's anyway. */
+/** Neither the user's own nor root's; root could change the user's files anyway. */
 function isForeign(world: World, uid: number): boolean {
   return world.uid !== undefined && uid !== world.uid && uid !== 0;
 }
@@ -112,8 +112,8 @@ function isRoot(folder: string): boolean {
 }
 
 /**
- * Reads a file that the search found. A link is followed within the repository (or the link's own folder, where
- * there is none): a foreign repository must not borrow the file, and the trust, of another project.
+ * Reads a file that the search found. A link is followed only within the repository (or within its own folder, if
+ * there is no repository): a foreign repository must not borrow the file, and the trust, of another project.
  * @throws SecretsError Policy, Usage
  */
 export function readFound(world: World, path: string): ReadFile {
@@ -131,7 +131,10 @@ export function readFound(world: World, path: string): ReadFile {
   return file;
 }
 
-/** The repository's root around a folder, or the folder itself. Without symbolic links, if the folder is. */
+/**
+ * The root of the repository that contains a folder, or the folder itself. Without symbolic links, if the folder has
+ * none.
+ */
 export function repositoryRoot(folder: string, home: string): string {
   return rootOf(folder, realHome(home));
 }
@@ -142,12 +145,12 @@ function rootOf(start: string, home: string): string {
   return start;
 }
 
-/** Reads a file that was named. @throws SecretsError Usage */
+/** Reads a file that the user named. @throws SecretsError Usage */
 export function readNamed(path: string): ReadFile {
   return readFile(path, () => {});
 }
 
-/** Reads the user's own file. @throws SecretsError Policy for one that others can change */
+/** Reads the user's own file. @throws SecretsError Policy if others can change it */
 export function readUserFile(world: World, path: string): ReadFile | undefined {
   try {
     if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
@@ -163,11 +166,11 @@ export function readUserFile(world: World, path: string): ReadFile | undefined {
   });
 }
 
-/** One open, one look, one read: what was checked is what is parsed. */
+/** Opens and reads the file once, so that the file that was checked is the one that is parsed. */
 function readFile(path: string, check: (uid: number, mode: number) => void): ReadFile {
   let fd: number | undefined;
   try {
-    // Without O_NONBLOCK the opening of a pipe waits for somebody to write to it.
+    // Without O_NONBLOCK, opening a pipe would wait for a writer.
     fd = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     const { uid, mode, size } = fstatSync(fd);
     if ((mode & constants.S_IFMT) !== constants.S_IFREG)
@@ -190,7 +193,7 @@ function readFile(path: string, check: (uid: number, mode: number) => void): Rea
   }
 }
 
-/** The whole content, or nothing when there is more than `max`. */
+/** The whole content, or undefined if there is more than `max`. */
 function readUpTo(fd: number, max: number): Buffer | undefined {
   const buffer = Buffer.alloc(max + 1);
   let length = 0;

@@ -1,4 +1,7 @@
-/** What in the project's file needs trust, and whether it has it. In every start of the program: it loads no library. */
+/**
+ * Determines what needs trust in the project's file, and whether it is trusted. Loaded on every start, so it imports
+ * no library.
+ */
 import { dirname } from 'node:path';
 import { type AuditLayer, auditTrust } from '../audit/log/settings.ts';
 import { isUrlScheme } from '../core/reference/reference.ts';
@@ -26,11 +29,11 @@ export async function judge(
     ...project.flatMap(({ parsed }) => linesOf(world, parsed, layers)),
     ...ofVariables.flatMap(({ here }) => (here === undefined ? [] : [here])),
   ].toSorted(byLine);
-  // Few files need trust; the others need neither a hash nor the record.
+  // Few files need trust; the others need neither a hash nor the trust record.
   if (lines.length === 0)
     return { path, realPath, sha256: '', lines, shown: lines, files: [], trusted: true };
   const elsewhere = ofVariables.flatMap((one) => (one.elsewhere === undefined ? [] : [one.elsewhere]));
-  // A variable that is set by now makes no other file of the one that was trusted.
+  // A variable that has since been set doesn't turn the trusted file into a different one.
   const byEnv = new Set(ofVariables.flatMap(({ here, unlessSame }) => (unlessSame === true ? [here] : [])));
   const ofFile = lines.filter((line) => !byEnv.has(line));
   const shown = [...lines, ...elsewhere].toSorted(byLine);
@@ -48,17 +51,17 @@ export async function judge(
 function filesOf(world: ProgramWorld, realPath: string, layers: readonly Layer[]): readonly PinnedFile[] {
   const { providers, home, env } = world;
   const folder = dirname(realPath);
-  const around = {
+  const environment = {
     providers,
     home,
     searchPath: env['PATH'],
     folder,
     root: repositoryRoot(folder, home),
   };
-  return layers.flatMap(({ parsed }) => namedFiles(parsed, around));
+  return layers.flatMap(({ parsed }) => namedFiles(parsed, environment));
 }
 
-/** A hash of another content is most likely one that was not renewed. */
+/** A hash of different content has most likely not been updated. */
 export function otherHash(world: ProgramWorld, project: ProjectFile | undefined): readonly string[] {
   const given = world.env['SECRETS_TRUSTED'] ?? '';
   if (given === '' || project === undefined || project.trusted) return [];
@@ -90,7 +93,10 @@ function listOf<T>(one: T | undefined): readonly T[] {
   return one === undefined ? [] : [one];
 }
 
-/** What a store of the project needs trust for: its settings, and a name by which something else is meant. */
+/**
+ * The trust that a project's store needs: for its settings, and for a name that changes the meaning of something
+ * else.
+ */
 export function storeTrust(
   world: ProgramWorld,
   name: string,
@@ -112,7 +118,10 @@ export function storeTrust(
   return [...lines, ...effects.map((effect) => ({ setting, value: name, effect, line }))];
 }
 
-/** A default that is not the user's own anyway: what is named without a store goes elsewhere. */
+/**
+ * The trust that a default needs if it differs from the user's own, because names without a store then refer to a
+ * different store.
+ */
 export function defaultTrust(
   { name, setting, line }: NonNullable<ParsedPart['defaultStore']>,
   layers: readonly Layer[],

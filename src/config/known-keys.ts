@@ -1,6 +1,6 @@
-/** Looks into schemas, for messages that say what could have been meant. */
+/** Extracts known keys from schemas, for "did you mean" messages. */
 
-/** The keys that a schema knows at a path; none where any key may stand. */
+/** The keys that a schema knows at a path; none if any key is allowed. */
 export function knownKeys(schema: unknown, path: readonly string[]): readonly string[] {
   let here = unwrap(schema);
   for (const key of path) {
@@ -14,7 +14,7 @@ export function knownKeys(schema: unknown, path: readonly string[]): readonly st
 interface SchemaParts {
   readonly entries?: Readonly<Record<string, unknown>>;
   readonly value?: unknown;
-  /** Of a map that has some keys of its own, and others by a rule. */
+  /** The schema of further keys, in a map that also has fixed keys. */
   readonly rest?: unknown;
   readonly wrapped?: unknown;
   readonly options?: readonly unknown[];

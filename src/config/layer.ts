@@ -1,7 +1,7 @@
-/** A secrets.yaml among those that are joined: the user's, and the project's over it. */
+/** One of the secrets.yaml files that are merged: the user's, then the project's. */
 import type { ParsedConfig, ParsedPart } from './parse.ts';
 
-/** A file, and those of its parts that count: the file itself, then the chosen profile. */
+/** A file, and its parts that apply: the file itself, then the chosen profile. */
 export interface Layer {
   readonly source: 'user' | 'project';
   readonly parsed: ParsedConfig;

@@ -1,6 +1,6 @@
-/** Lists where maps belong, which the schema library lets pass. */
+/** Detects lists in place of maps, which the schema library accepts. */
 
-/** Where a list was taken for a map: to the schema library each list is one, with the keys 0, 1 and so on. */
+/** Where a list was taken for a map: for the schema library, every list is a map with the keys 0, 1 and so on. */
 export function listAsMap(
   input: unknown,
   output: unknown,

@@ -1,4 +1,4 @@
-/** Finds, reads and joins the configuration, and marks what needs trust that the user has not given. */
+/** Finds, reads and merges the configuration, and marks what needs trust that the user hasn't given. */
 import { dirname, join, resolve } from 'node:path';
 import { type AuditLayer, joinAudit } from '../audit/log/settings.ts';
 import { SecretsError } from '../core/errors.ts';
@@ -21,11 +21,11 @@ export interface ConfigOptions {
   readonly file?: string | undefined;
   /** `--profile NAME`. */
   readonly profile?: string | undefined;
-  /** `--trust`: act on the file this once, whatever it says. */
+  /** `--trust`: use the file this once, whatever it contains. */
   readonly trust?: boolean | undefined;
 }
 
-/** @throws SecretsError Usage for a file that is wrong, Policy for one that may not be read */
+/** @throws SecretsError Usage for an invalid file, Policy for one that must not be read */
 export async function loadConfig(world: ProgramWorld, options: ConfigOptions): Promise<Config> {
   const named = options.file ?? (world.env['SECRETS_CONFIG'] || undefined);
   const found = named === undefined ? findUpward(world) : { path: resolve(world.cwd, named) };
@@ -78,7 +78,7 @@ async function readLayer(
   return { source, parsed, parts: chosen === undefined ? [parsed] : [parsed, chosen] };
 }
 
-/** The layer, with what its policies say of their stores' own rotation checked by those stores' providers. */
+/** The layer after its policies' `native:` settings have been checked by the providers of their stores. */
 async function settlePolicies(world: ProgramWorld, layer: Layer, layers: readonly Layer[]): Promise<Layer> {
   const all = [layer.parsed, ...layer.parsed.profiles.values()];
   const asks = ({ policies }: ParsedPart): boolean =>
@@ -102,10 +102,10 @@ async function settlePolicies(world: ProgramWorld, layer: Layer, layers: readonl
   return { ...layer, parsed, parts: layer.parts.map((part) => chosen.get(part) ?? part) };
 }
 
-/** A profile that no file has is a mistake: what it should have set would silently be something else. */
+/** A profile that no file defines is a mistake: the settings that it should have made would silently be missing. */
 function checkProfile(profile: string | undefined, layers: readonly Layer[], byFlag: boolean): void {
   if (profile === undefined || layers.some(({ parsed }) => parsed.profiles.has(profile))) return;
-  // SECRETS_PROFILE may be set for good, also where there is no configuration.
+  // SECRETS_PROFILE may be set permanently, even where there is no configuration.
   if (layers.length === 0 && !byFlag) return;
   const known = new Set(layers.flatMap(({ parsed }) => [...parsed.profiles.keys()]));
   const near = nearest(profile, known);
@@ -153,7 +153,7 @@ function joinBounds(
   for (const { source, parts } of layers)
     for (const { bounds: own, lock } of parts) {
       if (source === 'user' || project?.trusted === true) bounds = { ...bounds, ...own };
-      // Whoever needs a lock is told why there is none.
+      // A command that needs the lock reports why it isn't used.
       else if (lock !== undefined) bounds = { ...bounds, lock: own.lock, untrustedLock: [lock] };
     }
   return bounds;
@@ -178,7 +178,7 @@ function joinPolicies(layers: readonly Layer[], project: ProjectFile | undefined
   return policies;
 }
 
-/** The last one counts; an untrusted one takes nobody's place, so that it can't silence the user's own. */
+/** The last one applies. An untrusted one doesn't replace others, so that it can't silence the user's own. */
 function joinNotify(layers: readonly Layer[], project: ProjectFile | undefined): Config['notify'] {
   let joined: Config['notify'];
   let untrusted: readonly TrustLine[] | undefined;
@@ -193,7 +193,7 @@ function joinNotify(layers: readonly Layer[], project: ProjectFile | undefined):
   return { setting: [], file: undefined, ...joined, untrusted };
 }
 
-/** The user's own always counts: what nobody has trusted neither leaves out a finding nor moves a limit. */
+/** The user's own settings always apply: an untrusted file can neither suppress a finding nor change a threshold. */
 function joinReport(
   layers: readonly Layer[],
   project: ProjectFile | undefined,
@@ -211,7 +211,7 @@ function joinReport(
   return { report, suppress, ...(untrusted.length > 0 && { untrustedReport: untrusted }) };
 }
 
-/** Until the project's file is trusted, its default is one that nothing is looked up in. */
+/** Until the project's file is trusted, nothing is looked up in its default store. */
 function joinDefault(
   layers: readonly Layer[],
   stores: ReadonlyMap<string, StoreConfig>,
@@ -236,7 +236,7 @@ function joinDefault(
   return joined;
 }
 
-/** Every profile is checked; the chosen one counts. */
+/** Every profile's variables are checked, but only the chosen profile's apply. */
 function joinVariables(
   variables: readonly LayerVariable[],
   project: ProjectFile | undefined,

@@ -1,7 +1,7 @@
 /**
- * The files that a secrets.yaml names and that come with it: their content is trusted together with it. Of a store
- * these are the settings that its provider calls files; of rotations, notifications and sinks, whatever text, or word
- * of a command, is the path of a file.
+ * The files that a secrets.yaml names and that belong to the project: their content is trusted together with it. For
+ * a store, these are the settings that its provider declares as files; for rotations, notifications and sinks, any
+ * text, or word of a command, that is the path of a file.
  */
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
@@ -12,12 +12,12 @@ import type { StoreSettings } from '../core/trust.ts';
 import type { PinnedFile } from './config.ts';
 import type { ParsedConfig, ParsedPart } from './parse.ts';
 
-/** A path of a setting: `~/` is the user's home, anything else that is relative starts at the file's folder. */
+/** The path in a setting: `~/` is the user's home; any other relative path starts at the file's folder. */
 export function placedPath(path: string, folder: string, home: string): string {
   return resolve(folder, path.replace(/^~(?=\/|$)/, home));
 }
 
-/** The settings of a store with absolute paths. */
+/** The settings of a store, with absolute paths. */
 export function placedSettings(
   settings: StoreSettings,
   { files = {} }: Pick<ProviderDescriptor, 'files'>,
@@ -45,12 +45,12 @@ interface Environment {
   readonly providers: readonly ProviderDescriptor[];
   readonly home: string;
   readonly searchPath: string | undefined;
-  /** The folder of the file, and the root of the repository that it is in; both without links. */
+  /** The folder of the file, and the root of its repository; both without links. */
   readonly folder: string;
   readonly root: string;
 }
 
-/** In the order of their names, each once. */
+/** Sorted by name, without duplicates. */
 export function namedFiles(parsed: ParsedConfig, environment: Environment): readonly PinnedFile[] {
   const found = new Map<string, PinnedFile>();
   const add = (path: string, missing: boolean): void => {
@@ -94,13 +94,13 @@ function valueAt(settings: unknown, keys: readonly string[]): unknown {
   );
 }
 
-/** Every text in a document. */
+/** Every string in a document. */
 function textsOf(value: unknown): readonly string[] {
   if (typeof value === 'string') return [value];
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsOf) : [];
 }
 
-/** A text that is a path as a whole, also of a file that is not there yet; and paths in a command. */
+/** A text that is a path as a whole, even if the file doesn't exist yet; and paths within a command. */
 function filesOf(
   text: string,
   environment: Environment,
@@ -118,14 +118,17 @@ function filesOf(
   });
 }
 
-/** Whether a path is one of the checkout's: relative to the file, or in its repository, with or without links. */
+/**
+ * Whether a path belongs to the checkout: relative to the file, or in its repository, with or without resolving
+ * links.
+ */
 function comesAlong(text: string, { folder, root, home }: Environment): boolean {
   if (!isAbsolute(text) && !/^~(\/|$)/.test(text)) return true;
   const path = placedPath(text, folder, home);
   return isIn(path, root) || isIn(realOf(path), root);
 }
 
-/** Programs of this name that PATH finds in the repository. */
+/** Programs with this name in those folders of PATH that are in the repository. */
 function onPath(name: string, { searchPath = '', root }: Environment): readonly string[] {
   return searchPath
     .split(':')
@@ -147,11 +150,11 @@ function realOf(path: string): string {
 
 const MISSING = 'missing';
 
-/** The SHA-256 of a file's content; nothing for what holds none, such as a folder. */
+/** The SHA-256 of a file's content; undefined for anything without content, such as a folder. */
 export function contentHash(path: string): string | undefined {
   let fd: number | undefined;
   try {
-    // Without O_NONBLOCK the opening of a pipe waits for somebody to write to it.
+    // Without O_NONBLOCK, opening a pipe would wait for a writer.
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     if (!fstatSync(fd).isFile()) return undefined;
     const hash = createHash('sha256');

@@ -1,4 +1,6 @@
-/** Which provider a policy's secret is in, before any store is opened: its schema checks what `native:` says. */
+/**
+ * Determines which provider a policy's secret is in, before any store is opened, because its schema checks `native:`.
+ */
 import { parseReference } from '../core/reference/reference.ts';
 import type { ProviderDescriptor } from '../providers/descriptor.ts';
 import type { ProgramWorld } from './kinds.ts';
@@ -6,8 +8,8 @@ import type { Layer } from './layer.ts';
 import type { ParsedPart } from './parse.ts';
 
 /**
- * `undefined` when the reference names none; whoever uses it says so then.
- * @param part the file, or the profile of one, that the policy stands in: its stores and its default come first
+ * `undefined` if the reference is malformed or its store is unknown; the error is reported when it is used.
+ * @param part the file or profile that contains the policy: its stores and default come first
  */
 export function providerOf(
   world: ProgramWorld,

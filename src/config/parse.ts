@@ -1,8 +1,8 @@
 /**
- * Reads one secrets.yaml: its keys, what in it needs the user's trust, and what must not be in it. Loaded only when
- * there is a file. What the names in it stand for is settled in src/config/load.ts, where all files are known.
+ * Parses one secrets.yaml: its keys, what needs the user's trust, and what must not be in it. Loaded only if there is
+ * a file. Names in it are resolved in src/config/load.ts, where all files are known.
  */
-// Longer than others: every section is read with the same few helpers, which stand here.
+// Longer than other files: every section is read with the same few helpers, which are here.
 /* oxlint-disable max-lines */
 import * as v from 'valibot';
 import type { GivenAudit } from '../audit/log/settings.ts';
@@ -26,44 +26,44 @@ import { looseFileSchema, type PartDocument } from './schema.ts';
 import { findIssued, settingLooksSecret } from '../core/text/suspect.ts';
 import { readYaml, type YamlFile } from './yaml.ts';
 
-/** A store as one file has it. */
+/** A store as written in one file. */
 export interface ParsedStore {
   readonly provider: string;
   readonly settings: StoreSettings;
   readonly lines: readonly TrustLine[];
-  /** The whole path of the store, such as `stores.team`. */
+  /** The full path of the store, such as `stores.team`. */
   readonly setting: string;
   readonly line: number;
 }
 
-/** A variable as one file has it: a text may still be a reference or a literal. */
+/** A variable as written in one file: a text may still be a reference or a literal. */
 export interface ParsedVariable {
   readonly given:
     | string
     | { readonly ref: string; readonly as: 'value' | 'file'; readonly optional: boolean };
-  /** The whole path of the setting, such as `env.PATH`. */
+  /** The full path of the setting, such as `env.PATH`. */
   readonly setting: string;
   readonly line: number;
 }
 
-/** A rotation policy as one file has it. */
+/** A rotation policy as written in one file. */
 export interface ParsedPolicy {
   readonly settings: PolicySettings;
   readonly lines: readonly TrustLine[];
   readonly line: number;
-  /** Checks `native` once the provider of the secret's store is known, which may stand in another file. */
+  /** Checks `native` once the provider of the secret's store is known, which may be configured in another file. */
   readonly settleNative?: ((provider: ProviderDescriptor | undefined) => Promise<ParsedPolicy>) | undefined;
   /** The kind of provider that it was checked for. */
   readonly nativeKind?: string | undefined;
 }
 
-/** Who is told of rotations, as one file has it. */
+/** Who is notified of rotations, as written in one file. */
 export interface ParsedNotify {
   readonly setting: NotifySetting;
   readonly lines: readonly TrustLine[];
 }
 
-/** What a file says, or one profile of it. */
+/** The content of a file or of one of its profiles. */
 export interface ParsedPart {
   readonly defaultStore:
     | { readonly name: string; readonly setting: string; readonly line: number }
@@ -72,7 +72,7 @@ export interface ParsedPart {
   readonly env: ReadonlyMap<string, ParsedVariable>;
   readonly policies: ReadonlyMap<string, ParsedPolicy>;
   readonly bounds: RotationBounds;
-  /** The lines of `bounds` but for the lock's. */
+  /** The lines of `bounds`, except the lock's. */
   readonly boundLines: readonly TrustLine[];
   readonly audit: GivenAudit | undefined;
   readonly notify: ParsedNotify | undefined;
@@ -86,12 +86,12 @@ export interface ParsedPart {
 
 export interface ParsedConfig extends ParsedPart {
   readonly path: string;
-  /** Without symbolic links: what relative paths in it start from is its folder, wherever a link to it stands. */
+  /** Without symbolic links: relative paths in the file start at this path's folder, wherever a link to it is. */
   readonly realPath: string;
   readonly profiles: ReadonlyMap<string, ParsedPart>;
 }
 
-/** What the reading of each section works with. */
+/** Shared helpers for reading the sections. */
 class Reading {
   readonly path: string;
   readonly yaml: YamlFile;
@@ -165,7 +165,7 @@ class Reading {
 
 type Issue = v.BaseIssue<unknown>;
 
-/** In a choice of several forms: what is wrong with the one that was meant, told by going deepest. */
+/** For a choice of several forms: the problem with the intended form, found by following the deepest issue. */
 function innermost(issue: Issue): Issue {
   const [first] = (issue.issues ?? []).filter(({ path }) => path !== undefined);
   if (first === undefined) return issue;
@@ -198,7 +198,7 @@ function expectation({ expected, type }: Issue): string {
     .replaceAll(' or undefined', '');
 }
 
-/** For a message of one line: a key may hold anything. */
+/** Shortens a key for a one-line message, because a key may contain anything. */
 function short(text: string): string {
   const line = text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, '\ufffd');
   return line.length > 80 ? `${line.slice(0, 80)}…` : line;
@@ -221,7 +221,7 @@ export async function parseConfig(
   return { path, realPath, ...(await readPart(reading, root, [])), profiles };
 }
 
-/** Credentials have no place anywhere in the file, comments included. */
+/** Credentials aren't allowed anywhere in the file, including comments. */
 function refuseIssued(bytes: Uint8Array, path: string): void {
   for (const [index, line] of new TextDecoder().decode(bytes).split('\n').entries()) {
     if (findIssued(line) === undefined) continue;
@@ -314,7 +314,7 @@ async function readNotify(
   return { setting, lines: trustItemsOf(setting).map((item) => reading.trust(at, item)) };
 }
 
-/** They hold for the user's own policies, too. */
+/** They also apply to the user's own policies. */
 const BOUND_EFFECTS: Readonly<Record<string, string>> = {
   lease: 'a rotation is taken over after this time, and its calls are ended after half of it',
   parallel: 'so many rotations are made at a time',
@@ -328,7 +328,7 @@ const lockItem = (store: string): TrustItem => ({
   effect: 'who rotates which secret is written to this store, and believed from there',
 });
 
-/** @returns what the sinks ask for */
+/** @returns the trust that the sinks need */
 function readSinks(
   reading: Reading,
   sinks: Readonly<Record<string, GivenSink>>,
@@ -394,7 +394,7 @@ async function settleNative(
   at: readonly string[],
 ): Promise<ParsedPolicy> {
   const own = provider?.nativeRotation;
-  // A reference that names no store is refused where it is used, with what is wrong with it.
+  // A reference that names no store is rejected where it is used, with the reason.
   if (provider === undefined) return policy;
   const where = [...at, 'native'];
   if (own === undefined)
@@ -436,7 +436,7 @@ async function readStore(
   return { provider, settings, lines, setting: at.join('.'), line: reading.yaml.lineOf(at) };
 }
 
-/** Longest text of a setting: more is no address, path or name, and could hide its end from who reads it. */
+/** Longest text of a setting: a longer one isn't an address, path or name, and could hide its end from readers. */
 const MAX_SETTING = 2048;
 
 function checkSettings(reading: Reading, value: unknown, at: readonly string[]): void {

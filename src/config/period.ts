@@ -1,7 +1,7 @@
-/** Spans of time as the sections of a secrets.yaml take them: `parsePeriod` in src/core/duration.ts reads them. */
+/** Durations in a secrets.yaml. `parsePeriod` in src/core/duration.ts parses them. */
 import * as v from 'valibot';
 
-/** @param examples what an error names */
+/** @param examples the examples in error messages */
 export const periodLike = (examples: string) =>
   v.pipe(v.string(), v.regex(/^[1-9]\d{0,5}[smhdw]$/, `a duration such as ${examples}`));
 

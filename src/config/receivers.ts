@@ -1,22 +1,21 @@
-/** Who can be told of a rotation: URLs and programs, as settings and flags name them. Loads nothing else. */
+/** Receivers of notifications about rotations: URLs and programs, from settings and flags. Loads nothing else. */
 import type { NotifySetting, ReceiverSetting } from './rotation.ts';
 import { SecretsError } from '../core/errors.ts';
 import { urlProblem } from '../platform/net/address.ts';
 import type { TrustItem } from '../core/trust.ts';
 
-/** One who is told. */
 export type Receiver =
   | {
       readonly kind: 'webhook';
       readonly url: string;
-      /** Reference of the key that signs. */
+      /** Reference of the signing key. */
       readonly secret: string | undefined;
       /** Path of a PEM file. */
       readonly ca: string | undefined;
     }
   | { readonly kind: 'program'; readonly command: readonly string[] };
 
-/** @throws SecretsError Usage for a URL that may not be asked */
+/** @throws SecretsError Usage for a URL that isn't allowed */
 export function receiversOf(setting: NotifySetting): readonly Receiver[] {
   const list = Array.isArray(setting)
     ? (setting as readonly ReceiverSetting[])
@@ -34,10 +33,10 @@ export function checkReceivers(setting: NotifySetting): void {
   receiversOf(setting);
 }
 
-/** What a found secrets.yaml asks for with these receivers. */
+/** The trust that these receivers need in a found secrets.yaml. */
 export function trustItemsOf(setting: NotifySetting): readonly TrustItem[] {
   const receivers = receiversOf(setting);
-  // That needs trust as well: it would silence those whom the user's own file names.
+  // An empty list needs trust too, because it would silence the receivers in the user's own file.
   if (receivers.length === 0)
     return [
       { setting: '', value: '[]', effect: 'nobody is told of rotations, whoever your own settings name' },
@@ -65,7 +64,7 @@ export function trustItemsOf(setting: NotifySetting): readonly TrustItem[] {
   });
 }
 
-/** What messages call a receiver. The path and query of a URL may be what lets in: they are not shown. */
+/** The receiver's name in messages. The path and query of a URL may contain credentials, so they aren't shown. */
 export function receiverName(receiver: Receiver): string {
   return receiver.kind === 'webhook' ? new URL(receiver.url).origin : (receiver.command[0] ?? '');
 }

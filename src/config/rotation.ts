@@ -1,4 +1,4 @@
-/** The `rotation:` section of a secrets.yaml: which secrets are rotated, how often, how, and within which bounds. */
+/** The `rotation:` section of a secrets.yaml: which secrets are rotated, how often, how, and within which limits. */
 import * as v from 'valibot';
 import type { NativeSettings } from '../core/rotation/native.ts';
 import { text } from '../core/settings-schema.ts';
@@ -25,7 +25,7 @@ export const notify = v.union([receiver, v.array(receiver)]);
 const store = v.pipe(v.string(), v.nonEmpty());
 const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(64));
 
-/** A policy, with the schemas of targets and of `native`: the loader's own, or those that the JSON Schema shows. */
+/** The schema of a policy. Targets and `native` use the loader's loose schemas, or those shown in the JSON Schema. */
 export function policySchema<T extends v.GenericSchema, N extends v.GenericSchema>(target: T, native: N) {
   return v.strictObject({
     every: v.pipe(
@@ -90,19 +90,19 @@ export interface PolicySettings {
   readonly target?: Readonly<Record<string, unknown>> | undefined;
   readonly grace?: string | undefined;
   readonly notify?: NotifySetting | undefined;
-  /** Checked by the schema of the provider that the secret is in. */
+  /** Validated by the schema of the secret's provider. */
   readonly native?: NativeSettings | undefined;
   readonly lock?: string | undefined;
 }
 
-/** Who is told of outcomes, as it is written. */
+/** Receivers of outcomes, as written in a file. */
 export type NotifySetting = ReceiverSetting | readonly ReceiverSetting[];
 export type ReceiverSetting =
   | string
   | { readonly url: string; readonly secret?: string | undefined; readonly ca?: string | undefined }
   | { readonly program: string | readonly string[] };
 
-/** What stands beside the policies. */
+/** The settings beside the policies. */
 export interface RotationBounds {
   readonly lease?: string | undefined;
   readonly lock?: string | undefined;
@@ -111,6 +111,6 @@ export interface RotationBounds {
   readonly jitter?: string | undefined;
 }
 
-/** Keys of the section that are no policy and no bound. */
+/** Keys of the section that aren't policies: `notify` and the limits. */
 export const NOTIFY = 'notify';
 export const BOUNDS = ['lease', 'lock', 'parallel', 'per-target', 'jitter'] as const;

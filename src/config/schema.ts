@@ -1,12 +1,13 @@
 /**
- * The keys of a secrets.yaml. scripts/config-schema.ts makes the published JSON Schema of it; src/config/parse.ts
- * reads by it. A new section is one entry here and its reading there; until it is here its key is an error.
+ * The keys of a secrets.yaml. scripts/config-schema.ts generates the published JSON Schema from it, and
+ * src/config/parse.ts parses with it. To add a section, add an entry here and read it there; until then its key is an
+ * error.
  */
 import * as v from 'valibot';
 import { auditSchema } from './audit.ts';
 import { rotationSchema } from './rotation.ts';
 
-/** Names that JavaScript's objects keep for themselves are no names here; src/config/yaml.ts refuses them. */
+/** Excludes names that are special in JavaScript objects; src/config/yaml.ts rejects them. */
 const FREE = '(?!(?:__proto__|prototype|constructor)$)';
 const named = (pattern: string, what: string) =>
   v.pipe(v.string(), v.regex(new RegExp(`^${FREE}${pattern}$`), what));
@@ -37,15 +38,18 @@ const entry = v.union([
   }),
 ]);
 
-/** Settings beside `provider` are checked by the provider's own schema. */
+/** Settings other than `provider` are checked by the provider's own schema. */
 const anyStore = v.looseObject({ provider: v.string() });
-/** Settings beside `type` are checked by the target's own schema. */
+/** Settings other than `type` are checked by the target's own schema. */
 const anyTarget = v.looseObject({ type: v.string() });
 
-/** Checked by the schema of the provider that the policy's secret is in. */
+/** Checked by the schema of the provider of the policy's secret. */
 const anyNative = v.record(v.string(), v.string());
 
-/** The schema, with one store's, one target's and one `native`'s schema for all of them: the loader's own, or those that the JSON Schema shows. */
+/**
+ * The schema, given schemas for stores, targets and `native`: the loader's loose ones, or those shown in the JSON
+ * Schema.
+ */
 export function fileSchema<S extends v.GenericSchema, T extends v.GenericSchema, N extends v.GenericSchema>(
   store: S,
   target: T,

@@ -1,4 +1,4 @@
-/** What a first secrets.yaml could say, by what is found on this machine and in this folder. */
+/** Suggests a first secrets.yaml, based on what is found on this machine and in this folder. */
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { checkVariableName } from '../core/environment/environment.ts';
@@ -11,7 +11,7 @@ import type { ProgramWorld } from './kinds.ts';
 import { readNamed } from './find.ts';
 import { settingLooksSecret } from '../core/text/suspect.ts';
 
-/** A store to write down. */
+/** A suggested store. */
 export interface SuggestedStore {
   readonly name: string;
   readonly provider: string;
@@ -21,16 +21,16 @@ export interface SuggestedStore {
 
 export interface SuggestedVariable {
   readonly name: string;
-  /** The file that has a variable of this name. */
+  /** The file that has a variable with this name. */
   readonly from: string;
 }
 
 export interface Suggestions {
   readonly stores: readonly SuggestedStore[];
   readonly variables: readonly SuggestedVariable[];
-  /** Variables that are most likely no secrets, by their names. */
+  /** Variables that are most likely not secret, judging by their names. */
   readonly plain: readonly SuggestedVariable[];
-  /** Variables that change what programs run: left for the user to add. */
+  /** Variables that change what programs run; the user has to add them. */
   readonly powerful: readonly SuggestedVariable[];
   readonly warnings: readonly string[];
 }
@@ -57,7 +57,7 @@ function detect(descriptor: ProviderDescriptor, { env, home }: ProgramWorld): De
   return variable === undefined ? undefined : { evidence: `$${variable}`, settings: {} };
 }
 
-/** The settings that a secrets.yaml would take, one by one: the environment may hold anything. */
+/** The settings that a secrets.yaml would accept, checked one by one, because the environment may contain anything. */
 async function fitting(descriptor: ProviderDescriptor, { settings }: Detection): Promise<StoreSettings> {
   const { safeParse } = await import('valibot');
   const schema = await descriptor.schema();
@@ -67,7 +67,7 @@ async function fitting(descriptor: ProviderDescriptor, { settings }: Detection):
   return Object.fromEntries(Object.entries(settings).filter(fits));
 }
 
-/** Most of these hold what may be read by anybody: how a program runs, not what it signs in with. */
+/** Variables that usually contain no secret: how a program runs, not what it signs in with. */
 const PLAIN =
   /^(PORT|HOST|HOSTNAME|DEBUG|TZ|LANG|CI|(NODE|APP|RAILS|RACK|FLASK|GO|DEPLOY)_?ENV|.*_(PORT|HOST|LEVEL|MODE|REGION|TIMEOUT|DIR|FORMAT|ENABLED|NAME)|LOG_.*)$/i;
 const MAX_FILES = 20;
@@ -96,7 +96,7 @@ async function suggestVariables(folder: string): Promise<Omit<Suggestions, 'stor
   return { variables: all.filter((one) => !others.has(one)), plain, powerful, warnings };
 }
 
-/** The names in a .env file; its values are read over and not kept. */
+/** The names in a .env file; its values are parsed but not kept. */
 async function namesOf(path: string): Promise<string[]> {
   const { parse } = await import('dotenv');
   return Object.keys(parse(readNamed(path).bytes)).filter((name) => {
@@ -109,7 +109,7 @@ async function namesOf(path: string): Promise<string[]> {
   });
 }
 
-/** The file's text. @param project the folder's name, which the secrets are named by */
+/** The file's text. @param project the folder's name, after which the secrets are named */
 export async function fileText(
   { stores, variables, plain, powerful }: Suggestions,
   defaultStore: string,
@@ -137,12 +137,12 @@ export async function fileText(
   return `${lines.join('\n')}\n`;
 }
 
-/** Where a variable's value is suggested to live: a key of one secret that is named after the project. */
+/** The suggested place for a variable's value: a key of one secret that is named after the project. */
 export function referenceFor(store: string, project: string, variable: string): string {
   return `${store}://${project}-env#${variable}`;
 }
 
-/** A name that every provider takes, from that of a folder. */
+/** Turns a folder's name into one that every provider accepts. */
 export function projectName(folder: string): string {
   const name = basename(folder)
     .toLowerCase()

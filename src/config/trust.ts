@@ -1,6 +1,6 @@
 /**
- * Which secrets.yaml the user has trusted: one small record a file in the XDG state folder, named by a hash of the
- * file's real path, holding that path and the SHA-256 of the content that was shown and accepted.
+ * Which secrets.yaml files the user trusts: one small record per file in the XDG state folder, named by a hash of the
+ * file's real path. It contains that path and the SHA-256 of the content that was shown and accepted.
  */
 import { createHash } from 'node:crypto';
 import { basename, join } from 'node:path';
@@ -26,7 +26,7 @@ export interface Pin {
   /** The files that were accepted with it. */
   readonly files: readonly PinnedFile[];
   readonly trustedAt: string;
-  /** What was accepted, as `setting = value`, to show later what is new. */
+  /** What was accepted, as `setting = value`, so that new lines can be shown later. */
   readonly lines: readonly string[];
 }
 
@@ -37,7 +37,7 @@ export function sha256(data: Uint8Array | string): string {
 }
 
 /**
- * What trust is for: of a secrets.yaml that names no files its own SHA-256, else the SHA-256 of the text that
+ * The hash that is trusted: for a secrets.yaml that names no files, its own SHA-256; otherwise the SHA-256 of what
  * `sha256sum` prints for it and its files, in the order that `secrets trust` shows.
  */
 export function hashOfSet(
@@ -49,7 +49,7 @@ export function hashOfSet(
   return sha256(all.map((file) => `${file.sha256}  ${file.name}\n`).join(''));
 }
 
-/** A trust line as a pin remembers it. */
+/** A line that needs trust, as stored in a pin. */
 export function lineText({ setting, value }: TrustLine): string {
   return `${setting} = ${value}`;
 }
@@ -63,8 +63,9 @@ function fileOf(world: World, realPath: string): string {
 }
 
 /**
- * The record for a file, whatever content it is for.
- * @throws SecretsError Denied when others can write where records are kept: then none of them means anything
+ * The record for a file, whatever content it covers.
+ * @throws SecretsError Denied if others can write to the folder of the records, because then no record can be relied
+ *   on
  */
 export function findPin(world: World, realPath: string): Pin | undefined {
   if (!checkFolder(folderOf(world), 'nothing')) return undefined;
@@ -73,8 +74,8 @@ export function findPin(world: World, realPath: string): Pin | undefined {
 }
 
 /**
- * Whether a record is for this content, and for all that it asks for by now: a newer version of this program, or a new
- * store of the user's own, may know more lines of the same content that need trust.
+ * Whether a record covers this content and everything in it that needs trust now: a newer version of this program, or
+ * a new store of the user's own, may identify more lines of the same content.
  */
 export function covers(pin: Pin | undefined, hash: string, lines: readonly TrustLine[]): boolean {
   if (pin?.sha256 !== hash) return false;
@@ -82,7 +83,7 @@ export function covers(pin: Pin | undefined, hash: string, lines: readonly Trust
   return lines.every((line) => accepted.has(lineText(line)));
 }
 
-/** Every record, by path. @throws SecretsError Denied */
+/** Every record, sorted by path. @throws SecretsError Denied */
 export function listPins(world: World): readonly Pin[] {
   const folder = folderOf(world);
   if (!checkFolder(folder, 'nothing')) return [];
@@ -93,7 +94,7 @@ export function listPins(world: World): readonly Pin[] {
     .toSorted((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** Remembers that the user trusts this content at this place. */
+/** Records that the user trusts this content at this path. */
 export function writePin(
   world: World,
   { realPath, sha256: hash, shown, files }: Pick<ProjectFile, 'realPath' | 'sha256' | 'shown' | 'files'>,
@@ -112,7 +113,7 @@ export function writePin(
   syncFolder(folder);
 }
 
-/** Forgets a file. @returns whether it was remembered */
+/** Removes the record of a file. @returns whether there was one */
 export function removePin(world: World, realPath: string): boolean {
   if (findPin(world, realPath) === undefined) return false;
   removeFile(fileOf(world, realPath));
@@ -120,7 +121,7 @@ export function removePin(world: World, realPath: string): boolean {
   return true;
 }
 
-/** A record that can't be read as one counts as none: the user is asked again. */
+/** A record that can't be parsed counts as missing: the user is asked again. */
 function readPin(path: string): Pin | undefined {
   const bytes = readPrivateFile(path, WHAT, true);
   if (bytes === undefined) return undefined;
@@ -148,7 +149,7 @@ function isFile(file: unknown): file is PinnedFile {
   return [path, name, hash].every((text) => typeof text === 'string');
 }
 
-/** The refusal to act on lines that are not trusted. */
+/** The error for using lines that aren't trusted. */
 export function notTrusted(
   what: string,
   file: string | undefined,
@@ -167,7 +168,7 @@ export function notTrusted(
   );
 }
 
-/** The refusal to set these variables: one error, however many a file has. */
+/** The error for setting untrusted variables: one error, however many there are. */
 export function variablesNotTrusted(
   variables: ReadonlyMap<string, TrustLine>,
   file: string | undefined,

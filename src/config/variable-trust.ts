@@ -1,13 +1,13 @@
-/** Which variables of a project's file need trust. */
+/** Determines which variables of a project's file need trust. */
 import { isHarmlessLiteral, isPlainData, steers } from '../core/environment/steering.ts';
 import type { EnvEntry } from './config.ts';
 import type { TrustLine } from '../core/trust.ts';
 
-/** What is there before the project's file is. */
-export interface Around {
+/** What exists independently of the project's file. */
+export interface VariableContext {
   /** The environment that programs would inherit. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Names that the user's own file gives. */
+  /** Names of variables in the user's own file. */
   readonly own: ReadonlySet<string>;
   readonly isNative: (text: string) => boolean;
 }
@@ -16,7 +16,7 @@ export interface Around {
 export interface VariableTrust {
   readonly here?: TrustLine;
   readonly elsewhere?: TrustLine;
-  /** The line is about this environment alone, and only where the secret is another text than what is inherited. */
+  /** The line only concerns this environment, and only if the secret differs from the inherited value. */
   readonly unlessSame?: true;
 }
 
@@ -24,7 +24,7 @@ export function variableTrust(
   name: string,
   entry: EnvEntry,
   { setting, line }: { readonly setting: string; readonly line: number },
-  { env, own, isNative }: Around,
+  { env, own, isNative }: VariableContext,
 ): VariableTrust {
   const value = entry.kind === 'literal' ? entry.value : entry.ref;
   const asking = (effect: string): TrustLine => ({ setting, value, effect, line });
@@ -33,7 +33,7 @@ export function variableTrust(
     `this ${entry.kind === 'ref' ? 'secret' : 'text'} takes the place of what you have set`,
   );
   if (entry.kind === 'ref') {
-    // An ARN, a project, a vault: an account that the file chose, so the value may be whatever it likes.
+    // An ARN, project or vault: the file chose the account, and so controls the value.
     if (isNative(entry.ref))
       return {
         here: asking('this secret is read from an account that the file names, and programs get its value'),
@@ -46,7 +46,7 @@ export function variableTrust(
   if (!isHarmlessLiteral(name, value))
     return { here: asking('programs get this text in place of a value of your own choice') };
   const set = env[name];
-  // The same text changes nothing: a program started by `exec` may start another one so.
+  // The same text changes nothing: a program started by `exec` may start another one that way.
   const replaces = own.has(name) || (set !== undefined && set !== value);
   return replaces ? { here: taken } : { elsewhere: taken };
 }

@@ -1,4 +1,4 @@
-/** Whether a variable of a secrets.yaml is a reference or a literal, and that it may be what it is. */
+/** Decides whether a variable of a secrets.yaml is a reference or a literal, and checks it. */
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { nearest } from '../core/reference/nearest.ts';
 import { isStoreName, isUrlScheme, parseReference } from '../core/reference/reference.ts';
@@ -9,24 +9,24 @@ import type { ParsedVariable } from './parse.ts';
 import { type VariableTrust, variableTrust } from './variable-trust.ts';
 import { looksSecret } from '../core/text/suspect.ts';
 
-/** A variable of one file, as what it is. */
+/** A variable of one file, resolved to a reference or literal. */
 export interface LayerVariable {
   readonly source: Layer['source'];
   readonly name: string;
   readonly entry: EnvEntry;
-  /** Whether it stands in the file itself or the chosen profile. */
+  /** Whether it is in the file itself or in the chosen profile. */
   readonly counts: boolean;
   readonly trust: VariableTrust;
 }
 
-/** Those of every file and profile, the user's first. @throws SecretsError Usage */
+/** The variables of every file and profile, the user's first. @throws SecretsError Usage */
 export function allVariables(world: ProgramWorld, layers: readonly Layer[]): readonly LayerVariable[] {
   const stores = new Set(world.providers.map(({ kind }) => kind));
   for (const { parsed } of layers)
     for (const part of [parsed, ...parsed.profiles.values()])
       for (const name of part.stores.keys()) stores.add(name);
   const user = layers.filter(({ source }) => source === 'user').flatMap(({ parts }) => parts);
-  const around = {
+  const context = {
     env: world.env,
     own: new Set(user.flatMap((part) => [...part.env.keys()])),
     isNative: (text: string) => isNative(world, text),
@@ -35,7 +35,7 @@ export function allVariables(world: ProgramWorld, layers: readonly Layer[]): rea
     [parsed, ...parsed.profiles.values()].flatMap((part) =>
       [...part.env].map(([name, variable]): LayerVariable => {
         const entry = settleVariable(world, parsed.path, name, variable, stores);
-        const trust = source === 'user' ? {} : variableTrust(name, entry, variable, around);
+        const trust = source === 'user' ? {} : variableTrust(name, entry, variable, context);
         return { source, name, entry, counts: parts.includes(part), trust };
       }),
     ),
@@ -48,7 +48,7 @@ function isNative({ providers }: ProgramWorld, text: string): boolean {
 }
 
 /**
- * @param stores every name that a store has anywhere in the configuration
+ * @param stores the names of all stores in the configuration
  * @throws SecretsError Usage for a literal that looks like a secret, a malformed reference, an unknown store
  */
 function settleVariable(

@@ -1,6 +1,6 @@
 /**
- * A look over the tokens of a YAML text before the parser does. The parser recurses, and at some thousands of levels
- * ends the process where no `catch` helps; and it keeps an object for each token, and an error for each wrong one.
+ * Scans the tokens of a YAML text before the parser does. The parser recurses, and a few thousand levels end the
+ * process without any `catch`; it also keeps an object for each token, and an error for each wrong one.
  */
 import { CST, Lexer } from 'yaml';
 
@@ -8,11 +8,11 @@ export interface TokenRules {
   readonly maxDepth: number;
   readonly maxTokens: number;
   readonly refuse: (line: number, why: string) => never;
-  /** Is told the type of each token, as the library names them: `anchor`, `alias`, `tag`, `directive-line`, … */
+  /** Called with the type of each token, as the library names them: `anchor`, `alias`, `tag`, `directive-line`, … */
   readonly refuseType?: (line: number, type: string) => void;
 }
 
-/** Calls `refuse` for nesting that is too deep, brackets without their other half, and too many tokens. */
+/** Calls `refuse` for nesting that is too deep, unbalanced brackets, and too many tokens. */
 export function checkTokens(text: string, { maxDepth, maxTokens, refuse, refuseType }: TokenRules): void {
   let line = 1;
   let count = 0;
@@ -24,7 +24,7 @@ export function checkTokens(text: string, { maxDepth, maxTokens, refuse, refuseT
   for (const token of new Lexer().lex(text)) {
     count += 1;
     if (count > maxTokens) refuse(line, 'too long to be read safely');
-    // What follows the mark of a scalar is its text, whatever it looks like.
+    // What follows a scalar's marker is its text, whatever it looks like.
     const type: string | null = source ? 'source' : CST.tokenType(token);
     source = type === 'scalar';
     if (type !== null) refuseType?.(line, type);

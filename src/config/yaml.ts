@@ -1,7 +1,7 @@
 /**
- * The YAML of a secrets.yaml: plain maps, lists and scalars, so that every line says all that it means. Anchors,
- * aliases, merge keys, tags and directives are refused, with their line: they can make a short file huge, or put
- * what a line does somewhere else than where it is read.
+ * Reads the YAML of a secrets.yaml: plain maps, lists and scalars, so that every line means just what it says.
+ * Anchors, aliases, merge keys, tags and directives are rejected, with their line: they can make a short file huge,
+ * or define a line's meaning somewhere else.
  */
 import {
   type Document,
@@ -19,26 +19,28 @@ import { checkTokens } from './yaml-tokens.ts';
 
 export type Keys = readonly PropertyKey[];
 
-/** A document as plain values, and the lines where its parts stand. */
+/** A document as plain values, and the lines of its parts. */
 export interface YamlFile {
   readonly value: unknown;
-  /** The line of a key, or of the nearest thing around it that is there. From 1. */
+  /** The line of a key, or of the nearest enclosing element that exists. Starts at 1. */
   lineOf(keys: Keys): number;
 }
 
-/** Far more than a configuration has; the library's own recursion ends the process at some thousands. */
+/** Far more than a configuration needs; the library's own recursion ends the process at a few thousand levels. */
 const MAX_DEPTH = 24;
-/** Keeps the reading of the worst text under a second. */
+/** Keeps parsing the worst text under a second. */
 const MAX_TOKENS = 50_000;
-/** Names that mean something to JavaScript's objects; schema libraries drop them without a word. */
+/** Names with a special meaning in JavaScript objects; schema libraries silently drop them. */
 const RESERVED: ReadonlySet<string> = new Set(['__proto__', 'prototype', 'constructor']);
-/** What YAML 1.2 (§5.1) does not count as printable, and the bidirectional overrides (CVE-2021-42574). */
+/** Characters that YAML 1.2 (§5.1) doesn't count as printable, and the bidirectional overrides (CVE-2021-42574). */
 const UNPRINTABLE =
   /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084\u0086-\u009f\u202a-\u202e\u2066-\u2069\ufffe\uffff]/;
 
 type Refuse = (line: number, message: string, hint?: string) => never;
 
-/** @throws SecretsError Usage, naming path and line; never quotes the text, which may be a secret put there by mistake */
+/**
+ * @throws SecretsError Usage, naming path and line; never quotes the text, which may be a secret put there by mistake
+ */
 export function readYaml(bytes: Uint8Array, path: string): YamlFile {
   const refuse: Refuse = (line, message, hint) => {
     throw new SecretsError('Usage', `${path}:${line}: ${message}`, { hint });
@@ -54,7 +56,7 @@ export function readYaml(bytes: Uint8Array, path: string): YamlFile {
     },
   });
   const counter = new LineCounter();
-  // The library's own check of keys compares each with each.
+  // The library's own check for duplicate keys takes quadratic time.
   const document = parseDocument(text, { lineCounter: counter, uniqueKeys: false, prettyErrors: false });
   const lineAt = (offset: number): number => Math.max(1, counter.linePos(offset).line);
   const [wrong] = [...document.errors, ...document.warnings];
@@ -110,7 +112,7 @@ const NOT_HERE: Readonly<Record<string, string>> = {
   'directive-line': 'directives are not used here',
 };
 
-/** Maps without a prototype, lists, strings, numbers, booleans and nulls. */
+/** Converts to maps without a prototype, lists, strings, numbers, booleans and nulls. */
 function plain(node: unknown, refuse: (node: unknown, message: string, hint?: string) => never): unknown {
   if (node === null) return null;
   if (isScalar(node)) return typeof node.value === 'string' ? text(node.value, node, refuse) : node.value;
@@ -139,7 +141,7 @@ function offsetOf(node: unknown): number {
   return Array.isArray(range) && typeof range[0] === 'number' ? range[0] : 0;
 }
 
-/** The pairs of a map by their keys: made once for a map, since every variable's line is asked for. */
+/** The pairs of a map by key, built once per map, because the line of every variable is requested. */
 const pairsOf = new WeakMap<YAMLMap, ReadonlyMap<string, Pair>>();
 
 function pairOf(map: YAMLMap, key: string): Pair | undefined {
