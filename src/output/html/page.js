@@ -1,5 +1,5 @@
-// Filters of the findings, kept in the address, and the choice of colours. Nothing is made of text here: what is shown
-// was in the page before, and is shown or hidden.
+// The filters of the findings, kept in the address, and the choice of colours. The script never creates markup from
+// text: it only shows and hides elements that are already in the page.
 'use strict';
 
 (() => {
@@ -41,7 +41,7 @@
 
   /** @param {string} text */
   const fold = (text) => text.toLowerCase().replace(/\s+/g, ' ');
-  /** Read once, and only when words are looked for. @param {Item} item */
+  /** Read once, and only when searching for words. @param {Item} item */
   const textOf = (item) => (item.text ??= fold(item.element.textContent ?? ''));
 
   const apply = () => {
@@ -69,7 +69,7 @@
           : `${shown.toLocaleString('en')} of ${all} findings are shown, the worst first.`;
   };
 
-  /** Writes the filters into the address, so that it can be sent to somebody. */
+  /** Writes the filters to the address, so that the link can be shared. */
   const remember = () => {
     const state = new URLSearchParams();
     const severities = boxes.filter((box) => box.checked).map((box) => box.value);
@@ -80,11 +80,11 @@
     try {
       history.replaceState(null, '', hash);
     } catch {
-      // In a frame without an address of its own there is none to keep it in.
+      // A frame without its own address can't keep them.
     }
   };
 
-  /** Takes the filters from the address, if it holds any: an anchor is none. */
+  /** Restores the filters from the address; a plain anchor has none. */
   const recall = () => {
     if (!location.hash.includes('=')) return;
     const state = new URLSearchParams(location.hash.slice(1));
@@ -92,7 +92,7 @@
     for (const box of boxes) box.checked = severities.includes(box.value);
     for (const select of selects) {
       select.value = state.get(select.name) ?? '';
-      // A store or rule that this report doesn't have.
+      // This report doesn't have that store or rule.
       if (select.selectedIndex === -1) select.value = '';
     }
     words.value = state.get('q') ?? '';
@@ -106,7 +106,7 @@
     remember();
   };
   form.addEventListener('change', changed);
-  // Not at each key, or a screen reader would say a number at each.
+  // Not on each keystroke, or a screen reader would announce a number each time.
   words.addEventListener('input', () => {
     clearTimeout(timer);
     timer = setTimeout(changed, 200);
@@ -115,7 +115,7 @@
     event.preventDefault();
     changed();
   });
-  // When the event comes the fields are as they were.
+  // The event fires before the fields are reset.
   form.addEventListener('reset', () => setTimeout(changed));
 
   for (const link of document.querySelectorAll('a[data-only]'))
