@@ -1,4 +1,4 @@
-/** What AWS Secrets Manager keeps and answers, as the product's own forms. */
+/** Converts AWS Secrets Manager's responses to the product's types. */
 import { SecretsError } from '../../core/errors.ts';
 import type { ProviderRules, SecretWrite } from '../provider.ts';
 import type { SecretInfo, SecretVersion, VersionInfo } from '../../core/secret.ts';
@@ -25,18 +25,18 @@ const STAGES: ReadonlyMap<string, string> = new Map([
 ]);
 const OURS: ReadonlyMap<string, string> = new Map([...STAGES].map(([ours, theirs]) => [theirs, ours]));
 /**
- * Held by a version between being written and getting its real label. One label for all writers: whoever writes
- * next takes it over, so that a killed one leaves nothing that lasts.
+ * The label of a version between being written and getting its real label. All writers share it: the next writer takes
+ * it over, so a killed writer leaves nothing permanent.
  */
 export const WRITING = 'SECRETS_WRITING';
 const TAG_EXPIRES = 'expires';
 
-/** A stage of a reference as AWS's label. */
+/** The AWS label for a reference's stage. */
 export function labelOf(stage: string): string {
   return STAGES.get(stage) ?? stage;
 }
 
-/** An answer about a secret. Unchecked: the SDK hands on whatever came. */
+/** A response about a secret. Not validated: the SDK passes on whatever arrives. */
 export interface Entry extends RotationEntry {
   readonly Name?: string | undefined;
   readonly ARN?: string | undefined;
@@ -44,9 +44,9 @@ export interface Entry extends RotationEntry {
   readonly Tags?:
     | readonly { readonly Key?: string | undefined; readonly Value?: string | undefined }[]
     | undefined;
-  /** In DescribeSecret's answer … */
+  /** In DescribeSecret's response … */
   readonly VersionIdsToStages?: Readonly<Record<string, readonly string[]>> | undefined;
-  /** … and in that of ListSecrets. */
+  /** … and in ListSecrets's. */
   readonly SecretVersionsToStages?: Readonly<Record<string, readonly string[]>> | undefined;
   readonly CreatedDate?: Date | undefined;
   readonly LastChangedDate?: Date | undefined;
@@ -54,7 +54,7 @@ export interface Entry extends RotationEntry {
   readonly LastAccessedDate?: Date | undefined;
 }
 
-/** An answer about a version. Unchecked, too. */
+/** A response about a version. Not validated either. */
 export interface Value {
   readonly Name?: string | undefined;
   readonly VersionId?: string | undefined;
@@ -65,12 +65,12 @@ export interface Value {
   readonly $metadata?: Metadata | undefined;
 }
 
-/** What the SDK notes of a call; its id is what CloudTrail names the call by. */
+/** The SDK's metadata of a call; CloudTrail names the call by the same id. */
 interface Metadata {
   readonly requestId?: string | undefined;
 }
 
-/** @throws SecretsError Unavailable when the answer is none about a secret */
+/** @throws SecretsError Unavailable if the response isn't about a secret */
 export function describeEntry(entry: Entry, prefix: string): SecretInfo {
   understood(typeof entry?.Name === 'string' && (entry.Tags === undefined || Array.isArray(entry.Tags)));
   const labels: Record<string, string> = {};
@@ -90,12 +90,12 @@ export function describeEntry(entry: Entry, prefix: string): SecretInfo {
     ...(expires !== undefined && !Number.isNaN(Date.parse(expires)) && { expiresAt: new Date(expires) }),
     deletedAt: entry.DeletedDate,
     rotation: nativeOf(entry),
-    // To the day; left out by the service for a secret that nobody has read.
+    // Accurate to the day; the service leaves it out for a secret that nobody has read.
     lastReadAt: entry.LastAccessedDate ?? 'never',
   };
 }
 
-/** @throws SecretsError Unavailable when the answer is none about a version */
+/** @throws SecretsError Unavailable if the response isn't about a version */
 export function versionInfo(value: Value): VersionInfo {
   understood(typeof value?.VersionId === 'string');
   const labels: readonly string[] = Array.isArray(value.VersionStages) ? value.VersionStages : [];
@@ -108,7 +108,7 @@ export function versionInfo(value: Value): VersionInfo {
   };
 }
 
-/** AWS leaves AWSPENDING on a version whose rotation is done: on one that is or was current it means nothing. */
+/** AWS leaves AWSPENDING on a version after its rotation: on a version that is or was current it means nothing. */
 export function stagesOf(labels: readonly string[]): readonly string[] {
   const done = labels.includes(CURRENT) || labels.includes(PREVIOUS);
   return labels
@@ -116,7 +116,7 @@ export function stagesOf(labels: readonly string[]): readonly string[] {
     .map((label) => OURS.get(label) ?? label);
 }
 
-/** @throws SecretsError Unavailable when the answer holds no value */
+/** @throws SecretsError Unavailable if the response contains no value */
 export function versionOf(name: string, value: Value): SecretVersion {
   const info = versionInfo(value);
   const { SecretBinary: binary, SecretString: text } = value;
@@ -124,7 +124,7 @@ export function versionOf(name: string, value: Value): SecretVersion {
   return { ...info, name, value: binary ?? Buffer.from(text ?? '') };
 }
 
-/** What a write answers with. */
+/** The result of a write. */
 export function writtenVersion(id: string, label: string, requestId?: string): VersionInfo {
   return {
     id,
@@ -135,7 +135,7 @@ export function writtenVersion(id: string, label: string, requestId?: string): V
   };
 }
 
-/** Newest first; of one moment the pending before the current before the previous one. */
+/** Newest first; with equal times pending, current, previous. */
 export function newestFirst(versions: readonly VersionInfo[]): readonly VersionInfo[] {
   const rank = ({ stages }: VersionInfo): number =>
     ['previous', 'current', 'pending'].findLastIndex((stage) => stages.includes(stage));
@@ -143,7 +143,7 @@ export function newestFirst(versions: readonly VersionInfo[]): readonly VersionI
   return versions.toSorted((a, b) => time(b) - time(a) || rank(b) - rank(a));
 }
 
-/** The value as text where it is text: what AWS's console and other clients can show. */
+/** Sends text as text, so that AWS's console and other clients can show it. */
 export function payload(value: Uint8Array): { SecretString: string } | { SecretBinary: Uint8Array } {
   try {
     return { SecretString: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(value) };
@@ -152,7 +152,7 @@ export function payload(value: Uint8Array): { SecretString: string } | { SecretB
   }
 }
 
-/** The tags that a write sets, and (with `null`) removes. */
+/** The tags that a write sets, and removes (`null`). */
 export function tagsOf(write: Pick<SecretWrite, 'labels' | 'expiresAt'>): {
   readonly set: { readonly Key: string; readonly Value: string }[];
   readonly remove: string[];
@@ -167,30 +167,33 @@ export function tagsOf(write: Pick<SecretWrite, 'labels' | 'expiresAt'>): {
 }
 
 const NAME = /^[A-Za-z0-9/_+=.@-]+$/;
-/** What stands before every name of one account: only a file that is trusted, or the user's own, has it as a prefix. */
+/** A prefix that pins one account: only a trusted file, or the user's own, can contain it. */
 const ACCOUNT = /^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@-]*$/;
 
-/** Whether AWS would take this for an ARN, which names an account. */
+/** Whether AWS would treat this as an ARN, which names an account. */
 export function isArn(id: string): boolean {
   return /^arn:[^\s]{1,1020}$/.test(id);
 }
 
 /**
- * Whether a name may stand behind a store's prefix. Neither alone nor together may they make an ARN, unless the prefix
- * is all of one but for the name: a stranger's `arn` and `:aws:…` would read from the stranger's account.
+ * Whether a name is allowed after a store's prefix. Neither alone nor together may they form an ARN, unless the prefix
+ * is an ARN up to the name: the prefix `arn` and the name `:aws:…` would otherwise read from a stranger's account.
  */
 export function isNameAfter(prefix: string, name: string): boolean {
   if (!NAME.test(name)) return false;
   return ACCOUNT.test(prefix) ? isArn(prefix + name) : isPlainName(prefix, name);
 }
 
-/** Whether prefix and name are a name of the account that signs in, as a batch takes it. */
+/** Whether prefix and name together are a plain name in the caller's account, which a batch accepts. */
 export function isPlainName(prefix: string, name: string): boolean {
   const id = prefix + name;
   return name !== '' && NAME.test(id) && id.length <= RULES.maxNameLength;
 }
 
-/** @throws SecretsError Invalid for what is no name behind this prefix, or no ARN where one is asked for */
+/**
+ * @throws SecretsError Invalid for a name that is not allowed after this prefix, or for anything but an ARN if one is
+ *   required
+ */
 export function checkId(prefix: string, name: string, byArn: boolean): void {
   if (byArn ? isArn(name) : isNameAfter(prefix, name)) return;
   throw new SecretsError('Invalid', `aws takes names of ${RULES.nameRule}`, {

@@ -1,4 +1,4 @@
-/** Which credential is used, in the words of its owner, and how the store's role is assumed with it. */
+/** Describes the credential in use in terms that its owner knows, and assumes the store's role with it. */
 import { systemUser } from '../../platform/machine.ts';
 import type { ProviderContext } from '../descriptor.ts';
 import type { AwsSettings } from './settings.ts';
@@ -8,12 +8,12 @@ type Config = NonNullable<
 >;
 export type Credentials = NonNullable<Config['credentials']>;
 
-/** What the SDK notes about a credential, beside the keys: the ways it came by it. */
-interface Noted {
+/** The SDK's note on how it obtained a credential. */
+interface CredentialMetadata {
   readonly $source?: Readonly<Record<string, string>> | undefined;
 }
 
-/** The SDK's marks, the telling ones first, as people would put it. */
+/** The SDK's source marks in plain words, the most specific first. */
 const SOURCES: readonly (readonly [string, (profile: string) => string])[] = [
   ['CREDENTIALS_ENV_VARS_STS_WEB_ID_TOKEN', () => 'the token of AWS_WEB_IDENTITY_TOKEN_FILE'],
   ['CREDENTIALS_PROFILE_STS_WEB_ID_TOKEN', (profile) => `the web identity of profile ${profile}`],
@@ -37,9 +37,9 @@ const SOURCES: readonly (readonly [string, (profile: string) => string])[] = [
 export class AwsCredentials {
   readonly #settings: AwsSettings;
   readonly #context: ProviderContext;
-  /** Set once a credential was found. */
+  /** Set once a credential has been found. */
   #found: string | undefined;
-  /** Who signs: what STS said, else the id of the key in use. Set once a request was signed. */
+  /** The signer: STS's answer, otherwise the id of the key in use. Set once a request has been signed. */
   principal: string | undefined;
   #keyId: string | undefined;
 
@@ -48,12 +48,12 @@ export class AwsCredentials {
     this.#context = context;
   }
 
-  /** The profile that is asked for. */
+  /** The requested profile. */
   get profile(): string | undefined {
     return this.#settings.profile ?? this.#context.env['AWS_PROFILE'];
   }
 
-  /** Where the credential comes from; where it would be looked for, as long as there is none. */
+  /** The source of the credential; the places to look for one as long as there is none. */
   get source(): string {
     const { 'assume-role': role } = this.#settings;
     const { profile } = this;
@@ -68,9 +68,9 @@ export class AwsCredentials {
   }
 
   /**
-   * Takes note of who signed a request, by its header. Of a role of the store's the session has the ARN that AWS gives
-   * it: the role's without its path, and the session's name.
-   * Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns
+   * Notes from the authorization header who signed a request. For an assumed role, the session's ARN consists of the
+   * role's ARN without its path and the session's name. Source:
+   * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns
    */
   noteSigned(authorization: string | undefined): void {
     const keyId = /^AWS4-HMAC-SHA256 Credential=([A-Za-z0-9]+)\//.exec(authorization ?? '')?.[1];
@@ -84,15 +84,15 @@ export class AwsCredentials {
         : `arn:${partition}:sts::${account}:assumed-role/${name}/${this.#sessionName()}`;
   }
 
-  /** Takes note of a credential that the SDK's chain has found. */
+  /** Notes the source of a credential that the SDK's chain has found. */
   note(credential: unknown): void {
-    const marks = (credential as Noted).$source ?? {};
+    const marks = (credential as CredentialMetadata).$source ?? {};
     const [, words] = SOURCES.find(([mark]) => mark in marks) ?? [];
     if (words !== undefined && this.#static() === undefined) this.#found = words(this.profile ?? 'default');
   }
 
   /**
-   * What the client signs with, where that is not simply the SDK's default chain.
+   * The client's credential, if it isn't simply the SDK's default chain.
    * @param sts settings of the STS client that assumes a role
    */
   async provide(sts: {
@@ -124,7 +124,7 @@ export class AwsCredentials {
     });
   }
 
-  /** Keys straight from the variables, unless a profile is asked for: no need to load the chain for them. */
+  /** Keys from the environment variables, unless a profile is requested: loading the chain isn't necessary for them. */
   #static(): { accessKeyId: string; secretAccessKey: string; sessionToken?: string } | undefined {
     const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: key, AWS_SESSION_TOKEN: token } = this.#context.env;
     if (this.#settings.profile !== undefined || !id || !key) return undefined;
@@ -132,8 +132,8 @@ export class AwsCredentials {
   }
 
   /**
-   * Stands in CloudTrail beside the role, so it names the person.
-   * Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+   * CloudTrail shows it beside the role, so it names the person. Source:
+   * https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
    */
   #sessionName(): string {
     const user = (systemUser() ?? '').replaceAll(/[^\w+=,.@-]/g, '');

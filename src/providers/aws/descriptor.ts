@@ -13,7 +13,7 @@ const HARMLESS: HarmlessSettings = {
   region: { reason: 'its form admits AWS’s own regions alone, where the account is the user’s' },
   prefix: {
     reason: 'stands before names in the user’s own account',
-    // With a colon it could begin an ARN, which names an account.
+    // With a colon the prefix could start an ARN, which names an account.
     when: (value) => typeof value === 'string' && /^[A-Za-z0-9/_+=.@-]+$/.test(value),
   },
 };
@@ -29,7 +29,6 @@ const EFFECTS = {
   'kms-key': 'whoever may use this key can keep you from, or read, what you put',
 };
 
-/** AWS Secrets Manager. */
 export const aws: ProviderDescriptor = {
   kind: 'aws',
   title: 'AWS Secrets Manager',

@@ -1,19 +1,19 @@
-/** What AWS and its SDK throw, as the product's errors. */
+/** Translates the errors of AWS and its SDK. */
 import { excerpt, IN_DOUBT, SecretsError, toSecretsError } from '../../core/errors.ts';
 import { noValueYet } from '../reading.ts';
 
-/** A file that a credential should come from can't be read. */
+/** A credential file that can't be read. */
 const UNREADABLE = /^(ENOENT|EACCES|EISDIR|ENOTDIR|ELOOP)$/;
 const UNAUTHENTICATED =
   /^(UnrecognizedClientException|InvalidClientTokenId|InvalidSignatureException|SignatureDoesNotMatch|ExpiredToken(Exception)?|InvalidIdentityToken(Exception)?|IDPRejectedClaim(Exception)?|IncompleteSignature|MissingAuthenticationToken(Exception)?)$/;
-/** Name of the error of an answer that is longer than any of AWS. */
+/** The name of the error for a response that is longer than any of AWS's. */
 export const TOO_LONG = 'AnswerTooLong';
-/** Message of the error for a name that is taken. */
+/** The message of the error for a name that is taken. */
 export const EXISTS = 'exists already';
-/** Message of the error for a secret that has not the version, or label, that was asked for. */
+/** The message of the error for a secret without the requested version or label. */
 const NO_VERSION = 'has no such version';
 
-/** Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html and each call's page. */
+/** Sources: https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html and each call's page. */
 export function translate(thrown: unknown, source: string): SecretsError {
   if (thrown instanceof SecretsError) return thrown;
   const { name, message, code, $metadata } = thrown as {
@@ -71,7 +71,7 @@ export function translate(thrown: unknown, source: string): SecretsError {
   );
 }
 
-/** AWS's own words, without a value that a validation error may repeat. */
+/** AWS's own message, without a value that a validation error may repeat. */
 function onOneLine(message: string): string {
   return excerpt(message.replaceAll(/\bvalue '.*' at\b/gis, 'value at').replaceAll(/\s+/g, ' '));
 }
@@ -83,14 +83,14 @@ export function notUnderstood(cause?: unknown): SecretsError {
   });
 }
 
-/** For answers that the SDK lets through whatever they hold. @throws SecretsError Unavailable */
+/** For responses that the SDK passes on without validation. @throws SecretsError Unavailable */
 export function understood(condition: boolean): asserts condition {
   if (!condition) throw notUnderstood();
 }
 
 /**
- * The failure of a read, whose reason for the current version is that there is no value: AWS has a current version of
- * every secret that has one.
+ * Rethrows the failure of a read. A missing current version means that the secret has no value yet, because AWS has a
+ * current version for every secret with a value.
  */
 export function orNoValueYet(thrown: unknown, current: boolean): never {
   const { kind, message } = toSecretsError(thrown);
@@ -98,7 +98,7 @@ export function orNoValueYet(thrown: unknown, current: boolean): never {
 }
 
 /**
- * The token of the page after this one; undefined after the last, which some servers mark with an empty token.
+ * The token of the next page; undefined after the last page, which some servers mark with an empty token.
  * @throws SecretsError Unavailable for a token that leads to the same page again
  */
 export function nextPage(given: string | undefined, last: string | undefined): string | undefined {
@@ -110,7 +110,7 @@ export function nextPage(given: string | undefined, last: string | undefined): s
   return given;
 }
 
-/** A failed write: when AWS may have done it all the same, its message says so. */
+/** Adds to the message of a failed write that it may have been made, if AWS may have done it anyway. */
 export function inDoubt(error: SecretsError): SecretsError {
   const code = (error.cause as { code?: unknown } | undefined)?.code;
   const neverSent = code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'EAI_AGAIN';

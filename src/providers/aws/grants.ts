@@ -1,6 +1,6 @@
 /**
- * Who may read a secret by its resource policy.
- * Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+ * Who may read a secret according to its resource policy. Source:
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
  */
 import { fitsPattern } from '../../core/text/pattern.ts';
 import { SecretsError } from '../../core/errors.ts';
@@ -10,7 +10,7 @@ import type { Grant } from '../../core/secret.ts';
 const THROUGH = 'its resource policy';
 const READ = 'secretsmanager:getsecretvalue';
 
-/** @throws SecretsError Unavailable for a policy that is none */
+/** @throws SecretsError Unavailable for an invalid policy */
 export function grantsOf(policy: string): readonly Grant[] {
   let document: unknown;
   try {
@@ -34,7 +34,7 @@ function grantsOfStatement(statement: { readonly [key: string]: JsonValue }): re
     through: THROUGH,
     ...(conditional && { conditional }),
   });
-  // All but those who are named.
+  // Everyone except the named principals.
   if (statement['NotPrincipal'] !== undefined) return [grant('everybody but a few (NotPrincipal)', 'public')];
   const { Principal: given } = statement;
   if (given === '*') return [grant('*', 'public')];
@@ -50,9 +50,9 @@ function grantsOfStatement(statement: { readonly [key: string]: JsonValue }): re
   );
 }
 
-/** Whether its actions give the value out. A wildcard stands for any characters. */
+/** Whether the statement's actions include reading the value. A wildcard matches any characters. */
 function allowsReading(statement: { readonly [key: string]: JsonValue }): boolean {
-  // Not as a regular expression: it would take for ever for some that a stranger can write.
+  // Not a regular expression: some patterns that a stranger can write would take forever.
   const matches = (action: JsonValue): boolean => fitsPattern(String(action).toLowerCase(), READ);
   if (statement['Action'] !== undefined) return listOf(statement['Action']).some(matches);
   return statement['NotAction'] !== undefined && !listOf(statement['NotAction']).some(matches);

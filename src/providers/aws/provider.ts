@@ -39,7 +39,7 @@ import type { AwsService } from './service.ts';
 import type { AwsSettings } from './settings.ts';
 import { AwsWriter } from './writer.ts';
 
-/** Most ids that BatchGetSecretValue takes. */
+/** The maximum of ids for BatchGetSecretValue. */
 const BATCH = 20;
 const PARALLEL = 8;
 export class AwsProvider implements Provider {
@@ -57,7 +57,9 @@ export class AwsProvider implements Provider {
   readonly #service: AwsService;
   readonly #writer: AwsWriter;
   readonly #prefix: string;
-  /** A provider opened for an ARN takes ARNs, and any other one takes none: they name an account. */
+  /**
+   * A provider opened for an ARN accepts only ARNs, and any other provider accepts none, because ARNs name an account.
+   */
   readonly #byArn: boolean;
   readonly #context: ProviderContext;
 
@@ -103,7 +105,7 @@ export class AwsProvider implements Provider {
         ),
       );
     }
-    // What a batch did not give is asked for alone, so that each has its own exact error.
+    // Whatever a batch didn't return is requested individually, so that each secret gets its own exact error.
     await Promise.all(
       distinct
         .filter((request) => !results.has(keyOf(request)))
@@ -120,7 +122,7 @@ export class AwsProvider implements Provider {
     return requests.map((request) => results.get(keyOf(request)) as GetResult);
   }
 
-  /** Those of up to twenty names that a batch gives; none when the policy does not allow batches. */
+  /** Reads up to twenty names in a batch; returns none if the policy doesn't allow batches. */
   async #batch(group: readonly SecretRequest[], signal: AbortSignal): Promise<Map<string, SecretVersion>> {
     const found = new Map<string, SecretVersion>();
     try {
@@ -153,7 +155,7 @@ export class AwsProvider implements Provider {
 
   async #getOne({ name, version, stage }: SecretRequest, signal: AbortSignal): Promise<SecretVersion> {
     this.checkName(name);
-    // Ids have 32 to 64 characters; another one is no version, and AWS would call it a malformed request.
+    // Version ids have 32 to 64 characters; AWS would call any other id a malformed request.
     if (version !== undefined && (version.length < 32 || version.length > 64))
       throw new SecretsError('NotFound', `has no version ${version}`, { hint: 'secrets history shows them' });
     const current = version === undefined && (stage === undefined || stage === 'current');
@@ -202,10 +204,10 @@ export class AwsProvider implements Provider {
       );
       understood(Array.isArray(page.SecretList));
       for (const entry of page.SecretList) {
-        // The service's filter ignores case and matches parts of a path.
+        // The service's filter ignores case and also matches parts of a path.
         if (entry.Name?.startsWith(prefix) !== true) continue;
         if (entry.DeletedDate !== undefined && query.deleted !== true) continue;
-        // Its name is the store's prefix alone: here it has none.
+        // A secret named like the store's prefix would have an empty name here.
         if (entry.Name === this.#prefix) continue;
         yield describeEntry(entry, this.#prefix);
       }
@@ -232,7 +234,7 @@ export class AwsProvider implements Provider {
       return { recoverableUntil: answer.DeletionDate };
     } catch (thrown) {
       const error = toSecretsError(thrown);
-      // It was there a moment ago: this is the answer to the repetition of a request whose own was lost.
+      // The secret existed a moment ago, so this answers the retry of a request whose response was lost.
       if (error.kind !== 'NotFound' || error.message !== 'is deleted') throw error;
       return { recoverableUntil: new Date(Date.now() + windowDays * 86_400_000) };
     }
@@ -305,7 +307,7 @@ export class AwsProvider implements Provider {
       await this.#writer.discard(this.#id(name), version, options.signal);
       return;
     }
-    // A forced deletion of a name that is not there succeeds: look first.
+    // A forced deletion of a missing secret succeeds, so check first.
     await this.describe(name, options);
     await this.#service.write(options.signal, ({ sdk, client }, http) =>
       client.send(
@@ -315,7 +317,7 @@ export class AwsProvider implements Provider {
     );
   }
 
-  /** Secrets Manager has no dry run, and IAM's simulator leaves out the policies of secrets and keys. */
+  /** Secrets Manager has no dry run, and IAM's simulator ignores the policies of secrets and keys. */
   async checkRights(_name: string, actions: readonly Action[]): Promise<readonly Right[]> {
     const why = 'Secrets Manager does not say what a caller may do: compare its policy with docs/rotation.md';
     return actions.map((action) => ({ action, verdict: 'unknown', why }));
@@ -352,15 +354,15 @@ export class AwsProvider implements Provider {
           client.send(new sdk.ListSecretsCommand({ MaxResults: 1 }), http),
         )
         .catch((thrown: unknown) => {
-          // Least privilege reads single secrets, and lists none.
+          // A least-privilege policy allows reading single secrets, but not listing.
           if (toSecretsError(thrown).kind !== 'Denied') throw thrown;
         });
-      const { region, endpoint } = await this.#service.circumstances(signal);
+      const { region, endpoint } = await this.#service.endpointAndClock(signal);
       return { status: 'ok', detail: `${region} answers at ${endpoint}` };
     });
     await look('clock', async () => {
-      const { clock } = await this.#service.circumstances(signal);
-      // Answers tell whole seconds, and take some of one to come.
+      const { clock } = await this.#service.endpointAndClock(signal);
+      // Responses carry whole seconds, and take up to a second themselves.
       if (Math.abs(clock) < 60) return { status: 'ok', detail: 'agrees with AWS’s' };
       return {
         status: 'warn',

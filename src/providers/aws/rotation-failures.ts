@@ -1,6 +1,6 @@
 /**
- * Where AWS says that a rotation has failed: nowhere in Secrets Manager itself, but as an event in CloudTrail.
- * Source: https://docs.aws.amazon.com/secretsmanager/latest/userguide/cloudtrail_log_entries.html
+ * Finds AWS's report of a failed rotation: Secrets Manager has none itself, but CloudTrail gets an event. Source:
+ * https://docs.aws.amazon.com/secretsmanager/latest/userguide/cloudtrail_log_entries.html
  */
 import { excerpt, toSecretsError } from '../../core/errors.ts';
 import type { AwsService } from './service.ts';
@@ -10,8 +10,8 @@ const FAILURES = ['RotationFailed', 'TestRotationFailed'] as const;
 const SKEW_MS = 60_000;
 
 /**
- * AWS's reason for the failure of a rotation of this secret since then; `undefined` when CloudTrail has none (its events
- * come minutes late), or may not be asked.
+ * AWS's reason for a failed rotation of this secret since then; `undefined` if CloudTrail has none (its events arrive
+ * minutes late) or may not be queried.
  */
 export async function failureSince(
   service: AwsService,
@@ -30,7 +30,7 @@ export async function failureSince(
           }),
           http,
         );
-        // The newest first.
+        // Newest first.
         const found = (events ?? []).find(({ CloudTrailEvent: text }) => isAbout(text ?? '', arn));
         if (found !== undefined) return reasonOf(found.CloudTrailEvent ?? '');
       }
@@ -44,8 +44,8 @@ export async function failureSince(
 }
 
 /**
- * Whether an event names this secret. What names it has moved within the event over the years, so that any place counts,
- * but only as a whole: the ARN of a secret `x` may begin that of a secret `x-AbCdEf`.
+ * Whether an event names this secret. The field that names it has changed over the years, so any field counts, but only
+ * as a whole: the ARN of a secret `x` can be a prefix of the ARN of a secret `x-AbCdEf`.
  */
 export function isAbout(event: string, arn: string): boolean {
   let found = false;

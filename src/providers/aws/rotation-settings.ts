@@ -1,4 +1,4 @@
-/** `native:` of a policy for a secret in AWS. */
+/** The `native:` section of a policy for a secret in AWS. */
 import * as v from 'valibot';
 import { periodOf } from './schedule.ts';
 

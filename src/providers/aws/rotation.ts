@@ -1,9 +1,9 @@
 /**
- * Rotation by AWS: Secrets Manager calls a Lambda function, or a service that owns the secret, by its schedule or when
- * RotateSecret asks for it. https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
+ * Rotation by AWS: Secrets Manager calls a Lambda function, or a service that owns the secret, on its schedule or on
+ * RotateSecret. https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
  *
- * What can be seen of it: the labels of the versions, and the dates. AWSPENDING on a version that was never current
- * is a rotation under way, or one that failed; the difference stands in CloudTrail alone, minutes later.
+ * Only the version labels and the dates are visible. AWSPENDING on a version that was never current means a rotation
+ * that is in progress or has failed; only CloudTrail tells the difference, minutes later.
  */
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type { CallOptions } from '../call.ts';
@@ -20,9 +20,9 @@ import { canonical, nativeOf, pendingOf, rateOf, type RotationEntry } from './sc
 import type { AwsService } from './service.ts';
 import { failureSince } from './rotation-failures.ts';
 
-/** Four steps of a function, each of which Lambda ends after 15 minutes. */
+/** Four steps of a function, each limited to 15 minutes by Lambda. */
 const LONGEST_MS = 4 * 15 * 60_000;
-/** CloudTrail takes two look-ups a second, of a whole account: it is asked seldom. */
+/** CloudTrail allows two lookups a second for a whole account, so it is queried rarely. */
 const TRAIL_EVERY_MS = 10_000;
 
 interface Described extends RotationEntry {
@@ -32,10 +32,10 @@ interface Described extends RotationEntry {
 export class AwsRotations implements NativeRotations {
   readonly #service: AwsService;
   readonly #idOf: (name: string) => string;
-  /** When CloudTrail was asked about a secret. */
+  /** When CloudTrail was last queried about a secret. */
   readonly #askedTrail = new Map<string, number>();
 
-  /** @param idOf the name or ARN that AWS knows a secret by; throws for a name that it refuses */
+  /** @param idOf the name or ARN of a secret in AWS; throws for a name that AWS rejects */
   constructor(service: AwsService, idOf: (name: string) => string) {
     this.#service = service;
     this.#idOf = idOf;
@@ -92,7 +92,7 @@ export class AwsRotations implements NativeRotations {
     } catch (thrown) {
       const error = toSecretsError(thrown);
       if (error.kind !== 'Unavailable' || signal.aborted) throw error;
-      // The answer was lost: with this token, a version that has it is the rotation that was asked for.
+      // The response was lost: a version with this token is the requested rotation.
       const after = await this.#describe(name, signal).catch(() => undefined);
       if (after?.VersionIdsToStages?.[token] === undefined) throw error;
     }
@@ -103,7 +103,7 @@ export class AwsRotations implements NativeRotations {
     const entry = await this.#describe(name, signal);
     const current = currentOf(entry);
     const labels = start.version === undefined ? [] : (entry.VersionIdsToStages?.[start.version] ?? []);
-    // Made current, and perhaps replaced by another one since.
+    // It became current, and may have been replaced since.
     if (labels.includes('AWSCURRENT') || labels.includes('AWSPREVIOUS'))
       return { state: 'done', version: current, detail: 'done' };
     const logs = `the function’s log says more; AWS tries again by itself, and secrets rotate status shows it`;
@@ -148,7 +148,7 @@ export class AwsRotations implements NativeRotations {
     });
   }
 
-  /** When a version was made; `undefined` where that may not be asked. */
+  /** When a version was created; `undefined` if the caller may not ask. */
   async #createdAt(name: string, version: string, signal: AbortSignal): Promise<Date | undefined> {
     const SecretId = this.#idOf(name);
     try {
@@ -192,7 +192,7 @@ export class AwsRotations implements NativeRotations {
   }
 }
 
-/** What a wish comes to in AWS. @throws SecretsError Invalid, Usage */
+/** The wished configuration in AWS's terms. @throws SecretsError Invalid, Usage */
 function settingsOf({ settings, everyMs }: NativeWish): NativeSettings {
   const { schedule } = settings;
   if (schedule !== undefined && everyMs !== undefined)
@@ -204,7 +204,7 @@ function settingsOf({ settings, everyMs }: NativeWish): NativeSettings {
 function differences(native: NativeRotation | undefined, wanted: NativeSettings): readonly NativeChange[] {
   const changes: NativeChange[] = [];
   for (const [setting, to] of Object.entries(wanted)) {
-    // A schedule that is switched off is none.
+    // A disabled schedule counts as none.
     const off = setting === 'schedule' && native?.enabled !== true;
     const from = off ? undefined : native?.settings[setting];
     if (from !== to) changes.push({ setting, from, to });
@@ -212,7 +212,7 @@ function differences(native: NativeRotation | undefined, wanted: NativeSettings)
   return changes;
 }
 
-/** Rules are replaced as a whole: what the wish leaves open stays as it is. */
+/** Rules are replaced as a whole, so settings that the wish leaves open are sent as they are. */
 function request(entry: RotationEntry, wanted: NativeSettings): object {
   const { function: lambda, ...given } = wanted;
   const { schedule, duration }: NativeSettings = { ...nativeOf(entry)?.settings, ...given };

@@ -1,4 +1,4 @@
-/** What Secrets Manager says of a secret's rotation, as the product's own forms. Pure; `list` uses it, too. */
+/** Converts Secrets Manager's rotation fields to the product's types. Pure; also used by `list`. */
 import type { NativeRotation } from '../../core/rotation/native.ts';
 import { SecretsError } from '../../core/errors.ts';
 import { understood } from './errors.ts';
@@ -9,7 +9,7 @@ const DAY_MS = 24 * HOUR_MS;
 const SHORTEST_MS = 4 * HOUR_MS;
 const LONGEST_MS = 999 * DAY_MS;
 
-/** The part of an answer that is about rotation. Unchecked: the SDK hands on whatever came. */
+/** The rotation fields of a response. Not validated: the SDK passes on whatever arrives. */
 export interface RotationEntry {
   readonly RotationEnabled?: boolean | undefined;
   readonly RotationLambdaARN?: string | undefined;
@@ -23,13 +23,13 @@ export interface RotationEntry {
   readonly LastRotatedDate?: Date | undefined;
   readonly NextRotationDate?: Date | undefined;
   readonly OwningService?: string | undefined;
-  /** Of DescribeSecret. */
+  /** From DescribeSecret. */
   readonly VersionIdsToStages?: Readonly<Record<string, readonly string[]>> | undefined;
-  /** The same, of ListSecrets. */
+  /** The same from ListSecrets. */
   readonly SecretVersionsToStages?: Readonly<Record<string, readonly string[]>> | undefined;
 }
 
-/** `undefined` for a secret that AWS has never been told to rotate. */
+/** `undefined` for a secret that never had a rotation configured in AWS. */
 export function nativeOf(entry: RotationEntry): NativeRotation | undefined {
   const { RotationEnabled, RotationLambdaARN: lambda, OwningService: owner, RotationRules: rules } = entry;
   if (RotationEnabled !== true && !lambda) return undefined;
@@ -68,7 +68,7 @@ function functionName(arn: string): string {
   return /:function:(.+)$/.exec(arn)?.[1] ?? arn;
 }
 
-/** AWS takes days as a number and as an expression; here both are the expression. */
+/** AWS accepts days as a number or as an expression; here both become the expression. */
 function scheduleOf(rules: RotationEntry['RotationRules']): string | undefined {
   const { ScheduleExpression: expression, AutomaticallyAfterDays: days } = rules ?? {};
   if (expression) return canonical(expression);
@@ -77,13 +77,13 @@ function scheduleOf(rules: RotationEntry['RotationRules']): string | undefined {
 
 const RATE = /^rate\(\s*(\d{1,5})\s+(hour|day)s?\s*\)$/;
 
-/** The milliseconds of `rate(…)`; `undefined` for a `cron(…)`. */
+/** The milliseconds of a `rate(…)`; `undefined` for a `cron(…)`. */
 export function periodOf(expression: string | undefined): number | undefined {
   const [, count, unit] = RATE.exec(expression ?? '') ?? [];
   return count === undefined ? undefined : Number(count) * (unit === 'hour' ? HOUR_MS : DAY_MS);
 }
 
-/** One form for each meaning, so that what is the same is not set anew. */
+/** One form for each meaning, so that equivalent settings aren't set again. */
 export function canonical(expression: string): string {
   const period = periodOf(expression);
   return period === undefined ? expression.replaceAll(/\s+/g, ' ').trim() : rate(period);
@@ -91,7 +91,7 @@ export function canonical(expression: string): string {
 
 /**
  * A period as an expression.
- * @throws SecretsError Invalid for one that AWS has no expression for
+ * @throws SecretsError Invalid for a period that AWS has no expression for
  */
 export function rateOf(everyMs: number): string {
   if (everyMs < SHORTEST_MS || everyMs > LONGEST_MS || everyMs % HOUR_MS !== 0)

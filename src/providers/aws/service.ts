@@ -1,4 +1,4 @@
-/** The SDK's client, made on the first call: region, endpoint, credentials; its errors as the product's own. */
+/** The SDK's client, created on the first call: region, endpoint, credentials; translates its errors. */
 import { setMaxListeners } from 'node:events';
 import { pipeline, Readable, Transform } from 'node:stream';
 import { SecretsError } from '../../core/errors.ts';
@@ -26,7 +26,7 @@ interface OpenedTrail {
 
 export type Work<T> = (opened: Opened, http: { abortSignal: AbortSignal }) => Promise<T>;
 
-/** Longest answer read, in bytes: twenty of the largest values, each byte of them escaped as JSON does. */
+/** Longest response read, in bytes: twenty of the largest values with every byte escaped in JSON. */
 const MAX_ANSWER = 16 * 1024 * 1024;
 
 export class AwsService {
@@ -35,7 +35,7 @@ export class AwsService {
   readonly #credentials: AwsCredentials;
   readonly #endpoint: string | undefined;
   readonly #stsEndpoint: string | undefined;
-  /** Where CloudTrail is asked, if not at AWS's own endpoint. */
+  /** CloudTrail's endpoint, if it isn't AWS's own. */
   readonly #trailEndpoint: string | undefined;
   #opened: Promise<Opened> | undefined;
   #trail: Promise<OpenedTrail> | undefined;
@@ -63,16 +63,15 @@ export class AwsService {
     );
   }
 
-  /** A line for `--debug`. */
   debug(message: string): void {
     this.#context.debug(message);
   }
 
-  /** Runs a request that changes nothing; what it throws is a SecretsError. */
+  /** Runs a request that changes nothing; throws SecretsErrors. */
   async read<T>(signal: AbortSignal, work: Work<T>): Promise<T> {
     if (signal.aborted)
       throw new SecretsError('Unavailable', 'stopped before the call', { cause: signal.reason as unknown });
-    // The SDK hears the signal while it waits for an answer, not while it reads one or gets a credential.
+    // The SDK reacts to the signal while it waits for a response, but not while it retries or gets a credential.
     const { promise: stopped, stop } = abortOf(signal);
     try {
       return await Promise.race([this.#run(signal, work), stopped]);
@@ -82,7 +81,7 @@ export class AwsService {
           hint: 'try again, or allow more with --timeout',
           cause: thrown,
         });
-      // If AWS has answered, the SDK has a credential, and knows where it came from.
+      // If AWS has responded, the SDK has a credential and knows its source.
       if ((thrown as { $metadata?: unknown }).$metadata !== undefined)
         await Promise.race([this.#noteCredential().catch(ignore), stopped]).catch(ignore);
       throw translate(thrown, this.#credentials.source);
@@ -91,7 +90,7 @@ export class AwsService {
     }
   }
 
-  /** Runs a request that changes something: an error says so when that may have happened all the same. */
+  /** Runs a request that changes something; its error says if the change may have happened anyway. */
   async write<T>(signal: AbortSignal, work: Work<T>): Promise<T> {
     try {
       return await this.read(signal, work);
@@ -103,7 +102,7 @@ export class AwsService {
   async #run<T>(signal: AbortSignal, work: Work<T>): Promise<T> {
     this.#opened ??= this.#open();
     const answer = await work(await this.#opened, { abortSignal: signal });
-    // Known now, and kept by the SDK: asking costs nothing.
+    // The SDK caches the credential by now, so asking costs nothing.
     this.#noted ??= this.#noteCredential().then(ignore, ignore);
     await this.#noted;
     return answer;
@@ -114,7 +113,7 @@ export class AwsService {
       const { STSClient, GetCallerIdentityCommand } = await import('@aws-sdk/client-sts');
       const region = await client.config.region();
       const sts = new STSClient({ ...this.#sts(region), region, credentials: client.config.credentials });
-      // Another client, the same stack as far as this goes.
+      // A different client, but the same middleware stack for this purpose.
       guard(sts as never, this.#credentials);
       try {
         const { Arn: principal, Account: account } = await sts.send(new GetCallerIdentityCommand({}), http);
@@ -136,13 +135,13 @@ export class AwsService {
     });
   }
 
-  /** Who signed the last request, as far as that is known without asking. */
+  /** The signer of the last request, as far as it is known without a call. */
   knownIdentity(): KnownIdentity | undefined {
     const { principal, source } = this.#credentials;
     return principal === undefined ? undefined : { principal, source };
   }
 
-  /** Asks CloudTrail, in the same region with the same credential; what it throws is a SecretsError. */
+  /** Queries CloudTrail in the same region with the same credential; throws SecretsErrors. */
   async trail<T>(
     signal: AbortSignal,
     work: (opened: OpenedTrail, http: { abortSignal: AbortSignal }) => Promise<T>,
@@ -161,13 +160,13 @@ export class AwsService {
       credentials: config.credentials,
       ...(this.#trailEndpoint !== undefined && { endpoint: this.#trailEndpoint }),
     });
-    // Another client, the same stack as far as this goes.
+    // A different client, but the same middleware stack for this purpose.
     guard(client as never);
     return { sdk, client };
   }
 
-  /** Where requests go, and how far this machine's clock is off, in seconds, as far as AWS's answers have told. */
-  async circumstances(signal: AbortSignal): Promise<{ region: string; endpoint: string; clock: number }> {
+  /** Where requests go, and this machine's clock offset in seconds, as far as AWS's responses show it. */
+  async endpointAndClock(signal: AbortSignal): Promise<{ region: string; endpoint: string; clock: number }> {
     return this.read(signal, async ({ client }) => ({
       region: await client.config.region(),
       endpoint: this.#endpoint ?? 'AWS’s own endpoint',
@@ -181,7 +180,7 @@ export class AwsService {
   }
 
   async #open(): Promise<Opened> {
-    // The SDK's line about old Node versions is for its developers; read when it loads.
+    // Silences the SDK's message about old Node versions, which is meant for developers; read when the SDK loads.
     process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
     const sdk = await import('@aws-sdk/client-secrets-manager');
     const { env } = this.#context;
@@ -207,7 +206,7 @@ export class AwsService {
     };
   }
 
-  /** The credential in use; the SDK keeps it, so that asking costs nothing. */
+  /** The credential in use; the SDK caches it, so asking costs nothing. */
   async #noteCredential(): Promise<{ readonly expiration?: Date | undefined }> {
     const { client } = (await this.#opened) as Opened;
     const credential = await client.config.credentials();
@@ -218,31 +217,31 @@ export class AwsService {
 
 const ignore = (): void => undefined;
 
-/** What our clients have in common. */
+/** Settings that all our clients share. */
 const OURS: {
   readonly maxAttempts: number;
   readonly logger: Record<'debug' | 'info' | 'warn' | 'error', () => void>;
   readonly customUserAgent: [string, string][];
 } = {
   maxAttempts: 4,
-  // The SDK would warn on stderr of both a profile and keys.
+  // The SDK would print a warning to stderr if both a profile and keys are set.
   logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
-  // Shows in CloudTrail which calls came this way.
+  // Shows in CloudTrail which calls came from `secrets`.
   customUserAgent: [['secrets', version]],
 };
 
-/** What is used of a request of the SDK. */
+/** The fields of an SDK request that are used here. */
 interface Sent {
   readonly protocol?: string;
   readonly hostname?: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Watches what goes to the network and what comes from it, closest to it: after signing, before parsing. */
+/** Checks what goes to the network and what comes from it, at the lowest layer: after signing, before parsing. */
 function guard(client: Pick<Client, 'middlewareStack'>, credentials?: AwsCredentials): void {
   client.middlewareStack.add(
     (next) => async (args) => {
-      // The endpoint may come from a file of the user that only the SDK has read.
+      // The endpoint may come from a user's file that only the SDK has read.
       const { protocol, hostname, headers } = args.request as Sent;
       if (protocol !== 'https:' && !isLoopback(hostname ?? '')) throw needsHttps();
       credentials?.noteSigned(headers?.['authorization']);
@@ -255,9 +254,9 @@ function guard(client: Pick<Client, 'middlewareStack'>, credentials?: AwsCredent
   );
 }
 
-/** Rejects when the signal aborts; `stop` lets go of it. */
+/** Rejects when the signal aborts; `stop` removes the listener. */
 function abortOf(signal: AbortSignal): { promise: Promise<never>; stop(): void } {
-  // Many calls share a command's one signal; the warning about leaks would be wrong.
+  // A command's calls share one signal, so Node's warning about listener leaks would be wrong.
   setMaxListeners(0, signal);
   let listener = (): void => undefined;
   const promise = new Promise<never>((_resolve, reject) => {
@@ -267,7 +266,7 @@ function abortOf(signal: AbortSignal): { promise: Promise<never>; stop(): void }
   return { promise, stop: () => signal.removeEventListener('abort', listener) };
 }
 
-/** The body, up to the longest answer that makes sense. */
+/** The body, limited to the longest plausible response. */
 function limited(body: Readable): Readable {
   let size = 0;
   const limit = new Transform({

@@ -16,10 +16,9 @@ export const settingsSchema = v.strictObject({
   prefix: said('prefix of every name, removed in lists'),
 });
 
-/** The settings after validation. */
 export interface AwsSettings extends Omit<SettingsOf<typeof settingsSchema>, 'prefix'> {
-  /** `null` where an ARN takes it away. */
+  /** `null` if an ARN overrides it. */
   readonly prefix?: string | null;
-  /** Names are ARNs. Not a setting that a file may have: only an ARN that is written as a whole sets it. */
+  /** Names are ARNs. Files can't set this: only a reference that is a full ARN does. */
   readonly arn?: true;
 }

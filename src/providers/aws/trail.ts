@@ -1,10 +1,10 @@
 /**
- * What AWS CloudTrail has of a store: management events of Secrets Manager from the region's event history.
- * docs/aws.md says which rights it takes and what is not in it.
+ * AWS CloudTrail's records of a store: management events of Secrets Manager from the region's event history.
+ * docs/aws.md lists the required rights and what is missing from the history.
  *
- * Events are looked up by their source and sorted out here. A lookup takes one attribute only, and by ResourceName it
- * finds those events alone whose resources CloudTrail has noted, by whichever of name and ARN the caller wrote.
- * Sources: https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html,
+ * Events are looked up by their source and filtered here. A lookup accepts only one attribute, and a lookup by
+ * ResourceName finds only events whose resources CloudTrail has recorded, by name or ARN depending on what the caller
+ * wrote. Sources: https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html,
  * https://docs.aws.amazon.com/secretsmanager/latest/userguide/cloudtrail_log_entries.html
  */
 import type { AuditAction, AuditEvent } from '../../core/audit/record.ts';
@@ -27,15 +27,15 @@ import {
 } from '../trail.ts';
 import { nextPage, understood } from './errors.ts';
 import type { AwsService } from './service.ts';
-import { nameInArn, type Owner, TrailNames } from './trail-names.ts';
+import { nameInArn, type NamedSecret, TrailNames } from './trail-names.ts';
 
 const SOURCE = 'secretsmanager.amazonaws.com';
-/** The event history is kept so long. */
+/** How long the event history is kept. */
 const KEPT_DAYS = 90;
 const DELAY_MINUTES = 15;
-/** Two lookups a second are allowed to an account in a region; a little less, for clocks that differ. */
+/** An account may make two lookups a second in a region; slightly slower, because clocks differ. */
 const PACE_MS = 520;
-/** The most that a page can have. */
+/** The maximum page size. */
 const PAGE = 50;
 
 const ACTIONS: Readonly<Record<string, AuditAction>> = {
@@ -91,9 +91,9 @@ export async function* readTrail(
   const { name } = query;
   const wantedId = name === undefined ? name : prefix + name;
   const names = new TrailNames(() => listSecrets(service, wantedId, warn, signal));
-  const wanted = wantedId === undefined ? undefined : await names.owner(wantedId);
-  const isOurs = ({ account, name: found }: Owner, own: string | undefined): boolean => {
-    // Calls for other accounts' secrets are in the caller's trail too.
+  const wanted = wantedId === undefined ? undefined : await names.resolve(wantedId);
+  const isOurs = ({ account, name: found }: NamedSecret, own: string | undefined): boolean => {
+    // The caller's trail also contains calls for secrets of other accounts.
     if (account !== undefined && own !== undefined && account !== own && account !== wanted?.account)
       return false;
     if (wanted === undefined) return found.startsWith(prefix);
@@ -111,25 +111,25 @@ export async function* readTrail(
         continue;
       }
       for (const id of found.ids) {
-        const owner = await names.owner(id);
-        if (!isOurs(owner, found.account)) continue;
-        yield eventOf({ ...base, secret: name ?? owner.name.slice(prefix.length) });
+        const resolved = await names.resolve(id);
+        if (!isOurs(resolved, found.account)) continue;
+        yield eventOf({ ...base, secret: name ?? resolved.name.slice(prefix.length) });
       }
     }
 }
 
-/** One event of CloudTrail, as far as it is of use. */
+/** The used fields of one CloudTrail event. */
 interface Found {
   readonly time: string;
   readonly event: Fields;
   readonly name: string;
-  /** The secrets, as the caller wrote them. */
+  /** The secrets' ids, as the caller wrote them. */
   readonly ids: readonly string[];
-  /** The account whose trail this is. */
+  /** The account that the trail belongs to. */
   readonly account: string | undefined;
 }
 
-/** @throws SecretsError Unavailable when it is no event of CloudTrail */
+/** @throws SecretsError Unavailable if it isn't a CloudTrail event */
 function parse(entry: unknown): Found {
   let event: Fields;
   try {
@@ -145,11 +145,11 @@ function parse(entry: unknown): Found {
   const answered = fieldsOf(event['responseElements']);
   const account = textOf(event['recipientAccountId']);
   const arn = textOf(answered['arn']) ?? textOf(answered['aRN']);
-  // An answer about a secret of this account has its name, whatever it was asked by.
+  // A response about a secret of this account contains its name, whatever id was requested.
   const isOwn = arn === undefined || account === undefined || arn.split(':')[4] === account;
   const ids = [
     ...listOf(asked['secretIdList']),
-    // The first that is there: what was made or asked for, what a service did by itself.
+    // The first one present: the response, the request, or a service's own action.
     [isOwn && answered['name'], asked['secretId'], asked['name'], arn, more['SecretId']].find(
       (id) => textOf(id) !== undefined,
     ),
@@ -189,7 +189,7 @@ function describe({ time, event, name }: Found, store: string): AuditEvent {
 
 function actionOf(name: string, asked: Fields, failed: boolean): AuditAction {
   if (name === 'DeleteSecret' && asked['forceDeleteWithoutRecovery'] === true) return 'purge';
-  // Each secret that a batch gives out has a GetSecretValue event of its own; one that is refused has not.
+  // Each secret that a batch returns has its own GetSecretValue event; a refused one has none.
   if (name === 'BatchGetSecretValue') return failed ? 'read' : 'other';
   return Object.hasOwn(ACTIONS, name) ? (ACTIONS[name] as AuditAction) : 'other';
 }
@@ -260,7 +260,7 @@ function refused(thrown: unknown): SecretsError {
   return toSecretsError(thrown);
 }
 
-/** Names and ARNs of the secrets there are, those that begin like the wanted one if there is one. */
+/** Names and ARNs of the existing secrets; if one is wanted, only those that start with its name. */
 async function* listSecrets(
   service: AwsService,
   wanted: string | undefined,

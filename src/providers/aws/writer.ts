@@ -1,6 +1,7 @@
 /**
- * Writes to AWS Secrets Manager. What AWS does in one request is one; conditions are made of two: the value is
- * written under a label of no meaning, then the real label is moved, which AWS refuses when it is elsewhere.
+ * Writes to AWS Secrets Manager. An unconditional write is one request. A conditional write takes two: the value is
+ * written under a meaningless label, then the real label is moved, which AWS rejects if the label has moved in the
+ * meantime.
  */
 import { randomUUID } from 'node:crypto';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
@@ -10,13 +11,13 @@ import { CURRENT, payload, PENDING, PREVIOUS, tagsOf, WRITING, writtenVersion } 
 import { changedMeanwhile, deletedInTheWay, EXISTS, understood } from './errors.ts';
 import type { AwsService } from './service.ts';
 
-/** Which version holds which label. */
+/** Which version has which label. */
 interface Labels {
   readonly current: string | undefined;
   readonly previous: string | undefined;
-  /** Where AWSPENDING is, even if it means nothing there. */
+  /** The version with AWSPENDING, even if the label means nothing there. */
   readonly pendingLabel: string | undefined;
-  /** The version that is pending. */
+  /** The pending version. */
   readonly pending: string | undefined;
   readonly deleted: boolean;
   /** Whether this version has any label. */
@@ -47,7 +48,7 @@ export class AwsWriter {
   }
 
   async #write(target: Target, write: SecretWrite): Promise<VersionInfo> {
-    // One token for all attempts: with it AWS writes one version, however often it is asked.
+    // One token for all attempts: AWS writes only one version for a token, however often the request is repeated.
     const token = randomUUID();
     for (let attempt = 1; ; attempt += 1) {
       try {
@@ -62,7 +63,7 @@ export class AwsWriter {
       try {
         return await this.#create(target, write, token);
       } catch (thrown) {
-        // Somebody else created it since: it can be written to now.
+        // Somebody else has created it in the meantime, so now it can be written to.
         if (toSecretsError(thrown).message !== EXISTS || attempt > 1) throw thrown;
       }
     }
@@ -115,15 +116,15 @@ export class AwsWriter {
     });
   }
 
-  /** Creates the secret, or gives one that was made without a value its first. @throws SecretsError Conflict */
+  /** Creates the secret, or writes the first value of one that was created without. @throws SecretsError Conflict */
   async #createFirst(target: Target, write: SecretWrite): Promise<VersionInfo> {
     let refused: unknown;
-    // AWS makes no secret by its ARN.
+    // AWS can't create a secret by its ARN.
     if (!target.id.startsWith('arn:'))
       try {
         return await this.#create(target, write, randomUUID());
       } catch (thrown) {
-        // Who may make none may still give one that is there its first value.
+        // A caller who may not create secrets may still be able to write the first value of an existing one.
         const { kind, message } = toSecretsError(thrown);
         if (message !== EXISTS && kind !== 'Denied') throw thrown;
         refused = thrown;
@@ -137,8 +138,8 @@ export class AwsWriter {
   }
 
   /**
-   * Compare-and-set on the current version, or on there being none: AWS moves a label that another version holds only
-   * if that one is named.
+   * Compare-and-set on the current version, or on its absence: AWS moves a label away from another version only if the
+   * request names that version.
    */
   async #replace(target: Target, write: SecretWrite, expected: string | undefined): Promise<VersionInfo> {
     const before = await this.#labels(target).catch((thrown: unknown) => {
@@ -159,7 +160,7 @@ export class AwsWriter {
     return writtenVersion(version, CURRENT, requestId);
   }
 
-  /** Writes a pending version; with `ifAbsent` only where there is none. */
+  /** Writes a pending version; with `ifAbsent` only if there is none. */
   async #stage(target: Target, write: SecretWrite): Promise<VersionInfo> {
     const needsCurrent = (cause?: unknown): SecretsError =>
       // Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
@@ -194,7 +195,7 @@ export class AwsWriter {
     } else {
       requestId = await this.#putValue(target, write, PENDING, version);
     }
-    // AWS has no condition across labels: who changed the current version meanwhile is found by looking again.
+    // AWS has no condition across labels, so a concurrent change of the current version is detected by reading again.
     if (ifVersion !== undefined && (await this.#labels(target)).current !== ifVersion) {
       await this.#move(target, PENDING, { from: version });
       throw changedMeanwhile();
@@ -204,9 +205,9 @@ export class AwsWriter {
   }
 
   /**
-   * Moves AWSCURRENT. A promoted version also loses AWSPENDING, afterwards, so that at every moment one of the
-   * two labels shows where the newest credential is.
-   * @param exists asked when the version has no label: throws NotFound if it isn't there
+   * Moves AWSCURRENT. A promoted version loses AWSPENDING afterwards, so that at any moment one of the two labels
+   * points to the newest credential.
+   * @param exists called if the version has no label; throws NotFound if the version doesn't exist
    */
   async makeCurrent(
     id: string,
@@ -241,7 +242,7 @@ export class AwsWriter {
     return writtenVersion(version, CURRENT);
   }
 
-  /** Takes the label from a pending version; AWS removes versions without labels by itself. */
+  /** Removes the label from a pending version; AWS deletes versions without labels itself. */
   async discard(id: string, version: string, signal: AbortSignal): Promise<void> {
     const target = { id, signal };
     const before = await this.#labels(target);
@@ -289,9 +290,9 @@ export class AwsWriter {
   }
 
   /**
-   * Moves a label, or takes it away. AWS refuses when it is not where it is said to be; if that is because an
-   * earlier try of this request, whose answer was lost, has moved it, it is done.
-   * Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
+   * Moves or removes a label. AWS rejects the request if the label isn't where the request says; if an earlier attempt
+   * with a lost response has already moved it, that is a success. Source:
+   * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
    * @throws SecretsError Conflict
    */
   async #move(
@@ -305,7 +306,7 @@ export class AwsWriter {
       const error = toSecretsError(thrown);
       if (error.kind !== 'Invalid') throw error;
       const after = await this.#labels(target);
-      // Of a version that was made current and then followed by another's, AWSPREVIOUS remains.
+      // A version that became current and was then replaced by another writer's has AWSPREVIOUS.
       const moved =
         to === undefined
           ? after.pendingLabel !== from
@@ -331,7 +332,7 @@ export class AwsWriter {
     });
   }
 
-  /** Nothing depends on it: the next writer takes the label over. */
+  /** Errors don't matter: the next writer takes the label over. */
   async #tidy(target: Target, version: string): Promise<void> {
     await this.#label(target, WRITING, version).catch(() => undefined);
   }
