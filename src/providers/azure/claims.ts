@@ -1,6 +1,9 @@
-/** Whom a token was given to, for messages. */
+/** The identity in a token's claims, for messages. */
 
-/** What a token says of whom it was given to. Source: https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference */
+/**
+ * A token's claims about its principal. Source:
+ * https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
+ */
 export interface Claims {
   readonly oid?: string;
   readonly appid?: string;
@@ -13,7 +16,7 @@ export interface Claims {
   readonly exp?: number;
 }
 
-/** The token's claims; none for a token that is no JWT. Nothing is believed because of them. */
+/** The token's claims; empty for a token that isn't a JWT. Not verified, so nothing may be decided by them. */
 export function claimsOf(token: string): Claims {
   try {
     const text = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8');
@@ -24,7 +27,7 @@ export function claimsOf(token: string): Claims {
   }
 }
 
-/** The principal as one would look it up in Microsoft Entra ID. */
+/** The principal in the form that one would look up in Microsoft Entra ID. */
 export function principalOf(claims: Claims): string {
   const user = claims.upn ?? claims.unique_name ?? claims.preferred_username;
   if (user !== undefined) return user;

@@ -1,11 +1,11 @@
-/** Azure's clouds: where their vaults and their sign-in live. Cheap to import. */
+/** Azure's clouds: the domains of their vaults and of their sign-in. Cheap to import. */
 
 export interface Cloud {
-  /** What follows a vault's name in its host name. */
+  /** The part of a vault's host name after the vault's name. */
   readonly suffix: string;
-  /** Where Microsoft Entra ID gives tokens for it. */
+  /** The Microsoft Entra ID endpoint that issues tokens for this cloud. */
   readonly authorityHost: string;
-  /** Where Azure Monitor's logs are queried, which is also whom their tokens are for. */
+  /** The address for Azure Monitor log queries, which is also the audience of their tokens. */
   readonly logs: string;
 }
 
@@ -37,7 +37,7 @@ export type CloudName = keyof typeof CLOUDS;
 /** 3 to 24 letters, digits and single hyphens. Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftkeyvault */
 export const VAULT_NAME = /^(?=.{3,24}$)[a-zA-Z](?:-?[a-zA-Z0-9])+$/;
 
-/** The cloud whose vaults have such a host name; `undefined` when Azure has none like it. */
+/** The cloud whose vaults have such a host name; `undefined` if there is none. */
 export function cloudOfHost(host: string): CloudName | undefined {
   const dot = host.indexOf('.');
   if (dot === -1 || !VAULT_NAME.test(host.slice(0, dot))) return undefined;

@@ -2,7 +2,7 @@ import type { Detection, NativeReference, ProviderDescriptor, Environment } from
 import { type HarmlessSettings, trustItemsFor } from '../trust.ts';
 import { cloudOfHost, VAULT_NAME } from './clouds.ts';
 
-/** `https://NAME.vault.azure.net/secrets/S[/V]`, as Azure writes a secret's identifier. */
+/** `https://NAME.vault.azure.net/secrets/S[/V]`: Azure's own form of a secret's identifier. */
 const IDENTIFIER =
   /^https:\/\/([a-zA-Z0-9-]+(?:\.[a-z0-9-]+)+)(?::443)?\/secrets\/([0-9a-zA-Z-]{1,127})(?:\/([0-9a-fA-F]{32})?)?$/;
 
@@ -10,7 +10,7 @@ function native(text: string): NativeReference | undefined {
   const [, host = '', name = '', version] = IDENTIFIER.exec(text) ?? [];
   const cloud = cloudOfHost(host);
   if (cloud === undefined) return undefined;
-  // The identifier holds Azure's own name for it: nothing to map.
+  // The identifier contains Azure's own name, so no mapping applies.
   return {
     name,
     ...(version !== undefined && { version }),
@@ -50,7 +50,7 @@ const trustItems = trustItemsFor(
   HARMLESS,
 );
 
-/** A vault's name or address, or a session of the Azure CLI. */
+/** Looks for a vault's name or address, or a session of the Azure CLI. */
 function detect({ env, home, exists }: Environment): Detection | undefined {
   const variable = ['AZURE_KEYVAULT_URL', 'AZURE_KEYVAULT_NAME', 'KEY_VAULT_NAME'].find((name) => env[name]);
   if (variable !== undefined) {
@@ -70,7 +70,6 @@ function isAzureVault(text: string): boolean {
   return protocol === 'https:' && isAddress && cloudOfHost(hostname) !== undefined;
 }
 
-/** Azure Key Vault. */
 export const azure: ProviderDescriptor = {
   kind: 'azure',
   title: 'Azure Key Vault',
@@ -81,7 +80,7 @@ export const azure: ProviderDescriptor = {
     'AZURE_USERNAME',
     'AZURE_PASSWORD',
     'AZURE_FEDERATED_TOKEN_FILE',
-    // What the managed identity endpoints of App Service, Arc and their kin want to see.
+    // Required by the managed identity endpoints of App Service, Arc and similar services.
     'IDENTITY_HEADER',
     'MSI_SECRET',
     'AZURE_ACCESS_TOKEN',

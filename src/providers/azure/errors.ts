@@ -1,4 +1,4 @@
-/** What the service and the SDK say, as the product's own errors. */
+/** Translates the errors of the service and the SDK. */
 import { excerpt, SecretsError } from '../../core/errors.ts';
 import { isCertificateError } from './transport.ts';
 
@@ -16,10 +16,10 @@ interface ServiceError {
   readonly innerError?: ServiceError;
 }
 
-/** Codes in the service's errors that decide what the error is. */
+/** Error codes of the service that decide what an error means. */
 type Reason = 'disabled' | 'in-the-way' | 'moving' | 'other';
 
-/** An answer of the service that the adapter acts on. */
+/** An error response of the service that the adapter reacts to. */
 export class ServiceRefusal extends SecretsError {
   readonly reason: Reason;
 
@@ -41,7 +41,7 @@ export function isKind(thrown: unknown, kind: SecretsError['kind']): boolean {
  * Sources: https://learn.microsoft.com/azure/key-vault/general/rest-error-codes and
  * https://learn.microsoft.com/azure/key-vault/general/common-error-codes
  * @param who the credential and its principal, for denials
- * @param writes whether the call would have changed something: decides which role is named
+ * @param writes whether the call would have changed something: decides which role the hint names
  */
 export function translate(thrown: unknown, who: string, host: string, writes: boolean): SecretsError {
   if (thrown instanceof SecretsError) return thrown;
@@ -127,7 +127,7 @@ export function translate(thrown: unknown, who: string, host: string, writes: bo
     return fail('Unavailable', `there is no host ${host}`, 'is the vault’s name right?');
   if (code !== undefined && code !== 'PARSE_ERROR')
     return fail('Unavailable', `${host} can’t be reached (${code})`, 'check the network: secrets doctor');
-  // Whatever the SDK trips over is an answer of a wrong form; its message may quote it.
+  // Any other failure inside the SDK means a malformed response, which its message may quote.
   return fail('Unavailable', `${host} gives an answer that is not Key Vault’s`);
 }
 
@@ -139,7 +139,7 @@ export function purgeProtected(cause?: unknown, until?: Date): SecretsError {
   });
 }
 
-/** The action that was refused, as role definitions name it. */
+/** The denied action, as role definitions name it. */
 function action(text: string): string {
   const [, found] =
     /Action: '([^']+)'/.exec(text) ?? /does not have (secrets [a-z]+ permission)/.exec(text) ?? [];

@@ -1,26 +1,26 @@
 /**
- * Names. Azure takes letters, digits and `-`, and does not tell letters' cases apart; that is too little for names
- * such as `payments/db_url`. A store may ask for a mapping, which docs/azure.md describes.
+ * Maps names. Azure accepts letters, digits and `-`, and ignores case; that is not enough for names such as
+ * `payments/db_url`. A store can turn on a mapping, which docs/azure.md describes.
  *
- * The mapping writes a name in lower-case letters, digits and `-`, so that two names never meet and the name can be
- * read back: `/` is `--`, `-` is itself, any other byte of its UTF-8 is `---` and two hexadecimal digits. Where two
- * runs of hyphens would touch, the first of them is written in the long form too.
+ * The mapping writes a name in lower-case letters, digits and `-`. It is reversible, and no two names map to the same
+ * one: `/` becomes `--`, `-` stays, any other byte of the UTF-8 form becomes `---` and two hexadecimal digits. Where
+ * two runs of hyphens would touch, the first one is written in the long form too.
  */
 import { SecretsError } from '../../core/errors.ts';
 
 /** Source: https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#object-identifiers */
 export const MAX_NAME = 127;
-/** What the name of a secret that holds a pending version ends in. Written the same in both forms of names. */
+/** The suffix of a secret that holds a pending version. The same in both forms of names. */
 export const PENDING_SUFFIX = '--secrets-pending';
 
 const PLAIN = /^[a-z0-9]$/;
 
 export interface Names {
-  /** The rule, as a clause. */
+  /** The rule for names, as a clause. */
   readonly rule: string;
-  /** Azure's name for one of ours. @throws SecretsError Invalid */
+  /** Maps our name to Azure's. @throws SecretsError Invalid */
   toAzure(name: string): string;
-  /** Our name for one of Azure's; `undefined` for one that nothing is mapped to. */
+  /** Maps Azure's name to ours; `undefined` for a name that no name of ours maps to. */
   fromAzure(name: string): string | undefined;
 }
 
@@ -60,12 +60,15 @@ function checkSuffix(name: string): string {
   return name;
 }
 
-/** Whether a secret of this name in Azure holds pending versions of another. */
+/** Whether an Azure secret of this name holds the pending versions of another one. */
 export function isSibling(name: string): boolean {
   return name.toLowerCase().endsWith(PENDING_SUFFIX);
 }
 
-/** The secret that holds pending versions of another. @throws SecretsError Invalid when the name would be too long */
+/**
+ * The name of the secret that holds the pending versions of another one. @throws SecretsError Invalid if it would be
+ * too long
+ */
 export function siblingOf(name: string): string {
   const sibling = name + PENDING_SUFFIX;
   if (sibling.length > MAX_NAME)
@@ -76,7 +79,7 @@ export function siblingOf(name: string): string {
   return sibling;
 }
 
-/** As `siblingOf`; `undefined` for a name too long to have one. */
+/** Like `siblingOf`; `undefined` for a name that is too long to have one. */
 export function siblingIfAny(name: string): string | undefined {
   return name.length + PENDING_SUFFIX.length > MAX_NAME ? undefined : name + PENDING_SUFFIX;
 }

@@ -1,9 +1,9 @@
 /**
- * Pending versions, in a sibling: a secret of its own beside the one it is for.
+ * Keeps pending versions in a sibling: a separate secret with a suffix.
  *
- * Deleting the sibling would block its name for as long as the vault keeps deleted secrets, and purging is a right
- * that a rotation need not have, or nobody has. So the sibling stays when its value is promoted or discarded: its
- * newest version is disabled, and a tag says that nothing is pending. Only its newest version ever counts.
+ * Deleting the sibling would block its name for as long as the vault keeps deleted secrets, and the caller of a
+ * rotation may have no right to purge (or nobody has). So the sibling stays when its value is promoted or discarded:
+ * its newest version is disabled, and a tag says that nothing is pending. Only its newest version ever counts.
  */
 import type { KeyVaultSecret, SecretProperties } from '@azure/keyvault-secrets';
 import { SecretsError } from '../../core/errors.ts';
@@ -25,7 +25,7 @@ import type { KeyVault } from './vault.ts';
 
 export const PENDING_PREFIX = 'pending:';
 
-/** The sibling's version that an id of a pending version names; `undefined` for other ids. */
+/** The sibling's version that a pending version's id names; `undefined` for other ids. */
 export function pendingId(version: string): string | undefined {
   return version.startsWith(PENDING_PREFIX) ? version.slice(PENDING_PREFIX.length) : undefined;
 }
@@ -44,7 +44,7 @@ export class Pending {
     this.#warn = warn;
   }
 
-  /** The pending version of a secret, if there is one. */
+  /** The secret's pending version, if there is one. */
   async find(name: string, signal: AbortSignal): Promise<(KeyVaultSecret & { value: string }) | undefined> {
     const sibling = siblingIfAny(name);
     if (sibling === undefined) return undefined;
@@ -77,7 +77,7 @@ export class Pending {
       written = await this.#vault.set(sibling, text, options, signal);
     } catch (thrown) {
       if (!isRefusal(thrown, 'in-the-way')) throw thrown;
-      // The sibling was deleted with its secret. Whoever deleted that wants it to stay so.
+      // The sibling was deleted together with its secret, so the secret has to stay deleted.
       if ((await this.#vault.deleted(name, signal)) !== undefined) throw thrown;
       await this.#vault.recover(sibling, signal);
       written = await this.#vault.set(sibling, text, options, signal);
@@ -86,7 +86,7 @@ export class Pending {
     return written.properties;
   }
 
-  /** Says that nothing is pending any more. @throws SecretsError NotFound when this is not the pending version */
+  /** Records that nothing is pending any more. @throws SecretsError NotFound if this is not the pending version */
   async discard(name: string, id: string, signal: AbortSignal): Promise<void> {
     const found = await this.find(name, signal);
     if (found === undefined || found.properties.version !== id) throw noPending(id);
@@ -103,8 +103,8 @@ export class Pending {
   }
 
   /**
-   * Makes the pending value a new version of the secret, marked with where it came from, and then retires it. A
-   * crash in between leaves a state that the next call recognises by that mark.
+   * Writes the pending value as a new version of the secret, tagged with its origin, and then retires the pending
+   * version. After a crash in between, the next call recognises the state by that tag.
    * @throws SecretsError NotFound, Conflict
    */
   async promote(
@@ -160,7 +160,7 @@ export class Pending {
     }
   }
 
-  /** Deletes the sibling softly, if there is one, before its secret goes. */
+  /** Soft-deletes the sibling, if there is one, before its secret is deleted. */
   async delete(name: string, signal: AbortSignal): Promise<void> {
     const sibling = siblingIfAny(name);
     if (sibling === undefined) return;
@@ -171,7 +171,7 @@ export class Pending {
     }
   }
 
-  /** Brings the sibling back with its secret; what can't be is only a pending value. */
+  /** Restores the sibling together with its secret; if that fails, only a pending value is lost. */
   async restore(name: string, signal: AbortSignal): Promise<void> {
     const sibling = siblingIfAny(name);
     if (sibling === undefined) return;
@@ -184,7 +184,7 @@ export class Pending {
     }
   }
 
-  /** Removes the deleted sibling for good. */
+  /** Permanently deletes the soft-deleted sibling. */
   async purge(name: string, signal: AbortSignal): Promise<void> {
     const sibling = siblingIfAny(name);
     const deleted = sibling === undefined ? undefined : await this.#vault.deleted(sibling, signal);

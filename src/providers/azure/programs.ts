@@ -1,10 +1,13 @@
-/** Programs that the SDK starts to sign in, such as `az`: it lets them run on when nobody waits any more. */
+/**
+ * Ends programs that the SDK starts for signing in, such as `az`. The SDK itself leaves them running when nobody waits
+ * any more.
+ */
 import type { ChildProcess } from 'node:child_process';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 
 /**
- * Does work that starts a program at once, and ends the program when the signal aborts.
- * Source of the channel: https://nodejs.org/api/diagnostics_channel.html#event-child_process
+ * Runs work that immediately starts a program, and ends the program when the signal aborts. Source of the channel:
+ * https://nodejs.org/api/diagnostics_channel.html#event-child_process
  */
 export async function endWith<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   const started: ChildProcess[] = [];
@@ -14,7 +17,8 @@ export async function endWith<T>(signal: AbortSignal, work: () => Promise<T>): P
   const end = (): void => {
     for (const child of started) {
       child.kill();
-      // The shell that starts it may be all that was ended; what is left must not hold us by its pipes.
+      // Perhaps only the shell that started the program has ended; the rest must not keep our process alive through its
+      // pipes.
       for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.destroy();
       child.unref();
     }
@@ -24,7 +28,7 @@ export async function endWith<T>(signal: AbortSignal, work: () => Promise<T>): P
   try {
     result = work();
   } finally {
-    // Only what was started in this very moment is this work's.
+    // Only processes started synchronously belong to this work.
     unsubscribe('child_process', note);
   }
   signal.addEventListener('abort', end, { once: true });

@@ -1,5 +1,5 @@
 /** Azure Key Vault behind the provider interface. */
-// Longer than others: one class that answers every method of the interface.
+// Over 400 lines because a single class implements every method of the interface.
 /* oxlint-disable max-lines */
 import type { SecretProperties } from '@azure/keyvault-secrets';
 import type { AuditEvent } from '../../core/audit/record.ts';
@@ -45,7 +45,7 @@ import {
 import { byAge, checkPurgeable, KeyVault } from './vault.ts';
 
 const PARALLEL = 8;
-/** Clocks further apart than this make tokens invalid. */
+/** Tokens become invalid when clocks differ by more than this. */
 const SKEW_MS = 5 * 60_000;
 
 export class AzureProvider implements Provider {
@@ -140,7 +140,10 @@ export class AzureProvider implements Provider {
     }
   }
 
-  /** Id of the version before the newest. Versions written before June 2025 don't name theirs: there age decides. */
+  /**
+   * The id of the version before the newest one. Versions written before June 2025 don't record it; for them the age
+   * decides.
+   */
   async #previousId(azureName: string, signal: AbortSignal): Promise<string> {
     const newest = await this.#vault.newest(azureName, signal);
     if (newest === undefined) throw notThere();
@@ -167,7 +170,7 @@ export class AzureProvider implements Provider {
     const { text, tags } = encodeValue(write.value);
     checkDescription(write.description);
     mergeLabels({}, write.labels);
-    // A new version has nothing of the one before but what is sent with it.
+    // A new version inherits nothing from the previous one, so everything is sent with it.
     let before: SecretProperties | undefined;
     let unread = false;
     try {
@@ -248,7 +251,7 @@ export class AzureProvider implements Provider {
     return this.#delete(azureName, signal);
   }
 
-  /** The pending version first: what is left when this fails in between is a whole secret without one. */
+  /** The pending version first: if the second deletion fails, a complete secret without a pending version remains. */
   async #delete(azureName: string, signal: AbortSignal): Promise<Deletion> {
     await this.#pending.delete(azureName, signal);
     const { scheduledPurgeDate } = await this.#vault.delete(azureName, signal);
@@ -276,8 +279,8 @@ export class AzureProvider implements Provider {
   }
 
   /**
-   * Versions, newest first. The service's times are whole seconds; among versions of the same second their own word
-   * on which came before decides, where they have it.
+   * Versions, newest first. The service's times have whole seconds; versions of the same second are ordered by their
+   * record of the previous version, if they have one.
    */
   async #ordered(azureName: string, signal: AbortSignal): Promise<SecretProperties[]> {
     const rest = byAge(await this.#vault.versions(azureName, signal));
@@ -301,7 +304,7 @@ export class AzureProvider implements Provider {
         before = undefined;
       }
     } catch (thrown) {
-      // One that is disabled or not to be read says nothing of the one before it.
+      // A disabled or unreadable version doesn't reveal the version before it.
       if (!isRefusal(thrown, 'disabled') && !isKind(thrown, 'Denied') && !isKind(thrown, 'NotFound'))
         throw thrown;
     }
@@ -350,7 +353,7 @@ export class AzureProvider implements Provider {
       });
     const newest = await this.#vault.newest(azureName, signal);
     if (newest !== undefined) {
-      // Said before anything is deleted: a purge that can't be must not leave a deletion behind.
+      // Checked before anything is deleted: a purge that isn't possible must not leave a soft-deleted secret.
       checkPurgeable(newest.properties.recoveryLevel);
       await this.#delete(azureName, signal);
     }
@@ -369,7 +372,9 @@ export class AzureProvider implements Provider {
     await this.#pending.purge(azureName, signal);
   }
 
-  /** Tags belong to a version: those of the current one are a secret's labels, and the next version takes them over. */
+  /**
+   * Tags belong to a version: those of the current version are the secret's labels, and each new version copies them.
+   */
   async setLabels(name: string, labels: LabelChanges, { signal }: CallOptions): Promise<void> {
     const azureName = this.#names.toAzure(name);
     mergeLabels({}, labels);
@@ -381,7 +386,7 @@ export class AzureProvider implements Provider {
     await this.#vault.update(azureName, version, { tags: after }, signal);
   }
 
-  /** The data plane answers no such question; Azure's resource manager may, under another address and token. */
+  /** The data plane has no such call; Azure's resource manager may have one, with another address and token. */
   async checkRights(_name: string, actions: readonly Action[]): Promise<readonly Right[]> {
     const why = 'Key Vault does not say what a caller may do: look at the vault’s role assignments';
     return actions.map((action) => ({ action, verdict: 'unknown', why }));

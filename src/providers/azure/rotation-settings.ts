@@ -1,4 +1,4 @@
-/** `native:` of a policy for a secret in Azure Key Vault. */
+/** The `native:` section of a policy for a secret in Azure Key Vault. */
 import * as v from 'valibot';
 
 export const nativeSchema = v.strictObject({

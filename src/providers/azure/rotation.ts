@@ -1,6 +1,6 @@
 /**
- * What Key Vault does about a secret's rotation: it keeps an expiry date, and tells Event Grid (SecretNearExpiry, 30 days
- * before) and whoever looks. It makes no versions, so there is nothing to start: `secrets` rotates, and sets the date.
+ * Key Vault's part in a rotation: it keeps an expiry date, and notifies Event Grid 30 days before (SecretNearExpiry).
+ * It creates no versions, so there is nothing to start: `secrets` rotates, and sets the date.
  * https://learn.microsoft.com/azure/key-vault/general/event-grid-overview
  */
 import { parsePeriod } from '../../core/duration.ts';
@@ -40,7 +40,7 @@ export class AzureReminders implements NativeRotations {
   async set(name: string, wish: NativeWish, { signal }: CallOptions): Promise<void> {
     const { version, has, wanted } = await this.#dates(name, wish, signal);
     if (has?.getTime() === wanted.getTime()) return;
-    // What is expired reads as an outage to whatever looks at the date.
+    // Monitoring that looks at the date would report an expired version as an outage.
     if (wanted.getTime() <= Date.now())
       throw new SecretsError('Invalid', `its version should have expired at ${wanted.toISOString()}`, {
         hint: 'rotate it: the new version gets its date then',
@@ -48,7 +48,7 @@ export class AzureReminders implements NativeRotations {
     await this.#vault.update(this.#nameOf(name), version, { expiresOn: wanted }, signal);
   }
 
-  /** @throws SecretsError Unsupported: the service has no way to take a date away again */
+  /** @throws SecretsError Unsupported: the service can't remove a date */
   async remove(): Promise<void> {
     throw new SecretsError('Unsupported', 'azure takes no expiry date away from a version', {
       hint: 'put a new version without one: secrets put',

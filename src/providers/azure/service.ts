@@ -1,4 +1,4 @@
-/** The SDK's client, made on the first call: address, sign-in, deadline; its errors as the product's own. */
+/** The SDK's client, created on the first call: address, sign-in, deadline; translates its errors. */
 import { setMaxListeners } from 'node:events';
 import type { SecretClient } from '@azure/keyvault-secrets';
 import { IN_DOUBT, SecretsError } from '../../core/errors.ts';
@@ -20,7 +20,7 @@ import {
 } from './transport.ts';
 import { checkSignal } from '../reading.ts';
 
-/** `read` changes nothing; `repeat` may be done twice; a `write` whose answer is lost may or may not have been made. */
+/** `read` changes nothing; `repeat` may be sent twice; for a `write`, a lost response leaves the outcome unknown. */
 export type Effect = 'read' | 'repeat' | 'write';
 
 export interface Opened {
@@ -30,7 +30,7 @@ export interface Opened {
 }
 
 export class AzureService {
-  /** The vault's address, without a slash at its end. */
+  /** The vault's address, without a trailing slash. */
   readonly vaultUrl: string;
   readonly #settings: AzureSettings;
   readonly #context: ProviderContext;
@@ -63,7 +63,7 @@ export class AzureService {
     return new URL(this.vaultUrl).host;
   }
 
-  /** Runs one request, or one page or poll; what it throws is a SecretsError. */
+  /** Runs one request, one page or one poll; throws SecretsErrors. */
   async call<T>(
     signal: AbortSignal,
     effect: Effect,
@@ -87,7 +87,7 @@ export class AzureService {
     }
   }
 
-  /** A way to another of Azure's services, which the store's sign-in is for too, and which is only asked. */
+  /** A connection to another of Azure's services that uses the store's sign-in and is only read from. */
   async reach(
     origin: string,
     isAnswer: TransportOptions['isAnswer'],
@@ -141,25 +141,25 @@ export class AzureService {
     };
   }
 
-  /** Whom the token in use was given to, by its own words. */
+  /** The identity in the claims of the token in use. */
   knownIdentity(): KnownIdentity | undefined {
     const { claims, source = '' } = this.#signIn ?? {};
     return claims === undefined ? undefined : { principal: principalOf(claims), source };
   }
 
-  /** The vault's clock minus ours in its last answer, in milliseconds. */
+  /** The vault's clock minus ours in its last response, in milliseconds. */
   async clockSkew(): Promise<number | undefined> {
     return (await this.#opened)?.transport.clockSkew;
   }
 
   close(): Promise<void> {
-    // Nothing is under way when no call is; idle connections hold no process.
+    // No call is in progress any more, and idle connections don't keep the process alive.
     return Promise.resolve();
   }
 
-  /** Ends with the signal at once, whether or not the SDK notices it; its requests end with it too. */
+  /** Rejects as soon as the signal aborts, whether or not the SDK notices; its requests end with the signal too. */
   async #race<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    // Many calls share the command's one signal; the warning about leaks would be wrong.
+    // A command's calls share one signal, so Node's warning about listener leaks would be wrong.
     setMaxListeners(0, signal);
     let stop: (() => void) | undefined;
     const aborted = new Promise<never>((_resolve, reject) => {
@@ -204,7 +204,8 @@ export class AzureService {
       disableInstanceDiscovery: settings['disable-instance-discovery'] === true,
       context: this.#context,
       activity: this.#activity,
-      // Asking for a token twice is harmless. A managed identity's endpoint is there or is not.
+      // Repeated token requests are harmless. A managed identity's endpoint (http) either exists or doesn't, so it
+      // isn't retried.
       transport: new Transport({ ...shared, isRepeatable: ({ url }) => url.startsWith('https:') }),
     });
     this.#signIn = signIn;

@@ -83,7 +83,6 @@ export const settingsSchema = v.strictObject({
   ),
 });
 
-/** The settings after validation. */
 export type AzureSettings = SettingsOf<typeof settingsSchema>;
 
 export type TrailSettings = NonNullable<AzureSettings['trail']>;

@@ -1,16 +1,19 @@
-/** Why signing in failed, as the product's own errors. No credential, token or output of a program is in them. */
+/** Translates sign-in errors. They contain no credential, token or program output. */
 import { SecretsError } from '../../core/errors.ts';
 import type { Method } from './settings.ts';
 import { STOPPED, type Transport } from './transport.ts';
 
-/** How a developer signs in. */
+/** The developer's sign-in command. */
 const LOGIN: Partial<Record<Method, string>> = {
   'azure-cli': 'az login',
   'azure-powershell': 'Connect-AzAccount',
   'azure-developer-cli': 'azd auth login',
 };
 
-/** Errors of Microsoft Entra ID have a code. Source: https://learn.microsoft.com/entra/identity-platform/reference-error-codes */
+/**
+ * Microsoft Entra ID's errors contain a code. Source:
+ * https://learn.microsoft.com/entra/identity-platform/reference-error-codes
+ */
 const ENTRA = /AADSTS\d+: [^.\r\n]{0,200}/;
 
 export function translateSignIn(
@@ -25,7 +28,7 @@ export function translateSignIn(
     new SecretsError(kind, line, { hint, cause: thrown });
   const refuse = (line: string, hint: string): SecretsError => fail('Unauthenticated', line, hint);
   const another = 'choose another auth.method';
-  // Says nothing of the credential, which is asked for again next time.
+  // Says nothing about the credential, which is requested again next time.
   if (failure?.code === STOPPED) return fail('Unavailable', 'stopped while signing in', 'try again');
   const refused = ENTRA.exec(message)?.[0];
   if (refused !== undefined)
@@ -62,7 +65,7 @@ export function translateSignIn(
       `the ${title} can’t be read as PEM with its key`,
       'AZURE_CLIENT_CERTIFICATE_PASSWORD opens an encrypted one',
     );
-  // Other messages may quote what a program printed, a token among it.
+  // Other messages may quote a program's output, including a token.
   return refuse(
     `the ${title} did not sign in (${name || 'unknown failure'})`,
     'secrets doctor --debug says more',

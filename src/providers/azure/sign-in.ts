@@ -1,7 +1,7 @@
 /**
- * Sign-in: one way when the settings name it, else those of DefaultAzureCredential in its order. Each of the SDK's
- * classes is loaded when its turn comes.
- * Source: https://learn.microsoft.com/azure/developer/javascript/sdk/authentication/credential-chains
+ * Sign-in: the configured method, otherwise the methods of DefaultAzureCredential in its order. Each of the SDK's
+ * classes is only loaded when it is needed. Source:
+ * https://learn.microsoft.com/azure/developer/javascript/sdk/authentication/credential-chains
  */
 import { SecretsError } from '../../core/errors.ts';
 import { checkContents } from '../../platform/pinned.ts';
@@ -12,7 +12,7 @@ import { type Claims, claimsOf } from './claims.ts';
 import { endWith } from './programs.ts';
 import { type Activity, makePipeline, type Transport } from './transport.ts';
 
-/** The part of `TokenCredential` that the SDK's client calls. */
+/** The part of `TokenCredential` that the SDK's client uses. */
 export interface Credential {
   getToken(scopes: string | string[], options?: object): Promise<AccessToken | null>;
 }
@@ -22,7 +22,7 @@ interface AccessToken {
   readonly expiresOnTimestamp: number;
 }
 
-/** The ways that are tried in turn, as DefaultAzureCredential does. */
+/** The methods to try in order, like DefaultAzureCredential. */
 const IN_TURN: readonly Method[] = [
   'environment',
   'workload-identity',
@@ -31,7 +31,7 @@ const IN_TURN: readonly Method[] = [
   'azure-powershell',
   'azure-developer-cli',
 ];
-/** What AZURE_TOKEN_CREDENTIALS may say, in lower case. */
+/** The values of AZURE_TOKEN_CREDENTIALS, in lower case. */
 const NAMED: Readonly<Record<string, readonly Method[]>> = {
   prod: IN_TURN.slice(0, 3),
   dev: IN_TURN.slice(3),
@@ -53,10 +53,10 @@ const TITLES: Readonly<Record<Method, string>> = {
   'azure-powershell': 'Azure PowerShell',
   'azure-developer-cli': 'Azure Developer CLI',
 };
-/** Ways that, once their variables are there, are meant: their failure is not passed over. */
+/** Methods that are intended if their variables are set, so a failure doesn't lead to the next method. */
 const FINAL: ReadonlySet<Method> = new Set(['environment', 'workload-identity']);
 
-/** Not set up here: the next way is tried. */
+/** This method is not set up on this machine, so the next one is tried. */
 class NotSetUp extends Error {}
 
 export interface SignInOptions {
@@ -69,11 +69,11 @@ export interface SignInOptions {
 }
 
 export class SignIn implements Credential {
-  /** Who the last token was given to. */
+  /** The claims of the last token. */
   claims: Claims | undefined;
   readonly #options: SignInOptions;
   #chosen: { method: Method; credential: Credential } | undefined;
-  /** Why it was refused: asking again with the same credential, once a secret, changes nothing. */
+  /** The refusal of the credential, after which it isn't tried again. */
   #refused: SecretsError | undefined;
   #ahead: { readonly scope: string; readonly token: Promise<AccessToken> } | undefined;
 
@@ -81,14 +81,14 @@ export class SignIn implements Credential {
     this.#options = options;
   }
 
-  /** Where the credential comes from, for people. */
+  /** The source of the credential, for messages. */
   get source(): string {
     return TITLES[this.#chosen?.method ?? this.#options.auth.method ?? 'default'];
   }
 
   /**
-   * Asks for the token that the vault will most likely want, while the vault is still being asked which it wants.
-   * It is used only if that turns out to be the one.
+   * Requests the token that the vault will most likely require, in parallel with the request for the vault's
+   * requirements. It is only used if it fits them.
    */
   getAhead(scope: string): void {
     if (this.#ahead !== undefined || this.claims !== undefined) return;
@@ -109,7 +109,7 @@ export class SignIn implements Credential {
         const token = await ahead.token;
         if (options.tenantId === undefined || options.tenantId === this.claims?.tid) return token;
       } catch (thrown) {
-        // It may have been stopped with the call before.
+        // That request may have been stopped together with an earlier call.
         if (isUnavailable(thrown)) throw thrown;
       }
     }
@@ -186,7 +186,7 @@ export class SignIn implements Credential {
     }
   }
 
-  /** The way as messages name it. */
+  /** The method's name in messages. */
   #title(method: Method): string {
     if (method !== 'environment') return TITLES[method];
     const kind = this.#options.context.env['AZURE_CLIENT_SECRET'] ? 'secret' : 'certificate';
@@ -259,15 +259,16 @@ export class SignIn implements Credential {
       case 'managed-identity': {
         const { 'resource-id': resourceId, 'object-id': objectId } = auth;
         const { ManagedIdentityCredential } = await import('./credentials/managed-identity.ts');
-        // In turn, the endpoint is looked for with a request of a second at most; its waits are not ours to end.
-        // It has two clients, with policies of their own: they can't share a pipeline.
+        // When methods are tried in order, the endpoint is probed with a request of at most a second; its waits can't
+        // be ended from here. The credential has two clients with policies of their own, so they can't share a
+        // pipeline.
         const { pipeline: _pipeline, ...rest } = shared;
         const options = { ...rest, retryOptions: { maxRetries: 2 }, sendProbeRequest: inTurn };
         if (resourceId !== undefined) return new ManagedIdentityCredential({ ...options, resourceId });
         if (objectId !== undefined) return new ManagedIdentityCredential({ ...options, objectId });
         return new ManagedIdentityCredential({ ...options, ...(clientId !== undefined && { clientId }) });
       }
-      // A developer's own sign-in knows its tenant; AZURE_TENANT_ID belongs to an application.
+      // A developer's sign-in knows its own tenant; AZURE_TENANT_ID belongs to an application.
       case 'azure-cli': {
         const { AzureCliCredential } = await import('./credentials/azure-cli.ts');
         const { subscription } = auth;

@@ -1,4 +1,4 @@
-/** One entry of Key Vault's log as an event. */
+/** Converts an entry of Key Vault's log to an event. */
 import type { AuditAction, AuditEvent } from '../../core/audit/record.ts';
 import { type Fields, fieldsOf, textOf } from '../trail.ts';
 import { principalOf } from './claims.ts';
@@ -6,7 +6,8 @@ import { principalOf } from './claims.ts';
 /** Operations in Key Vault's log, in lower case: https://learn.microsoft.com/azure/key-vault/general/logging#interpret-your-key-vault-logs */
 const ACTIONS: Readonly<Record<string, AuditAction>> = {
   secretget: 'read',
-  // A backup is the value, sealed for vaults of the same subscription and geography: whoever has it can restore it there.
+  // A backup is the encrypted value: anyone who has it can restore it in a vault of the same subscription and
+  // geography.
   secretbackup: 'read',
   secretset: 'write',
   secretrestore: 'write',
@@ -30,7 +31,7 @@ const ERRORS: Readonly<Record<number, string>> = {
   429: 'Throttled',
 };
 
-/** The secret and version, by Azure's names. */
+/** The secret and the version, by Azure's names. */
 export function targetOf(
   row: Fields,
   operation: string,
@@ -43,10 +44,10 @@ export function targetOf(
     return name === undefined ? undefined : [name, version];
   };
   const byId = parse(row['Id']);
-  // The address of a restoration names no secret.
+  // A restore's address names no secret.
   const byUri = /^secretrestore$/i.test(operation) ? undefined : parse(row['Uri']);
   const [name, version] = byUri ?? byId ?? [];
-  // The id has the version of one that was read as the newest.
+  // The id contains the version even if the newest one was requested.
   return {
     name,
     version: (
@@ -85,7 +86,7 @@ const SIGNATURES: Readonly<Record<string, number>> = {
   conflict: 409,
 };
 
-/** The HTTP status; of older entries only its name is there. */
+/** The HTTP status; older entries only have its name. */
 function statusOf(row: Fields): number | undefined {
   const status = Number(row['Status']);
   if (Number.isInteger(status) && status >= 100) return status;
@@ -96,13 +97,13 @@ function statusOf(row: Fields): number | undefined {
 const OBJECT_ID = 'http://schemas.microsoft.com/identity/claims/objectidentifier';
 const UPN = 'http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn';
 
-/** The claims of the token: of the identity as a whole, or of its `claim`. */
+/** The claims of the token: from the identity itself or from its `claim`. */
 function actorOf(value: unknown): AuditEvent['actor'] {
   let parsed: Fields = {};
   try {
     parsed = fieldsOf(JSON.parse(textOf(value) ?? '{}'));
   } catch {
-    // Cut off, or of another form: then nothing is known.
+    // Cut off, or in another form: nothing is known then.
   }
   const claims = { ...parsed, ...fieldsOf(parsed['claim']) };
   const pick = (...keys: readonly string[]): string | undefined =>

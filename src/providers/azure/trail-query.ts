@@ -1,7 +1,7 @@
-/** The query for Key Vault's audit events, in the Kusto query language; the same columns from either table. */
+/** The query for Key Vault's audit events in the Kusto query language, with the same columns from either table. */
 import { SecretsError } from '../../core/errors.ts';
 
-/** What the query gives. `Time` keeps all seven digits of a second. */
+/** The columns of the result. `Time` keeps all seven digits of a second. */
 export const COLUMNS = [
   'Time',
   'Operation',
@@ -19,18 +19,18 @@ export const COLUMNS = [
 export interface QueryParts {
   /** The vault's name. */
   readonly vault: string;
-  /** Azure's names of the secrets; all where it is missing. */
+  /** Azure's names of the secrets; all secrets if missing. */
   readonly secrets: readonly string[] | undefined;
   readonly since: Date;
-  /** A time as ISO 8601, of any precision. */
+  /** An ISO 8601 time of any precision. */
   readonly until: string;
-  /** Most rows. */
+  /** The maximum of rows. */
   readonly size: number;
 }
 
 /**
- * Claims of the table with a column for each; a column exists once an entry has had it.
- * Source: https://learn.microsoft.com/azure/azure-monitor/reference/tables/azurediagnostics
+ * Claims that have their own column in the table; a column only exists once an entry has had the claim. Source:
+ * https://learn.microsoft.com/azure/azure-monitor/reference/tables/azurediagnostics
  */
 const CLAIM_COLUMNS: Readonly<Record<string, readonly string[]>> = {
   oid: [
@@ -72,14 +72,14 @@ export function queryOf({ vault, secrets, since, until, size }: QueryParts): str
   ].join('\n');
 }
 
-/** A text as the language quotes it. Source: https://learn.microsoft.com/kusto/query/scalar-data-types/string */
+/** A quoted string in Kusto. Source: https://learn.microsoft.com/kusto/query/scalar-data-types/string */
 export function quoted(text: string): string {
   if (/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(text))
     throw new SecretsError('Invalid', 'a name holds control characters');
   return `"${text.replaceAll(/[\\"]/g, String.raw`\$&`)}"`;
 }
 
-/** @throws SecretsError Unavailable for what is no time, as an answer may have held */
+/** @throws SecretsError Unavailable for anything but a time; the text may come from a response */
 function time(text: string): string {
   if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?Z$/.test(text))
     throw new SecretsError('Unavailable', 'the answer is not one of Azure Monitor');

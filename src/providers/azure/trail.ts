@@ -1,8 +1,8 @@
 /**
- * What Azure Monitor has of a vault's secrets: Key Vault's audit events in a Log Analytics workspace, in the table
- * AZKVAuditLogs (resource-specific) or AzureDiagnostics, as the vault's diagnostic setting says, or in both.
- * docs/azure.md says which rights it takes and what is not in it.
- * Sources: https://learn.microsoft.com/azure/azure-monitor/reference/tables/azkvauditlogs,
+ * Azure Monitor's records of a vault's secrets: Key Vault's audit events in a Log Analytics workspace. The vault's
+ * diagnostic setting decides whether they are in the table AZKVAuditLogs (resource-specific), in AzureDiagnostics, or
+ * in both. docs/azure.md lists the required rights and what is missing from the log. Sources:
+ * https://learn.microsoft.com/azure/azure-monitor/reference/tables/azkvauditlogs,
  * https://learn.microsoft.com/azure/key-vault/general/logging
  */
 import { bearerTokenAuthenticationPolicy } from '@azure/core-rest-pipeline';
@@ -34,7 +34,7 @@ import { COLUMNS, queryOf } from './trail-query.ts';
 
 const DELAY_MINUTES = 15;
 const PAGE = 1000;
-/** As many rows of one moment are still told apart; a page of them is a few MB. */
+/** The maximum of rows with the same time that can be told apart; a page of them is a few MB. */
 const LARGEST_PAGE = 8000;
 
 export interface Reading {
@@ -79,8 +79,8 @@ export async function* readTrail(
 }
 
 /**
- * Tells whether an entry is to be shown: a vault may send its log to both tables, and then what one of them has as
- * often as the other is the same. Entries come in the order of their times.
+ * Filters duplicates: a vault may send its log to both tables, and an entry that one table has as often as the other is
+ * shown once. Entries have to be passed in the order of their times.
  */
 function onceOfBothTables(): (time: string, row: Fields) => boolean {
   let moment: string | undefined;
@@ -101,14 +101,19 @@ function onceOfBothTables(): (time: string, row: Fields) => boolean {
   };
 }
 
-/** Our name of a secret, or of the one whose pending version a sibling holds; Azure's own where none is mapped to it. */
+/**
+ * Our name for a secret, or for the secret whose pending version a sibling holds; Azure's name if no name of ours maps
+ * to it.
+ */
 function ourName(name: string | undefined, names: Names): string | undefined {
   if (name === undefined) return undefined;
   const plain = isSibling(name) ? name.slice(0, -PENDING_SUFFIX.length) : name;
   return names.fromAzure(plain) ?? plain;
 }
 
-/** The vault's name, which is the only one of its kind. @throws SecretsError Usage for a server that is no vault of Azure's */
+/**
+ * The vault's name, which is globally unique. @throws SecretsError Usage for a server that isn't one of Azure's vaults
+ */
 function vaultOf(url: string): string {
   const [name = ''] = new URL(url).hostname.split('.');
   if (VAULT_NAME.test(name)) return name;
@@ -146,7 +151,10 @@ async function openLogs(
   return { client, workspace };
 }
 
-/** Whether a good answer has the form of a query's: https://learn.microsoft.com/azure/azure-monitor/logs/api/response-format */
+/**
+ * Whether a successful response has the form of a query result:
+ * https://learn.microsoft.com/azure/azure-monitor/logs/api/response-format
+ */
 function isLogsAnswer(_request: unknown, _path: string, body: Fields): boolean {
   const isTable = (table: unknown): boolean => {
     const { columns, rows: all } = fieldsOf(table);
@@ -163,8 +171,8 @@ interface Asked {
 }
 
 /**
- * Rows, newest first. A query gives no pages: the next one is asked for from the last one's end on, and of what is of
- * that very moment, which comes again, as much is left away as has been given.
+ * Rows, newest first. Queries have no pages: the next query ends at the time of the last row, and as many rows of
+ * exactly that time are skipped as have already been returned.
  */
 async function* rows(
   service: AzureService,
@@ -176,7 +184,7 @@ async function* rows(
   let until = asked.until.toISOString();
   let size = PAGE;
   let count = 0;
-  /** Rows of the moment `until` that were given, and how often. */
+  /** The returned rows with the time `until`, and how often each occurred. */
   let given = new Map<string, number>();
   for (;;) {
     const text = queryOf({ ...asked, until, size });
@@ -211,7 +219,7 @@ async function* rows(
     progress?.(`${count} entries of the vault’s log read`);
     if (failure !== undefined) throw failure;
     if (found.length < size) return;
-    // A full page of one moment: more of it at a time.
+    // A full page with a single time: request a larger page.
     if (fresh === 0 || last === until) size *= 2;
     if (last === undefined || size > LARGEST_PAGE) throw endless();
     until = last;
@@ -219,7 +227,7 @@ async function* rows(
   }
 }
 
-/** A time with all its digits, so that texts compare as times do. */
+/** A time with all its digits, so that texts sort like times. */
 function comparable(time: string): string {
   return time.replace(/(?:\.(\d{1,7}))?Z$/, (_, fraction: string = '') => `.${fraction.padEnd(7, '0')}Z`);
 }
@@ -232,7 +240,7 @@ function endless(): SecretsError {
 
 interface Page {
   readonly found: readonly Fields[];
-  /** Why there is more than this. */
+  /** The reason why the result is incomplete. */
   readonly failure: SecretsError | undefined;
 }
 

@@ -1,9 +1,9 @@
 /**
- * How requests reach Azure: the SDK's own HTTP client, made to end with the call it belongs to, to repeat only what
- * is harmless to repeat, and to give the SDK nothing that it stumbles over.
+ * The transport to Azure: wraps the SDK's own HTTP client so that a request ends with its call, only harmless requests
+ * are repeated, and the SDK gets no response that it can't handle.
  *
- * The SDK's own retries would send a write again whose answer was lost, and so write twice. Its errors for answers
- * without a body, or with a page, are a TypeError: such an answer gets an empty JSON error here.
+ * The SDK's own retries would repeat a write whose response was lost, and so write twice. A response without a body, or
+ * with an HTML page, makes it throw a TypeError, so such a response gets an empty JSON error here.
  */
 import { rootCertificates } from 'node:tls';
 import {
@@ -23,48 +23,48 @@ import { sleep } from '../../core/waiting.ts';
 import { version } from '../../core/version.ts';
 
 const ATTEMPTS = 4;
-/** Longest wait that a Retry-After may ask for, in milliseconds. */
+/** The longest Retry-After that is honoured, in milliseconds. */
 const LONGEST_WAIT = 20_000;
-/** Longest answer read, in bytes: a page has at most 25 entries of a few KB. */
+/** Longest response read, in bytes: a page has at most 25 entries of a few KB. */
 const MAX_ANSWER = 8 * 1024 * 1024;
 const AGAIN: ReadonlySet<number> = new Set([408, 500, 502, 503, 504]);
 
-/** The code of a request that was given up since nobody waits for it any more. */
+/** The code of a request that was stopped because nobody waits for it any more. */
 export const STOPPED = 'ABORT_ERR';
 
-/** Why the last request failed, where it did not get a proper answer. */
+/** Why the last request got no proper response. */
 export interface Failure {
   readonly status?: number;
-  /** Code of a system or TLS error. */
+  /** The code of a system or TLS error. */
   readonly code?: string;
-  /** What was asked. */
+  /** The requested host. */
   readonly host: string;
 }
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
 export interface TransportOptions {
-  /** The only origin that may be asked; any where it is missing. */
+  /** The only allowed origin; any if missing. */
   readonly origin?: string;
-  /** Certificates of authorities to believe beside the system's, PEM. */
+  /** More trusted authorities besides the system's, PEM. */
   readonly ca: string | undefined;
   readonly activity: Activity;
-  /** Whether a good answer to this has the service's form; any JSON object is taken where it is missing. */
+  /** Whether a successful response has the service's form; any JSON object is accepted if missing. */
   readonly isAnswer?: (request: PipelineRequest, path: string, body: JsonObject) => boolean;
-  /** Whether sending this again can do no harm, even if it was carried out. */
+  /** Whether repeating the request is harmless, even if it was carried out. */
   readonly isRepeatable: (request: PipelineRequest) => boolean;
   readonly debug: (message: string) => void;
 }
 
 /**
- * Whether any call waits for an answer. msal, and the SDK from the second page on, pass no signal to their requests;
- * those end when the last call has.
+ * Tracks whether any call is in progress. msal, and the SDK from the second page on, pass no signal to their requests;
+ * these end when the last call has ended.
  */
 export class Activity {
   #calls = 0;
   #controller = new AbortController();
 
-  /** Aborted when nobody waits any more. */
+  /** Aborted when no call is in progress. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
@@ -84,11 +84,11 @@ export class Activity {
 }
 
 export class Transport implements HttpClient {
-  /** How the last request failed; `undefined` after one that did not. */
+  /** The failure of the last request; `undefined` if it succeeded. */
   failure: Failure | undefined;
-  /** Requests to change something that may have reached the server. */
+  /** The number of changing requests that may have reached the server. */
   changes = 0;
-  /** The server's clock minus ours in the last answer, in milliseconds. */
+  /** The server's clock minus ours in the last response, in milliseconds. */
   clockSkew: number | undefined;
   readonly #options: TransportOptions;
   readonly #inner = createDefaultHttpClient();
@@ -100,12 +100,12 @@ export class Transport implements HttpClient {
   async sendRequest(request: PipelineRequest): Promise<PipelineResponse> {
     const { origin, ca, activity, isRepeatable } = this.#options;
     const url = new URL(request.url);
-    // A page's link to the next one is the server's word; the token must not follow it elsewhere.
+    // The server chooses the link to the next page; the token must not follow it to another server.
     if (origin !== undefined && url.origin !== origin)
       throw new SecretsError('Unavailable', `the service sends us to another server: ${url.host}`);
     const given = request.abortSignal as AbortSignal | undefined;
     const signal = AbortSignal.any(given === undefined ? [activity.signal] : [activity.signal, given]);
-    // Said outright: NODE_TLS_REJECT_UNAUTHORIZED=0 would turn verification off.
+    // Explicit, because NODE_TLS_REJECT_UNAUTHORIZED=0 would otherwise turn verification off.
     const tls = { rejectUnauthorized: true, ...(ca !== undefined && { ca }) };
     request.requestOverrides = { ...request.requestOverrides, ...tls };
     const changes = request.method !== 'GET' && request.headers.has('authorization');
@@ -167,7 +167,9 @@ export class Transport implements HttpClient {
     }
   }
 
-  /** The answer, if the SDK can read it; an error in the service's own form in place of one without any. */
+  /**
+   * The response, if the SDK can read it; a response without an error body gets an empty error in the service's form.
+   */
   #readable(request: PipelineRequest, response: PipelineResponse, url: URL): PipelineResponse {
     const { isAnswer } = this.#options;
     const { status } = response;
@@ -175,7 +177,7 @@ export class Transport implements HttpClient {
     if (status === 204) return response;
     if (status >= 400) {
       if (body !== undefined && (isAnswer === undefined || isServiceError(body))) return response;
-      // A 404 without the service's word for it may be anybody's.
+      // A 404 without the service's own error can come from any server.
       if (isAnswer === undefined || status === 401 || status === 403 || status === 429 || status >= 500) {
         if (isAnswer === undefined) this.failure = { status, host: url.host };
         response.bodyAsText = '{"error":{"code":"","message":""}}';
@@ -197,8 +199,8 @@ export class Transport implements HttpClient {
 }
 
 /**
- * What a request passes before it comes here. The SDK's default is longer: retries and redirects, which are not
- * wanted; decompression; and a check for forms that makes Node load all of `fetch`, a tenth of a start.
+ * The policies of a request. The SDK's default has more: retries and redirects, which are unwanted; decompression; and
+ * a check for form data that makes Node load all of `fetch`, a tenth of the start-up time.
  */
 export function makePipeline(): Pipeline {
   const pipeline = createEmptyPipeline();
@@ -225,7 +227,7 @@ function isServiceError({ error }: JsonObject): boolean {
   return isObject(error) && typeof error['code'] === 'string';
 }
 
-/** Whether a good answer of a vault has the form of its operation's. */
+/** Whether a vault's successful response has the form of its operation. */
 export function isVaultAnswer({ method }: PipelineRequest, path: string, body: JsonObject): boolean {
   const isItem = (item: unknown): boolean => isObject(item) && typeof item['id'] === 'string';
   if (method === 'GET' && /^\/(deleted)?secrets\/?$|\/versions$/.test(path))
@@ -234,7 +236,7 @@ export function isVaultAnswer({ method }: PipelineRequest, path: string, body: J
   return isItem(body) && (!withValue || typeof body['value'] === 'string');
 }
 
-/** Milliseconds that the answer asks us to wait. */
+/** The milliseconds to wait, according to the response. */
 function retryAfter({ headers }: PipelineResponse): number | undefined {
   const exact = Number(headers.get('retry-after-ms') ?? headers.get('x-ms-retry-after-ms') ?? Number.NaN);
   if (exact >= 0) return exact;
@@ -244,12 +246,12 @@ function retryAfter({ headers }: PipelineResponse): number | undefined {
   return Number.isNaN(ms) ? undefined : Math.max(0, ms);
 }
 
-/** Trouble that the next attempt meets too. */
+/** An error that the next attempt would meet too. */
 function isLasting(code: string): boolean {
   return code === 'ENOTFOUND' || isCertificateError(code);
 }
 
-/** Whether the request certainly did not reach the server. */
+/** Whether the request definitely did not reach the server. */
 export function isUnsent(code: string | undefined): boolean {
   return code === 'ECONNREFUSED' || code === 'EAI_AGAIN' || (code !== undefined && isLasting(code));
 }
@@ -258,7 +260,7 @@ export function isCertificateError(code: string): boolean {
   return /CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS_/.test(code);
 }
 
-/** The authorities to believe: the runtime's own and those of a file. @throws SecretsError Usage */
+/** The trusted authorities: the runtime's own and those of a file. @throws SecretsError Usage */
 export function readAuthorities(path: string | undefined): string | undefined {
   if (path === undefined) return undefined;
   try {

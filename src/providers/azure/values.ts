@@ -1,4 +1,4 @@
-/** Values, tags and dates: what the service keeps for what we are given, and back. */
+/** Converts values, tags and dates to what the service stores, and back. */
 import type { SecretProperties } from '@azure/keyvault-secrets';
 import { SecretsError } from '../../core/errors.ts';
 import type { NativeRotation } from '../../core/rotation/native.ts';
@@ -21,7 +21,7 @@ const MAX_CONTENT_TYPE = 255;
 const ENCODING = 'file-encoding';
 /** On a sibling's version: whether it holds a pending value. */
 export const STATE = 'secrets-state';
-/** On a version that was pending: the sibling's version it came from. */
+/** On a promoted version: the sibling's version that it came from. */
 export const PROMOTED = 'secrets-promoted';
 const OWN: ReadonlySet<string> = new Set([ENCODING, STATE, PROMOTED]);
 
@@ -32,7 +32,7 @@ export interface Encoded {
   readonly tags: Tags;
 }
 
-/** A value as the text that the vault keeps. @throws SecretsError Invalid when it is too long */
+/** The value as the text that the vault stores. @throws SecretsError Invalid if it is too long */
 export function encodeValue(value: Uint8Array): Encoded {
   let encoded: Encoded;
   try {
@@ -49,19 +49,22 @@ export function encodeValue(value: Uint8Array): Encoded {
   return encoded;
 }
 
-/** The value's bytes; those of the text where its tag says base64 and it is none, as after a write by others. */
+/**
+ * The value's bytes. If the tag says base64 but the text isn't, as after a write by another tool, the bytes of the
+ * text.
+ */
 export function decodeValue(text: string, tags: Tags | undefined): Uint8Array {
   const bytes = Buffer.from(text, 'base64');
   const isBase64 = tags?.[ENCODING] === 'base64' && bytes.toString('base64') === text;
   return isBase64 ? bytes : Buffer.from(text, 'utf8');
 }
 
-/** The tags that are a user's. */
+/** The user's own tags. */
 export function labelsOf(tags: Tags | undefined): Tags {
   return Object.fromEntries(Object.entries(tags ?? {}).filter(([name]) => !OWN.has(name)));
 }
 
-/** Labels after a write: those there were, changed as it says. @throws SecretsError Invalid */
+/** Labels after a write: the existing ones with its changes. @throws SecretsError Invalid */
 export function mergeLabels(before: Tags, changes: SecretWrite['labels']): Tags {
   const labels = new Map(Object.entries(before));
   for (const [name, value] of Object.entries(changes ?? {})) {
@@ -77,7 +80,7 @@ export function mergeLabels(before: Tags, changes: SecretWrite['labels']): Tags 
   return Object.fromEntries(labels);
 }
 
-/** @throws SecretsError Invalid when there are too many */
+/** @throws SecretsError Invalid if there are too many */
 export function checkTags(tags: Tags): Tags {
   const own = Object.keys(tags).filter((name) => OWN.has(name)).length;
   const count = Object.keys(tags).length;
@@ -95,7 +98,7 @@ export function checkDescription(text: string | undefined): void {
     throw new SecretsError('Invalid', `azure takes a description of ${MAX_CONTENT_TYPE} characters`);
 }
 
-/** What is known of one version. */
+/** The metadata of one version. */
 export function infoOf(properties: SecretProperties, stages: readonly string[], now: Date): VersionInfo {
   const { version, enabled, createdOn, expiresOn, notBefore } = properties;
   return {
@@ -110,7 +113,7 @@ export function infoOf(properties: SecretProperties, stages: readonly string[], 
   };
 }
 
-/** A secret's expiry, as what the vault does about its rotation: it keeps the date, and tells Event Grid before it. */
+/** A secret's expiry as native rotation: the vault keeps the date, and notifies Event Grid before it. */
 export function reminderOf(expiresOn: Date, createdOn: Date | undefined): NativeRotation {
   return {
     by: 'azure expiry',

@@ -1,4 +1,4 @@
-/** The vault's secrets by Azure's own names: single requests and waits, with the service's refusals sorted out. */
+/** The vault's secrets by Azure's own names: single requests and waits; translates the service's refusals. */
 import type {
   KeyVaultSecret,
   PollerLike,
@@ -12,21 +12,21 @@ import { sleep } from '../../core/waiting.ts';
 import { isKind, isRefusal, purgeProtected } from './errors.ts';
 import type { AzureService } from './service.ts';
 
-/** Milliseconds between looks at a deletion or recovery under way. */
+/** Milliseconds between two polls of a deletion or recovery. */
 const POLL = 500;
-/** How often a name that is on the move is tried again. */
+/** How often an operation is repeated while the name's deletion, recovery or purge is in progress. */
 const MOVING_TRIES = 8;
 const PAGE = 25;
 
 type Deleted = Awaited<ReturnType<SecretClient['getDeletedSecret']>>;
 
-/** What the newest version is: with its value, or without where it is disabled. */
+/** The newest version: with its value, or without it if the version is disabled. */
 export interface Newest {
   readonly properties: SecretProperties;
   readonly value?: string | undefined;
 }
 
-/** The service's own id of a request, by which its log names it. */
+/** The service's id of a request, which also appears in its log. */
 const REQUEST_ID = 'x-ms-request-id';
 interface Requested {
   readonly requestId?: string;
@@ -41,7 +41,7 @@ export class KeyVault {
     this.#debug = debug;
   }
 
-  /** One version, the newest without an id. @throws SecretsError NotFound, Invalid for a disabled one */
+  /** One version; the newest one without an id. @throws SecretsError NotFound, Invalid for a disabled one */
   async get(
     name: string,
     version: string | undefined,
@@ -61,7 +61,7 @@ export class KeyVault {
     return { ...secret, value, ...(requestId !== undefined && { requestId }) };
   }
 
-  /** The newest version, disabled or not; `undefined` when there is no such secret. */
+  /** The newest version, disabled or not; `undefined` if there is no such secret. */
   async newest(name: string, signal: AbortSignal): Promise<Newest | undefined> {
     try {
       return await this.get(name, undefined, signal);
@@ -73,7 +73,6 @@ export class KeyVault {
     }
   }
 
-  /** Writes a new version. */
   async set(
     name: string,
     value: string,
@@ -93,7 +92,7 @@ export class KeyVault {
     return { ...secret, ...(requestId !== undefined && { requestId }) };
   }
 
-  /** Tries again for a while when an earlier deletion, recovery or purge of the name is still under way. */
+  /** Retries for a while when an earlier deletion, recovery or purge of the name is still in progress. */
   async #settled<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     for (let left = MOVING_TRIES; ; left -= 1) {
       try {
@@ -105,7 +104,7 @@ export class KeyVault {
     }
   }
 
-  /** Changes a version's attributes and tags; the same twice is the same. */
+  /** Changes a version's attributes and tags. Idempotent. */
   async update(
     name: string,
     version: string,
@@ -121,7 +120,7 @@ export class KeyVault {
     );
   }
 
-  /** Every version, as the service lists them: none for a secret that is not there. */
+  /** Every version, in the service's order; empty for a missing secret. */
   async versions(name: string, signal: AbortSignal): Promise<SecretProperties[]> {
     const found: SecretProperties[] = [];
     try {
@@ -161,7 +160,7 @@ export class KeyVault {
     }
   }
 
-  /** A secret in soft delete; `undefined` when there is none. */
+  /** A soft-deleted secret; `undefined` if there is none. */
   async deleted(name: string, signal: AbortSignal): Promise<Deleted | undefined> {
     try {
       return await this.#service.call(signal, 'read', (client, options) =>
@@ -173,7 +172,7 @@ export class KeyVault {
     }
   }
 
-  /** Deletes softly and waits until the service has done so. @throws SecretsError NotFound */
+  /** Soft-deletes a secret and waits until the service has finished. @throws SecretsError NotFound */
   delete(name: string, signal: AbortSignal): Promise<Deleted> {
     return this.#service.call(signal, 'write', async (client, options) => {
       const poller = await client.beginDeleteSecret(name, options);
@@ -181,7 +180,10 @@ export class KeyVault {
     });
   }
 
-  /** Polls to the end, saying so. The SDK's own wait can't be ended, and its pollers report no progress. */
+  /**
+   * Polls until the end and reports progress. The SDK's own wait can't be interrupted, and its pollers report no
+   * progress.
+   */
   async #wait<T>(
     poller: PollerLike<PollOperationState<T>, T>,
     progress: string,
@@ -196,7 +198,7 @@ export class KeyVault {
     return poller.getResult() as T;
   }
 
-  /** Undoes a deletion and waits until the service has done so. @throws SecretsError NotFound */
+  /** Undoes a deletion and waits until the service has finished. @throws SecretsError NotFound */
   async recover(name: string, signal: AbortSignal): Promise<void> {
     await this.#settled(signal, () =>
       this.#service.call(signal, 'write', async (client, options) => {
@@ -207,7 +209,7 @@ export class KeyVault {
   }
 
   /**
-   * Removes a secret that is in soft delete for good, and waits until its name is free.
+   * Permanently deletes a soft-deleted secret, and waits until its name is free.
    * @throws SecretsError NotFound, Denied under purge protection
    */
   async purge(deleted: Deleted, signal: AbortSignal): Promise<void> {
@@ -221,12 +223,12 @@ export class KeyVault {
   }
 }
 
-/** @throws SecretsError Denied where the vault lets nobody purge */
+/** @throws SecretsError Denied if the vault doesn't allow purging */
 export function checkPurgeable(level: string | undefined, until?: Date): void {
   if (level !== undefined && !level.includes('Purgeable')) throw purgeProtected(undefined, until);
 }
 
-/** Newest first, by the service's clock of whole seconds. */
+/** Newest first, by the service's clock, which has whole seconds. */
 export function byAge(versions: readonly SecretProperties[]): SecretProperties[] {
   return versions.toSorted((a, b) => (b.createdOn?.getTime() ?? 0) - (a.createdOn?.getTime() ?? 0));
 }

@@ -1,2 +1,2 @@
-// A module of its own, so that the bundle has a chunk with this class and little more.
+// A separate module, so that the bundle gets a chunk with little more than this class.
 export { ManagedIdentityCredential } from '@azure/identity';
