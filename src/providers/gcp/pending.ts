@@ -30,7 +30,7 @@ export function isPendingId(version: string): boolean {
 }
 
 /** A pending value, with the sibling as it was read. */
-interface Held {
+interface PendingValue {
   readonly sibling: RawSecret;
   readonly id: string;
   readonly value: Uint8Array;
@@ -171,7 +171,7 @@ export class PendingVersions {
     }
   }
 
-  async #read(id: string, version: string | undefined, signal: AbortSignal): Promise<Held> {
+  async #read(id: string, version: string | undefined, signal: AbortSignal): Promise<PendingValue> {
     const siblingId = siblingOf(id);
     const [, generation, number = 'latest'] = version === undefined ? [] : (PENDING_ID.exec(version) ?? []);
     if (version !== undefined && generation === undefined) throw noPending(version);
