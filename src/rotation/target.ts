@@ -3,7 +3,7 @@
  *
  * A target never touches a store. The engine (src/rotation/engine.ts) does, in this order:
  *
- * check → propose (or issue) → [store: pending] → apply → verify → [store: current] → retire
+ *     check → propose (or issue) → [store: pending] → apply → verify → [store: current] → retire
  *
  * Rules for every method of every target:
  * - The process may be killed before, during or after any call, and any call may be repeated later from another

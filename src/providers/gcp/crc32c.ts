@@ -1,4 +1,4 @@
-/** CRC-32C, the checksum that Secret Manager sends and takes: RFC 3720, section 12.1. Node's zlib has CRC-32 only. */
+/** CRC-32C, the checksum that Secret Manager sends and expects: RFC 3720, section 12.1. Node's zlib only has CRC-32. */
 
 const TABLE = new Uint32Array(256);
 for (let index = 0; index < 256; index += 1) {

@@ -1,6 +1,7 @@
 /**
- * Finds the credential, in the order of https://cloud.google.com/docs/authentication/application-default-credentials
- * with tokens that are given outright before it. Finding makes no call but to this machine's metadata server.
+ * Finds the credential: explicit tokens first, then the order of
+ * https://cloud.google.com/docs/authentication/application-default-credentials. Makes no call except to this machine's
+ * metadata server.
  */
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
@@ -12,7 +13,7 @@ import type { ProviderContext } from '../descriptor.ts';
 import { defaultCredentialsFile } from './gcloud.ts';
 import type { GcpSettings } from './settings.ts';
 
-/** A credentials file's content; its `type` says which kind it is. */
+/** The content of a credentials file; `type` tells the kind. */
 export type KeyFile = { readonly [key: string]: JsonValue };
 
 export type Found =
@@ -20,7 +21,7 @@ export type Found =
   | { readonly kind: 'file'; readonly json: KeyFile; readonly source: string }
   | { readonly kind: 'machine'; readonly source: string };
 
-/** @throws SecretsError Unauthenticated for a file that was named and can't be used */
+/** @throws SecretsError Unauthenticated for a configured file that can't be used */
 export function findCredential(settings: GcpSettings, context: ProviderContext): Found {
   const { env, cwd } = context;
   const at = (path: string): string => resolve(cwd, path.replace(/^~(?=\/|$)/, context.home || homedir()));
@@ -75,7 +76,7 @@ function parseKey(text: string, shown: string): KeyFile {
     const json: unknown = JSON.parse(text);
     if (isJsonObject(json)) return json;
   } catch {
-    // The parser's message quotes the text, which holds a key.
+    // The parser's message quotes the text, which contains a key.
   }
   throw new SecretsError('Unauthenticated', `${shown} is not a credentials file: it is not a JSON object`, {
     hint: 'download the key again, or sign in: gcloud auth application-default login',

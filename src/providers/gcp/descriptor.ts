@@ -11,7 +11,6 @@ const HARMLESS: HarmlessSettings = {
   transport: { reason: 'two ways to the same server' },
 };
 
-/** Google Secret Manager. */
 export const gcp: ProviderDescriptor = {
   kind: 'gcp',
   title: 'Google Secret Manager',

@@ -1,4 +1,4 @@
-/** What goes wrong on either transport in one form, and that as the product's own errors. */
+/** Brings the errors of both transports into one form, and translates them. */
 import { excerpt, IN_DOUBT, SecretsError, type ErrorKind } from '../../core/errors.ts';
 
 /** google.rpc.Code: https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto */
@@ -21,7 +21,9 @@ export const CODE = {
   UNAUTHENTICATED: 16,
 } as const;
 
-/** The code of an HTTP status whose body names none: https://cloud.google.com/apis/design/errors#handling_errors */
+/**
+ * The code for an HTTP status if the body contains none: https://cloud.google.com/apis/design/errors#handling_errors
+ */
 function codeOfStatus(status: number): number {
   const known: Readonly<Record<number, number>> = {
     400: CODE.INVALID_ARGUMENT,
@@ -37,21 +39,21 @@ function codeOfStatus(status: number): number {
 }
 
 interface FaultDetails {
-  /** google.rpc.Code of the service's answer; missing when there was none. */
+  /** The google.rpc.Code of the service's response; missing if there was no response. */
   readonly code?: number | undefined;
-  /** The service's words, on one line. */
+  /** The service's message, on one line. */
   readonly text?: string | undefined;
   /** `reason` of google.rpc.ErrorInfo, such as SERVICE_DISABLED. */
   readonly reason?: string | undefined;
-  /** The system's code, or a word, for a call that got no answer of the service. */
+  /** The system's error code, or a word, for a call without a response from the service. */
   readonly system?: string | undefined;
-  /** Asking again can't help. */
+  /** Repeating the call can't help. */
   readonly permanent?: boolean | undefined;
   readonly retryAfterMs?: number | undefined;
   readonly cause?: unknown;
 }
 
-/** A failed call, whatever the transport. */
+/** A failed call over either transport. */
 export class Fault extends Error {
   override readonly name = 'Fault';
   readonly code: number | undefined;
@@ -72,7 +74,7 @@ export class Fault extends Error {
   }
 }
 
-/** Trust and name failures don't go away by asking again. */
+/** Trust and name errors, which stay the same when the call is repeated. */
 const PERMANENT =
   /certificate|CERT|SIGNED|ISSUER|ALTNAME|VERIFY|ENOTFOUND|ERR_TLS|ERR_SSL|EPROTO|ERR_INVALID/;
 const UNTRUSTED = /certificate|CERT|SIGNED|ISSUER|ALTNAME|VERIFY/;
@@ -87,20 +89,20 @@ function asMap(value: unknown): Readonly<Record<string, unknown>> {
 
 const asText = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
 
-/** A REST answer that is no success. Source of the body's form: https://google.aip.dev/193#http11json-representation */
+/** An unsuccessful REST response. Source of the body's form: https://google.aip.dev/193#http11json-representation */
 export function faultOfAnswer(status: number, body: string, retryAfter: string | null): Fault {
   let parsed: unknown;
   try {
     parsed = JSON.parse(body);
   } catch {
-    // A proxy's page: only its status is of use.
+    // A proxy's page: only its status is useful.
   }
   const error = asMap(asMap(Array.isArray(parsed) ? parsed[0] : parsed)['error']);
   const named = CODE[asText(error['status']) as keyof typeof CODE] as number | undefined;
   const details: unknown[] = Array.isArray(error['details']) ? error['details'] : [];
   const reason = details.map((detail) => asText(asMap(detail)['reason'])).find((one) => one !== undefined);
   const seconds = Number(retryAfter ?? Number.NaN);
-  // "Not found" in somebody else's words is about the address, not about a secret.
+  // A "not found" from anything but the service is about the address, not about a secret.
   const foreign = status >= 300 && status < 500 && status !== 429 && parsed === undefined;
   return new Fault({
     code: foreign ? undefined : (named ?? codeOfStatus(status)),
@@ -111,28 +113,28 @@ export function faultOfAnswer(status: number, body: string, retryAfter: string |
   });
 }
 
-/** What the client library rejects with. gRPC's errors have a code; anything else is an answer it can't read. */
+/** Errors that the client library rejects with. gRPC's errors have a code; anything else is an unreadable response. */
 export function faultOfThrown(thrown: unknown): Fault | SecretsError {
   if (thrown instanceof Fault || thrown instanceof SecretsError) return thrown;
   const { code, details, message, reason, cause } = asMap(thrown);
   if (cause instanceof Fault || cause instanceof SecretsError) return cause;
   if (typeof code === 'number' && code > 0 && code <= CODE.UNAUTHENTICATED) {
     const text = asText(details) ?? asText(message) ?? '';
-    // grpc-js says so of a connection that could not be made at all.
+    // grpc-js uses these words if no connection could be made at all.
     const [system] = /ECONNREFUSED|ENOTFOUND|ECONNRESET|[a-z-]* ?certificate/.exec(text) ?? [];
     const none = code === CODE.UNAVAILABLE && system !== undefined;
     return new Fault({ ...(none ? { system } : { code }), text, reason: asText(reason), cause: thrown });
   }
-  // Its own message may quote the answer, which may be a secret.
+  // The library's message may quote the response, which may be a secret.
   return new Fault({ system: 'the answer can’t be read', permanent: true, cause: thrown });
 }
 
-/** Whether an error leaves it open whether the change was made. */
+/** Whether the error leaves the outcome of a change unknown. */
 export function inDoubt(error: unknown): boolean {
   return error instanceof SecretsError && error.kind === 'Unavailable' && error.message.endsWith(IN_DOUBT);
 }
 
-/** What a call was for, for the words of its error. */
+/** Facts about a call for its error messages. */
 export interface CallFacts {
   readonly method: string;
   /** Whether it changes something. */
@@ -140,11 +142,11 @@ export interface CallFacts {
   readonly principal: string;
   readonly source: string;
   readonly project: string;
-  /** Another service than Secret Manager: its name in host names, and for people. */
+  /** A service other than Secret Manager: its name in host names and its title. */
   readonly service?: { readonly api: string; readonly title: string } | undefined;
 }
 
-/** The least role that may call a method: https://cloud.google.com/secret-manager/docs/access-control */
+/** The least privileged role that may call a method: https://cloud.google.com/secret-manager/docs/access-control */
 export function roleFor(method: string): string {
   switch (method) {
     case 'accessSecretVersion':
@@ -249,7 +251,7 @@ function unanswered(fault: Fault, { writes, service }: CallFacts): SecretsError 
   );
 }
 
-/** The code under a translated error, `undefined` for one that is not the service's. */
+/** The code of the original error; `undefined` for an error that doesn't come from the service. */
 export function codeUnder(error: unknown): number | undefined {
   const { cause } = asMap(error);
   return cause instanceof Fault ? cause.code : undefined;

@@ -1,4 +1,6 @@
-/** What gcloud keeps on this machine: its folder, its configured project. Read as files; gcloud is not run. */
+/**
+ * Reads gcloud's settings on this machine: its folder and its configured project. Only reads files; gcloud is not run.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ProviderContext } from '../descriptor.ts';
@@ -12,7 +14,7 @@ function gcloudFolder({ env, home }: Place): string {
   return process.platform === 'win32' && roaming ? join(roaming, 'gcloud') : join(home, '.config', 'gcloud');
 }
 
-/** Where `gcloud auth application-default login` leaves its file. */
+/** The file that `gcloud auth application-default login` writes. */
 export function defaultCredentialsFile(place: Place): string {
   return join(gcloudFolder(place), 'application_default_credentials.json');
 }

@@ -1,6 +1,7 @@
 /**
- * Who may read a secret by its own IAM policy; what is granted on the project and above is not in it.
- * Source: https://cloud.google.com/iam/docs/principal-identifiers and https://cloud.google.com/secret-manager/docs/access-control
+ * Who may read a secret according to its own IAM policy; grants on the project and above are not included. Source:
+ * https://cloud.google.com/iam/docs/principal-identifiers and
+ * https://cloud.google.com/secret-manager/docs/access-control
  */
 import type { Grant } from '../../core/secret.ts';
 
@@ -14,13 +15,13 @@ export interface RawPolicy {
     | null;
 }
 
-/** Predefined roles that give values out. A role of the customer's own is taken for one, since it may. */
+/** Roles that include reading values. A customer's own role counts as one, because it may. */
 const READS = /^roles\/(secretmanager\.(secretAccessor|admin)|owner|editor)$|^(projects|organizations)\//;
 
 export function grantsOf({ bindings }: RawPolicy): readonly Grant[] {
   return (bindings ?? []).flatMap(({ role, members, condition }) => {
     if (!READS.test(role ?? '')) return [];
-    // The empty condition of an answer over gRPC is none.
+    // gRPC responses contain an empty condition if there is none.
     const expression = (condition as { readonly expression?: string } | null | undefined)?.expression ?? '';
     return (members ?? []).map((principal) => ({
       principal,
@@ -34,7 +35,7 @@ export function grantsOf({ bindings }: RawPolicy): readonly Grant[] {
 function breadthOf(member: string): Grant['breadth'] {
   if (member === 'allUsers') return 'public';
   if (member === 'allAuthenticatedUsers') return 'wildcard';
-  // A domain, all of a project by its basic role, all of a pool of workload identities.
+  // A domain, everyone with a basic role on a project, or everyone in a workload identity pool.
   return /^(domain:|project(Owner|Editor|Viewer):|principalSet:\/\/.*\/\*$)/.test(member)
     ? 'account'
     : 'named';

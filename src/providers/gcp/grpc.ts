@@ -1,4 +1,4 @@
-/** The client's options for gRPC; loaded, with grpc-js, only for a store that asks for it. */
+/** The client's options for gRPC; only loaded, together with grpc-js, for a store that uses it. */
 import { callbackify } from 'node:util';
 import { version } from '../../core/version.ts';
 import type { SignedIn } from './sign-in.ts';
@@ -19,7 +19,7 @@ export async function grpcOptions(
   return {
     gax,
     sslCreds: credentials.combineChannelCredentials(channel, perCall),
-    // Credentials are all ours: the library must look for none.
+    // All credentials come from us: the library must not look for any.
     auth: {
       getUniverseDomain: () => Promise.resolve(undefined),
       getClient: () => Promise.reject(new Error('not used')),

@@ -1,6 +1,6 @@
 /**
- * HTTP for everything that goes to Google: the API over REST, and the sign-in library's own requests. TLS is always
- * verified, an answer has a largest size, and a request ends with the deadline of the call it is made for.
+ * HTTP for everything that goes to Google: the REST API, and the sign-in library's own requests. TLS is always
+ * verified, responses have a maximum size, and a request ends at the deadline of its call.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import http from 'node:http';
@@ -13,17 +13,17 @@ import { isLoopback, isProtected } from '../../platform/net/address.ts';
 import { version } from '../../core/version.ts';
 import { Fault } from './errors.ts';
 
-/** Longest answer read, in bytes: a page of 250 secrets with all the annotations that Google allows is 6 MiB. */
+/** Longest response read, in bytes: a page of 250 secrets with all the annotations that Google allows is 6 MiB. */
 const MAX_ANSWER = 16 * 1024 * 1024;
 
-/** The signal of the provider's call that is under way; libraries between it and the socket don't pass it on. */
+/** The signal of the current provider call; the libraries between it and the socket don't pass it on. */
 const deadline = new AsyncLocalStorage<AbortSignal>();
 
 export function withDeadline<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   return deadline.run(signal, work);
 }
 
-/** Link-local addresses and Google's name for them: metadata servers, which have no TLS. */
+/** Metadata servers: link-local addresses and Google's name for them, which have no TLS. */
 function isMetadata(url: URL): boolean {
   return /^(169\.254(\.\d+){2}|metadata\.google\.internal)$/.test(url.hostname);
 }
@@ -49,15 +49,15 @@ export class Http {
   #proxied: Promise<http.Agent> | undefined;
 
   /**
-   * @param ca PEM of the authority to believe in place of the system's
-   * @param env with HTTPS_PROXY and NO_PROXY
+   * @param ca PEM of the authority that replaces the system's
+   * @param env may contain HTTPS_PROXY and NO_PROXY
    */
   constructor(ca: string | undefined, env: Env) {
     this.#ca = ca;
     this.#env = env;
   }
 
-  /** As the global `fetch`, without redirects. Rejects with a Fault. */
+  /** Like the global `fetch`, but doesn't follow redirects. Rejects with a Fault. */
   readonly fetch: Fetch = async (target, init = {}) => {
     const url = new URL(target);
     if (!isProtected(url) && !isMetadata(url))
@@ -74,7 +74,7 @@ export class Http {
     if (url.protocol !== 'https:') return this.#plain;
     const proxy = proxyFor(url, this.#env);
     if (proxy === undefined) return this.#direct;
-    // One proxy for all: which hosts go past it is asked for each request.
+    // One proxy agent for all hosts; NO_PROXY is checked for each request.
     this.#proxied ??= import('https-proxy-agent').then(
       ({ HttpsProxyAgent }) => new HttpsProxyAgent(proxy, { keepAlive: true, maxSockets: 16 }),
     );
@@ -128,8 +128,9 @@ interface Outgoing {
 }
 
 /**
- * The proxy that the environment names for a host, as curl reads it: NO_PROXY lists hosts, with everything under them.
- * @throws SecretsError Usage for one that is no URL
+ * The proxy for a host according to the environment, with curl's rules: NO_PROXY lists hosts, including their
+ * subdomains.
+ * @throws SecretsError Usage for a proxy that isn't a URL
  */
 function proxyFor(url: URL, env: Env): string | undefined {
   const proxy = env['HTTPS_PROXY'] || env['https_proxy'] || '';

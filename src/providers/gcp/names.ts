@@ -4,8 +4,8 @@ import type { NativeReference } from '../descriptor.ts';
 import type { ProviderRules } from '../provider.ts';
 
 /**
- * Ends the name of the sibling secret that holds a pending value, so that `latest` of the secret itself stays what
- * its readers may use.
+ * The suffix of the sibling secret that holds a pending value, so that `latest` of the secret itself stays the version
+ * that its readers may use.
  */
 export const PENDING_SUFFIX = '--secrets-pending';
 
@@ -30,12 +30,12 @@ export function parseNative(text: string): NativeReference | undefined {
     ...(version !== undefined &&
       version !== 'latest' &&
       (isNumber(version) ? { version } : { stage: version })),
-    // A prefix and a location of the store's own don't belong to an identifier that is complete.
+    // The store's own prefix and location don't apply to a complete identifier.
     settings: { project, location: location ?? null, prefix: null },
   };
 }
 
-/** Whether a version id can be one of Google's: they count from 1. */
+/** Whether a version id can be one of Google's, which count from 1. */
 export function isNumber(version: string): boolean {
   return /^[1-9]\d{0,9}$/.test(version);
 }
@@ -44,7 +44,7 @@ export function isAlias(stage: string): boolean {
   return /^[A-Za-z][A-Za-z0-9_-]{0,62}$/.test(stage);
 }
 
-/** The last part of a resource name. Never take a project from an answer: there it is a number. */
+/** The last part of a resource name. Never take a project from a response: there it is a number. */
 export function lastPart(name: unknown): string {
   return typeof name === 'string' ? name.slice(name.lastIndexOf('/') + 1) : '';
 }

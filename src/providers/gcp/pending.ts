@@ -1,10 +1,10 @@
 /**
- * Pending values. Google has no stages: `latest` is always the newest version, so a value that nobody may use yet
- * must not be a version of the secret. It is kept in a sibling secret, named with PENDING_SUFFIX, until it is promoted
- * (its value becomes a version of the secret, then the sibling goes) or discarded (the sibling goes).
+ * Pending values. Google has no stages: `latest` is always the newest version, so a value that nobody may use yet must
+ * not be a version of the secret. It is kept in a sibling secret, named with PENDING_SUFFIX, until it is promoted (its
+ * value becomes a version of the secret, then the sibling is deleted) or discarded (the sibling is deleted).
  *
- * A pending version's id is `pending:GENERATION-NUMBER`: siblings come and go under one name, and an id must not mean
- * another one's value.
+ * A pending version's id is `pending:GENERATION-NUMBER`: siblings are deleted and created again under the same name,
+ * and an id must never refer to another sibling's value.
  */
 import { randomBytes } from 'node:crypto';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
@@ -29,7 +29,7 @@ export function isPendingId(version: string): boolean {
   return version.startsWith(PENDING);
 }
 
-/** A pending value, with the sibling as it was read. */
+/** A pending value with its sibling as it was read. */
 interface PendingValue {
   readonly sibling: RawSecret;
   readonly id: string;
@@ -53,7 +53,7 @@ export class PendingVersions {
     return { id: held.id, state: 'enabled', stages: ['pending'], value: held.value };
   }
 
-  /** The pending version, without its value; `undefined` when there is none, or it may not be seen. */
+  /** The pending version without its value; `undefined` if there is none, or the caller may not see it. */
   async find(id: string, signal: AbortSignal): Promise<VersionInfo | undefined> {
     try {
       const siblingId = siblingOf(id);
@@ -70,8 +70,8 @@ export class PendingVersions {
   }
 
   /**
-   * Keeps a value as pending. With `ifAbsent` it is the claim to be the one who rotates: creating the sibling, which
-   * only one can. Without it an older pending value is replaced.
+   * Stores a pending value. With `ifAbsent` this is the claim of a rotation: it creates the sibling, and only one
+   * caller can. Without it, an older pending value is replaced.
    * @throws SecretsError Conflict
    */
   async put(id: string, write: SecretWrite, signal: AbortSignal): Promise<VersionInfo> {
@@ -79,7 +79,7 @@ export class PendingVersions {
     const change: Change = (before) => {
       const after = applyWrite(before, write);
       const generation = before.annotations?.[NOTE.generation] ?? randomBytes(4).toString('hex');
-      // A sibling that went and came again counts from 1 anew.
+      // A sibling that was deleted and created again starts counting at 1.
       if (write.ifPending !== undefined && generation !== PENDING_ID.exec(write.ifPending)?.[1])
         throw noLongerPending(write.ifPending);
       return { ...after, annotations: { ...after.annotations, [NOTE.generation]: generation } };
@@ -111,8 +111,8 @@ export class PendingVersions {
   }
 
   /**
-   * Makes a pending value current. Repeating it, after a crash at any point, never makes a second version: the secret
-   * notes which pending value it was given, and after which version, before it is given it.
+   * Promotes a pending value. Repeating this after a crash at any point never creates a second version: before the
+   * value is added, the secret's annotation records the pending value and the version that it will follow.
    */
   async promote(id: string, version: string, signal: AbortSignal): Promise<VersionInfo> {
     for (;;) {
@@ -126,7 +126,8 @@ export class PendingVersions {
       const begun = noted === version ? Number(after) : undefined;
       if (held === undefined) {
         if (begun === undefined || newest <= begun) throw noPending(version);
-        // The sibling goes last: the value has become a version, the first after the one that was noted.
+        // The sibling is deleted last, so the value has already become a version: the first one after the recorded
+        // version.
         return { id: String(begun + 1), state: 'enabled', stages: begun + 1 === newest ? ['current'] : [] };
       }
       const done =
@@ -142,13 +143,13 @@ export class PendingVersions {
         return { ...versionOf(written.version, ['current']), state: 'enabled' };
       } catch (thrown) {
         const error = toSecretsError(thrown);
-        // Another writer, or another promotion of the same value: look again.
+        // Another writer, or another promotion of the same value: read again.
         if (error.kind !== 'Conflict' || main?.annotations?.[NOTE.deleted] !== undefined) throw error;
       }
     }
   }
 
-  /** @throws SecretsError NotFound when it is not this value that is pending */
+  /** @throws SecretsError NotFound if this value is not the pending one */
   async discard(id: string, version: string, signal: AbortSignal): Promise<void> {
     const siblingId = siblingOf(id);
     const sibling = await this.#store.find(siblingId, signal);
@@ -158,14 +159,15 @@ export class PendingVersions {
     await this.#store.remove(siblingId, sibling.etag, signal);
   }
 
-  /** Removes whatever is pending. @returns whether something was */
+  /** Deletes the pending value, if there is one. @returns whether there was one */
   async clear(id: string, signal: AbortSignal): Promise<boolean> {
     try {
       await this.#store.remove(siblingOf(id), undefined, signal);
       return true;
     } catch (thrown) {
       const { kind } = toSecretsError(thrown);
-      // A name too long for a sibling has none. Rights on the one secret alone don't reach a sibling that is not there.
+      // A name that is too long for a sibling has none. Rights on a single secret don't include a sibling that doesn't
+      // exist.
       if (kind !== 'NotFound' && kind !== 'Invalid' && kind !== 'Denied') throw thrown;
       return false;
     }
@@ -177,7 +179,7 @@ export class PendingVersions {
     if (version !== undefined && generation === undefined) throw noPending(version);
     const missing = (thrown: unknown): never => {
       const error = toSecretsError(thrown);
-      // An older pending value is destroyed when a newer one replaces it.
+      // A newer pending value destroys the older one.
       throw error.kind === 'NotFound' || error.kind === 'Invalid' ? noPending(version) : error;
     };
     const [sibling, accessed] = await Promise.all([
@@ -189,7 +191,10 @@ export class PendingVersions {
     return { sibling, id: found, value: accessed.value };
   }
 
-  /** Number of the pending version with this id. @throws SecretsError Conflict when it is another, or none */
+  /**
+   * The number of the pending version with this id. @throws SecretsError Conflict if another version is pending, or
+   * none
+   */
   async #numberOf(id: string, pending: string, signal: AbortSignal): Promise<number> {
     const siblingId = siblingOf(id);
     const sibling = await this.#store.find(siblingId, signal);
@@ -205,7 +210,7 @@ export class PendingVersions {
       : this.#store.newest(siblingId, signal);
   }
 
-  /** Number of the version after `after` that holds this value. */
+  /** The number of the version after `after` that has this value. */
   async #holding(
     id: string,
     value: Uint8Array,
@@ -233,7 +238,7 @@ export class PendingVersions {
     }
   }
 
-  /** Removes the sibling as it was read; one that holds a newer pending value stays. */
+  /** Deletes the sibling unless it has changed since it was read, which means that it holds a newer pending value. */
   async #removeSibling(id: string, sibling: RawSecret, signal: AbortSignal): Promise<void> {
     try {
       await this.#store.remove(siblingOf(id), sibling.etag, signal);
@@ -244,7 +249,7 @@ export class PendingVersions {
   }
 }
 
-/** What promoting changes of the secret: the note, and the labels that were given with the pending value. */
+/** The promotion's changes to the secret: the annotation, and the labels that came with the pending value. */
 function promotion(sibling: RawSecret, note: string): Change {
   const own: string[] = [NOTE.write, NOTE.generation];
   const given = Object.entries(sibling.annotations ?? {}).filter(([key]) => !own.includes(key));

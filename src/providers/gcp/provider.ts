@@ -1,5 +1,5 @@
-/** Google Secret Manager behind the provider interface. docs/gcp.md says what it promises. */
-// Longer than others: one class that answers every method of the interface, each little more than a few calls.
+/** Google Secret Manager behind the provider interface. docs/gcp.md documents its guarantees. */
+// Over 400 lines because a single class implements every method of the interface, each with only a few calls.
 /* oxlint-disable max-lines */
 import type { AuditEvent } from '../../core/audit/record.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
@@ -48,7 +48,7 @@ import { type Accessed, type GcpStore, inTheWay } from './store.ts';
 
 const PARALLEL = 16;
 const DAY_MS = 86_400_000;
-/** Versions that are tried one by one on the way to the previous one, before they are listed. */
+/** How many versions are tried one by one to find the previous one, before they are listed. */
 const PREVIOUS_TRIES = 8;
 
 const CAPABILITIES: ReadonlySet<Capability> = new Set<Capability>([
@@ -78,7 +78,7 @@ export class GcpProvider implements Provider {
     this.#context = context;
   }
 
-  /** Without etags, as some emulators are, nothing can be claimed that depends on them. */
+  /** Without etags, as in some emulators, the capabilities that depend on them are missing. */
   get capabilities(): ReadonlySet<Capability> {
     return this.#store.lacksEtags ? WITHOUT_ETAGS : CAPABILITIES;
   }
@@ -139,7 +139,7 @@ export class GcpProvider implements Provider {
     }
   }
 
-  /** Google has one message for a secret that is not there and for one without versions. */
+  /** Google has the same message for a missing secret and for one without versions. */
   async #missing(id: string, error: SecretsError, signal: AbortSignal): Promise<SecretsError> {
     const secret = await this.#store.find(id, signal).catch(() => undefined);
     return secret === undefined || secret.annotations?.[NOTE.deleted] !== undefined
@@ -148,8 +148,8 @@ export class GcpProvider implements Provider {
   }
 
   /**
-   * FAILED_PRECONDITION in words: the secret is deleted softly, or the version is disabled or destroyed. `latest`
-   * never moves back to an older version by itself.
+   * Explains FAILED_PRECONDITION: the secret is soft-deleted, or the version is disabled or destroyed. `latest` never
+   * moves back to an older version by itself.
    */
   async #explain(
     id: string,
@@ -183,7 +183,7 @@ export class GcpProvider implements Provider {
     );
   }
 
-  /** The newest enabled version before the newest one. Needs no right but to read values, in the usual case. */
+  /** The newest enabled version before the newest one. Usually needs only the right to read values. */
   async #previous(id: string, signal: AbortSignal): Promise<Omit<SecretVersion, 'name'>> {
     let number: number;
     try {
@@ -236,7 +236,7 @@ export class GcpProvider implements Provider {
     return this.#append(id, write, signal);
   }
 
-  /** Adds a version without a condition, to the secret that is there or to a new one. */
+  /** Adds a version without a condition, to the existing secret or a new one. */
   async #append(id: string, write: SecretWrite, signal: AbortSignal): Promise<VersionInfo> {
     let before = await this.#findIfAllowed(id, signal);
     if (before === undefined) {
@@ -259,7 +259,7 @@ export class GcpProvider implements Provider {
     return version;
   }
 
-  /** `hidden`: the right to add versions does not bring the right to see the secret itself. */
+  /** `hidden`: the right to add versions doesn't include the right to see the secret itself. */
   async #findIfAllowed(id: string, signal: AbortSignal): Promise<RawSecret | 'hidden' | undefined> {
     try {
       return await this.#store.find(id, signal);
@@ -269,7 +269,7 @@ export class GcpProvider implements Provider {
     }
   }
 
-  /** Sets labels after the value; repeated when somebody else changed the secret meanwhile. */
+  /** Sets labels after the value; repeated if the secret has changed in the meantime. */
   async #setDetails(
     id: string,
     read: RawSecret | 'hidden',
@@ -321,7 +321,7 @@ export class GcpProvider implements Provider {
   async *list(query: ListQuery, { signal }: CallOptions): AsyncIterable<SecretInfo> {
     checkSignal(signal);
     const prefix = this.#prefix + (query.prefix ?? '');
-    // What no name holds no name begins with.
+    // No name contains other characters, so none starts with this prefix.
     if (!/^[A-Za-z0-9_-]*$/.test(prefix)) return;
     for await (const raw of this.#store.secrets(prefix, signal)) {
       const id = lastPart(raw.name);
@@ -381,8 +381,9 @@ export class GcpProvider implements Provider {
   }
 
   /**
-   * Google deletes secrets for good. Softly deleted means here: noted as deleted, and every version disabled, so that
-   * nobody reads it. With a number of days Google itself removes it at their end, by the secret's expiry.
+   * Google deletes secrets permanently. A soft-deleted secret is one that is marked as deleted with all its versions
+   * disabled, so that nobody can read it. If a number of days is set, Google itself removes the secret after that,
+   * through its expiry.
    */
   async delete(name: string, { windowDays }: DeleteQuery, { signal }: CallOptions): Promise<Deletion> {
     const id = this.#id(name);
@@ -394,7 +395,7 @@ export class GcpProvider implements Provider {
       if (state === 'DISABLED') disabled.push(Number(lastPart(full)));
     }
     if (secret.annotations?.[NOTE.deleted] !== undefined) {
-      // A deletion that was broken off is finished; one that is done is done.
+      // An interrupted deletion is completed; a completed one stays as it is.
       if (enabled.length === 0) throw new SecretsError('NotFound', 'is deleted already');
     } else {
       const own = expiryOf(secret);
@@ -424,7 +425,7 @@ export class GcpProvider implements Provider {
     const deletion = parseDeletion(secret.annotations?.[NOTE.deleted]);
     if (deletion === undefined)
       throw new SecretsError('NotFound', 'is not deleted, so there is nothing to restore');
-    // The removal that is due is called off first; the note goes last, so that a restore can be repeated.
+    // First cancel the scheduled removal, and remove the annotation last, so that a restore can be repeated.
     const { expires } = deletion;
     const calledOff =
       expires === undefined
@@ -457,7 +458,7 @@ export class GcpProvider implements Provider {
     } else if (version !== undefined) {
       await this.#destroy(id, version, signal);
     } else {
-      // The sibling first: no pending value stays behind without its secret.
+      // The sibling first, so that no pending value remains without its secret.
       const pending = await this.#pending.clear(id, signal);
       try {
         await this.#store.remove(id, undefined, signal);
@@ -525,7 +526,7 @@ export class GcpProvider implements Provider {
       return `secrets can be listed at ${this.#store.service.endpoint}`;
     });
     if (refused === undefined) return findings;
-    // A reader of single secrets needs no right to list them.
+    // Reading single secrets doesn't require the right to list them.
     const minimal = refused.kind === 'Denied' && codeUnder(refused) === CODE.PERMISSION_DENIED;
     failed('service', refused, minimal ? 'warn' : 'fail');
     return findings;

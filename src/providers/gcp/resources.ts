@@ -1,11 +1,11 @@
-/** Secrets and versions as the service gives them, the annotations kept on them, and both as the product's own. */
+/** The service's secrets and versions, our annotations on them, and their conversion to the product's types. */
 import { SecretsError } from '../../core/errors.ts';
 import type { NativeRotation } from '../../core/rotation/native.ts';
 import type { SecretInfo, VersionInfo, VersionState } from '../../core/secret.ts';
 import type { SecretWrite } from '../provider.ts';
 import { lastPart } from './names.ts';
 
-/** google.protobuf.Timestamp, as the client gives it. */
+/** google.protobuf.Timestamp in the client's form. */
 interface Timestamp {
   readonly seconds?: string | number | null;
   readonly nanos?: number | null;
@@ -13,7 +13,7 @@ interface Timestamp {
 
 type Texts = Readonly<Record<string, string>>;
 
-/** google.cloud.secretmanager.v1.Secret, as far as it is used. */
+/** The used fields of google.cloud.secretmanager.v1.Secret. */
 export interface RawSecret {
   readonly name?: string;
   readonly etag?: string;
@@ -30,7 +30,7 @@ export interface RawSecret {
   } | null;
 }
 
-/** google.cloud.secretmanager.v1.SecretVersion, as far as it is used. */
+/** The used fields of google.cloud.secretmanager.v1.SecretVersion. */
 export interface RawVersion {
   readonly name?: string;
   readonly state?: string;
@@ -38,15 +38,15 @@ export interface RawVersion {
   readonly scheduledDestroyTime?: Timestamp | null;
 }
 
-/** Annotations of our own; each is explained where it is written. docs/gcp.md lists them. */
+/** Our own annotations; each is explained where it is written. docs/gcp.md lists them. */
 export const NOTE = {
-  /** `AFTER:NONCE`: whoever wrote it adds the version after number AFTER. */
+  /** `AFTER:NONCE`: the writer of this annotation adds the version after number AFTER. */
   write: 'secrets-write',
-  /** `PENDING-ID@AFTER`: the pending value that was made current, as a version after number AFTER. */
+  /** `PENDING-ID@AFTER`: the pending value that was promoted to a version after number AFTER. */
   promoted: 'secrets-promoted',
-  /** Set while the secret is deleted softly. */
+  /** Present while the secret is soft-deleted. */
   deleted: 'secrets-deleted',
-  /** Tells one pending value's sibling from the next one of the same name. */
+  /** Distinguishes the siblings that exist one after another under the same name. */
   generation: 'secrets-generation',
   description: 'description',
   expires: 'expires',
@@ -95,14 +95,14 @@ export function infoOf(name: string, raw: RawSecret): SecretInfo {
   };
 }
 
-/** `undefined` for a secret without a rotation: topics alone are told of other events. */
+/** `undefined` for a secret without a rotation: topics alone only receive other events. */
 export function nativeOf({ rotation, topics }: RawSecret): NativeRotation | undefined {
   const next = dateOf(rotation?.nextRotationTime);
   if (next === undefined) return undefined;
   const names = (topics ?? []).flatMap(({ name }) => (name ? [name] : []));
   const seconds = Number(rotation?.rotationPeriod?.seconds ?? 0);
   return {
-    // Without a topic it is a secret whose product rotates it (Cloud SQL).
+    // Without a topic, the product that the secret belongs to rotates it (Cloud SQL).
     by: names.length === 0 ? 'gcp itself' : `gcp topic ${names.map(lastPart).join(', ')}`,
     role: names.length === 0 ? 'rotates' : 'notifies',
     enabled: true,
@@ -112,7 +112,7 @@ export function nativeOf({ rotation, topics }: RawSecret): NativeRotation | unde
   };
 }
 
-/** A period as a policy has it. */
+/** A period in the form of a policy. */
 export function periodText(ms: number): string {
   const [unit, length] =
     ms % 86_400_000 === 0 ? ['d', 86_400_000] : ms % 3_600_000 === 0 ? ['h', 3_600_000] : ['s', 1000];
@@ -137,20 +137,20 @@ export function versionOf(raw: RawVersion, stages: readonly string[]): VersionIn
   };
 }
 
-/** What a write changes of a secret beside its value; `undefined` when nothing. */
+/** A write's changes to a secret other than its value; `undefined` if there are none. */
 export type Change = (secret: RawSecret) => { readonly labels: Texts; readonly annotations: Texts };
 
 /** https://cloud.google.com/resource-manager/docs/labels-overview#requirements */
 const LABEL = /^[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}$/u;
 const LABEL_VALUE = /^[\p{Ll}\p{Lo}\p{N}_-]{0,63}$/u;
-/** The key's form as the reference's description of `annotations` gives it. */
+/** The key's form, according to the reference's description of `annotations`. */
 const ANNOTATION = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/;
 
 /**
- * A write's labels, description and expiry over those that are there. A label that Google's labels can't hold, such
- * as one with capitals or spaces, is kept as an annotation. The expiry belongs to the version: a write without one
- * takes the old one away.
- * @throws SecretsError Invalid for a name that neither can hold
+ * Applies a write's labels, description and expiry to the existing ones. A label that Google's labels can't represent,
+ * such as one with capitals or spaces, is kept as an annotation. The expiry belongs to the version, so a write without
+ * one removes it.
+ * @throws SecretsError Invalid for a name that neither can represent
  */
 export function applyWrite(secret: RawSecret, write: Omit<SecretWrite, 'value'>): ReturnType<Change> {
   const labels: Record<string, string> = { ...secret.labels };
@@ -180,12 +180,12 @@ export function changes(secret: RawSecret, after: ReturnType<Change>): boolean {
   return text(secret.labels) !== text(after.labels) || text(secret.annotations) !== text(after.annotations);
 }
 
-/** What a soft deletion has to remember to be undone. */
+/** The state that is needed to undo a soft deletion. */
 export interface SoftDeletion {
   readonly at: Date;
-  /** Versions that were disabled before. */
+  /** Versions that were already disabled. */
   readonly disabled: readonly number[];
-  /** When the secret would have expired by itself, `never` for not at all; missing when that was left as it is. */
+  /** The secret's own expiry, `never` if it had none; missing if the deletion didn't change it. */
   readonly expires?: Date | 'never' | undefined;
 }
 
@@ -211,7 +211,7 @@ export function parseDeletion(text: string | undefined): SoftDeletion | undefine
   };
 }
 
-/** `1-3,7`: annotations hold 16 KiB in all. */
+/** `1-3,7`: short, because annotations are limited to 16 KiB in total. */
 function ranges(numbers: readonly number[]): string {
   const found: [number, number][] = [];
   for (const number of numbers.toSorted((a, b) => a - b)) {

@@ -1,4 +1,4 @@
-/** What the caller may do to a secret, asked of Google, which changes nothing. */
+/** Asks Google for the caller's rights on a secret, without changing anything. */
 import { toSecretsError } from '../../core/errors.ts';
 import type { Action, Right } from '../capabilities/rights.ts';
 import { siblingOf } from './names.ts';
@@ -18,7 +18,7 @@ const ON_SIBLING: Readonly<Record<Action, readonly string[]>> = {
   label: [],
 };
 
-/** Rights on a secret that is not there are rights on the project, of which Secret Manager tells nothing. */
+/** For a missing secret the rights on the project count, and Secret Manager doesn't report them. */
 const ON_PROJECT: Readonly<Record<Action, string>> = {
   stage: `making the pending one needs ${permission('secrets.create')} on the project`,
   promote: `removing the pending one needs ${permission('secrets.delete')} on it`,
@@ -38,10 +38,10 @@ export async function checkRights(
     if (wanted.length === 0) return new Set();
     const granted = await store.granted(name, wanted, signal);
     if (granted.size > 0) return granted;
-    // None at all is also the answer for what is not there.
+    // A missing secret also has an empty answer.
     try {
       if ((await store.find(name, signal)) === undefined) return undefined;
-      // It may have come into being since: another rotation makes the pending one.
+      // It may exist by now: another rotation creates the pending one.
       return await store.granted(name, wanted, signal);
     } catch (thrown) {
       if (toSecretsError(thrown).kind === 'Denied') return undefined;

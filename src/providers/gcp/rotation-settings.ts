@@ -1,4 +1,4 @@
-/** `native:` of a policy for a secret in Google Secret Manager. */
+/** The `native:` section of a policy for a secret in Google Secret Manager. */
 import * as v from 'valibot';
 
 /** Source: https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets#Topic */

@@ -1,8 +1,8 @@
 /**
- * Rotation as Google does it: at its time a message goes to a Pub/Sub topic, and whoever listens there makes a version.
+ * Google's rotation: at the scheduled time a message goes to a Pub/Sub topic, and its subscriber creates a version.
  * https://cloud.google.com/secret-manager/docs/secret-rotation
  *
- * Whether a message was delivered, and what its receiver did, the service does not say: only a new version shows it.
+ * The service doesn't report whether a message was delivered or what its subscriber did: only a new version shows that.
  */
 import { IN_DOUBT, SecretsError, toSecretsError } from '../../core/errors.ts';
 import type { CallOptions } from '../call.ts';
@@ -22,7 +22,7 @@ import type { GcpStore } from './store.ts';
 /** Sources: the reference's descriptions of `nextRotationTime` and `rotationPeriod`. */
 const EARLIEST_MS = 5 * 60_000;
 const SHORTEST_MS = 3_600_000;
-/** The request takes time, and the clocks may differ by a little. */
+/** Allows for the duration of the request and small clock differences. */
 const MARGIN_MS = 15_000;
 
 interface Target {
@@ -64,7 +64,7 @@ export class GcpRotations implements NativeRotations {
   }
 
   async remove(name: string, { signal }: CallOptions): Promise<void> {
-    // Topics hear of other events, too: they stay.
+    // Topics receive other events, too, so they stay.
     await this.#update(this.#idOf(name), signal, ({ rotation }) => (rotation ? 'none' : undefined));
   }
 
@@ -114,7 +114,7 @@ export class GcpRotations implements NativeRotations {
     }
   }
 
-  /** Changes it under the secret's etag; again when somebody else was faster. */
+  /** Changes the rotation under the secret's etag; repeated if somebody else was faster. */
   async #update(
     id: string,
     signal: AbortSignal,
@@ -176,7 +176,7 @@ export class GcpRotations implements NativeRotations {
       });
   }
 
-  /** Google refuses a topic that its own agent may not publish to, by which it means that of the secret's project. */
+  /** Explains the refusal of a topic: the service agent of the secret's project may not publish to it. */
   #explained(error: SecretsError): SecretsError {
     if (error.kind !== 'Invalid' || !/topic|publish/i.test(error.message)) return error;
     return new SecretsError('Invalid', error.message, {

@@ -1,9 +1,9 @@
 /**
- * One client of @google-cloud/secret-manager, over REST or gRPC, and its calls: signed in, with a deadline, repeated
- * where that is harmless, with errors of one kind.
+ * One client of @google-cloud/secret-manager, over REST or gRPC, and its calls: signed in, with a deadline, with
+ * retries where they are harmless, and with uniform errors.
  *
- * The client's wrapped methods are not used but what they wrap (`innerApiCalls`): those can be cancelled, and don't
- * offer requests and answers, which are secrets, to the library's logging.
+ * Calls bypass the client's wrapped methods and use what they wrap (`innerApiCalls`), which can be cancelled and
+ * doesn't pass requests and responses, which are secrets, to the library's logging.
  */
 import { setMaxListeners } from 'node:events';
 import { IN_DOUBT, SecretsError } from '../../core/errors.ts';
@@ -18,10 +18,10 @@ import type { GcpSettings } from './settings.ts';
 import { GOOGLE, signIn, type SignedIn } from './sign-in.ts';
 
 const ATTEMPTS = 4;
-/** Longest Retry-After that is waited for. */
+/** The longest Retry-After that is honoured. */
 const LONGEST_WAIT_MS = 10_000;
 
-/** What is used of the generated client; it is the same class for both transports. */
+/** The used part of the generated client; both transports have the same class. */
 export interface RpcClient {
   initialize(): Promise<unknown>;
   readonly innerApiCalls: Readonly<Record<string, Rpc | undefined>>;
@@ -30,7 +30,7 @@ export interface RpcClient {
 
 type Rpc = (request: object, options: object) => Promise<readonly unknown[]> & { cancel(): void };
 
-/** Methods that change nothing, so that they may be repeated whatever became of them. */
+/** Methods that change nothing, so they can be repeated after any error. */
 const READS = new Set([
   'accessSecretVersion',
   'getIamPolicy',
@@ -41,16 +41,16 @@ const READS = new Set([
   'testIamPermissions',
 ]);
 
-/** Another of Google's services. */
+/** Another Google service. */
 export interface Sibling {
-  /** The first part of its host's name, by which gcloud's variables name it too. */
+  /** The first part of its host name, which gcloud's variables use too. */
   readonly api: string;
   readonly title: string;
-  /** The method, for the words of an error. */
+  /** The method, for error messages. */
   readonly method: string;
 }
 
-/** Shows in the audit logs which calls came this way. */
+/** Shows in the audit logs which calls came from `secrets`. */
 const AGENT = `secrets/${version}`;
 
 interface Opened {
@@ -92,12 +92,12 @@ export class GcpService {
     return this.#endpoint.origin;
   }
 
-  /** The project by its id, as the settings or the credential name it. */
+  /** The project's id from the settings or the credential. */
   async project(signal: AbortSignal): Promise<string> {
     return (await this.#open(signal)).signedIn.project;
   }
 
-  /** `projects/P` or `projects/P/locations/L`: what secrets' names begin with. */
+  /** `projects/P` or `projects/P/locations/L`: the start of the secrets' resource names. */
   async parent(signal: AbortSignal): Promise<string> {
     const { signedIn } = await this.#open(signal);
     const { location } = this.#settings;
@@ -109,12 +109,12 @@ export class GcpService {
     return { ...signedIn.identity, details: { project: signedIn.project } };
   }
 
-  /** Who asks, known once the credential is found. */
+  /** The caller's identity, once the credential has been found. */
   knownIdentity(): KnownIdentity | undefined {
     return this.#identity;
   }
 
-  /** One call by its name in the client. @throws SecretsError */
+  /** Makes one call by its name in the client. @throws SecretsError */
   async call<T>(method: string, request: object, signal: AbortSignal): Promise<T> {
     const [answer] = await this.#call(method, request, signal);
     return answer as T;
@@ -127,7 +127,7 @@ export class GcpService {
   }
 
   /**
-   * A call of another of Google's services that changes nothing: JSON posted to a path of its REST interface.
+   * A read-only call to another Google service: posts JSON to a path of its REST API.
    * @throws SecretsError
    */
   async ask(
@@ -149,7 +149,7 @@ export class GcpService {
         const parsed: unknown = JSON.parse(text);
         if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return parsed as never;
       } catch {
-        // Its message may quote the answer.
+        // The parser's message may quote the response.
       }
       throw new Fault({ system: 'the answer can’t be read', permanent: true });
     };
@@ -159,7 +159,7 @@ export class GcpService {
     });
   }
 
-  /** Where another service is: where it was told to be, beside an emulator, or at Google's. */
+  /** The address of another service: the configured one, that of the store's emulator, or Google's own. */
   #originOf(api: string): URL {
     const told = this.#context.env[`CLOUDSDK_API_ENDPOINT_OVERRIDES_${api.toUpperCase()}`] || undefined;
     const set = api === 'logging' ? this.#settings['logging-endpoint'] : undefined;
@@ -174,7 +174,7 @@ export class GcpService {
     );
   }
 
-  /** Makes an attempt, and others where that is harmless and may help. */
+  /** Makes a call, and repeats it where that is harmless and may help. */
   async #repeat<T>(
     method: string,
     writes: boolean,
@@ -204,7 +204,7 @@ export class GcpService {
     }
   }
 
-  /** A single attempt, which ends with the signal at the latest. */
+  /** A single attempt, which ends when the signal aborts. */
   #once(
     client: RpcClient,
     method: string,
@@ -215,7 +215,7 @@ export class GcpService {
       const rpc = client.innerApiCalls[method];
       if (rpc === undefined) throw new SecretsError('Unsupported', `the client has no ${method}`);
       const running = rpc(request, {
-        // Retries are here, where Retry-After is known; pages are asked for one at a time.
+        // Retries happen here, where Retry-After is known; pages are requested one at a time.
         retry: { retryCodes: [] },
         autoPaginate: false,
         otherArgs: { headers: { 'x-goog-request-params': routing(request) } },
@@ -229,7 +229,7 @@ export class GcpService {
       return Promise.reject(
         new SecretsError('Unavailable', 'stopped before the call', { cause: signal.reason as unknown }),
       );
-    // Many calls share the command's one signal; the warning about leaks would be wrong.
+    // A command's calls share one signal, so Node's warning about listener leaks would be wrong.
     setMaxListeners(0, signal);
     this.#opened ??= withDeadline(signal, () => this.#connect()).catch((thrown: unknown) => {
       this.#opened = undefined;
@@ -259,7 +259,7 @@ export class GcpService {
       const { gax, ...more } = await grpcOptions(signedIn, this.#ca);
       client = new SecretManagerServiceClient({ ...options, ...more }, gax as never) as never;
     } else {
-      // The part of google-gax without gRPC, as the client's own documentation gives it.
+      // The part of google-gax without gRPC, as described in the client's documentation.
       const fallback = await import('google-gax/fallback');
       const rest = {
         ...options,
@@ -273,7 +273,7 @@ export class GcpService {
     return { client, signedIn };
   }
 
-  /** What google-gax asks for signed requests: ours, so that a refusal keeps its status and Retry-After. */
+  /** The authentication client that google-gax expects: ours, so that an error keeps its status and Retry-After. */
   #restAuth(signedIn: SignedIn): object {
     const getRequestHeaders = (): Promise<Headers> => signedIn.headers();
     return {
@@ -297,8 +297,8 @@ export class GcpService {
 }
 
 /**
- * Milliseconds to wait before another attempt; `undefined` for none. A call that was refused for its rate did
- * nothing, so anything may be sent again; after other faults only reads.
+ * Milliseconds until the next attempt; `undefined` for none. A rate-limited call did nothing, so any call may be
+ * repeated; after other faults only reads.
  */
 function pauseBefore(fault: Fault, attempt: number, writes: boolean): number | undefined {
   if (fault.permanent) return undefined;
@@ -309,12 +309,12 @@ function pauseBefore(fault: Fault, attempt: number, writes: boolean): number | u
     fault.code === CODE.UNAVAILABLE ||
     fault.code === CODE.UNKNOWN;
   if (!throttled && (writes || !passing)) return undefined;
-  // A wait that long is the user's to decide.
+  // A wait that long is for the user to decide.
   if (fault.retryAfterMs !== undefined && fault.retryAfterMs > LONGEST_WAIT_MS) return undefined;
   return fault.retryAfterMs ?? 100 * 2 ** attempt * (0.5 + Math.random() / 2);
 }
 
-/** The header by which Google's front ends route: https://google.aip.dev/client-libraries/4222 */
+/** The header that Google's front ends use for routing: https://google.aip.dev/client-libraries/4222 */
 function routing(request: object): string {
   const { name, parent, resource, secret } = request as {
     name?: string;
@@ -335,7 +335,7 @@ function outOfTime(signal: AbortSignal, writes: boolean): SecretsError {
   });
 }
 
-/** Waits, holding the process open, which nothing else may do meanwhile. @throws SecretsError when time is up */
+/** Waits, and keeps the process alive, which nothing else does in the meantime. @throws SecretsError when time is up */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await new Promise<void>((resolve) => {
     const done = (): void => {
@@ -351,8 +351,8 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /**
- * A signal that also aborts after so many milliseconds; `end` lets go of its timer. Not AbortSignal.any of
- * AbortSignal.timeout: Node 20 collects the latter as garbage, and then it never aborts.
+ * A signal that also aborts after so many milliseconds; `end` clears its timer. Not AbortSignal.any of
+ * AbortSignal.timeout: Node 20 garbage-collects the latter, and then it never aborts.
  */
 export function limited(signal: AbortSignal, ms: number): { readonly signal: AbortSignal; end(): void } {
   const controller = new AbortController();
@@ -368,7 +368,7 @@ export function limited(signal: AbortSignal, ms: number): { readonly signal: Abo
   };
 }
 
-/** The work's outcome, or the signal's abort if that comes first. */
+/** The work's outcome, unless the signal aborts first. */
 function race<T>(signal: AbortSignal, work: Promise<T>, cancel = (): void => undefined): Promise<T> {
   const stopped = deferred<never>();
   const stop = (): void => {
@@ -384,7 +384,7 @@ function deferred<T>(): { promise: Promise<T>; reject(reason: unknown): void } {
   const promise = new Promise<T>((_, refuse) => {
     reject = refuse;
   });
-  // Its rejection is for whoever races with it; nobody may.
+  // The rejection is meant for a race, but there may be none.
   promise.catch(() => undefined);
   return { promise, reject };
 }

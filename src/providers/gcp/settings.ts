@@ -36,7 +36,7 @@ export const settingsSchema = v.strictObject({
   ),
 });
 
-/** The settings after validation; `null` where a native identifier takes a setting away. */
+/** The settings after validation; `null` if a native identifier overrides a setting. */
 export interface GcpSettings extends Omit<SettingsOf<typeof settingsSchema>, 'location' | 'prefix'> {
   readonly location?: string | null;
   readonly prefix?: string | null;

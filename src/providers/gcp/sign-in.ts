@@ -1,4 +1,4 @@
-/** Turns a credential into request headers, with google-auth-library; each of its clients loads only when used. */
+/** Turns a credential into request headers with google-auth-library; each of its clients is only loaded when used. */
 import type { AuthClient } from 'google-auth-library';
 import { SecretsError } from '../../core/errors.ts';
 import type { Identity } from '../provider.ts';
@@ -11,20 +11,22 @@ import type { GcpSettings } from './settings.ts';
 
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
 export const GOOGLE = 'googleapis.com';
-/** Where the library sends its own grants, whatever a key file says. */
+/** The addresses that the library sends its own grants to, whatever a key file says. */
 const GOOGLE_TOKEN_URLS = [
   'https://oauth2.googleapis.com/token',
   'https://accounts.google.com/o/oauth2/token',
 ];
 
 export interface SignedIn {
-  /** The headers that say who asks. @throws SecretsError Unauthenticated, Denied, Unavailable */
+  /** The authentication headers. @throws SecretsError Unauthenticated, Denied, Unavailable */
   headers(): Promise<Headers>;
   readonly identity: Identity;
   readonly project: string;
 }
 
-/** Options that the library's clients share. Its interceptors would log tokens when asked to by a variable. */
+/**
+ * Options that the library's clients share. Its interceptors would log tokens if an environment variable asked for it.
+ */
 interface ClientOptions {
   readonly scopes: string[];
   readonly universeDomain: string;
@@ -124,7 +126,7 @@ async function fileClient(
       const { ExternalAccountClient } = await import('google-auth-library/build/src/auth/externalclient.js');
       const client = ExternalAccountClient.fromJSON({ ...json, ...options() } as never);
       if (client === null) throw new Error('not an external account');
-      // The library gives its token exchange a transport of its own, which knows no deadline.
+      // The library gives its token exchange a transport of its own, which has no deadline.
       const inner = client as unknown as { stsCredential: { transporter: unknown }; transporter: unknown };
       inner.stsCredential.transporter = inner.transporter;
       const target = client.getServiceAccountEmail();
@@ -154,8 +156,8 @@ async function keyClient(
 ): Promise<Client> {
   const { JWT } = await import('google-auth-library/build/src/auth/jwtclient.js');
   const own = ownTokenUri(json);
-  // Without a token endpoint of its own the key signs each token itself (https://google.aip.dev/auth/4111),
-  // which spares a call; the library only does so for scopes that are defaults.
+  // Without a token endpoint of its own the key signs each token itself (https://google.aip.dev/auth/4111), which
+  // saves a call; the library only does that for default scopes.
   const selfSigned = own === undefined && !asSource;
   const { scopes, ...rest } = options(redirected(fetch, own));
   const client = new JWT({ ...rest, ...(!selfSigned && { scopes }) });
@@ -167,7 +169,7 @@ async function keyClient(
   return { client, principal: text(json['client_email']) ?? 'a service account' };
 }
 
-/** @throws Error unless the file names whom to impersonate, and by which credential */
+/** @throws Error unless the file names the account to impersonate and the credential to do it with */
 async function impersonatedClient(
   json: KeyFile,
   shown: string,
@@ -186,12 +188,12 @@ async function impersonatedClient(
   return impersonated(source, { target, delegates, endpoint }, options());
 }
 
-/** How long a metadata server has to answer, in milliseconds; one that is there does within a few. */
+/** The time limit for a metadata server in milliseconds; an existing one responds within a few. */
 const METADATA_MS = 1000;
 
 /**
- * Whether this machine has Google's metadata server. The library's own way to find out prints warnings of Node's
- * where there is none. Source: https://cloud.google.com/compute/docs/instances/detect-compute-engine
+ * Whether this machine has Google's metadata server. The library's own detection makes Node print warnings if there is
+ * none. Source: https://cloud.google.com/compute/docs/instances/detect-compute-engine
  */
 async function hasMetadataServer(env: ProviderContext['env'], fetch: Fetch): Promise<boolean> {
   const known = (env['METADATA_SERVER_DETECTION'] ?? '').trim().toLowerCase();
@@ -246,7 +248,7 @@ async function impersonated(
   return { client, principal: target };
 }
 
-/** gcloud's form: delegates first, the account itself last, with commas between. */
+/** gcloud's form: delegates first, the account itself last, separated by commas. */
 function become(
   accounts: string,
   source: Client,
@@ -261,13 +263,13 @@ function become(
   return impersonated(source, { target: chain.pop() ?? '', delegates: chain, endpoint }, options);
 }
 
-/** A key file's token endpoint, when it is not Google's usual one. */
+/** A key file's token endpoint, if it isn't one of Google's usual ones. */
 function ownTokenUri(json: KeyFile): string | undefined {
   const uri = text(json['token_uri']);
   return uri === undefined || GOOGLE_TOKEN_URLS.includes(uri) ? undefined : uri;
 }
 
-/** The library's grants go to a fixed address; this sends them to the one that the key file names. */
+/** The library's grants go to a fixed address; this redirects them to the one in the key file. */
 function redirected(fetch: Fetch, own: string | undefined): Fetch {
   if (own === undefined) return fetch;
   return (url, init) => fetch(GOOGLE_TOKEN_URLS.includes(String(url)) ? own : url, init);
@@ -307,7 +309,7 @@ function unusable(source: string, cause: unknown): SecretsError {
   });
 }
 
-/** What a token endpoint says no with. Its words are kept only where they are OAuth's or IAM's own codes. */
+/** Translates a token endpoint's refusal. Its message is only kept if it consists of OAuth's or IAM's own codes. */
 function signInError(thrown: unknown, principal: string, source: string): SecretsError {
   const known = underlying(thrown);
   if (known instanceof SecretsError) return known;
@@ -342,7 +344,7 @@ function signInError(thrown: unknown, principal: string, source: string): Secret
   });
 }
 
-/** Our own transport's fault somewhere under what the library made of it. */
+/** Our own transport's fault inside the library's error. */
 function underlying(thrown: unknown): Fault | SecretsError | undefined {
   for (let error = thrown, depth = 0; error instanceof Error && depth < 5; error = error.cause, depth += 1) {
     if (error instanceof SecretsError) return error;

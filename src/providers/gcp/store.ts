@@ -1,4 +1,4 @@
-/** The calls of the API that the provider is made of, with secrets by their short ids, and the conditional write. */
+/** The API calls that the provider is made of, with secrets by their short ids, and the conditional write. */
 import { randomUUID } from 'node:crypto';
 import { IN_DOUBT, SecretsError, toSecretsError } from '../../core/errors.ts';
 import { crc32c } from './crc32c.ts';
@@ -8,11 +8,13 @@ import { type Change, changes, NOTE, type RawSecret, type RawVersion, timestamp 
 import { type GcpService, limited, pause } from './service.ts';
 import type { GcpSettings } from './settings.ts';
 
-/** Versions and secrets a page. */
+/** Versions or secrets on one page. */
 const PAGE = 250;
-/** A claim whose version has not come after this long is its writer's no more. Measured by whoever waits. */
+/** After this long without a version, a claim has expired. Measured by the waiting writer. */
 const CLAIM_MS = 8000;
-/** A claim's writer has added its version this long after it began to claim, or gives up; well before CLAIM_MS. */
+/**
+ * The claim's writer adds its version within this time after it started to claim, or gives up; well before CLAIM_MS.
+ */
 const CLAIM_USE_MS = 6000;
 
 export interface Accessed {
@@ -23,7 +25,7 @@ export interface Accessed {
 export class GcpStore {
   readonly service: GcpService;
   readonly #settings: GcpSettings;
-  /** Whether the last secret that was read had no etag: then the server has no compare-and-set. */
+  /** Whether the last secret read had no etag: the server has no compare-and-set then. */
   lacksEtags = false;
 
   constructor(service: GcpService, settings: GcpSettings) {
@@ -35,7 +37,7 @@ export class GcpStore {
     return `${await this.service.parent(signal)}/secrets/${id}`;
   }
 
-  /** The value of a version by number, alias or `latest`. @throws SecretsError Integrity for a corrupted answer */
+  /** The value of a version by number, alias or `latest`. @throws SecretsError Integrity for a corrupted response */
   async access(id: string, version: string, signal: AbortSignal): Promise<Accessed> {
     const name = `${await this.name(id, signal)}/versions/${version}`;
     const answer = await this.service.call<{
@@ -51,7 +53,7 @@ export class GcpStore {
         hint: 'check the endpoint: secrets doctor',
       });
     const expected = Number(dataCrc32c ?? 0);
-    // Zero stands for a missing checksum in proto3, and for itself: then there is nothing to hold against it.
+    // In proto3 a zero can mean a missing checksum or a checksum of zero, so there is nothing to compare.
     if (expected !== 0 && expected !== crc32c(data))
       throw new SecretsError('Integrity', 'its value was changed on the way: the checksum does not match', {
         hint: 'read it again; if that does not help, the stored value is damaged',
@@ -70,8 +72,8 @@ export class GcpStore {
   }
 
   /**
-   * Those of these permissions that the caller has on a secret; none on one that is not there.
-   * Source: https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets/testIamPermissions
+   * Which of these permissions the caller has on a secret; none on a missing one. Source:
+   * https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets/testIamPermissions
    */
   async granted(
     id: string,
@@ -87,7 +89,7 @@ export class GcpStore {
     return new Set(answer.permissions ?? []);
   }
 
-  /** As `secret`; `undefined` when there is none. */
+  /** Like `secret`; `undefined` if there is none. */
   async find(id: string, signal: AbortSignal): Promise<RawSecret | undefined> {
     try {
       return await this.secret(id, signal);
@@ -102,7 +104,7 @@ export class GcpStore {
     return this.service.call('getSecretVersion', { name }, signal);
   }
 
-  /** Number of the newest version, whatever its state; 0 for a secret without versions. */
+  /** The number of the newest version, whatever its state; 0 for a secret without versions. */
   async newest(id: string, signal: AbortSignal): Promise<number> {
     try {
       return Number(lastPart((await this.version(id, 'latest', signal)).name));
@@ -112,7 +114,7 @@ export class GcpStore {
     }
   }
 
-  /** Every version, newest first: the service does not promise an order. */
+  /** Every version, newest first; sorted here, because the service promises no order. */
   async versions(id: string, signal: AbortSignal): Promise<readonly RawVersion[]> {
     const parent = await this.name(id, signal);
     const found: RawVersion[] = [];
@@ -123,8 +125,8 @@ export class GcpStore {
 
   async *secrets(prefix: string, signal: AbortSignal): AsyncIterable<RawSecret> {
     const parent = await this.service.parent(signal);
-    // The filter looks anywhere in the name; it only makes the pages shorter, and is left out where its language
-    // (https://google.aip.dev/160) would read the text as something else.
+    // The filter matches anywhere in the name, so it only makes the pages shorter; it is left out if its language
+    // (https://google.aip.dev/160) would read the prefix as something else.
     const plain = /^[A-Za-z0-9][A-Za-z0-9_-]*$/.test(prefix) && !/^(and|or|not)$/i.test(prefix);
     const filter = plain ? { filter: `name:${prefix}` } : {};
     yield* this.#pages<RawSecret>('listSecrets', 'secrets', { parent, ...filter }, signal);
@@ -144,7 +146,7 @@ export class GcpStore {
     } while (pageToken !== '');
   }
 
-  /** Makes a secret without versions. @throws SecretsError Conflict when it is there already */
+  /** Creates a secret without versions. @throws SecretsError Conflict if it already exists */
   async create(id: string, content: Partial<ReturnType<Change>>, signal: AbortSignal): Promise<RawSecret> {
     const { replication = {}, location, 'version-destroy-days': days } = this.#settings;
     const { locations, 'kms-key': key } = replication;
@@ -155,7 +157,7 @@ export class GcpStore {
         : { userManaged: { replicas: locations.map((one) => ({ location: one, ...encryption })) } };
     const ttl = days !== undefined && { versionDestroyTtl: { seconds: days * 86_400 } };
     const parent = await this.service.parent(signal);
-    // A regional secret lies where it lies: it has no replication.
+    // A regional secret has a fixed location, and so no replication.
     const secret = { ...content, ...ttl, ...(location ? encryption : { replication: policy }) };
     return this.#recognised(
       id,
@@ -166,8 +168,8 @@ export class GcpStore {
   }
 
   /**
-   * A change of a secret whose answer was lost is looked at before it is given up: what was written is recognised,
-   * by the nonce of a claim among other things.
+   * After a lost response to a change, reads the secret and recognises what was written, for example by the nonce of a
+   * claim.
    */
   async #recognised(
     id: string,
@@ -188,9 +190,9 @@ export class GcpStore {
     }
   }
 
-  /** Adds a version, whatever is there. */
+  /** Adds a version unconditionally. */
   async add(id: string, value: Uint8Array, signal: AbortSignal): Promise<RawVersion> {
-    // Not the array as it came: the client sends the whole of a buffer that a view is only a part of.
+    // A copy: the client sends the whole buffer even if the array is a view on a part of it.
     const payload = { data: Buffer.from(value), dataCrc32c: crc32c(value) };
     const version = await this.service.call<RawVersion>(
       'addSecretVersion',
@@ -201,7 +203,10 @@ export class GcpStore {
     return version;
   }
 
-  /** As `add`, for who holds the claim on this number, in the time of the claim: a lost answer is read back. */
+  /**
+   * Like `add`, for the holder of the claim on this number, within the claim's time; after a lost response the version
+   * is read back.
+   */
   async #addClaimed(
     id: string,
     number: number,
@@ -216,15 +221,15 @@ export class GcpStore {
         const found = await this.access(id, String(number), signal);
         if (Buffer.from(found.value).equals(value)) return await this.version(id, String(number), signal);
       } catch {
-        // Then it stays unknown, as the first error says.
+        // The outcome stays unknown, as the first error says.
       }
       throw thrown;
     }
   }
 
   /**
-   * Changes labels, annotations and expiry of the secret as it was read.
-   * @throws SecretsError Conflict when it is not as it was read any more
+   * Changes labels, annotations and expiry of a secret.
+   * @throws SecretsError Conflict if the secret has changed since it was read
    */
   async update(
     secret: RawSecret,
@@ -233,7 +238,7 @@ export class GcpStore {
   ): Promise<RawSecret> {
     const { labels, annotations, expireTime } = change;
     const paths = ['labels', 'annotations', ...(expireTime === undefined ? [] : ['expire_time'])];
-    // The name in an answer has the project's number; both are taken.
+    // The name in a response contains the project's number; requests accept both.
     const { name, etag } = secret;
     const fresh = {
       name,
@@ -258,8 +263,8 @@ export class GcpStore {
   }
 
   /**
-   * A refused etag is FAILED_PRECONDITION (https://cloud.google.com/secret-manager/docs/etags), as other things are:
-   * whether it was the etag shows in the secret. ABORTED, as AIP-154 has it, is a conflict by itself.
+   * A wrong etag is FAILED_PRECONDITION (https://cloud.google.com/secret-manager/docs/etags), but so are other errors:
+   * reading the secret shows whether it was the etag. ABORTED, the code of AIP-154, is always a conflict.
    */
   async #conflicting<T>(
     id: string,
@@ -289,13 +294,13 @@ export class GcpStore {
   }
 
   /**
-   * Compare-and-set. Adding a version takes no condition, changing the secret does: so the writer first claims the
-   * next version in an annotation, under the secret's etag, and adds it then. A second writer finds the claim and
-   * waits until its version has come, or for a claim that was left behind, until it is old.
+   * Compare-and-set. Adding a version takes no condition, but changing the secret does: so the writer first claims the
+   * next version in an annotation, under the secret's etag, and then adds it. A second writer finds the claim and waits
+   * until its version has arrived, or until an abandoned claim has expired.
    *
-   * A writer that knows nothing of claims can still add a version between the two steps. Version numbers are
-   * consecutive, so that is seen, and said.
-   * @param expected number of the newest version; 0 for none, also when there is no secret
+   * A writer that doesn't know about claims can still add a version between the two steps. Version numbers are
+   * consecutive, so that is detected and reported.
+   * @param expected the number of the newest version; 0 for none, also if there is no secret
    * @returns the version, and the secret as the claim left it
    * @throws SecretsError Conflict
    */
@@ -350,7 +355,7 @@ export class GcpStore {
     }
   }
 
-  /** Makes or changes the secret so that it holds the claim; `undefined` when somebody else was faster. */
+  /** Creates or changes the secret so that it contains the claim; `undefined` if somebody else was faster. */
   async #claim(
     id: string,
     before: RawSecret | undefined,

@@ -1,7 +1,6 @@
 /**
- * What Cloud Audit Logs have of a store's secrets, through Cloud Logging. docs/gcp.md says which rights it takes and
- * what is not in it.
- * Sources: https://cloud.google.com/secret-manager/docs/audit-logging,
+ * Cloud Audit Logs' records of a store's secrets, read through Cloud Logging. docs/gcp.md lists the required rights and
+ * what is missing from the logs. Sources: https://cloud.google.com/secret-manager/docs/audit-logging,
  * https://cloud.google.com/logging/docs/reference/v2/rest/v2/entries/list,
  * https://cloud.google.com/logging/docs/reference/audit/auditlog/rest/Shared.Types/AuditLog
  */
@@ -34,14 +33,14 @@ const PROJECTS: Sibling = {
 };
 const SERVICE = 'secretmanager.googleapis.com';
 const DATA_ACCESS = 'cloudaudit.googleapis.com/data_access';
-/** Beside them `policy`: what VPC Service Controls refused. */
+/** Also `policy`: requests that VPC Service Controls denied. */
 const LOGS = [DATA_ACCESS, 'cloudaudit.googleapis.com/activity', 'cloudaudit.googleapis.com/policy'];
 const PAGE = 500;
-/** Most pages without an entry in a row: a service that gives no end of them is not Cloud Logging. */
+/** The maximum of consecutive pages without an entry: a service that never ends them is not Cloud Logging. */
 const EMPTY_PAGES = 1000;
 const DELAY_MINUTES = 5;
 
-/** Methods of google.cloud.secretmanager.v1.SecretManagerService and the versions before it. */
+/** Methods of google.cloud.secretmanager.v1.SecretManagerService and its earlier versions. */
 const ACTIONS: Readonly<Record<string, AuditAction>> = {
   AccessSecretVersion: 'read',
   ListSecrets: 'list',
@@ -56,7 +55,7 @@ const ACTIONS: Readonly<Record<string, AuditAction>> = {
   DisableSecretVersion: 'delete',
   EnableSecretVersion: 'restore',
   DestroySecretVersion: 'purge',
-  // Google deletes for good.
+  // Google deletes permanently.
   DeleteSecret: 'purge',
   SetIamPolicy: 'access',
 };
@@ -96,7 +95,7 @@ export async function* readTrail(
         ...describe(time, method, logged),
         store,
         secret: id?.slice(prefix.length),
-        // Which pending value it was is not in the log; that it was none of the secret's own versions is.
+        // The log doesn't say which pending value it was, only that it isn't one of the secret's own versions.
         version: id === target.id ? target.version : 'pending',
         requestId: textOf(fields['insertId']),
       });
@@ -105,26 +104,29 @@ export async function* readTrail(
   await warnOfGaps(service, project, query, dataAccess, context, signal);
 }
 
-/** Text as the query language quotes it: https://cloud.google.com/logging/docs/view/logging-query-language#comparison-operators */
+/**
+ * A quoted string in the query language:
+ * https://cloud.google.com/logging/docs/view/logging-query-language#comparison-operators
+ */
 export function quoted(text: string): string {
   if (/[\u0000-\u001f\u007f]/.test(text))
     throw new SecretsError('Invalid', 'a name holds control characters');
   return `"${text.replaceAll(/[\\"]/g, String.raw`\$&`)}"`;
 }
 
-/** Text that a regular expression (RE2) takes literally. */
+/** Escapes a text for a regular expression (RE2). */
 function literal(text: string): string {
   return text.replaceAll(/[^A-Za-z0-9_-]/g, String.raw`\$&`);
 }
 
 interface Place {
   readonly location: string | undefined;
-  /** Id of the one secret that is wanted. */
+  /** The id of the one requested secret. */
   readonly wanted: string | undefined;
   readonly prefix: string;
 }
 
-/** Names in the logs may have the project's number in place of its id. */
+/** Names in the logs may contain the project's number instead of its id. */
 function filterOf(
   logs: readonly string[],
   { since, until }: Pick<TrailQuery, 'since' | 'until'>,
@@ -206,7 +208,8 @@ function targetOf(logged: Fields): Target {
   const [, location, id, version] =
     /^projects\/[^/]+(?:\/locations\/([^/]+))?(?:\/secrets\/([^/]+)(?:\/versions\/([^/]+))?)?$/.exec(name) ??
     [];
-  // The version that was added is only in the answer; one that was asked for by `latest` or an alias is nowhere.
+  // Only the response contains the number of an added version; for a request by `latest` or an alias, no entry has the
+  // number.
   const [, answered] =
     /\/secrets\/[^/]+\/versions\/([^/]+)$/.exec(textOf(fieldsOf(logged['response'])['name']) ?? '') ?? [];
   const number = [version, answered].find((one) => one !== undefined && isNumber(one));
@@ -262,7 +265,7 @@ function actorOf(who: Fields): AuditEvent['actor'] {
   };
 }
 
-/** Reads are in the Data Access logs, which are off by default: what is not there says nothing then. */
+/** Reads are in the Data Access logs, which are off by default, so missing entries prove nothing then. */
 async function warnOfGaps(
   service: GcpService,
   project: string,
@@ -279,14 +282,15 @@ async function warnOfGaps(
     const path = `/v1/projects/${encodeURIComponent(project)}:getIamPolicy`;
     config = configOf(await service.ask(PROJECTS, path, body, signal));
   } catch (thrown) {
-    // A right of its own, and an interface of its own that may be off: the logs themselves tell as much.
+    // This needs a separate right and an API that may be disabled; the logs themselves also show whether reads are
+    // logged.
     if (signal.aborted) throw thrown;
     if (toSecretsError(thrown).kind === 'Unavailable') throw thrown;
   }
   if (config !== undefined && config.exempt.length > 0)
     warn(`reads by ${config.exempt.join(', ')} are not logged: the audit configuration exempts them`);
   if (seen || config?.on === true) return;
-  // An organisation or a folder may have switched them on: then others' entries are there.
+  // An organisation or a folder may have turned them on: other callers' entries exist then.
   for await (const page of entries(service, project, filterOf([DATA_ACCESS], period), context, signal, 1))
     if (page.length > 0) return;
   warn(
