@@ -1,4 +1,4 @@
-/** Data keys wrapped for age recipients (age-encryption.org/v1). */
+/** Wraps and unwraps data keys for age recipients (age-encryption.org/v1). */
 import { join } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
 import { readUnlockFile } from '../../platform/unlock-file.ts';
@@ -8,7 +8,7 @@ import { KEY_LENGTH } from './crypto.ts';
 import { expandPath } from './place.ts';
 import type { LocalSettings } from './settings.ts';
 
-/** base64 of the age file. @throws SecretsError Usage for what is no recipient */
+/** Returns the age file in base64. @throws SecretsError Usage for an invalid recipient */
 export async function ageEncrypt(dataKey: Buffer, recipients: readonly string[]): Promise<string> {
   const { Encrypter } = await import('age-encryption');
   const encrypter = new Encrypter();
@@ -25,7 +25,7 @@ export async function ageEncrypt(dataKey: Buffer, recipients: readonly string[])
   return Buffer.from(await encrypter.encrypt(dataKey)).toString('base64');
 }
 
-/** @throws SecretsError Unauthenticated without a fitting identity, Integrity */
+/** @throws SecretsError Unauthenticated without a matching identity, Integrity */
 export async function ageDecrypt(
   wrapped: Buffer,
   settings: LocalSettings,

@@ -1,6 +1,6 @@
 /**
- * Renewals of a store's key on two branches. Each has entries that only its own keys open, and a merge keeps one
- * manifest: a renewal takes the keys of the other over from its manifest, so that nothing is lost.
+ * Handles key renewals on two branches. Each branch has entries that only its own keys open, and a merge keeps only one
+ * manifest: a renewal takes over the other branch's keys from its manifest, so that nothing is lost.
  */
 import { readFileSync } from 'node:fs';
 import { SecretsError } from '../../core/errors.ts';
@@ -10,15 +10,15 @@ import { expandPath } from './place.ts';
 import { unwrapDataKey } from './keys.ts';
 import { type Keys, type Manifest, openManifest, parseManifest } from './manifest.ts';
 
-/** What another branch has. */
+/** The content of another branch. */
 export interface Branch {
   readonly manifest: Manifest;
   readonly dataKeys: ReadonlyMap<string, Buffer>;
 }
 
 /**
- * The keys in manifests of other branches, each a file that the user named.
- * @throws SecretsError Invalid for another store's, Integrity, Unauthenticated
+ * Reads the keys in other branches' manifests, each a file that the user named.
+ * @throws SecretsError Invalid for another store's manifest, Integrity, Unauthenticated
  */
 export async function readBranches(
   folder: StoreFolder,
@@ -33,7 +33,7 @@ export async function readBranches(
 async function readBranch(folder: StoreFolder, ours: Keys, path: string): Promise<Branch> {
   let bytes: Buffer;
   try {
-    // The user named it: it may be a link, or what `git show` writes.
+    // The user named it, so it may be a link or the output of `git show`.
     bytes = readFileSync(path);
   } catch (thrown) {
     throw fileError(thrown, 'cannot read the other manifest', path);
@@ -50,7 +50,8 @@ async function readBranch(folder: StoreFolder, ours: Keys, path: string): Promis
     askHidden: askHidden && ((question) => askHidden(`${question}, as the other branch has it`)),
   });
   const { nameKey, dataKeys } = openManifest(manifest, dataKey, path);
-  // Whoever can write to a branch can make a manifest with keys of their own. The name key only readers know.
+  // Anyone who can write to a branch can create a manifest with their own keys, but only readers of the store know the
+  // name key.
   const differs = [...dataKeys].some(([id, key]) => ours.dataKeys.get(id)?.equals(key) === false);
   if (!nameKey.equals(ours.nameKey) || differs) {
     throw new SecretsError('Integrity', `has other keys than a branch of this store: ${path}`, {
@@ -61,8 +62,8 @@ async function readBranch(folder: StoreFolder, ours: Keys, path: string): Promis
 }
 
 /**
- * Looks for manifests that a merge has put beside the newest one. What a renewal that was cut off left is none.
- * @throws SecretsError Conflict when there are some: their keys would be lost with them
+ * Looks for manifests that a merge has put beside the newest one. Leftovers of an interrupted renewal don't count.
+ * @throws SecretsError Conflict if there are any, because their keys would be lost with them
  */
 export function refuseBranches(folder: StoreFolder, { revision: newest, dataKeys }: Keys): void {
   for (const revision of folder.revisions()) {
@@ -76,7 +77,7 @@ export function refuseBranches(folder: StoreFolder, { revision: newest, dataKeys
   }
 }
 
-/** Who can read what both branches have: an addition on one of them is repeated, a removal must not be undone. */
+/** The recipients after merging both branches: an addition on one branch is kept, and a removal must not be undone. */
 export function recipientsOfAll(
   ours: readonly string[],
   branches: readonly Branch[],

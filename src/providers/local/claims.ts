@@ -1,12 +1,13 @@
 /**
- * Claims give one writer at a time the next number of a secret, without a lock: `link` lets one of them make a name.
+ * Claims give the next number of a secret to one writer at a time, without a lock: `link` lets only one process create
+ * a name.
  *
- * The claim of a writer that was killed must not become an entry later, when nobody expects it any more, and must not
- * be in the way. So whoever meets a claim waits a moment for its writer, then voids it: the writer's temporary file,
- * the only one that can become the entry, is removed first. If the entry is not in place after that, it never will be,
- * whether the writer lives or not; a living one sees that and begins again. Then the claim is emptied. It keeps its name
- * until its number has an entry: a slow writer that looked before it was voided would take a name that is free for its
- * own. docs/local-store.md, section 10.
+ * The claim of a killed writer must not become an entry later, when nobody expects it any more, and must not block
+ * others. So a writer that finds a claim first waits a moment, then voids it: it removes the claiming writer's
+ * temporary file, the only file that can become the entry. If the entry is not in place after that, it never will be,
+ * whether the writer lives or not; a living writer notices and starts again. Then the claim is emptied. It keeps its
+ * name until its number has an entry: otherwise a slow writer that looked before the claim was voided would mistake the
+ * free name for its own. docs/local-store.md, section 10.
  */
 import {
   closeSync,
@@ -29,11 +30,11 @@ import {
 } from '../../platform/files.ts';
 import { fileName, type Header, parseHeader } from './entry-file.ts';
 
-/** How long a writer is waited for. It takes a few system calls; one that is slower is not harmed. */
+/** How long to wait for a writer. It needs only a few system calls; a slower one is not harmed. */
 const PATIENCE_MS = 100;
 const POLL_MS = 5;
 
-/** `<number>`, or `<number>.<turn>` when claims of this number were voided before. */
+/** `<number>`, or `<number>.<turn>` if earlier claims of this number were voided. */
 const CLAIM = /^(\d{10})(?:\.([1-9]\d{0,8}))?$/;
 
 interface Claim {
@@ -42,7 +43,7 @@ interface Claim {
   readonly turn: number;
 }
 
-/** The number that the next entry of a secret has, and the file that claims it. */
+/** The number of a secret's next entry, and the file that claims it. */
 export interface Next {
   readonly number: number;
   readonly claim: string;
@@ -59,12 +60,12 @@ export class Claims {
   }
 
   /**
-   * Waits for the writer that has claimed the next number of a secret; voids its claim when it doesn't come.
-   * @param lastNumber looks for the highest number of an entry
+   * Waits for the writer that has claimed a secret's next number; voids the claim if the entry doesn't appear.
+   * @param lastNumber returns the highest number of an entry
    */
   settle(sid: string, lastNumber: () => number): Next {
     for (;;) {
-      // In this order: an entry is in place before the number that follows it is claimed.
+      // In this order, because an entry is in place before the next number is claimed.
       const claims = this.#of(sid);
       const number = lastNumber() + 1;
       let turn = 0;
@@ -74,7 +75,7 @@ export class Claims {
           turn = Math.max(turn, claim.turn + 1);
           if (!this.#isOver(sid, claim)) open = claim;
         } else {
-          // What it follows was purged: it must not appear in the secret that is begun anew.
+          // The entry before it was purged, so this one must not appear in a secret that is created again.
           if (claim.number > number) this.#void(sid, claim);
           removeFile(claim.path);
         }
@@ -86,17 +87,17 @@ export class Claims {
     }
   }
 
-  /** Gives up a writer's own claim. Its temporary file is gone already. */
+  /** Gives up the caller's own claim. Its temporary file is already gone. */
   giveUp(sid: string, { number, claim: path }: Next, id: string): void {
     this.#void(sid, { path, number, turn: 0 }, id);
   }
 
-  /** Removes the claims of a number that has an entry, and of those before it. */
+  /** Removes the claims of a number that has an entry, and all earlier ones. */
   clear(sid: string, number: number): void {
     for (const claim of this.#of(sid)) if (claim.number <= number) removeFile(claim.path);
   }
 
-  /** Removes all claims of a secret that is purged. */
+  /** Removes all claims of a purged secret. */
   drop(sid: string): void {
     for (const claim of this.#of(sid)) {
       this.#void(sid, claim);
@@ -119,7 +120,7 @@ export class Claims {
     return join(this.#folder, turn === 0 ? name : `${name}.${turn}`);
   }
 
-  /** Whether nothing will come of a claim any more: it is gone, void, or has become an entry. */
+  /** Whether a claim is finished: gone, void, or turned into an entry. */
   #isOver(sid: string, claim: Claim): boolean {
     const header = parseHeader(readPrivateFile(claim.path, 'a claim', false) ?? Buffer.alloc(0));
     return header === undefined || this.#isEntry(sid, claim, header);
@@ -129,7 +130,7 @@ export class Claims {
     return existsSync(join(this.#root, 'secrets', sid, fileName(number, at, id)));
   }
 
-  /** @param only the entry that it must be the claim of */
+  /** @param only void the claim only if it belongs to this entry */
   #void(sid: string, claim: Claim, only?: string): void {
     let fd: number;
     try {
@@ -142,7 +143,7 @@ export class Claims {
       const header = fstatSync(fd).isFile() ? parseHeader(readFileSync(fd)) : undefined;
       if (header === undefined || (only !== undefined && header.id !== only)) return;
       this.#removeScratch(header.id);
-      // By the open file: the name may be another writer's claim by now.
+      // Through the open file, because the name may be another writer's claim by now.
       if (!this.#isEntry(sid, claim, header)) ftruncateSync(fd);
     } catch (thrown) {
       throw fileError(thrown, 'cannot tidy up', claim.path);
@@ -151,7 +152,7 @@ export class Claims {
     }
   }
 
-  /** Removes the temporary file of an entry. */
+  /** Removes an entry's temporary file. */
   #removeScratch(id: string): void {
     const tmp = join(this.#root, 'tmp');
     if (!checkFolder(tmp, 'anything')) return;

@@ -1,4 +1,4 @@
-/** Makes a new store, with its first key. */
+/** Creates a store with its first key. */
 import { randomBytes } from 'node:crypto';
 import { linkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,8 +23,8 @@ import { wrapDataKey } from './wrap.ts';
 const METHODS: readonly string[] = ['keychain', 'key-file', 'passphrase', 'age'];
 
 /**
- * Makes the store, unless another process does so first.
- * @returns the new store's keys, undefined when it is another's
+ * Creates the store, unless another process does so first.
+ * @returns the new store's keys; undefined if another process created it
  * @throws SecretsError
  */
 export async function createStore(folder: StorePlace): Promise<Keys | undefined> {
@@ -56,7 +56,7 @@ export async function createStore(folder: StorePlace): Promise<Keys | undefined>
     syncFolder(path);
   } catch (thrown) {
     if (!made) await forgetDataKey(record, keys.store, folder);
-    // Another process made the store at the same moment: its store is the store.
+    // Another process has just created the store, and its store counts.
     if (codeOf(thrown) === 'EEXIST') return undefined;
     throw fileError(thrown, 'cannot make the store', path);
   } finally {
@@ -71,14 +71,15 @@ export async function createStore(folder: StorePlace): Promise<Keys | undefined>
   return keys;
 }
 
-/** What git is to know of a store: no scratch folders, and no merging within files. */
+/** Settings for git: ignore scratch folders, and don't merge within files. */
 const FOR_GIT = {
   '.gitignore': 'tmp/\nclaims/\n',
-  // A merge leaves one side whole, where it would write its marks into a file that happens to hold no NUL.
+  // A merge then keeps one side whole. Otherwise git would write conflict markers into a file that happens to contain
+  // no NUL.
   '.gitattributes': '*.sealed -text -diff -merge\nmanifest-*.json -text -merge\n',
 };
 
-/** Writes these files where there are none. */
+/** Creates these files if they are missing. */
 export function tellGit(path: string): void {
   for (const [file, content] of Object.entries(FOR_GIT)) {
     try {
@@ -89,7 +90,7 @@ export function tellGit(path: string): void {
   }
 }
 
-/** The method that the settings ask for; undefined when they leave it open. @throws SecretsError Usage */
+/** The method in the settings; undefined if they leave it open. @throws SecretsError Usage */
 function namedMethod({ settings, context, recipients }: StorePlace): KeyMethod | undefined {
   const named = settings.key?.method ?? context.env['SECRETS_LOCAL_KEY_METHOD'];
   if (named !== undefined && named !== '') {
@@ -102,7 +103,7 @@ function namedMethod({ settings, context, recipients }: StorePlace): KeyMethod |
   return recipients.length > 0 ? 'age' : undefined;
 }
 
-/** By the key chain, or by a key file where there is none, or it stays locked (an ssh session has no dialog). */
+/** Uses the keychain, or a key file if there is no keychain or it stays locked (an ssh session has no dialog). */
 async function wrapAsCanBe(wrap: (method: KeyMethod) => Promise<KeyRecord>): Promise<KeyRecord> {
   try {
     return await wrap('keychain');
@@ -112,10 +113,10 @@ async function wrapAsCanBe(wrap: (method: KeyMethod) => Promise<KeyRecord>): Pro
   }
 }
 
-/** Guesses that a stolen copy of the store should cost at the least, as a power of ten. */
+/** The minimum of guesses that opening a stolen copy of the store should take, as a power of ten. */
 const MIN_GUESSES_LOG10 = 10;
 
-/** Says it of a new passphrase that a program would guess. */
+/** Warns about a new passphrase that a program could guess. */
 export async function checkStrength(passphrase: string, { warn }: StorePlace['context']): Promise<void> {
   const { loadStrength } = await import('../../core/findings/strength.ts');
   const log10 = (await loadStrength())(passphrase.slice(0, 200));

@@ -1,6 +1,6 @@
 /**
- * The store's cryptography: AES-256-GCM (NIST SP 800-38D) with 96-bit random nonces, HKDF-SHA256 (RFC 5869) for
- * one key a box, HMAC-SHA256 for hidden names.
+ * The store's cryptography: AES-256-GCM (NIST SP 800-38D) with 96-bit random nonces, HKDF-SHA256 (RFC 5869) for a
+ * separate key for each box, HMAC-SHA256 for hidden names.
  */
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
 
@@ -10,12 +10,12 @@ const TAG = 16;
 /** Length of every symmetric key, in bytes. */
 export const KEY_LENGTH = 32;
 
-/** Thrown when a box does not open: wrong key, wrong place, or changed bytes. Which one can't be told. */
+/** Thrown when a box can't be opened: wrong key, wrong place or changed bytes. Which one is impossible to tell. */
 export class BoxError extends Error {
   override readonly name = 'BoxError';
 }
 
-/** The bytes of a text in the one base64 form that writers use: padded, nothing else in it. Undefined for others. */
+/** Decodes the only base64 form that writers use: padded, without any other characters. Undefined for anything else. */
 export function fromBase64(text: unknown, length?: number): Buffer | undefined {
   if (typeof text !== 'string') return undefined;
   const bytes = Buffer.from(text, 'base64');
@@ -23,7 +23,7 @@ export function fromBase64(text: unknown, length?: number): Buffer | undefined {
   return fits ? bytes : undefined;
 }
 
-/** Joins parts so that no two lists of parts give the same bytes: NUL can't occur in a part. */
+/** Joins parts unambiguously: no part can contain NUL. */
 export function associatedData(...parts: readonly string[]): Buffer {
   return Buffer.from(parts.join('\0'), 'utf8');
 }
@@ -36,7 +36,7 @@ export function seal(key: Uint8Array, plain: Uint8Array, aad: Uint8Array): Buffe
   return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
 }
 
-/** The plain bytes of a box. @throws BoxError */
+/** The plain text of a box. @throws BoxError */
 export function unseal(key: Uint8Array, box: Uint8Array, aad: Uint8Array): Buffer {
   if (box.length < NONCE + TAG) throw new BoxError('too short');
   const decipher = createDecipheriv('aes-256-gcm', key, box.subarray(0, NONCE), { authTagLength: TAG });
@@ -52,16 +52,17 @@ export function unseal(key: Uint8Array, box: Uint8Array, aad: Uint8Array): Buffe
 }
 
 /**
- * The key of one box, from the data key: no two boxes share one, so random nonces never run out.
- * @param id what the box is, in hex: an event's id, or the store's
+ * Derives the key of one box from the data key: no two boxes share a key, so random nonces never run out.
+ * @param id identifies the box, in hex: an event's id or the store's
  */
 export function boxKey(dataKey: Uint8Array, id: string, use: 'event' | 'manifest'): Buffer {
   return hkdf(dataKey, Buffer.from(id, 'hex'), `secrets-local/1/${use}`);
 }
 
 /**
- * HKDF-SHA256 of 32 bytes (RFC 5869, sections 2.2 and 2.3): extract, and the one block of expand. Not Node's own, whose
- * first call has OpenSSL set up all of its key derivations: a start pays for that, while HMAC is needed anyway.
+ * HKDF-SHA256 for 32 bytes (RFC 5869, sections 2.2 and 2.3): extract, and a single expand block. Not Node's own: its
+ * first call makes OpenSSL initialise all of its key derivations, which slows down every start, while HMAC is needed
+ * anyway.
  */
 export function hkdf(key: Uint8Array, salt: Uint8Array, info: string): Buffer {
   return hmac(hmac(salt, key), `${info}\u0001`);
@@ -71,7 +72,7 @@ function hmac(key: Uint8Array, data: Uint8Array | string): Buffer {
   return createHmac('sha256', key).update(data).digest();
 }
 
-/** The folder name of a secret whose name is hidden: 40 hex digits. */
+/** The folder name of a secret with a hidden name: 40 hex digits. */
 export function hiddenId(nameKey: Uint8Array, name: string): string {
   return createHmac('sha256', nameKey).update(`name\0${name}`).digest('hex').slice(0, 40);
 }

@@ -5,7 +5,7 @@ const HARMLESS: HarmlessSettings = {
   names: { reason: 'hidden names are the default', when: (value) => value === 'hidden' },
 };
 
-/** The embedded encrypted store: no account, no server. */
+/** The embedded encrypted store, which needs no account and no server. */
 export const local: ProviderDescriptor = {
   kind: 'local',
   title: 'encrypted store on this machine',
@@ -16,9 +16,10 @@ export const local: ProviderDescriptor = {
     'SECRETS_MERGE_PASSPHRASE',
     'SECRETS_AGE_IDENTITY',
   ],
-  // It is everywhere, and its variables speak of this machine alone.
+  // The store works on every machine, and its variables only concern this one.
   detect: () => undefined,
-  // The folder could collect what is put; a key that somebody else knows, or a recipient, could read it.
+  // The settings decide where values are collected (the folder) and who can read them (a key that somebody else knows,
+  // or a recipient).
   harmless: HARMLESS,
   files: { path: 'data', 'key.file': 'pinned', 'key.identity': 'pinned' },
   trustItems: trustItemsFor(

@@ -1,4 +1,4 @@
-/** What `secrets doctor` says of a local store: it reads every file of it. */
+/** The checks of `secrets doctor` for a local store, which read every file. */
 import { readPrivateFile } from '../../platform/files.ts';
 import { join } from 'node:path';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
@@ -8,7 +8,7 @@ import type { StoreFolder } from './folder.ts';
 import type { JournalFolder } from './journal.ts';
 import { notedKeys } from './unused-keys.ts';
 
-/** @param checkTime throws when the deadline passed */
+/** @param checkTime throws after the deadline */
 export async function diagnose(folder: StoreFolder, checkTime: () => void): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   const tryCheck = async (check: string, work: () => Promise<string> | string): Promise<boolean> => {
@@ -80,7 +80,7 @@ export async function diagnose(folder: StoreFolder, checkTime: () => void): Prom
   return findings;
 }
 
-/** Whether a renewal has left what the next one removes. */
+/** Whether an interrupted renewal has left something that the next one removes. */
 function isCutOff(folder: StoreFolder): boolean {
   const manifest = folder.manifest();
   if (manifest === undefined) return false;

@@ -1,13 +1,10 @@
-/**
- * What an entry's file is called and begins with, and what a secret's folder is called: docs/local-store.md,
- * sections 5 and 6.
- */
+/** The names and headers of entry files, and the names of secrets' folders: docs/local-store.md, sections 5 and 6. */
 const MAGIC = Buffer.from('SLE1');
 /** Length of the header, in bytes. */
 export const HEADER = 34;
 const FILE_NAME = /^(\d{10})-(\d{14})-([0-9a-f]{32})\.sealed$/;
 
-/** What a file's name says. */
+/** The facts in a file's name. */
 export interface FileParts {
   readonly file: string;
   readonly number: number;
@@ -16,14 +13,13 @@ export interface FileParts {
   readonly id: string;
 }
 
-/** The parts of an entry's file name; undefined for another file. */
+/** Parses the name of an entry's file; undefined for any other file. */
 export function parseFileName(file: string): FileParts | undefined {
   const match = FILE_NAME.exec(file);
   if (match === null) return undefined;
   return { file, number: Number(match[1]), at: Number(match[2]), id: match[3] as string };
 }
 
-/** The file name of an entry. */
 export function fileName(number: number, at: number, id: string): string {
   return `${String(number).padStart(10, '0')}-${String(at).padStart(14, '0')}-${id}.sealed`;
 }
@@ -33,15 +29,15 @@ export function lastPlaceOf(number: number): string {
   return `${String(number).padStart(10, '0')}~`;
 }
 
-/** What is known of an entry without a key. */
+/** The facts about an entry that are readable without a key. */
 export interface Header {
-  /** Id of the data key that it is sealed under. */
+  /** Id of the data key that seals the entry. */
   readonly keyId: string;
   readonly id: string;
   readonly at: number;
 }
 
-/** undefined for what is none: magic (4) ‖ key id (8) ‖ event id (16) ‖ time (6, milliseconds, big-endian). */
+/** Undefined for anything but a header: magic (4) ‖ key id (8) ‖ event id (16) ‖ time (6, milliseconds, big-endian). */
 export function parseHeader(bytes: Buffer): Header | undefined {
   if (bytes.length < HEADER || !bytes.subarray(0, 4).equals(MAGIC)) return undefined;
   return {
@@ -60,17 +56,20 @@ export function printHeader({ keyId, id, at }: Header): Buffer {
 const HIDDEN_ID = /^[0-9a-f]{40}$/;
 const VISIBLE_ID = /^(?:[a-z0-9_%-]{1,200}|[a-z0-9_%-]{158}%~[0-9a-f]{40})$/;
 
-/** Whether a secret's folder may be called so; without `names`, in any store. */
+/** Whether this is a valid name for a secret's folder; without `names`, in any store. */
 export function isSecretId(entry: string, names?: 'hidden' | 'visible'): boolean {
   return (names !== 'hidden' && VISIBLE_ID.test(entry)) || (names !== 'visible' && HIDDEN_ID.test(entry));
 }
 
-/** Longest folder name of a secret: with `.` and a number it must still be a file name anywhere (255 bytes). */
+/**
+ * The maximum length of a secret's folder name: with `.` and a number it still has to be a valid file name everywhere
+ * (255 bytes).
+ */
 const MAX_FOLDER_NAME = 200;
 
 /**
- * A name as a folder name that people can read, safe on systems that ignore case. A name that is too long for one
- * is cut, and made unique by what a store with hidden names would call it.
+ * A readable folder name for a secret, safe on file systems that ignore case. If it is too long, it is cut, and made
+ * unique by the secret's hidden folder name.
  */
 export function visibleId(name: string, hidden: () => string): string {
   const encoded = [...Buffer.from(name, 'utf8')]

@@ -1,6 +1,6 @@
 /**
- * Whether what was in a box is an entry: docs/local-store.md, section 5. Written out, not with the schema library:
- * every read of the store checks, and loading the library takes as long as the read.
+ * Validates the content of a box: docs/local-store.md, section 5. Written by hand, because every read of the store
+ * validates entries, and loading the schema library takes as long as the read.
  */
 import { isJsonObject } from '../../core/json.ts';
 import { fromBase64 } from './crypto.ts';
@@ -8,7 +8,7 @@ import type { EventBody } from './state.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Members that are not named are let be. */
+/** Unknown members are ignored. */
 export function isEventBody(body: unknown): body is EventBody {
   if (!isJsonObject(body) || typeof own(body, 'name') !== 'string' || !hasOrigin(body)) return false;
   switch (own(body, 'type')) {

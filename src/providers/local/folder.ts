@@ -1,4 +1,4 @@
-/** The folder of one store: finds its manifest, opens it with the key it asks for, and follows renewals of that. */
+/** The folder of one store: finds its manifest, opens it with the required key, and follows renewals of the key. */
 import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
@@ -19,7 +19,7 @@ import {
 } from './manifest.ts';
 import type { LocalSettings } from './settings.ts';
 
-/** How often a read begins again because something was renewed, destroyed or purged under it. */
+/** How often a read starts again because of a concurrent renewal, destruction or purge. */
 const TRIES = 1000;
 
 export class StoreFolder implements StorePlace {
@@ -36,26 +36,26 @@ export class StoreFolder implements StorePlace {
     this.context = context;
   }
 
-  /** Path of the manifest with a revision. */
+  /** The path of a revision's manifest. */
   manifestPath(revision: number): string {
     return join(this.path, manifestFile(revision));
   }
 
-  /** Revisions that there are manifests of, lowest first. A renewal that was cut off leaves more than one. */
+  /** The revisions with a manifest, lowest first. More than one is left after an interrupted renewal. */
   revisions(): number[] {
     return entriesOf(this.path)
       .flatMap((entry) => revisionOf(entry) ?? [])
       .toSorted((one, other) => one - other);
   }
 
-  /** The newest manifest, or undefined when the store does not exist yet. @throws SecretsError Denied, Integrity */
+  /** The newest manifest; undefined if the store does not exist yet. @throws SecretsError Denied, Integrity */
   manifest(): Manifest | undefined {
-    // A store that was checked out of version control is readable by others; it is made for that with `age`.
+    // A store from a version control checkout is readable by others; the method `age` is made for that.
     if (!checkFolder(this.path, 'read')) return undefined;
     for (let attempt = 0; attempt < TRIES; attempt += 1) {
       const revision = this.revisions().at(-1);
       if (revision === undefined) {
-        // Asked twice: a renewal may have put the next manifest in place while the folder was listed.
+        // Read twice: a renewal may have put the next manifest in place while the folder was listed.
         if (attempt === 0) continue;
         if (!checkFolder(join(this.path, 'secrets'), 'anything')) return undefined;
         if (!entriesOf(join(this.path, 'secrets')).some((entry) => isSecretId(entry))) return undefined;
@@ -77,7 +77,7 @@ export class StoreFolder implements StorePlace {
     );
   }
 
-  /** A folder that a write would be made in, or that would have to be made, and that this user can't write to. */
+  /** A folder that a write would use or create, and that this user can't write to. */
   unwritable(): string | undefined {
     const folders = [this.path, join(this.path, 'secrets')].filter((path) => existsSync(path));
     if (folders.length === 0) {
@@ -95,7 +95,7 @@ export class StoreFolder implements StorePlace {
     });
   }
 
-  /** The opened store; undefined when there is none. @throws SecretsError Denied, Unauthenticated, Integrity */
+  /** The opened store; undefined if there is none. @throws SecretsError Denied, Unauthenticated, Integrity */
   async existing(): Promise<JournalFolder | undefined> {
     for (;;) {
       const manifest = this.manifest();
@@ -106,26 +106,26 @@ export class StoreFolder implements StorePlace {
       try {
         return await this.#opened.journal;
       } catch (thrown) {
-        // A renewal removes the key that the manifest before it needs.
+        // A renewal removes the key that the previous manifest needs.
         if (this.manifest()?.key.id === keyId) throw thrown;
       }
     }
   }
 
-  /** The opened store, made when there is none. */
+  /** The opened store, created if there is none. */
   async existingOrNew(): Promise<JournalFolder> {
     const existing = await this.existing();
     if (existing !== undefined) return existing;
     const { createStore } = await import('./create.ts');
     const keys = await createStore(this);
-    // Not read back: that would ask for a passphrase which was typed a moment ago.
+    // Not read back, because that would ask again for a passphrase that was just typed.
     if (keys !== undefined) this.#adopt(keys);
     const created = await this.existing();
     if (created === undefined) throw new SecretsError('Failed', `the new store disappeared: ${this.path}`);
     return created;
   }
 
-  /** Does work on an opened store; again if a renewal, purge or destruction went by meanwhile. */
+  /** Works on an opened store; repeats the work after a concurrent renewal, purge or destruction. */
   async steady<J extends JournalFolder | undefined, T>(opened: J, work: (journal: J) => T): Promise<T> {
     let journal = opened;
     let newest = false;
@@ -144,7 +144,7 @@ export class StoreFolder implements StorePlace {
     }
   }
 
-  /** Opens a manifest with the key it asks for. */
+  /** Opens a manifest with the required key. */
   async unlock(manifest: Manifest): Promise<Keys> {
     const dataKey = await unwrapDataKey(manifest, this.settings, this.context);
     return openManifest(manifest, dataKey, this.manifestPath(manifest.revision));
@@ -158,12 +158,11 @@ export class StoreFolder implements StorePlace {
     this.#opened = { keyId: keys.currentId, journal: Promise.resolve(this.journal(keys)) };
   }
 
-  /** Forgets the opened keys. */
   reset(): void {
     this.#opened = undefined;
   }
 
-  /** Recipients from the settings. */
+  /** The recipients from the settings. */
   get recipients(): readonly string[] {
     return this.settings.key?.recipients ?? [];
   }

@@ -1,4 +1,3 @@
-/** Entry of the local provider. */
 import type { Provider } from '../provider.ts';
 import type { ProviderContext } from '../descriptor.ts';
 import type { StoreSettings } from '../../core/trust.ts';

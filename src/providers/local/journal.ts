@@ -1,13 +1,13 @@
 /**
- * Events on disk: one small sealed file each, written once. This is how a write becomes visible exactly once
- * without any lock:
+ * Events on disk: one small sealed file each, written once. A write becomes visible exactly once, without any lock:
  *
  * 1. the sealed event is written to tmp/ and made durable;
- * 2. `link(tmp, claims/<secret>.<number>)` claims the next number: the system lets one writer do it;
- * 3. `link(tmp, secrets/<secret>/<file>)` publishes it; the folder is made durable; only then is it acknowledged;
+ * 2. `link(tmp, claims/<secret>.<number>)` claims the next number: the system lets only one writer do it;
+ * 3. `link(tmp, secrets/<secret>/<file>)` publishes it; the folder is made durable; only then is the write
+ *    acknowledged;
  * 4. the claim and the temporary file are removed.
  *
- * What becomes of a claim whose writer was killed between 2 and 3: claims.ts.
+ * claims.ts handles the claim of a writer that was killed between 2 and 3.
  */
 import { existsSync, linkSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -44,29 +44,29 @@ import { destroyedBy, type EventBody, isForked, missingOf, type StoredEvent } fr
 const STALE_TMP_MS = 3_600_000;
 const TRIES = 1000;
 
-/** A file that can't be used, or one that is missing. */
+/** A missing or unusable file. */
 export interface Damage {
   readonly file: string;
-  /** Where it stands in the order at the latest: compares with file names. */
+  /** Its latest possible place in the order; comparable with file names. */
   readonly place: string;
   readonly why: string;
 }
 
-/** Everything of one secret that is on disk. */
+/** Everything on disk about one secret. */
 export interface Journal {
-  /** In order: by number, then time, then id. */
+  /** Sorted by number, then time, then id. */
   readonly events: readonly StoredEvent[];
   readonly damage: readonly Damage[];
-  /** Two branches wrote: an event may not have known of one that is before it. */
+  /** Two branches have written, so an event may have been written without knowledge of an earlier one. */
   readonly forked: boolean;
-  /** The highest number on disk, damaged files included. */
+  /** The highest number on disk, including damaged files. */
   readonly lastNumber: number;
 }
 
-/** What to append, given what is there; called again whenever somebody else was faster. */
+/** Decides what to append to the existing events; called again each time another writer was faster. */
 export type Decide = (journal: Journal) => EventBody;
 
-/** What was appended, and everything before it. */
+/** The appended event, and everything before it. */
 export interface Appended {
   readonly event: StoredEvent;
   readonly before: Journal;
@@ -75,7 +75,7 @@ export interface Appended {
 export class JournalFolder {
   readonly root: string;
   readonly keys: Keys;
-  /** Set while the keys are known to be the newest: an unknown one is damage then, no renewal that went by. */
+  /** Set while the keys are known to be the newest: an unknown key then means damage, not a concurrent renewal. */
   keysAreNewest = false;
   readonly #claims: Claims;
   readonly #now: () => Date;
@@ -93,19 +93,18 @@ export class JournalFolder {
     return this.keys.names === 'hidden' ? hidden() : visibleId(name, hidden);
   }
 
-  /** The folder names of all secrets. @throws SecretsError Denied for a link in the folder's place */
+  /** The folder names of all secrets. @throws SecretsError Denied if the folder is a link */
   secretIds(): string[] {
     const folder = join(this.root, 'secrets');
     if (!checkFolder(folder, 'anything')) return [];
     return entriesOf(folder).filter((entry) => isSecretId(entry, this.keys.names));
   }
 
-  /** The folder of a secret. */
   folder(sid: string): string {
     return join(this.root, 'secrets', sid);
   }
 
-  /** The files of one secret, oldest first. @throws SecretsError Denied for a link in the folder's place */
+  /** The files of one secret, oldest first. @throws SecretsError Denied if the folder is a link */
   files(sid: string): FileParts[] {
     const folder = this.folder(sid);
     checkFolder(dirname(folder), 'anything');
@@ -117,8 +116,8 @@ export class JournalFolder {
 
   /**
    * Opens one file.
-   * @throws SecretsError Integrity when it was changed, cut or swapped
-   * @throws GoneError, UnknownKeyError when something else happens to the store right now
+   * @throws SecretsError Integrity if it was changed, cut or swapped
+   * @throws GoneError, UnknownKeyError if another process is changing the store at the moment
    */
   read(sid: string, parts: FileParts): StoredEvent {
     const path = join(this.folder(sid), parts.file);
@@ -152,7 +151,7 @@ export class JournalFolder {
     return { ...body, number, at, id };
   }
 
-  /** The bytes of an event's file. */
+  /** The content of an event's file. */
   sealEvent(sid: string, event: StoredEvent): Buffer {
     const { number, at, id, ...body } = event;
     const { currentId, dataKeys } = this.keys;
@@ -170,9 +169,9 @@ export class JournalFolder {
   }
 
   /**
-   * Everything of one secret. Never throws for a damaged file: it is listed.
-   * @param cache events read before, by file: files never change, so a writer that repeats reads only new ones
-   * @throws GoneError, UnknownKeyError as `read`
+   * Reads everything about one secret. Never throws because of a damaged file: it is listed.
+   * @param cache events read before, by file: files never change, so a writer that repeats only reads new ones
+   * @throws GoneError, UnknownKeyError like `read`
    */
   load(sid: string, cache = new Map<string, StoredEvent>()): Journal {
     const sought = new Set<string>();
@@ -180,7 +179,8 @@ export class JournalFolder {
       const journal = this.#loadListed(sid, cache);
       const damagedIds = journal.damage.map(({ file }) => parseFileName(file)?.id);
       const missing = missingOf(journal.events, damagedIds);
-      // A listing is not of one instant: it can miss both a file that is destroyed meanwhile and the entry that says so.
+      // A listing is not atomic: it can miss both a file that is being destroyed and the entry that records the
+      // destruction.
       if (missing.every(({ id }) => sought.has(id))) {
         const damage = missing.map(({ id, place }) => ({
           file: `*-${id}.sealed`,
@@ -208,7 +208,7 @@ export class JournalFolder {
       }
     }
     const destroyed = destroyedBy(events);
-    // Whether the file of a destroyed version is there, whole or damaged, makes no difference.
+    // It doesn't matter whether a destroyed version's file still exists, whole or damaged.
     const harmful = damage.filter(({ file }) => !destroyed.has(parseFileName(file)?.id ?? ''));
     return {
       events,
@@ -222,10 +222,10 @@ export class JournalFolder {
   }
 
   /**
-   * Appends one event to a secret, after `decide` has seen everything before it, and returns it once it is
-   * durable. What `decide` throws ends it.
+   * Appends one event to a secret, after `decide` has seen everything before it, and returns it once it is durable.
+   * Errors of `decide` are passed on.
    * @throws SecretsError Failed (disk full), Denied, Unsupported (no hard links)
-   * @throws GoneError, UnknownKeyError as `read`; nothing was written then
+   * @throws GoneError, UnknownKeyError like `read`; nothing has been written then
    */
   append(name: string, decide: Decide): Appended {
     const sid = this.secretId(name);
@@ -253,7 +253,7 @@ export class JournalFolder {
     const folder = this.folder(sid);
     for (const path of [join(this.root, 'tmp'), join(this.root, 'claims'), folder]) {
       makePrivateFolder(path);
-      // A link that a checkout brought would lead what is written, and what is tidied up, elsewhere.
+      // A link from a checkout would redirect writes and deletions elsewhere.
       checkFolder(path, 'anything');
     }
     checkFolder(join(this.root, 'secrets'), 'anything');
@@ -272,7 +272,7 @@ export class JournalFolder {
     }
   }
 
-  /** @returns false when another writer has the number, or took this one for dead */
+  /** @returns false if another writer has the number, or has voided this writer's claim */
   #publish(sid: string, next: Next, event: StoredEvent): boolean {
     const { number, at, id } = event;
     const tmp = join(this.root, 'tmp', newId(16));
@@ -295,20 +295,21 @@ export class JournalFolder {
   }
 
   #link(sid: string, tmp: string, number: number, final: string): boolean {
-    // Somebody published this number and let go of the claim, or purged what this entry is to follow.
+    // Another writer has published this number and released the claim, or purged the entry that this one follows.
     const isNext = (this.files(sid).at(-1)?.number ?? 0) === number - 1;
     try {
       if (isNext) linkSync(tmp, final);
     } catch (thrown) {
-      // The whole secret was purged meanwhile, or the claim was voided: begin again.
+      // The whole secret was purged, or the claim was voided: start again.
       if (codeOf(thrown) === 'ENOENT') return false;
-      // An earlier program finished this claim: the entry is in place, and must not be written a second time.
+      // An earlier version of this program has completed this claim: the entry is in place and must not be written
+      // again.
       if (codeOf(thrown) !== 'EEXIST') throw fileError(thrown, 'cannot write the secret', final);
     }
     if (!isNext && !existsSync(final)) return false;
     try {
       syncFolder(dirname(final));
-      // Whoever made the folder may have been killed before its name was durable.
+      // The process that created the folder may have been killed before the name was durable.
       if (number === 1) syncParent(dirname(final));
     } catch (thrown) {
       throw fileError(thrown, 'cannot make the write durable', final);
@@ -316,7 +317,7 @@ export class JournalFolder {
     return true;
   }
 
-  /** Writes an event's file anew under the current data key, in place. For renewal of keys. */
+  /** Re-encrypts an event's file in place under the current data key, for a key renewal. */
   reseal(sid: string, parts: FileParts): void {
     const event = this.read(sid, parts);
     const tmp = join(this.root, 'tmp', newId(16));
@@ -324,7 +325,7 @@ export class JournalFolder {
     createPrivateFile(tmp, this.sealEvent(sid, event), 'the store');
     const path = join(this.folder(sid), parts.file);
     try {
-      // One that was destroyed or purged meanwhile must not come back.
+      // A file that was destroyed or purged in the meantime must not come back.
       if (existsSync(path)) renameSync(tmp, path);
       else removeFile(tmp);
     } catch (thrown) {
@@ -333,7 +334,7 @@ export class JournalFolder {
     }
   }
 
-  /** Removes the files of destroyed versions, also those that somebody who was killed did not come to remove. */
+  /** Removes the files of destroyed versions, including those that a killed process left. */
   removeDestroyed(sid: string): void {
     const destroyed = destroyedBy(this.load(sid).events);
     const left = this.files(sid).filter(({ id }) => destroyed.has(id));
@@ -341,7 +342,7 @@ export class JournalFolder {
     if (left.length > 0) syncFolder(this.folder(sid));
   }
 
-  /** Removes a secret with everything of it, at once: the folder is moved away, then emptied. */
+  /** Removes a secret completely and atomically: the folder is moved away, then emptied. */
   purge(sid: string): void {
     makePrivateFolder(join(this.root, 'tmp'));
     this.#claims.drop(sid);
@@ -357,8 +358,8 @@ export class JournalFolder {
   }
 }
 
-/** A file went away between listing and reading: it was destroyed or purged. Look again. */
+/** A file disappeared between listing and reading: it was destroyed or purged. List again. */
 export class GoneError extends Error {}
 
-/** A file is under a key that was made after these keys were read. Read the manifest again. */
+/** A file's key is newer than these keys. Read the manifest again. */
 export class UnknownKeyError extends Error {}

@@ -1,4 +1,4 @@
-/** Gets a store's data key, in one of four ways: OS key chain, key file, passphrase, age identity. */
+/** Gets a store's data key with one of four methods: OS keychain, key file, passphrase, age identity. */
 import { scrypt } from 'node:crypto';
 import { join } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
@@ -12,10 +12,10 @@ import type { LocalSettings } from './settings.ts';
 
 /** scrypt's cost: 128 MiB and some 300 ms (RFC 7914; above the OWASP minimum of N = 2^17, r = 8, p = 1). */
 const SCRYPT = { N: 2 ** 17, r: 8, p: 1, maxmem: 256 * 1024 * 1024 };
-/** What a key file begins with. */
+/** The start of every key file. */
 export const KEY_FILE_PREFIX = 'secrets-local-key-1:';
 
-/** Path of the key file that belongs to a data key. */
+/** The path of a data key's key file. */
 export function keyFilePath(
   settings: LocalSettings,
   context: ProviderContext,
@@ -26,7 +26,7 @@ export function keyFilePath(
   return join(xdgFolder(context, 'config'), 'keys', `${store}-${keyId}.key`);
 }
 
-/** The data key of a store. @throws SecretsError Unauthenticated (no or wrong key), Integrity */
+/** A store's data key. @throws SecretsError Unauthenticated (no key or the wrong one), Integrity */
 export async function unwrapDataKey(
   manifest: Manifest,
   settings: LocalSettings,
@@ -82,7 +82,7 @@ export async function unwrapDataKey(
   }
 }
 
-/** The key in a key file; undefined without a file. @throws SecretsError Denied, Integrity */
+/** The key in a key file; undefined if there is no file. @throws SecretsError Denied, Integrity */
 export function readKeyFile(path: string): Buffer | undefined {
   const text = readUnlockFile(path, 'the key file')?.toString('latin1').trim();
   if (text === undefined) return undefined;
@@ -112,17 +112,20 @@ function unwrapWith(
   }
 }
 
-/** The key-encryption key that a passphrase gives. */
+/** Derives the key-encryption key from a passphrase. */
 export function derive(passphrase: string, salt: Buffer): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    // One spelling for one passphrase, however the keyboard composed it.
+    // Normalised, because keyboards compose the same passphrase in different ways.
     scrypt(passphrase.normalize('NFC'), salt, KEY_LENGTH, SCRYPT, (error, key) =>
       error ? reject(error) : resolve(key),
     );
   });
 }
 
-/** The passphrase from the environment, a file it names, or the user. @throws SecretsError Unauthenticated */
+/**
+ * The passphrase from the environment, from a file that it names, or from the user. @throws SecretsError
+ * Unauthenticated
+ */
 export async function readPassphrase(context: ProviderContext): Promise<string> {
   const { env, askHidden, store } = context;
   const direct = env['SECRETS_PASSPHRASE'];

@@ -1,7 +1,7 @@
 /**
- * The manifest: what the store is and how its data key is wrapped. Every field is authenticated: the sealed part
- * binds all the others as associated data, so a changed byte is an integrity error or changes nothing.
- * Each renewal of the key adds a manifest with the next revision; the highest one counts. docs/local-store.md
+ * The manifest: the store's format, and its wrapped data key. Every field is authenticated: the sealed part binds all
+ * the others as associated data, so a changed byte is an integrity error or has no effect. Each renewal of the key adds
+ * a manifest with the next revision; the highest one counts. docs/local-store.md
  */
 import { randomBytes } from 'node:crypto';
 import { basename } from 'node:path';
@@ -10,16 +10,16 @@ import { isJsonObject, parseJson } from '../../core/json.ts';
 import { associatedData, BoxError, boxKey, fromBase64, KEY_LENGTH, seal, unseal } from './crypto.ts';
 import type { KeyMethod } from './settings.ts';
 
-/** How the current data key can be had. What is in it beside `method` belongs to the method. */
+/** How to get the current data key. The fields besides `method` depend on the method. */
 export interface KeyRecord {
   /** Id of the data key: 16 hex digits. */
   readonly id: string;
   readonly method: KeyMethod;
-  /** base64 of the wrapped data key; of an age file for `age`. */
+  /** The wrapped data key in base64; for `age`, an age file. */
   readonly wrapped: string;
-  /** `passphrase`: base64 salt of scrypt. */
+  /** `passphrase`: scrypt's salt in base64. */
   readonly salt?: string;
-  /** `age`: who can unwrap it. */
+  /** `age`: the recipients who can unwrap it. */
   readonly recipients?: readonly string[];
 }
 
@@ -27,29 +27,29 @@ export interface Manifest {
   readonly format: 1;
   /** 32 hex digits. */
   readonly store: string;
-  /** 1, 2, 3 …: also in the file's name. */
+  /** 1, 2, 3 …; also in the file's name. */
   readonly revision: number;
   readonly names: 'hidden' | 'visible';
   readonly key: KeyRecord;
-  /** base64 of the sealed `Inner`. */
+  /** The sealed `Inner` in base64. */
   readonly sealed: string;
 }
 
-/** What only a holder of the data key learns. */
+/** The part that only holders of the data key can read. */
 interface Inner {
   readonly nameKey: string;
-  /** Data keys of the past: files that a slow writer or a merged branch brought are still sealed under them. */
+  /** Retired data keys: a slow writer or a merged branch may still add files that are sealed under them. */
   readonly retired: readonly { readonly id: string; readonly key: string }[];
 }
 
-/** The opened store: all keys in memory. */
+/** An opened store: all keys in memory. */
 export interface Keys {
   readonly store: string;
-  /** Revision of the manifest they are from. */
+  /** The revision of their manifest. */
   readonly revision: number;
   readonly names: 'hidden' | 'visible';
   readonly currentId: string;
-  /** Data keys by id, the current one among them. */
+  /** Data keys by id, including the current one. */
   readonly dataKeys: ReadonlyMap<string, Buffer>;
   readonly nameKey: Buffer;
 }
@@ -61,7 +61,7 @@ export function newId(bytes: number): string {
   return randomBytes(bytes).toString('hex');
 }
 
-/** Bytes that bind a wrapped data key to its store. */
+/** The associated data that binds a wrapped data key to its store. */
 export function wrapAad(store: string, id: string, method: KeyMethod): Buffer {
   return associatedData('secrets-local/1/key', store, id, method);
 }
@@ -82,7 +82,7 @@ function innerAad({ format, store, revision, names, key }: Omit<Manifest, 'seale
   );
 }
 
-/** The manifest of a store with these keys, its current data key wrapped as `key` says. */
+/** Creates the manifest of a store with these keys; `key` is the wrapped current data key. */
 export function makeManifest(keys: Keys, key: KeyRecord): Manifest {
   const current = keys.dataKeys.get(keys.currentId) as Buffer;
   const retired = [...keys.dataKeys]
@@ -95,17 +95,16 @@ export function makeManifest(keys: Keys, key: KeyRecord): Manifest {
   return { ...head, sealed: box.toString('base64') };
 }
 
-/** The bytes of a manifest's file. */
+/** The content of a manifest's file. */
 export function printManifest(manifest: Manifest): Buffer {
   return Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`);
 }
 
-/** The file name of a manifest. */
 export function manifestFile(revision: number): string {
   return `manifest-${String(revision).padStart(10, '0')}.json`;
 }
 
-/** The revision in a manifest's file name; undefined for another file. */
+/** The revision in a manifest's file name; undefined for any other file. */
 export function revisionOf(file: string): number | undefined {
   const digits = /^manifest-(\d{10})\.json$/.exec(file)?.[1];
   return digits === undefined ? undefined : Number(digits);
@@ -117,9 +116,9 @@ const matches = (value: unknown, pattern: RegExp): boolean =>
   typeof value === 'string' && pattern.test(value);
 
 /**
- * Reads a manifest without any key.
- * @param name whether the file's name must be that of its revision
- * @throws SecretsError Integrity when it is not one, Unsupported
+ * Parses a manifest without any key.
+ * @param name whether the file's name has to match the revision
+ * @throws SecretsError Integrity if it isn't a manifest, Unsupported
  */
 export function parseManifest(bytes: Uint8Array, path: string, name: 'fits' | 'any' = 'fits'): Manifest {
   let value: unknown;
@@ -190,7 +189,7 @@ function keyOf(text: string): Buffer {
   return key;
 }
 
-/** Unwraps a data key sealed under a key-encryption key. @throws BoxError */
+/** Unwraps a data key with a key-encryption key. @throws BoxError */
 export function unwrapKey(kek: Uint8Array, manifest: Pick<Manifest, 'store' | 'key'>): Buffer {
   const { store, key } = manifest;
   const plain = unseal(kek, Buffer.from(key.wrapped, 'base64'), wrapAad(store, key.id, key.method));

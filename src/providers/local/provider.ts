@@ -146,7 +146,7 @@ export class LocalProvider implements Provider {
       }
       if (info !== undefined && (info.deletedAt === undefined || query.deleted === true)) found.push(info);
     }
-    // Names are in the files, whose own names are random.
+    // Only the files' content has names; the folder names are random.
     yield* found.toSorted((a, b) => (a.name < b.name ? -1 : 1));
     if (unreadable.length > 0) {
       throw new SecretsError('Integrity', `damaged in the local store: ${unreadable.join(', ')}`, {
@@ -189,7 +189,7 @@ export class LocalProvider implements Provider {
     return infoOf([...before.events, event], target);
   }
 
-  /** The current version is made current again, which changes nothing but the labels that this entry carries. */
+  /** Makes the current version current again, which changes nothing except for the labels in this entry. */
   async setLabels(
     name: string,
     labels: Readonly<Record<string, string | null>>,
@@ -223,7 +223,7 @@ export class LocalProvider implements Provider {
     try {
       await this.#change(name, options, destroy);
     } finally {
-      // Also when another call destroyed it, and was killed before it came to this.
+      // Also if another call has destroyed it and was killed before this step.
       const journal = await this.#folder.existing();
       await this.#folder.steady(journal, (steady) => steady?.removeDestroyed(steady.secretId(name)));
     }
@@ -256,7 +256,7 @@ export class LocalProvider implements Provider {
     });
   }
 
-  /** By the modes of its folders: what another key would open is known only by reading. */
+  /** Checks the modes of its folders: only reading could tell what another key opens. */
   async checkRights(name: string, actions: readonly Action[]): Promise<readonly Right[]> {
     this.checkName(name);
     const missing = this.#folder.unwritable();

@@ -1,4 +1,7 @@
-/** Answers from one secret's files, with what damage in them means for each question: docs/local-store.md, section 8. */
+/**
+ * Answers questions about one secret from its files, and decides which damage matters for which question:
+ * docs/local-store.md, section 8.
+ */
 import { SecretsError } from '../../core/errors.ts';
 import type { SecretInfo, SecretVersion } from '../../core/secret.ts';
 import type { SecretRequest } from '../provider.ts';
@@ -19,7 +22,7 @@ export function readVersion(journal: JournalFolder, request: SecretRequest): Sec
   const { name, version, stage = 'current' } = request;
   const sid = journal.secretId(name);
   if (version === undefined && stage === 'current') {
-    // The usual case needs one file: the newest entry is the current value, whatever was before it.
+    // The usual case needs one file: the newest entry is the current value, whatever came before it.
     const files = journal.files(sid);
     const newest = files.at(-1);
     if (newest === undefined) throw notFound();
@@ -51,7 +54,7 @@ export function readVersion(journal: JournalFolder, request: SecretRequest): Sec
 
 const isCurrentValue = (event: StoredEvent): boolean => event.type === 'value' && event.stage === 'current';
 
-/** Two files of one number: another branch wrote too, and may have used the same version number. */
+/** Two files with the same number: another branch has written too, and may have used the same version number. */
 const hasTwins = (files: readonly FileParts[]): boolean =>
   files.some(({ number }, index) => number === files[index - 1]?.number);
 
@@ -74,7 +77,7 @@ function asVersion(state: SecretState, version: FoldedVersion | undefined): Secr
   return { ...versionInfo(state, version), name: state.name, value: Buffer.from(event.value, 'base64') };
 }
 
-/** One secret of a list. @returns undefined for one that is gone by now */
+/** One secret of a list. @returns undefined if it is gone by now */
 export function summary(
   journal: JournalFolder,
   sid: string,
@@ -97,39 +100,39 @@ export function summary(
   const loaded = journal.load(sid);
   const state = fold(loaded.events) as SecretState;
   if (harmOf(loaded, state).length > 0) throw new SecretsError('Integrity', event.name);
-  // Only pending yet: no secret to its readers.
+  // Only pending so far: readers see no secret yet.
   return state.current === undefined ? undefined : describeState(state);
 }
 
-/** The state of a secret; undefined when there is none. @throws SecretsError Integrity when all of it is damaged */
+/** The state of a secret; undefined if there is none. @throws SecretsError Integrity if all of it is damaged */
 export function stateOf({ events, damage }: Journal, name: string): SecretState | undefined {
   const state = fold(events);
   if (state === undefined && damage.length > 0) throw damaged(damage, name);
   return state;
 }
 
-/** The damage that leaves it open which version is current, or whether the secret is deleted. */
+/** The damage that leaves open which version is current, or whether the secret is deleted. */
 function harmOf({ damage, forked }: Journal, state: SecretState): Journal['damage'] {
   if (state.currentIsLost) return damage;
-  // What can't be read may have made another version current, or deleted the secret; but not if what did so last
-  // comes after it. Another branch may also have destroyed the version before this one went back to it.
+  // An unreadable event may have made another version current, or deleted the secret, unless a later readable event
+  // decides that. On another branch, it may also have destroyed the version that this branch then went back to.
   const certain = forked ? currentPlace(state) : state.currentBy;
   return damage.filter(({ place }) => place > certain);
 }
 
-/** @throws SecretsError Integrity when it is open which version is current */
+/** @throws SecretsError Integrity if it is unknown which version is current */
 export function checkCurrent(loaded: Journal, state: SecretState): void {
   if (harmOf(loaded, state).length > 0) throw damaged(loaded.damage, state.name);
 }
 
-/** The state without the stages that damage leaves open. */
+/** The state without the stages that the damage leaves open. */
 export function certainState(loaded: Journal, state: SecretState): SecretState {
   if (loaded.damage.length === 0) return state;
   const current = harmOf(loaded, state).length > 0 ? undefined : state.current;
   return { ...state, current, previous: undefined, pending: undefined };
 }
 
-/** What is known of a secret without a value. */
+/** A secret's metadata. */
 export function describeState(state: SecretState): SecretInfo {
   const expires = state.current?.event?.expires;
   return {

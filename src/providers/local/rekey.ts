@@ -1,7 +1,7 @@
 /**
- * Renewal of a store's key. Safe at every instant: the manifest of the next revision appears in one step, and only
- * one process can make it appear; the old data key stays in it, sealed under the new one; files are sealed anew one
- * by one. A renewal that was cut off leaves a store that reads and takes writes, and the next one does the rest.
+ * Renews a store's key. Safe at every moment: the next revision's manifest appears in one step, and only one process
+ * can create it; it contains the old data key, sealed under the new one; files are re-encrypted one by one. After an
+ * interrupted renewal the store is readable and writable, and the next renewal completes it.
  */
 import { readBranches, recipientsOfAll, refuseBranches } from './branches.ts';
 import { checkStrength, tellGit } from './create.ts';
@@ -28,7 +28,7 @@ import type { KeyMethod } from './settings.ts';
 import { forgetDataKey, forgetNoted, noteKeys } from './unused-keys.ts';
 import { wrapDataKey } from './wrap.ts';
 
-/** @throws SecretsError NotFound without a store, Usage, Conflict when another renewal was faster */
+/** @throws SecretsError NotFound without a store, Usage, Conflict if another renewal was faster */
 export async function rekey(folder: StoreFolder, change: KeyChange): Promise<{ readonly resealed: number }> {
   const opened = await folder.existing();
   const old = folder.manifest();
@@ -42,7 +42,8 @@ export async function rekey(folder: StoreFolder, change: KeyChange): Promise<{ r
   const { kept, left } = recipientsOfAll(old.key.recipients ?? folder.recipients, branches);
   const recipients = newRecipients(kept, left, method, change);
   const without = method === 'age' ? left.filter((recipient) => !recipients.includes(recipient)) : [];
-  // A key file named in the settings is one path for all keys: the new key would overwrite the only old one.
+  // A key file named in the settings has one path for all keys, so the new key would overwrite the only copy of the old
+  // one.
   if (method === 'key-file' && folder.settings.key?.file !== undefined && old.key.method === 'key-file') {
     throw new SecretsError(
       'Usage',
@@ -78,9 +79,9 @@ export async function rekey(folder: StoreFolder, change: KeyChange): Promise<{ r
     await checkOpens(folder, next);
     addManifest(folder, next);
   } catch (thrown) {
-    // In place already, it needs its key.
+    // If the manifest is already in place, it needs its key.
     if (folder.manifest()?.key.id === keyId) throw thrown;
-    // Without a key chain nothing was stored there.
+    // Without a keychain nothing was stored there.
     if (!(thrown instanceof SecretsError) || thrown.kind !== 'Unavailable')
       await forgetDataKey({ id: keyId, method }, old.store, folder);
     removeNotes();
@@ -91,7 +92,7 @@ export async function rekey(folder: StoreFolder, change: KeyChange): Promise<{ r
   tellGit(folder.path);
   const resealed = resealAll(folder.journal(keys));
   await forgetDataKey(old.key, old.store, folder);
-  // What renewals that were cut off did not come to remove.
+  // Leftovers of interrupted renewals.
   for (const id of keys.dataKeys.keys())
     if (id !== keyId) await forgetDataKey({ id, method: 'key-file' }, old.store, folder);
   await forgetNoted(folder, keys);
@@ -134,9 +135,9 @@ async function newPassphrase(folder: StoreFolder): Promise<string> {
   return first;
 }
 
-/** Refuses a manifest that the one who makes it can't open: a store nobody else holds would be lost. */
+/** Rejects a manifest that its own creator can't open, because the store would be lost if nobody else can. */
 async function checkOpens(folder: StoreFolder, next: Manifest): Promise<void> {
-  // The new passphrase was typed twice, or is where SECRETS_NEW_PASSPHRASE came from.
+  // The new passphrase was typed twice, or comes from SECRETS_NEW_PASSPHRASE.
   if (next.key.method === 'passphrase') return;
   try {
     await unwrapDataKey(next, folder.settings, folder.context);
@@ -149,7 +150,7 @@ async function checkOpens(folder: StoreFolder, next: Manifest): Promise<void> {
   }
 }
 
-/** Puts the manifest of the next revision in place, unless somebody else did. */
+/** Puts the next revision's manifest in place, unless another process has. */
 function addManifest(folder: StoreFolder, next: Manifest): void {
   const scratch = join(folder.path, 'tmp');
   makePrivateFolder(scratch);
@@ -165,13 +166,13 @@ function addManifest(folder: StoreFolder, next: Manifest): void {
   } finally {
     removeFile(tmp);
   }
-  // Two others were faster, and the first one's manifest is gone already: the highest revision counts.
+  // Two other renewals were faster, and the first one's manifest is already gone: the highest revision counts.
   if (folder.revisions().at(-1) === next.revision) return;
   removeFile(folder.manifestPath(next.revision));
   throw conflict();
 }
 
-/** Removes the manifests of lower revisions: an old key must not open the store any more. */
+/** Removes the manifests of lower revisions, so that an old key no longer opens the store. */
 function removeOlder(folder: StoreFolder, revision: number): void {
   for (const older of folder.revisions()) if (older < revision) removeFile(folder.manifestPath(older));
   syncFolder(folder.path);
@@ -183,7 +184,7 @@ function conflict(): SecretsError {
   });
 }
 
-/** Seals every file anew that is not under the current key. @returns how many there were */
+/** Re-encrypts every file that is not under the current key. @returns how many there were */
 function resealAll(journal: JournalFolder): number {
   let resealed = 0;
   for (const sid of journal.secretIds()) {
@@ -196,7 +197,7 @@ function resealAll(journal: JournalFolder): number {
       }
     }
     try {
-      // A version destroyed while its file was being renewed must not come back as a file.
+      // A version that was destroyed while its file was re-encrypted must not come back as a file.
       journal.removeDestroyed(sid);
     } catch (thrown) {
       if (!leavesFileAlone(thrown)) throw thrown;
@@ -206,7 +207,10 @@ function resealAll(journal: JournalFolder): number {
   return resealed;
 }
 
-/** A damaged file stays as it is: what reads it says so. One that is gone, or under a still newer key, is done. */
+/**
+ * A damaged file stays as it is; reading it reports the damage. A file that is gone, or under a newer key, needs no
+ * work.
+ */
 function leavesFileAlone(thrown: unknown): boolean {
   if (thrown instanceof GoneError || thrown instanceof UnknownKeyError) return true;
   return thrown instanceof SecretsError && thrown.kind === 'Integrity';

@@ -18,7 +18,6 @@ export const settingsSchema = v.strictObject({
   ),
 });
 
-/** The settings after validation. */
 export type LocalSettings = SettingsOf<typeof settingsSchema>;
 
 /** How the data key is wrapped. */

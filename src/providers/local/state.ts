@@ -1,4 +1,4 @@
-/** What a secret's events come to. Pure. */
+/** Computes a secret's state from its events. Pure. */
 import { SecretsError } from '../../core/errors.ts';
 import type { VersionInfo } from '../../core/secret.ts';
 import { fileName, lastPlaceOf } from './entry-file.ts';
@@ -6,18 +6,18 @@ import { fileName, lastPlaceOf } from './entry-file.ts';
 interface Common {
   /** The secret's name; sealed with the rest. */
   readonly name: string;
-  /** Id of the event that was the newest when this one was written. */
+  /** Id of the newest event at the time of writing. */
   readonly parent?: string;
-  /** Who wrote it: the user's name on that machine. */
+  /** The writer: the user's name on that machine. */
   readonly by?: string;
 }
 
-/** What one event says. */
+/** The content of one event. */
 export type EventBody = Common &
   (
     | {
         readonly type: 'value';
-        /** 1, 2, 3 …: one more than the highest before. Two branches of a repository may both have it. */
+        /** 1, 2, 3 …: one more than the highest before. Two branches of a repository may use the same number. */
         readonly version: number;
         readonly stage: 'current' | 'pending';
         /** base64 */
@@ -35,11 +35,11 @@ export type EventBody = Common &
       }
     | { readonly type: 'delete' }
     | { readonly type: 'restore' }
-    /** The version written by event `target` is gone for good: its value, not what else that event said. */
+    /** The version written by event `target` is permanently removed: its value, but not the event's other fields. */
     | { readonly type: 'destroy'; readonly target: string; readonly removed: Removed }
   );
 
-/** All of a version's event but the name, the value and its expiry. It stands in that event's place for ever. */
+/** A version's event without the name, the value and its expiry. It permanently takes that event's place. */
 export interface Removed {
   readonly number: number;
   /** Milliseconds since 1970. */
@@ -63,7 +63,7 @@ export type StoredEvent = EventBody & {
 
 export type ValueEvent = Extract<StoredEvent, { type: 'value' }>;
 
-/** What is left of a destroyed version's event. */
+/** The rest of a destroyed version's event. */
 type GoneEvent = Omit<Removed, 'time'> & {
   readonly type: 'gone';
   readonly name: string;
@@ -71,21 +71,21 @@ type GoneEvent = Omit<Removed, 'time'> & {
   readonly id: string;
 };
 
-/** One version and what has become of it. */
+/** A version and its fate. */
 export interface FoldedVersion {
-  /** What users call it: `3`, or `3.1f2e3d4c` when two versions have the number 3. */
+  /** The id that users see: `3`, or `3.1f2e3d4c` if two versions have the number 3. */
   readonly id: string;
   readonly eventId: string;
   readonly at: number;
   readonly by: string | undefined;
   readonly forked: boolean;
-  /** Missing when the version is destroyed. */
+  /** Missing if the version is destroyed. */
   readonly event: ValueEvent | undefined;
 }
 
 export interface SecretState {
   readonly name: string;
-  /** By number, then time, then id. */
+  /** Sorted by number, then time, then id. */
   readonly versions: readonly FoldedVersion[];
   readonly current: FoldedVersion | undefined;
   readonly previous: FoldedVersion | undefined;
@@ -96,13 +96,16 @@ export interface SecretState {
   readonly createdAt: number;
   readonly updatedAt: number;
   readonly highestVersion: number;
-  /** File name of the last event that made a version current, its place in the order; '' when none did. */
+  /** File name of the last event that made a version current, which is its place in the order; '' if there is none. */
   readonly currentBy: string;
-  /** An event made a version current that is damaged or missing: which value is current is known, and not had. */
+  /**
+   * An event made a version current that is damaged or missing: it is known which value is current, but the value is
+   * lost.
+   */
   readonly currentIsLost: boolean;
 }
 
-/** What a `destroy` event is to keep of the version that it destroys. */
+/** The fields of a version that its `destroy` event keeps. */
 export function removedOf(gone: ValueEvent): Removed {
   const { number, at: time, version, stage, parent, by, labels, description } = gone;
   return {
@@ -117,14 +120,14 @@ export function removedOf(gone: ValueEvent): Removed {
   };
 }
 
-/** Ids of the entries of destroyed versions. */
+/** Ids of the destroyed versions' entries. */
 export function destroyedBy(events: readonly StoredEvent[]): ReadonlySet<string> {
   return new Set(events.flatMap((event) => (event.type === 'destroy' ? [event.target] : [])));
 }
 
 /**
- * All events in order. In the place of those that were destroyed stands what is left of them, whether their files
- * are removed already or not: so nothing but the value goes away, on whichever branch it is destroyed.
+ * All events in order, with the rest of each destroyed event in its place, whether or not its file is already removed:
+ * only the value disappears, on whichever branch it is destroyed.
  */
 function withGone(events: readonly StoredEvent[]): readonly (StoredEvent | GoneEvent)[] {
   const gone = new Map<string, GoneEvent>();
@@ -140,23 +143,23 @@ function withGone(events: readonly StoredEvent[]): readonly (StoredEvent | GoneE
 }
 
 /**
- * Whether two branches wrote: two entries have one number.
- * @param damaged numbers of files that are there and can't be read
+ * Whether two branches have written, so that two entries have the same number.
+ * @param damaged numbers of existing files that can't be read
  */
 export function isForked(events: readonly StoredEvent[], damaged: readonly number[]): boolean {
   const numbers = [...withGone(events).map(({ number }) => number), ...damaged];
   return new Set(numbers).size < numbers.length;
 }
 
-/** The place of the version that is current: that of the event which wrote it. */
+/** The place of the current version: that of the event that wrote it. */
 export function currentPlace({ current }: SecretState): string {
   return current?.event === undefined ? '' : placeOf(current.event);
 }
 
-/** An event that must have been there, and is not. */
+/** An event that must have existed and is missing. */
 export interface Missing {
   readonly id: string;
-  /** Where it may have stood at the latest, comparable with file names. */
+  /** Its latest possible place; comparable with file names. */
   readonly place: string;
 }
 
@@ -165,8 +168,8 @@ function placeOf({ number, at, id }: Pick<StoredEvent, 'number' | 'at' | 'id'>):
 }
 
 /**
- * What the events name and is not among them: the last one before each, and versions made current.
- * @param damaged ids of files that are there and can't be read
+ * Events that other events refer to and that are missing: each event's predecessor, and versions made current.
+ * @param damaged ids of existing files that can't be read
  */
 export function missingOf(
   events: readonly StoredEvent[],
@@ -180,7 +183,7 @@ export function missingOf(
     ...(event.parent !== undefined && !known.has(event.parent)
       ? [{ id: event.parent, place: lastPlaceOf(event.number - 1) }]
       : []),
-    // It stood before the event that made it current.
+    // It came before the event that made it current.
     ...(event.type === 'current' && !versions.has(event.target)
       ? [{ id: event.target, place: placeOf(event) }]
       : []),
@@ -188,8 +191,8 @@ export function missingOf(
 }
 
 /**
- * The state after all events, which are in order. `undefined` when there are none. It is the same whether or not
- * the file of a destroyed version is there still.
+ * The state after all events, which have to be in order; `undefined` if there are none. It doesn't depend on whether a
+ * destroyed version's file still exists.
  */
 export function fold(events: readonly StoredEvent[]): SecretState | undefined {
   const [first] = events;
@@ -235,14 +238,14 @@ export function fold(events: readonly StoredEvent[]): SecretState | undefined {
         break;
       }
       case 'current':
-        // Of a version that is not there, too: an older one must not pass for the current one.
+        // Also for a missing version, because an older one must not pass for the current one.
         promote(event.target, event);
         describe(event);
         deletedAt = undefined;
         break;
       case 'delete':
         deletedAt ??= event.at;
-        // Whoever restores it, or writes it anew, does not find somebody's unfinished rotation.
+        // After a restore or a new write, the unfinished rotation must not be there any more.
         pending = undefined;
         break;
       case 'restore':
@@ -288,7 +291,7 @@ export function fold(events: readonly StoredEvent[]): SecretState | undefined {
   };
 }
 
-/** The version a user named. @throws SecretsError NotFound, Invalid for a number that two versions have */
+/** The version that a user named. @throws SecretsError NotFound, Invalid for a number that two versions have */
 export function findVersion(state: SecretState, id: string): FoldedVersion {
   const exact = state.versions.find((version) => version.id === id);
   if (exact !== undefined) return exact;
@@ -301,7 +304,7 @@ export function findVersion(state: SecretState, id: string): FoldedVersion {
   throw new SecretsError('NotFound', `has no version ${id}`, { hint: 'secrets history lists them' });
 }
 
-/** A version for people: its state, stages and time. */
+/** A version's state, stages and time for display. */
 export function versionInfo(state: SecretState, version: FoldedVersion): VersionInfo {
   const stages = [
     ...(state.current === version ? ['current'] : []),

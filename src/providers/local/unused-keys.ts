@@ -1,7 +1,7 @@
 /**
- * Notes of keys that a renewal stores outside of the store, or has to remove there. A renewal that is killed would leave
- * them for ever: nobody knows the names of key files and key chain entries that no manifest tells of. The notes are in
- * the user's own folder of key files, not in the store: what a repository brings must not have keys removed.
+ * Notes about keys that a renewal stores outside the store, or has to remove there. A killed renewal would leave them
+ * forever, because no manifest mentions their key files and keychain entries. The notes are in the user's own folder of
+ * key files, not in the store: a repository's content must not be able to have keys removed.
  */
 import { createHash } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
@@ -23,7 +23,7 @@ type Key = Pick<KeyRecord, 'id' | 'method'>;
 
 interface Note extends Key {
   readonly path: string;
-  /** Revision of the manifest that the key belongs to. */
+  /** Revision of the key's manifest. */
   readonly revision: number;
 }
 
@@ -38,7 +38,7 @@ function placeOf({ path }: StorePlace): string {
   return createHash('sha256').update(path).digest('hex').slice(0, 16);
 }
 
-/** Notes that a key may have to be removed. @returns what removes these notes */
+/** Notes that keys may have to be removed. @returns a function that removes these notes */
 export function noteKeys(
   folder: StorePlace,
   store: string,
@@ -53,7 +53,7 @@ export function noteKeys(
       createPrivateFile(path, new Uint8Array(), 'a note of a key');
       paths.push(path);
     } catch (thrown) {
-      // From a renewal that was cut off.
+      // Left by an interrupted renewal.
       if (codeOf((thrown as Error).cause) !== 'EEXIST') throw thrown;
     }
     syncParent(path);
@@ -63,7 +63,7 @@ export function noteKeys(
   };
 }
 
-/** What renewals of this store have noted, and not ended. */
+/** The notes of this store's renewals that were not completed. */
 export function notedKeys(folder: StorePlace, store: string): readonly Note[] {
   return entriesOf(folderOfNotes(folder)).flatMap((file) => {
     const [name = '', method, revision, place, end, ...more] = file.split('.');
@@ -76,8 +76,8 @@ export function notedKeys(folder: StorePlace, store: string): readonly Note[] {
 }
 
 /**
- * Removes all noted keys but the current one, and those of renewals that began after this revision. One whose key
- * chain can't be had now stays noted.
+ * Removes all noted keys except for the current one and those of later renewals. A key whose keychain is unavailable
+ * stays noted.
  */
 export async function forgetNoted(
   folder: StorePlace,
@@ -94,14 +94,17 @@ export async function forgetNoted(
   }
 }
 
-/** Removes what `wrapDataKey` stored outside of the manifest. A key file that the settings name is the user's. */
+/**
+ * Removes what `wrapDataKey` stored outside the manifest, but not a key file that the settings name, which belongs to
+ * the user.
+ */
 export async function forgetDataKey(record: Key, store: string, folder: StorePlace): Promise<void> {
   const { settings, context } = folder;
   const place = { store, keyId: record.id };
   if (record.method === 'key-file') {
     const path = keyFilePath(settings, context, place);
     if (settings.key?.file === undefined) removeFile(path);
-    // What was to become the key file.
+    // Temporary files of an unfinished key file.
     for (const file of entriesOf(dirname(path)))
       if (
         file.startsWith(`${basename(path)}.`) &&

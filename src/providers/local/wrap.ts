@@ -18,9 +18,9 @@ import { type KeyRecord, newId, SALT_LENGTH, wrapAad } from './manifest.ts';
 import type { KeyMethod } from './settings.ts';
 
 /**
- * A new wrapping of `dataKey`. What it stores outside of the manifest is on disk before it returns.
+ * Wraps `dataKey` again. Anything stored outside the manifest is on disk before it returns.
  * @param recipients for the method `age`
- * @throws SecretsError Usage without recipients, Unavailable without a key chain, Denied, Failed
+ * @throws SecretsError Usage without recipients, Unavailable without a keychain, Denied, Failed
  */
 export async function wrapDataKey(
   method: KeyMethod,
@@ -59,7 +59,7 @@ export async function wrapDataKey(
   }
 }
 
-/** The key in a new key file; a file that the settings name and that is there already is used as it is. */
+/** Creates a key file with a new key; an existing file that the settings name is used as it is. */
 function makeKeyFile({ settings, context }: StorePlace, place: Place): Buffer {
   const path = keyFilePath(settings, context, place);
   const named = settings.key?.file !== undefined;
@@ -70,7 +70,7 @@ function makeKeyFile({ settings, context }: StorePlace, place: Place): Buffer {
   const tmp = `${path}.${newId(8)}.tmp`;
   createPrivateFile(tmp, Buffer.from(`${KEY_FILE_PREFIX}${kek.toString('base64')}\n`), 'the key file');
   try {
-    // Whole or not at all: another process may be reading it already.
+    // All or nothing, because another process may already be reading it.
     linkSync(tmp, path);
     syncParent(path);
     return kek;
