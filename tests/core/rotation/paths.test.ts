@@ -81,6 +81,18 @@ const RUNS: readonly Run[] = [
     'stuck',
   ),
 
+  // A first value that is current at once is told nobody, so there is nothing to apply.
+  rotates(
+    'a first value is current with its claim',
+    'look none, prepare ok, claim promoted, finish ok',
+    'done',
+  ),
+  rotates(
+    'the answer about a first value is lost, and it is current',
+    'look none, prepare ok, claim unclear, confirm-claim promoted, finish ok',
+    'done',
+  ),
+
   // Claimed: what fails is undone at once, or left for later where it may still be made.
   rotates('it was taken over before it was read back', `${CLAIMED}, read-back lost`, 'lost'),
   rotates('it can’t be read back', `${CLAIMED}, read-back failed`, 'stuck'),
