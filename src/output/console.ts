@@ -1,4 +1,4 @@
-/** What a command says and asks: results to stdout, the rest to stderr and the terminal. */
+/** The output and prompts of a command: results go to stdout, everything else to stderr and the terminal. */
 import type { World } from '../platform/world.ts';
 import { jsonText, singleLine } from '../core/text/sanitize.ts';
 import type { Output, OutputOptions } from './output.ts';
@@ -13,7 +13,7 @@ export class Console implements Output {
   #progress: Progress | undefined;
   #terminalGiven = false;
 
-  /** @param interrupted what Ctrl-C at a question does */
+  /** @param interrupted called for Ctrl-C at a prompt */
   constructor(world: World, options: OutputOptions, interrupted: () => void) {
     this.world = world;
     this.options = options;
@@ -70,7 +70,7 @@ export class Console implements Output {
     this.#progress.update(message);
   }
 
-  /** Takes the line of progress away. */
+  /** Removes the progress line. */
   endProgress(): void {
     this.#progress?.done();
     this.#progress = undefined;
@@ -82,14 +82,14 @@ export class Console implements Output {
     this.#terminalGiven = true;
   }
 
-  /** Whether a question would reach a person. */
+  /** Whether a person can answer a prompt. */
   get canAsk(): boolean {
     return !this.#terminalGiven && this.world.stdin.isTTY === true && this.world.stderr.isTTY === true;
   }
 
   /**
-   * Asks for a secret at the terminal without echo. Ctrl-C ends the whole command. @throws SecretsError Usage without
-   * a terminal
+   * Asks for a secret at the terminal without echo. Ctrl-C ends the whole command.
+   * @throws SecretsError Usage without a terminal
    */
   askHidden(question: string): Promise<string> {
     return this.#prompt(async () => (await import('../output/prompt.ts')).askHidden(this.world, question));

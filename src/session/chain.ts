@@ -1,6 +1,6 @@
 /**
- * The chain around a provider, as a call passes it: guard → recorder → what is kept out of messages → provider. The
- * guard decides when the store is opened; the others stand around each call.
+ * The chain around a provider, in the order of a call: guard → recorder → keeping values out of messages → provider.
+ * The guard decides once, when the store is opened; the others wrap every call.
  */
 import { recorded } from '../audit/recording/recorded.ts';
 import type { StoreConfig } from '../config/config.ts';
@@ -21,12 +21,12 @@ export interface ChainParts {
   readonly file: string | undefined;
   readonly descriptor: ProviderDescriptor | undefined;
   readonly records: Records;
-  /** Made when the provider is: it looks at the machine. */
+  /** Called when the provider is created, because it inspects the machine. */
   readonly context: () => ProviderContext;
   readonly call: CallOptions;
 }
 
-/** @throws SecretsError Policy from the guard, Usage for settings that are wrong */
+/** @throws SecretsError Policy from the guard, Usage for invalid settings */
 export async function openChain(parts: ChainParts): Promise<Provider> {
   const { store, extra, file, descriptor, records, context, call } = parts;
   const { name, provider: kind, settings } = store;

@@ -1,7 +1,7 @@
-/** The outermost link of the chain around a provider: whether the user lets this run use the store at all. */
+/** The outermost link in the chain around a provider: decides whether this run may use the store at all. */
 import type { StoreConfig } from '../config/config.ts';
 
-/** @throws SecretsError Policy for a store whose settings need trust that the user has not given */
+/** @throws SecretsError Policy if the store's settings need trust that the user hasn't given */
 export async function guard({ name, untrusted }: StoreConfig, file: string | undefined): Promise<void> {
   if (untrusted === undefined) return;
   const { notTrusted } = await import('../config/trust.ts');

@@ -1,4 +1,4 @@
-/** What a run of a command is: the world, the common options, the deadline of each call, and the user's interrupt. */
+/** One run of a command: the world, the common options, the deadline of each call, and the user's interrupt. */
 import { setMaxListeners } from 'node:events';
 import type { ProgramWorld } from '../config/kinds.ts';
 import { parseDuration } from '../core/duration.ts';
@@ -84,7 +84,7 @@ export class Run {
     for (const deadline of this.#deadlines) deadline.abort(new DOMException('not needed', 'AbortError'));
   }
 
-  /** Forgets the timers that were not needed. */
+  /** Cancels the timers that weren't needed. */
   end(): void {
     for (const timer of this.#unmade) clearImmediate(timer);
   }

@@ -1,6 +1,6 @@
 /**
- * What a command is given: the run it is part of, the stores it works on and the output it speaks through. Each is a file
- * of its own; what commands use of them all the time has a short way here.
+ * The context of a command: its run, its stores and its output, each in a file of its own. What commands use most often
+ * is forwarded here.
  */
 import type { Access } from '../audit/recording/recorder.ts';
 import type { Config, StoreConfig } from '../config/config.ts';

@@ -1,4 +1,4 @@
-/** The stores of a run: which one a reference names, and each of them opened once. */
+/** The stores of a run: finds the store of a reference, and opens each store once. */
 import type { Config, StoreConfig } from '../config/config.ts';
 import { SecretsError } from '../core/errors.ts';
 import { formatReference, parseReference } from '../core/reference/reference.ts';
@@ -82,7 +82,7 @@ export class Stores {
     for (const descriptor of this.#run.world.providers) {
       const native = descriptor.native?.(identifier);
       if (native === undefined) continue;
-      // The configured store of that kind, if there is exactly one, knows how to sign in; otherwise the built-in one.
+      // Prefer the store from --store or the default, if it is of that kind: it knows how to sign in.
       const named = this.#run.options.store ?? (config.untrustedDefault ? undefined : config.defaultStore);
       const own = [...config.stores.values()].filter((store) => store.provider === descriptor.kind);
       const chosen =

@@ -1,5 +1,5 @@
 /**
- * A provider that records every access. `Session.open` wraps each provider in it, so that no command can forget to
+ * A provider that records every access. `openChain` wraps each provider in it, so that no command can forget to
  * record. Loaded on every start, so it imports no library.
  */
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
