@@ -1,10 +1,11 @@
-/** Where a credential may be sent: the server's address, and where that server may send us on to. */
+/** Decides where a credential may be sent: the server's address, and the redirects that it may use. */
 import { SecretsError } from '../../core/errors.ts';
 import { isProtected } from '../../platform/net/address.ts';
 
 /**
- * The address without slashes at its end.
- * @throws SecretsError Usage for one that is missing, no URL, plain http beyond loopback, or holds a password
+ * The address without trailing slashes.
+ * @throws SecretsError Usage for an address that is missing, isn't a URL, uses plain http beyond loopback, or contains
+ *   a password
  */
 export function checkAddress(address: string | undefined): string {
   if (address === undefined || address === '') {
@@ -31,10 +32,10 @@ export function checkAddress(address: string | undefined): string {
 }
 
 /**
- * Where a redirect leads. A standby answers 307 with the active node's address, which is another host: the
- * token goes there, as with Vault's own clients, if the way is https, or plain http on loopback.
- * Source: https://developer.hashicorp.com/vault/docs/concepts/ha#client-redirection
- * @throws SecretsError Unavailable for any other place, and for a step down from https to http
+ * The target of a redirect. A standby answers 307 with the active node's address, which is another host: the token is
+ * sent there, as Vault's own clients do, if the connection is https, or plain http on loopback. Source:
+ * https://developer.hashicorp.com/vault/docs/concepts/ha#client-redirection
+ * @throws SecretsError Unavailable for any other target, and for a downgrade from https to http
  */
 export function redirectTarget(from: string, location: string): string {
   const refuse = (why: string): SecretsError =>

@@ -1,13 +1,13 @@
 /**
- * Proof of an AWS identity for Vault's aws auth method: an STS GetCallerIdentity request, signed here and never
- * sent from here; Vault sends it and so learns who signed it.
- * Source: https://developer.hashicorp.com/vault/docs/auth/aws#iam-auth-method
+ * Proof of an AWS identity for Vault's aws auth method: an STS GetCallerIdentity request that is signed here and never
+ * sent from here; Vault sends it and learns who signed it. Source:
+ * https://developer.hashicorp.com/vault/docs/auth/aws#iam-auth-method
  */
 import { SecretsError } from '../../core/errors.ts';
 import type { ProviderContext } from '../descriptor.ts';
 import type { AuthSettings } from './settings.ts';
 
-/** What is used of the SDK's request. */
+/** The used fields of the SDK's request. */
 interface Signed {
   readonly method: string;
   readonly protocol: string;
@@ -19,7 +19,7 @@ interface Signed {
 
 const SERVER_ID = 'X-Vault-AWS-IAM-Server-ID';
 
-/** @throws SecretsError Unauthenticated when there is no AWS credential, Unavailable when `signal` ends the search */
+/** @throws SecretsError Unauthenticated if there is no AWS credential, Unavailable if `signal` aborts the search */
 export async function awsProof(
   auth: AuthSettings,
   { env }: ProviderContext,
@@ -28,7 +28,7 @@ export async function awsProof(
   let signed: Signed | undefined;
   const { client, request } = await signer(auth, env, (sent) => (signed = sent));
   let failure: unknown;
-  // The search for a credential may ask a metadata service that isn't there, and knows no signal.
+  // The search for a credential may ask a metadata service that doesn't exist, and ignores the signal.
   const stopped = new Promise<never>((_resolve, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
   });
@@ -58,16 +58,16 @@ export async function awsProof(
   };
 }
 
-/** A client whose requests end with their signature: they go to the callback in place of AWS. */
+/** A client that passes each signed request to the callback instead of sending it to AWS. */
 async function signer(auth: AuthSettings, env: ProviderContext['env'], onSigned: (request: Signed) => void) {
-  // The SDK's line about old Node versions is for its developers; read when it loads.
+  // Silences the SDK's message about old Node versions, which is meant for developers; read when the SDK loads.
   process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
   const { STSClient, GetCallerIdentityCommand } = await import('@aws-sdk/client-sts');
   const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret, AWS_SESSION_TOKEN: session } = env;
   const client = new STSClient({
     maxAttempts: 1,
     region: auth.region ?? 'us-east-1',
-    // Vault asks the global endpoint unless it is told otherwise, and the signature is for one host.
+    // Vault uses the global endpoint unless it is configured otherwise, and the signature is for one host.
     endpoint: `https://sts${auth.region === undefined ? '' : `.${auth.region}`}.amazonaws.com`,
     ...(id &&
       secret && {

@@ -1,4 +1,4 @@
-/** One signed-in connection to Vault: node-vault with our transport, and Vault's errors as the product's own. */
+/** One signed-in connection to Vault: node-vault with our transport; translates Vault's errors. */
 import type { JsonDocument } from '../../core/document/document.ts';
 import { IN_DOUBT, SecretsError } from '../../core/errors.ts';
 import type { Identity, KnownIdentity } from '../provider.ts';
@@ -12,9 +12,9 @@ import { makeTransport, type Transport, type VaultCall } from './transport.ts';
 
 type NodeVault = import('node-vault').client;
 
-/** What is known of the token in use. */
+/** The properties of the token in use. */
 export interface TokenFacts {
-  /** Seconds it still lives; 0 for ever. */
+  /** Remaining lifetime in seconds; 0 for an unlimited one. */
   readonly ttl: number;
   readonly renewable: boolean;
   readonly policies: readonly string[];
@@ -42,16 +42,16 @@ export class VaultClient {
     return this.#namespace;
   }
 
-  /** Reads a path; `found: false` for "nothing there", with the body of the 404 when it has one. */
+  /** Reads a path; `found: false` for an empty path, with the body of the 404 if it has one. */
   async read(path: string, signal: AbortSignal): Promise<{ found: boolean; body: Json }> {
     return this.#maybe(path, signal, (client) => client.read(path, { signal }));
   }
 
-  /** The keys under a path; none when there is nothing. */
+  /** The keys under a path; empty if there are none. */
   async keys(path: string, signal: AbortSignal): Promise<readonly string[]> {
     const { body } = await this.#maybe(path, signal, (client) => client.list(path, { signal }));
     const keys = asMap(body['data'])['keys'];
-    // A key that is no name of its folder would lead the walk elsewhere, or round in circles.
+    // A key that isn't a valid name would lead the listing to another folder, or in circles.
     const isName = (key: unknown): key is string =>
       typeof key === 'string' && /^[^/]+\/?$/.test(key) && !/^\.{1,2}\/?$/.test(key);
     return Array.isArray(keys) ? keys.filter(isName) : [];
@@ -101,18 +101,18 @@ export class VaultClient {
     };
   }
 
-  /** Who asks, as far as sign-in or a look at the token has told. */
+  /** The caller's identity, as far as sign-in or a token lookup has revealed it. */
   knownIdentity(): KnownIdentity | undefined {
     return this.#known;
   }
 
-  /** Lengthens the token's life, and says how many seconds it now has. */
+  /** Renews the token, and returns its new lifetime in seconds. */
   async renew(signal: AbortSignal): Promise<number> {
     const body = await this.write('auth/token/renew-self', {}, signal);
     return Number(asMap(body['auth'])['lease_duration'] ?? 0);
   }
 
-  /** Gets a new token, where the sign-in can be repeated; calls under way end with the old one. */
+  /** Gets a new token, if the sign-in can be repeated; calls in progress finish with the old one. */
   async signInAgain(signal: AbortSignal): Promise<boolean> {
     const { repeatable } = await this.#signIn(signal);
     if (!repeatable) return false;
@@ -123,9 +123,9 @@ export class VaultClient {
     return true;
   }
 
-  /** What sys/health says; it needs no token, and no namespace has it. */
+  /** The response of sys/health, which needs no token and isn't part of any namespace. */
   async health(signal: AbortSignal): Promise<Json> {
-    // Every state as status 200: the body tells them apart.
+    // Status 200 for every state: the body distinguishes them.
     const query = ['standbyok=true', 'perfstandbyok=true'].concat(
       ['sealedcode', 'uninitcode', 'drsecondarycode'].map((name) => `${name}=200`),
     );
@@ -160,7 +160,7 @@ export class VaultClient {
     }
   }
 
-  /** A call that changes something. */
+  /** Runs a call that changes something. */
   async #call(signal: AbortSignal, work: (client: NodeVault) => Promise<unknown>): Promise<unknown> {
     const { client } = await this.#signIn(signal);
     try {
@@ -192,13 +192,13 @@ export class VaultClient {
     const make = (token: string): NodeVault => {
       const client = nodeVault({
         endpoint: this.address,
-        // GET with ?list=1: not every proxy passes the LIST verb on.
+        // GET with ?list=1, because not every proxy passes on the LIST verb.
         noCustomHTTPVerbs: true,
-        // Its debug lines hold request bodies.
+        // The library's debug lines contain request bodies.
         debug: () => undefined,
         'request-promise': { defaults: () => (call: VaultCall) => transport.send(call) },
       } as never);
-      // Set afterwards: what is empty in its options the library takes from process.env.
+      // Set afterwards, because the library fills empty options from process.env.
       return Object.assign(client, { token, namespace: this.#namespace, pathPrefix: '' });
     };
     const found = await signIn(
@@ -229,10 +229,11 @@ export class VaultClient {
   }
 }
 
-/** A failed write: its message says so when Vault may have done it all the same. */
+/** Adds to the message of a failed write that it may have been made, if Vault may have done it anyway. */
 function inDoubt(error: SecretsError): SecretsError {
   const { statusCode } = asMap(asMap(error.cause)['response']);
-  // Without a status the transport has said it; a node that is sealed, a standby or behind does nothing.
+  // Without a status the transport has already added it; a node that is sealed, a standby or lagging behind does
+  // nothing.
   if (
     error.kind !== 'Unavailable' ||
     typeof statusCode !== 'number' ||
@@ -245,7 +246,7 @@ function inDoubt(error: SecretsError): SecretsError {
 
 const NOT_DONE = new Set([501, 503]);
 
-/** The namespace as Vault writes it in headers: no slash at either end. */
+/** The namespace as in Vault's headers: without a slash at either end. */
 function checkNamespace(namespace: string): string {
   const path = namespace.replaceAll(/^\/+|\/+$/g, '');
   if (/^[\u0021-\u007e]*$/.test(path) && !path.split('/').some((part) => part === '.' || part === '..'))

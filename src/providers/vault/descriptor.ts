@@ -14,14 +14,14 @@ export const vault: ProviderDescriptor = {
     'VAULT_CLIENT_KEY',
     'BAO_TOKEN',
   ],
-  // Nothing is harmless here: a mount, or the wrong version of its engine, is another place for what is written.
+  // Nothing is harmless here: another mount, or the wrong version of its engine, stores values in another place.
   harmless: {},
   files: { ca: 'pinned', 'auth.token-file': 'pinned', 'trail.file': 'data' },
   trustItems: trustItemsFor({
     address: 'your Vault credential is sent to this server',
     mount: 'what you write goes to this mount, and what is there is believed',
     'kv-version': 'the mount is spoken to as this version, which writes to another path than the other one',
-    // Whoever runs a namespace or an auth method sees what is sent to it for signing in.
+    // The owner of a namespace or an auth method sees what is sent to it for signing in.
     namespace: 'your Vault credential is used in this namespace',
     ca: 'servers with a certificate of this authority are believed',
     'tls-server-name': 'a server with a certificate for this name is believed',

@@ -1,13 +1,13 @@
-/** What `secrets doctor` looks at in a Vault store. */
+/** The checks of `secrets doctor` for a Vault store. */
 import { toSecretsError } from '../../core/errors.ts';
 import type { Finding } from '../provider.ts';
 import type { VaultClient } from './client.ts';
 import type { Engine } from './engine.ts';
 import { asMap } from './errors.ts';
 
-/** Seconds that the clocks may differ: JWTs and certificates are judged by the server's. */
+/** Tolerated clock difference in seconds: JWTs and certificates are checked by the server's clock. */
 const SKEW = 60;
-/** A token with fewer seconds than this is worth a word. */
+/** A token with a shorter lifetime, in seconds, gets a warning. */
 const SHORT = 300;
 
 export async function diagnose(
@@ -77,7 +77,7 @@ async function credential(client: VaultClient, signal: AbortSignal): Promise<Omi
   return { status: 'ok', detail };
 }
 
-/** Asks about a name that nobody has: rights on single secrets don't show here. */
+/** Checks the rights on a name that doesn't exist, so rights on single secrets don't show. */
 async function rights(
   client: VaultClient,
   engine: Engine,

@@ -1,4 +1,4 @@
-/** One KV mount: its version, its paths, and the few calls that more than one file makes. */
+/** One KV mount: its version, its paths, and the few calls that several files use. */
 import { SecretsError } from '../../core/errors.ts';
 import { JsonDocument } from '../../core/document/document.ts';
 import type { VaultClient } from './client.ts';
@@ -7,7 +7,7 @@ import { requestIdOf } from './kv.ts';
 import { documentOf } from './transport.ts';
 import type { VaultSettings } from './settings.ts';
 
-/** Writes to a mount that asks for `cas` are tried so often before somebody else's writes are a conflict. */
+/** Maximum of attempts to write to a mount that requires `cas`; after that, other writers' changes are a conflict. */
 const WRITE_ATTEMPTS = 8;
 
 export class Engine {
@@ -24,14 +24,14 @@ export class Engine {
     if (fixed !== undefined) this.#version = Promise.resolve(fixed);
   }
 
-  /** The engine's version, as far as it is set or has been asked. */
+  /** The engine's version, if it is configured or has been requested. */
   get knownVersion(): 1 | 2 | undefined {
     return this.#known;
   }
 
   /**
-   * Asks for the version before anything depends on it. A failure stays: the caller has taken the store for one with
-   * all capabilities, and a later answer must not let it act on that. Never rejects; every later call does then.
+   * Requests the version before anything depends on it. A failure is kept: the caller has assumed that the store has
+   * all capabilities, and a later success must not let it act on that. Never rejects, but every later call does.
    */
   async prepare(signal: AbortSignal): Promise<void> {
     const asked = this.version(signal);
@@ -41,8 +41,8 @@ export class Engine {
   }
 
   /**
-   * The engine's version, asked once. Any token that may use something in the mount may ask.
-   * Source: https://developer.hashicorp.com/vault/api-docs/system/internal-ui-mounts
+   * The engine's version, requested once. Any token with some right in the mount may request it. Source:
+   * https://developer.hashicorp.com/vault/api-docs/system/internal-ui-mounts
    */
   version(signal: AbortSignal): Promise<1 | 2> {
     this.#version ??= this.#askVersion(signal).catch((thrown: unknown) => {
@@ -52,18 +52,18 @@ export class Engine {
     return this.#version;
   }
 
-  /** A path of the engine. KV v1 has no kinds: `''`. */
+  /** A path of the engine. KV v1 has no kinds, so `kind` is `''`. */
   path(kind: '' | 'data' | 'metadata' | 'undelete' | 'destroy', name: string): string {
     return [encodePath(this.mount), kind, encodePath(name)].filter((part) => part !== '').join('/');
   }
 
-  /** KV v2's metadata of a secret; `undefined` when there is none. */
+  /** A secret's metadata in KV v2; `undefined` if there is none. */
   async metadata(name: string, signal: AbortSignal): Promise<Json | undefined> {
     const { found, body } = await this.client.read(this.path('metadata', name), signal);
     return found ? asMap(body['data']) : undefined;
   }
 
-  /** One version of KV v2: its data, `undefined` where it is deleted or missing, and its metadata. */
+  /** One version in KV v2: its metadata, and its data, which is `undefined` if it is deleted or missing. */
   async data(
     name: string,
     version: string | undefined,
@@ -80,9 +80,9 @@ export class Engine {
   }
 
   /**
-   * Writes a version of KV v2 and returns its metadata, with the request's id. Without `cas` it goes over whatever is there, also
-   * where the mount asks for `cas` with every write.
-   * @throws SecretsError Conflict when the version is not `cas` (0: not there)
+   * Writes a version in KV v2 and returns its metadata with the request's id. Without `cas` it overwrites whatever is
+   * there, even if the mount requires `cas` for every write.
+   * @throws SecretsError Conflict if the current version is not `cas` (0: no version)
    */
   async write(name: string, data: JsonDocument, cas: number | undefined, signal: AbortSignal): Promise<Json> {
     const path = this.path('data', name);
@@ -118,7 +118,7 @@ export class Engine {
 }
 
 /**
- * The map at this place of an answer, its numbers as Vault sent them; undefined where there is none.
+ * The map at this place of a response, with its numbers as Vault sent them; undefined if there is none.
  * @throws SecretsError Unavailable for anything else
  */
 export function mapIn(body: Json, pointer: '/data' | '/data/data'): JsonDocument | undefined {

@@ -1,14 +1,14 @@
-/** Vault's answers as the product's own errors. */
+/** Translates Vault's error responses. */
 import { excerpt, SecretsError, toSecretsError } from '../../core/errors.ts';
 
 export type Json = Readonly<Record<string, unknown>>;
 
-/** A map from an answer; an empty one for whatever is none. */
+/** A map from a response; empty for anything that isn't a map. */
 export function asMap(value: unknown): Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {};
 }
 
-/** What Vault says in `errors`, on one line. */
+/** The messages in Vault's `errors`, on one line. */
 export function textOf(body: unknown): string {
   const { errors } = asMap(body);
   if (!Array.isArray(errors)) return '';
@@ -22,18 +22,18 @@ export function textOf(body: unknown): string {
   );
 }
 
-/** Whether a refused write only lacked `cas`, which the mount or the secret asks for. */
+/** Whether a write was only rejected because the mount or the secret requires `cas`. */
 export function wantsCas(thrown: unknown): boolean {
   return thrown instanceof SecretsError && thrown.kind === 'Invalid' && CAS_REQUIRED.test(thrown.message);
 }
 
 const CAS_REQUIRED = /check-and-set parameter required/;
 
-/** Vault's answer as the product's error. Source: https://developer.hashicorp.com/vault/api-docs#http-status-codes */
+/** Translates Vault's response to an error. Source: https://developer.hashicorp.com/vault/api-docs#http-status-codes */
 export function translate(thrown: unknown): SecretsError {
   if (thrown instanceof SecretsError) return thrown;
   const { statusCode, body } = asMap(asMap(thrown)['response']);
-  // No answer of a server: the transport's errors are translated already, so this is a fault of our own.
+  // Not a server's response: the transport's errors are already translated, so this is a bug of ours.
   if (statusCode === undefined) return toSecretsError(thrown);
   const text = textOf(body);
   const fail = (kind: SecretsError['kind'], message: string, hint?: string): SecretsError =>
@@ -93,8 +93,8 @@ export function translate(thrown: unknown): SecretsError {
 }
 
 /**
- * A refused sign-in. Vault answers 400, 403 or 404 to a wrong credential, role or mount, with a text that
- * differs by method.
+ * A refused sign-in. Vault answers 400, 403 or 404 to a wrong credential, role or mount, with a text that depends on
+ * the method.
  */
 export function signInError(thrown: unknown, what: string): SecretsError {
   const error = translate(thrown);

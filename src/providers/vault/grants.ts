@@ -1,7 +1,6 @@
 /**
- * Which of Vault's ACL policies let a path be read. Who has which policy is known to the auth methods alone, so that a
- * grant names the policy.
- * Source: https://developer.hashicorp.com/vault/docs/concepts/policies
+ * Finds the ACL policies that allow reading a path. Only the auth methods know who has which policy, so a grant names
+ * the policy. Source: https://developer.hashicorp.com/vault/docs/concepts/policies
  */
 import { isJsonObject } from '../../core/json.ts';
 import { pool } from '../../core/waiting.ts';
@@ -21,10 +20,10 @@ export interface Policy {
 }
 
 const PARALLEL = 8;
-/** More than any server should have; the rest is not looked at. */
+/** More than any server should have; the rest is ignored. */
 const MOST_POLICIES = 2000;
 
-/** All policies but `root`, which has no rules. @throws SecretsError Denied when the token may not see them */
+/** All policies except `root`, which has no rules. @throws SecretsError Denied if the token may not see them */
 export async function readPolicies(client: VaultClient, signal: AbortSignal): Promise<readonly Policy[]> {
   const names = (await client.keys('sys/policies/acl', signal)).filter((name) => name !== 'root');
   const limit = pool(PARALLEL);
@@ -38,7 +37,7 @@ export async function readPolicies(client: VaultClient, signal: AbortSignal): Pr
   );
 }
 
-/** The rules of a policy in HCL or JSON. What is not understood is left out. */
+/** The rules of a policy in HCL or JSON. Unknown parts are ignored. */
 export function rulesOf(text: string): readonly PathRule[] {
   try {
     const parsed: unknown = JSON.parse(text);
@@ -50,7 +49,7 @@ export function rulesOf(text: string): readonly PathRule[] {
       }));
     return [];
   } catch {
-    // HCL, as nearly all are.
+    // HCL, like nearly all policies.
   }
   const plain = withoutComments(text);
   const rules: PathRule[] = [];
@@ -64,7 +63,8 @@ export function rulesOf(text: string): readonly PathRule[] {
     const path = plain.slice(start, head.lastIndex - 1);
     const end = blockEnd(plain, open.lastIndex);
     const body = plain.slice(open.lastIndex, end);
-    // A path within a path is none, and each part of the text is looked at once, however it is nested.
+    // A path inside a path isn't a rule; skipping it also means that each part of the text is read only once, however
+    // deeply it is nested.
     head.lastIndex = end;
     const list = /\bcapabilities\s*=\s*\[([^\][]*)\]/.exec(body)?.[1];
     const old = /\bpolicy\s*=\s*"(\w+)"/.exec(body)?.[1];
@@ -74,7 +74,7 @@ export function rulesOf(text: string): readonly PathRule[] {
   return rules;
 }
 
-/** The form before Vault 0.5, `policy = "read"`, is still taken. */
+/** The form before Vault 0.5, `policy = "read"`, is still accepted. */
 function capabilitiesOf(list: unknown, old: unknown): readonly string[] {
   if (Array.isArray(list)) return list.map(String);
   if (old === 'read' || old === 'write') return ['read'];
@@ -82,8 +82,8 @@ function capabilitiesOf(list: unknown, old: unknown): readonly string[] {
 }
 
 /**
- * Comments begin with #, // or are between slash and star; not within a text. In one pass, as all of the reading: a
- * policy is as long as its server lets it be, and may be written by somebody who has that path alone.
+ * Removes comments (`#`, `//` and block comments) outside strings. Runs in one pass, like all of the parsing: a policy
+ * can be as long as the server allows, and may be written by someone who has only that right.
  */
 function withoutComments(text: string): string {
   const kept: string[] = [];
@@ -105,7 +105,7 @@ function withoutComments(text: string): string {
   return kept.join('') + text.slice(from);
 }
 
-/** Where the comment that begins here ends, before its newline; `undefined` where none does. */
+/** The end of the comment that starts here, before its newline; `undefined` if none starts here. */
 function commentEnd(text: string, at: number): number | undefined {
   const isBlock = text.startsWith('/*', at);
   if (!isBlock && text[at] !== '#' && !text.startsWith('//', at)) return undefined;
@@ -114,7 +114,7 @@ function commentEnd(text: string, at: number): number | undefined {
   return isBlock ? end + 2 : end;
 }
 
-/** What follows the quoted text that begins here; one that has no end is the rest. */
+/** The position after the string that starts here; the end of the text if it isn't closed. */
 function textEnd(text: string, start: number): number {
   for (let at = start + 1; at < text.length; at += 1) {
     if (text[at] === '\\') at += 1;
@@ -123,7 +123,7 @@ function textEnd(text: string, start: number): number {
   return text.length;
 }
 
-/** Where the block is closed that is open here; one that isn't is the rest. */
+/** The end of the block that is open here; the end of the text if it isn't closed. */
 function blockEnd(text: string, start: number): number {
   let depth = 1;
   let at = start;
@@ -141,8 +141,8 @@ function blockEnd(text: string, start: number): number {
 }
 
 /**
- * What lets a path be read.
- * @param root what all paths of the engine begin with
+ * The grants for reading a path.
+ * @param root the common prefix of all of the engine's paths
  */
 export function grantsOn(path: string, root: string, policies: readonly Policy[]): readonly Grant[] {
   return policies.flatMap(({ name, rules }) => {
@@ -162,7 +162,7 @@ export function grantsOn(path: string, root: string, policies: readonly Policy[]
   });
 }
 
-/** The rule that counts: the exact path, else the one whose wildcard comes last. */
+/** The rule that applies: the exact path, otherwise the rule with the latest wildcard. */
 function bestRule(path: string, rules: readonly PathRule[]): PathRule | undefined {
   const fitting = rules.filter((rule) => fits(rule.path, path));
   const weight = ({ path: pattern }: PathRule): number => {
@@ -173,7 +173,7 @@ function bestRule(path: string, rules: readonly PathRule[]): PathRule | undefine
   return fitting.toSorted((a, b) => weight(b) - weight(a))[0];
 }
 
-/** `*` at the end is any rest, `+` one segment. */
+/** A trailing `*` matches any rest, `+` matches one segment. */
 function fits(pattern: string, path: string): boolean {
   const prefix = pattern.endsWith('*');
   const parts = (prefix ? pattern.slice(0, -1) : pattern).split('/');
@@ -186,7 +186,7 @@ function fits(pattern: string, path: string): boolean {
   });
 }
 
-/** Whether a pattern takes in everything of the engine, or more. */
+/** Whether a pattern covers the whole engine, or more. */
 function coversAll(pattern: string, root: string): boolean {
   return pattern.endsWith('*') && fits(pattern, `${root}\u0001`);
 }

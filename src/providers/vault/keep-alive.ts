@@ -3,13 +3,13 @@ import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { sleep } from '../../core/waiting.ts';
 import type { VaultClient } from './client.ts';
 
-/** Longest pause in milliseconds: what a timer takes. */
+/** The longest pause that a timer can handle, in milliseconds. */
 const LONGEST = 2 ** 31 - 1;
 
 /**
- * Renews the token at two thirds of its life. Where that gains less than it did (a token at the end of its
- * longest life) or nothing (a batch token), it signs in again, if the method can. Trouble that passes is tried
- * over while the token lives.
+ * Renews the token after two thirds of its lifetime. If a renewal gains less than the previous one (a token near its
+ * maximum lifetime) or nothing (a batch token), signs in again, if the method can. Temporary errors are retried while
+ * the token lives.
  */
 export async function keepAlive(
   client: VaultClient,
@@ -46,7 +46,7 @@ export async function keepAlive(
   }
 }
 
-/** Seconds that a renewal gains; 0 when it is refused: past its longest life, or not allowed. */
+/** Seconds gained by a renewal; 0 if it is refused: past the maximum lifetime, or not allowed. */
 async function renew(client: VaultClient, signal: AbortSignal): Promise<number> {
   try {
     return await client.renew(signal);
@@ -60,7 +60,7 @@ function isPassing(thrown: unknown): boolean {
   return thrown instanceof SecretsError && (thrown.kind === 'Unavailable' || thrown.kind === 'Throttled');
 }
 
-/** Repeats what fails because the server is away or busy, until `end`. */
+/** Repeats work that fails because the server is unreachable or busy, until `end`. */
 async function persist<T>(work: () => Promise<T>, end: number, signal: AbortSignal): Promise<T> {
   for (;;) {
     try {

@@ -1,6 +1,4 @@
-/**
- * What KV keeps and answers, as the product's own forms: values as maps, metadata as versions and labels.
- */
+/** Converts KV's data to the product's types: values as maps, metadata as versions and labels. */
 import { isUtf8 } from 'node:buffer';
 import { isWellFormed, JsonDocument } from '../../core/document/document.ts';
 import { ownObject } from '../../core/document/secret.ts';
@@ -23,13 +21,13 @@ export function casOf({ ifVersion, ifAbsent }: SecretWrite): number | undefined 
   if (ifAbsent === true) return 0;
   if (ifVersion === undefined) return undefined;
   const number = Number(ifVersion);
-  // An id that is no number is no version of ours, so it can't be the current one.
+  // An id that isn't a number is none of our versions, so it can't be the current one.
   if (!Number.isSafeInteger(number) || number < 1)
     throw new SecretsError('Conflict', `version ${ifVersion} is not the current one`);
   return number;
 }
 
-/** The version that a write made, from its answer. */
+/** The version that a write created, from its response. */
 export function written(metadata: Json): VersionInfo {
   return {
     id: String(metadata['version']),
@@ -40,12 +38,12 @@ export function written(metadata: Json): VersionInfo {
   };
 }
 
-/** Vault's id of a request, which its audit device writes too; nothing where the answer has none. */
+/** Vault's id of a request, which its audit device also writes; nothing if the response has none. */
 export function requestIdOf({ request_id: id }: Json): { readonly requestId?: string } {
   return typeof id === 'string' && id !== '' ? { requestId: id } : {};
 }
 
-/** Versions, newest first, with what is known of each. */
+/** The versions with their metadata, newest first. */
 export function versionsOf(metadata: Json): VersionInfo[] {
   const current = String(metadata['current_version']);
   const all = Object.entries(asMap(metadata['versions']))
@@ -89,7 +87,7 @@ export function describeMetadata(name: string, metadata: Json): SecretInfo {
     updatedAt: dateOf(metadata['updated_time']),
     expiresAt: dateOf(custom[LABEL_EXPIRES]),
     ...(gone && { deletedAt: deletion ?? dateOf(metadata['updated_time']) ?? new Date(0) }),
-    // 0: a secret that has metadata and no value yet.
+    // 0: a secret with metadata but without a value.
     ...(Number(metadata['current_version'] ?? 0) > 0 && {
       currentVersion: String(metadata['current_version']),
     }),
@@ -97,8 +95,8 @@ export function describeMetadata(name: string, metadata: Json): SecretInfo {
 }
 
 /**
- * Labels, description and expiry as one merge patch of the custom metadata.
- * Limits: https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#create-update-metadata
+ * Labels, description and expiry as one merge patch of the custom metadata. Limits:
+ * https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#create-update-metadata
  */
 export function labelPatch(
   write: Pick<SecretWrite, 'labels' | 'description' | 'expiresAt'>,
@@ -113,14 +111,15 @@ export function labelPatch(
   return Object.keys(patch).length === 0 ? undefined : patch;
 }
 
-/** The key of a map that holds a value which is no map. */
+/** The key that holds a value which isn't a map. */
 const SOLE_KEY = 'value';
-/** Vault refuses requests that are nested deeper than 300 levels; some of them are the request's own. */
+/** Vault rejects requests nested deeper than 300 levels, and the request itself needs some. */
 const MAX_MAP_DEPTH = 250;
 
 /**
- * What KV keeps for a value: a JSON object as a map, text under the single key `value`, and other bytes there as
- * base64. An object that KV would not give back as it was, or that would read as one of the other two, is text too.
+ * Encodes a value for KV: a JSON object as a map, text under the single key `value`, and other bytes there as base64.
+ * An object that KV would not return unchanged, or that would be decoded as one of the other two forms, becomes text
+ * too.
  */
 export function encode(
   { value, soleKey }: Pick<SecretWrite, 'value' | 'soleKey'>,
@@ -149,8 +148,8 @@ export function encode(
 }
 
 /**
- * Whether KV gives a value back as it was. Go replaces half of a surrogate pair by U+FFFD; KV version 1 keeps the text of
- * a number and refuses one beyond the range of a float64, and version 2 gives each number as a float64.
+ * Whether KV returns a value unchanged. Go replaces half of a surrogate pair with U+FFFD; KV version 1 keeps the text
+ * of a number and rejects one beyond the range of a float64, and version 2 returns each number as a float64.
  */
 function isKept(map: JsonDocument, node: JsonNode, version: 1 | 2, depth = 1): boolean {
   if (depth > MAX_MAP_DEPTH) return false;
@@ -171,7 +170,7 @@ function isKept(map: JsonDocument, node: JsonNode, version: 1 | 2, depth = 1): b
   }
 }
 
-/** A number as its digits and their power of ten: one text for every spelling of the same value. */
+/** Normalises a number to its digits and a power of ten: one text for every notation of the same value. */
 function decimal(number: string): string {
   const [, sign = '', whole = '', fraction = '', power = '0'] =
     /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(number) ?? [];
@@ -182,18 +181,18 @@ function decimal(number: string): string {
     : `${sign}${digits}e${Number(power) - fraction.length + all.length - digits.length}`;
 }
 
-/** A value of KV: of a map its JSON, of which Vault keeps neither white space nor order. */
+/** Decodes a value from KV: a map becomes its JSON; Vault keeps neither its white space nor its order. */
 export function decode(map: JsonDocument): Pick<SecretVersion, 'value' | 'soleKey'> {
   return plainIn(map) ?? { value: Buffer.from(map.compact()) };
 }
 
-/** The value that stands in a map by itself; undefined when the map is the value. */
+/** The value that a map only wraps; undefined if the map itself is the value. */
 function plainIn(map: JsonDocument): Pick<SecretVersion, 'value' | 'soleKey'> | undefined {
   const [value, encoding] = [map.member(SOLE_KEY), map.member('encoding')];
   if (value?.kind !== 'string') return undefined;
   if (map.keys.length === 1) return { value: Buffer.from(value.text), soleKey: SOLE_KEY };
   if (map.keys.length !== 2 || encoding?.kind !== 'string' || encoding.text !== 'base64') return undefined;
-  // Somebody's map with these two keys, unless it holds exactly what is written here for bytes.
+  // Somebody's own map with these two keys, unless it has exactly the form that this program writes for bytes.
   const bytes = Buffer.from(value.text, 'base64');
   return isUtf8(bytes) || bytes.toString('base64') !== value.text ? undefined : { value: bytes };
 }

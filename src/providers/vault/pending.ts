@@ -1,14 +1,15 @@
 /**
- * Pending versions of KV v2: at a sibling path, so that no reader of the secret sees one before its promotion.
+ * Pending versions in KV v2: kept at a sibling path, so that readers of the secret don't see one before its promotion.
  *
- * The id of a pending version names the sibling's version and its time: `pending:1-20261124081000123456789`.
- * A sibling that is gone begins again with version 1, so the number alone could be somebody else's claim.
+ * The id of a pending version contains the sibling's version and its time: `pending:1-20261124081000123456789`. A
+ * sibling that was deleted starts again with version 1, so the number alone could be somebody else's claim.
  *
- * Promotion is three writes, and each crash between them is seen by the next run:
- * 1. the sibling's metadata get a mark: which id is promoted, over which version of the secret;
+ * A promotion consists of three writes, and the next run detects a crash between any of them:
+ * 1. the sibling's metadata gets a mark: the promoted id, and the version of the secret that it replaces;
  * 2. the secret gets a new version, with that version as `cas`;
- * 3. the sibling goes.
- * A run that finds the mark looks whether 2 took place before it does it.
+ * 3. the sibling is deleted.
+ *
+ * A run that finds the mark checks whether step 2 has happened before it performs it.
  */
 import type { JsonDocument } from '../../core/document/document.ts';
 import { SecretsError } from '../../core/errors.ts';
@@ -18,16 +19,16 @@ import type { Engine } from './engine.ts';
 import { asMap, type Json } from './errors.ts';
 import { dateOf, written } from './kv.ts';
 
-/** Ends the sibling's name. No secret may have such a name. */
+/** The suffix of the sibling's name. No secret may have such a name. */
 export const PENDING_SUFFIX = '.secrets-pending';
 const PREFIX = 'pending:';
 const MARK = 'secrets-promotion';
 
-/** A pending version with what KV keeps for its value. */
+/** A pending version with KV's data for its value. */
 export interface Pending {
   readonly info: VersionInfo;
   readonly data: JsonDocument;
-  /** The version of the secret that a promotion under way has as `cas`. */
+  /** The `cas` version of a promotion in progress. */
   readonly promotedOver: number | undefined;
 }
 
@@ -42,7 +43,7 @@ export class PendingVersions {
     this.#engine = engine;
   }
 
-  /** The pending version of a secret; `undefined` when there is none. */
+  /** The secret's pending version; `undefined` if there is none. */
   async find(name: string, signal: AbortSignal): Promise<Pending | undefined> {
     const { data, metadata } = await this.#engine.data(sibling(name), undefined, signal);
     if (data === undefined) return undefined;
@@ -60,7 +61,7 @@ export class PendingVersions {
     });
   }
 
-  /** What is known of it without its value, for history; nothing where a policy hides it. */
+  /** Its metadata without the value, for history; nothing if a policy hides it. */
   async known(name: string, signal: AbortSignal): Promise<VersionInfo | undefined> {
     const metadata = await this.#engine.metadata(sibling(name), signal).catch(unlessDenied);
     if (metadata === undefined) return undefined;
@@ -69,7 +70,7 @@ export class PendingVersions {
     return isGone(entry) ? undefined : infoOf({ ...entry, version });
   }
 
-  /** Stores a pending version; with `ifAbsent` only where there is none. @throws SecretsError Conflict */
+  /** Stores a pending version; with `ifAbsent` only if there is none. @throws SecretsError Conflict */
   async put(name: string, data: JsonDocument, write: SecretWrite, signal: AbortSignal): Promise<VersionInfo> {
     const { ifVersion, ifAbsent } = write;
     if (ifVersion !== undefined) {
@@ -96,7 +97,7 @@ export class PendingVersions {
     }
   }
 
-  /** Writes over the pending version with this id, and no other. @throws SecretsError Conflict */
+  /** Overwrites the pending version with this id, and no other. @throws SecretsError Conflict */
   async #replace(path: string, data: JsonDocument, id: string, signal: AbortSignal): Promise<VersionInfo> {
     const taken = (cause?: unknown): SecretsError =>
       new SecretsError('Conflict', `version ${id} is not pending any more`, {
@@ -114,9 +115,9 @@ export class PendingVersions {
     }
   }
 
-  /** Makes a pending version the current one. @throws SecretsError NotFound, Conflict */
+  /** Promotes a pending version. @throws SecretsError NotFound, Conflict */
   async promote(name: string, id: string, signal: AbortSignal): Promise<VersionInfo> {
-    // The secret before the sibling: whoever sees the version that a promotion wrote must see its mark too.
+    // Read the secret before the sibling: a run that sees the version that a promotion wrote has to see its mark too.
     const metadata = await this.#engine.metadata(name, signal);
     const current = Number(metadata?.['current_version'] ?? 0);
     const pending = await this.get(name, id, signal);
@@ -147,7 +148,7 @@ export class PendingVersions {
     await this.#remove(name, signal);
   }
 
-  /** Discards what is pending when the secret goes; `true` if something was there. */
+  /** Discards any pending version when its secret is deleted; `true` if there was one. */
   async discardAny(name: string, signal: AbortSignal): Promise<boolean> {
     const metadata = await this.#engine.metadata(sibling(name), signal).catch(unlessDenied);
     if (metadata === undefined) return false;
@@ -155,7 +156,7 @@ export class PendingVersions {
     return true;
   }
 
-  /** The version that an earlier run's promotion wrote, if it came that far. */
+  /** The version that an earlier run's promotion wrote, if it got that far. */
   async #promoted(
     name: string,
     { data, promotedOver }: Pending,

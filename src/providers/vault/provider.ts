@@ -1,13 +1,10 @@
-/* oxlint-disable max-lines */
-// Over 400 lines: one class with the interface's methods, each of which is a few lines about KV's two versions.
 /**
  * Vault's KV secrets engine behind the provider interface.
  *
- * KV holds maps. A value that is a JSON object is kept as that map, so that `#key` and Vault's own clients see
- * its keys; any other text is kept under the single key `value`, and bytes that are not UTF-8 as base64 beside
- * `encoding: base64`.
+ * KV stores maps. A JSON object is stored as that map, so that `#key` and Vault's own clients see its keys; any other
+ * text is stored under the single key `value`, and bytes that are not UTF-8 as base64 beside `encoding: base64`.
  */
-// Longer than others: one class that answers every method of the interface.
+// Over 400 lines because a single class implements every method of the interface for KV's two versions.
 /* oxlint-disable max-lines */
 import type { AuditEvent } from '../../core/audit/record.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
@@ -53,10 +50,10 @@ import { checkRights } from './rights.ts';
 import type { VaultSettings } from './settings.ts';
 
 const PARALLEL = 16;
-/** Id of the one version that KV v1 has. */
+/** The id of the only version in KV v1. */
 const ONLY_VERSION = 'current';
 
-/** A request is at most 32 MiB, an entry 1 MiB with integrated storage and 512 KiB with Consul. */
+/** A request is limited to 32 MiB, an entry to 1 MiB with integrated storage and 512 KiB with Consul. */
 const RULES: ProviderRules = {
   maxNameLength: 512,
   nameRule: `1 to 512 characters, no control characters, no empty, . or .. segments, no * or + segment, not ending in ${PENDING_SUFFIX}`,
@@ -93,7 +90,7 @@ export class VaultProvider implements Provider {
     this.#pending = new PendingVersions(this.#engine);
   }
 
-  /** KV v1 has none of KV v2's; until the version is known, see `prepare`. */
+  /** KV v1 lacks the capabilities of KV v2; until the version is known, see `prepare`. */
   get capabilities(): ReadonlySet<Capability> {
     return this.#engine.knownVersion === 1 ? CAPABILITIES_V1 : CAPABILITIES_V2;
   }
@@ -159,7 +156,7 @@ export class VaultProvider implements Provider {
       if (typeof metadata['deletion_time'] === 'string' && metadata['deletion_time'] !== '')
         throw new SecretsError('NotFound', 'is deleted', { hint: 'secrets restore brings it back' });
       if (wanted !== undefined) throw new SecretsError('NotFound', `has no version ${wanted}`);
-      // A policy may hide the metadata, which alone tell a secret without versions from none.
+      // A policy may hide the metadata, which is the only way to tell a secret without versions from a missing one.
       const there = await this.#engine.metadata(name, signal).catch(() => undefined);
       throw there === undefined ? notFound() : noValueYet();
     }
@@ -276,7 +273,7 @@ export class VaultProvider implements Provider {
         yield* names.map((name) => ({ name }));
         continue;
       }
-      // Listing says nothing about deletion: each secret's metadata does.
+      // A listing doesn't show deletions, so each secret's metadata is read.
       const infos = names.map((name) => limit(() => this.#listed(name, signal)));
       for (const pending of infos) pending.catch(() => undefined);
       for (const pending of infos) {
@@ -286,7 +283,7 @@ export class VaultProvider implements Provider {
     }
   }
 
-  /** Facts for a list; just the name when a policy lets us list but not read metadata. */
+  /** Metadata for a list; only the name if a policy allows listing but not reading metadata. */
   async #listed(name: string, signal: AbortSignal): Promise<SecretInfo | undefined> {
     try {
       return describeMetadata(name, await this.#metadata(name, signal));
@@ -312,7 +309,7 @@ export class VaultProvider implements Provider {
     if (Number(metadata['current_version'] ?? 0) === 0)
       throw new SecretsError('NotFound', 'has no value yet', { hint: 'secrets purge removes it for good' });
     if (!deleted) await this.#client.delete(this.#engine.path('data', name), signal);
-    // After the secret: the other way round, a crash between them would lose a value that is in use already.
+    // After the secret: in the other order, a crash in between would lose a value that is already in use.
     const discarded = await this.#pending.discardAny(name, signal);
     if (deleted && !discarded) throw new SecretsError('NotFound', 'is deleted already');
     return {};
@@ -347,7 +344,7 @@ export class VaultProvider implements Provider {
     const old = await this.#getOne({ name, version }, options);
     if (version === current)
       return { id: current, state: 'enabled', stages: ['current'], createdAt: old.createdAt };
-    // As it is kept, not as its value would be kept if it were written now: both read the same, but not in Vault.
+    // Written as stored, because encoding its value again could produce another form in Vault with the same value.
     const { data } = await this.#engine.data(name, version, options.signal);
     if (data === undefined) throw new SecretsError('Conflict', `version ${version} was just deleted`);
     return written(await this.#engine.write(name, data, Number(current), options.signal));

@@ -1,6 +1,6 @@
 /**
- * What a token may do to a secret of KV v2, asked of Vault itself, which changes nothing.
- * Source: https://developer.hashicorp.com/vault/api-docs/system/capabilities-self
+ * Asks Vault what a token may do to a secret in KV v2, without changing anything. Source:
+ * https://developer.hashicorp.com/vault/api-docs/system/capabilities-self
  */
 import type { Action, Right } from '../capabilities/rights.ts';
 import type { Engine } from './engine.ts';
@@ -13,7 +13,7 @@ export async function checkRights(
   actions: readonly Action[],
   signal: AbortSignal,
 ): Promise<readonly Right[]> {
-  // As policies write them: not encoded, as in a URL.
+  // As in policies: not URL-encoded.
   const at = (kind: string, secret: string): string => `${engine.mount}/${kind}/${secret}`;
   const [value, about] = [at('data', name), at('metadata', name)];
   const sibling = name + PENDING_SUFFIX;

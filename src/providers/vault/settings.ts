@@ -48,7 +48,6 @@ export const settingsSchema = v.strictObject({
   ),
 });
 
-/** The settings after validation. */
 export type VaultSettings = SettingsOf<typeof settingsSchema>;
 
 export type AuthSettings = NonNullable<VaultSettings['auth']>;

@@ -1,4 +1,4 @@
-/** The ways to a Vault token. Each sends one credential to the auth method's login path, and nothing else. */
+/** The methods that get a Vault token. Each sends one credential to the auth method's login path, and nothing else. */
 import { join, resolve } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
 import { readPinnedText } from '../../platform/pinned.ts';
@@ -7,23 +7,23 @@ import { asMap, type Json, signInError } from './errors.ts';
 import type { AuthSettings } from './settings.ts';
 import { readText } from './tls.ts';
 
-/** Where Kubernetes puts the token of a pod's service account. */
+/** The file in which Kubernetes mounts the token of a pod's service account. */
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount/token';
 
-/** A token, and where it came from. */
+/** A token and its source. */
 export interface SignedIn {
   readonly token: string;
   readonly source: string;
-  /** Signing in again gives a new token: it was not handed to us as it is. */
+  /** Whether signing in again gets a new token; not for a token that was passed in as it is. */
   readonly repeatable: boolean;
-  /** Whom the token is for, where the answer that gave it says so. */
+  /** The token's owner, if the login response contains it. */
   readonly principal?: string | undefined;
 }
 
-/** Sends a POST, with a token or without one; rejects with the library's error. */
+/** Sends a POST with or without a token; rejects with the library's error. */
 export type Post = (path: string, data: Json, token: string | undefined) => Promise<Json>;
 
-/** @throws SecretsError Unauthenticated, Usage for a file that can't be read, or why the server can't be asked */
+/** @throws SecretsError Unauthenticated, Usage for a file that can't be read, or the error of the call to the server */
 export async function signIn(
   auth: AuthSettings,
   context: ProviderContext,
@@ -86,8 +86,8 @@ export async function signIn(
 }
 
 /**
- * Whom a login was: the name that its method gives, else the entity. Source: the `auth` of the login answers in
- * https://developer.hashicorp.com/vault/api-docs/auth
+ * The identity of a login: the name that its method provides, otherwise the entity. Source: the `auth` of the login
+ * responses in https://developer.hashicorp.com/vault/api-docs/auth
  */
 function principalOf({ display_name: shown, metadata, entity_id: entity }: Json): string | undefined {
   const { username, role_name: roleName, role, service_account_name: account } = asMap(metadata);
@@ -96,8 +96,8 @@ function principalOf({ display_name: shown, metadata, entity_id: entity }: Json)
 }
 
 /**
- * What a wrapping token stands for: a token, or an AppRole's secret id. It opens once.
- * Source: https://developer.hashicorp.com/vault/docs/concepts/response-wrapping
+ * Unwraps a wrapping token into a token or an AppRole's secret id. Works only once. Source:
+ * https://developer.hashicorp.com/vault/docs/concepts/response-wrapping
  */
 async function unwrap(wrapping: string, what: string, post: Post): Promise<string> {
   let body: Json;
@@ -130,7 +130,7 @@ function storedToken(file: string | undefined, { env, home, cwd }: ProviderConte
     token = readPinnedText(file === undefined ? join(home, '.vault-token') : resolve(cwd, file)).trim();
   } catch (thrown) {
     if (thrown instanceof SecretsError) throw thrown;
-    // Said below, with what to do.
+    // Reported below, with a hint.
   }
   if (token !== '') return make(token, file ?? '~/.vault-token');
   throw new SecretsError('Unauthenticated', `no Vault token${file === undefined ? '' : ` in ${file}`}`, {
@@ -138,7 +138,7 @@ function storedToken(file: string | undefined, { env, home, cwd }: ProviderConte
   });
 }
 
-/** A token goes into a header: what can't be one is refused here, without repeating it. */
+/** Tokens go into a header, so anything that can't be a token is rejected here, without repeating it. */
 function checkToken(token: string, source: string): string {
   if (/^[\u0021-\u007e]+$/.test(token)) return token;
   throw new SecretsError('Unauthenticated', `what ${source} holds is no Vault token`, {

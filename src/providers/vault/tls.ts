@@ -1,4 +1,4 @@
-/** Whom to believe and how to show oneself over TLS, from settings and Vault's own variables. */
+/** TLS options from the settings and Vault's own variables: trusted authorities and the client certificate. */
 import { readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
@@ -8,17 +8,17 @@ import type { ProviderContext } from '../descriptor.ts';
 import type { VaultSettings } from './settings.ts';
 
 export interface TlsOptions {
-  /** PEM text of the authorities to believe in place of the system's. */
+  /** PEM text of the authorities that replace the system's. */
   readonly ca?: string | undefined;
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
-  /** The name that the server's certificate must have, where it isn't the address's host. */
+  /** The name in the server's certificate, if it isn't the address's host. */
   readonly servername?: string | undefined;
 }
 
 /**
- * Reads the files that settings and variables name.
- * Source of the names and their order: https://developer.hashicorp.com/vault/docs/commands#environment-variables
+ * Reads the files that settings and variables name. Source of the names and their order:
+ * https://developer.hashicorp.com/vault/docs/commands#environment-variables
  * @throws SecretsError Usage for a file that can't be read or used, and for VAULT_SKIP_VERIFY
  */
 export function tlsOptions(settings: VaultSettings, { env, cwd }: ProviderContext): TlsOptions {
@@ -85,7 +85,7 @@ function readFolder(folder: string): string {
     .join('\n');
 }
 
-/** @throws SecretsError Usage when it can't be read */
+/** @throws SecretsError Usage if it can't be read */
 export function readText(path: string, what: string): string {
   try {
     return readPinnedText(path);

@@ -1,6 +1,6 @@
 /**
- * Audit devices write strings as HMACs under a salt of their own. Vault itself hashes what we know, so that it is found
- * among them. Source: https://developer.hashicorp.com/vault/api-docs/system/audit-hash
+ * Audit devices write strings as HMACs with a salt of their own. To find known strings among them, this has Vault
+ * itself compute their hashes. Source: https://developer.hashicorp.com/vault/api-docs/system/audit-hash
  */
 import { toSecretsError } from '../../core/errors.ts';
 import { version as ownVersion } from '../../core/version.ts';
@@ -9,10 +9,10 @@ import type { VaultClient } from './client.ts';
 import { asMap } from './errors.ts';
 
 const HASHED = 'hmac-sha256:';
-/** Version numbers that are looked for among hashed ones. */
+/** The highest version number that is searched for among hashes. */
 const MAX_HASHED_VERSION = 50;
 
-/** Finds among hashed strings those that are known, by asking Vault for their hashes; without a device none. */
+/** Finds known strings among hashes by asking Vault for theirs; finds none without a device. */
 export class Hashes {
   readonly #client: VaultClient;
   readonly #device: string | undefined;
@@ -35,7 +35,7 @@ export class Hashes {
     this.#signal = of.signal;
   }
 
-  /** Whether an accessor, hashed or not, is that of the token that we use. */
+  /** Whether an accessor, hashed or not, belongs to our own token. */
   async isOwnToken(accessor: string | undefined): Promise<boolean> {
     if (accessor === undefined || this.#device === undefined) return false;
     this.#own ??= this.#known(async () => {
@@ -46,7 +46,7 @@ export class Hashes {
     return (await this.#own).has(accessor);
   }
 
-  /** A version's number, which may be hashed; `undefined` when it can't be told. */
+  /** A version's number, which may be hashed; `undefined` if it can't be determined. */
   async number(text: string): Promise<string | undefined> {
     if (/^\d+$/.test(text)) return text;
     if (!text.startsWith(HASHED) || this.#device === undefined) return undefined;
@@ -59,7 +59,7 @@ export class Hashes {
     return (await this.#numbers).get(text);
   }
 
-  /** The user agent; a hashed one only when it is our own. */
+  /** The user agent; a hashed one only if it is our own. */
   async agent(text: string | undefined): Promise<string | undefined> {
     if (text === undefined || !text.startsWith(HASHED)) return text;
     if (this.#device === undefined) return undefined;
@@ -70,7 +70,7 @@ export class Hashes {
     return (await this.#agents).get(text);
   }
 
-  /** Vault that can't be asked makes the trail poorer, not unreadable. */
+  /** If Vault can't be asked, the trail has less information but stays readable. */
   async #known<T>(work: () => Promise<T>, none: T): Promise<T> {
     try {
       return await work();

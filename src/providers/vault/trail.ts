@@ -1,11 +1,11 @@
 /**
- * What a Vault audit device has of a store: the lines of the file device (or of another whose lines were kept), a JSON
- * object for each request and each response. docs/vault.md says what it takes and what is not in it.
+ * A Vault audit device's records of a store: the lines of the file device (or saved lines of another one), a JSON
+ * object for each request and each response. docs/vault.md lists the requirements and what is missing.
  *
- * A response's line has its request, so requests are kept only until their response comes. What is not found has no
- * error: its response is empty. Strings in requests and responses are HMACs under the device's own salt; paths, names
- * and numbers of answers are not. What we know and want to find among them Vault hashes for us (`trail.device`).
- * Sources: https://developer.hashicorp.com/vault/docs/audit/schema,
+ * A response's line contains its request, so requests are only kept until their response arrives. A secret that is not
+ * found causes no error: its response is empty. Strings in requests and responses are HMACs with the device's own salt;
+ * paths, names and numbers in responses are not. Vault computes the hashes of known strings, so that they can be found
+ * (`trail.device`). Sources: https://developer.hashicorp.com/vault/docs/audit/schema,
  * https://developer.hashicorp.com/vault/api-docs/system/audit-hash,
  * https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2; checked with Vault 1.21.
  */
@@ -23,12 +23,12 @@ import { PENDING_SUFFIX } from './pending.ts';
 import { Hashes } from './trail-hashes.ts';
 import type { VaultSettings } from './settings.ts';
 
-/** Requests that wait for their response; more are not under way at one server. */
+/** Maximum of requests that wait for their response; a server never has more in progress. */
 const MAX_OPEN = 20_000;
 const MAX_KEYS = 64;
 
 const WRITES = ['create', 'update', 'patch'];
-/** By kind of path and operation of KV v2. */
+/** By path kind and operation in KV v2. */
 const ACTIONS: Readonly<Record<string, Readonly<Record<string, AuditAction>>>> = {
   data: { read: 'read', delete: 'delete', ...each(WRITES, 'write') },
   metadata: {
@@ -139,12 +139,12 @@ async function readerOf(
   });
 }
 
-/** Whether it looks like an entry; most of a large file is of other mounts, and is not parsed. */
+/** Whether the line looks like an entry. Most lines of a large file belong to other mounts and are not parsed. */
 function isAnothers(line: string): boolean {
   return /"type":"re(quest|sponse)"/.test(line) && line.trimEnd().endsWith('}');
 }
 
-/** An object of the audit device; there may be a prefix before it, which is a setting of the device. */
+/** An audit device's object; the device may be configured to write a prefix before it. */
 function parse(line: string): Fields | undefined {
   const start = line.indexOf('{');
   if (start < 0) return undefined;
@@ -158,12 +158,12 @@ function parse(line: string): Fields | undefined {
   }
 }
 
-/** What each line about the mount has in it; `undefined` where JSON could write that in several ways. */
+/** A text that every line about the mount contains; `undefined` if JSON could write it in several ways. */
 function needleOf(mount: string): string | undefined {
   return /^[\w./-]+$/.test(mount) ? `${mount}/` : undefined;
 }
 
-/** A request to the engine, with what is needed of it later; lines themselves are not kept. */
+/** The needed fields of a request to the engine; lines themselves are not kept. */
 interface Found {
   readonly id: string;
   readonly isResponse: boolean;
@@ -197,7 +197,7 @@ class Reader {
     this.#about = about;
   }
 
-  /** `undefined` for what is about another engine or namespace. */
+  /** `undefined` for an entry about another engine or namespace. */
   find(entry: Fields): Found | undefined {
     const request = fieldsOf(entry['request']);
     const rest = this.#inMount(request);
@@ -251,7 +251,7 @@ class Reader {
         : 'other';
     const named = (action: AuditAction, name: string): { action: AuditAction; name: string | undefined } => ({
       action,
-      // A listing is of a folder.
+      // A listing is about a folder.
       name: action === 'list' || name === '' ? undefined : name,
     });
     if (this.#about.kv === 1) return named(known(FIRST_ACTIONS), path);
@@ -261,7 +261,7 @@ class Reader {
     return named(known(ACTIONS[kind]), slash < 0 ? '' : path.slice(slash + 1));
   }
 
-  /** @param entry the response's line; without it there was none */
+  /** @param entry the response's line; undefined if there was none */
   async event(found: Found, entry: Fields | undefined): Promise<AuditEvent> {
     const { hashes, store } = this.#about;
     const { id, action, secret, pending, time, principal, source, accessor, address, asked, keys } = found;
@@ -289,7 +289,7 @@ class Reader {
   }
 }
 
-/** Versions that a request names, as they are or hashed. */
+/** The versions that a request names, plain or hashed. */
 function versionsAsked(request: Fields, data: Fields): readonly string[] {
   const uri = /[?&]version=(\d+)/.exec(textOf(request['request_uri']) ?? '')?.[1];
   if (uri !== undefined) return uri === '0' ? [] : [uri];
@@ -299,7 +299,7 @@ function versionsAsked(request: Fields, data: Fields): readonly string[] {
   );
 }
 
-/** The version that a response was about, of which the number is not hashed. */
+/** The version in a response, where the number is not hashed. */
 function answeredVersion(entry: Fields | undefined): string | undefined {
   const data = fieldsOf(fieldsOf(entry?.['response'])['data']);
   const number = fieldsOf(data['metadata'])['version'] ?? data['version'];
@@ -311,7 +311,7 @@ function outcomeOf(
   entry: Fields | undefined,
 ): Pick<AuditEvent, 'outcome' | 'error'> {
   const text = textOf(error);
-  // Only what is known by heart: an error may quote what was sent.
+  // Only known texts: an error may quote the request.
   if (text !== undefined) {
     if (/invalid token|missing client token|token expired/i.test(text))
       return { outcome: 'denied', error: 'Unauthenticated' };
@@ -329,7 +329,7 @@ function outcomeOf(
       : { outcome: 'failed', error: status === 404 ? 'NotFound' : 'Failed' };
   if (operation !== 'read' && operation !== 'list' && operation !== 'scan') return { outcome: 'allowed' };
   const isWrapped = Object.keys(fieldsOf(response['wrap_info'])).length > 0;
-  // A version that is deleted has metadata and no data.
+  // A deleted version has metadata but no data.
   const isGone = 'metadata' in data && data['data'] === null;
   const isEmpty = Object.keys(data).length === 0;
   return (isEmpty && !isWrapped) || isGone

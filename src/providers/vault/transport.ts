@@ -1,9 +1,9 @@
 /**
- * How requests reach Vault: kept-alive connections, an AbortSignal, retries that honour Retry-After, the one
+ * The transport to Vault: keep-alive connections, an AbortSignal, retries that honour Retry-After, and a single
  * redirect from a standby to the active node.
  *
- * node-vault takes a transport through its `request-promise` option; its own has no signal and no retries, and
- * turns TLS verification off when VAULT_SKIP_VERIFY is set. This one never does.
+ * node-vault accepts a transport through its `request-promise` option; its own has no signal and no retries, and turns
+ * TLS verification off if VAULT_SKIP_VERIFY is set. This one never does.
  */
 import http from 'node:http';
 import https from 'node:https';
@@ -18,7 +18,7 @@ import { version } from '../../core/version.ts';
 import { redirectTarget } from './address.ts';
 import type { TlsOptions } from './tls.ts';
 
-/** Longest answer read, in bytes: Vault's own limit for a request is 32 MiB. */
+/** Longest response read, in bytes: Vault's own limit for a request is 32 MiB. */
 const MAX_ANSWER = 33 * 1024 * 1024;
 
 export interface VaultAnswer {
@@ -32,9 +32,9 @@ export interface VaultCall {
   readonly uri: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly json?: unknown;
-  /** A sign-in: a POST after whose failure nothing is in doubt. */
+  /** A sign-in: a POST whose failure leaves nothing in doubt. */
   readonly changesNothing?: boolean;
-  /** The answer is one of the few that are no API response (sys/health). */
+  /** The response is one of the few without the API's form (sys/health). */
   readonly bare?: boolean;
   readonly signal?: AbortSignal;
 }
@@ -46,11 +46,11 @@ export interface Transport {
 
 export interface TransportOptions {
   readonly tls: TlsOptions;
-  /** Follow a standby's redirect to the active node. */
+  /** Whether to follow a standby's redirect to the active node. */
   readonly redirects: boolean;
 }
 
-/** One agent for each scheme: a redirect may lead from one to the other. */
+/** One agent for each scheme, because a redirect may change the scheme. */
 interface Line {
   readonly http: http.Agent;
   readonly https: https.Agent;
@@ -81,15 +81,15 @@ export function makeTransport({ tls, redirects }: TransportOptions): Transport {
 }
 
 /**
- * Repeats what is harmless to repeat. 429, and 400 from a mount that upgrades itself, come before Vault acts, so
- * anything may be sent again; 412 (a replica that lags behind), 5xx and broken connections only for reads.
- * Source: https://developer.hashicorp.com/vault/api-docs#http-status-codes
+ * Sends a call and retries where that is harmless. 429, and 400 from a mount that is upgrading itself, come before
+ * Vault acts, so any call may be repeated; after 412 (a replica that lags behind), 5xx and broken connections only
+ * reads. Source: https://developer.hashicorp.com/vault/api-docs#http-status-codes
  */
 async function send(call: VaultCall, line: Line): Promise<VaultAnswer> {
   const reads = call.method === 'GET' || call.method === 'LIST';
-  // What may have been done although its answer is missing.
+  // The call may have been carried out although its response is missing.
   const doubt = reads || call.changesNothing === true ? '' : IN_DOUBT;
-  // Where the request under way goes: a standby may have sent it on.
+  // The current target of the call: a standby may have redirected it.
   let uri = call.uri;
   const whole = await withRetries(() => follow(call, line, (next) => (uri = next)), {
     signal: call.signal ?? new AbortController().signal,
@@ -101,7 +101,7 @@ async function send(call: VaultCall, line: Line): Promise<VaultAnswer> {
   return answer(call, whole, doubt);
 }
 
-/** Whether the same call may well be answered in a moment. */
+/** Whether repeating the call may soon succeed. */
 function isPassing({ status, body }: WholeAnswer, reads: boolean): boolean {
   if (status === 429) return true;
   if (status === 400) return /upgrading from non-versioned/i.test(body.toString());
@@ -109,7 +109,7 @@ function isPassing({ status, body }: WholeAnswer, reads: boolean): boolean {
   return status === 412 || status === 500 || status === 502 || status === 504;
 }
 
-/** Sends the call, and once more to where a standby points. */
+/** Sends the call, and follows a standby's redirect once. */
 async function follow(call: VaultCall, line: Line, goesTo: (uri: string) => void): Promise<WholeAnswer> {
   goesTo(call.uri);
   const first = await sendOnce(call, call.uri, line);
@@ -136,7 +136,7 @@ function isRedirect({ status }: WholeAnswer): boolean {
   return status === 301 || status === 302 || status === 307 || status === 308;
 }
 
-/** The body of a request; a document in it goes out by its source, since its numbers need not fit into Node's. */
+/** The body of a request. A document in it is sent as its source text, because its numbers may not fit into Node's. */
 function requestText(data: object | null): string {
   if (data instanceof JsonDocument) return data.text;
   const parts = Object.entries(data ?? {}).flatMap(([key, value]: [string, unknown]) => {
@@ -146,10 +146,13 @@ function requestText(data: object | null): string {
   return `{${parts.join()}}`;
 }
 
-/** What each answer was parsed from. */
+/** The source text of each parsed response. */
 const sources = new WeakMap<object, string>();
 
-/** An answer as a document with its source. @throws SecretsError Unavailable for one that Vault would not give */
+/**
+ * A response as a document with its source text. @throws SecretsError Unavailable for anything that Vault would not
+ * send
+ */
 export function documentOf(body: object): JsonDocument {
   try {
     return JsonDocument.parse(sources.get(body) ?? '');
@@ -162,7 +165,7 @@ export function documentOf(body: object): JsonDocument {
 }
 
 function sendOnce(call: VaultCall, uri: string, line: Line): Promise<WholeAnswer> {
-  // The library asks for JSON with `true`, which is no body.
+  // The library passes `true` to request JSON, which isn't a body.
   const data = typeof call.json === 'object' ? call.json : undefined;
   const body = data === undefined ? undefined : Buffer.from(requestText(data));
   const options = {
@@ -170,7 +173,7 @@ function sendOnce(call: VaultCall, uri: string, line: Line): Promise<WholeAnswer
     method: call.method,
     agent: uri.startsWith('https:') ? line.https : line.http,
     headers: {
-      // Vault refuses requests without it where it runs behind an agent that asks for it.
+      // Required if Vault runs behind an agent that is configured to check for it.
       'X-Vault-Request': 'true',
       'User-Agent': `secrets/${version}`,
       ...(body !== undefined && { 'Content-Type': 'application/json' }),
@@ -183,7 +186,7 @@ function sendOnce(call: VaultCall, uri: string, line: Line): Promise<WholeAnswer
 
 function answer(call: VaultCall, { status, body: bytes }: WholeAnswer, doubt: string): VaultAnswer {
   const text = bytes.toString('utf8');
-  // The library takes any answer for a good one whose path has sys/health in it, a secret's name too.
+  // The library treats any response as successful if the path contains sys/health, even in a secret's name.
   const request = { path: '' };
   if (text.trim() === '' && (status === 204 || status >= 400))
     return { statusCode: status, body: undefined, request };
@@ -192,9 +195,9 @@ function answer(call: VaultCall, { status, body: bytes }: WholeAnswer, doubt: st
     body = JSON.parse(text);
     if (isJsonObject(body)) sources.set(body, text);
   } catch {
-    // A proxy's page in place of Vault's JSON: only its status is of use, and only if it is an error.
+    // A proxy's page instead of Vault's JSON: only an error status is useful.
   }
-  // Each of Vault's API responses has this in it.
+  // Every API response of Vault contains this.
   const theirs = typeof (body as { request_id?: unknown } | null | undefined)?.request_id === 'string';
   if (status >= 400 || theirs || (call.bare === true && isJsonObject(body)))
     return { statusCode: status, body, request };
