@@ -1,21 +1,21 @@
-/** Reading many variables in as few calls as the server lets us. */
+/** Reads many variables in as few calls as the server allows. */
 import { settle } from '../reading.ts';
 import type { GetResult } from '../provider.ts';
 import type { ConjurClient } from './client.ts';
 import { batchPath } from './variable.ts';
 
-/** Longest path of a batch read, in bytes: servers and proxies take a request line of 8 KiB. */
+/** The longest path of a batch read, in bytes: servers and proxies accept a request line of 8 KiB. */
 const LONGEST_PATH = 7000;
 
 /**
- * What a version is called that was read in a batch: the newest at that time. The API's batch answer has the values
- * alone, and asking for each number would undo the batch.
+ * The version id after a batch read: the newest at that time. The API's batch response contains only values, and
+ * requesting each number would defeat the purpose of the batch.
  */
 export const LATEST = 'latest';
 
 /**
- * The newest values of different names without commas.
- * @param one reads a single one, for those that a batch was refused for
+ * The newest values of distinct names without commas.
+ * @param one reads a single variable, for those that a batch was refused for
  */
 export async function readMany(
   client: ConjurClient,
@@ -37,8 +37,8 @@ export async function readMany(
   return found;
 
   /**
-   * Conjur refuses a batch as a whole when one of it is missing or not allowed: the one it names is asked for by
-   * itself, and where it names none each half is tried.
+   * Conjur refuses a whole batch if one variable is missing or not allowed. If it names the variable, that one is read
+   * individually; otherwise each half is tried.
    */
   async function readBatch(batch: readonly string[]): Promise<void> {
     const [first] = batch;

@@ -1,4 +1,4 @@
-/** One signed-in connection to Conjur's REST API: its calls, and its errors as the product's own. */
+/** One signed-in connection to Conjur's REST API; translates its errors. */
 import { excerpt, IN_DOUBT, SecretsError } from '../../core/errors.ts';
 import { isJsonObject, type JsonValue } from '../../core/json.ts';
 import { pool } from '../../core/waiting.ts';
@@ -13,8 +13,8 @@ import { Transport } from './transport.ts';
 import { batchPath, readBatch, notConjur, readVariable, type Variable } from './variable.ts';
 
 /**
- * A token lives eight minutes unless it says otherwise. A new one is fetched after five, or 85 % of what it says,
- * counted from its arrival by a clock that nobody sets.
+ * A token lives for eight minutes unless it says otherwise. A new one is fetched after five minutes, or after 85 % of
+ * the stated lifetime, counted from its arrival by a clock that nobody can set.
  */
 const TOKEN_MS = 5 * 60_000;
 const TOKEN_PART = 0.85;
@@ -33,7 +33,7 @@ interface Connection {
 
 type Request = Omit<Parameters<Transport['send']>[0], 'signal'>;
 
-/** Fields of `Request` for a read. */
+/** The `Request` fields for a read. */
 const read = (path: string): Request => ({ method: 'GET', path, repeatable: true });
 
 export class ConjurClient {
@@ -43,7 +43,7 @@ export class ConjurClient {
   #transport: Transport | undefined;
   #token: Promise<Token> | undefined;
   #known: KnownIdentity | undefined;
-  /** Conjur loads one document at a time into a policy; our own loads wait for each other. */
+  /** Conjur loads one document at a time into a policy, so our own loads wait for each other. */
   readonly #loads = pool(1);
 
   constructor(settings: ConjurSettings, context: ProviderContext) {
@@ -53,7 +53,7 @@ export class ConjurClient {
     if (url !== undefined && url !== '') checkUrl(url);
   }
 
-  /** The account, known once the configuration is read. */
+  /** The account, known once the configuration has been read. */
   async account(): Promise<string> {
     return (await this.#connect()).config.account;
   }
@@ -62,7 +62,7 @@ export class ConjurClient {
     return (await this.#connect()).config.url;
   }
 
-  /** The role that calls are made as: `account:host:app`. Signs in when that isn't done yet. */
+  /** The role of our calls: `account:host:app`. Signs in if necessary. */
   async role(signal: AbortSignal): Promise<string> {
     const { config } = await this.#connect();
     const { login } = await this.#signedIn(signal);
@@ -74,7 +74,7 @@ export class ConjurClient {
     return this.#known;
   }
 
-  /** A variable's description; `undefined` when it isn't there or may not be seen: Conjur doesn't say which. */
+  /** A variable's description; `undefined` if it doesn't exist or may not be seen: Conjur doesn't say which. */
   async variable(name: string, signal: AbortSignal): Promise<Variable | undefined> {
     const answer = await this.#call(read(await this.#path('resources', 'variable', name)), signal);
     if (isMissing(answer)) return undefined;
@@ -82,7 +82,7 @@ export class ConjurClient {
     return readVariable(parse(answer));
   }
 
-  /** One page of the variables that this role may see, in the order of their ids. */
+  /** One page of the variables that this role may see, ordered by id. */
   async page(
     query: { readonly search?: string | undefined; readonly offset: number; readonly limit: number },
     signal: AbortSignal,
@@ -97,13 +97,13 @@ export class ConjurClient {
     return (found as readonly JsonValue[]).map((one) => readVariable(one));
   }
 
-  /** A value; `undefined` when there is no such version, or no such variable for this role. */
+  /** A value; `undefined` if there is no such version, or no such variable for this role. */
   async value(name: string, version: number, signal: AbortSignal): Promise<Buffer | undefined> {
     const path = `${await this.#path('secrets', 'variable', name)}?version=${version}`;
     const answer = await this.#call(read(path), signal);
     if (isMissing(answer)) return undefined;
     await this.#expect(answer, 200, 'execute', signal);
-    // The API gives bytes as octet-stream, plain text or the variable's own type; a page is some proxy's.
+    // The API returns bytes as octet-stream, plain text or the variable's own type; an HTML page comes from a proxy.
     const type = answer.headers['content-type'] ?? 'text/html';
     if (/^text\/html\b/i.test(type)) {
       const { annotations } = (await this.variable(name, signal)) ?? {};
@@ -113,8 +113,8 @@ export class ConjurClient {
   }
 
   /**
-   * The newest values of many variables in one call; the id that is missing, where the server names it; or
-   * `refused` when any of them can't be read; or `unclear` when the answer does not say how values are encoded.
+   * The newest values of many variables in one call; or the missing id, if the server names it; or `refused` if any of
+   * them can't be read; or `unclear` if the response doesn't say how values are encoded.
    */
   async batch(
     names: readonly string[],
@@ -142,7 +142,7 @@ export class ConjurClient {
     return values === undefined ? { unclear: true } : { values };
   }
 
-  /** Adds a value to a variable that is there. */
+  /** Adds a value to an existing variable. */
   async add(name: string, value: Uint8Array, signal: AbortSignal): Promise<void> {
     const path = await this.#path('secrets', 'variable', name);
     const headers = { 'Content-Type': 'application/octet-stream' };
@@ -158,7 +158,7 @@ export class ConjurClient {
     await this.#expect(answer, 201, 'update', signal);
   }
 
-  /** Loads statements into a policy branch by PATCH. Declaring what is there already changes nothing. */
+  /** Loads statements into a policy branch with PATCH. Declaring something that already exists changes nothing. */
   async load(branch: string, statements: readonly Statement[], signal: AbortSignal): Promise<void> {
     const { writePolicy } = await import('./policy.ts');
     const body = writePolicy(statements);
@@ -200,7 +200,7 @@ export class ConjurClient {
     const date = new Date(answer.headers.date ?? '');
     const serverTime = Number.isNaN(date.getTime()) ? undefined : date;
     const about = { principal: await this.role(signal), source: signIn.source, serverTime };
-    // Older servers have no /whoami; they refuse the token all the same when it is wrong.
+    // Older servers have no /whoami, but they do reject a wrong token.
     if (answer.status === 404) return { ...about, details: { account: config.account } };
     await this.#expect(answer, 200, 'read', signal);
     const who = parse(answer);
@@ -220,7 +220,7 @@ export class ConjurClient {
     return `/${what}/${encodeURIComponent(await this.account())}/${kind}/${encodeURIComponent(id)}`;
   }
 
-  /** Sends a request with a token that lives; once more with a new one when the server takes it no longer. */
+  /** Sends a request with a valid token; once more with a new token if the server rejects it. */
   async #call(request: Request, signal: AbortSignal): Promise<WholeAnswer> {
     const { transport } = await this.#connect();
     for (let again = true; ; again = false) {
@@ -241,7 +241,7 @@ export class ConjurClient {
           },
         );
       }
-      // Unless another call has renewed it meanwhile.
+      // Unless another call has renewed it in the meantime.
       if ((await this.#token?.catch(() => undefined))?.text === token.text) this.#token = undefined;
     }
   }
@@ -293,7 +293,7 @@ export class ConjurClient {
           hint: 'its form is the JSON that `conjur authenticate` prints, or that in base64',
         });
       this.#known = known(facts.login);
-      // Somebody else renews it, if anybody: it is read again when it has a chance to be new.
+      // Another program renews this token, if any does: it is read again when it may be new.
       return { text: prepared.token, login: facts.login, until: performance.now() + 60_000 };
     }
     const answer = await transport.send({
@@ -340,19 +340,19 @@ function parse(answer: WholeAnswer): JsonValue {
   }
 }
 
-/** A 404 of Conjur's own, which says so in JSON; a page is that of a proxy, or of a URL that is not Conjur's. */
+/** A 404 from Conjur itself, which is JSON; an HTML page comes from a proxy, or from a URL that is not Conjur's. */
 function isMissing(answer: WholeAnswer): boolean {
   if (answer.status !== 404) return false;
   if (!/^application\/json\b/i.test(answer.headers['content-type'] ?? '')) throw notConjur();
   return true;
 }
 
-/** Whether an answer has a body that is neither JSON nor a plain text. */
+/** Whether a response has a body that is neither JSON nor plain text. */
 function isForeign({ headers, body }: WholeAnswer): boolean {
   return body.length > 0 && !/^(application\/json|text\/plain)\b/i.test(headers['content-type'] ?? '');
 }
 
-/** What Conjur says of a failure; nothing for an answer without a text of its own. */
+/** Conjur's message about a failure; empty for a response without one. */
 function messageOf(answer: WholeAnswer): string {
   try {
     const body = JSON.parse(answer.body.toString('utf8')) as JsonValue;
@@ -364,7 +364,7 @@ function messageOf(answer: WholeAnswer): string {
   }
 }
 
-/** Conjur's answer as the product's error. Source: the responses of the OpenAPI documents. */
+/** Translates Conjur's response to an error. Source: the responses in the OpenAPI documents. */
 function translate(answer: WholeAnswer, writes: boolean): SecretsError {
   const { status } = answer;
   const said = excerpt(messageOf(answer).replaceAll(/\s+/g, ' ').trim());

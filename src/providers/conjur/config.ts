@@ -1,7 +1,8 @@
 /**
- * Where the server is and how to sign in, from the same places and in the same order as Conjur's own CLI:
- * /etc/conjur.conf, then ~/.conjurrc (or $CONJURRC), then CONJUR_* variables; a store's settings come last.
- * Source: https://github.com/cyberark/conjur-api-go#configuration and https://github.com/cyberark/conjur-cli-go
+ * The server's address and the sign-in method, from the same sources and in the same order as Conjur's own CLI:
+ * /etc/conjur.conf, then ~/.conjurrc (or $CONJURRC), then CONJUR_* variables; a store's settings come last and take
+ * precedence. Source: https://github.com/cyberark/conjur-api-go#configuration and
+ * https://github.com/cyberark/conjur-cli-go
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,27 +15,27 @@ import type { ProviderContext } from '../descriptor.ts';
 import type { ConjurSettings } from './settings.ts';
 
 export interface ConjurConfig {
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   readonly url: string;
-  /** The URL as it was written, which is how .netrc names it. */
+  /** The URL as written, which is its name in .netrc. */
   readonly writtenUrl: string;
   readonly account: string;
-  /** PEM of the authorities to believe; the system's own when missing. */
+  /** PEM of the trusted authorities; the system's own if missing. */
   readonly ca: string | undefined;
-  /** `authn`, `jwt`, `iam`, `ldap`, …; empty when nothing says. */
+  /** `authn`, `jwt`, `iam`, `ldap`, …; empty if unset. */
   readonly authnType: string;
   readonly serviceId: string | undefined;
-  /** Login for authenticators that take it in the URL. */
+  /** The login for authenticators that take it in the URL. */
   readonly hostId: string | undefined;
   readonly jwtFile: string | undefined;
   readonly netrc: string;
-  /** Where the CLI keeps credentials: `file`, `keyring`, `none`; empty when nothing says. */
+  /** Where the CLI stores credentials: `file`, `keyring`, `none`; empty if unset. */
   readonly storage: string;
 }
 
 type Flat = Readonly<Record<string, string>>;
 
-/** @throws SecretsError Usage when the server or the account is missing or unfit */
+/** @throws SecretsError Usage if the server or the account is missing or invalid */
 export async function readConfig(settings: ConjurSettings, context: ProviderContext): Promise<ConjurConfig> {
   const { env, home } = context;
   const own = env['CONJURRC'] ?? '';
@@ -42,7 +43,7 @@ export async function readConfig(settings: ConjurSettings, context: ProviderCont
   for (const path of ['/etc/conjur.conf', own === '' ? join(home, '.conjurrc') : own])
     files.push(await readFlat(path));
   const [system = {}, user = {}] = files;
-  /** The last of the places that has it. */
+  /** The last source that has the key. */
   const find = (key: string, variable?: string, setting?: string, alias?: string): string | undefined =>
     [
       setting,
@@ -87,7 +88,7 @@ export async function readConfig(settings: ConjurSettings, context: ProviderCont
   };
 }
 
-/** The address checked, without a slash at its end; https where no scheme is written, as the CLI reads it. */
+/** The checked address without a trailing slash; https if no scheme is given, like the CLI. */
 export function checkUrl(written: string | undefined): string {
   if (written === undefined || written === '')
     throw new SecretsError('Usage', 'no Conjur URL', {
@@ -116,7 +117,7 @@ function isCloud(url: string): boolean {
   return /(\.secretsmgr|-secretsmanager)\.cyberark\.cloud$/.test(new URL(url).hostname);
 }
 
-/** A .conjurrc: a flat YAML map. The YAML library is only loaded for one that is written in an uncommon way. */
+/** Reads a .conjurrc: a flat YAML map. The YAML library is only loaded for an unusual one. */
 async function readFlat(path: string): Promise<Flat> {
   let text: string;
   try {
@@ -142,7 +143,7 @@ async function readFlat(path: string): Promise<Flat> {
   return found;
 }
 
-/** The map of a text whose every line is a comment or `key: value`; `undefined` for any other YAML. */
+/** The map of a text in which every line is a comment or `key: value`; `undefined` for any other YAML. */
 function parsePlain(text: string): Flat | undefined {
   const found: Record<string, string> = {};
   for (const line of text.split(/\r?\n/)) {
@@ -166,9 +167,9 @@ export function readText(path: string, what: string): string {
 }
 
 /**
- * Login and API key that a netrc file has for a machine. The `default` entry is not taken: it is for any server.
- * Source: https://www.gnu.org/software/inetutils/manual/html_node/The-_002enetrc-file.html
- * @throws SecretsError Denied when others can read the file
+ * The login and API key for a machine in a netrc file. The `default` entry is ignored, because it applies to any
+ * server. Source: https://www.gnu.org/software/inetutils/manual/html_node/The-_002enetrc-file.html
+ * @throws SecretsError Denied if others can read the file
  */
 export function readNetrc(path: string, machine: string): { login: string; password: string } | undefined {
   const text = readUnlockFile(path, 'the netrc file', 'followed')?.toString('utf8');

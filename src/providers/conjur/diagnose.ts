@@ -1,9 +1,9 @@
-/** `secrets doctor` for a Conjur store. */
+/** The checks of `secrets doctor` for a Conjur store. */
 import { toSecretsError } from '../../core/errors.ts';
 import type { Finding } from '../provider.ts';
 import type { ConjurClient } from './client.ts';
 
-/** Seconds by which this clock may differ before it is worth a word: tokens and AWS signatures live by clocks. */
+/** Clock difference in seconds that gets a warning: tokens and AWS signatures depend on clocks. */
 const CLOCK_SLACK = 120;
 
 export async function diagnose(

@@ -1,7 +1,7 @@
 /**
- * authn-iam: AWS vouches for the caller. The signed headers of a GetCallerIdentity request are handed to Conjur,
- * which sends that request to AWS STS itself and sees who signed it. Loaded only for this way to sign in.
- * Source: https://docs.cyberark.com/conjur-open-source/latest/en/content/operations/services/aws_iam_authenticator.htm
+ * authn-iam: AWS vouches for the caller. Conjur gets the signed headers of a GetCallerIdentity request, sends that
+ * request to AWS STS itself, and learns who signed it. Only loaded for this sign-in method. Source:
+ * https://docs.cyberark.com/conjur-open-source/latest/en/content/operations/services/aws_iam_authenticator.htm
  */
 import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto';
 import { SignatureV4 } from '@smithy/signature-v4';
@@ -14,7 +14,7 @@ interface Credentials {
   readonly sessionToken?: string;
 }
 
-/** SHA-256 in the form that the signer takes. */
+/** SHA-256 in the form that the signer expects. */
 class Sha256 {
   readonly #secret: Uint8Array | undefined;
   #hash: Hash | Hmac;
@@ -48,9 +48,9 @@ function bytesOf(data: string | ArrayBuffer | ArrayBufferView): Uint8Array {
     : new Uint8Array(data);
 }
 
-/** The JSON of the signed headers. @throws SecretsError Usage for a region, Unauthenticated without AWS keys */
+/** The signed headers as JSON. @throws SecretsError Usage for a region, Unauthenticated without AWS keys */
 export async function signedCallerIdentity(region: string, env: ProviderContext['env']): Promise<string> {
-  // Conjur takes no other form, so that no other host is asked in AWS's place.
+  // Conjur accepts no other form, so that it can't be made to call another host instead of AWS.
   if (!/^[a-z]{2}(-gov)?-[a-z]+-\d$/.test(region))
     throw new SecretsError('Usage', `authn-iam knows no AWS region of the form ${JSON.stringify(region)}`);
   const signer = new SignatureV4({
@@ -71,7 +71,7 @@ export async function signedCallerIdentity(region: string, env: ProviderContext[
   return JSON.stringify(headers);
 }
 
-/** Keys straight from the variables, without loading the chain for them; else the SDK's default chain. */
+/** Keys from the environment variables, without loading the chain; otherwise the SDK's default chain. */
 async function credentialsOf(env: ProviderContext['env']): Promise<Credentials> {
   const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: key, AWS_SESSION_TOKEN: token } = env;
   if (id && key) return { accessKeyId: id, secretAccessKey: key, ...(token && { sessionToken: token }) };

@@ -1,9 +1,9 @@
 /**
- * Pending values. Conjur has no stages: what a client reads by default is a variable's newest value. A pending value
- * is kept in a variable of its own beside it, named with a suffix, which goes when the value is promoted or given up.
+ * Pending values. Conjur has no stages: by default, clients read a variable's newest value. A pending value is kept in
+ * a separate variable with a suffix, which is removed when the value is promoted or discarded.
  *
- * The sibling's annotation says which version was current when the value was put there: a promotion whose end was
- * lost finds its value among the newer versions and does not write it again.
+ * The sibling's annotation records which version was current when the value was stored: if the response to a
+ * promotion's write is lost, the next attempt finds the value among the newer versions and doesn't write it again.
  */
 import { randomBytes } from 'node:crypto';
 import { SecretsError } from '../../core/errors.ts';
@@ -14,14 +14,14 @@ import type { Variable } from './variable.ts';
 export const PENDING_SUFFIX = '.secrets-pending';
 export const PENDING_ID = 'pending:';
 const BASE = 'secrets/pending-since-version';
-/** Made anew by each writer: Conjur makes no version of an unchanged value, and of two writers one has to lose. */
+/** Different for each writer: Conjur creates no version for an unchanged value, and of two writers one has to lose. */
 const NONCE = 'secrets/pending-nonce';
 
 export const siblingOf = (name: string): string => name + PENDING_SUFFIX;
 
 /**
- * The id of a sibling's value. Versions of a new sibling start at 1 again, so its birth is part of the id: the id of
- * a pending value of yesterday never names one of today. The writer's nonce is another part.
+ * The id of a sibling's value. The versions of a new sibling start at 1 again, so its creation time is part of the id:
+ * yesterday's pending id never refers to today's value. The writer's nonce is another part.
  */
 export function pendingId(sibling: Variable, nonce = sibling.annotations[NONCE]): string | undefined {
   const [newest] = sibling.versions;
@@ -36,7 +36,7 @@ export function pendingInfo(sibling: Variable, nonce?: string): VersionInfo | un
   return id === undefined ? undefined : { id, state: 'enabled', stages: ['pending'] };
 }
 
-/** The policy that a variable is declared in, or is to be, and how a name is written there. */
+/** The policy that declares a variable or will declare it, and the form of a name in that policy. */
 export type PlaceOf = (
   name: string,
   there: Variable | undefined,
@@ -51,7 +51,7 @@ export class Pending {
     this.#place = place;
   }
 
-  /** The sibling with a value; @throws SecretsError NotFound when there is none, or `id` names an older value */
+  /** The sibling with a value; @throws SecretsError NotFound if there is none, or `id` refers to an older value */
   async find(name: string, id: string | undefined, signal: AbortSignal): Promise<Variable> {
     const sibling = await this.#client.variable(siblingOf(name), signal);
     const there = sibling === undefined ? undefined : pendingId(sibling);
@@ -74,7 +74,7 @@ export class Pending {
     return value;
   }
 
-  /** Stores a value beside the variable, in place of an older pending one. */
+  /** Stores a value in the sibling, replacing an older pending one. */
   async put(name: string, value: Uint8Array, signal: AbortSignal): Promise<VersionInfo> {
     const main = await this.#client.variable(name, signal);
     const { branch, id } = this.#place(name, main);
@@ -82,16 +82,16 @@ export class Pending {
     const annotations = { [BASE]: String(main?.versions[0]?.number ?? 0), [NONCE]: nonce };
     await this.#client.load(branch, [{ declare: id(siblingOf(name)), annotations }], signal);
     await this.#client.add(siblingOf(name), value, signal);
-    // With the nonce of this writer: where another's is there by now, the id names nothing that is pending.
+    // With this writer's nonce: if another writer's is stored by now, the id refers to nothing that is pending.
     const info = pendingInfo(await this.find(name, undefined, signal), nonce);
     if (info === undefined) throw new SecretsError('NotFound', 'has no pending version');
     return info;
   }
 
   /**
-   * Makes the pending value the newest of the variable, then removes the sibling. After a failure in between it can
-   * be repeated.
-   * @param write adds the value to the variable, making it when it isn't there
+   * Makes the pending value the newest of the variable, then removes the sibling. Can be repeated after a failure in
+   * between.
+   * @param write adds the value to the variable, creating the variable if necessary
    */
   async promote(
     name: string,

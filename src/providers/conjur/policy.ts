@@ -1,7 +1,7 @@
 /**
- * The policy statements that `secrets` loads. Built as a document tree and written by the YAML library, every text
- * in double quotes, so that no name or label can become anything else. Loaded only when a policy is changed.
- * Source: https://docs.cyberark.com/conjur-open-source/latest/en/content/operations/policy/policy-syntax.htm
+ * The policy statements that `secrets` loads. Built as a document tree and written by the YAML library with every text
+ * in double quotes, so that no name or label can turn into anything else. Only loaded when a policy is changed. Source:
+ * https://docs.cyberark.com/conjur-open-source/latest/en/content/operations/policy/policy-syntax.htm
  */
 import { Document, type Node, YAMLMap } from 'yaml';
 

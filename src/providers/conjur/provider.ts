@@ -1,11 +1,11 @@
 /**
  * Conjur's variables behind the provider interface.
  *
- * A secret is a variable; its name is the variable's whole path in the account. Values are bytes. A variable must be
- * declared in a policy before it can have a value: `put` declares one that isn't there, and labels are annotations of
- * that declaration.
+ * A secret is a variable; its name is the variable's whole path in the account. Values are bytes. A policy has to
+ * declare a variable before it can have a value: `put` declares a missing one, and labels are annotations of that
+ * declaration.
  */
-// Longer than others: one class that answers every method of the interface.
+// Over 400 lines because a single class implements every method of the interface.
 /* oxlint-disable max-lines */
 import type { AuditEvent } from '../../core/audit/record.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
@@ -46,11 +46,12 @@ import {
 } from './variable.ts';
 
 const PARALLEL = 16;
-/** Variables a page; the most that CyberArk's SaaS gives. */
+/** Variables on one page; the maximum of CyberArk's SaaS. */
 const PAGE = 1000;
 /**
- * Conjur states no limit for values or names. A value travels as a request's body, of which nginx, in front of most
- * servers, takes 1 MiB by default; a name is part of the request line. White space alone is "blank" to Conjur, and refused.
+ * Conjur documents no limit for values or names. A value is sent as a request body, which nginx, in front of most
+ * servers, limits to 1 MiB by default; a name is part of the request line. White space alone counts as "blank" in
+ * Conjur and is rejected.
  */
 const RULES: ProviderRules = {
   maxNameLength: 1024,
@@ -124,7 +125,7 @@ export class ConjurProvider implements Provider {
 
   #fitsBatch({ name, version, stage }: SecretRequest): boolean {
     if (version !== undefined || (stage !== undefined && stage !== 'current')) return false;
-    // The batch call parts its ids at commas.
+    // The batch call separates ids with commas.
     return !name.includes(',') && kindOf(() => this.checkName(name)) === undefined;
   }
 
@@ -202,7 +203,7 @@ export class ConjurProvider implements Provider {
     return this.#written(name, write.value, before?.versions[0]?.number ?? 0, after, signal);
   }
 
-  /** Labels are annotations of the variable's declaration, which is loaded anew; one that is removed is left empty. */
+  /** Labels are annotations in the variable's declaration, which is loaded again; a removed label becomes empty. */
   async setLabels(name: string, labels: LabelChanges, { signal }: CallOptions): Promise<void> {
     this.checkName(name);
     const before = await this.#found(name, signal);
@@ -213,7 +214,7 @@ export class ConjurProvider implements Provider {
     checkAnnotations(await this.#found(name, signal), annotations, '');
   }
 
-  /** Which of the versions since `last` is the one just written: the answer to a write doesn't say. */
+  /** Finds the version that was just written among those after `last`: the response to a write doesn't contain it. */
   async #written(
     name: string,
     value: Uint8Array,
@@ -224,10 +225,10 @@ export class ConjurProvider implements Provider {
     const infos = versionInfos(after);
     const [newest] = infos;
     if (newest === undefined) throw new SecretsError('Failed', 'the value is written, but gone since');
-    // Conjur makes no new version of a value that is the newest already.
+    // Conjur creates no new version if the value is already the newest one.
     if (Number(newest.id) <= last) return { ...newest, note: 'Conjur keeps an unchanged value as it is' };
     if (Number(newest.id) === last + 1) return newest;
-    // Others wrote meanwhile.
+    // Other writers have written in the meantime.
     for (const info of infos.filter(({ id }) => Number(id) > last)) {
       const found = await this.#client.value(name, Number(info.id), signal).catch(() => undefined);
       if (found?.equals(value) === true) return info;
@@ -235,7 +236,7 @@ export class ConjurProvider implements Provider {
     return { ...newest, note: 'others wrote at the same time; which version is whose is not known' };
   }
 
-  /** The policy that declares a variable, or is to, and an id as it is written in that policy. */
+  /** The policy that declares a variable or will declare it, and the form of an id in that policy. */
   #place(name: string, there: Variable | undefined): { branch: string; id: (name: string) => string } {
     const branch = there?.policy ?? this.#branch;
     const prefix = branch === 'root' ? '' : `${branch}/`;
@@ -254,7 +255,8 @@ export class ConjurProvider implements Provider {
     const search = searchFor(prefix);
     let last: string | undefined;
     for (let offset = 0; ;) {
-      // Each page begins with the last one's end: if that has moved, names before it went, and some were skipped.
+      // Each page starts with the last item of the previous one: if that has moved, earlier names were deleted and some
+      // were skipped.
       const page = await this.#client.page({ search, offset, limit: PAGE }, signal);
       if (last !== undefined && page[0]?.name !== last) {
         last = undefined;
@@ -282,7 +284,7 @@ export class ConjurProvider implements Provider {
     if (found.length === 0) throw await this.#notFound(signal);
     const places = found.map((one) => ({ ...this.#place(one.name, one), name: one.name }));
     const [first] = places;
-    // One document is loaded as a whole or not at all.
+    // A document is loaded completely or not at all.
     if (places.every(({ branch }) => branch === first?.branch))
       await this.#client.load(
         first?.branch ?? '',
@@ -417,7 +419,7 @@ function kindOf(work: () => void): string | undefined {
   }
 }
 
-/** A failure after a part is done, saying so. */
+/** The error for a failure after a part was done; says what was done. */
 function besides(thrown: unknown, done: string): SecretsError {
   const error = toSecretsError(thrown);
   return new SecretsError(error.kind, `${done}: ${error.message}`, { hint: error.hint, cause: thrown });

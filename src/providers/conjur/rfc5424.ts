@@ -1,23 +1,23 @@
-/** A syslog message of RFC 5424, as far as Conjur's audit uses it. */
+/** Parses syslog messages of RFC 5424, as far as Conjur's audit uses it. */
 
 export interface SyslogMessage {
-  /** As it was written; `undefined` for none. */
+  /** As written; `undefined` if there is none. */
   readonly time: string | undefined;
   readonly application: string;
   readonly process: string;
   readonly id: string;
-  /** Parameters by SD-ID. One that is given twice has its first value. */
+  /** Parameters by SD-ID. For a repeated parameter, the first value. */
   readonly data: ReadonlyMap<string, ReadonlyMap<string, string>>;
   readonly text: string;
 }
 
-/** What stands before a message: nothing, a count of bytes (RFC 6587), or what a collector put there. */
+/** The possible prefixes of a message: nothing, a byte count (RFC 6587), or text added by a collector. */
 const HEADER = /(?:^|<\d{1,3}>|\s)1 (\S+) (\S+) (\S+) (\S+) (\S+) (?=\[|-)/;
-/** RFC 5424, 6.3.3: in values `"`, `\` and `]` are escaped; a `\` before anything else stands for itself. */
+/** RFC 5424, 6.3.3: in values `"`, `\` and `]` are escaped; a `\` before anything else is a literal backslash. */
 const PARAMETER = / +([^=\s"\]]{1,64})="((?:[^"\\\]]|\\[\s\S])*)"/y;
 const NONE = '-';
 
-/** @returns `undefined` for what is no such message */
+/** @returns `undefined` for anything but such a message */
 export function parseSyslog(line: string): SyslogMessage | undefined {
   const header = HEADER.exec(line);
   if (header === null) return undefined;

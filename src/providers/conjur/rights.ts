@@ -1,11 +1,11 @@
 /**
- * What the role may do to a variable, asked of Conjur, which changes nothing.
- * Source: `check` and `privilege` of the resources API in CyberArk's OpenAPI documents.
+ * Asks Conjur what the role may do to a variable, without changing anything. Source: `check` and `privilege` of the
+ * resources API in CyberArk's OpenAPI documents.
  */
 import type { Action, Right } from '../capabilities/rights.ts';
 import type { ConjurClient } from './client.ts';
 
-/** @param branch the policy that declares the variable, or is to */
+/** @param branch the policy that declares the variable or will declare it */
 export async function checkRights(
   client: ConjurClient,
   { name, branch }: { readonly name: string; readonly branch: string },

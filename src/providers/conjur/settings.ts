@@ -25,5 +25,4 @@ export const settingsSchema = v.strictObject({
   ),
 });
 
-/** The settings after validation. */
 export type ConjurSettings = SettingsOf<typeof settingsSchema>;

@@ -1,6 +1,7 @@
 /**
- * The ways to an access token. Source: https://docs.cyberark.com/conjur-open-source/latest/en/content/developer/conjur_api_authenticate.htm
- * and the order of https://github.com/cyberark/conjur-api-go (NewClientFromEnvironment).
+ * The methods that get an access token. Source:
+ * https://docs.cyberark.com/conjur-open-source/latest/en/content/developer/conjur_api_authenticate.htm and the order of
+ * https://github.com/cyberark/conjur-api-go (NewClientFromEnvironment).
  */
 import { SecretsError } from '../../core/errors.ts';
 import { readPinnedText } from '../../platform/pinned.ts';
@@ -9,7 +10,7 @@ import type { ProviderContext } from '../descriptor.ts';
 import { type ConjurConfig, readNetrc } from './config.ts';
 import type { ConjurSettings } from './settings.ts';
 
-/** What is posted to an authenticator. */
+/** The request to an authenticator. */
 export interface SignInCall {
   readonly path: string;
   readonly type: string;
@@ -17,16 +18,16 @@ export interface SignInCall {
 }
 
 export interface SignIn {
-  /** For people: "CONJUR_AUTHN_API_KEY", "authn-jwt/ci with CONJUR_AUTHN_JWT_TOKEN". */
+  /** The source for messages: "CONJUR_AUTHN_API_KEY", "authn-jwt/ci with CONJUR_AUTHN_JWT_TOKEN". */
   readonly source: string;
-  /** What to post now; read anew each time, since a file with a token or JWT is renewed by others. */
+  /** Prepares the request; reads files again each time, because other programs renew tokens and JWTs in them. */
   readonly prepare: () => Promise<SignInCall | { readonly token: string }>;
 }
 
-/** Where Kubernetes mounts a service account's token: what the CLI falls back to for authn-jwt. */
+/** The file in which Kubernetes mounts a service account's token: the CLI's default for authn-jwt. */
 const KUBERNETES_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
 
-/** Picks the way to sign in. @throws SecretsError Unauthenticated when there is no credential, Usage */
+/** Selects the sign-in method. @throws SecretsError Unauthenticated if there is no credential, Usage */
 export function chooseSignIn(
   config: ConjurConfig,
   settings: ConjurSettings,
@@ -69,7 +70,7 @@ export function chooseSignIn(
   return stored(config, auth?.login);
 }
 
-/** Conjur's other authenticators, which may be named: anything else in their place may be a credential. */
+/** Conjur's other authenticators, whose names messages may show: any other text here may be a credential. */
 const OTHER_TYPES: ReadonlySet<string> = new Set(['azure', 'gcp', 'k8s', 'oidc']);
 
 function sameLogin(wanted: string | undefined, env: ProviderContext['env']): boolean {
@@ -91,7 +92,7 @@ function apiKey(config: ConjurConfig, login: string, key: string, source: string
   };
 }
 
-/** Login and API key that `conjur login` left in the netrc file. */
+/** The login and API key that `conjur login` wrote to the netrc file. */
 function stored(config: ConjurConfig, login: string | undefined): SignIn {
   const kind = config.authnType === 'ldap' ? `/authn-ldap/${needService(config, 'ldap')}` : '/authn';
   const found = readNetrc(config.netrc, `${config.writtenUrl.replace(/\/+$/, '')}${kind}`);
@@ -110,7 +111,7 @@ function jwt(config: ConjurConfig, settings: ConjurSettings, env: ProviderContex
   const inline = env['CONJUR_AUTHN_JWT_TOKEN'] ?? '';
   const file = config.jwtFile ?? KUBERNETES_TOKEN;
   const ids = config.hostId === undefined ? '' : `/${encodeURIComponent(hostLogin(config.hostId))}`;
-  // As the CLI has it, the variable goes before a file that it knows of too; a store's own file before both.
+  // Like in the CLI, the variable takes precedence over a file that the CLI also knows; a store's own file over both.
   const fromVariable = inline !== '' && settings.auth?.['jwt-file'] === undefined;
   return {
     source: `authn-jwt/${service} with ${fromVariable ? 'CONJUR_AUTHN_JWT_TOKEN' : file}`,
@@ -163,7 +164,7 @@ function fileToken(file: string): SignIn {
   return { source: file, prepare: async () => given(readCredential(file, 'access token')) };
 }
 
-/** A file that another program renews; mounted ones are links and readable to the container's users. */
+/** Reads a file that another program renews; mounted files are links and readable to the container's users. */
 function readCredential(file: string, what: string): string {
   let text = '';
   try {
@@ -179,7 +180,7 @@ function readCredential(file: string, what: string): string {
   return text;
 }
 
-/** A token as the API gives it, or in base64 already. */
+/** A token in the API's form, or already in base64. */
 function given(text: string): { token: string } {
   const trimmed = text.trim();
   return { token: trimmed.startsWith('{') ? Buffer.from(trimmed).toString('base64') : trimmed };
@@ -187,11 +188,11 @@ function given(text: string): { token: string } {
 
 export interface TokenFacts {
   readonly login: string;
-  /** Milliseconds it lives from its issue on, where it says so itself. */
+  /** Lifetime in milliseconds from its issue, if the token states it. */
   readonly lifeMs: number | undefined;
 }
 
-/** What a token in base64 says of itself; `undefined` for what is no Conjur token. */
+/** The claims of a token in base64; `undefined` if it isn't a Conjur token. */
 export function readToken(token: string): TokenFacts | undefined {
   try {
     const outer = JSON.parse(Buffer.from(token, 'base64').toString('utf8')) as unknown;
@@ -208,7 +209,7 @@ export function readToken(token: string): TokenFacts | undefined {
   }
 }
 
-/** The role that a login is: `account:host:app`. */
+/** The role of a login: `account:host:app`. */
 export function roleOf({ account }: ConjurConfig, login: string): string {
   return login.startsWith('host/') ? `${account}:host:${login.slice(5)}` : `${account}:user:${login}`;
 }

@@ -1,9 +1,10 @@
 /**
- * What Conjur's audit has of a store: syslog messages of RFC 5424 with Conjur's structured data, read from a file that
- * a syslog server wrote. docs/conjur.md says what is not in it.
+ * Conjur's audit records of a store: syslog messages of RFC 5424 with Conjur's structured data, read from a file that a
+ * syslog server wrote. docs/conjur.md lists what is missing from it.
  *
- * Sources: https://github.com/cyberark/conjur/blob/master/docs/audit.md (43868 is Conjur's Private Enterprise Number) and
- * the events beside it: `fetch`, `update`, `check`, `list`, `resource` and `policy`; batches are a `fetch` for each variable.
+ * Sources: https://github.com/cyberark/conjur/blob/master/docs/audit.md (43868 is Conjur's Private Enterprise Number)
+ * and the events beside it: `fetch`, `update`, `check`, `list`, `resource` and `policy`; a batch is a `fetch` for each
+ * variable.
  */
 import type { AuditAction, AuditEvent } from '../../core/audit/record.ts';
 import { checkPeriod } from '../../core/period.ts';
@@ -47,7 +48,7 @@ function isConjurs({ data }: SyslogMessage): boolean {
   return [...data.keys()].some((id) => id.endsWith(`@${NUMBER}`));
 }
 
-/** `undefined` for what is not about variables of the account. */
+/** `undefined` for a message that isn't about variables of the account. */
 function eventFrom(
   message: SyslogMessage,
   time: string,
@@ -60,7 +61,7 @@ function eventFrom(
   const prefix = `${account}:variable:`;
   const isListing = message.id === 'list' && resource === undefined;
   if (isListing) {
-    // A listing of other kinds shows no variable.
+    // A listing of another kind shows no variable.
     if ((value('subject', 'kind') ?? 'variable') !== 'variable') return undefined;
     if ((value('subject', 'account') ?? account) !== account) return undefined;
   } else if (resource === undefined || !resource.startsWith(prefix)) return undefined;
@@ -80,7 +81,7 @@ function eventFrom(
     secret: isPending ? name.slice(0, -PENDING_SUFFIX.length) : name,
     version: isPending ? 'pending' : value('subject', 'version'),
     address: value('client', 'ip'),
-    // The number of a process for what no request did.
+    // A process id if no request caused the event.
     requestId: /^[\da-f]{8}-[\da-f-]{27}$/i.test(message.process) ? message.process : undefined,
   });
 }
@@ -106,14 +107,14 @@ function actionOf(
     case 'policy':
       if (annotation !== undefined) return 'label';
       if (privilege !== undefined) return 'access';
-      // With its values, for good.
+      // Permanently, with its values.
       return operation === 'remove' ? 'delete' : 'other';
     default:
       return 'other';
   }
 }
 
-/** The reason is in the text alone, which is not shown. */
+/** Only the text contains the reason, and it is not shown. */
 function outcomeOf(
   { text }: SyslogMessage,
   result: string | undefined,

@@ -1,7 +1,7 @@
 /**
- * How requests reach Conjur: node:https with kept-alive connections, an authority of the user's own, an
- * AbortSignal, and retries that honour Retry-After. Nothing maintained on npm speaks Conjur's API; the platform's
- * fetch would take an own authority only through another library, and takes longer to load.
+ * The transport to Conjur: node:https with keep-alive connections, custom authorities, an AbortSignal, and retries that
+ * honour Retry-After. No maintained npm package implements Conjur's API; the platform's fetch needs another library for
+ * custom authorities, and takes longer to load.
  */
 import http from 'node:http';
 import https from 'node:https';
@@ -12,17 +12,17 @@ import { isUntrusted } from '../../platform/net/authority.ts';
 import { requestWhole, type WholeAnswer, withRetries } from '../../platform/net/transport.ts';
 import { version } from '../../core/version.ts';
 
-/** Longest answer read, in bytes: a batch of large values. */
+/** Longest response read, in bytes: a batch of large values. */
 const MAX_ANSWER = 64 * 1024 * 1024;
 
 export interface Call {
   readonly method: 'GET' | 'POST' | 'PATCH';
-  /** From the server's own path on, encoded. */
+  /** Relative to the server's own path, encoded. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly body?: Uint8Array | string | undefined;
   readonly signal: AbortSignal;
-  /** Doing it twice does no more than doing it once. */
+  /** Whether repeating the call is harmless. */
   readonly repeatable: boolean;
 }
 
@@ -40,9 +40,8 @@ export class Transport {
   }
 
   /**
-   * Sends a call, and again what is harmless to send again: anything after 429 (refused before it is looked at)
-   * and after the 409 of a policy load that met another one; else what is repeatable, after 5xx and broken
-   * connections.
+   * Sends a call and retries where that is harmless: any call after 429 (rejected before it is processed) and after the
+   * 409 of a policy load during another one; otherwise repeatable calls, after 5xx and broken connections.
    */
   send(call: Call): Promise<WholeAnswer> {
     const doubt = call.repeatable ? '' : IN_DOUBT;
@@ -68,7 +67,7 @@ export class Transport {
       protocol,
       hostname,
       port,
-      // Not through a URL, which would take an encoded dot segment for one.
+      // Not through a URL, which would treat an encoded dot segment as a real one.
       path: this.#base.pathname.replace(/\/$/, '') + path,
       method,
       agent: this.#agent,

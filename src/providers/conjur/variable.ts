@@ -1,10 +1,10 @@
-/** What the resources API says of a variable, and how annotations stand for labels. */
+/** Converts the resources API's description of a variable, and maps labels to annotations. */
 import { SecretsError } from '../../core/errors.ts';
 import { isJsonObject, type JsonValue } from '../../core/json.ts';
 import type { SecretInfo, VersionInfo } from '../../core/secret.ts';
 import type { SecretWrite } from '../provider.ts';
 
-/** One version that Conjur still keeps of a variable (the last twenty). */
+/** One of a variable's versions that Conjur still keeps (the last twenty). */
 export interface KeptVersion {
   readonly number: number;
   readonly expiresAt: Date | undefined;
@@ -16,13 +16,13 @@ export interface Variable {
   readonly policy: string | undefined;
   readonly createdAt: Date | undefined;
   readonly annotations: Readonly<Record<string, string>>;
-  /** Newest first; none for a variable without a value. */
+  /** Newest first; empty for a variable without a value. */
   readonly versions: readonly KeptVersion[];
 }
 
-/** Annotation that Conjur's own tools show as a description. */
+/** The annotation that Conjur's own tools show as a description. */
 const DESCRIPTION = 'description';
-/** Annotation with the date that `--expires` sets; Conjur's own `expires_at` belongs to its rotators. */
+/** The annotation with the date that `--expires` sets; Conjur's own `expires_at` belongs to its rotators. */
 const EXPIRES = 'expires';
 
 function dateOf(value: JsonValue | undefined): Date | undefined {
@@ -30,7 +30,7 @@ function dateOf(value: JsonValue | undefined): Date | undefined {
   return date === undefined || Number.isNaN(date.getTime()) ? undefined : date;
 }
 
-/** A resource of the API. @throws SecretsError Unavailable for what is none */
+/** Parses a resource of the API. @throws SecretsError Unavailable for anything else */
 export function readVariable(json: JsonValue): Variable {
   const id = isJsonObject(json) ? json['id'] : undefined;
   const match = typeof id === 'string' ? /^[^:]*:variable:(.+)$/s.exec(id) : null;
@@ -54,7 +54,7 @@ export function readVariable(json: JsonValue): Variable {
   };
 }
 
-/** @param more what else to say, such as that a write may have happened */
+/** @param more what to add to the message, such as that a write may have happened */
 export function notConjur(more = ''): SecretsError {
   return new SecretsError('Unavailable', `the server’s answer is not Conjur’s${more}`, {
     hint: 'is the URL that of a Conjur server?',
@@ -67,7 +67,7 @@ export function describeVariable(
 ): SecretInfo {
   const labels: Record<string, string> = {};
   for (const [key, value] of Object.entries(annotations))
-    // A policy can't take an annotation away; an empty one is one that was removed.
+    // A policy can't remove an annotation, so an empty one is a removed one.
     if (key !== DESCRIPTION && key !== EXPIRES && value !== '')
       Object.defineProperty(labels, key, { value, enumerable: true, configurable: true, writable: true });
   const [newest] = versions;
@@ -95,8 +95,8 @@ export function versionInfos({ versions }: Variable): VersionInfo[] {
 }
 
 /**
- * Labels, description and expiry of a write as annotations; `undefined` when it has none. A label to be removed
- * becomes an empty one, and is left out where there is none.
+ * A write's labels, description and expiry as annotations; `undefined` if it has none. A label to remove becomes empty,
+ * or is left out if it doesn't exist.
  * @throws SecretsError Invalid for a text that a policy would change
  */
 export function annotationsOf(
@@ -115,7 +115,7 @@ export function annotationsOf(
   for (const [key, value] of found) {
     if (key === '' || /[\u0000-\u001f\u007f-\u009f]|\p{Surrogate}/u.test(key))
       throw new SecretsError('Invalid', 'an annotation needs a name without control characters');
-    // The policy parser reads `..` in an annotation as a relative path and puts another text in its place.
+    // The policy parser treats `..` in an annotation as a relative path and replaces the text.
     if (
       value.split('/').includes('..') ||
       /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]|\p{Surrogate}/u.test(value)
@@ -135,10 +135,10 @@ export function batchPath(account: string, names: readonly string[]): string {
 }
 
 /**
- * The values of a batch by their names; undefined where the answer does not say how they are encoded. Text as it is, of
- * a server that doesn't know the header, can't be told from base64 that a proxy took the header from: the one or the
- * other way some value would be read as other bytes.
- * @throws SecretsError Unavailable when one of them is missing
+ * The values of a batch by name; undefined if the response doesn't say how they are encoded. Plain text from a server
+ * that doesn't know the header can't be told from base64 whose header a proxy removed: either assumption would misread
+ * some values.
+ * @throws SecretsError Unavailable if one of them is missing
  */
 export function readBatch(
   found: { readonly [id: string]: JsonValue },
@@ -156,7 +156,7 @@ export function readBatch(
   return values;
 }
 
-/** An annotation that another policy sets stays as it is, without an error of Conjur's. */
+/** An annotation that another policy sets stays as it is, and Conjur reports no error. */
 export function checkAnnotations(
   after: Variable,
   annotations: Readonly<Record<string, string>> | undefined,
