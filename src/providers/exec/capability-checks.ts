@@ -1,4 +1,4 @@
-/** Checks of what a plugin declares beyond reading and writing. */
+/** Checks of the capabilities that a plugin declares beyond reading and writing. */
 import type { VersionInfo } from '../../core/secret.ts';
 import { all, type Check, CheckError, expect, expectKind, type Trial } from './trial.ts';
 
@@ -94,7 +94,7 @@ const cas: Check = {
   },
 };
 
-/** What keeps two rotations apart. */
+/** The claims that keep two rotations apart. */
 const claims: Check = {
   name: 'claims',
   needs: ['stages', 'cas'],

@@ -1,4 +1,4 @@
-/** The checks of `secrets doctor --plugin`: the core of the contract of src/providers/provider.ts. */
+/** The checks of `secrets doctor --plugin`: the core of the contract in src/providers/provider.ts. */
 import { randomBytes } from 'node:crypto';
 import { toSecretsError } from '../../core/errors.ts';
 import { all, type Check, expect, expectKind, type Trial } from './trial.ts';
@@ -77,7 +77,7 @@ const list: Check = {
     const [one, other] = [`${trial.fresh()}a`, `${trial.fresh()}b`];
     const names = Array.from({ length: 12 }, (_, index) => `${one}${String(index).padStart(2, '0')}`);
     for (const name of [...names, `${other}00`]) await trial.put(name, trial.text());
-    // Past the provider, which would refuse a name that was not asked for without saying what is wrong.
+    // Bypasses the provider, which would reject an unrequested name without saying what is wrong.
     const found: unknown[] = [];
     const collect = {
       ...trial.call(),
@@ -127,7 +127,7 @@ const batch: Check = {
   },
 };
 
-/** Each part is legal in a file, a URL or a shell, and means something there. */
+/** Each part is legal in a file name, a URL or a shell, and has a special meaning there. */
 const HOSTILE = [
   '../up',
   'a/../../b',

@@ -1,4 +1,4 @@
-/** `secrets doctor --plugin`: runs the core of the contract against a plugin, under names of its own. */
+/** `secrets doctor --plugin`: runs the core of the contract against a plugin, with names of its own. */
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { Masker } from '../../core/redaction/redactor.ts';
 import type { Finding } from '../provider.ts';
@@ -9,7 +9,7 @@ import { type Check, CheckError, Trial } from './trial.ts';
 
 export type { PluginStart } from './index.ts';
 
-/** Names of all checks, in their order. */
+/** The names of all checks, in order. */
 export const CHECK_NAMES: readonly string[] = [
   'handshake',
   ...[...checks, ...capabilityChecks].map(({ name }) => name),
@@ -18,12 +18,12 @@ export const CHECK_NAMES: readonly string[] = [
   'stderr',
 ];
 
-/** Kept of what the plugin writes to stderr, in memory, to look for values in it. */
+/** How much of the plugin's stderr is kept in memory, to search it for values. */
 const MAX_STDERR = 256 * 1024;
 
 /**
- * One finding for each check. What was written is deleted again, as far as the plugin can.
- * @param signal ends the run: the checks that are left fail
+ * Returns one finding for each check. Written secrets are deleted again, as far as the plugin can.
+ * @param signal ends the run: the remaining checks fail
  */
 export async function tryPlugin(
   start: PluginStart,
@@ -79,7 +79,7 @@ export async function tryPlugin(
       if (broken !== undefined) throw new CheckError(`the plugin ${broken}`);
       return undefined;
     });
-    // What broke one check must not fail the others.
+    // A plugin that one check has broken must not fail the other checks.
     if (trial.provider.connection.broken === undefined || signal.aborted) return;
     await trial.provider.close();
     await begin();
@@ -89,7 +89,7 @@ export async function tryPlugin(
     await check('ends with its input', () => endsWithInput(trial, begin));
     await check('clean-up', () => cleanUp(trial));
   } catch (thrown) {
-    // It does not start a second time.
+    // The plugin can't be started a second time.
     const { message, hint } = toSecretsError(thrown);
     findings.push({ check: 'handshake', status: 'fail', detail: message, hint });
   } finally {
@@ -131,14 +131,14 @@ async function closeQuietly(trial: Trial): Promise<void> {
   try {
     await trial.provider.close();
   } catch {
-    // It does not run.
+    // It isn't running.
   }
 }
 
 function lookForValues(stderr: Buffer, bytes: number, { values }: Trial): string {
   if (bytes === 0) return 'nothing written';
   for (const value of values) {
-    // Of a large value some bytes say enough.
+    // For a large value, some bytes are enough.
     if (new Masker([value.length > 1024 ? value.subarray(0, 64) : value]).finds(stderr))
       throw new CheckError('it wrote a value to stderr');
   }

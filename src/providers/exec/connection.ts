@@ -1,6 +1,6 @@
 /**
- * Requests and answers over the lines of a plugin: ids, the order in which answers come, deadlines, cancelling, and
- * what a plugin must not do. Whatever breaks the protocol ends the plugin: nothing it says after that can be believed.
+ * Requests and responses over a plugin's lines: ids, the order of responses, deadlines, cancellation, and protocol
+ * violations. A violation ends the plugin, because nothing that it says afterwards can be trusted.
  */
 import * as v from 'valibot';
 import { excerpt, IN_DOUBT, SecretsError, type ErrorKind } from '../../core/errors.ts';
@@ -25,13 +25,13 @@ import {
 
 export interface RequestOptions {
   readonly signal: AbortSignal;
-  /** Milliseconds since 1970; told to the plugin, and kept here too should the signal not come. */
+  /** Milliseconds since 1970; sent to the plugin, and enforced here too in case the signal doesn't come. */
   readonly deadline?: number | undefined;
-  /** Told to the plugin in place of `deadline`. */
+  /** Sent to the plugin instead of `deadline`. */
   readonly toldDeadline?: number | undefined;
-  /** Takes each item as it comes. */
+  /** Called for each item as it arrives. */
   readonly onItem?: (item: unknown) => void;
-  /** A value in the request: no message of the plugin that holds it is shown. */
+  /** A value in the request: a plugin's message that contains it is not shown. */
   readonly value?: Uint8Array | undefined;
 }
 
@@ -54,20 +54,20 @@ export interface ConnectionOptions {
   readonly onErrorOutput?: (chunk: Buffer) => void;
 }
 
-/** Longest time that a timer of Node.js can wait. */
+/** The longest time that a timer of Node.js can wait. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
-/** What stands in place of a message that holds a value. */
+/** Replaces a message that contains a value. */
 export const HIDDEN = 'failed (its message holds the value and is not shown)';
 
 export class Connection {
-  /** Longest line of the plugin that is accepted; larger once it said how large its values are. */
+  /** The longest line accepted from the plugin; increased once it has declared the size of its values. */
   maxLine: number = LIMITS.helloLine;
   readonly #options: ConnectionOptions;
   readonly #process: PluginProcess;
   readonly #pending = new Map<number, Pending>();
   readonly #queue: Pending[] = [];
   readonly #cancelled = new Set<number>();
-  /** What is to be done when a signal aborts, by the signal. */
+  /** The callbacks for an abort, by signal. */
   readonly #aborts = new Map<
     AbortSignal,
     { readonly waiting: Set<() => void>; readonly listener: () => void }
@@ -95,7 +95,7 @@ export class Connection {
     return this.#broken;
   }
 
-  /** Asks for something and checks the answer's form. @throws SecretsError */
+  /** Sends a request and validates the response. @throws SecretsError */
   async request<M extends Method>(
     method: M,
     params: Readonly<Record<string, unknown>>,
@@ -121,7 +121,7 @@ export class Connection {
     return parsed.output as Result<M>;
   }
 
-  /** The same without a look at the answer's form, for any method. */
+  /** Sends a request for any method without validating the response. */
   raw(method: string, params: Readonly<Record<string, unknown>>, options: RequestOptions): Promise<unknown> {
     const { signal, deadline, toldDeadline = deadline } = options;
     return new Promise((resolve, reject) => {
@@ -169,8 +169,9 @@ export class Connection {
   }
 
   /**
-   * Calls back when the signal aborts. Requests that share a signal share one listener: of eleven Node would warn.
-   * @returns ends that
+   * Registers a callback for an abort. Requests with the same signal share one listener, because Node warns about more
+   * than ten.
+   * @returns a function that removes the callback
    */
   #onAbort(signal: AbortSignal, abort: () => void): () => void {
     let shared = this.#aborts.get(signal);
@@ -192,12 +193,12 @@ export class Connection {
     };
   }
 
-  /** Requests that were given up and that the plugin has not answered since. */
+  /** Abandoned requests that the plugin hasn't answered yet. */
   get unanswered(): number {
     return this.#cancelled.size;
   }
 
-  /** Resolves once the plugin and all that it started is gone, with what that took. */
+  /** Resolves once the plugin and everything that it started has ended, with the means that was necessary. */
   async close(): Promise<'input' | NodeJS.Signals> {
     this.#broken ??= 'is closed';
     return this.#process.stop();
@@ -206,7 +207,7 @@ export class Connection {
   #sendWaiting(): void {
     while (this.#queue.length > 0 && this.#pending.size < LIMITS.outstanding) {
       const pending = this.#queue.shift() as Pending;
-      // Its own listener rejects it, as one that was never sent.
+      // Its own listener rejects it as a request that was never sent.
       if (pending.signal.aborted) continue;
       this.#pending.set(pending.id, pending);
       pending.sent = true;
@@ -224,7 +225,7 @@ export class Connection {
     pending.reject(this.#outOfTime(pending.signal, pending.sent && this.#writes(pending)));
   }
 
-  /** Waits for a request no more: its answer, should one come, is passed over. */
+  /** Stops waiting for a request: a late response is ignored. */
   #drop({ id }: Pending): void {
     if (!this.#pending.delete(id)) return;
     this.#cancelled.add(id);
@@ -302,7 +303,7 @@ export class Connection {
     return WRITES.has(method as Method);
   }
 
-  /** An error that the plugin answered with. */
+  /** Translates an error response of the plugin. */
   toError(
     error: v.InferOutput<typeof errorSchema>,
     request: Pick<Pending, 'method' | 'value'>,
@@ -343,7 +344,7 @@ export class Connection {
   }
 }
 
-/** Whether a text shows a value in any of the forms that programs write values in. */
+/** Whether a text contains a value in any of the forms that programs write values in. */
 export function holds(text: string, value: Uint8Array | undefined): boolean {
   if (value === undefined || value.length === 0) return false;
   return new Masker([value]).finds(Buffer.from(text));

@@ -1,22 +1,22 @@
-/** Where a plugin's program is, and what of the environment it gets. */
+/** Finds a plugin's program, and selects its environment variables. */
 import { isAbsolute, join } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
 import { findProgram } from '../../platform/find-program.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** What every plugin may know: where things are, whose they are, the language, and the way to the network. */
+/** Variables that every plugin gets: folders, user, language and network settings. */
 const ALLOWED =
   /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_[A-Z]+|TZ|TMPDIR|XDG_[A-Z_]+|(HTTPS?|ALL|NO)_PROXY|(https?|all|no)_proxy|SSL_CERT_(FILE|DIR)|NODE_EXTRA_CA_CERTS|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE)$/;
 
 export const programOf = (plugin: string): string => `secrets-provider-${plugin}`;
 
-/** The absolute folders of PATH: what stands in the working directory is never run. */
+/** The absolute folders of PATH, so that nothing in the working directory is ever run. */
 function foldersOf(env: Env): readonly string[] {
   return (env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin').split(':').filter((folder) => isAbsolute(folder));
 }
 
-/** The program of a plugin. @throws SecretsError Usage when there is none, or it can't be run */
+/** The path of a plugin's program. @throws SecretsError Usage if there is none, or it can't be run */
 export function findPlugin(plugin: string, env: Env): string {
   const program = programOf(plugin);
   let blocked: string | undefined;
@@ -35,7 +35,7 @@ export function findPlugin(plugin: string, env: Env): string {
   });
 }
 
-/** The environment of a plugin: the allow list and the names that the store gives. Nothing of `secrets`' own. */
+/** The environment of a plugin: the allow list and the store's `env`. Nothing of `secrets`' own. */
 export function pluginEnvironment(env: Env, names: readonly string[]): Record<string, string> {
   const more = new Set(names);
   const given: Record<string, string> = {};

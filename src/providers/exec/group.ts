@@ -1,10 +1,10 @@
-/** Signals to a group of processes. */
+/** Sends signals to process groups. */
 
-/** Sends a signal to the group that this process leads; one that is gone already is no error. */
+/** Signals the process group of this leader; a group that has already ended is no error. */
 export function killGroup(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal);
   } catch {
-    // ESRCH: nothing is left of it.
+    // ESRCH: the group has ended.
   }
 }

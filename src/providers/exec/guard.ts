@@ -1,6 +1,6 @@
 /**
- * Sees to it that no plugin outlives this process. One that behaves ends when its input does, whatever became of us;
- * this is for one that does not, where we can still act: at an ordinary end and on SIGTERM and SIGHUP.
+ * Makes sure that no plugin outlives this process. A well-behaved plugin ends when its input ends, however this process
+ * ends; this handles the others in the cases where we can still act: a normal exit, SIGTERM and SIGHUP.
  */
 import { killGroup } from './group.ts';
 
@@ -8,7 +8,7 @@ const GRACE_MS = 500;
 const SIGNALS = ['SIGTERM', 'SIGHUP'] as const;
 const live = new Set<number>();
 
-/** Starts a plugin. The signals are listened to before, so that none of them comes in between. */
+/** Starts a plugin. Listens to the signals first, so that none is missed. */
 export function watched<P extends { readonly pid?: number | undefined }>(start: () => P): P {
   if (live.size === 0) {
     process.on('exit', endAll);
@@ -37,9 +37,9 @@ function endAll(): void {
   for (const pid of live) killGroup(pid, 'SIGKILL');
 }
 
-/** Node's default for these signals is to die, which a listener keeps from happening: it is made up for here. */
+/** Node ends the process on these signals by default, but not if there is a listener, so this does it instead. */
 function endWith(signal: NodeJS.Signals): void {
-  // `exec` passes signals on to its child, and ends when that does.
+  // `exec` passes signals on to its child, and ends when the child ends.
   if (process.listenerCount(signal) > 1) return;
   for (const pid of live) killGroup(pid, 'SIGTERM');
   setTimeout(() => {

@@ -1,4 +1,4 @@
-/** Entry of the plugins' provider: finds the program, starts it, and settles the version of the protocol. */
+/** The entry of the plugin provider: finds the program, starts it, and negotiates the protocol version. */
 import { SecretsError } from '../../core/errors.ts';
 import { version } from '../../core/version.ts';
 import type { CallOptions } from '../call.ts';
@@ -10,9 +10,9 @@ import { LIMITS, maxLine, PROTOCOL } from './protocol.ts';
 import { ExecProvider, type Hello } from './provider.ts';
 import type { ExecSettings } from './settings.ts';
 
-/** What is to be started, and what it is told. */
+/** The program to start, and its settings. */
 export interface PluginStart {
-  /** Its name, for messages. */
+  /** The plugin's name, for messages. */
   readonly plugin: string;
   readonly path: string;
   readonly store: string;
@@ -21,7 +21,7 @@ export interface PluginStart {
   readonly onErrorOutput?: (chunk: Buffer) => void;
 }
 
-/** @throws SecretsError Usage without such a plugin, Unavailable for one that does not start or answer */
+/** @throws SecretsError Usage without such a plugin, Unavailable for a plugin that doesn't start or answer */
 export async function open(
   settings: StoreSettings,
   context: ProviderContext,

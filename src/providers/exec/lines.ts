@@ -1,4 +1,4 @@
-/** Cuts what a program writes into lines, none longer than a bound. */
+/** Splits a program's output into lines of limited length. */
 
 export class LineSplitter {
   readonly #onLine: (line: Buffer) => void;
@@ -11,7 +11,7 @@ export class LineSplitter {
     this.#limit = limit;
   }
 
-  /** @returns false when a line is longer than the bound: nothing more is to be read then */
+  /** @returns false if a line is longer than the limit; nothing more may be read then */
   push(chunk: Buffer): boolean {
     let rest = chunk;
     for (let end = rest.indexOf(0x0a); end !== -1; end = rest.indexOf(0x0a)) {
@@ -28,7 +28,7 @@ export class LineSplitter {
     return this.#length <= this.#limit();
   }
 
-  /** Bytes of a line that has no end yet. */
+  /** Bytes of the unfinished last line. */
   get unfinished(): number {
     return this.#length;
   }

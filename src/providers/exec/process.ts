@@ -1,22 +1,22 @@
-/** One running plugin: its start, the lines it writes, and its end. Knows nothing of what the lines mean. */
+/** One running plugin: its start, its output lines, and its end. Doesn't interpret the lines. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { killGroup } from './group.ts';
 import { hasEnded, watched } from './guard.ts';
 import { LineSplitter } from './lines.ts';
 
-/** How long a plugin may take to end after its input did, and after SIGTERM. */
+/** How long a plugin may take to end after its input has ended, and after SIGTERM. */
 const EOF_MS = 1000;
 const TERM_MS = 500;
-/** After the end of the process, how long its last output is waited for: a child of its own may hold the pipe. */
+/** How long to wait for the last output after the process has ended: a child of its own may keep the pipe open. */
 const LAST_OUTPUT_MS = 200;
 
 export interface ProcessHooks {
-  /** Longest line, in bytes, that is accepted at this moment. */
+  /** The longest line currently accepted, in bytes. */
   maxLine(): number;
   onLine(line: Buffer): void;
-  /** Once, when no more lines will come. `why` is a clause: "ended (exit code 3)". */
+  /** Called once, when no more lines will come. `why` is a clause: "ended (exit code 3)". */
   onEnd(why: string): void;
-  /** What it writes to stderr: only counted, unless this is given. */
+  /** Receives the plugin's stderr, which is only counted if this is missing. */
   onErrorOutput?(chunk: Buffer): void;
 }
 
@@ -29,7 +29,7 @@ export class PluginProcess {
 
   constructor(path: string, env: Readonly<Record<string, string>>, hooks: ProcessHooks) {
     this.#hooks = hooks;
-    // A session and group of its own: Ctrl-C at the terminal is ours to handle, and its end is the end of all of it.
+    // In its own session and process group: we handle Ctrl-C at the terminal, and ending the group ends everything.
     const child = watched(() =>
       spawn(path, [], { env, cwd: '/', stdio: ['pipe', 'pipe', 'pipe'], detached: true }),
     );
@@ -65,7 +65,7 @@ export class PluginProcess {
       if (this.#over || splitter.push(chunk)) return;
       this.abandon(`wrote a line of more than ${hooks.maxLine()} bytes`);
     });
-    // The news of its end comes with a reason a moment later, unless it goes on without its output.
+    // The end of the process is reported with a reason a moment later, unless it continues without its output.
     child.stdout?.once('end', () => this.#afterAWhile('closed its output'));
     child.stdin?.on('error', () => this.#afterAWhile('closed its input'));
     child.stdout?.on('error', () => this.#afterAWhile('closed its output'));
@@ -76,7 +76,7 @@ export class PluginProcess {
     });
   }
 
-  /** Bytes it wrote to stderr so far. They are shown nowhere: nobody knows what is in them. */
+  /** Bytes written to stderr so far. They are never shown, because nobody knows what they contain. */
   get errorBytes(): number {
     return this.#errorBytes;
   }
@@ -90,7 +90,7 @@ export class PluginProcess {
     if (!this.#over) this.#child.stdin?.write(`${line}\n`);
   }
 
-  /** Ends it now, since it can't be used any more. */
+  /** Ends the plugin immediately, because it can't be used any more. */
   abandon(why: string): void {
     this.#finish(why);
     this.#child.stdout?.destroy();
@@ -98,7 +98,7 @@ export class PluginProcess {
     if (this.#running()) killGroup(this.#child.pid as number, 'SIGKILL');
   }
 
-  /** Ends it: by the end of its input, then SIGTERM, then SIGKILL. @returns what it took */
+  /** Ends the plugin by ending its input, then with SIGTERM, then with SIGKILL. @returns what was necessary */
   async stop(): Promise<'input' | NodeJS.Signals> {
     this.#child.stdin?.end();
     const pid = this.#child.pid;

@@ -1,43 +1,43 @@
 /**
- * What goes over the wire between `secrets` and a plugin: docs/plugins.md, version 1. The schemas here check what a
- * plugin answers; schemas/plugin/answer.schema.json is made from them. Fields they don't know are ignored.
+ * The messages between `secrets` and a plugin: docs/plugins.md, version 1. The schemas here validate a plugin's
+ * responses; schemas/plugin/answer.schema.json is generated from them. Unknown fields are ignored.
  */
 import * as v from 'valibot';
 import type { ErrorKind } from '../../core/errors.ts';
 
-/** Versions of the protocol that this program speaks. */
+/** The protocol versions that this program supports. */
 export const PROTOCOL = { min: 1, max: 1 } as const;
 
 export const LIMITS = {
-  /** Longest line of an answer before the handshake is done. */
+  /** The longest response line before the handshake is complete. */
   helloLine: 64 * 1024,
-  /** Beside a value, a line holds names, labels and dates. */
+  /** Room for names, labels and dates besides the value. */
   lineSlack: 256 * 1024,
-  /** Largest value that a plugin may declare. */
+  /** The largest value size that a plugin may declare. */
   maxValueBytes: 16 * 1024 * 1024,
-  /** Longest name that a plugin may declare. */
+  /** The longest name that a plugin may declare. */
   maxNameLength: 4096,
-  /** Requests under way at the same time; more wait for their turn here. */
+  /** Maximum of parallel requests; more wait here. */
   outstanding: 32,
-  /** Requests that were cancelled and not answered since. */
+  /** Maximum of cancelled requests that haven't been answered. */
   cancelled: 64,
-  /** Secrets asked for in one `get`. */
+  /** Maximum of secrets in one `get`. */
   batch: 256,
-  /** Items of one `list` or `history` request: a longer list comes in pages. */
+  /** Maximum of items for one `list` or `history` request: a longer list is paged. */
   pageItems: 100_000,
   pageBytes: 64 * 1024 * 1024,
-  /** Pages of one list. */
+  /** Maximum of pages in one list. */
   pages: 100_000,
-  /** Time for the handshake, in milliseconds, where the command does not give it less. */
+  /** The time limit for the handshake in milliseconds, unless the command's is shorter. */
   helloMs: 10_000,
 } as const;
 
-/** Longest line that a plugin with this largest value may write. */
+/** The longest line for a plugin with this largest value. */
 export const maxLine = (maxValueBytes: number): number => 2 * maxValueBytes + LIMITS.lineSlack;
 
 export const CAPABILITIES = ['versions', 'stages', 'soft-delete', 'labels', 'batch-get', 'cas'] as const;
 
-/** The kinds of errors that a plugin may answer with; any other becomes `Failed`. */
+/** The error kinds that a plugin may return; any other becomes `Failed`. */
 export const KINDS: readonly ErrorKind[] = [
   'NotFound',
   'Denied',
@@ -67,7 +67,7 @@ export type Method =
 
 const text = v.pipe(v.string(), v.nonEmpty(), v.maxLength(8192));
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
-/** `null` counts as missing: many languages write it for what is not set. */
+/** `null` counts as missing, because many languages write it for unset fields. */
 const optional = <S extends v.GenericSchema>(schema: S): v.NullishSchema<S, undefined> => v.nullish(schema);
 /** RFC 3339, with `Z` or an offset. */
 const date = v.pipe(
@@ -85,7 +85,7 @@ export const errorSchema = v.object({
   inDoubt: v.pipe(optional(v.boolean()), v.description('of a write: it is not known whether it took place')),
 });
 
-/** One line of a plugin. */
+/** One line from a plugin. */
 export const answerSchema = v.object({
   id: v.pipe(v.number(), v.integer(), v.minValue(1)),
   result: v.optional(v.looseObject({})),
@@ -133,7 +133,7 @@ export const infoSchema = v.object({
   currentVersion: optional(v.string()),
 });
 
-/** An item of `get`: the answer for the request at this place, counted from 0. */
+/** An item of `get`: the result for the request with this index, counted from 0. */
 export const gotSchema = v.object({
   index: count,
   secret: v.optional(secretSchema),
@@ -159,7 +159,7 @@ export const findingsSchema = v.object({
 });
 export const nothingSchema = v.object({});
 
-/** The results by method, and the items of those that stream. */
+/** The results of each method, and the items of streaming methods. */
 export const RESULTS = {
   hello: helloSchema,
   get: nothingSchema,
@@ -178,7 +178,7 @@ export const RESULTS = {
 export const ITEMS = { get: gotSchema, list: infoSchema, history: versionSchema } as const;
 export type Streaming = keyof typeof ITEMS;
 
-/** Methods that change something: one that was sent and not answered is in doubt. */
+/** Methods that change something: after a lost response, the outcome is unknown. */
 export const WRITES: ReadonlySet<Method> = new Set<Method>([
   'put',
   'delete',

@@ -1,4 +1,4 @@
-/** A store that a plugin serves: the provider's methods as requests of the protocol. */
+/** A store that a plugin serves: translates the provider's methods into requests of the protocol. */
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type { CallOptions } from '../call.ts';
 import type {
@@ -18,7 +18,7 @@ import type { SecretInfo, SecretVersion, VersionInfo } from '../../core/secret.t
 import type { Connection } from './connection.ts';
 import { CAPABILITIES, type Item, LIMITS, type Method, type Result } from './protocol.ts';
 
-/** What a plugin said of itself in the handshake. */
+/** What a plugin declared about itself in the handshake. */
 export type Hello = Result<'hello'>;
 
 export class ExecProvider implements Provider {
@@ -38,7 +38,7 @@ export class ExecProvider implements Provider {
     this.connection = connection;
     this.hello = hello;
     this.#debug = debug;
-    // Capabilities that a later version of the protocol may add mean nothing here.
+    // Ignores capabilities that a later version of the protocol may add.
     this.capabilities = new Set(CAPABILITIES.filter((capability) => hello.capabilities.includes(capability)));
     const { nameUnit, blankValue, ...rules } = hello.rules;
     this.rules = {
@@ -59,7 +59,7 @@ export class ExecProvider implements Provider {
   checkName(name: string): void {
     const { maxNameLength, nameUnit, nameRule } = this.rules;
     const length = nameUnit === 'bytes' ? Buffer.byteLength(name) : [...name].length;
-    // A plugin may make paths of names, and its author need not have thought of those that lead elsewhere.
+    // A plugin may build paths from names, and its author may not have considered names that lead elsewhere.
     const climbs = name.split('/').some((segment) => segment === '' || segment === '.' || segment === '..');
     if (length <= maxNameLength && !climbs && !/[\u0000-\u001f\u007f]/.test(name)) return;
     throw new SecretsError('Invalid', `${this.#plugin} takes as a name: ${nameRule}`);
@@ -201,7 +201,7 @@ export class ExecProvider implements Provider {
       }
       next = (await page.result).next ?? undefined;
       if (next === undefined) return;
-      // A cursor that comes again would never end.
+      // A repeated cursor would never end.
       if (seen.has(next) || seen.size >= LIMITS.pages) throw this.#wrong('list');
       seen.add(next);
     } while (true);
@@ -271,8 +271,8 @@ export class ExecProvider implements Provider {
   }
 
   /**
-   * One page: its items as they come, and its end. Items that nobody has taken yet are kept, up to a page's bound: the
-   * pipe is shared by all requests, so that holding it up would keep from the caller what it asks for in between.
+   * One page: its items as they arrive, and its end. Items that haven't been consumed yet are buffered, up to the limit
+   * of a page: all requests share the pipe, so blocking it would also block what the caller requests in the meantime.
    */
   #stream<M extends 'list' | 'history'>(
     method: M,
@@ -296,7 +296,7 @@ export class ExecProvider implements Provider {
         done = true;
         wake();
       });
-    // Its failure is found by who awaits it after the items.
+    // The failure is reported to the caller that awaits it after the items.
     result.catch(() => undefined);
     const items = async function* (): AsyncGenerator<Item<M>> {
       try {
@@ -341,7 +341,7 @@ export class ExecProvider implements Provider {
   }
 }
 
-/** Leaves out what is missing, and makes dates of the texts. */
+/** Removes missing fields, and converts texts to dates. */
 function filled(wire: Readonly<Record<string, unknown>>): unknown {
   const kept: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(wire)) {

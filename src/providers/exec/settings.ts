@@ -1,7 +1,7 @@
 /** Settings of a store that a plugin serves. */
 import * as v from 'valibot';
 
-/** What stands after `secrets-provider-` in the program's name. */
+/** The part after `secrets-provider-` in the program's name. */
 export const PLUGIN_NAME = /^[a-z][a-z0-9-]{0,63}$/;
 
 export const settingsSchema = v.strictObject({
@@ -30,7 +30,6 @@ export const settingsSchema = v.strictObject({
   ),
 });
 
-/** The settings after validation. */
 export interface ExecSettings {
   readonly plugin?: string;
   readonly settings?: Readonly<Record<string, unknown>>;

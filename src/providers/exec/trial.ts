@@ -1,4 +1,4 @@
-/** What a check of the conformance test works with: a running plugin, names and values of its own, expectations. */
+/** The tools of a conformance check: a running plugin, names and values of its own, expectations. */
 import { randomBytes } from 'node:crypto';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type { CallOptions } from '../call.ts';
@@ -7,7 +7,7 @@ import type { SecretVersion, VersionInfo } from '../../core/secret.ts';
 import { HIDDEN } from './connection.ts';
 import type { ExecProvider } from './provider.ts';
 
-/** A check found something that the protocol or the contract does not allow. */
+/** A check found a violation of the protocol or the contract. */
 export class CheckError extends Error {}
 
 export interface Check {
@@ -17,13 +17,13 @@ export interface Check {
   run(trial: Trial): Promise<void>;
 }
 
-/** Time for one call of a check, in milliseconds. */
+/** The time limit for one call of a check, in milliseconds. */
 const CALL_MS = 10_000;
 
 export class Trial {
-  /** Every name that was written or may have been. */
+  /** Every name that was or may have been written. */
   readonly names = new Set<string>();
-  /** Every value that was sent, to be looked for where none may be. */
+  /** Every value that was sent, to search for where none may appear. */
   readonly values: Uint8Array[] = [];
   readonly prefix = `conformance-${randomBytes(6).toString('hex')}-`;
   readonly #outer: AbortSignal;
@@ -48,12 +48,12 @@ export class Trial {
     return `${this.prefix}${this.#count}`;
   }
 
-  /** A value that no other secret has. */
+  /** A unique value. */
   text(): string {
     return `mark-${randomBytes(12).toString('hex')}`;
   }
 
-  /** Options with time for one call. */
+  /** Options with a time limit for one call. */
   call(ms = CALL_MS): CallOptions {
     return { signal: AbortSignal.any([AbortSignal.timeout(ms), this.#outer]), deadline: Date.now() + ms };
   }
@@ -81,7 +81,7 @@ export class Trial {
     return Buffer.from((await this.read(request)).value).toString();
   }
 
-  /** A request past all checks of this program. */
+  /** Sends a request that bypasses all of this program's checks. */
   raw(
     method: string,
     params: Readonly<Record<string, unknown>>,
@@ -97,7 +97,7 @@ export function expect(holds: boolean, otherwise: string): asserts holds {
   if (!holds) throw new CheckError(otherwise);
 }
 
-/** The call must fail with one of these kinds. @returns the error */
+/** Expects the call to fail with one of these kinds. @returns the error */
 export async function expectKind(
   work: Promise<unknown>,
   kinds: readonly SecretsError['kind'][],
