@@ -4,7 +4,7 @@ import { completion } from './completion.cli.ts';
 import { copy } from './copy.cli.ts';
 import { deleteSecret } from './delete.cli.ts';
 import { diff } from './diff.cli.ts';
-import { doctor } from './doctor.cli.ts';
+import { doctor } from './doctor/doctor.cli.ts';
 import { env } from './env.cli.ts';
 import { exec } from './exec/exec.cli.ts';
 import { generate } from './generate.cli.ts';
@@ -18,7 +18,7 @@ import { put } from './put.cli.ts';
 import { restore } from './restore.cli.ts';
 import { rotate } from './rotate/rotate.cli.ts';
 import type { CommandSpec } from './command.ts';
-import { stores } from './stores.cli.ts';
+import { stores } from './stores/stores.cli.ts';
 import { sync } from './sync.cli.ts';
 import { trust } from './trust.cli.ts';
 

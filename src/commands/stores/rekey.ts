@@ -1,9 +1,9 @@
-import { SecretsError } from '../core/errors.ts';
-import { tell } from '../output/outcome.ts';
-import { requireMethod } from '../providers/capabilities/require.ts';
-import type { Session } from '../session/session.ts';
-import type { CommonOptions } from '../session/options.ts';
-import type { Invocation } from './command.ts';
+import { SecretsError } from '../../core/errors.ts';
+import { tell } from '../../output/outcome.ts';
+import { requireMethod } from '../../providers/capabilities/require.ts';
+import type { Session } from '../../session/session.ts';
+import type { CommonOptions } from '../../session/options.ts';
+import type { Invocation } from '../command.ts';
 
 interface RekeyOptions extends CommonOptions {
   readonly method?: string;

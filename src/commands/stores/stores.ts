@@ -1,11 +1,11 @@
-import { toSecretsError } from '../core/errors.ts';
-import type { StoreConfig } from '../config/config.ts';
-import { errorLine } from '../output/report.ts';
-import { compact } from '../output/shapes.ts';
-import { printTable } from '../output/table.ts';
-import type { Session } from '../session/session.ts';
-import type { CommonOptions } from '../session/options.ts';
-import type { Invocation } from './command.ts';
+import { toSecretsError } from '../../core/errors.ts';
+import type { StoreConfig } from '../../config/config.ts';
+import { errorLine } from '../../output/report.ts';
+import { compact } from '../../output/shapes.ts';
+import { printTable } from '../../output/table.ts';
+import type { Session } from '../../session/session.ts';
+import type { CommonOptions } from '../../session/options.ts';
+import type { Invocation } from '../command.ts';
 
 interface StoresOptions extends CommonOptions {
   readonly check?: boolean;

@@ -1,12 +1,12 @@
-import { SecretsError, toSecretsError } from '../core/errors.ts';
-import { clean } from '../output/confidential.ts';
-import { compact } from '../output/shapes.ts';
-import { singleLine } from '../core/text/sanitize.ts';
-import { styleFor } from '../output/style.ts';
-import type { Finding } from '../providers/provider.ts';
-import type { Session } from '../session/session.ts';
-import type { CommonOptions } from '../session/options.ts';
-import type { Invocation } from './command.ts';
+import { SecretsError, toSecretsError } from '../../core/errors.ts';
+import { clean } from '../../output/confidential.ts';
+import { compact } from '../../output/shapes.ts';
+import { singleLine } from '../../core/text/sanitize.ts';
+import { styleFor } from '../../output/style.ts';
+import type { Finding } from '../../providers/provider.ts';
+import type { Session } from '../../session/session.ts';
+import type { CommonOptions } from '../../session/options.ts';
+import type { Invocation } from '../command.ts';
 
 interface DoctorOptions extends CommonOptions {
   readonly plugin?: string;
@@ -23,7 +23,7 @@ export async function run(session: Session, { args, options }: Invocation<Doctor
   const { plugin, pluginSetting, pluginEnv } = options;
   if (plugin !== undefined) {
     if (args.length > 0) throw new SecretsError('Usage', '--plugin takes no stores beside it');
-    const { tryPluginOf } = await import('./doctor-plugin.ts');
+    const { tryPluginOf } = await import('./plugin.ts');
     return show(session, options, [await tryPluginOf(session, plugin, pluginSetting ?? [], pluginEnv ?? [])]);
   }
   if (pluginSetting !== undefined || pluginEnv !== undefined)

@@ -1,13 +1,13 @@
 /** `secrets doctor --plugin`: finds the program and has it tried out. */
 import { resolve } from 'node:path';
-import { parseDuration } from '../core/duration.ts';
-import { SecretsError } from '../core/errors.ts';
-import { findProgram } from '../platform/find-program.ts';
-import type { Finding } from '../providers/provider.ts';
-import { tryPlugin } from '../providers/exec/conformance.ts';
-import { findPlugin, pluginEnvironment } from '../providers/exec/find.ts';
-import { PLUGIN_NAME } from '../providers/exec/settings.ts';
-import type { Session } from '../session/session.ts';
+import { parseDuration } from '../../core/duration.ts';
+import { SecretsError } from '../../core/errors.ts';
+import { findProgram } from '../../platform/find-program.ts';
+import type { Finding } from '../../providers/provider.ts';
+import { tryPlugin } from '../../providers/exec/conformance.ts';
+import { findPlugin, pluginEnvironment } from '../../providers/exec/find.ts';
+import { PLUGIN_NAME } from '../../providers/exec/settings.ts';
+import type { Session } from '../../session/session.ts';
 
 /** Time for all checks, where `--timeout` does not say otherwise, in milliseconds. */
 const TRIAL_MS = 180_000;
