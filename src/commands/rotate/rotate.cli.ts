@@ -1,23 +1,9 @@
-import type { CommandSpec, OptionSpec } from '../command.ts';
-
-const takeOver: OptionSpec = {
-  flags: '--take-over',
-  description: 'Take over at once from a process known to be dead',
-};
-const withoutTarget: OptionSpec = {
-  flags: '--without-target',
-  description: 'Proceed without a policy, for values used by no other system',
-};
-const notify: OptionSpec = {
-  flags: '--notify <what>',
-  description: 'Report each outcome to an https URL or a program (repeatable)',
-  repeat: true,
-};
-const wait: OptionSpec = {
-  flags: '--wait <duration>',
-  description: 'Time to wait for the store’s own rotation (default 15m; 0 for no wait)',
-};
-const dryRun: OptionSpec = { flags: '--dry-run', description: 'Show what would be done without doing it' };
+import type { CommandSpec } from '../command.ts';
+import { rotateCancel } from './cancel.cli.ts';
+import { dryRun, notify, wait } from './options.ts';
+import { rotateResume } from './resume.cli.ts';
+import { rotateRollback } from './rollback.cli.ts';
+import { rotateStatus } from './status.cli.ts';
 
 export const rotate: CommandSpec = {
   name: 'rotate',
@@ -77,74 +63,5 @@ export const rotate: CommandSpec = {
   ],
   completes: 'reference',
   load: () => import('./rotate.ts'),
-  subcommands: [
-    {
-      name: 'status',
-      group: 'Secrets',
-      summary: 'Show the age and next rotation of secrets, most urgent first',
-      description: 'Also shows who rotates each secret, and which rotations are overdue or stuck.',
-      examples: [
-        {
-          command: 'secrets rotate status',
-          does: 'Show secrets that have a policy or the label rotate-every',
-        },
-        { command: 'secrets rotate status --json', does: 'Show the same as JSON' },
-      ],
-      load: () => import('./status.ts'),
-    },
-    {
-      name: 'resume',
-      group: 'Secrets',
-      summary: 'Finish an interrupted rotation, on any machine',
-      args: [{ name: '<ref>', description: 'Secret of the rotation: STORE://NAME' }],
-      options: [takeOver, withoutTarget, notify, wait, dryRun],
-      examples: [
-        {
-          command: 'secrets rotate resume team://payments/db',
-          does: 'Finish a rotation after the lease of its holder has expired',
-        },
-      ],
-      completes: 'reference',
-      load: () => import('./resume.ts'),
-    },
-    {
-      name: 'rollback',
-      group: 'Secrets',
-      summary: 'Undo an interrupted rotation, or return to the previous value',
-      args: [{ name: '<ref>', description: 'Secret of the rotation: STORE://NAME' }],
-      options: [
-        {
-          flags: '--to-previous',
-          description: 'Undo a finished rotation: put the previous value back, in the target and the store',
-        },
-        takeOver,
-        withoutTarget,
-        notify,
-        dryRun,
-      ],
-      examples: [
-        { command: 'secrets rotate rollback team://payments/db', does: 'Undo an unfinished rotation' },
-        {
-          command: 'secrets rotate rollback team://payments/db --to-previous',
-          does: 'Undo a finished rotation during its grace period',
-        },
-      ],
-      completes: 'reference',
-      load: () => import('./rollback.ts'),
-    },
-    {
-      name: 'cancel',
-      group: 'Secrets',
-      summary: 'Stop the scheduled rotation by the store’s own service',
-      description:
-        'All versions stay, including a pending one. A policy with `native` sets the schedule up again.',
-      args: [{ name: '<ref>', description: 'Secret of the rotation: STORE://NAME' }],
-      options: [dryRun],
-      examples: [
-        { command: 'secrets rotate cancel prod://payments/db --dry-run', does: 'Show what would be stopped' },
-      ],
-      completes: 'reference',
-      load: () => import('./cancel.ts'),
-    },
-  ],
+  subcommands: [rotateStatus, rotateResume, rotateRollback, rotateCancel],
 };
