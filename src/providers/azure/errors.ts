@@ -45,17 +45,13 @@ export function isKind(thrown: unknown, kind: SecretsError['kind']): boolean {
  */
 export function translate(thrown: unknown, who: string, host: string, writes: boolean): SecretsError {
   if (thrown instanceof SecretsError) return thrown;
-  const { statusCode: status, code, details, message } = thrown as Thrown;
+  const { statusCode: status, details } = thrown as Thrown;
   const { error } = details ?? {};
   const inner = error?.innerError?.code ?? '';
   const whole = error?.message?.slice(0, 4000) ?? '';
   const text = excerpt(whole.replaceAll(/\s+/g, ' ').trim());
-  const fail = (
-    kind: SecretsError['kind'],
-    line: string,
-    hint?: string,
-    reason: Reason = 'other',
-  ): SecretsError => new ServiceRefusal(reason, kind, line, { hint, cause: thrown });
+  if (status === undefined) return connectionError(thrown as Thrown, host);
+  const fail = failure(thrown);
   switch (status) {
     case 400:
     case 413:
@@ -89,28 +85,37 @@ export function translate(thrown: unknown, who: string, host: string, writes: bo
         'secrets list shows the names, with --deleted the deleted ones',
       );
     case 409:
-      if (inner === 'ObjectIsDeletedButRecoverable' || /deleted but recoverable/.test(text))
-        return fail(
-          'Conflict',
-          'a deleted secret of this name is in the way',
-          'secrets restore brings it back, secrets purge removes it for good',
-          'in-the-way',
-        );
-      if (/^ObjectIsBeing/.test(inner) || /currently being/.test(text))
-        return fail(
-          'Conflict',
-          'is being deleted or restored at this moment',
-          'try again in a minute',
-          'moving',
-        );
-      return fail('Conflict', text || 'conflicts with its state in the vault');
+      return conflict(inner, text, fail);
     case 429:
       return fail('Throttled', 'the vault asks to slow down', 'try again later');
-    case undefined:
-      break;
     default:
       return fail('Unavailable', `${host} failed with status ${status}`, 'try again');
   }
+}
+
+type Fail = (kind: SecretsError['kind'], line: string, hint?: string, reason?: Reason) => SecretsError;
+
+function failure(cause: unknown): Fail {
+  return (kind, line, hint, reason = 'other') => new ServiceRefusal(reason, kind, line, { hint, cause });
+}
+
+function conflict(inner: string, text: string, fail: Fail): SecretsError {
+  if (inner === 'ObjectIsDeletedButRecoverable' || /deleted but recoverable/.test(text))
+    return fail(
+      'Conflict',
+      'a deleted secret of this name is in the way',
+      'secrets restore brings it back, secrets purge removes it for good',
+      'in-the-way',
+    );
+  if (/^ObjectIsBeing/.test(inner) || /currently being/.test(text))
+    return fail('Conflict', 'is being deleted or restored at this moment', 'try again in a minute', 'moving');
+  return fail('Conflict', text || 'conflicts with its state in the vault');
+}
+
+/** The error where there is no answer, or none that the SDK can read. */
+function connectionError(thrown: Thrown, host: string): SecretsError {
+  const { code, message } = thrown;
+  const fail = failure(thrown);
   if (/challenge resource/.test(message ?? ''))
     return fail(
       'Unauthenticated',

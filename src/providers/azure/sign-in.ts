@@ -194,103 +194,135 @@ export class SignIn implements Credential {
   }
 
   async #make(method: Method, inTurn: boolean): Promise<Credential> {
-    const { auth, authorityHost, disableInstanceDiscovery, context, transport } = this.#options;
-    const { env } = context;
-    const tenantId = auth['tenant-id'] ?? (env['AZURE_TENANT_ID'] || undefined);
-    const clientId = auth['client-id'] ?? (env['AZURE_CLIENT_ID'] || undefined);
-    const shared = {
-      authorityHost,
-      disableInstanceDiscovery,
-      httpClient: transport,
-      pipeline: makePipeline(),
-      ...(auth['additional-tenants'] !== undefined && {
-        additionallyAllowedTenants: [...auth['additional-tenants']],
-      }),
-    };
-    const application = (): readonly [string, string] => {
-      if (tenantId === undefined || clientId === undefined)
-        throw new NotSetUp(`${tenantId === undefined ? 'AZURE_TENANT_ID' : 'AZURE_CLIENT_ID'} is not set`);
-      return [tenantId, clientId];
-    };
+    const { env } = this.#options.context;
     switch (method) {
       case 'environment': {
-        application();
+        this.#application();
         if (env['AZURE_CLIENT_SECRET']) return this.#make('client-secret', inTurn);
         if (env['AZURE_CLIENT_CERTIFICATE_PATH']) return this.#make('client-certificate', inTurn);
         throw new NotSetUp('neither AZURE_CLIENT_SECRET nor AZURE_CLIENT_CERTIFICATE_PATH is set');
       }
-      case 'client-secret': {
-        const [tenant, client] = application();
-        const secret = env['AZURE_CLIENT_SECRET'];
-        if (!secret) throw new NotSetUp('AZURE_CLIENT_SECRET is not set');
-        const { ClientSecretCredential } = await import('./credentials/client-secret.ts');
-        return new ClientSecretCredential(tenant, client, secret, shared);
-      }
-      case 'client-certificate': {
-        const [tenant, client] = application();
-        const certificatePath = auth.certificate ?? env['AZURE_CLIENT_CERTIFICATE_PATH'];
-        if (!certificatePath) throw new NotSetUp('AZURE_CLIENT_CERTIFICATE_PATH is not set');
-        const password = env['AZURE_CLIENT_CERTIFICATE_PASSWORD'];
-        const chain =
-          auth['send-certificate-chain'] ??
-          /^(1|true)$/i.test(env['AZURE_CLIENT_SEND_CERTIFICATE_CHAIN'] ?? '');
-        checkContents();
-        const { ClientCertificateCredential } = await import('./credentials/client-certificate.ts');
-        return new ClientCertificateCredential(
-          tenant,
-          client,
-          { certificatePath, ...(password && { certificatePassword: password }) },
-          { ...shared, sendCertificateChain: chain },
-        );
-      }
-      case 'workload-identity': {
-        const tokenFilePath = auth['token-file'] ?? env['AZURE_FEDERATED_TOKEN_FILE'];
-        if (!tokenFilePath) throw new NotSetUp('AZURE_FEDERATED_TOKEN_FILE is not set');
-        checkContents();
-        const [tenant, client] = application();
-        const { WorkloadIdentityCredential } = await import('./credentials/workload-identity.ts');
-        return new WorkloadIdentityCredential({
-          ...shared,
-          tenantId: tenant,
-          clientId: client,
-          tokenFilePath,
-        });
-      }
-      case 'managed-identity': {
-        const { 'resource-id': resourceId, 'object-id': objectId } = auth;
-        const { ManagedIdentityCredential } = await import('./credentials/managed-identity.ts');
-        // When methods are tried in order, the endpoint is probed with a request of at most a second; its waits can't
-        // be ended from here. The credential has two clients with policies of their own, so they can't share a
-        // pipeline.
-        const { pipeline: _pipeline, ...rest } = shared;
-        const options = { ...rest, retryOptions: { maxRetries: 2 }, sendProbeRequest: inTurn };
-        if (resourceId !== undefined) return new ManagedIdentityCredential({ ...options, resourceId });
-        if (objectId !== undefined) return new ManagedIdentityCredential({ ...options, objectId });
-        return new ManagedIdentityCredential({ ...options, ...(clientId !== undefined && { clientId }) });
-      }
+      case 'client-secret':
+        return this.#clientSecret();
+      case 'client-certificate':
+        return this.#clientCertificate();
+      case 'workload-identity':
+        return this.#workloadIdentity();
+      case 'managed-identity':
+        return this.#managedIdentity(inTurn);
       // A developer's sign-in knows its own tenant; AZURE_TENANT_ID belongs to an application.
       case 'azure-cli': {
         const { AzureCliCredential } = await import('./credentials/azure-cli.ts');
-        const { subscription } = auth;
+        const { subscription } = this.#options.auth;
         return new AzureCliCredential({
-          ...this.#developer(shared.additionallyAllowedTenants),
+          ...this.#developer(),
           ...(subscription !== undefined && { subscription }),
         });
       }
       case 'azure-powershell': {
         const { AzurePowerShellCredential } = await import('./credentials/azure-powershell.ts');
-        return new AzurePowerShellCredential(this.#developer(shared.additionallyAllowedTenants));
+        return new AzurePowerShellCredential(this.#developer());
       }
       case 'azure-developer-cli': {
         const { AzureDeveloperCliCredential } = await import('./credentials/azure-developer-cli.ts');
-        return new AzureDeveloperCliCredential(this.#developer(shared.additionallyAllowedTenants));
+        return new AzureDeveloperCliCredential(this.#developer());
       }
       default:
         throw new SecretsError('Usage', `unknown way to sign in to Azure: ${method}`);
     }
   }
 
-  #developer(additionallyAllowedTenants: string[] | undefined): {
+  /** What every application's credential is made with. */
+  #shared() {
+    const { authorityHost, disableInstanceDiscovery, transport } = this.#options;
+    return {
+      authorityHost,
+      disableInstanceDiscovery,
+      httpClient: transport,
+      pipeline: makePipeline(),
+      ...this.#tenants(),
+    };
+  }
+
+  #tenants(): { additionallyAllowedTenants?: string[] } {
+    const { 'additional-tenants': tenants } = this.#options.auth;
+    return tenants === undefined ? {} : { additionallyAllowedTenants: [...tenants] };
+  }
+
+  get #clientId(): string | undefined {
+    const { auth, context } = this.#options;
+    return auth['client-id'] ?? (context.env['AZURE_CLIENT_ID'] || undefined);
+  }
+
+  /** The tenant and the client of an application. @throws NotSetUp */
+  #application(): readonly [string, string] {
+    const { auth, context } = this.#options;
+    const tenantId = auth['tenant-id'] ?? (context.env['AZURE_TENANT_ID'] || undefined);
+    const clientId = this.#clientId;
+    if (tenantId === undefined || clientId === undefined)
+      throw new NotSetUp(`${tenantId === undefined ? 'AZURE_TENANT_ID' : 'AZURE_CLIENT_ID'} is not set`);
+    return [tenantId, clientId];
+  }
+
+  async #clientSecret(): Promise<Credential> {
+    const { env } = this.#options.context;
+    const [tenant, client] = this.#application();
+    const secret = env['AZURE_CLIENT_SECRET'];
+    if (!secret) throw new NotSetUp('AZURE_CLIENT_SECRET is not set');
+    const { ClientSecretCredential } = await import('./credentials/client-secret.ts');
+    return new ClientSecretCredential(tenant, client, secret, this.#shared());
+  }
+
+  async #clientCertificate(): Promise<Credential> {
+    const { auth, context } = this.#options;
+    const { env } = context;
+    const [tenant, client] = this.#application();
+    const certificatePath = auth.certificate ?? env['AZURE_CLIENT_CERTIFICATE_PATH'];
+    if (!certificatePath) throw new NotSetUp('AZURE_CLIENT_CERTIFICATE_PATH is not set');
+    const password = env['AZURE_CLIENT_CERTIFICATE_PASSWORD'];
+    const chain =
+      auth['send-certificate-chain'] ?? /^(1|true)$/i.test(env['AZURE_CLIENT_SEND_CERTIFICATE_CHAIN'] ?? '');
+    checkContents();
+    const { ClientCertificateCredential } = await import('./credentials/client-certificate.ts');
+    return new ClientCertificateCredential(
+      tenant,
+      client,
+      { certificatePath, ...(password && { certificatePassword: password }) },
+      { ...this.#shared(), sendCertificateChain: chain },
+    );
+  }
+
+  async #workloadIdentity(): Promise<Credential> {
+    const { auth, context } = this.#options;
+    const { env } = context;
+    const tokenFilePath = auth['token-file'] ?? env['AZURE_FEDERATED_TOKEN_FILE'];
+    if (!tokenFilePath) throw new NotSetUp('AZURE_FEDERATED_TOKEN_FILE is not set');
+    checkContents();
+    const [tenant, client] = this.#application();
+    const { WorkloadIdentityCredential } = await import('./credentials/workload-identity.ts');
+    return new WorkloadIdentityCredential({
+      ...this.#shared(),
+      tenantId: tenant,
+      clientId: client,
+      tokenFilePath,
+    });
+  }
+
+  async #managedIdentity(inTurn: boolean): Promise<Credential> {
+    const { auth } = this.#options;
+    const clientId = this.#clientId;
+    const { 'resource-id': resourceId, 'object-id': objectId } = auth;
+    const { ManagedIdentityCredential } = await import('./credentials/managed-identity.ts');
+    // When methods are tried in order, the endpoint is probed with a request of at most a second; its waits can't be
+    // ended from here. The credential has two clients with policies of their own, so they can't share a pipeline.
+    const { pipeline: _pipeline, ...rest } = this.#shared();
+    const options = { ...rest, retryOptions: { maxRetries: 2 }, sendProbeRequest: inTurn };
+    if (resourceId !== undefined) return new ManagedIdentityCredential({ ...options, resourceId });
+    if (objectId !== undefined) return new ManagedIdentityCredential({ ...options, objectId });
+    return new ManagedIdentityCredential({ ...options, ...(clientId !== undefined && { clientId }) });
+  }
+
+  #developer(): {
     tenantId?: string;
     additionallyAllowedTenants?: string[];
     processTimeoutInMs: number;
@@ -299,7 +331,7 @@ export class SignIn implements Credential {
     return {
       processTimeoutInMs: 20_000,
       ...(tenantId !== undefined && { tenantId }),
-      ...(additionallyAllowedTenants !== undefined && { additionallyAllowedTenants }),
+      ...this.#tenants(),
     };
   }
 }

@@ -45,21 +45,7 @@ export async function tryPlugin(
     trial.provider = undefined;
     trial.provider = await startPlugin(watched, trial.call(), debug);
   };
-  const check = async (name: string, work: () => Promise<string | void>): Promise<boolean> => {
-    try {
-      findings.push({ check: name, status: 'ok', detail: (await work()) ?? 'as it should be' });
-      return true;
-    } catch (thrown) {
-      const detail = thrown instanceof CheckError ? thrown.message : explain(toSecretsError(thrown));
-      findings.push({
-        check: name,
-        status: 'fail',
-        detail,
-        hint: 'docs/plugins.md says what is asked of a plugin',
-      });
-      return false;
-    }
-  };
+  const check = checker(findings);
 
   const greeted = await check('handshake', async () => {
     await begin();
@@ -97,6 +83,27 @@ export async function tryPlugin(
   }
   await check('stderr', () => Promise.resolve(lookForValues(Buffer.concat(stderr), kept, trial)));
   return findings;
+}
+
+type CheckRunner = (name: string, work: () => Promise<string | void>) => Promise<boolean>;
+
+/** Runs single checks, whose findings go into the list. @returns whether the check passed */
+function checker(findings: Finding[]): CheckRunner {
+  return async (name, work) => {
+    try {
+      findings.push({ check: name, status: 'ok', detail: (await work()) ?? 'as it should be' });
+      return true;
+    } catch (thrown) {
+      const detail = thrown instanceof CheckError ? thrown.message : explain(toSecretsError(thrown));
+      findings.push({
+        check: name,
+        status: 'fail',
+        detail,
+        hint: 'docs/plugins.md says what is asked of a plugin',
+      });
+      return false;
+    }
+  };
 }
 
 function explain({ kind, message }: SecretsError): string {

@@ -44,40 +44,63 @@ export async function diagnose(folder: StoreFolder, checkTime: () => void): Prom
       hint: `secrets stores rekey --method ${wanted} changes it`,
     });
   }
-  let old = 0;
+  const read: EntriesRead = { secrets: 0, damaged: [], old: 0 };
   await tryCheck('entries', async () => {
-    let secrets = 0;
-    const damaged: string[] = [];
-    for (const sid of opened.secretIds()) {
-      checkTime();
-      const { events, damage } = await folder.steady(opened, (steady) => steady.load(sid));
-      if (events.length > 0) secrets += 1;
-      if (damage.length > 0) damaged.push(events[0]?.name ?? `(hidden name) ${sid}`);
-      old += entriesUnderOldKeys(opened, sid);
-    }
-    if (damaged.length > 0) {
-      throw new SecretsError('Integrity', `damaged: ${damaged.join(', ')}`, {
+    await readEntries(folder, opened, read, checkTime);
+    if (read.damaged.length > 0)
+      throw new SecretsError('Integrity', `damaged: ${read.damaged.join(', ')}`, {
         hint: 'restore their files from a backup or from version control',
       });
-    }
-    return `${secrets} secrets, every version read`;
+    return `${read.secrets} secrets, every version read`;
   });
-  if (old > 0) {
-    findings.push({
-      check: 'key renewal',
-      status: 'warn',
-      detail: `${old} entries are sealed under an older key`,
-      hint: 'secrets stores rekey seals them anew',
-    });
-  } else if (isCutOff(folder)) {
-    findings.push({
-      check: 'key renewal',
-      status: 'warn',
-      detail: 'a renewal of the key was cut off',
-      hint: 'secrets stores rekey does what is left',
-    });
+  return [...findings, ...renewalFindings(folder, read.old)];
+}
+
+interface EntriesRead {
+  secrets: number;
+  readonly damaged: string[];
+  /** Under older keys. */
+  old: number;
+}
+
+/** @param read counts what was read until the deadline, if that passes */
+async function readEntries(
+  folder: StoreFolder,
+  journal: JournalFolder,
+  read: EntriesRead,
+  checkTime: () => void,
+): Promise<void> {
+  for (const sid of journal.secretIds()) {
+    checkTime();
+    const { events, damage } = await folder.steady(journal, (steady) => steady.load(sid));
+    if (events.length > 0) read.secrets += 1;
+    if (damage.length > 0) read.damaged.push(events[0]?.name ?? `(hidden name) ${sid}`);
+    read.old += entriesUnderOldKeys(journal, sid);
   }
-  return findings;
+}
+
+function renewalFindings(folder: StoreFolder, old: number): readonly Finding[] {
+  const check = 'key renewal';
+  const status = 'warn';
+  if (old > 0)
+    return [
+      {
+        check,
+        status,
+        detail: `${old} entries are sealed under an older key`,
+        hint: 'secrets stores rekey seals them anew',
+      },
+    ];
+  if (isCutOff(folder))
+    return [
+      {
+        check,
+        status,
+        detail: 'a renewal of the key was cut off',
+        hint: 'secrets stores rekey does what is left',
+      },
+    ];
+  return [];
 }
 
 /** Whether an interrupted renewal has left something that the next one removes. */

@@ -47,36 +47,14 @@ async function connect(
   signal: AbortSignal,
   privileged: boolean,
 ): Promise<Connection> {
-  const { createConnection, authPlugins } = (await import('mysql2')).default;
-  const { host, port, username, password, database } = login;
+  const { host, password } = login;
   const secure = needsTls(host, tls);
   if (secure && isIP(host) !== 0)
     throw new SecretsError('Invalid', `the certificate of ${host} can't be checked against an address`, {
       hint: 'use the server’s name',
     });
-  const client = createConnection({
-    ...(host.startsWith('/') ? { socketPath: host } : { host, port }),
-    user: username,
-    password,
-    // An administrator doesn't need a database.
-    ...(database !== undefined && !privileged && { database }),
-    // verifyIdentity: without it the driver accepts a certificate for any name.
-    ...(secure
-      ? {
-          ssl: {
-            rejectUnauthorized: true,
-            verifyIdentity: true,
-            ...(tls.ca !== undefined && { ca: tls.ca }),
-          },
-        }
-      : { authPlugins: withoutClearText(authPlugins, login, serverKey) }),
-    enableCleartextPlugin: false,
-    // Otherwise the server could request any file of this machine.
-    flags: ['-LOCAL_FILES'],
-    multipleStatements: false,
-    // The caller's signal is the limit.
-    connectTimeout: 0,
-  });
+  const mysql = (await import('mysql2')).default;
+  const client = createClient(mysql, login, secure ? tls : undefined, serverKey, privileged);
   // The cut connection also reports its error here; each call has its own rejection.
   client.on('error', () => {});
   // The driver's own end keeps the connection half open until the server closes it too, which a waiting server doesn't.
@@ -125,6 +103,40 @@ async function connect(
       await bounded(ended, cut, bound).catch(cut);
     },
   };
+}
+
+/** @param tls missing: the connection is in plain text, to this machine */
+function createClient(
+  { createConnection, authPlugins }: typeof import('mysql2'),
+  login: Login,
+  tls: TlsSettings | undefined,
+  serverKey: string | undefined,
+  privileged: boolean,
+): Client {
+  const { host, port, username, password, database } = login;
+  return createConnection({
+    ...(host.startsWith('/') ? { socketPath: host } : { host, port }),
+    user: username,
+    password,
+    // An administrator doesn't need a database.
+    ...(database !== undefined && !privileged && { database }),
+    // verifyIdentity: without it the driver accepts a certificate for any name.
+    ...(tls !== undefined
+      ? {
+          ssl: {
+            rejectUnauthorized: true,
+            verifyIdentity: true,
+            ...(tls.ca !== undefined && { ca: tls.ca }),
+          },
+        }
+      : { authPlugins: withoutClearText(authPlugins, login, serverKey) }),
+    enableCleartextPlugin: false,
+    // Otherwise the server could request any file of this machine.
+    flags: ['-LOCAL_FILES'],
+    multipleStatements: false,
+    // The caller's signal is the limit.
+    connectTimeout: 0,
+  });
 }
 
 /** Internals that `mysql2` has no types for. */

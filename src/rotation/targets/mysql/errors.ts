@@ -36,14 +36,19 @@ export function connectError(thrown: unknown, login: Login): Error {
   return admitted ? new SessionRefused(error, true) : error;
 }
 
+type Fail = (kind: Kind, message: string, hint: string) => SecretsError;
+
+function failure(thrown: unknown): Fail {
+  return (kind, message, hint) => new SecretsError(kind, message, { hint, cause: stripped(thrown) });
+}
+
 /** Codes: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html */
 function signInError(thrown: unknown, login: Login): Error {
   if (thrown instanceof SecretsError) return thrown;
-  const { host, database } = login;
+  const { database } = login;
   const code = codeOf(thrown) ?? '';
   const place = placeOf(login);
-  const fail = (kind: Kind, message: string, hint: string): SecretsError =>
-    new SecretsError(kind, message, { hint, cause: stripped(thrown) });
+  const fail = failure(thrown);
   const method = /unknown plugin (\w+)/.exec(String(thrown))?.[1];
   if (method !== undefined)
     return fail(
@@ -83,6 +88,14 @@ function signInError(thrown: unknown, login: Login): Error {
     default:
       break;
   }
+  return connectionError(thrown, login);
+}
+
+/** The error for a connection that was not made, or not over TLS. */
+function connectionError(thrown: unknown, login: Login): SecretsError {
+  const code = codeOf(thrown) ?? '';
+  const place = placeOf(login);
+  const fail = failure(thrown);
   if (code.startsWith('ER_'))
     return fail('Unavailable', `${place} takes no sign-in now (${code})`, 'look into the server’s log');
   if (code === 'HANDSHAKE_NO_SSL_SUPPORT')
@@ -94,7 +107,7 @@ function signInError(thrown: unknown, login: Login): Error {
   if (isUntrusted(code) || code.includes('HANDSHAKE_SSL') || /certificate|altname/i.test(String(thrown)))
     return fail(
       'Unavailable',
-      `the certificate of ${host} is not trusted (${code})`,
+      `the certificate of ${login.host} is not trusted (${code})`,
       'name its authority as ca',
     );
   return fail('Unavailable', `cannot reach ${place} (${code || 'broken connection'})`, 'check host and port');
@@ -103,8 +116,7 @@ function signInError(thrown: unknown, login: Login): Error {
 export function changeError(thrown: unknown, username: string): Error {
   if (thrown instanceof SecretsError) return thrown;
   const code = codeOf(thrown) ?? '';
-  const fail = (kind: Kind, message: string, hint: string): SecretsError =>
-    new SecretsError(kind, message, { hint, cause: stripped(thrown) });
+  const fail = failure(thrown);
   switch (code) {
     case 'ER_SPECIFIC_ACCESS_DENIED_ERROR':
     case 'ER_DBACCESS_DENIED_ERROR':

@@ -93,22 +93,7 @@ async function connect(
   return {
     mutual: secure || seen.scram,
     checkAccount: (user) => checkAccount(client, user, cut, signal),
-    fence: async (user, fence) => {
-      const query = async (sql: string, values?: readonly unknown[]) => {
-        const answer = await bounded(
-          () => (values === undefined ? client.query(sql) : client.query(sql, [...values])),
-          cut,
-          signal,
-        );
-        // The result of several statements in one message has no rows of its own.
-        return (answer.rows ?? []) as Record<string, unknown>[];
-      };
-      try {
-        await beginFenced(query, user, fence);
-      } catch (thrown) {
-        throw thrown instanceof SecretsError ? thrown : sessionError(thrown);
-      }
-    },
+    fence: (user, fence) => fenceOff(client, user, fence, cut, signal),
     setPassword: (user, next) => setPassword(client, user, next, cut, signal),
     inspect: (user, own) => inspect(client, user, own, cut, signal),
     takesChanges: () => takesChanges(client, cut, signal),
@@ -119,6 +104,29 @@ async function connect(
       );
     },
   };
+}
+
+async function fenceOff(
+  client: Client,
+  user: string,
+  fence: Parameters<Connection['fence']>[1],
+  cut: () => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const query = async (sql: string, values?: readonly unknown[]) => {
+    const answer = await bounded(
+      () => (values === undefined ? client.query(sql) : client.query(sql, [...values])),
+      cut,
+      signal,
+    );
+    // The result of several statements in one message has no rows of its own.
+    return (answer.rows ?? []) as Record<string, unknown>[];
+  };
+  try {
+    await beginFenced(query, user, fence);
+  } catch (thrown) {
+    throw thrown instanceof SecretsError ? thrown : sessionError(thrown);
+  }
 }
 
 async function takesChanges(client: Client, cut: () => void, signal: AbortSignal): Promise<boolean> {
