@@ -4,7 +4,7 @@
  */
 import { toSecretsError } from '../core/errors.ts';
 import { sleep } from '../core/waiting.ts';
-import { descendants, type Relative, signalAll } from './family.ts';
+import { descendants, type Descendant, signalAll } from './descendants.ts';
 import { ALSO_ENDING, type SignalRelay } from './signals.ts';
 import type { Ended } from './start.ts';
 
@@ -179,13 +179,13 @@ class Supervisor {
 
   async #stop(): Promise<void> {
     const { relay, stopMs } = this.#with;
-    const relatives = new Map<number, Relative>();
-    const count = (): readonly Relative[] => {
+    const started = new Map<number, Descendant>();
+    const collect = (): readonly Descendant[] => {
       for (const one of relay.pid === undefined || relay.ended ? [] : descendants(relay.pid))
-        relatives.set(one.pid, one);
-      return [...relatives.values()];
+        started.set(one.pid, one);
+      return [...started.values()];
     };
-    count();
+    collect();
     relay.send('SIGTERM');
     const end = Date.now() + stopMs;
     // Poll, because `running` only resolves when the output is closed, and processes that the child left may hold it
@@ -193,12 +193,12 @@ class Supervisor {
     const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, STOP_POLL_MS));
     while (!relay.ended && Date.now() < end) await pause();
     if (!relay.ended) {
-      count();
+      collect();
       relay.send('SIGKILL');
       while (!relay.ended) await pause();
     }
     // What a program like `sh -c` leaves behind would hold the ports and files that the next one needs.
-    const left = [...relatives.values()];
+    const left = [...started.values()];
     signalAll(left, 'SIGTERM');
     while (signalAll(left, 0) && Date.now() < end) await pause();
     signalAll(left, 'SIGKILL');

@@ -108,7 +108,7 @@ test(
     );
     renameSync(folder(), `${folder()}-away`);
     writeFileSync(folder(), '');
-    // Looks that find nothing new need no log.
+    // Polls that find nothing new are not recorded, so they need no log.
     await looks(run, 2);
     expect(run.output.stderr).not.toMatch(/warning|keeps the secrets/);
     rmSync(settings);

@@ -25,7 +25,7 @@ export class LogStart {
   }
 
   /** Takes into account a checkpoint with a valid signature. */
-  believe(seq: number, checkpoint: Checkpoint): void {
+  addCheckpoint(seq: number, checkpoint: Checkpoint): void {
     const { removed } = checkpoint;
     if (explainsStart(checkpoint, { seq: this.seq, prev: this.item.prev ?? '' }))
       this.#explained = { by: seq, accepted: !isJsonObject(removed) };
@@ -34,7 +34,7 @@ export class LogStart {
   }
 
   /** Takes into account a retention record. Anybody can write one, so it only counts if a checkpoint confirms it. */
-  hear({ seq, retention }: AuditRecord): void {
+  addRetention({ seq, retention }: AuditRecord): void {
     if (isJsonObject(retention) && retention.to >= this.seq - 1)
       this.#claim = `; the retention in record ${seq} is unsigned`;
   }

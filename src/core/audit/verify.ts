@@ -76,7 +76,7 @@ export class ChainVerifier {
       // A record that was found too early and is missing at the end was moved from there.
       const early = this.#early.get(this.#expected);
       if (early === undefined || !this.#links.includes(early.item.prev)) break;
-      turn(early.finding, 'reordered', `record ${this.#expected} was moved here from the end`);
+      reclassify(early.finding, 'reordered', `record ${this.#expected} was moved here from the end`);
       this.#advance(early.item, this.#expected, [early.item.claimed]);
     }
     const notices: string[] = [];
@@ -212,7 +212,7 @@ export class ChainVerifier {
     const moved = seq === from + 1 ? this.#early.get(from) : undefined;
     if (moved !== undefined && moved.item.claimed === item.prev) {
       this.#early.delete(from);
-      turn(moved.finding, 'reordered', `record ${from} was moved here`);
+      reclassify(moved.finding, 'reordered', `record ${from} was moved here`);
     } else {
       const many =
         seq - from === 1 ? `record ${from} is missing` : `records ${from} to ${seq - 1} are missing`;
@@ -227,7 +227,7 @@ export class ChainVerifier {
     const seq = item.seq as number;
     for (const [from, { to, finding }] of this.#gaps) {
       if (seq < from || seq > to) continue;
-      turn(
+      reclassify(
         finding,
         'reordered',
         `the records ${from} to ${to} stand elsewhere, or not at all: ${seq} at line ${item.line}`,
@@ -285,7 +285,7 @@ export class ChainVerifier {
       );
     // Whoever rewrites the log can give these members any type.
     if (isJsonObject(record.repair)) this.#repair(item, record.repair);
-    this.#start?.hear(record);
+    this.#start?.addRetention(record);
     this.#intents.add(record);
   }
 
@@ -326,15 +326,15 @@ export class ChainVerifier {
     else {
       this.#signedTo = seq;
       this.#keys.add(key ?? '');
-      this.#believe(seq, record.checkpoint as Checkpoint);
+      this.#useCheckpoint(seq, record.checkpoint as Checkpoint);
     }
   }
 
   /** Uses the statements of a checkpoint with a valid signature. */
-  #believe(seq: number, checkpoint: Checkpoint): void {
+  #useCheckpoint(seq: number, checkpoint: Checkpoint): void {
     const { accepted, secondHead } = checkpoint;
     this.#secondHead = typeof secondHead === 'string' ? secondHead : undefined;
-    this.#start?.believe(seq, checkpoint);
+    this.#start?.addCheckpoint(seq, checkpoint);
     if (!isJsonObject(accepted)) return;
     for (let index = this.#problems.length - 1; index >= 0; index -= 1)
       if (this.#problems[index]?.problem.acceptable === true) this.#problems.splice(index, 1);
@@ -359,7 +359,7 @@ export class ChainVerifier {
   }
 }
 
-function turn(finding: Mutable | undefined, kind: ProblemKind, message: string): void {
+function reclassify(finding: Mutable | undefined, kind: ProblemKind, message: string): void {
   if (finding !== undefined) finding.problem = { ...finding.problem, kind, message };
 }
 

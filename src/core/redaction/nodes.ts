@@ -94,9 +94,9 @@ export function reference(from: Node, to: Node, code: number): void {
 }
 
 /** Continues after zero to six zeros. */
-export function zeros(from: Node, goOn: (from: Node) => void): void {
+export function zeros(from: Node, proceed: (from: Node) => void): void {
   const digits = node();
-  goOn(digits);
+  proceed(digits);
   from.also.push(digits);
   let here = from;
   for (let index = 0; index < 6; index += 1) {

@@ -6,12 +6,12 @@ import { readdirSync } from 'node:fs';
 import { statFields } from './signals.ts';
 
 /** A process, identified by its id and start time, because ids are reused. */
-export interface Relative {
+export interface Descendant {
   readonly pid: number;
   readonly started: string;
 }
 
-interface Entry extends Relative {
+interface Entry extends Descendant {
   readonly parent: number;
   readonly session: string;
 }
@@ -20,7 +20,7 @@ interface Entry extends Relative {
  * The child's descendants in its session. A process that has started its own session (a daemon) is meant to outlive
  * the child. Empty without /proc.
  */
-export function descendants(child: number): readonly Relative[] {
+export function descendants(child: number): readonly Descendant[] {
   const entries = processes();
   const own = entries.find(({ pid }) => pid === child);
   if (own === undefined) return [];
@@ -31,9 +31,9 @@ export function descendants(child: number): readonly Relative[] {
 }
 
 /** Sends a signal to those that are still running; 0 only checks. @returns whether any was running */
-export function signalAll(relatives: readonly Relative[], signal: NodeJS.Signals | 0): boolean {
+export function signalAll(found: readonly Descendant[], signal: NodeJS.Signals | 0): boolean {
   let any = false;
-  for (const { pid, started } of relatives) {
+  for (const { pid, started } of found) {
     const fields = statFields(pid);
     if (fields === undefined || fields[19] !== started || fields[0] === 'Z') continue;
     try {
