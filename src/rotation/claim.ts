@@ -40,7 +40,7 @@ export class ClaimedRun {
   protected draft: Credential | undefined;
   protected holder: Outcome['holder'];
   protected error: SecretsError | undefined;
-  /** The value that the target rejected in its last change. */
+  /** Which value the target rejected in its last change, and the error. */
   protected refused: StoppedRotation['refused'];
   protected currentVersion: string | undefined;
   /** The current version at the first read. */
@@ -80,21 +80,21 @@ export class ClaimedRun {
 
   protected async look(): Promise<Event> {
     const { pending } = await this.load();
-    if (pending === undefined) return (await this.clearStray(false)) ? 'none' : 'held';
-    await this.nameHolder(pending);
+    if (pending === undefined) return (await this.clearStrayLock(false)) ? 'none' : 'held';
+    await this.noteHolder(pending);
     return 'held';
   }
 
   /** Removes an abandoned lock that has no pending version, once its lease has expired. */
-  protected async clearStray(wait: boolean): Promise<boolean> {
+  protected async clearStrayLock(wait: boolean): Promise<boolean> {
     const { place } = this.options;
-    const stray = await place.stray();
+    const stray = await place.strayLock();
     if (stray === undefined) return true;
-    const holder = await this.nameHolder(stray);
-    const look = async (): Promise<string | undefined> => (await place.stray())?.id;
+    const holder = await this.noteHolder(stray);
+    const look = async (): Promise<string | undefined> => (await place.strayLock())?.id;
     if (!(await this.leaseIsOver(stray.id, holder, { look, wait }))) return false;
     try {
-      await place.clearStray(stray.id);
+      await place.clearStrayLock(stray.id);
     } catch (thrown) {
       const error = (this.error = toSecretsError(thrown));
       if (error.kind === 'Conflict') return false;
@@ -105,7 +105,7 @@ export class ClaimedRun {
     return true;
   }
 
-  protected async nameHolder(
+  protected async noteHolder(
     pending: Pick<StoredCredential, 'id' | 'createdAt'>,
   ): Promise<Holder | undefined> {
     const holder = await this.options.place.holderOf(pending.id);
@@ -124,14 +124,14 @@ export class ClaimedRun {
     } catch (thrown) {
       const error = (this.error = toSecretsError(thrown));
       if (error.kind === 'Conflict') {
-        await this.nameRival();
+        await this.noteRival();
         return 'held';
       }
       return isUnclear(error) ? 'unclear' : 'failed';
     }
     try {
       await this.load();
-      if (await this.givesUpStale()) return 'failed';
+      if (await this.discardIfStale()) return 'failed';
     } catch (thrown) {
       this.error = toSecretsError(thrown);
       return 'unclear';
@@ -163,7 +163,7 @@ export class ClaimedRun {
    * between our read and our claim, and our value would undo its changes. Once we hold the claim, no other rotation can
    * do that, so checking once is enough, whatever conditions the store's writes support.
    */
-  protected async givesUpStale(): Promise<boolean> {
+  protected async discardIfStale(): Promise<boolean> {
     const { place } = this.options;
     if (this.old?.id === this.base) return false;
     const pending = needed(this.pending);
@@ -176,11 +176,11 @@ export class ClaimedRun {
     return true;
   }
 
-  protected async nameRival(): Promise<void> {
+  protected async noteRival(): Promise<void> {
     try {
       const { place } = this.options;
-      const rival = (await place.read()).pending ?? (await place.stray());
-      if (rival !== undefined) await this.nameHolder(rival);
+      const rival = (await place.read()).pending ?? (await place.strayLock());
+      if (rival !== undefined) await this.noteHolder(rival);
     } catch (thrown) {
       // The rotation is still held, even if the holder is unknown.
       this.options.warn(`who holds the rotation can’t be read: ${toSecretsError(thrown).message}`);
@@ -196,11 +196,11 @@ export class ClaimedRun {
     }
     if (pending === undefined) return 'none';
     if (!sameCredential(pending, this.draft)) {
-      await this.nameHolder(pending);
+      await this.noteHolder(pending);
       return 'held';
     }
     this.pending = pending;
-    if (await this.givesUpStale()) return 'none';
+    if (await this.discardIfStale()) return 'none';
     await this.sign();
     return 'mine';
   }
@@ -224,15 +224,15 @@ export class ClaimedRun {
    * For a run that ends without finishing: lets the next run start without waiting for the lease, unless a change may
    * still reach the target.
    */
-  protected async letGo(): Promise<void> {
+  protected async releaseLease(): Promise<void> {
     if (!this.inDoubt) await this.sign(0);
   }
 
   protected async takeOver(): Promise<Event> {
     const { place } = this.options;
     const { pending } = await this.load();
-    if (pending === undefined) return (await this.clearStray(this.options.wait)) ? 'none' : 'held';
-    const holder = await this.nameHolder(pending);
+    if (pending === undefined) return (await this.clearStrayLock(this.options.wait)) ? 'none' : 'held';
+    const holder = await this.noteHolder(pending);
     const look = (): Promise<string | undefined> => place.pendingId();
     if (!(await this.leaseIsOver(pending.id, holder, { look, wait: this.options.wait }))) return 'held';
     // Whatever the target created for this rotation is found by the rotation's id, which the claim contains too.
@@ -247,7 +247,7 @@ export class ClaimedRun {
         return 'promoted';
       if (now === undefined) return 'none';
       if (now.id !== pending.id) {
-        await this.nameHolder(now);
+        await this.noteHolder(now);
         return 'held';
       }
       this.claimAge.restart();
@@ -302,7 +302,7 @@ export class ClaimedRun {
     // been slow.
     if (young() && (await this.options.place.pendingId()) !== pending.id) {
       this.error = new SecretsError('Conflict', 'somebody else has taken this rotation over');
-      await this.nameRival();
+      await this.noteRival();
       throw new ClaimLost();
     }
     if (young()) return;
@@ -313,7 +313,7 @@ export class ClaimedRun {
     } catch (thrown) {
       const error = (this.error = toSecretsError(thrown));
       if (error.kind !== 'Conflict') throw error;
-      await this.nameRival();
+      await this.noteRival();
       throw new ClaimLost();
     }
     await this.sign();

@@ -45,7 +45,7 @@ export class Engine extends ClaimedRun {
       state = next(this.plan, state, event);
     }
     if (state === 'done') this.options.watch.forget(this.options.reference);
-    if (state === 'stuck') await this.letGo();
+    if (state === 'stuck') await this.releaseLease();
     const { reference, toPrevious } = this.options;
     const stopped = { ...this.plan, reference, toPrevious, ending: state, refused: this.refused };
     const todo = await nextStep(stopped, async () => ({
@@ -232,7 +232,7 @@ export class Engine extends ClaimedRun {
     const { pending } = await this.load();
     if (pending === undefined) return 'lost';
     if (pending.id !== mine.id && !sameCredential(pending, this.draft ?? mine)) {
-      await this.nameHolder(pending);
+      await this.noteHolder(pending);
       return 'lost';
     }
     if (isClaim(pending))
@@ -354,7 +354,7 @@ export class Engine extends ClaimedRun {
   async #discard(): Promise<Event> {
     const { place } = this.options;
     const pending = needed(this.pending);
-    if (this.#mayBecomeAccepted(pending)) await this.#putAside(pending);
+    if (this.#mayBecomeAccepted(pending)) await this.#keepAbandonedValue(pending);
     try {
       await place.discard(pending.id);
     } catch (thrown) {
@@ -385,9 +385,9 @@ export class Engine extends ClaimedRun {
     return !sameCredential(pending, this.old) && !sameCredential(pending, this.previous);
   }
 
-  async #putAside({ value }: StoredCredential): Promise<void> {
+  async #keepAbandonedValue({ value }: StoredCredential): Promise<void> {
     const { place, warn } = this.options;
-    const name = await place.putAside(value);
+    const name = await place.keepAbandonedValue(value);
     const [why, until] =
       this.old === undefined
         ? ['the target may have taken the first value', 'nothing uses it']

@@ -167,13 +167,15 @@ export class LockedPlace extends SecretPlace {
     }
   }
 
-  override async stray(): Promise<{ readonly id: string; readonly createdAt: Date | undefined } | undefined> {
+  override async strayLock(): Promise<
+    { readonly id: string; readonly createdAt: Date | undefined } | undefined
+  > {
     const lock = await this.#find();
     if (lock === undefined) return undefined;
     return { id: joined('', lock), createdAt: lock.createdAt };
   }
 
-  override async clearStray(id: string): Promise<void> {
+  override async clearStrayLock(id: string): Promise<void> {
     const lock = await this.#find();
     if (lock === undefined || joined('', lock) !== id) throw another();
     // By the lock's version id, so that a lock taken in the meantime stays.

@@ -84,7 +84,7 @@ export class Notifier {
   }
 
   /** Notifies every receiver of this secret. Never rejects. */
-  async tell(notice: RotationNotice): Promise<readonly Delivery[]> {
+  async notify(notice: RotationNotice): Promise<readonly Delivery[]> {
     const placed = await this.#receivers(notice.reference);
     if (placed.length === 0) return [];
     const document = this.#document(notice);
@@ -92,7 +92,7 @@ export class Notifier {
       placed.map((one) =>
         this.#limit(async () => {
           const to = receiverName(one.receiver);
-          const { attempts, error } = await this.#tellOne(one, document);
+          const { attempts, error } = await this.#notifyOne(one, document);
           if (error === undefined) return { to, delivered: true, attempts };
           this.#session.warn(`${notice.reference}: ${to} was not told: ${error.message}`);
           return { to, delivered: false, attempts, error: error.message };
@@ -154,7 +154,7 @@ export class Notifier {
     }) as { readonly id: string };
   }
 
-  async #tellOne(
+  async #notifyOne(
     { receiver, folder }: PlacedReceiver,
     document: { readonly id: string },
   ): Promise<{ readonly attempts: number; readonly error?: SecretsError }> {

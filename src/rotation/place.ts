@@ -158,7 +158,7 @@ export class SecretPlace {
    * ones.
    * @returns the entry's name
    */
-  async putAside(value: Uint8Array): Promise<string> {
+  async keepAbandonedValue(value: Uint8Array): Promise<string> {
     const native = (await this.provider.nativeId?.(this.name, this.call())) ?? this.name;
     const name = ASIDE_PREFIX + createHash('sha256').update(native).digest('hex').slice(0, 32);
     try {
@@ -192,12 +192,12 @@ export class SecretPlace {
   }
 
   /** A lock that is held although nothing is pending: its holder is either about to start or dead. */
-  async stray(): Promise<{ readonly id: string; readonly createdAt: Date | undefined } | undefined> {
+  async strayLock(): Promise<{ readonly id: string; readonly createdAt: Date | undefined } | undefined> {
     return undefined;
   }
 
   /** Removes a stray lock. @throws SecretsError Conflict if the lock has changed */
-  async clearStray(_id: string): Promise<void> {
+  async clearStrayLock(_id: string): Promise<void> {
     // Without `rotation.lock`, the claim itself is the only lock.
   }
 

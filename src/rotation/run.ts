@@ -87,7 +87,7 @@ export interface Outcome {
   readonly events: readonly RotationEvent[];
 }
 
-/** Progress messages for the steps that take time. */
+/** Progress messages, for the steps that show one. */
 export const STEP_TEXTS: Partial<Record<Effect, string>> = {
   look: 'looking',
   prepare: 'making a new value',

@@ -13,7 +13,7 @@ export async function scheduleOf(
   const [stages, info] = [await place.read(), await place.info()];
   const native = info?.rotation;
   if (native?.role === 'rotates' && native.enabled) return judgeNative(native, undefined, now);
-  const { current, pending = await place.stray() } = stages;
+  const { current, pending = await place.strayLock() } = stages;
   const holder = pending && (await place.holderOf(pending.id));
   const own = judge({ current, pending, holder }, info?.labels ?? {}, everyMs, leaseMs, now, seenFor);
   return native === undefined ? own : withReminder(own, native, now);

@@ -20,7 +20,7 @@ export type Comparison = { readonly pair: Pair } & (
 );
 
 /** Both values of a pair, as far as they exist. */
-export interface Both {
+export interface ComparedPair {
   readonly comparison: Comparison;
   readonly source?: SecretVersion | undefined;
   readonly target?: SecretVersion | undefined;
@@ -38,7 +38,7 @@ export async function* comparePairs(
   session: Session,
   sides: Sides,
   pairs: readonly Pair[],
-): AsyncGenerator<Both> {
+): AsyncGenerator<ComparedPair> {
   for (let start = 0; start < pairs.length; start += BATCH) {
     const batch = pairs.slice(start, start + BATCH);
     const [sources, targets] = await Promise.all([
@@ -94,8 +94,8 @@ export async function readMany(
   return names.map((name) => results.get(name) as GetResult);
 }
 
-function compare({ source, target }: Sides, pair: Pair, from: GetResult, to: GetResult): Both {
-  const failed = (error: SecretsError, place: Place, name: string): Both => ({
+function compare({ source, target }: Sides, pair: Pair, from: GetResult, to: GetResult): ComparedPair {
+  const failed = (error: SecretsError, place: Place, name: string): ComparedPair => ({
     comparison: { pair, status: 'failed', error: error.forReference(textOf(place, name)) },
   });
   const missing = (result: GetResult): boolean => !result.ok && result.error.kind === 'NotFound';

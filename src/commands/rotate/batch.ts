@@ -210,7 +210,7 @@ export class Batch {
       const outcome = 'unchanged';
       const notified = this.#rotatesNothing()
         ? []
-        : await notifier.tell({ reference, intent: 'rotate', startedAt, outcome, failure: error });
+        : await notifier.notify({ reference, intent: 'rotate', startedAt, outcome, failure: error });
       const shown = {
         reference,
         outcome,

@@ -72,7 +72,7 @@ function driven(
   const report = async (): Promise<void> => {
     const holder = ending === 'held' ? holderJson({ since: attempt?.since }) : undefined;
     const told = { outcome: ending, by, before, after: version, holder };
-    const notified = await notifier.tell({ reference, intent, startedAt, ...told, failure });
+    const notified = await notifier.notify({ reference, intent, startedAt, ...told, failure });
     await show(session, reference, outcome, failure, notified, intent === 'resume');
   };
   // That it was begun has a record of its own.

@@ -129,7 +129,7 @@ export function tellOf(
 ): Promise<readonly Delivery[]> {
   const { ending, rotation, before, currentVersion: after, holder } = outcome;
   const told = { outcome: ending, rotation, before, after, holder: holderJson(holder) };
-  return notifier.tell({ reference, intent, startedAt, ...told, failure });
+  return notifier.notify({ reference, intent, startedAt, ...told, failure });
 }
 
 /** A rotation whose record can't be written: what it came to is said all the same. */

@@ -61,12 +61,12 @@ export async function* readTrail(
   const logs = await openLogs(service, trail, cloud ?? cloudOfHost(new URL(service.vaultUrl).hostname));
   warnOfDelay(warn, 'Azure Monitor', DELAY_MINUTES, query.until, context.now());
   const secrets = wanted === undefined ? undefined : [wanted, siblingIfAny(wanted) ?? wanted];
-  const once = onceOfBothTables();
+  const isNew = duplicateFilter();
   for await (const row of rows(service, logs, { vault, secrets, ...query }, context, signal)) {
     const time = timeOf(row['Time']);
     const operation = textOf(row['Operation']);
     if (time === undefined || operation === undefined) throw notARow();
-    if (!isWithin(time, query) || !once(time, row)) continue;
+    if (!isWithin(time, query) || !isNew(time, row)) continue;
     const { name, version } = targetOf(row, operation);
     if (secrets !== undefined && !secrets.some((one) => one.toLowerCase() === name?.toLowerCase())) continue;
     yield eventOf({
@@ -79,10 +79,10 @@ export async function* readTrail(
 }
 
 /**
- * Filters duplicates: a vault may send its log to both tables, and an entry that one table has as often as the other is
- * shown once. Entries have to be passed in the order of their times.
+ * Filters duplicates: a vault may send its log to both tables, so the nth of several equal entries in one table is the
+ * same as the nth in the other. Entries have to be passed in the order of their times.
  */
-function onceOfBothTables(): (time: string, row: Fields) => boolean {
+function duplicateFilter(): (time: string, row: Fields) => boolean {
   let moment: string | undefined;
   let counts = new Map<string, number>();
   const count = (key: string): number => {

@@ -35,7 +35,7 @@ export async function* readTrail(
     if (line === '') continue;
     const message = parseSyslog(line);
     const time = timeOf(message?.time);
-    const isOurs = message !== undefined && time !== undefined && isConjurs(message);
+    const isOurs = message !== undefined && time !== undefined && isConjurMessage(message);
     count.add(isOurs, signal);
     if (!isOurs || !isWithin(time, query)) continue;
     const event = eventFrom(message, time, account, context.store);
@@ -44,7 +44,7 @@ export async function* readTrail(
   count.end();
 }
 
-function isConjurs({ data }: SyslogMessage): boolean {
+function isConjurMessage({ data }: SyslogMessage): boolean {
   return [...data.keys()].some((id) => id.endsWith(`@${NUMBER}`));
 }
 

@@ -234,7 +234,7 @@ const deadline: Check = {
     const name = trial.fresh();
     const value = Buffer.from(trial.note(name, trial.text()));
     const params = { name, value: value.toString('base64') };
-    const past = { toldDeadline: Date.now() - 1000, value };
+    const past = { sentDeadline: Date.now() - 1000, value };
     await expectKind(trial.raw('put', params, past), ['Unavailable'], 'put whose deadline has passed');
     await expectKind(trial.read({ name }), ['NotFound'], 'get after a put whose deadline had passed');
   },

@@ -28,7 +28,7 @@ export interface RequestOptions {
   /** Milliseconds since 1970; sent to the plugin, and enforced here too in case the signal doesn't come. */
   readonly deadline?: number | undefined;
   /** Sent to the plugin instead of `deadline`. */
-  readonly toldDeadline?: number | undefined;
+  readonly sentDeadline?: number | undefined;
   /** Called for each item as it arrives. */
   readonly onItem?: (item: unknown) => void;
   /** A value in the request: a plugin's message that contains it is not shown. */
@@ -123,7 +123,7 @@ export class Connection {
 
   /** Sends a request for any method without validating the response. */
   raw(method: string, params: Readonly<Record<string, unknown>>, options: RequestOptions): Promise<unknown> {
-    const { signal, deadline, toldDeadline = deadline } = options;
+    const { signal, deadline, sentDeadline = deadline } = options;
     return new Promise((resolve, reject) => {
       if (this.#broken !== undefined) {
         reject(this.#unavailable(this.#broken));
@@ -138,7 +138,7 @@ export class Connection {
       const line = JSON.stringify({
         id,
         method,
-        ...(toldDeadline !== undefined && { deadline: toldDeadline }),
+        ...(sentDeadline !== undefined && { deadline: sentDeadline }),
         params,
       });
       const abort = (): void => this.#abort(pending);

@@ -85,7 +85,7 @@ export class Trial {
   raw(
     method: string,
     params: Readonly<Record<string, unknown>>,
-    options: Partial<CallOptions> & { readonly toldDeadline?: number; readonly value?: Uint8Array } = {},
+    options: Partial<CallOptions> & { readonly sentDeadline?: number; readonly value?: Uint8Array } = {},
   ): Promise<unknown> {
     const onItem =
       method === 'get' || method === 'list' || method === 'history' ? { onItem: () => undefined } : {};

@@ -42,7 +42,7 @@ const READS = new Set([
 ]);
 
 /** Another Google service. */
-export interface Sibling {
+export interface OtherService {
   /** The first part of its host name, which gcloud's variables use too. */
   readonly api: string;
   readonly title: string;
@@ -131,7 +131,7 @@ export class GcpService {
    * @throws SecretsError
    */
   async ask(
-    { api, title, method }: Sibling,
+    { api, title, method }: OtherService,
     path: string,
     body: object,
     signal: AbortSignal,

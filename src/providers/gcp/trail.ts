@@ -23,10 +23,10 @@ import {
 } from '../trail.ts';
 import { CODE } from './errors.ts';
 import { isNumber, PENDING_SUFFIX, siblingOf } from './names.ts';
-import type { GcpService, Sibling } from './service.ts';
+import type { GcpService, OtherService } from './service.ts';
 
-const LOGGING: Sibling = { api: 'logging', title: 'Cloud Logging', method: 'entries.list' };
-const PROJECTS: Sibling = {
+const LOGGING: OtherService = { api: 'logging', title: 'Cloud Logging', method: 'entries.list' };
+const PROJECTS: OtherService = {
   api: 'cloudresourcemanager',
   title: 'Cloud Resource Manager',
   method: 'projects.getIamPolicy',

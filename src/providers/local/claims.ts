@@ -44,7 +44,7 @@ interface Claim {
 }
 
 /** The number of a secret's next entry, and the file that claims it. */
-export interface Next {
+export interface NextNumber {
   readonly number: number;
   readonly claim: string;
 }
@@ -63,7 +63,7 @@ export class Claims {
    * Waits for the writer that has claimed a secret's next number; voids the claim if the entry doesn't appear.
    * @param lastNumber returns the highest number of an entry
    */
-  settle(sid: string, lastNumber: () => number): Next {
+  settle(sid: string, lastNumber: () => number): NextNumber {
     for (;;) {
       // In this order, because an entry is in place before the next number is claimed.
       const claims = this.#of(sid);
@@ -88,7 +88,7 @@ export class Claims {
   }
 
   /** Gives up the caller's own claim. Its temporary file is already gone. */
-  giveUp(sid: string, { number, claim: path }: Next, id: string): void {
+  giveUp(sid: string, { number, claim: path }: NextNumber, id: string): void {
     this.#void(sid, { path, number, turn: 0 }, id);
   }
 

@@ -12,7 +12,7 @@
 import { existsSync, linkSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
-import { Claims, type Next } from './claims.ts';
+import { Claims, type NextNumber } from './claims.ts';
 import { associatedData, BoxError, boxKey, hiddenId, seal, unseal } from './crypto.ts';
 import {
   fileName,
@@ -67,7 +67,7 @@ export interface Journal {
 export type Decide = (journal: Journal) => EventBody;
 
 /** The appended event, and everything before it. */
-export interface Appended {
+export interface AppendResult {
   readonly event: StoredEvent;
   readonly before: Journal;
 }
@@ -227,7 +227,7 @@ export class JournalFolder {
    * @throws SecretsError Failed (disk full), Denied, Unsupported (no hard links)
    * @throws GoneError, UnknownKeyError like `read`; nothing has been written then
    */
-  append(name: string, decide: Decide): Appended {
+  append(name: string, decide: Decide): AppendResult {
     const sid = this.secretId(name);
     const cache = new Map<string, StoredEvent>();
     for (let attempt = 0; attempt < TRIES; attempt += 1) {
@@ -273,7 +273,7 @@ export class JournalFolder {
   }
 
   /** @returns false if another writer has the number, or has voided this writer's claim */
-  #publish(sid: string, next: Next, event: StoredEvent): boolean {
+  #publish(sid: string, next: NextNumber, event: StoredEvent): boolean {
     const { number, at, id } = event;
     const tmp = join(this.root, 'tmp', newId(16));
     const final = join(this.folder(sid), fileName(number, at, id));

@@ -20,7 +20,7 @@ import type { KeyChange } from '../capabilities/rekey.ts';
 import type { PromoteOptions } from '../capabilities/stages.ts';
 import type { SecretInfo, VersionInfo } from '../../core/secret.ts';
 import type { StoreFolder } from './folder.ts';
-import type { Appended, Decide, Journal, JournalFolder } from './journal.ts';
+import type { AppendResult, Decide, Journal, JournalFolder } from './journal.ts';
 import {
   certainState,
   checkCurrent,
@@ -306,7 +306,7 @@ export class LocalProvider implements Provider {
     name: string,
     options: CallOptions,
     decide: (state: SecretState, before: Journal) => EventBody,
-  ): Promise<Appended> {
+  ): Promise<AppendResult> {
     return this.#append(await this.#existing(name, options), name, (before) => {
       const state = stateOf(before, name);
       if (state === undefined) throw notFound();
@@ -314,7 +314,7 @@ export class LocalProvider implements Provider {
     });
   }
 
-  #append(opened: JournalFolder, name: string, decide: Decide): Promise<Appended> {
+  #append(opened: JournalFolder, name: string, decide: Decide): Promise<AppendResult> {
     return this.#folder.steady(opened, (journal) => journal.append(name, decide));
   }
 

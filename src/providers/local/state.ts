@@ -36,11 +36,11 @@ export type EventBody = Common &
     | { readonly type: 'delete' }
     | { readonly type: 'restore' }
     /** The version written by event `target` is permanently removed: its value, but not the event's other fields. */
-    | { readonly type: 'destroy'; readonly target: string; readonly removed: Removed }
+    | { readonly type: 'destroy'; readonly target: string; readonly removed: RemovedVersion }
   );
 
 /** A version's event without the name, the value and its expiry. It permanently takes that event's place. */
-export interface Removed {
+export interface RemovedVersion {
   readonly number: number;
   /** Milliseconds since 1970. */
   readonly time: number;
@@ -64,7 +64,7 @@ export type StoredEvent = EventBody & {
 export type ValueEvent = Extract<StoredEvent, { type: 'value' }>;
 
 /** The rest of a destroyed version's event. */
-type GoneEvent = Omit<Removed, 'time'> & {
+type GoneEvent = Omit<RemovedVersion, 'time'> & {
   readonly type: 'gone';
   readonly name: string;
   readonly at: number;
@@ -106,7 +106,7 @@ export interface SecretState {
 }
 
 /** The fields of a version that its `destroy` event keeps. */
-export function removedOf(gone: ValueEvent): Removed {
+export function removedOf(gone: ValueEvent): RemovedVersion {
   const { number, at: time, version, stage, parent, by, labels, description } = gone;
   return {
     number,
@@ -157,7 +157,7 @@ export function currentPlace({ current }: SecretState): string {
 }
 
 /** An event that must have existed and is missing. */
-export interface Missing {
+export interface MissingEvent {
   readonly id: string;
   /** Its latest possible place; comparable with file names. */
   readonly place: string;
@@ -174,7 +174,7 @@ function placeOf({ number, at, id }: Pick<StoredEvent, 'number' | 'at' | 'id'>):
 export function missingOf(
   events: readonly StoredEvent[],
   damaged: readonly (string | undefined)[],
-): readonly Missing[] {
+): readonly MissingEvent[] {
   const all = withGone(events);
   const known = new Set<string | undefined>([...all.map(({ id }) => id), ...damaged]);
   const versions = new Set<string | undefined>(damaged);

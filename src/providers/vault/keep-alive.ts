@@ -7,9 +7,9 @@ import type { VaultClient } from './client.ts';
 const LONGEST = 2 ** 31 - 1;
 
 /**
- * Renews the token after two thirds of its lifetime. If a renewal gains less than the previous one (a token near its
- * maximum lifetime) or nothing (a batch token), signs in again, if the method can. Temporary errors are retried while
- * the token lives.
+ * Renews the token after two thirds of its lifetime. If a renewal gains less than half of the usual lifetime (a token
+ * near its maximum lifetime) or nothing (a batch token), signs in again, if the method can. Temporary errors are
+ * retried while the token lives.
  */
 export async function keepAlive(
   client: VaultClient,

@@ -86,7 +86,7 @@ export async function* readTrail(
 
   for await (const line of lines) {
     if (line === '') continue;
-    if (needle !== undefined && !line.includes(needle) && isAnothers(line)) {
+    if (needle !== undefined && !line.includes(needle) && looksLikeEntry(line)) {
       count.add(true, signal);
       continue;
     }
@@ -140,7 +140,7 @@ async function readerOf(
 }
 
 /** Whether the line looks like an entry. Most lines of a large file belong to other mounts and are not parsed. */
-function isAnothers(line: string): boolean {
+function looksLikeEntry(line: string): boolean {
   return /"type":"re(quest|sponse)"/.test(line) && line.trimEnd().endsWith('}');
 }
 

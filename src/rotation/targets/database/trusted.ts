@@ -8,7 +8,7 @@ import { type Login, type LoginDefaults, type LoginForm, loginOf } from './login
 import type { DatabaseSettings } from './settings.ts';
 
 /** The rotated user's login according to the settings, or to the administrator's own secret. */
-export type Trusted = LoginDefaults;
+export type TrustedLogin = LoginDefaults;
 
 /** The setting that each part of a login is checked against. */
 const SETTINGS = ['username', 'host', 'port', 'database'] as const;
@@ -30,7 +30,11 @@ export async function administratorOf(
 }
 
 /** @param admin the administrator's own login, if there is one */
-export function trustedBy(settings: DatabaseSettings, admin: Login | undefined, form: LoginForm): Trusted {
+export function trustedBy(
+  settings: DatabaseSettings,
+  admin: Login | undefined,
+  form: LoginForm,
+): TrustedLogin {
   const { username, host, port, database } = settings;
   if (admin === undefined) return { username, host, port, database };
   const sameHost = host === undefined || host === admin.host;
@@ -48,7 +52,7 @@ export function trustedBy(settings: DatabaseSettings, admin: Login | undefined, 
  */
 export function loginWithin(
   credential: Credential,
-  trusted: Trusted,
+  trusted: TrustedLogin,
   form: LoginForm,
   { admin, users }: DatabaseSettings,
 ): Login {
