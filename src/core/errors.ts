@@ -135,3 +135,18 @@ export function toSecretsError(thrown: unknown): SecretsError {
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   return new SecretsError('Failed', message.split('\n', 1)[0] || 'unknown failure', { cause: thrown });
 }
+
+/** Runs a piece of work whose failure keeps no other from being done. */
+export type Settle = <T>(work: () => T) => T | undefined;
+
+/** @param errors where failures are collected */
+export function settler(errors: SecretsError[]): Settle {
+  return (work) => {
+    try {
+      return work();
+    } catch (thrown) {
+      errors.push(toSecretsError(thrown));
+      return undefined;
+    }
+  };
+}

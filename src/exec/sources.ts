@@ -12,7 +12,7 @@ import {
   NameMap,
   splitAssignment,
 } from '../core/environment/environment.ts';
-import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
+import { combineErrors, SecretsError, type Settle, settler, toSecretsError } from '../core/errors.ts';
 import { formatReference, parseReference } from '../core/reference/reference.ts';
 import { type Resolved, resolveAll, type Target } from '../session/resolver.ts';
 import type { Provider } from '../providers/provider.ts';
@@ -102,39 +102,15 @@ export async function resolveVariables(
   const singles = [...new Map([...plan.base, ...plan.explicit]).values()];
   const refs = [...singles.map(({ ref }) => ref), ...plan.wholes, ...plan.listed.map(({ ref }) => ref)];
   const results = await resolveTexts(session, refs);
-  const settle = <T>(work: () => T): T | undefined => {
-    try {
-      return work();
-    } catch (thrown) {
-      errors.push(toSecretsError(thrown));
-      return undefined;
-    }
-  };
+  const settle = settler(errors);
 
   const { env } = session.world;
   const isTaken = (name: string, value: Uint8Array): boolean =>
     env[name] !== undefined && !withheld.has(name) && Buffer.compare(Buffer.from(env[name]), value) !== 0;
   const { prefix, case: nameCase } = options;
   const found = new NameMap<Uint8Array>({ prefix, nameCase, allowed: allowedNames(options), isTaken });
-  // `-e` overrides it anyway.
-  const addFound = (key: string, source: string, value: () => Uint8Array): void => {
-    if (!plan.explicit.has(found.nameOf(key))) found.add(key, source, value());
-  };
-  const documentOf = plan.wholes.length === 0 ? undefined : await documentReader();
-  for (const [index, ref] of plan.wholes.entries()) {
-    settle(() => {
-      const document = documentOf?.(results[singles.length + index] as Resolved);
-      if (document === undefined) return;
-      for (const [key, text] of keysOf(document, ref))
-        settle(() => addFound(key, ref, () => Buffer.from(text)));
-    });
-  }
-  for (const [index, { key, source }] of plan.listed.entries()) {
-    settle(() =>
-      addFound(key, source, () => valueOf(results[singles.length + plan.wholes.length + index] as Resolved)),
-    );
-  }
-
+  const after = results.slice(singles.length) as Resolved[];
+  await addNamed(plan, after, found, settle);
   const refusal = found.refusal();
   if (refusal !== undefined) errors.push(refusal);
 
@@ -173,6 +149,34 @@ export async function resolveVariables(
     sources: results,
     listings: listingsOf(options.from ?? [], plan.listed),
   };
+}
+
+/**
+ * Adds the variables that secrets name: each key of a whole one, and each secret under a prefix.
+ * @param results those of the whole ones, and after them those of the listed ones
+ */
+async function addNamed(
+  plan: Plan,
+  results: readonly Resolved[],
+  found: NameMap<Uint8Array>,
+  settle: Settle,
+): Promise<void> {
+  // `-e` overrides it anyway.
+  const addFound = (key: string, source: string, value: () => Uint8Array): void => {
+    if (!plan.explicit.has(found.nameOf(key))) found.add(key, source, value());
+  };
+  const documentOf = plan.wholes.length === 0 ? undefined : await documentReader();
+  for (const [index, ref] of plan.wholes.entries()) {
+    settle(() => {
+      const document = documentOf?.(results[index] as Resolved);
+      if (document === undefined) return;
+      for (const [key, text] of keysOf(document, ref))
+        settle(() => addFound(key, ref, () => Buffer.from(text)));
+    });
+  }
+  for (const [index, { key, source }] of plan.listed.entries()) {
+    settle(() => addFound(key, source, () => valueOf(results[plan.wholes.length + index] as Resolved)));
+  }
 }
 
 function listingsOf(from: readonly string[], listed: readonly Listed[]): readonly Listing[] {

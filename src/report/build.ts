@@ -1,4 +1,5 @@
 /** Builds a report: collects the data, judges it, and assembles the parts. */
+import type { Config } from '../config/config.ts';
 import { agesOf, summarise } from '../core/findings/access.ts';
 import { findAnomalies } from '../core/findings/anomalies.ts';
 import type { EventTable } from '../core/findings/events.ts';
@@ -36,6 +37,27 @@ export interface ReportWanted {
   readonly progress: (text: string) => void;
 }
 
+/** What failed after the secrets were collected, by store. */
+class Failures {
+  readonly #byStore = new Map<string, ReportStore['errors'][number][]>();
+
+  add(store: string, thrown: unknown, reference = `${store}://`): void {
+    const { kind, message, hint, reference: own } = toSecretsError(thrown).forReference(reference);
+    const list = this.#byStore.get(store) ?? [];
+    this.#byStore.set(store, list);
+    list.push({
+      kind,
+      message,
+      ...(own !== undefined && { reference: own }),
+      ...(hint !== undefined && { hint }),
+    });
+  }
+
+  of(store: string): readonly ReportStore['errors'][number][] {
+    return this.#byStore.get(store) ?? [];
+  }
+}
+
 export async function buildReport(
   session: Session,
   { stores: names, since, own, values, trail, failOn, known, progress }: ReportWanted,
@@ -44,19 +66,9 @@ export async function buildReport(
   const posture = postureParameters(config.report);
   const now = session.world.now();
   const notes: ReportNote[] = [];
-  const failures = new Map<string, ReportStore['errors'][number][]>();
+  const failures = new Failures();
   const note = (one: ReportNote): void => void notes.push(one);
-  const fail = (store: string, thrown: unknown, reference = `${store}://`): void => {
-    const { kind, message, hint, reference: own } = toSecretsError(thrown).forReference(reference);
-    const list = failures.get(store) ?? [];
-    failures.set(store, list);
-    list.push({
-      kind,
-      message,
-      ...(own !== undefined && { reference: own }),
-      ...(hint !== undefined && { hint }),
-    });
-  };
+  const fail = failures.add.bind(failures);
   const { stores, secrets: collected, notes: gathered } = await collect(session, names, progress);
   notes.push(...gathered);
   const { table, coverage } = await readEvents(
@@ -76,25 +88,16 @@ export async function buildReport(
   } else {
     note({ message: 'values were not read: same-value, weak-value and default-value need --values' });
   }
-  const honey = new Set(
-    secrets.filter(({ info }) => isHoney(info.labels)).map(({ store, info }) => `${store}\n${info.name}`),
-  );
-  const anomalies = findAnomalies(table, anomalyParameters(config.report), (store, secret) =>
-    honey.has(`${store}\n${secret}`),
-  );
+  const anomalies = anomaliesIn(table, secrets, config, trail);
   findings.push(...anomalies.findings);
-  notes.push(...anomalies.notes.map((message) => ({ message })));
-  if (table.length === 0)
-    note({
-      message: `there are no events to find anomalies in${trail ? '' : '; --trail reads the services’ own trails'}`,
-    });
+  notes.push(...anomalies.notes);
   return {
     v: 1,
     generatedAt: now.toISOString(),
     period: { since: since.toISOString(), until: now.toISOString() },
     stores: stores.map((store) => ({
       ...store,
-      errors: [...store.errors, ...(failures.get(store.name) ?? [])],
+      errors: [...store.errors, ...failures.of(store.name)],
     })),
     ...judgeFindings(findings, config.suppress, known, failOn, now),
     notes,
@@ -102,6 +105,27 @@ export async function buildReport(
     trail,
     access: summarise(table),
     ages: agesOf(secrets.map(valueDate), now),
+  };
+}
+
+function anomaliesIn(
+  table: EventTable,
+  secrets: readonly SecretFacts[],
+  config: Config,
+  trail: boolean,
+): { readonly findings: readonly Finding[]; readonly notes: readonly ReportNote[] } {
+  const honey = new Set(
+    secrets.filter(({ info }) => isHoney(info.labels)).map(({ store, info }) => `${store}\n${info.name}`),
+  );
+  const { findings, notes } = findAnomalies(table, anomalyParameters(config.report), (store, secret) =>
+    honey.has(`${store}\n${secret}`),
+  );
+  const none = {
+    message: `there are no events to find anomalies in${trail ? '' : '; --trail reads the services’ own trails'}`,
+  };
+  return {
+    findings,
+    notes: [...notes.map((message) => ({ message })), ...(table.length === 0 ? [none] : [])],
   };
 }
 

@@ -1,5 +1,4 @@
 /** Collects the data of a report: every store's secrets, with several calls at a time. */
-import type { Config } from '../config/config.ts';
 import type { SecretFacts } from '../core/findings/posture.ts';
 import type { ReportNote, ReportStore } from '../core/findings/report.ts';
 import { parsePeriod } from '../core/duration.ts';
@@ -11,6 +10,7 @@ import type { SecretInfo, VersionInfo } from '../core/secret.ts';
 import { Rotations } from '../rotation/jobs.ts';
 import { decodeHolder, HOLDER_LABEL } from '../core/rotation/holder.ts';
 import { judge, judgeNative, type Schedule, withReminder } from '../core/rotation/schedule.ts';
+import { projectStores } from '../session/project-stores.ts';
 import { targets } from '../rotation/targets/index.ts';
 import type { Session } from '../session/session.ts';
 
@@ -65,13 +65,9 @@ class Gathering {
 }
 
 /** The stores of a report if none is named: those in use here. */
-export async function storesInUse(session: Session, config: Config): Promise<readonly string[]> {
-  if (session.options.store !== undefined) return [session.options.store];
-  const stores = new Set(config.untrustedDefault === undefined ? [config.defaultStore] : []);
-  for (const { name, source } of config.stores.values()) if (source !== 'builtin') stores.add(name);
-  for (const { reference } of config.policies.values())
-    stores.add((await session.target(reference, false)).store);
-  return [...stores];
+export async function storesInUse(session: Session): Promise<readonly string[]> {
+  const { store } = session.options;
+  return store === undefined ? [...(await projectStores(session))] : [store];
 }
 
 export async function collect(
@@ -84,6 +80,11 @@ export async function collect(
   const { leaseMs } = await rotations.bounds();
   const gatherings: Gathering[] = [];
   let looked = 0;
+  const lookAt = async (gathering: Gathering, provider: Provider, info: SecretInfo): Promise<void> => {
+    await gather({ session, rotations, policies, leaseMs }, gathering, provider, info);
+    looked += 1;
+    progress(`${looked} secrets`);
+  };
   try {
     for (const name of names)
       gatherings.push(new Gathering(name, (await session.storeConfig(name)).provider));
@@ -95,7 +96,7 @@ export async function collect(
           const work: Promise<void>[] = [];
           for await (const info of provider.list({ details: true }, session.call())) {
             if (info.deletedAt !== undefined) continue;
-            work.push(each(() => one(gathering, provider, info)));
+            work.push(each(() => lookAt(gathering, provider, info)));
           }
           await Promise.all(work);
         } catch (thrown) {
@@ -113,67 +114,86 @@ export async function collect(
     ),
     notes: gatherings.flatMap(notesOf),
   };
+}
 
-  async function one(gathering: Gathering, provider: Provider, info: SecretInfo): Promise<void> {
-    const { name: store } = gathering;
-    const reference = formatReference({
-      store,
-      name: info.name,
-      version: undefined,
-      stage: undefined,
-      key: undefined,
-    });
-    const part = async <T>(rule: string, work: () => Promise<T>): Promise<T | undefined> => {
-      try {
-        return await work();
-      } catch (thrown) {
-        const error = toSecretsError(thrown);
-        if (error.kind === 'Denied') gathering.hide(rule, 'the caller may not see it');
-        else if (error.kind === 'Unsupported') gathering.hide(rule, 'the store has none');
-        // Deleted meanwhile, so there is nothing to report.
-        else if (error.kind !== 'NotFound') gathering.fail(thrown, reference);
-        return undefined;
-      }
-    };
-    const { history, grants: grantsOf } = provider;
-    const versions =
-      history === undefined
-        ? undefined
-        : await part('versions', async () => {
-            const all: VersionInfo[] = [];
-            for await (const version of history.call(provider, info.name, session.call())) all.push(version);
-            return all;
-          });
-    if (history === undefined) gathering.hide('versions', 'the store keeps none');
-    const grants =
-      grantsOf === undefined
-        ? undefined
-        : await part('broad-access', () => grantsOf.call(provider, info.name, session.call()));
-    if (grantsOf === undefined)
-      gathering.hide('broad-access', 'the store does not show who may read a secret');
-    const policy = policies.get(reference);
-    const every = policy?.settings.every;
-    const schedule = scheduleOf(
-      info,
-      versions,
-      every === undefined ? undefined : parsePeriod(every),
-      leaseMs,
-      (id) => rotations.seenFor(reference, id),
-      session.world.now(),
-    );
-    if (schedule.state === 'never') gathering.hide('overdue', 'there is no date of the last change');
-    const target = targetOf(policy?.settings.target);
-    gathering.secrets.push({
-      store,
-      info,
-      versions,
-      schedule,
-      grants,
-      hasPolicy: policy !== undefined,
-      ...(target !== undefined && { target }),
-    });
-    looked += 1;
-    progress(`${looked} secrets`);
+interface Around {
+  readonly session: Session;
+  readonly rotations: Rotations;
+  readonly policies: Awaited<ReturnType<Rotations['policies']>>;
+  readonly leaseMs: number;
+}
+
+/** Everything about one secret but its value. What fails goes to the gathering. */
+async function gather(
+  { session, rotations, policies, leaseMs }: Around,
+  gathering: Gathering,
+  provider: Provider,
+  info: SecretInfo,
+): Promise<void> {
+  const { name: store } = gathering;
+  const reference = formatReference({
+    store,
+    name: info.name,
+    version: undefined,
+    stage: undefined,
+    key: undefined,
+  });
+  const part = <T>(rule: string, work: () => Promise<T>): Promise<T | undefined> =>
+    orHidden(gathering, reference, rule, work);
+  const { history, grants: grantsOf } = provider;
+  const versions =
+    history === undefined
+      ? undefined
+      : await part('versions', async () => {
+          const all: VersionInfo[] = [];
+          for await (const version of history.call(provider, info.name, session.call())) all.push(version);
+          return all;
+        });
+  if (history === undefined) gathering.hide('versions', 'the store keeps none');
+  const grants =
+    grantsOf === undefined
+      ? undefined
+      : await part('broad-access', () => grantsOf.call(provider, info.name, session.call()));
+  if (grantsOf === undefined) gathering.hide('broad-access', 'the store does not show who may read a secret');
+  const policy = policies.get(reference);
+  const every = policy?.settings.every;
+  const schedule = scheduleOf(
+    info,
+    versions,
+    every === undefined ? undefined : parsePeriod(every),
+    leaseMs,
+    (id) => rotations.seenFor(reference, id),
+    session.world.now(),
+  );
+  if (schedule.state === 'never') gathering.hide('overdue', 'there is no date of the last change');
+  const target = targetOf(policy?.settings.target);
+  gathering.secrets.push({
+    store,
+    info,
+    versions,
+    schedule,
+    grants,
+    hasPolicy: policy !== undefined,
+    ...(target !== undefined && { target }),
+  });
+}
+
+/** A part of a secret; without a result, what hides or breaks it is noted. */
+async function orHidden<T>(
+  gathering: Gathering,
+  reference: string,
+  rule: string,
+  work: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (thrown) {
+    const error = toSecretsError(thrown);
+    if (error.kind === 'Denied') gathering.hide(rule, 'the caller may not see it');
+    else if (error.kind === 'Unsupported') gathering.hide(rule, 'the store has none');
+    // Deleted meanwhile, so there is nothing to report.
+    else if (error.kind !== 'NotFound') gathering.fail(thrown, reference);
+    return undefined;
   }
 }
 

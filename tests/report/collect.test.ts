@@ -125,7 +125,7 @@ async function report(
   const session = new Session(machine.world('p', { providers: [shelfKind], now: () => NOW }), {
     trust: true,
   });
-  const stores = await storesInUse(session, await session.config());
+  const stores = await storesInUse(session);
   const data = await buildReport(session, {
     stores,
     since: daysAgo(120),

@@ -41,7 +41,7 @@ export async function run(session: Session, { args, options }: Invocation<Report
     const { message, hint } = notTrusted('its part about the audit report', file, untrustedReport);
     session.warn(`${message}; ${hint}`);
   }
-  const stores = args.length > 0 ? [...new Set(args.map(storeName))] : await storesInUse(session, config);
+  const stores = args.length > 0 ? [...new Set(args.map(storeName))] : await storesInUse(session);
   // Before anything is asked: a wrong name is no store that failed.
   for (const store of stores) await session.storeConfig(store);
   const since = parseTime(options.since ?? DEFAULT_SINCE, session.world.now(), '--since');

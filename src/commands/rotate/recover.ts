@@ -4,6 +4,7 @@ import type { Intent } from '../../core/rotation/machine.ts';
 import { startSteps } from '../../output/progress.ts';
 import { compact } from '../../output/shapes.ts';
 import { singleLine } from '../../core/text/sanitize.ts';
+import { type Outcome } from '../../rotation/engine.ts';
 import { type RotationResult, type Job, Rotations } from '../../rotation/jobs.ts';
 import { Notifier } from '../../rotation/notify.ts';
 import { keptUntil } from '../../rotation/retire.ts';
@@ -62,8 +63,8 @@ export async function recover(
       await rehearse(session, rotations, job, intent, options);
       return;
     }
-    const asked: Intent = options.toPrevious === true ? 'rotate' : intent;
     const startedAt = session.world.now();
+    const asked: Intent = options.toPrevious === true ? 'rotate' : intent;
     const outcome = await rotations.run(job, {
       intent: asked,
       takeOver: options.takeOver === true,
@@ -77,15 +78,7 @@ export async function recover(
     steps.done();
     const failure = failureOf(job.reference, asked, outcome);
     ended = { job, version: outcome.currentVersion, error: failure };
-    tellBroken(session, failure);
-    const told = options.toPrevious === true ? 'rollback' : intent;
-    const notified = await tellOf(notifier, job.reference, told, startedAt, outcome, failure);
-    if (options.json === true)
-      await session.print(jsonLine(outcomeJson(job.reference, outcome, failure, notified)));
-    else if (options.toPrevious === true && failure === undefined)
-      session.note(`${job.reference}: the previous value is current again`);
-    else if (failure === undefined)
-      tellEnd(session, outcome.ending, outcomeText(job.reference, intent, outcome));
+    await report(session, notifier, job.reference, intent, startedAt, outcome, failure, options);
     if (failure !== undefined) throw failure;
   } catch (thrown) {
     ended = { ...ended, error: toSecretsError(thrown) };
@@ -99,6 +92,26 @@ export async function recover(
         throw notRecorded(ended.job?.reference ?? text, ended.error, thrown);
       });
   }
+}
+
+/** Tells receivers and then the user, since what the receivers said is part of it. */
+async function report(
+  session: Session,
+  notifier: Notifier,
+  reference: string,
+  intent: Exclude<Intent, 'rotate'>,
+  startedAt: Date,
+  outcome: Outcome,
+  failure: SecretsError | undefined,
+  { toPrevious, json }: RecoverOptions,
+): Promise<void> {
+  tellBroken(session, failure);
+  const told = toPrevious === true ? 'rollback' : intent;
+  const notified = await tellOf(notifier, reference, told, startedAt, outcome, failure);
+  if (json === true) await session.print(jsonLine(outcomeJson(reference, outcome, failure, notified)));
+  else if (toPrevious === true && failure === undefined)
+    session.note(`${reference}: the previous value is current again`);
+  else if (failure === undefined) tellEnd(session, outcome.ending, outcomeText(reference, intent, outcome));
 }
 
 /** @throws SecretsError when there is nothing to go back to, or its grace time is over */

@@ -15,6 +15,7 @@ import type { NativeRotation } from '../../core/rotation/native.ts';
 import { formatReference } from '../../core/reference/reference.ts';
 import type { Session } from '../../session/session.ts';
 import { parsePeriod } from '../../core/duration.ts';
+import { projectStores } from '../../session/project-stores.ts';
 import { xdgFolder } from '../../platform/world.ts';
 import { adviceFor, failureSince } from './advice.ts';
 import { holderJson, holderText } from './outcome.ts';
@@ -127,34 +128,20 @@ async function collect(
   session: Session,
   rotations: Rotations,
 ): Promise<{ rows: readonly Row[]; failures: readonly SecretsError[] }> {
-  const config = await session.config();
   const policies = await rotations.policies();
   const { leaseMs } = await rotations.bounds();
   const now = session.world.now();
   const asked = new Map<string, PolicySettings | undefined>();
   const rows: Row[] = [];
   const failures: SecretsError[] = [];
-  const add = (reference: string, schedule: Schedule): void => {
-    const { lastRotated } = schedule;
-    const age =
-      lastRotated === undefined || isFuture(lastRotated, now)
-        ? undefined
-        : Math.max(0, now.getTime() - lastRotated.getTime());
-    if (schedule.future === true && lastRotated !== undefined)
-      session.warn(
-        `${reference}: the date of its last rotation is in the future (${lastRotated.toISOString().slice(0, 19)}Z): a clock was wrong, so it counts as due`,
-      );
-    rows.push({ reference, schedule, age });
-  };
+  const add = (reference: string, schedule: Schedule): void =>
+    void rows.push(rowOf(session, reference, schedule, now));
   for (const [reference, { settings, untrusted }] of policies) {
     // What is not trusted opens no target and asks nobody but the store.
     const { every, native, target, lock } = settings;
     asked.set(reference, untrusted === undefined ? { every, native, target, lock } : { every });
   }
-  // A provider's own store is looked through when it is in use here: not each cloud that the program knows.
-  const stores = new Set(config.untrustedDefault === undefined ? [config.defaultStore] : []);
-  for (const { name, source } of config.stores.values()) if (source !== 'builtin') stores.add(name);
-  for (const reference of policies.keys()) stores.add((await session.target(reference, false)).store);
+  const stores = await projectStores(session);
   // A store that hangs takes neither the calls of another one nor its time.
   const limit = pools(PARALLEL);
   const lookAt = async (store: string, reference: string): Promise<void> => {
@@ -179,13 +166,7 @@ async function collect(
         if (!labelled && !capabilities.has('native-rotation')) return;
         for await (const info of provider.list({ details: true }, session.call())) {
           const { name, labels = {}, rotation } = info;
-          const reference = formatReference({
-            store,
-            name,
-            version: undefined,
-            stage: undefined,
-            key: undefined,
-          });
+          const reference = referenceOf(store, name);
           if (asked.has(reference)) continue;
           if (labelled && (Object.hasOwn(labels, EVERY_LABEL) || Object.hasOwn(labels, HOLDER_LABEL))) {
             asked.set(reference, undefined);
@@ -201,6 +182,23 @@ async function collect(
   );
   await Promise.all([...ofPolicies, ...ofLabels]);
   return { rows: rows.toSorted(byReference), failures: failures.toSorted(byReference) };
+}
+
+function referenceOf(store: string, name: string): string {
+  return formatReference({ store, name, version: undefined, stage: undefined, key: undefined });
+}
+
+function rowOf(session: Session, reference: string, schedule: Schedule, now: Date): Row {
+  const { lastRotated } = schedule;
+  const age =
+    lastRotated === undefined || isFuture(lastRotated, now)
+      ? undefined
+      : Math.max(0, now.getTime() - lastRotated.getTime());
+  if (schedule.future === true && lastRotated !== undefined)
+    session.warn(
+      `${reference}: the date of its last rotation is in the future (${lastRotated.toISOString().slice(0, 19)}Z): a clock was wrong, so it counts as due`,
+    );
+  return { reference, schedule, age };
 }
 
 async function look(

@@ -42,15 +42,7 @@ export async function rekey(folder: StoreFolder, change: KeyChange): Promise<{ r
   const { kept, left } = recipientsOfAll(old.key.recipients ?? folder.recipients, branches);
   const recipients = newRecipients(kept, left, method, change);
   const without = method === 'age' ? left.filter((recipient) => !recipients.includes(recipient)) : [];
-  // A key file named in the settings has one path for all keys, so the new key would overwrite the only copy of the old
-  // one.
-  if (method === 'key-file' && folder.settings.key?.file !== undefined && old.key.method === 'key-file') {
-    throw new SecretsError(
-      'Usage',
-      'the key file is named in the settings (key.file), so a new one has no place',
-      { hint: 'remove key.file and move the file to its default place, or rekey to another method' },
-    );
-  }
+  checkPlace(folder, old, method);
   const keyId = newId(8);
   const dataKey = randomBytes(KEY_LENGTH);
   const keys: Keys = {
@@ -65,28 +57,7 @@ export async function rekey(folder: StoreFolder, change: KeyChange): Promise<{ r
     { id: keyId, method, revision: keys.revision },
   ];
   const removeNotes = noteKeys(folder, old.store, noted);
-  let next: Manifest;
-  try {
-    const record = await wrapDataKey(
-      method,
-      dataKey,
-      { store: old.store, keyId },
-      folder,
-      () => newPassphrase(folder),
-      recipients,
-    );
-    next = makeManifest(keys, record);
-    await checkOpens(folder, next);
-    addManifest(folder, next);
-  } catch (thrown) {
-    // If the manifest is already in place, it needs its key.
-    if (folder.manifest()?.key.id === keyId) throw thrown;
-    // Without a keychain nothing was stored there.
-    if (!(thrown instanceof SecretsError) || thrown.kind !== 'Unavailable')
-      await forgetDataKey({ id: keyId, method }, old.store, folder);
-    removeNotes();
-    throw (folder.revisions().at(-1) ?? 0) >= keys.revision ? conflict() : thrown;
-  }
+  const next = await replaceManifest(folder, old, method, keys, recipients, removeNotes);
   removeOlder(folder, next.revision);
   folder.reset();
   tellGit(folder.path);
@@ -103,6 +74,54 @@ export async function rekey(folder: StoreFolder, change: KeyChange): Promise<{ r
     );
   }
   return { resealed };
+}
+
+function checkPlace(folder: StoreFolder, old: Manifest, method: KeyMethod): void {
+  // A key file named in the settings has one path for all keys, so the new key would overwrite the only copy of the old
+  // one.
+  if (method === 'key-file' && folder.settings.key?.file !== undefined && old.key.method === 'key-file') {
+    throw new SecretsError(
+      'Usage',
+      'the key file is named in the settings (key.file), so a new one has no place',
+      { hint: 'remove key.file and move the file to its default place, or rekey to another method' },
+    );
+  }
+}
+
+/** Seals the new key, and puts its manifest in place; if that fails, nothing of the new key is left. */
+async function replaceManifest(
+  folder: StoreFolder,
+  old: Manifest,
+  method: KeyMethod,
+  keys: Keys,
+  recipients: readonly string[],
+  removeNotes: () => void,
+): Promise<Manifest> {
+  const keyId = keys.currentId;
+  const dataKey = keys.dataKeys.get(keyId);
+  if (dataKey === undefined) throw new TypeError('the current key is one of them');
+  try {
+    const record = await wrapDataKey(
+      method,
+      dataKey,
+      { store: old.store, keyId },
+      folder,
+      () => newPassphrase(folder),
+      recipients,
+    );
+    const next = makeManifest(keys, record);
+    await checkOpens(folder, next);
+    addManifest(folder, next);
+    return next;
+  } catch (thrown) {
+    // If the manifest is already in place, it needs its key.
+    if (folder.manifest()?.key.id === keyId) throw thrown;
+    // Without a keychain nothing was stored there.
+    if (!(thrown instanceof SecretsError) || thrown.kind !== 'Unavailable')
+      await forgetDataKey({ id: keyId, method }, old.store, folder);
+    removeNotes();
+    throw (folder.revisions().at(-1) ?? 0) >= keys.revision ? conflict() : thrown;
+  }
 }
 
 function newRecipients(

@@ -198,10 +198,36 @@ export function fold(events: readonly StoredEvent[]): SecretState | undefined {
   const [first] = events;
   const last = events.at(-1);
   if (first === undefined || last === undefined) return undefined;
-  const raw = new Map<
-    string,
-    { version: number; at: number; by: string | undefined; event: ValueEvent | undefined }
-  >();
+  const { raw, labels, description, current, previous, pending, deletedAt, currentBy } = applied(events);
+  const versions = inOrder(raw);
+  const find = (id: string | undefined): FoldedVersion | undefined =>
+    versions.find(({ eventId }) => eventId === id);
+  return {
+    name: first.name,
+    versions,
+    current: find(current),
+    previous: find(previous),
+    pending: find(pending),
+    deletedAt,
+    labels: Object.fromEntries(labels),
+    description,
+    createdAt: Math.min(first.at, ...versions.map(({ at }) => at)),
+    updatedAt: last.at,
+    highestVersion: Math.max(0, ...[...raw.values()].map(({ version }) => version)),
+    currentBy,
+    currentIsLost: current !== undefined && find(current) === undefined,
+  };
+}
+
+/** Versions by the event that wrote them. */
+type RawVersions = Map<
+  string,
+  { version: number; at: number; by: string | undefined; event: ValueEvent | undefined }
+>;
+
+/** What all events make of a secret, one after the other. */
+function applied(events: readonly StoredEvent[]) {
+  const raw: RawVersions = new Map();
   const labels = new Map<string, string>();
   let description: string | undefined;
   let current: string | undefined;
@@ -255,13 +281,18 @@ export function fold(events: readonly StoredEvent[]): SecretState | undefined {
         break;
     }
   }
+  return { raw, labels, description, current, previous, pending, deletedAt, currentBy };
+}
+
+/** Versions in the order of their numbers. Those that two branches wrote have an id of their own. */
+function inOrder(raw: RawVersions): FoldedVersion[] {
   const counts = new Map<number, number>();
   for (const { version } of raw.values()) counts.set(version, (counts.get(version) ?? 0) + 1);
-  const inOrder = [...raw].sort(
+  const sorted = [...raw].sort(
     ([oneId, one], [otherId, other]) =>
       one.version - other.version || one.at - other.at || (oneId < otherId ? -1 : 1),
   );
-  const versions = inOrder.map(([eventId, { version, at, by, event }]): FoldedVersion => {
+  return sorted.map(([eventId, { version, at, by, event }]): FoldedVersion => {
     const forked = (counts.get(version) ?? 0) > 1;
     return {
       id: forked ? `${version}.${eventId.slice(0, 8)}` : String(version),
@@ -272,23 +303,6 @@ export function fold(events: readonly StoredEvent[]): SecretState | undefined {
       event,
     };
   });
-  const find = (id: string | undefined): FoldedVersion | undefined =>
-    versions.find(({ eventId }) => eventId === id);
-  return {
-    name: first.name,
-    versions,
-    current: find(current),
-    previous: find(previous),
-    pending: find(pending),
-    deletedAt,
-    labels: Object.fromEntries(labels),
-    description,
-    createdAt: Math.min(first.at, ...versions.map(({ at }) => at)),
-    updatedAt: last.at,
-    highestVersion: Math.max(0, ...[...raw.values()].map(({ version }) => version)),
-    currentBy,
-    currentIsLost: current !== undefined && find(current) === undefined,
-  };
 }
 
 /** The version that a user named. @throws SecretsError NotFound, Invalid for a number that two versions have */

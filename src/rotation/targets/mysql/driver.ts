@@ -47,13 +47,9 @@ async function connect(
   signal: AbortSignal,
   privileged: boolean,
 ): Promise<Connection> {
-  const { host, password } = login;
-  const secure = needsTls(host, tls);
-  if (secure && isIP(host) !== 0)
-    throw new SecretsError('Invalid', `the certificate of ${host} can't be checked against an address`, {
-      hint: 'use the server’s name',
-    });
-  const mysql = (await import('mysql2')).default;
+  const { password } = login;
+  const secure = needsTls(login.host, tls);
+  const { default: mysql } = await import('mysql2');
   const client = createClient(mysql, login, secure ? tls : undefined, serverKey, privileged);
   // The cut connection also reports its error here; each call has its own rejection.
   client.on('error', () => {});
@@ -114,6 +110,10 @@ function createClient(
   privileged: boolean,
 ): Client {
   const { host, port, username, password, database } = login;
+  if (tls !== undefined && isIP(host) !== 0)
+    throw new SecretsError('Invalid', `the certificate of ${host} can't be checked against an address`, {
+      hint: 'use the server’s name',
+    });
   return createConnection({
     ...(host.startsWith('/') ? { socketPath: host } : { host, port }),
     user: username,
