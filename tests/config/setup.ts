@@ -28,6 +28,7 @@ export function makeMachine(): Machine {
       home,
       cwd: join(root, cwd),
       uid: process.getuid?.(),
+      names: () => ({ user: 'ann', host: 'laptop' }),
       providers,
       targets: async () => targets,
       now: () => new Date('2026-01-02T03:04:05Z'),
