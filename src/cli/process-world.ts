@@ -66,9 +66,13 @@ function environment(): World['env'] {
 function homeFolder(): string {
   const home = givenHome();
   if (isAbsolute(home)) return home;
-  throw new SecretsError('Usage', 'HOME is not an absolute path: a store would be made wherever you are', {
-    hint: 'set HOME to a folder of yours',
-  });
+  throw new SecretsError(
+    'Usage',
+    'HOME is not an absolute path, so a store would be created in the working directory',
+    {
+      hint: 'set HOME to your own folder',
+    },
+  );
 }
 
 function givenHome(): string {
@@ -77,9 +81,9 @@ function givenHome(): string {
   } catch (cause) {
     throw new SecretsError(
       'Usage',
-      'there is no home folder: HOME is not set, and the system does not know this user',
+      'no home folder: HOME is not set, and the system does not know this user',
       {
-        hint: 'set HOME to a folder of yours',
+        hint: 'set HOME to your own folder',
         cause,
       },
     );

@@ -21,7 +21,7 @@ async function run(commands: Commands, session: Session, { args }: Invocation): 
   }
   const write = Object.hasOwn(writers, shell) ? writers[shell] : undefined;
   if (write === undefined)
-    throw new SecretsError('Usage', `there is no completion for ${JSON.stringify(shell)}`, {
+    throw new SecretsError('Usage', `no completion for ${JSON.stringify(shell)}`, {
       hint: 'bash, zsh or fish',
     });
   await session.print(write(commands));

@@ -24,7 +24,7 @@ export async function run(session: Session, { args, options }: Invocation<Option
       progress.update(`${count} secrets found`),
     );
     if (names.length === 0) {
-      throw new SecretsError('NotFound', 'there is no secret under this prefix', { reference: source.text });
+      throw new SecretsError('NotFound', 'no secret under this prefix', { reference: source.text });
     }
     const pairs = pairNames(
       names,

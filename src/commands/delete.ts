@@ -73,18 +73,18 @@ function deleteOne(
   return withSecret(session, text, async ({ provider, name, target, store }) => {
     if (!provider.capabilities.has('soft-delete')) {
       throw new SecretsError('Unsupported', `${store} can’t undo a deletion`, {
-        hint: 'secrets purge deletes for good',
+        hint: 'secrets purge deletes permanently',
       });
     }
     if (dryRun) {
       const { deletedAt } = await provider.describe(name, session.call());
-      if (deletedAt !== undefined) throw new SecretsError('NotFound', 'is deleted already');
+      if (deletedAt !== undefined) throw new SecretsError('NotFound', 'is already deleted');
       return { text: `${target.text}: would be deleted`, json: { reference: target.text, deleted: false } };
     }
     const { recoverableUntil } = await provider.delete(name, { windowDays }, session.call());
     const until = recoverableUntil === undefined ? '' : ` until ${shortDate(recoverableUntil)}`;
     return {
-      text: `${target.text}: deleted; secrets restore brings it back${until}`,
+      text: `${target.text}: deleted; secrets restore undoes that${until}`,
       json: compact({
         reference: target.text,
         deleted: true,

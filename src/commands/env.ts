@@ -21,7 +21,7 @@ export async function run(session: Session, { options }: Invocation<EnvOptions>)
   if (name.length > 253 || !/^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/.test(name)) {
     throw new SecretsError(
       'Usage',
-      `${JSON.stringify(name.slice(0, 100))} is no name for a Kubernetes Secret`,
+      `${JSON.stringify(name.slice(0, 100))} is not a valid name for a Kubernetes Secret`,
       {
         hint: 'lower-case letters, digits, - and . (RFC 1123)',
       },
@@ -60,14 +60,14 @@ function textsOf(
       else if (skipFiles) skipped.push(name);
       else
         throw new SecretsError('Unsupported', `${name} is a file (as: file), which only exec can give`, {
-          hint: 'use secrets exec, or leave files out with --skip-files',
+          hint: 'use secrets exec, or skip files with --skip-files',
         });
     } catch (thrown) {
       errors.push(toSecretsError(thrown));
     }
   }
   if (errors.length > 0) throw combineErrors(errors, `${errors.length} variables can’t be printed`);
-  if (skipped.length > 0) session.warn(`left out, as files are: ${skipped.join(', ')}`);
+  if (skipped.length > 0) session.warn(`skipped files: ${skipped.join(', ')}`);
   return texts;
 }
 

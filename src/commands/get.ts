@@ -23,7 +23,7 @@ export async function run(session: Session, { args, options }: Invocation<GetOpt
     return;
   }
   if (options.out !== undefined && args.length > 1) {
-    throw new SecretsError('Usage', '--out takes one reference', { hint: 'call once for each file' });
+    throw new SecretsError('Usage', '--out takes one reference', { hint: 'run get once for each file' });
   }
   if (options.out !== undefined) checkOut(options.out);
   const resolved = await session.resolve(args);
@@ -69,7 +69,7 @@ function checkOut(out: string): void {
   const file = `--out ./${out}`;
   if (out === '-' || out === '--')
     throw new SecretsError('Usage', '--out takes a file', {
-      hint: `leave it out for stdout; for a file of this name: ${file}`,
+      hint: `omit it for stdout; for a file of this name: ${file}`,
     });
   if (out === '' || /^[-=]/.test(out))
     throw new SecretsError(
@@ -108,7 +108,7 @@ async function writeOut(session: Session, out: string, reference: string, value:
     if (codeOf(thrown) !== 'ENOENT') throw fileError(thrown, 'cannot write the value', path);
   }
   replacePrivateFile(path, value, 'the value');
-  if (replaced) session.warn(`${out} was there and is replaced`);
+  if (replaced) session.warn(`replaced the existing file ${out}`);
   if (session.options.json === true)
     await session.printJson({ reference, out: path, bytes: value.length, replaced });
   else session.note(`${reference}: written to ${out}`);

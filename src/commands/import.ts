@@ -102,7 +102,7 @@ function checkNames({ provider, ...place }: Place, wanted: readonly Wanted[]): v
     const reference = textOf({ provider, ...place }, name);
     try {
       provider.checkName(name);
-      if (seen.has(name)) throw new SecretsError('Invalid', 'is in the file twice');
+      if (seen.has(name)) throw new SecretsError('Invalid', 'appears twice in the file');
       seen.add(name);
     } catch (thrown) {
       errors.push(toSecretsError(thrown).forReference(reference));

@@ -55,8 +55,8 @@ export async function run(session: Session, { options }: Invocation<InitOptions>
 }
 
 function thereAlready(path: string): SecretsError {
-  return new SecretsError('Conflict', `${path} is there already, and stays as it is`, {
-    hint: 'edit it, or look at secrets init in another folder',
+  return new SecretsError('Conflict', `${path} already exists, and is left unchanged`, {
+    hint: 'edit it, or run secrets init in another folder',
   });
 }
 
@@ -70,7 +70,7 @@ async function chooseDefault(
   const check = (name: string): string => {
     if (known.includes(name)) return name;
     const near = nearest(name, known);
-    throw new SecretsError('Usage', `there is no kind of store named ${JSON.stringify(name.slice(0, 64))}`, {
+    throw new SecretsError('Usage', `no provider named ${JSON.stringify(name.slice(0, 64))}`, {
       hint: near === undefined ? `known are ${known.join(', ')}` : `did you mean ${near}?`,
     });
   };

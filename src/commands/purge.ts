@@ -38,14 +38,19 @@ export async function run(session: Session, { args, options }: Invocation<PurgeO
     if (options.yes !== true) {
       const { stdin, stderr } = session.world;
       if (stdin.isTTY !== true || stderr.isTTY !== true) {
-        throw new SecretsError('Usage', 'purge asks before it deletes for good, and there is no terminal', {
-          hint: 'use --yes',
-        });
+        throw new SecretsError(
+          'Usage',
+          'purge asks before it deletes permanently, and there is no terminal',
+          {
+            hint: 'use --yes',
+          },
+        );
       }
       const answer = await session.output.ask(
         `${singleLine(what)} will be gone for good. Type ${singleLine(name)} to go on`,
       );
-      if (answer !== name) throw new SecretsError('Failed', 'that is not its name, so nothing was deleted');
+      if (answer !== name)
+        throw new SecretsError('Failed', 'the name does not match, so nothing was deleted');
     }
     await purge(name, options.version, session.call());
     await tell(session, {

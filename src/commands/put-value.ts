@@ -34,9 +34,9 @@ export async function newValue(
     if (options.allowArgv === true) return Buffer.from(argument);
     throw new SecretsError(
       'Usage',
-      'a value on the command line shows in process lists and shell histories',
+      'a value on the command line is visible in process lists and shell history',
       {
-        hint: 'pipe it in, or use --from-file; --allow-argv does it all the same',
+        hint: 'pipe the value in, or use --from-file; --allow-argv accepts it anyway',
       },
     );
   }
@@ -50,10 +50,10 @@ export async function newValue(
     session.world.stdin.isTTY !== true &&
     endsInOneBreak(value)
   )
-    session.note('the value ends in a line break, which is stored too; --trim leaves it out');
+    session.note('the value ends in a line break, which is stored too; use --trim to remove it');
   if (value.length === 0 && options.allowEmpty !== true) {
-    throw new SecretsError('Usage', 'the value is empty, as after a pipeline that failed', {
-      hint: 'use --allow-empty if that is meant',
+    throw new SecretsError('Usage', 'the value is empty, maybe because an upstream command failed', {
+      hint: 'use --allow-empty to store an empty value',
     });
   }
   return value;
@@ -90,7 +90,7 @@ export async function readInput(
       return await readAll(session, stream, limit, tooLarge);
     } catch (cause) {
       if (cause instanceof SecretsError) throw cause;
-      const why = codeOf(cause) === 'ENOENT' ? 'there is no such file' : (codeOf(cause) ?? 'failed');
+      const why = codeOf(cause) === 'ENOENT' ? 'file not found' : (codeOf(cause) ?? 'failed');
       throw new SecretsError('Usage', `cannot read ${file}: ${why}`, { cause });
     }
   }

@@ -40,7 +40,7 @@ export async function run(session: Session, { args, options }: Invocation<PutOpt
   if (target.reference.version !== undefined || target.reference.stage !== undefined) {
     throw new SecretsError('Usage', 'a new version can’t be written to an old one', {
       reference: target.text,
-      hint: 'leave ?version= and ?stage= away; secrets restore --version makes an old one current',
+      hint: 'omit ?version= and ?stage=; secrets restore --version makes an old version current',
     });
   }
   // `password=-` is the key `password`, from stdin.
@@ -82,7 +82,7 @@ function refuseAssignments({ text }: Target, argument: string | undefined, keys:
   if (name !== undefined) {
     throw new SecretsError('Usage', 'this argument would be the whole value, not a key of it', {
       reference: text,
-      hint: `did you mean to set a key? Pipe its value in: secrets put ${text} ${name}=-; a value like this goes through a pipe, too`,
+      hint: `to set a key, pipe its value in: secrets put ${text} ${name}=-; pipe in a whole value like this, too`,
     });
   }
   const wrong = keys.find((key) => key.includes('='));
@@ -118,7 +118,7 @@ async function valuesFor(
 function checkOneText(text: string): void {
   const spec = parseGenerate(text);
   if (spec.kind !== 'key' || spec.only !== undefined) return;
-  throw new SecretsError('Usage', `${text} has several parts, and a key of a JSON secret takes one`, {
+  throw new SecretsError('Usage', `${text} has several parts, and a key of a JSON secret holds only one`, {
     hint: `write ${text},only=private-key, or store it as a secret of its own, whose keys are the parts`,
   });
 }
@@ -143,7 +143,7 @@ async function rehearse(
   const value = asks ? undefined : await valuesFor(job, keys, argument, options);
   const before = await current(job);
   if (conditions.ifAbsent === true && before !== undefined)
-    throw new SecretsError('Conflict', 'exists already');
+    throw new SecretsError('Conflict', 'already exists');
   if (conditions.ifVersion !== undefined && conditions.ifVersion !== before?.id) {
     throw new SecretsError(
       'Conflict',
@@ -153,7 +153,7 @@ async function rehearse(
   if (value instanceof Map) withKeys(before, value);
   const { maxValueBytes } = provider.rules;
   if (value instanceof Uint8Array && value.length > maxValueBytes) {
-    throw new SecretsError('Invalid', `the value is larger than this store takes: ${maxValueBytes} bytes`);
+    throw new SecretsError('Invalid', `the value is larger than this store allows: ${maxValueBytes} bytes`);
   }
   const action = before === undefined ? 'create' : 'update';
   const what =
@@ -190,7 +190,7 @@ async function writeOptions(
       'Unsupported',
       `${await storeTitle(session, target.store)} has no conditional write`,
       {
-        hint: 'leave --if-version and --if-absent away',
+        hint: 'omit --if-version and --if-absent',
       },
     );
   }
@@ -208,7 +208,7 @@ async function writeOptions(
   });
   if (labels.length > 0 && !provider.capabilities.has('labels')) {
     throw new SecretsError('Unsupported', `${await storeTitle(session, target.store)} has no labels`, {
-      hint: 'leave --label away',
+      hint: 'omit --label',
     });
   }
   return compact({
@@ -252,7 +252,7 @@ async function putKeys(job: Job, changes: ReadonlyMap<string, string>): Promise<
     const before = await current(job);
     const cas = provider.capabilities.has('cas');
     if (conditions.ifAbsent === true && before !== undefined)
-      throw new SecretsError('Conflict', 'exists already');
+      throw new SecretsError('Conflict', 'already exists');
     const guard = !cas ? {} : before === undefined ? { ifAbsent: true } : { ifVersion: before.id };
     try {
       const merged = withKeys(before, changes);
@@ -277,8 +277,8 @@ async function checkKept(job: Job, changes: ReadonlyMap<string, string>): Promis
   const after = await current(job);
   const kept = after !== undefined && [...changes].every(([key, text]) => textOfKey(after, key) === text);
   if (!kept) {
-    throw new SecretsError('Conflict', 'somebody else wrote it at the same moment', {
-      hint: 'look at it and put again; this store has no conditional write',
+    throw new SecretsError('Conflict', 'somebody else wrote it at the same time', {
+      hint: 'read it and write again; this store has no conditional write',
     });
   }
 }

@@ -21,7 +21,7 @@ export async function run(session: Session, { args, options }: Invocation<Option
   const [from, to] = args as [string, string];
   const { source, target } = await openBoth(session, from, to);
   if (!source.many)
-    throw new SecretsError('Usage', 'sync is about many secrets', {
+    throw new SecretsError('Usage', 'sync needs a prefix on both sides', {
       reference: source.text,
       hint: 'end both sides in /, or use secrets copy for one',
     });
@@ -41,7 +41,7 @@ export async function run(session: Session, { args, options }: Invocation<Option
     if (names.length === 0 && options.delete === true)
       throw new SecretsError('NotFound', 'the source is empty, and an empty source deletes everything', {
         reference: source.text,
-        hint: 'if that is meant, delete them with secrets delete',
+        hint: 'to delete them, use secrets delete',
       });
     const { pairs, extra } = matchNames(sides, names, there.names, options.replace ?? []);
     const copyOptions = { history: false, labels: options.labels !== false, infos, onProgress };
@@ -64,7 +64,8 @@ export async function run(session: Session, { args, options }: Invocation<Option
     const done = await applyCopy(session, sides, plan, copyOptions);
     // What could not be copied may be what a deletion was for (a secret that moved): then nothing is deleted.
     const failed = done.some(({ action }) => action === 'failed');
-    if (failed && deletions.length > 0) session.warn('nothing was deleted, since not everything was copied');
+    if (failed && deletions.length > 0)
+      session.warn('nothing was deleted, because not everything was copied');
     const deleted = failed ? [] : await deleteAll(session, sides, deletions);
     progress.done();
     await report(session, [...done, ...deleted], false);

@@ -36,8 +36,8 @@ export async function run(session: Session, { args, options }: Invocation<TrustO
   if (options.revoke === true) return revoke(session, file, options);
   const { project } = await read(session, file);
   if (project === undefined)
-    throw new SecretsError('NotFound', 'there is no secrets.yaml here or above', {
-      hint: 'secrets init makes one; secrets trust FILE takes another',
+    throw new SecretsError('NotFound', 'no secrets.yaml in this folder or above it', {
+      hint: 'create one with secrets init, or name a file: secrets trust FILE',
     });
   if (project.lines.length === 0) {
     return report(
@@ -113,7 +113,7 @@ async function confirm(session: Session, { shown, files }: ProjectFile): Promise
   const { stdin, stderr } = session.world;
   if (stdin.isTTY !== true || stderr.isTTY !== true)
     throw new SecretsError('Usage', 'trust asks before it accepts these lines, and there is no terminal', {
-      hint: 'read them, then use --yes; in CI set SECRETS_TRUSTED to the sha256',
+      hint: 'review them, then use --yes; in CI set SECRETS_TRUSTED to the sha256',
     });
   const lines = shown.length === 1 ? 'this line' : `these ${shown.length} lines`;
   const these =
@@ -173,7 +173,9 @@ function found(session: Session): string {
   if (named !== undefined) return resolve(session.world.cwd, named);
   const { path } = findUpward(session.world);
   if (path === undefined)
-    throw new SecretsError('NotFound', 'there is no secrets.yaml here or above', { hint: 'name the file' });
+    throw new SecretsError('NotFound', 'no secrets.yaml in this folder or above it', {
+      hint: 'name the file',
+    });
   return path;
 }
 

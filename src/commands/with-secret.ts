@@ -25,9 +25,9 @@ export async function withSecret<T>(
   const target = await session.target(text);
   const { name, key, version, stage } = target.reference;
   if (key !== undefined || version !== undefined || stage !== undefined) {
-    throw new SecretsError('Usage', 'this command is about a whole secret', {
+    throw new SecretsError('Usage', 'this command works on whole secrets', {
       reference: target.text,
-      hint: 'leave #key, ?version= and ?stage= away',
+      hint: 'omit #key, ?version= and ?stage=',
     });
   }
   try {

@@ -94,7 +94,7 @@ export function wrongSuppression(
       const near = nearest(rule, known);
       return {
         keys: [String(index), 'rule'],
-        message: `there is no rule ${rule.slice(0, 80)}`,
+        message: `no rule ${rule.slice(0, 80)}`,
         hint: near === undefined ? `the rules are ${known.join(', ')}` : `did you mean ${near}?`,
       };
     }
@@ -102,7 +102,7 @@ export function wrongSuppression(
       return {
         keys: [String(index), 'until'],
         message: 'a suppression ends within a year',
-        hint: `name a day up to ${last}, and look at it again then`,
+        hint: `use a date up to ${last}, and review the finding then`,
       };
   }
   return undefined;

@@ -179,7 +179,7 @@ function readFile(path: string, check: (uid: number, mode: number) => void): Rea
     const bytes = size > MAX_BYTES ? undefined : readUpTo(fd, MAX_BYTES);
     if (bytes === undefined)
       throw new SecretsError('Usage', `${path} is larger than ${MAX_BYTES / 1024} KiB`, {
-        hint: 'a configuration is a short text; is this one?',
+        hint: 'a configuration is a short text: check that this is one',
       });
     return { path, realPath: realpathSync.native(path), bytes };
   } catch (thrown) {

@@ -109,7 +109,7 @@ function checkProfile(profile: string | undefined, layers: readonly Layer[], byF
   if (layers.length === 0 && !byFlag) return;
   const known = new Set(layers.flatMap(({ parsed }) => [...parsed.profiles.keys()]));
   const near = nearest(profile, known);
-  throw new SecretsError('Usage', `there is no profile named ${JSON.stringify(profile.slice(0, 64))}`, {
+  throw new SecretsError('Usage', `no profile named ${JSON.stringify(profile.slice(0, 64))}`, {
     hint:
       near !== undefined
         ? `did you mean ${near}?`

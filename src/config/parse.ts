@@ -226,7 +226,7 @@ function refuseIssued(bytes: Uint8Array, path: string): void {
   for (const [index, line] of new TextDecoder().decode(bytes).split('\n').entries()) {
     if (findIssued(line) === undefined) continue;
     throw new SecretsError('Usage', `${path}:${index + 1}: looks like a secret`, {
-      hint: 'renew it, put it in a store, and write its reference here',
+      hint: 'rotate it, store it with secrets put, and write its reference here',
     });
   }
 }
@@ -442,7 +442,7 @@ const MAX_SETTING = 2048;
 function checkSettings(reading: Reading, value: unknown, at: readonly string[]): void {
   if (typeof value === 'string') {
     if (/[\u0000-\u001f\u007f-\u009f]/.test(value))
-      reading.refuse(at, `${at.join('.')} holds a control character`, 'write it on one line');
+      reading.refuse(at, `${at.join('.')} contains a control character`, 'write it on one line');
     if (value.length > MAX_SETTING)
       reading.refuse(at, `${short(at.join('.'))} is longer than ${MAX_SETTING} characters`);
     if (settingLooksSecret(value))
@@ -464,7 +464,7 @@ function readVariable(
 ): ParsedVariable {
   const line = reading.yaml.lineOf(at);
   if (typeof given === 'string' && given.includes('\0'))
-    reading.refuse(at, `${short(name)} holds a NUL, which no variable can`);
+    reading.refuse(at, `${short(name)} contains a NUL, which a variable can’t hold`);
   return {
     given:
       typeof given === 'string'

@@ -84,7 +84,7 @@ function webhook({
 }): Receiver {
   const problem = urlProblem(url);
   if (problem?.what === 'none')
-    throw new SecretsError('Usage', 'notify: a receiver is no http URL', { hint: 'https://HOST/PATH' });
+    throw new SecretsError('Usage', 'notify: a receiver is not an http URL', { hint: 'https://HOST/PATH' });
   if (problem?.what === 'credentials')
     throw new SecretsError('Usage', 'notify: a URL holds a user name or a password', {
       hint: 'let the receiver check the signature: notify: { url: …, secret: REF }',

@@ -163,7 +163,7 @@ export function notTrusted(
     'Policy',
     `${what} ${are} not used, since ${file ?? 'secrets.yaml'} is not trusted${where}`,
     {
-      hint: 'secrets trust shows what it wants and lets you accept it',
+      hint: 'review and accept it with secrets trust',
     },
   );
 }

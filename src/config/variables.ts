@@ -77,10 +77,7 @@ function settleVariable(
       if (store !== undefined && !stores.has(store)) {
         const near = nearest(store, stores);
         const known = `the stores are ${[...stores].join(', ')}`;
-        refuse(
-          `${name}: there is no store named ${store}`,
-          near === undefined ? known : `did you mean ${near}?`,
-        );
+        refuse(`${name}: no store named ${store}`, near === undefined ? known : `did you mean ${near}?`);
       }
     }
     return { kind: 'ref', ref: text, as, optional };
@@ -89,7 +86,7 @@ function settleVariable(
   const store = scheme(given);
   if ((store !== undefined && stores.has(store)) || isNative(world, given)) return ref(given, 'value', false);
   const near = store === undefined || isUrlScheme(store) ? undefined : nearest(store, stores);
-  if (near !== undefined) refuse(`${name}: there is no store named ${store ?? ''}`, `did you mean ${near}?`);
+  if (near !== undefined) refuse(`${name}: no store named ${store ?? ''}`, `did you mean ${near}?`);
   if (looksSecret(name, given))
     refuse(`the value of ${name} looks like a secret`, 'put it in a store and write its reference here');
   return { kind: 'literal', value: given };

@@ -40,7 +40,7 @@ export function checkTokens(text: string, { maxDepth, maxTokens, refuse, refuseT
       (type === 'seq-item-ind' || type === 'explicit-key-ind' || type === 'map-value-ind')
     )
       marks += 1;
-    if (flow < 0 || type === 'flow-error-end') refuse(line, 'a bracket without its other half');
+    if (flow < 0 || type === 'flow-error-end') refuse(line, 'an unmatched bracket');
     if (flow + marks + indents.length > maxDepth) refuse(line, `nested more than ${maxDepth} levels deep`);
     const breaks = token.split('\n').length - 1;
     line += breaks;

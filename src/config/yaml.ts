@@ -124,7 +124,7 @@ function plain(node: unknown, refuse: (node: unknown, message: string, hint?: st
     if (key.value === '<<') return refuse(key, NOT_HERE['anchor'] as string, 'write it out');
     const name = text(String(key.value), key, refuse);
     if (RESERVED.has(name)) return refuse(key, `${name} can’t be a name`);
-    if (Object.hasOwn(result, name)) return refuse(key, 'a key is there twice', 'remove one of them');
+    if (Object.hasOwn(result, name)) return refuse(key, 'duplicate key', 'remove one of them');
     result[name] = plain(value, refuse);
   }
   return result;
@@ -132,7 +132,7 @@ function plain(node: unknown, refuse: (node: unknown, message: string, hint?: st
 
 function text(value: string, node: unknown, refuse: (node: unknown, message: string) => never): string {
   return /\p{Surrogate}/u.test(value)
-    ? refuse(node, 'half of a surrogate pair, which is no character')
+    ? refuse(node, 'an unpaired surrogate, which is not a character')
     : value;
 }
 

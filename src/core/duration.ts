@@ -11,7 +11,7 @@ export function parseDuration(text: string): number {
   const ms = match === null ? Number.NaN : Math.round(Number(match[1]) * (UNITS[match[2] ?? 's'] as number));
   if (!(ms > 0 && ms <= LONGEST_MS)) {
     throw new SecretsError('Usage', `${JSON.stringify(text)} is not a duration`, {
-      hint: 'write 500ms, 10s, 5m or 2h',
+      hint: 'use 500ms, 10s, 5m or 2h',
     });
   }
   return ms;
@@ -27,7 +27,7 @@ export function parsePeriod(text: string): number {
   const ms = match === null ? Number.NaN : Number(match[1]) * (PERIODS[match[2] as string] as number);
   if (!(ms > 0 && ms <= LONGEST_PERIOD_MS)) {
     throw new SecretsError('Usage', `${JSON.stringify(text)} is not a duration`, {
-      hint: 'write 90s, 12h, 30d or 8w',
+      hint: 'use 90s, 12h, 30d or 8w',
     });
   }
   return ms;

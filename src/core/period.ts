@@ -8,8 +8,8 @@ export function parseTime(text: string, now: Date, flag: string): Date {
   const form = /^\d{4}-\d{2}-\d{2}([Tt ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([Zz]|[+-]\d{2}:\d{2}))?$/;
   const time = form.test(text) ? new Date(text.toUpperCase().replace(' ', 'T')) : new Date(Number.NaN);
   if (!Number.isNaN(time.getTime())) return time;
-  throw new SecretsError('Usage', `${flag} ${JSON.stringify(text)} is no time`, {
-    hint: 'write 2026-11-24T09:15:00Z, 2026-11-24, or how long ago: 90m, 7d',
+  throw new SecretsError('Usage', `${flag} ${JSON.stringify(text)} is not a valid time`, {
+    hint: 'use 2026-11-24T09:15:00Z, 2026-11-24, or an age such as 90m or 7d',
   });
 }
 

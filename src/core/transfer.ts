@@ -44,7 +44,7 @@ export function pairNames(
     const other = sources.get(target);
     if (other !== undefined) {
       throw new SecretsError('Usage', `${other} and ${source} would both become ${target}`, {
-        hint: 'choose another --replace, or copy one of them by itself',
+        hint: 'choose another --replace, or copy one of them separately',
       });
     }
     sources.set(target, source);

@@ -352,7 +352,7 @@ async function listPrefix(
     found.push({ key: name.slice(prefix.length), source: ref, ref: formatReference({ store, name }) });
   }
   if (found.length === 0) {
-    throw new SecretsError('NotFound', 'there is no secret under this prefix', { reference: ref });
+    throw new SecretsError('NotFound', 'no secret under this prefix', { reference: ref });
   }
   return found;
 }

@@ -46,7 +46,7 @@ export class StartError extends SecretsError {
 const START_FAILURES: Readonly<Record<string, readonly [number, string]>> = {
   ENOENT: [127, 'it or its interpreter does not exist'],
   EACCES: [126, 'permission denied'],
-  ENOEXEC: [126, 'it is no program for this machine'],
+  ENOEXEC: [126, 'it is not a program for this machine'],
   E2BIG: [126, 'its arguments and variables are too large; give large values with --file'],
   ETXTBSY: [126, 'it is being written'],
   ENOTDIR: [126, 'not a directory'],

@@ -15,7 +15,7 @@ const REPLACEMENT = '\ufffd';
 export function checkArguments(args: readonly string[]): void {
   if (!args.some((text) => text.includes(REPLACEMENT)) || isUtf8(initial('cmdline'))) return;
   throw new SecretsError('Usage', 'an argument of the program is not UTF-8 and can’t be handed on as it is', {
-    hint: 'let a shell make it: secrets exec -- sh -c …',
+    hint: 'let a shell create it: secrets exec -- sh -c …',
   });
 }
 

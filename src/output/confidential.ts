@@ -80,8 +80,8 @@ export function checkTyped(text: string, { store, name }: Reference): void {
   if (!looksLikeValue(text)) return;
   withhold(text, name);
   if (!holdsCredential(text) || (store !== undefined && !isUrlScheme(store))) return;
-  throw new SecretsError('Usage', 'what stands in the place of a reference looks like a credential', {
-    hint: 'nothing was asked for it; a value goes in through stdin, and a name like this is written STORE://NAME',
+  throw new SecretsError('Usage', 'the reference looks like a credential', {
+    hint: 'no store was asked for it; pipe values in through stdin, or write STORE://NAME for a name like this',
   });
 }
 

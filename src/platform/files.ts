@@ -103,13 +103,13 @@ function missingFolders(path: string): readonly string[] {
     const there = statSync(here, { throwIfNoEntry: false });
     if (there !== undefined) {
       if (!there.isDirectory())
-        throw new SecretsError('Invalid', `cannot make a folder: ${here} is no folder`);
+        throw new SecretsError('Invalid', `cannot create a folder: ${here} is not a folder`);
       if (missing.length > 0) checkHome(here, there.uid);
       return missing;
     }
     if (lstatSync(here, { throwIfNoEntry: false }) !== undefined)
-      throw new SecretsError('Invalid', `cannot make a folder: ${here} is a link to nothing`, {
-        hint: 'remove it, or make what it leads to',
+      throw new SecretsError('Invalid', `cannot create a folder: ${here} is a link to nothing`, {
+        hint: 'remove it, or create its target',
       });
     missing.unshift(here);
     if (dirname(here) === here) return missing;
@@ -164,7 +164,7 @@ function checkOwner(uid: number, path: string): void {
   const own = process.getuid?.();
   if (own !== undefined && uid !== own) {
     throw new SecretsError('Denied', `${path} belongs to another user (uid ${uid})`, {
-      hint: 'use one of your own, or change its owner',
+      hint: 'use your own, or change its owner',
     });
   }
 }

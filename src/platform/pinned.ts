@@ -56,6 +56,6 @@ export function checkContents(): void {
 
 function changed(path: string): SecretsError {
   return new SecretsError('Policy', `${path} has changed since it was trusted`, {
-    hint: 'secrets trust shows what it wants and lets you accept it',
+    hint: 'review and accept it with secrets trust',
   });
 }

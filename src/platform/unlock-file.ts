@@ -120,7 +120,7 @@ function checkAccess({ uid, gid, mode }: Stats, { path: real, inVolume }: Place,
   }
   if (uid !== me && uid !== 0)
     throw new SecretsError('Denied', `${path} belongs to another user (uid ${uid})`, {
-      hint: 'use one of your own, or change its owner',
+      hint: 'use your own, or change its owner',
     });
   const others = (mode & 0o022) !== 0 && uid !== me ? 'can be written by' : 'is open to';
   throw new SecretsError('Denied', `${path} ${others} other users (mode ${(mode & 0o777).toString(8)})`, {
@@ -192,13 +192,9 @@ function readAll(fd: number, path: string, what: string): Buffer {
     } catch (thrown) {
       if (codeOf(thrown) !== 'EAGAIN') throw thrown;
       if (Date.now() > end)
-        throw new SecretsError(
-          'Unavailable',
-          `${what} did not come to its end in ${PIPE_MS / 1000} s: ${path}`,
-          {
-            hint: 'the program that writes to this descriptor must close it',
-          },
-        );
+        throw new SecretsError('Unavailable', `${what} did not end within ${PIPE_MS / 1000} s: ${path}`, {
+          hint: 'the program that writes to this descriptor must close it',
+        });
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
     }
   }

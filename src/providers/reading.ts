@@ -12,7 +12,7 @@ export function checkSignal(signal: AbortSignal): void {
 
 /** The error of `get` for a secret that was created without a value. */
 export function noValueYet(cause?: unknown): SecretsError {
-  return new SecretsError('NotFound', 'has no value yet', { hint: 'secrets put gives it one', cause });
+  return new SecretsError('NotFound', 'has no value yet', { hint: 'write one with secrets put', cause });
 }
 
 /** The outcome of a read, in the form of a batch result. */

@@ -50,7 +50,7 @@ export async function* linesOfFile(path: string, regular: boolean): AsyncGenerat
   try {
     const stats = statSync(path, { throwIfNoEntry: false });
     if (stats === undefined)
-      throw new SecretsError('NotFound', `there is no file ${path}`, { hint: 'name the trail’s own file' });
+      throw new SecretsError('NotFound', `file not found: ${path}`, { hint: 'name the trail’s own file' });
     if (stats.isDirectory() || (regular && !stats.isFile()))
       throw new SecretsError('Invalid', `this is not a regular file: ${path}`);
     const file = createReadStream(path, { highWaterMark: 256 * 1024 });
@@ -81,8 +81,8 @@ export function trailLines(
 ): AsyncIterable<string> {
   if (lines !== undefined) return lines;
   if (file === undefined)
-    throw new SecretsError('Usage', `${what} is a file, and the store does not name it`, {
-      hint: 'give it with --from FILE (- for standard input), or as trail.file of the store',
+    throw new SecretsError('Usage', `${what} is a file, which the store’s settings don’t name`, {
+      hint: 'pass it with --from FILE (- for stdin), or set trail.file of the store',
     });
   const path = file.startsWith('~/') ? join(home, file.slice(2)) : file;
   return linesOfFile(isAbsolute(path) ? path : join(cwd, path), true);
@@ -105,8 +105,8 @@ export class LineCount {
   /** Counts one line. @throws SecretsError Unavailable when `signal` is aborted */
   add(good: boolean, signal: AbortSignal): void {
     if (signal.aborted)
-      throw new SecretsError('Unavailable', `the time was over after ${this.#all} lines of the trail`, {
-        hint: 'allow more with --timeout',
+      throw new SecretsError('Unavailable', `the time ran out after ${this.#all} lines of the trail`, {
+        hint: 'raise --timeout',
         cause: signal.reason,
       });
     this.#all += 1;
@@ -123,6 +123,8 @@ export class LineCount {
         hint: 'check that it is the right file',
       });
     const cut = this.#lastBad ? ', the last one maybe since it is being written' : '';
-    this.#context.warn(`${this.#bad} of ${this.#all} lines are not of ${this.#what} and were left out${cut}`);
+    this.#context.warn(
+      `${this.#bad} of ${this.#all} lines are not from ${this.#what} and were skipped${cut}`,
+    );
   }
 }

@@ -77,7 +77,7 @@ export async function patiently<T>(signal: AbortSignal, work: () => Promise<T>):
       await sleep(wait, signal, true);
       if (signal.aborted)
         throw new SecretsError('Throttled', thrown.message, {
-          hint: 'ask for a shorter period, or allow more time with --timeout',
+          hint: 'ask for a shorter period, or raise --timeout',
           cause: thrown,
         });
     }

@@ -23,8 +23,8 @@ export function readBaseline(path: string, shown: string, mayBeMissing: boolean)
   } catch (thrown) {
     if (codeOf(thrown) !== 'ENOENT') throw fileError(thrown, 'cannot read the baseline', path);
     if (mayBeMissing) return new Set();
-    throw new SecretsError('Usage', `there is no baseline ${shown}`, {
-      hint: 'write one with --update-baseline',
+    throw new SecretsError('Usage', `no baseline at ${shown}`, {
+      hint: 'create one with --update-baseline',
     });
   }
   return parseBaseline(text, shown);

@@ -183,7 +183,7 @@ export class ClaimedRun {
       if (rival !== undefined) await this.noteHolder(rival);
     } catch (thrown) {
       // The rotation is still held, even if the holder is unknown.
-      this.options.warn(`who holds the rotation can’t be read: ${toSecretsError(thrown).message}`);
+      this.options.warn(`the holder of the rotation can’t be read: ${toSecretsError(thrown).message}`);
     }
   }
 
@@ -211,7 +211,9 @@ export class ClaimedRun {
     try {
       await this.options.place.sign(this.record(leaseMs), this.pending.id);
     } catch (thrown) {
-      this.options.warn(`the record of who rotates could not be written: ${toSecretsError(thrown).message}`);
+      this.options.warn(
+        `the holder of the rotation could not be recorded: ${toSecretsError(thrown).message}`,
+      );
     }
   }
 
@@ -282,12 +284,12 @@ export class ClaimedRun {
       progress(`waiting for the lease of whoever holds it: ${Math.ceil(left / 1000)} s`);
       const from = performance.now();
       await sleep(Math.min(left, Math.max(lease / 10, 250)), interrupt, true);
-      if (interrupt.aborted) throw new SecretsError('Unavailable', 'interrupted while it waited');
+      if (interrupt.aborted) throw new SecretsError('Unavailable', 'interrupted while waiting');
       left -= performance.now() - from;
       const now = await look();
       if (now === undefined) return true;
       if (now !== pendingId) {
-        this.error = new SecretsError('Conflict', 'whoever holds it is alive');
+        this.error = new SecretsError('Conflict', 'its holder is alive');
         return false;
       }
     }
@@ -301,7 +303,7 @@ export class ClaimedRun {
     // Read first, because `--take-over` doesn't wait for the lease; then check the age again, because the read may have
     // been slow.
     if (young() && (await this.options.place.pendingId()) !== pending.id) {
-      this.error = new SecretsError('Conflict', 'somebody else has taken this rotation over');
+      this.error = new SecretsError('Conflict', 'somebody else has taken over this rotation');
       await this.noteRival();
       throw new ClaimLost();
     }

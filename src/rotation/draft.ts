@@ -29,7 +29,7 @@ async function wholeDraft(
   const form = old === undefined ? undefined : readText(textOf(old));
   const { value, companions } = await generator.make();
   if (companions !== undefined && Object.keys(companions).length > 0)
-    throw new SecretsError('Usage', 'what is generated has several parts, so it needs a JSON secret', {
+    throw new SecretsError('Usage', 'the generated value has several parts, so it needs a JSON secret', {
       hint: 'name the key of its first part in `keys`',
     });
   return credentialOf(Buffer.from(form === undefined ? value : replaceText(form, value)));
@@ -38,7 +38,7 @@ async function wholeDraft(
 function textOf(old: Credential): string {
   const { fields } = old;
   if (fields !== undefined)
-    throw new SecretsError('Usage', 'its value is a JSON object, and no key of it is named', {
+    throw new SecretsError('Usage', 'the value is a JSON object, and the policy names no key', {
       hint: `name the key to rotate: REF#${Object.keys(fields).find((key) => /pass/i.test(key)) ?? 'KEY'}, or \`keys\` in the policy`,
     });
   const text = utf8(old.value);
@@ -53,7 +53,7 @@ async function keyedDraft(
 ): Promise<Credential> {
   if (old !== undefined && old.fields === undefined)
     throw new SecretsError('Invalid', 'its value is not a JSON object, so it has no keys to rotate', {
-      hint: 'leave `keys` away to rotate the whole value',
+      hint: 'omit `keys` to rotate the whole value',
     });
   const document = old === undefined ? JsonDocument.of([]) : JsonDocument.parse(old.value);
   const rotated = rotatedKeys(document, keys);

@@ -41,7 +41,7 @@ export class Engine extends ClaimedRun {
           this.error !== undefined && { reason: this.error.message }),
       });
       if (effect === 'finish' && event === 'failed')
-        this.options.warn(`it is rotated, but that could not be noted: ${this.error?.message ?? ''}`);
+        this.options.warn(`rotated, but this could not be recorded: ${this.error?.message ?? ''}`);
       state = next(this.plan, state, event);
     }
     if (state === 'done') this.options.watch.forget(this.options.reference);
@@ -161,8 +161,8 @@ export class Engine extends ClaimedRun {
         return proposed;
       }
       if (tries === DRAFTS)
-        throw new SecretsError('Usage', 'what is generated for it is always the same value', {
-          hint: 'let the policy generate longer values',
+        throw new SecretsError('Usage', 'the generator always produces the same value', {
+          hint: 'use a generator with longer values in the policy',
         });
     }
   }
@@ -193,8 +193,8 @@ export class Engine extends ClaimedRun {
   async #issue(): Promise<Event> {
     const { issue } = this.options.target;
     if (issue === undefined)
-      throw new SecretsError('Usage', 'the rotation under way is of a target that makes credentials itself', {
-        hint: 'resume it with the policy that it was begun with',
+      throw new SecretsError('Usage', 'the current rotation is for a target that creates credentials', {
+        hint: 'resume it with the policy it was started with',
       });
     await this.keep();
     try {
@@ -236,7 +236,7 @@ export class Engine extends ClaimedRun {
       return 'lost';
     }
     if (isClaim(pending))
-      throw new SecretsError('Unavailable', 'the credential that the target made is not stored');
+      throw new SecretsError('Unavailable', 'the credential created by the target is not stored');
     this.pending = pending;
     return 'ok';
   }
@@ -278,7 +278,7 @@ export class Engine extends ClaimedRun {
     const pending = needed(this.pending);
     // A version that another run has replaced or discarded must not come back.
     if ((await place.pendingId()) !== pending.id) {
-      this.error = new SecretsError('Conflict', 'somebody else has taken this rotation over');
+      this.error = new SecretsError('Conflict', 'somebody else has taken over this rotation');
       return 'lost';
     }
     await this.#noteReplaced();

@@ -129,19 +129,19 @@ export class Rotations {
     const asked = await this.#session.target(text);
     const { key, version, stage } = asked.reference;
     if (version !== undefined || stage !== undefined)
-      throw new SecretsError('Usage', 'a rotation is about a whole secret', {
+      throw new SecretsError('Usage', 'rotate works on whole secrets', {
         reference: asked.text,
-        hint: 'leave ?version= and ?stage= away',
+        hint: 'omit ?version= and ?stage=',
       });
     const whole = wholeSecret(asked);
     try {
       const policy = (await this.policies()).get(whole.text);
       if (policy === undefined && generate === undefined && withoutTarget !== true)
-        throw new SecretsError('Usage', 'there is no rotation policy for it', {
+        throw new SecretsError('Usage', 'no rotation policy', {
           hint:
             withoutTarget === false
               ? 'go where its policy is, or say --without-target if no system has to be told of the value'
-              : 'add one under `rotation:` in secrets.yaml, or name --generate for a value that no system has to be told of',
+              : 'add one under `rotation:` in secrets.yaml, or name --generate for a value that no other system depends on',
         });
       if (policy?.untrusted !== undefined) {
         const { notTrusted } = await import('../config/trust.ts');
@@ -167,7 +167,7 @@ export class Rotations {
     if (nativeJob?.starts === true && generate !== undefined)
       throw new SecretsError(
         'Usage',
-        'its policy has the service make the new value: --generate means nothing',
+        'the policy lets the service create the new value, so --generate has no effect',
       );
     const { type = 'none', ...rest } = settings.target ?? {};
     const descriptor = targets.find((kind) => kind.type === type);

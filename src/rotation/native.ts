@@ -49,14 +49,10 @@ export async function scheduleForJob(
 export async function refuseNativelyRotated(job: Job): Promise<void> {
   const rotation = (await job.place.info())?.rotation;
   if (rotation?.role !== 'rotates' || !rotation.enabled) return;
-  throw new SecretsError(
-    'Conflict',
-    `is rotated by ${rotation.by}; two that rotate it would undo each other’s work`,
-    {
-      reference: job.reference,
-      hint: `native: in its policy drives that one; secrets rotate cancel ${job.reference} ends it`,
-    },
-  );
+  throw new SecretsError('Conflict', `is rotated by ${rotation.by}; a second rotation would undo the first`, {
+    reference: job.reference,
+    hint: `add native: to its policy to use that one, or end it with secrets rotate cancel ${job.reference}`,
+  });
 }
 
 /** `started`: the rotation has begun, but its end wasn't seen. */
@@ -174,13 +170,13 @@ async function watchNative(
   const why = over ? `not done after ${seconds(waitMs)}` : 'not waited for any longer';
   const more = last?.hint === undefined ? '' : `; ${last.hint}`;
   const error = new SecretsError('Unavailable', `begun, and ${why}${said}`, {
-    hint: `it goes on by itself: secrets rotate resume ${job.reference} waits for it again${more}`,
+    hint: `it continues by itself; wait for it again with secrets rotate resume ${job.reference}${more}`,
   });
   return { ending: 'started', ...begun, error };
 }
 
 function unseen(error: SecretsError): SecretsError {
-  return new SecretsError(error.kind, `begun, but how it goes on can’t be seen: ${error.message}`, {
+  return new SecretsError(error.kind, `started, but its progress can’t be read: ${error.message}`, {
     hint: error.hint,
     cause: error.cause,
   });
@@ -221,7 +217,7 @@ export async function remind(job: Job, call: () => CallOptions): Promise<Secrets
     return undefined;
   } catch (thrown) {
     const { kind, message } = toSecretsError(thrown);
-    return new SecretsError(kind, `rotated, but the date for the next time is not set: ${message}`, {
+    return new SecretsError(kind, `rotated, but the date of the next rotation is not set: ${message}`, {
       reference,
       hint: `secrets rotate --configure ${reference} sets it`,
       cause: thrown,

@@ -94,7 +94,7 @@ export class Notifier {
           const to = receiverName(one.receiver);
           const { attempts, error } = await this.#notifyOne(one, document);
           if (error === undefined) return { to, delivered: true, attempts };
-          this.#session.warn(`${notice.reference}: ${to} was not told: ${error.message}`);
+          this.#session.warn(`${notice.reference}: ${to} was not notified: ${error.message}`);
           return { to, delivered: false, attempts, error: error.message };
         }),
       ),
@@ -265,7 +265,7 @@ async function attemptPost(
 
 function judge({ status, retryAfter }: Answer): Attempt {
   if (status >= 200 && status < 300) return { retry: false, pauseMs: 0 };
-  const error = new SecretsError('Unavailable', `it answered with status ${status}`);
+  const error = new SecretsError('Unavailable', `the server answered with status ${status}`);
   const retry = status === 408 || status === 425 || status === 429 || status >= 500;
   const seconds = /^\d{1,6}$/.test(retryAfter ?? '') ? Number(retryAfter) : 0;
   return { error, retry, pauseMs: seconds * 1000 };

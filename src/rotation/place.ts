@@ -40,7 +40,7 @@ export class SecretPlace {
   constructor(provider: Provider, name: string, call: () => CallOptions) {
     if (!provider.capabilities.has('stages') || provider.makeCurrent === undefined)
       throw new SecretsError('Unsupported', 'this store keeps no pending versions, which a rotation needs', {
-        hint: 'put a new value with secrets put, after the target has it',
+        hint: 'write a new value with secrets put, after you have set it in the target',
       });
     this.provider = provider;
     this.name = name;
@@ -259,7 +259,7 @@ function parsedFields(value: Uint8Array): Readonly<Record<string, JsonValue>> | 
 export function changedMeanwhile(current: string | undefined, cause?: unknown): SecretsError {
   const now = current === undefined ? 'no version' : `version ${current}`;
   return new SecretsError('Conflict', `changed while this rotation began: ${now} is current now`, {
-    hint: 'repeat it to rotate once more',
+    hint: 'run the command again to rotate once more',
     cause,
   });
 }

@@ -41,7 +41,7 @@ const FIRST_OF_TARGET: PreflightFinding = {
   kind: 'Unsupported',
   detail:
     'has no value yet, and in this store a first one is current at once: it would be read before the target accepts it',
-  hint: 'store what the target accepts now with secrets put, then rotate it',
+  hint: 'store the value that the target accepts now with secrets put, then rotate',
 };
 
 /** The keys to rotate: those of the policy, otherwise the target's own choice. */

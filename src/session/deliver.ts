@@ -41,7 +41,7 @@ export async function deliverAfter(
 ): Promise<void> {
   if (untrustedSinks === true)
     session.warn(
-      'the audit sinks of secrets.yaml are not used, since it is not trusted: secrets trust shows them',
+      'the audit sinks of secrets.yaml are not used, because the file is not trusted; review them with secrets trust',
     );
   if (sinks.length === 0) return;
   const end = new AbortController();

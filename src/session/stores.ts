@@ -122,7 +122,7 @@ export class Stores {
     const store = config.stores.get(name);
     if (store !== undefined) return store;
     const known = [...config.stores.keys()].join(', ');
-    throw new SecretsError('Usage', `there is no store named ${singleLine(name)}`, {
+    throw new SecretsError('Usage', `no store named ${singleLine(name)}`, {
       reference,
       hint: `the stores are ${known}; add one to secrets.yaml`,
     });

@@ -67,7 +67,7 @@ export async function planCopy(
       continue;
     }
     if (source === undefined) {
-      const error = new SecretsError('NotFound', 'there is no such secret', { reference: common.source });
+      const error = new SecretsError('NotFound', 'not found', { reference: common.source });
       steps.push({ ...common, action: 'failed', error });
       continue;
     }
@@ -113,7 +113,7 @@ function checkNames(
       const { kind, message } = toSecretsError(thrown);
       const error = new SecretsError(kind, message, {
         reference: target,
-        hint: '--replace FROM=TO gives it a name that the store takes',
+        hint: 'use --replace FROM=TO to get a name that the store accepts',
       });
       steps.push({ pair, source: textOf(sides.source, pair.source), target, action: 'failed', error });
       return false;

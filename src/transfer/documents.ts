@@ -77,7 +77,7 @@ export function plainScalar(source: string, line: number): FileValue {
 
 /** @throws SecretsError Invalid for text without a valid UTF-8 form: different bytes would be stored */
 export function checkText(text: string, line: number, problems: FileProblems): string {
-  if (!isWellFormed(text)) throw problems.at(line, 'has half of a surrogate pair, which is no text');
+  if (!isWellFormed(text)) throw problems.at(line, 'has an unpaired surrogate, which is not text');
   return text;
 }
 

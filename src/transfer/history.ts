@@ -24,7 +24,7 @@ export async function missingVersions(
   ]);
   const copied = copiedVersions(from, to);
   if (copied === undefined) {
-    throw new SecretsError('Conflict', 'has versions of its own, which a copied history would bury', {
+    throw new SecretsError('Conflict', 'has other versions, which a copied history would hide', {
       hint: 'copy without --history, or to another name',
     });
   }

@@ -9,13 +9,13 @@ export function sizeError(place: Place, name: string, bytes: number): SecretsErr
   if (bytes > maxValueBytes)
     return new SecretsError(
       'Invalid',
-      `${bytes} bytes are more than ${place.store} takes: ${maxValueBytes}`,
+      `${bytes} bytes are more than ${place.store} allows: ${maxValueBytes}`,
       {
         reference,
       },
     );
   if (bytes === 0 && !emptyValue)
-    return new SecretsError('Invalid', `${place.store} takes no empty values`, { reference });
+    return new SecretsError('Invalid', `${place.store} accepts no empty values`, { reference });
   return undefined;
 }
 
@@ -23,7 +23,7 @@ export function sizeError(place: Place, name: string, bytes: number): SecretsErr
 export function refuseUnfit(errors: readonly (SecretsError | undefined)[]): void {
   const unfit = errors.filter((error) => error !== undefined);
   if (unfit.length > 0)
-    throw new SecretsError('Invalid', 'the target does not take all of it; nothing was written', {
+    throw new SecretsError('Invalid', 'the target does not accept all of the secrets; nothing was written', {
       errors: unfit,
     });
 }

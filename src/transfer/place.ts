@@ -31,7 +31,7 @@ export async function openPlace(session: Session, text: string): Promise<Place> 
     if (key !== undefined || version !== undefined || stage !== undefined) {
       throw new SecretsError('Usage', 'whole secrets are copied and compared', {
         reference: target.text,
-        hint: 'leave #key, ?version= and ?stage= away; for one key: secrets get A#k | secrets put B#k',
+        hint: 'omit #key, ?version= and ?stage=; for one key: secrets get A#k | secrets put B#k',
       });
     }
     const provider = await session.open(target.store, target.native);

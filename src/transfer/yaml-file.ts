@@ -131,7 +131,7 @@ class Converter {
         throw this.#problems.at(line, 'has a merge key (<<), which is not part of YAML 1.2');
       return name;
     }
-    throw this.#problems.at(line, `has a key that is no name${templateNote(this.#text)}`);
+    throw this.#problems.at(line, `has a key that is not a name${templateNote(this.#text)}`);
   }
 
   #resolve(alias: Alias, line: number): FileValue {

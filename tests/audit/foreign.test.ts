@@ -79,13 +79,13 @@ test('audit verify says so: of a named file with exit 2, of the log itself with 
     const named = await own.sh('secrets audit verify audit.jsonl.gz');
     expect([named.code, named.stdout]).toEqual([2, '']);
     expect(named.stderr).toMatch(
-      /^secrets: this is no audit log but compressed with gzip: .*audit\.jsonl\.gz; unpack it first: gunzip\n$/s,
+      /^secrets: not an audit log but compressed with gzip: .*audit\.jsonl\.gz; unpack it first: gunzip\n$/s,
     );
     writeFileSync(log, gzipSync(readFileSync(log)));
     const itself = await own.sh('secrets audit verify');
     expect([itself.code, itself.stdout]).toEqual([
       9,
-      expect.stringMatching(/^changed: .*: this is no audit log but compressed with gzip$/m),
+      expect.stringMatching(/^changed: .*: not an audit log but compressed with gzip$/m),
     ]);
   } finally {
     await own.remove();

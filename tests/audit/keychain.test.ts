@@ -126,7 +126,7 @@ describeWith('with a key chain', KEYCHAIN, () => {
     writeFileSync(keyFile(), encrypted);
     expectRefused(
       await inSession('secrets get a; secrets audit anchor'),
-      /the key chain holds no passphrase for .*signing\.key; unlock it, or move /,
+      /the key chain has no passphrase for .*signing\.key; unlock it, or move /,
     );
   });
 

@@ -99,7 +99,7 @@ describe('required', () => {
     ['a file in the place of its folder', (folder: string) => writeFileSync(folder, '')],
     ['a link in the place of its folder', (folder: string) => symlinkSync('/tmp', folder)],
     [
-      'a folder in its place',
+      'the path is a folder',
       (folder: string) => mkdirSync(join(folder, 'audit.jsonl'), { recursive: true, mode: 0o700 }),
     ],
     [
@@ -287,7 +287,7 @@ describe('why', () => {
   });
 
   test.each([
-    [`'a\nb'`, /the reason holds a control character/],
+    [`'a\nb'`, /the reason contains a control character/],
     ['""', /the reason is empty/],
     [`"${'x'.repeat(501)}"`, /the reason is longer than 500 characters/],
   ])('--reason %j is refused, and nothing is read', async (reason, message) => {

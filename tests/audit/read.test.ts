@@ -128,7 +128,7 @@ describe('the command', () => {
     const { stdout, stderr, code } = await sh(`secrets audit log ${file} --json`);
     expect(code).toBe(0);
     expect(stdout.trim().split('\n')).toHaveLength(2);
-    expect(stderr).toMatch(/^secrets: warning: lines that are no records were left out: .*audit verify/);
+    expect(stderr).toMatch(/^secrets: warning: skipped lines that are not records: .*audit verify/);
   });
 
   test('a line of many megabytes is passed over, and what follows it is shown', async () => {
@@ -138,7 +138,7 @@ describe('the command', () => {
     const { stdout, stderr, code } = await sh(`secrets audit log ${file} --json`);
     expect(code).toBe(0);
     expect(stdout).toBe(`${second}\n`);
-    expect(stderr).toMatch(/lines that are no records were left out/);
+    expect(stderr).toMatch(/skipped lines that are not records/);
   });
 
   test('no record that somebody gave another form keeps the others from being shown', async () => {

@@ -64,12 +64,12 @@ describe('refused, and left as it is:', () => {
       /symbolic link/,
     ],
     [
-      'a folder in its place',
+      'the path is a folder',
       () => {
         rmSync(path());
         mkdirSync(path(), { mode: 0o700 });
       },
-      /a folder in its place/,
+      /the path is a folder/,
     ],
     [
       'a file in the place of its folder',
@@ -95,7 +95,7 @@ describe('refused, and left as it is:', () => {
     [
       'something else in the place of its lock',
       () => writeFileSync(`${path()}.lock`, '', { mode: 0o600 }),
-      /no lock: .*\.lock$/,
+      /not a symbolic link: .*\.lock$/,
     ],
     ['a last line that is no record', () => place.write([...place.lines(), 'anything']), /last record/],
   ])('%s', async (_title, spoil, message) => {

@@ -304,7 +304,7 @@ describe('without a trail', () => {
   test('shows our own log alone, and says so', async () => {
     await ok('printf one | secrets put app/db && secrets get app/db', {});
     const { stdout, stderr } = await ok('secrets audit trail app/db', {});
-    expect(stderr).toBe('secrets: warning: local has no trail to read: this is our own log alone\n');
+    expect(stderr).toBe('secrets: warning: local has no trail to read; showing only our own log\n');
     expect(
       stdout
         .trimEnd()
@@ -318,13 +318,13 @@ describe('without a trail', () => {
 
   test.each([
     ['app/db#key', 2, /a trail is of a whole secret/],
-    ['nowhere://a', 2, /there is no store named nowhere/],
-    ['nowhere://', 2, /there is no store named nowhere/],
-    ['app/db --since yesterday', 2, /--since "yesterday" is no time/],
+    ['nowhere://a', 2, /no store named nowhere/],
+    ['nowhere://', 2, /no store named nowhere/],
+    ['app/db --since yesterday', 2, /--since "yesterday" is not a valid time/],
     ['app/db --since 1h --until 2h', 2, /ends before it begins/],
     ['app/db --json --csv', 2, /exclude each other/],
     ['app/db --from -', 2, /local has no trail to read/],
-    ['vault://a --from no/such/file', 3, /there is no file/],
+    ['vault://a --from no/such/file', 3, /file not found/],
   ])('%s: exit %i', async (line, code, message) => {
     const env = { VAULT_ADDR: 'http://127.0.0.1:9', VAULT_TOKEN: 'x' };
     const outcome = await place.within(`secrets audit trail ${line} --quiet --timeout 2s`, env);
@@ -337,7 +337,7 @@ describe('without a trail', () => {
     const outcome = await place.sh(line);
     expect(outcome).toMatchObject({
       code: 6,
-      stderr: expect.stringMatching(/the trail on stdin did not come to its end in time/),
+      stderr: expect.stringMatching(/the trail on stdin did not end in time/),
     });
   });
 });

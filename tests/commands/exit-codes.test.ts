@@ -118,7 +118,7 @@ describe('exit codes of stores elsewhere', () => {
     expect({ code, stderr }).toEqual({
       code: 8,
       stderr: expect.stringMatching(
-        /^secrets: team:\/\/a: the store team is not used, .*; secrets trust/,
+        /^secrets: team:\/\/a: the store team is not used, .*; review and accept it with secrets trust/,
       ) as string,
     });
     const trusted = await place.sh('secrets get team://a --trust --timeout 2s', { VAULT_TOKEN: 'none' });

@@ -109,7 +109,7 @@ test.each([
     expect(await place.sh(line)).toMatchObject({
       code: 5,
       stdout: '',
-      stderr: expect.stringContaining('is there already') as string,
+      stderr: expect.stringContaining('already exists') as string,
     });
   expect((await lstat(file)).mtimeMs).toBe(before);
   expect(await readdir(place.cwd)).toEqual(['secrets.yaml']);

@@ -63,7 +63,7 @@ test('no store is asked for a credential, and the line says how a name like it i
   const outcome = await box.run(['get', TOKENS[0] as string]);
   expect(outcome.code).toBe(2);
   expect(outcome.stderr).toBe(
-    'secrets: what stands in the place of a reference looks like a credential; nothing was asked for it; a value goes in through stdin, and a name like this is written STORE://NAME\n',
+    'secrets: the reference looks like a credential; no store was asked for it; pipe values in through stdin, or write STORE://NAME for a name like this\n',
   );
 });
 

@@ -277,7 +277,7 @@ profiles:
   test('that do not exist are an error with the near name', async () => {
     await expect(machine.load('home', { profile: 'prd' })).rejects.toMatchObject({
       kind: 'Usage',
-      message: 'there is no profile named "prd"',
+      message: 'no profile named "prd"',
       hint: 'did you mean prod?',
     });
     await expect(machine.load('home', {}, { env: { SECRETS_PROFILE: 'xyz' } })).rejects.toMatchObject({
@@ -322,10 +322,10 @@ describe('what is wrong in it', () => {
     ['default: locl\n', /:1: the default store is not among the stores$/, 'did you mean local?'],
     [
       'stores: { team: { provider: local } }\nenv:\n  A: tema://x\n',
-      /:3: A: there is no store named tema$/,
+      /:3: A: no store named tema$/,
       'did you mean team?',
     ],
-    ['env: { A: { ref: nope://x } }', /A: there is no store named nope$/, message(/^the stores are/)],
+    ['env: { A: { ref: nope://x } }', /A: no store named nope$/, message(/^the stores are/)],
     ['env: { PORT: 8080 }', /:1: env\.PORT must be a text or a map$/, 'put it in quotes'],
     [
       'stores: { a: { provider: aws, region: "evil.example/#" } }',

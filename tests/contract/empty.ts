@@ -53,7 +53,7 @@ export function itTakesEmptySecrets(contract: Contract, opened: () => Provider):
       expect(kinds.toSorted()).toEqual(['Conflict', 'Conflict', 'Conflict', 'no error']);
       expect(await textOf(provider, { name })).toBe(['a', 'b', 'c', 'd'][kinds.indexOf('no error')]);
       const late = provider.put(name, { value: bytes('e'), ifAbsent: true }, now());
-      await expect(late).rejects.toMatchObject({ kind: 'Conflict', message: 'exists already' });
+      await expect(late).rejects.toMatchObject({ kind: 'Conflict', message: 'already exists' });
     });
 
     test('takes a pending version, which becomes its first value', async () => {

@@ -16,7 +16,9 @@ test.each([
 test.each(['', 'yesterday', '7', '2026-13-01', '2026-11-20T08:00', '2026-11-20T08:00:00', '-7d'])(
   '%j is no time, and the line names its option',
   (text) => {
-    expect(() => parseTime(text, NOW, '--until')).toThrow(`--until ${JSON.stringify(text)} is no time`);
+    expect(() => parseTime(text, NOW, '--until')).toThrow(
+      `--until ${JSON.stringify(text)} is not a valid time`,
+    );
   },
 );
 

@@ -20,7 +20,7 @@ const LATENCY_MS = 60;
 function counting(kind: string, calls: Call[]): ProviderDescriptor {
   const answer = ({ name }: SecretRequest): GetResult =>
     name.includes('missing')
-      ? { ok: false, error: new SecretsError('NotFound', 'there is no such secret') }
+      ? { ok: false, error: new SecretsError('NotFound', 'not found') }
       : {
           ok: true,
           secret: { name, id: '1', state: 'enabled', stages: [], value: Buffer.from(`${kind}:${name}`) },

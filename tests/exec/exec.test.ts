@@ -127,7 +127,7 @@ describe('what Node.js can’t hand on as it is', () => {
   test('an inherited variable that is not UTF-8 is left out, with a warning', async () => {
     const before = ['bash', '-c', 'LATIN=$(printf "caf\\351") "$@"', 'bash'];
     const outcome = await box.run(['exec', '-e', 'TOKEN=text', ...SHOW], { before, env: { UTF: 'é\ufffd' } });
-    expect(outcome.stderr).toMatch(/^secrets: warning: left out .*: LATIN\n$/);
+    expect(outcome.stderr).toMatch(/^secrets: warning: not passed to the program, .*: LATIN\n$/);
     const child = JSON.parse(outcome.stdout) as Record<string, string>;
     expect(child).toMatchObject({ TOKEN: 'plain', UTF: 'é\ufffd' });
     expect(child).not.toHaveProperty('LATIN');
@@ -176,7 +176,7 @@ describe('when something fails, the program does not start and', () => {
       'no/2',
       'none/',
       'nostore',
-      '"1" is not a name',
+      '"1" is not a valid variable name',
       'not JSON',
       'no key none',
       'a//b',

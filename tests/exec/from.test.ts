@@ -87,7 +87,7 @@ describe('the variables of --from', () => {
       ]),
     ).toMatchObject({ ...steering, API_KEY: 'k' });
     for (const [args, message] of [
-      [['--from', 'steering', '--allow', 'http-proxy'], /"http-proxy" is not a name for a variable/],
+      [['--from', 'steering', '--allow', 'http-proxy'], /"http-proxy" is not a valid variable name/],
       [['--allow', 'PORT'], /--allow is about the names from --from/],
     ] as const) {
       const refused = await box.run(['exec', ...args, '--', 'true']);

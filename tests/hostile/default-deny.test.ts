@@ -141,7 +141,11 @@ test('a secret under a prefix neither steers a program nor replaces a variable',
   );
   const steered = 'secrets exec --from local://app/ --prefix GIT_SSH_COMMAND -- true';
   refused(await place.sh(steered), 125, /would become GIT_SSH_COMMANDTAR_OPTIONS/);
-  refused(await place.sh('secrets exec --from local://app/ --prefix "A B" -- true'), 125, /not a name/);
+  refused(
+    await place.sh('secrets exec --from local://app/ --prefix "A B" -- true'),
+    125,
+    /not a valid variable name/,
+  );
 });
 
 test('a store sends nothing to another account, by prefix, profile, mount or default', async () => {
@@ -204,7 +208,7 @@ test('a reference that makes an ARN of a store’s prefix and a name reads from 
     [`p://${rest}`.replaceAll(':', '%3A').replace('%3A', ':'), p('arn')],
   ] as const) {
     await write({ env: { DEPLOY_TOKEN: ref }, stores });
-    refused(await place.sh('secrets exec -- true', env), 125, /aws takes names of/);
+    refused(await place.sh('secrets exec -- true', env), 125, /aws allows names of/);
   }
   expect(listener.connections()).toBe(before);
 });

@@ -28,8 +28,12 @@ export const documents: readonly HostileDocument[] = [
     bytes: many(300, (index) => `${' '.repeat(index)}a:\n`),
     refused: /nested more than/,
   },
-  { title: 'brackets that close nothing', bytes: '}'.repeat(100 * KIB), refused: /:1: a bracket without/ },
-  { title: 'a bracket that is not closed', bytes: 'env: {A: b', refused: /not valid YAML|a bracket without/ },
+  { title: 'brackets that close nothing', bytes: '}'.repeat(100 * KIB), refused: /:1: an unmatched bracket/ },
+  {
+    title: 'a bracket that is not closed',
+    bytes: 'env: {A: b',
+    refused: /not valid YAML|an unmatched bracket/,
+  },
   { title: 'an alias bomb', bytes: BOMB, refused: /:1: anchors, aliases and merge keys/ },
   { title: 'an alias that names what it stands in', bytes: 'env: &a { A: *a }\n', refused: /:1: anchors/ },
   { title: 'an alias of nothing', bytes: 'env: *nope\n', refused: /:1: anchors/ },
@@ -39,11 +43,11 @@ export const documents: readonly HostileDocument[] = [
     bytes: 'env:\n  "<<": { A: b }\n',
     refused: /:2: anchors, aliases and merge/,
   },
-  { title: 'a duplicate key', bytes: 'env: {}\nstores: {}\nenv: {}\n', refused: /:3: a key is there twice/ },
+  { title: 'a duplicate key', bytes: 'env: {}\nstores: {}\nenv: {}\n', refused: /:3: duplicate key/ },
   {
     title: 'a duplicate key, quoted',
     bytes: 'env:\n  A: x\n  "\\x41": y\n',
-    refused: /:3: a key is there twice/,
+    refused: /:3: duplicate key/,
   },
   { title: 'a list as a key', bytes: '? [env]\n: x\n', refused: /a key must be a plain word/ },
   {
@@ -78,7 +82,7 @@ export const documents: readonly HostileDocument[] = [
     refused: /constructor can’t/,
   },
   { title: 'a NUL', bytes: 'env:\n  A: "a\0b"\n', refused: /:2: a control character \(U\+0000\)/ },
-  { title: 'a NUL by its escape', bytes: 'env:\n  A: "a\\0b"\n', refused: /:2: A holds a NUL/ },
+  { title: 'a NUL by its escape', bytes: 'env:\n  A: "a\\0b"\n', refused: /:2: A contains a NUL/ },
   {
     title: 'an escape sequence',
     bytes: 'env:\n  A: "\u001b[31m"\n',
@@ -92,17 +96,17 @@ export const documents: readonly HostileDocument[] = [
   {
     title: 'an escape sequence in a setting, by its escape',
     bytes: 'stores:\n  v: { provider: vault, address: "https://x\\e[2K" }\n',
-    refused: /:2: stores\.v\.address holds a control character/,
+    refused: /:2: stores\.v\.address contains a control character/,
   },
   {
     title: 'half a surrogate pair',
     bytes: 'env:\n  A: "\\ud800"\n',
-    refused: /:2: half of a surrogate pair/,
+    refused: /:2: an unpaired surrogate/,
   },
   {
     title: 'half a surrogate pair as a key',
     bytes: 'env:\n  "\\udfff": x\n',
-    refused: /:2: half of a surrogate/,
+    refused: /:2: an unpaired surrogate/,
   },
   {
     title: 'bytes that are no UTF-8',
@@ -156,7 +160,7 @@ export const documents: readonly HostileDocument[] = [
   {
     title: 'a log that is a control character',
     bytes: 'audit: { path: "\\u001b[2J" }\n',
-    refused: /:1: audit\.path holds a control character/,
+    refused: /:1: audit\.path contains a control character/,
   },
   { title: 'a log in a list', bytes: 'audit: { path: [/dev/full] }\n', refused: /:1: audit\.path must be/ },
   {
@@ -172,7 +176,7 @@ export const documents: readonly HostileDocument[] = [
   {
     title: 'a sink with control characters',
     bytes: 'audit: { sinks: { s: { type: syslog, address: "unix:/x\\e[2J" } } }\n',
-    refused: /:1: audit\.sinks\.s\.address holds a control character/,
+    refused: /:1: audit\.sinks\.s\.address contains a control character/,
   },
   { title: 'a sink', bytes: 'audit: { run: "touch ran" }\n', refused: /:1: unknown key audit\.run/ },
   { title: 'plugins', bytes: 'plugins: ["./evil.js"]\n', refused: /:1: unknown key plugins/ },

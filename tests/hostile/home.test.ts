@@ -62,6 +62,6 @@ test('a HOME that is no folder has nothing in it', async () => {
     expect(await run(home, 'secrets trust --list')).toEqual({ stdout: '', stderr: '', code: 0 });
     const put = await run(home, 'printf v | secrets put --quiet local://a');
     expect(put.code).toBe(1);
-    expect(put.stderr).toMatch(/^secrets: local:\/\/a: cannot make a folder: .*\n$/);
+    expect(put.stderr).toMatch(/^secrets: local:\/\/a: cannot create a folder: .*\n$/);
   }
 });

@@ -293,17 +293,19 @@ describeWith('aws', scenarioFiles, () => {
     const check = (prefix: string, name: string) => (): void =>
       start(aws.admin, { prefix, region: 'eu-west-1' }).checkName(name);
     expect(check('team/', 'db')).not.toThrow();
-    expect(check('ar', 'n:aws:x')).toThrow('aws takes names of');
-    expect(check('arn:', '')).toThrow('aws takes names of');
-    expect(check('a:b', 'c')).toThrow('aws takes names of');
-    expect(check('arn:aws:', 'secretsmanager:eu-west-1:666666666666:secret:x')).toThrow('aws takes names of');
+    expect(check('ar', 'n:aws:x')).toThrow('aws allows names of');
+    expect(check('arn:', '')).toThrow('aws allows names of');
+    expect(check('a:b', 'c')).toThrow('aws allows names of');
+    expect(check('arn:aws:', 'secretsmanager:eu-west-1:666666666666:secret:x')).toThrow(
+      'aws allows names of',
+    );
     for (let end = 0; end <= account.length; end++)
-      expect(check(account.slice(0, end), `${account.slice(end)}x:y`)).toThrow('aws takes names of');
+      expect(check(account.slice(0, end), `${account.slice(end)}x:y`)).toThrow('aws allows names of');
     for (let end = 0; end < account.length; end++)
-      expect(check(account.slice(0, end), `${account.slice(end)}x`)).toThrow('aws takes names of');
+      expect(check(account.slice(0, end), `${account.slice(end)}x`)).toThrow('aws allows names of');
     // Only a file that is trusted gets here with one.
     expect(check(account, 'db')).not.toThrow();
-    expect(check(account, 'a b')).toThrow('aws takes names of');
+    expect(check(account, 'a b')).toThrow('aws allows names of');
   });
 
   test('an ARN is taken as a whole, and by nothing that has a store before it', () => {
@@ -311,8 +313,8 @@ describeWith('aws', scenarioFiles, () => {
     const { name, settings } = descriptor.native?.(arn) ?? { name: '', settings: {} };
     const opened = start(aws.admin, { prefix: 'team/', ...settings });
     expect(() => opened.checkName(name)).not.toThrow();
-    expect(() => opened.checkName('db')).toThrow('aws takes names of');
-    expect(() => start(aws.admin, { region: 'eu-west-1' }).checkName(arn)).toThrow('aws takes names of');
+    expect(() => opened.checkName('db')).toThrow('aws allows names of');
+    expect(() => start(aws.admin, { region: 'eu-west-1' }).checkName(arn)).toThrow('aws allows names of');
   });
 
   test('a store’s endpoint is not taken for that of STS, unless it is on loopback', async () => {

@@ -133,7 +133,7 @@ describeWith('azure’s denials and faults', scenarioFiles, () => {
         ])
           expect(await errorOf(work())).toMatchObject({
             kind: 'Unavailable',
-            message: expect.stringContaining('an answer that is not Azure’s'),
+            message: expect.stringContaining('a response that is not from Azure'),
           });
       } finally {
         await proxy.stop();
@@ -158,7 +158,7 @@ describeWith('azure’s denials and faults', scenarioFiles, () => {
       const before = stores.azure.server.log.length;
       expect(await errorOf(all(through.list({}, now())))).toMatchObject({
         kind: 'Unavailable',
-        message: expect.stringContaining('sends us to another server'),
+        message: expect.stringContaining('redirects to another server'),
       });
       expect(stores.azure.server.log.length).toBe(before);
     } finally {
@@ -182,7 +182,7 @@ describeWith('azure’s denials and faults', scenarioFiles, () => {
     await put('x', name, { labels: { team: 'pay' } });
     const writer = as('writer');
     await writer.put(name, { value: bytes('y') }, now());
-    expect(said).toContainEqual(expect.stringContaining('labels of the version before could not be read'));
+    expect(said).toContainEqual(expect.stringContaining('labels of the previous version could not be read'));
     expect(await textOf(store, { name })).toBe('y');
   });
 

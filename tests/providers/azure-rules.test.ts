@@ -160,10 +160,10 @@ describeWith('azure’s own rules', scenarioFiles, () => {
       await store.delete(name, {}, now());
       expect(await errorOf(put('y', name))).toMatchObject({
         kind: 'Conflict',
-        message: 'a deleted secret of this name is in the way',
+        message: 'a deleted secret blocks this name',
         hint: expect.stringMatching(/restore.*purge/),
       });
-      expect(await errorOf(store.delete(name, {}, now()))).toMatchObject({ message: 'is deleted already' });
+      expect(await errorOf(store.delete(name, {}, now()))).toMatchObject({ message: 'is already deleted' });
     });
 
     test('purge protection is explained, before anything is deleted and after', async () => {
@@ -173,7 +173,7 @@ describeWith('azure’s own rules', scenarioFiles, () => {
       const refused = {
         kind: 'Denied',
         message: 'the vault has purge protection: nobody can purge',
-        hint: expect.stringContaining('secrets restore brings it back'),
+        hint: expect.stringContaining('secrets restore undoes that'),
       };
       expect(await errorOf(guarded.purge?.(name, undefined, now()) as Promise<void>)).toMatchObject(refused);
       expect(await textOf(guarded, { name })).toBe('kept');
@@ -193,7 +193,7 @@ describeWith('azure’s own rules', scenarioFiles, () => {
       expect(await errorOf(provider.purge?.(name, undefined, now()) as Promise<void>)).toMatchObject({
         kind: 'Denied',
         message: expect.stringMatching(/^is deleted and not purged: not allowed .*secrets\/purge\/action$/),
-        hint: 'secrets restore brings it back',
+        hint: 'secrets restore undoes that',
       });
       await provider.restore?.(name, now());
       expect(await textOf(store, { name })).toBe('kept');
@@ -213,16 +213,14 @@ describeWith('azure’s own rules', scenarioFiles, () => {
     const mapped = as('officer', { names: 'mapped' });
     const prefix = name.slice(0, -6);
     expect((await all(mapped.list({ prefix }, now()))).map((info) => info.name)).toEqual([`${prefix}/even`]);
-    expect(said).toContain(
-      '1 names in the vault are none that the mapping makes; name those secrets by their URL',
-    );
+    expect(said).toContain('1 names in the vault don’t follow the mapping; use the URLs of those secrets');
     expect(await textOf(as('officer', { names: 'plain' }), { name })).toBe('odd');
   });
 
   test.each([
     [{ vault: 'http://pay.vault.azure.net' }, /must be https/],
-    [{ vault: 'https://u:p@pay.vault.azure.net' }, /address alone/],
-    [{ vault: 'https://pay.vault.azure.net/secrets' }, /address alone/],
+    [{ vault: 'https://u:p@pay.vault.azure.net' }, /only an address/],
+    [{ vault: 'https://pay.vault.azure.net/secrets' }, /only an address/],
     [{ vault: 'a' }, /3 to 24 letters/],
     [{ vault: 'a--b' }, /3 to 24 letters/],
     [{ vault: 'nowhere.example' }, /neither a name nor a URL/],

@@ -97,7 +97,7 @@ describeWith('signing in to azure', scenarioFiles, () => {
     configure({ azure: { provider: 'azure', auth: { method: 'managed-identity', 'client-id': 'another' } } });
     expect(await get(machine)).toMatchObject({
       code: 4,
-      stderr: expect.stringContaining('there is no managed identity here'),
+      stderr: expect.stringContaining('no managed identity on this machine'),
     });
   });
 
@@ -214,7 +214,7 @@ describeWith('signing in to azure', scenarioFiles, () => {
       stderr: expect.stringMatching(/the vault is in another tenant.*additional-tenants/),
     });
     configure({ azure: { provider: 'azure', auth: { 'additional-tenants': [OTHER_TENANT] } } });
-    expect(await get(env)).toMatchObject({ code: 3, stderr: expect.stringContaining('is not there') });
+    expect(await get(env)).toMatchObject({ code: 3, stderr: expect.stringContaining('not found') });
     configure({ azure: { provider: 'azure', auth: { 'tenant-id': OTHER_TENANT } } });
     expect((await get(env)).code).toBe(3);
     expect(TENANT).not.toBe(OTHER_TENANT);

@@ -238,7 +238,7 @@ describeWith('the trail of azure', scenarioFiles, () => {
     });
     expect(await errorOf(read(start('officer', { vault: stores.azure.server.url })))).toMatchObject({
       kind: 'Usage',
-      message: expect.stringMatching(/only vaults of Azure/),
+      message: expect.stringMatching(/only Azure’s own vaults/),
     });
     expect(await errorOf(read(start()))).toMatchObject({
       kind: 'Usage',
@@ -272,7 +272,10 @@ describeWith('the trail of azure', scenarioFiles, () => {
         for await (const event of stream(start(), { name: 'part' })) shown.push(event);
       })(),
     );
-    expect(error).toMatchObject({ kind: 'Unavailable', message: expect.stringMatching(/a part of the log/) });
+    expect(error).toMatchObject({
+      kind: 'Unavailable',
+      message: expect.stringMatching(/only part of the log/),
+    });
     expect(shown).toHaveLength(2);
   });
 

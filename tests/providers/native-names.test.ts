@@ -29,8 +29,8 @@ test('it is no name in AWS, Azure and Google', () => {
   for (const text of Object.values(NATIVE)) {
     // Google’s is a plain name there.
     expect(isNameAfter('', text)).toBe(text === NATIVE.gcp);
-    expect(() => plainNames.toAzure(text)).toThrow('azure takes names of');
-    expect(() => checkId(text)).toThrow('gcp takes names of');
+    expect(() => plainNames.toAzure(text)).toThrow('azure allows names of');
+    expect(() => checkId(text)).toThrow('gcp allows names of');
     expect(mappedNames.toAzure(text)).toMatch(/^[a-z0-9-]+$/);
   }
 });

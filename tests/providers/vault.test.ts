@@ -211,7 +211,7 @@ describeWith('vault', scenarioFiles, () => {
   test.each([
     ['http://vault.example.com', /must be https/],
     ['not a url', /not a URL/],
-    ['https://user:pw@vault.example.com', /must not hold/],
+    ['https://user:pw@vault.example.com', /must not contain/],
     ['', /no Vault address/],
   ])('refuses the address %j', (address, message) => {
     expect(() => open({}, contextFor({ VAULT_ADDR: address }, '/nonexistent'))).toThrow(message);

@@ -43,7 +43,7 @@ describe('an AWS resource policy', () => {
     expect(grants({ ...read, Action: Action.slice(0, 2), Principal: '*' })).toEqual([]);
   });
   test.each(['', '[]', 'null', '{'])('%j is none', (text) => {
-    expect(() => awsGrants(text)).toThrow('a policy that is none');
+    expect(() => awsGrants(text)).toThrow('an invalid policy');
   });
 });
 

@@ -81,7 +81,10 @@ describe('on the local store', () => {
     const none = found(await reportOf(place, '--since 2026-11-20T08:00:00+02:00'));
     expect(none).toEqual([]);
     const { code, stderr } = await place.sh('secrets audit report --since 2026-11-20T08:00');
-    expect([code, stderr]).toEqual([2, expect.stringContaining('--since "2026-11-20T08:00" is no time')]);
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringContaining('--since "2026-11-20T08:00" is not a valid time'),
+    ]);
   });
 
   test('a found file hides nothing and moves no limit until it is trusted', async () => {

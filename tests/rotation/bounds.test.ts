@@ -195,7 +195,7 @@ describe('bounds of secrets rotate', () => {
     keys.release();
     expect(await ended).toEqual({
       code: 7,
-      stderr: expect.stringContaining(`stopped before ${4 - under} of 4 were looked at`),
+      stderr: expect.stringContaining(`stopped before ${4 - under} of 4 were checked`),
     });
     expect(keys.asked).toHaveLength(under);
     const now = await values(names);

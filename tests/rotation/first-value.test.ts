@@ -300,7 +300,7 @@ describe.each([true, false])('with a first version that is current at once: %s',
     await byArn.put(arn, { value: bytes('x'), ifAbsent: true }, now());
     expect(double.labels('a')).toEqual([['AWSCURRENT']]);
     const again = byArn.put(arn, { value: bytes('y'), ifAbsent: true }, now());
-    await expect(again).rejects.toMatchObject({ kind: 'Conflict', message: 'exists already' });
+    await expect(again).rejects.toMatchObject({ kind: 'Conflict', message: 'already exists' });
     const missing = byArn.put(arn.replace(':a-', ':b-'), { value: bytes('y'), ifAbsent: true }, now());
     await expect(missing).rejects.toMatchObject({ kind: 'NotFound' });
     expect(double.actions).not.toContain('CreateSecret');

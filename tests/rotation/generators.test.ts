@@ -45,8 +45,8 @@ test('a sample of a large RSA key is a small one in the same form; of what is ch
 
 test.each([
   [{ length: 40, alphabt: 'alnum' }, 'unknown key alphabt'],
-  [{ length: [40] }, 'length has a value of another kind'],
-  [{ length: 40, exclude: 7 }, 'exclude has a value of another kind'],
+  [{ length: [40] }, 'length has a value of the wrong type'],
+  [{ length: 40, exclude: 7 }, 'exclude has a value of the wrong type'],
   ['nope', 'is not a spec'],
 ])('refuses %j', (settings, message) => {
   expect(() => openGenerator(settings)).toThrow(message);

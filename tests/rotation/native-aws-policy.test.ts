@@ -98,7 +98,7 @@ describeWith('policies of rotation by aws', scenarioFiles, () => {
     policies({ 'aws://x': { every: '1d' } });
     expect(await sh('secrets rotate aws://x --configure')).toMatchObject({
       code: 2,
-      stderr: expect.stringMatching(/says nothing of native/),
+      stderr: expect.stringMatching(/has no native settings/),
     });
     expect(await sh('secrets rotate --due --configure')).toMatchObject({ code: 2 });
     policies({ 'local://x': { native: { function: ROTATES } } });

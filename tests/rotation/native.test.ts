@@ -100,7 +100,7 @@ describe('waiting', () => {
   test('one that stays away leaves a rotation begun', async () => {
     expect(await rotateNatively(job({ watch: answers(away) }), options(700))).toMatchObject({
       ending: 'started',
-      error: { kind: 'Unavailable', message: 'begun, but how it goes on can’t be seen: away' },
+      error: { kind: 'Unavailable', message: 'started, but its progress can’t be read: away' },
     });
     const denied = new SecretsError('Denied', 'no');
     expect(await rotateNatively(job({ watch: answers(denied) }), options(60_000))).toMatchObject({
@@ -142,7 +142,7 @@ describe('waiting', () => {
     };
     expect(await remind(job({ set }), options(0).call)).toMatchObject({
       kind: 'Unavailable',
-      message: 'rotated, but the date for the next time is not set: the vault is away',
+      message: 'rotated, but the date of the next rotation is not set: the vault is away',
       hint: 'secrets rotate --configure tested://a sets it',
     });
     expect(await remind(job({}), options(0).call)).toBeUndefined();

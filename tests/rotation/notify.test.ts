@@ -245,15 +245,15 @@ test('one that can’t be told is a warning, stands in the outcome, and changes 
     { to: receiver.url, delivered: false, attempts: 1, error: expect.any(String) as string },
     { to: './angry', delivered: false, attempts: 1, error: 'it ended with 3: why' },
   ]);
-  expect(stderr).toMatch(/warning: local:\/\/a: .* was not told: it answered with status 400/);
-  expect(stderr).toMatch(/warning: local:\/\/a: .* was not told: .*redirects/);
+  expect(stderr).toMatch(/warning: local:\/\/a: .* was not notified: the server answered with status 400/);
+  expect(stderr).toMatch(/warning: local:\/\/a: .* was not notified: .*redirects/);
   expect(stdout + stderr).not.toContain('token-in-path');
   // The same of one that is not there, and of a key that is not.
   settings({ a: { notify: [{ url: `${receiver.url}/`, secret: 'local://no-key' }] } });
   const unsigned = await sh('secrets rotate a --trust --notify ./no-such-program');
   expect(unsigned.code).toBe(0);
-  expect(unsigned.stderr).toMatch(/was not told: its key local:\/\/no-key: /);
-  expect(unsigned.stderr).toMatch(/no-such-program was not told: .* was not found/);
+  expect(unsigned.stderr).toMatch(/was not notified: its key local:\/\/no-key: /);
+  expect(unsigned.stderr).toMatch(/no-such-program was not notified: .* was not found/);
   expect(receiver.seen.length).toBe(2);
 });
 

@@ -98,7 +98,7 @@ describeWith('a copy to Vault', scenarioFiles, () => {
     expect(ended.code).toBe(2);
     expect(ended.stderr).toMatch(/nothing was written/);
     expect(ended.stderr).toContain(
-      `vault://limits/b: 900000 bytes are more than vault takes: ${maxValueBytes}`,
+      `vault://limits/b: 900000 bytes are more than vault allows: ${maxValueBytes}`,
     );
     expect(await all(remote.list({ prefix: 'limits/' }, now()))).toEqual([]);
   });

@@ -135,7 +135,10 @@ describe.each([
     });
 
     test('is rotated for a target, or refused before anything is stored, by --dry-run and the run alike', async () => {
-      const refused = { code: 2, stderr: expect.stringContaining('store what the target accepts now') };
+      const refused = {
+        code: 2,
+        stderr: expect.stringContaining('store the value that the target accepts now'),
+      };
       for (const how of ['--dry-run', '']) {
         const { code, stderr } = await sh(
           `secrets rotate --quiet ${how} ${store}://told; e=$?; cat applied >&2; exit $e`,

@@ -176,7 +176,7 @@ test.each<[string, string, string, RegExp]>([
   ['broken JSON', 'f.json', '{"a":1,\n"b":}', /f\.json:2: is not valid JSON: column 5/],
   ['an alias of itself', 'f.yaml', 'a: &x [*x]\n', /f\.yaml:1: has an alias/],
   ['an unknown alias', 'f.yaml', 'a: *x\n', /f\.yaml:1: /],
-  ['half of a surrogate pair', 'f.json', '{"a":"\\ud800"}', /f\.json:1: has half of a surrogate pair/],
+  ['half of a surrogate pair', 'f.json', '{"a":"\\ud800"}', /f\.json:1: has an unpaired surrogate/],
   ['bytes inside a value', 'f.yaml', 'a: {b: !!binary aGVsbG8=}\n', /f\.yaml:1: has !!binary inside a value/],
   ['no base64', 'f.yaml', 'a: !!binary "a"\n', /f\.yaml:1: has !!binary that is not base64/],
   [

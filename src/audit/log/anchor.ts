@@ -20,8 +20,8 @@ export function parseAnchors(text: string, name: string): readonly Known[] {
     const { record, claimed, seq, sound } = parseItem(line, { file: name, line: 1 });
     if (record?.kind !== 'checkpoint' || claimed === undefined || seq === undefined) throw noAnchor(name);
     if (!sound) {
-      throw new SecretsError('Integrity', `the anchor was changed, or is not whole: ${name}`, {
-        hint: 'use it as secrets audit anchor gave it out, to the byte',
+      throw new SecretsError('Integrity', `the anchor was changed or is incomplete: ${name}`, {
+        hint: 'use the exact output of secrets audit anchor',
       });
     }
     return { seq, hash: claimed, from: `the anchor ${name}` };
@@ -29,7 +29,7 @@ export function parseAnchors(text: string, name: string): readonly Known[] {
 }
 
 function noAnchor(name: string): SecretsError {
-  return new SecretsError('Invalid', `this is no anchor: ${name}`, {
-    hint: 'an anchor is what secrets audit anchor prints',
+  return new SecretsError('Invalid', `not an anchor: ${name}`, {
+    hint: 'use the output of secrets audit anchor',
   });
 }

@@ -105,7 +105,7 @@ export function lastOf(path: string): AuditRecord {
     if (fd !== undefined) closeSync(fd);
   }
   throw new SecretsError('Policy', `a closed file of the audit log has no record: ${path}`, {
-    hint: 'secrets audit verify says what is wrong; to begin a new log, move all of its files away, and keep them',
+    hint: 'run secrets audit verify for details; to start a new log, move all of its files away, and keep them',
   });
 }
 

@@ -114,8 +114,8 @@ export function openOwn(path: string, access: 'read' | 'append' | 'repair' | 'cr
   } catch (thrown) {
     if (isMissing(thrown) && access !== 'create') return undefined;
     if (codeOf(thrown) === 'EISDIR')
-      throw new SecretsError('Policy', `there is a folder in its place: ${path}`, {
-        hint: 'put it away, or set audit.path',
+      throw new SecretsError('Policy', `the path is a folder: ${path}`, {
+        hint: 'move it away, or set audit.path',
         cause: thrown,
       });
     throw thrown;
@@ -146,13 +146,13 @@ export function openAny(path: string): number | undefined {
 
 function unfit(stats: Stats): { readonly why: string; readonly hint: string } | undefined {
   const own = process.getuid?.();
-  if (!stats.isFile()) return { why: 'this is not a regular file', hint: 'put it away, or set audit.path' };
+  if (!stats.isFile()) return { why: 'this is not a regular file', hint: 'move it away, or set audit.path' };
   if (own !== undefined && stats.uid !== own)
-    return { why: `it belongs to another user (uid ${stats.uid})`, hint: 'put it away, or set audit.path' };
+    return { why: `it belongs to another user (uid ${stats.uid})`, hint: 'move it away, or set audit.path' };
   if ((stats.mode & 0o077) !== 0)
     return {
       why: `it is open to other users (mode ${(stats.mode & 0o777).toString(8)})`,
-      hint: 'who could change it may have: look with secrets audit verify, then chmod 600',
+      hint: 'others may have changed it: run secrets audit verify, then chmod 600',
     };
   return undefined;
 }
@@ -202,7 +202,7 @@ export function readTail(fd: number, path: string): Tail {
   const record = parseRecord(line);
   if (record === undefined) {
     throw new SecretsError('Policy', `the last record of the audit log was changed: ${path}`, {
-      hint: 'secrets audit verify says what; to begin a new log, move this one and what stands beside it away, and keep them',
+      hint: 'run secrets audit verify for details; to start a new log, move this file and the files beside it away, and keep them',
     });
   }
   let { mode } = record;

@@ -83,7 +83,7 @@ export function parseSigningKey(stateFolder: string, file: Buffer, passphrase?: 
 
 function isNone(stateFolder: string, cause?: unknown): SecretsError {
   return new SecretsError('Integrity', `${WHAT} is not one: ${signingKeyPath(stateFolder)}`, {
-    hint: 'bring it back from a backup; without it a new one is made, which verifiers have to be told of',
+    hint: 'restore it from a backup; otherwise a new key is created, and verifiers need to know it',
     cause,
   });
 }

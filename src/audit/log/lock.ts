@@ -191,8 +191,8 @@ function readLink(path: string): string | undefined {
   } catch (thrown) {
     if (codeOf(thrown) === 'ENOENT') return undefined;
     if (codeOf(thrown) === 'EINVAL')
-      throw new SecretsError('Policy', `what is in the place of its lock is no lock: ${path}`, {
-        hint: 'put it away',
+      throw new SecretsError('Policy', `the lock is not a symbolic link: ${path}`, {
+        hint: 'move it away',
         cause: thrown,
       });
     throw thrown;

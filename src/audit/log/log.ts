@@ -151,7 +151,7 @@ class FileLog implements AuditLog {
     const lock = await takeLock(this.#names.lock, waitMs);
     if (!('release' in lock)) {
       throw new SecretsError('Policy', `process ${lock.pid} on ${lock.host} keeps it locked: ${path}`, {
-        hint: `look what that process does; if it is not there any more, remove ${this.#names.lock}`,
+        hint: `check what that process does; if it is gone, remove ${this.#names.lock}`,
       });
     }
     // Everything under the lock is synchronous, so another append of this process can't deadlock with it.

@@ -164,7 +164,7 @@ function close(options: LogSettings, fd: number, last: AuditRecord, size: number
   const first = line === undefined ? undefined : parseRecord(line);
   if (first === undefined) {
     throw new SecretsError('Policy', `the first record of the audit log was changed: ${options.path}`, {
-      hint: 'secrets audit verify says what is wrong; to begin a new log, move this one and what stands beside it away, and keep them',
+      hint: 'run secrets audit verify for details; to start a new log, move this file and the files beside it away, and keep them',
     });
   }
   const names = namesOf(options.path);

@@ -48,7 +48,7 @@ export async function unlockKey({
     if (passphrase === undefined) {
       // Another process may have replaced the file and removed the old one's entry.
       if (readKeyFile(stateFolder)?.equals(file) !== true) continue;
-      throw new SecretsError('Unauthenticated', `the key chain holds no passphrase for ${path}`, {
+      throw new SecretsError('Unauthenticated', `the key chain has no passphrase for ${path}`, {
         hint: away,
       });
     }
@@ -78,7 +78,7 @@ async function encrypt(key: KeyObject, put: (content: Buffer) => boolean): Promi
   await entry.set(passphrase);
   // Check before the unencrypted key is gone.
   if ((await entry.get()) !== passphrase)
-    throw new SecretsError('Unavailable', 'the key chain of this system did not keep what it was given', {
+    throw new SecretsError('Unavailable', 'the key chain of this system did not store the key', {
       hint: NEW,
     });
   let isPut = false;

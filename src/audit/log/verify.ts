@@ -149,7 +149,7 @@ function judgeHeads(
 function checkForm({ fd, path, size }: Part, verifier: ChainVerifier, isNamed: boolean): void {
   const form = size === 0 ? undefined : foreignForm(readFully(fd, 0, Math.min(size, FORM_BYTES)));
   if (form === undefined) return;
-  const message = `this is no audit log but ${form.what}`;
+  const message = `not an audit log but ${form.what}`;
   if (isNamed) throw new SecretsError('Invalid', `${message}: ${path}`, { hint: form.hint });
   verifier.report({ kind: 'changed', file: path, message });
 }
@@ -173,7 +173,7 @@ async function openParts(
   const open = (name: string, isCurrent: boolean): void => {
     const fd = openAny(name);
     if (fd !== undefined) parts.push({ fd, path: name, size: fstatSync(fd).size, current: isCurrent });
-    else if (!isCurrent) throw new SecretsError('NotFound', `there is no such file: ${name}`);
+    else if (!isCurrent) throw new SecretsError('NotFound', `file not found: ${name}`);
   };
   try {
     const closed = new Map(
@@ -185,8 +185,8 @@ async function openParts(
     const heads = headsOf(path, headFolder);
     // If a head exists, the log has disappeared, which is different from never having existed.
     if (parts.length === 0 && heads.head === undefined && typeof heads.second === 'string') {
-      throw new SecretsError('NotFound', `there is no audit log: ${path ?? ''}`, {
-        hint: 'it is made by the first command that touches a secret',
+      throw new SecretsError('NotFound', `no audit log: ${path ?? ''}`, {
+        hint: 'the first command that accesses a secret creates it',
       });
     }
     for (const name of [path === undefined ? undefined : namesOf(path).head, heads.secondPath]) {

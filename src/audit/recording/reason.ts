@@ -17,8 +17,8 @@ export function reasonOf(option: string | undefined, variable: string | undefine
   }
   const text = option.trim();
   if (text === '')
-    throw new SecretsError('Usage', 'the reason is empty', { hint: 'say why, or leave --reason away' });
-  if (CONTROL.test(text)) throw new SecretsError('Usage', 'the reason holds a control character');
+    throw new SecretsError('Usage', 'the reason is empty', { hint: 'give a reason, or omit --reason' });
+  if (CONTROL.test(text)) throw new SecretsError('Usage', 'the reason contains a control character');
   if (text.length > MAX_REASON)
     throw new SecretsError('Usage', `the reason is longer than ${MAX_REASON} characters`);
   return wellFormed(text);

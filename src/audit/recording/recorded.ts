@@ -276,7 +276,7 @@ async function change<T>(
     // The recorder's hint assumes that nothing was done, but the change was made.
     const { kind, message } = toSecretsError(thrown);
     throw new SecretsError(kind, `the change was made, and its outcome is not recorded: ${message}`, {
-      hint: 'mend the log; do not repeat the change',
+      hint: 'repair the log; do not repeat the change',
       cause: thrown,
     });
   }

@@ -73,7 +73,7 @@ function parseHeaders(value: Uint8Array): Record<string, string> {
   );
   if (fits && Object.keys(headers).length > 0) return headers;
   throw new SecretsError('Invalid', 'its headers are not of the form name=value,name=value', {
-    hint: 'as OTEL_EXPORTER_OTLP_HEADERS has them; values percent-encoded',
+    hint: 'use the format of OTEL_EXPORTER_OTLP_HEADERS, with percent-encoded values',
   });
 }
 

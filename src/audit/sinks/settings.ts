@@ -110,7 +110,7 @@ export function sinkProblem(
   if (address === undefined)
     return {
       key: 'address',
-      message: 'is no address of a syslog server',
+      message: 'is not the address of a syslog server',
       hint: 'unix:/PATH (a stream socket), tls://HOST:PORT, or tcp://127.0.0.1:PORT',
     };
   if (address.kind === 'tcp' && !isLoopback(address.host))

@@ -57,12 +57,12 @@ async function acceptable(session: Session, path: string): Promise<{ from: numbe
       'Integrity',
       `this can’t be accepted: ${problemLine(wrong ?? (summary.problems[0] as Problem))}`,
       {
-        hint: 'to begin a new log, move all files of this one away, and keep them',
+        hint: 'to start a new log, move all files of this one away, and keep them',
       },
     );
   }
   if (missing.length === 0)
-    throw new SecretsError('Usage', 'nothing is missing from the log', { hint: 'leave --accept away' });
+    throw new SecretsError('Usage', 'nothing is missing from the log', { hint: 'omit --accept' });
   for (const problem of missing) session.warn(`accepted: ${problemLine(problem)}`);
   return { from: summary.first ?? 1, hash: summary.firstPrev ?? NO_HASH };
 }
@@ -95,10 +95,10 @@ function isUrl(place: string): boolean {
 
 function webhook(session: Session, address: string): (text: string) => Promise<void> {
   const url = URL.canParse(address) ? new URL(address) : undefined;
-  if (url === undefined) throw new SecretsError('Usage', `${JSON.stringify(address)} is no address`);
+  if (url === undefined) throw new SecretsError('Usage', `${JSON.stringify(address)} is not an address`);
   if (url.username !== '' || url.password !== '') {
-    throw new SecretsError('Usage', `the address holds a user name or a password: ${url.host}`, {
-      hint: 'an anchor is signed: its receiver needs no password to believe it',
+    throw new SecretsError('Usage', `the address contains a user name or a password: ${url.host}`, {
+      hint: 'an anchor is signed, so its receiver needs no password to trust it',
     });
   }
   if (!isProtected(url)) {
@@ -117,7 +117,7 @@ function webhook(session: Session, address: string): (text: string) => Promise<v
       signal as AbortSignal,
     );
     if (status < 200 || status > 299) {
-      throw new SecretsError('Unavailable', `${url.host} did not take the anchor: status ${status}`);
+      throw new SecretsError('Unavailable', `${url.host} rejected the anchor: status ${status}`);
     }
   };
 }

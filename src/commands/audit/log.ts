@@ -59,9 +59,7 @@ export async function run(session: Session, { options }: Invocation<LogOptions>)
     await print.row(record);
   await print.flush();
   if (damaged !== undefined) {
-    session.warn(
-      `lines that are no records were left out: ${damaged}; secrets audit verify says what is wrong`,
-    );
+    session.warn(`skipped lines that are not records: ${damaged}; run secrets audit verify for details`);
   }
   if (after === undefined) return;
   for await (const record of followAuditLog(path, filter, { after, onDamage, signal })) {

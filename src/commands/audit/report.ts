@@ -83,8 +83,8 @@ export async function run(session: Session, { args, options }: Invocation<Report
 function formatOf({ format, json }: ReportOptions): Format {
   if (json !== true) return format ?? 'terminal';
   if (format !== undefined && format !== 'json')
-    throw new SecretsError('Usage', `--json and --format ${format} are two forms`, {
-      hint: 'name one of them',
+    throw new SecretsError('Usage', `--json and --format ${format} exclude each other`, {
+      hint: 'use one of them',
     });
   return 'json';
 }
@@ -112,8 +112,8 @@ function throwIfWrong({ gate, stores }: ReportData, updated: boolean): void {
     throw new SecretsError(
       'Policy',
       `${gate.failing} new ${gate.failing === 1 ? 'finding is' : 'findings are'} ${gate.failOn} or worse`,
-      { hint: 'mend them, or suppress them in secrets.yaml with a reason and an end', errors: failures },
+      { hint: 'fix them, or suppress them in secrets.yaml with a reason and an end', errors: failures },
     );
   if (failures.length > 0)
-    throw new SecretsError('Partial', `${failures.length} could not be looked at`, { errors: failures });
+    throw new SecretsError('Partial', `${failures.length} could not be checked`, { errors: failures });
 }

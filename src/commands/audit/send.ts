@@ -57,7 +57,10 @@ export async function run(session: Session, { options }: Invocation<SendOptions>
   throw new SecretsError(
     'Unavailable',
     `${failed.length} of ${sinks.length} audit sinks did not take the records: ${first.sink}: ${first.error.message}`,
-    { hint: first.error.hint ?? 'they are kept in the log; send them again later', cause: first.error },
+    {
+      hint: first.error.hint ?? 'they remain in the log; run secrets audit send again later',
+      cause: first.error,
+    },
   );
 }
 
@@ -91,7 +94,7 @@ async function tell(
   const { state, sent, upTo, backlog, missing, error } = delivered;
   if (missing !== undefined)
     session.warn(
-      `audit sink ${sink.name}: records ${missing.from} to ${missing.to} were removed by retention before it could get them`,
+      `audit sink ${sink.name}: records ${missing.from} to ${missing.to} were removed by retention before they were sent`,
     );
   if (json === true) {
     const document = {
@@ -124,8 +127,8 @@ export function chosenSinks(
   names: readonly string[] | undefined,
 ): readonly Sink[] {
   if (sinks.length === 0)
-    throw new SecretsError('Usage', 'there are no audit sinks', {
-      hint: 'they stand under audit.sinks in secrets.yaml, and count once it is trusted',
+    throw new SecretsError('Usage', 'no audit sinks are configured', {
+      hint: 'configure them under audit.sinks in secrets.yaml, and trust the file',
     });
   if (names === undefined) return sinks;
   return names.map((name) => {
@@ -133,7 +136,7 @@ export function chosenSinks(
     if (sink !== undefined) return sink;
     const known = sinks.map((one) => one.name);
     const near = nearest(name, known);
-    throw new SecretsError('Usage', `there is no audit sink named ${singleLine(name)}`, {
+    throw new SecretsError('Usage', `no audit sink named ${singleLine(name)}`, {
       hint: near === undefined ? `the sinks are ${known.join(', ')}` : `did you mean ${near}?`,
     });
   });

@@ -10,7 +10,9 @@ export async function run(session: Session, { options }: Invocation<CommonOption
   const { audit } = await session.config();
   const { path, sinks = [] } = audit;
   if (audit.untrustedSinks === true)
-    session.warn('the sinks of secrets.yaml are not used, since it is not trusted: secrets trust shows them');
+    session.warn(
+      'the sinks of secrets.yaml are not used, because the file is not trusted; review them with secrets trust',
+    );
   if (audit.log === 'off' && sinks.length > 0) session.warn('audit.log is off: nothing is sent');
   const states = sinks.map((sink) => {
     const cursor = cursorOf(path, sink, session.world.now());

@@ -91,7 +91,7 @@ export async function run(session: Session, { args, options }: Invocation<TrailO
       `${outside} accesses did not come through secrets, as far as the log knows`,
       {
         reference: subject.text,
-        hint: '--outside shows them; --log compares with the logs of other machines, too',
+        hint: 'use --outside to list them, and --log to compare with the logs of other machines',
       },
     );
 }
@@ -110,7 +110,7 @@ async function subjectOf(session: Session, text: string): Promise<Subject> {
   if (key !== undefined || version !== undefined || stage !== undefined)
     throw new SecretsError('Usage', 'a trail is of a whole secret', {
       reference: target.text,
-      hint: 'leave #key, ?version= and ?stage= away',
+      hint: 'omit #key, ?version= and ?stage=',
     });
   return { text: target.text, store: target.store, name, native: target.native };
 }
@@ -150,12 +150,10 @@ async function ownRecords(
     // A change that was made, and whose outcome could not be recorded, came through us as well.
     for (const record of (await openIntents(file, filter, { signal: session.interrupt.signal })).values())
       if (record.provider === kind && records.push(record) > MOST) throw tooMany('of the audit log');
-    if (!any) session.warn(`the audit log has no access of this time: ${file}`);
+    if (!any) session.warn(`the audit log has no access in this period: ${file}`);
   }
   if (damaged !== undefined)
-    session.warn(
-      `lines that are no records were left out: ${damaged}; secrets audit verify says what is wrong`,
-    );
+    session.warn(`skipped lines that are not records: ${damaged}; run secrets audit verify for details`);
   return records;
 }
 
@@ -170,7 +168,7 @@ async function trailOf(
   if (provider.trail === undefined) {
     if (from !== undefined)
       throw new SecretsError('Unsupported', `${await storeTitle(session, store)} has no trail to read`);
-    session.warn(`${await storeTitle(session, store)} has no trail to read: this is our own log alone`);
+    session.warn(`${await storeTitle(session, store)} has no trail to read; showing only our own log`);
     return undefined;
   }
   const call = session.call();
@@ -198,8 +196,8 @@ async function* linesOfPipe(stdin: Session['world']['stdin'], signal: AbortSigna
     yield* linesIn(stdin);
   } catch (thrown) {
     if (!signal.aborted) throw thrown;
-    throw new SecretsError('Unavailable', 'the trail on stdin did not come to its end in time', {
-      hint: 'allow more with --timeout',
+    throw new SecretsError('Unavailable', 'the trail on stdin did not end in time', {
+      hint: 'raise --timeout',
       cause: thrown,
     });
   } finally {
@@ -292,7 +290,7 @@ async function show(session: Session, entries: readonly TimelineEntry[], all: bo
   }
   if (isCut)
     session.note(
-      `${entries.length - shown.length} earlier ones are not shown: a shorter period, --csv or --json has all`,
+      `${entries.length - shown.length} earlier ones are not shown; use a shorter period, --csv or --json`,
     );
 }
 

@@ -153,7 +153,7 @@ async function anchorText(session: Session, place: string): Promise<string> {
     session,
     place === '-' ? undefined : place,
     LARGEST_ANCHOR,
-    'that is no anchor: it is too large',
+    'not an anchor: the file is too large',
   );
   return Buffer.from(bytes).toString('utf8');
 }

@@ -22,12 +22,12 @@ interface Section {
 export async function run(session: Session, { args, options }: Invocation<DoctorOptions>): Promise<number> {
   const { plugin, pluginSetting, pluginEnv } = options;
   if (plugin !== undefined) {
-    if (args.length > 0) throw new SecretsError('Usage', '--plugin takes no stores beside it');
+    if (args.length > 0) throw new SecretsError('Usage', '--plugin and stores exclude each other');
     const { tryPluginOf } = await import('./plugin.ts');
     return show(session, options, [await tryPluginOf(session, plugin, pluginSetting ?? [], pluginEnv ?? [])]);
   }
   if (pluginSetting !== undefined || pluginEnv !== undefined)
-    throw new SecretsError('Usage', '--plugin-setting and --plugin-env go with --plugin');
+    throw new SecretsError('Usage', '--plugin-setting and --plugin-env need --plugin');
   const sections: Section[] = [{ title: 'this machine', findings: await machine(session) }];
   let names: readonly string[] = args;
   try {
@@ -93,7 +93,7 @@ async function machine(session: Session): Promise<readonly Finding[]> {
         check: 'trust',
         status: 'warn',
         detail: `${project.lines.length} settings are not acted on, first ${first?.setting ?? ''} in line ${first?.line ?? 0}`,
-        hint: 'secrets trust shows them and lets you accept them',
+        hint: 'review and accept them with secrets trust',
       });
     }
   } catch {

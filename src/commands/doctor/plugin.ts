@@ -59,7 +59,7 @@ function locate(program: string, { world }: Session): { readonly plugin: string;
   const path = resolve(world.cwd, program);
   const found = findProgram(path, undefined, world.cwd);
   if (typeof found === 'string') return { plugin: program.slice(program.lastIndexOf('/') + 1), path: found };
-  throw new SecretsError('Usage', `${path} ${found === 126 ? 'is not executable' : 'is not there'}`);
+  throw new SecretsError('Usage', `${path} ${found === 126 ? 'is not executable' : 'was not found'}`);
 }
 
 function splitSetting(text: string): [string, string] {

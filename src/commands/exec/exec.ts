@@ -73,7 +73,7 @@ function nothingFound(session: Session, { file }: Config, { project, profile }: 
     'name variables with -e, --from or secrets.yaml, or pass --allow-empty if the program needs none';
   const fail = (why: string): SecretsError =>
     new SecretsError('Usage', `no variables for the program: ${why}`, { hint: asked });
-  if (project === false) return fail('--no-project leaves secrets.yaml out');
+  if (project === false) return fail('--no-project ignores secrets.yaml');
   if (file !== undefined)
     return fail(`${file} sets none${profile === undefined ? '' : ` in profile ${profile}`}`);
   const { stopped = 'at the working directory' } = findUpward(session.world);
@@ -112,7 +112,7 @@ function prepare(
   const changed = unreadableVariables(env);
   for (const name of changed) delete env[name];
   if (changed.length > 0)
-    session.warn(`left out of the program’s environment, for they are not UTF-8: ${changed.join(', ')}`);
+    session.warn(`not passed to the program, because they are not UTF-8: ${changed.join(', ')}`);
   for (const name of missing) delete env[name];
   const errors: SecretsError[] = [];
   for (const { name, value, as } of list) {

@@ -45,14 +45,20 @@ export function watchingOf(flags: WatchFlags): Watching | undefined {
   const restart = restartOnRotate === true;
   if (!restart && signalOnRotate === undefined) {
     if (poll === undefined && debounce === undefined && stopTimeout === undefined) return undefined;
-    throw new SecretsError('Usage', '--poll, --debounce and --stop-timeout are about changes of secrets', {
-      hint: 'add --restart-on-rotate or --signal-on-rotate SIGNAL',
-    });
+    throw new SecretsError(
+      'Usage',
+      '--poll, --debounce and --stop-timeout need --restart-on-rotate or --signal-on-rotate',
+      {
+        hint: 'add --restart-on-rotate or --signal-on-rotate SIGNAL',
+      },
+    );
   }
   const signal = signalOnRotate === undefined ? undefined : signalNamed(signalOnRotate);
   const pollMs = poll === undefined ? DEFAULT_POLL_MS : parseDuration(poll);
   if (pollMs < SHORTEST_POLL_MS)
-    throw new SecretsError('Usage', '--poll is shorter than a second', { hint: 'stores bill each call' });
+    throw new SecretsError('Usage', '--poll is shorter than a second', {
+      hint: 'use at least 1s, because stores bill each call',
+    });
   return {
     restart,
     signal,

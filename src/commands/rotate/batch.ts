@@ -91,8 +91,8 @@ export class Batch {
   #end(asked: number): void {
     const failures = this.#failures.toSorted(byReference);
     if (this.#left > 0)
-      throw new SecretsError('Partial', `stopped before ${this.#left} of ${asked} were looked at`, {
-        hint: 'run it again for the rest',
+      throw new SecretsError('Partial', `stopped before ${this.#left} of ${asked} were checked`, {
+        hint: 'run the command again for the rest',
         errors: failures,
       });
     if (failures.length > 0) throw summary(failures, this.#tried);

@@ -16,9 +16,9 @@ export async function run(session: Session, { args, options }: Invocation<Cancel
   const { text, store, native, reference } = await session.target(args[0] as string);
   const { version, stage, key, name } = reference;
   if (version !== undefined || stage !== undefined || key !== undefined)
-    throw new SecretsError('Usage', 'a rotation is about a whole secret', {
+    throw new SecretsError('Usage', 'rotate works on whole secrets', {
       reference: text,
-      hint: 'leave ?version=, ?stage= and #key away',
+      hint: 'omit ?version=, ?stage= and #key',
     });
   try {
     const provider = await session.open(store, native);

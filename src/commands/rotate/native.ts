@@ -38,7 +38,7 @@ interface Driven {
 /** Sets it and has it rotated, as the options say. */
 export async function driveNative(session: Session, job: Job, options: DriveOptions): Promise<Driven> {
   if (job.native === undefined)
-    throw new SecretsError('Usage', 'its policy says nothing of native, so there is nothing to configure', {
+    throw new SecretsError('Usage', 'the policy has no native settings, so there is nothing to configure', {
       reference: job.reference,
     });
   const waitMs = waitOf(options);

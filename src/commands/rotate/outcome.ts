@@ -65,8 +65,8 @@ export function failureOf(reference: string, intent: Intent, outcome: Outcome): 
     case 'lost':
       return new SecretsError(
         'Conflict',
-        `${holderText(holder)} has taken this rotation over meanwhile, so it was left alone`,
-        { reference, hint: 'secrets rotate status shows how it goes on', cause: error },
+        `${holderText(holder)} has taken over this rotation meanwhile, so it was left alone`,
+        { reference, hint: 'check its progress with secrets rotate status', cause: error },
       );
     case 'stuck':
       return new SecretsError(error?.kind ?? 'Failed', `the rotation stopped halfway${why}`, {
@@ -142,7 +142,7 @@ export function notRecorded(
   if (failure === undefined)
     return new SecretsError(kind, `it is done, and is not recorded: ${message}`, {
       reference,
-      hint: 'mend the log; do not repeat it',
+      hint: 'repair the log; do not repeat the rotation',
       cause: thrown,
     });
   const { hint, message: what } = failure;

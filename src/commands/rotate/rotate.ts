@@ -35,13 +35,16 @@ export async function run(session: Session, { args, options }: Invocation<Rotate
 function checkAsked(named: readonly string[], options: RotateOptions): void {
   const configure = options.configure === true;
   if (configure && (options.due === true || options.maxAge !== undefined || options.generate !== undefined))
-    throw new SecretsError('Usage', '--configure rotates nothing, so that nothing is due or generated');
+    throw new SecretsError(
+      'Usage',
+      '--configure rotates nothing, so it can’t be combined with --due, --max-age or --generate',
+    );
   if (named.length === 0 && options.due !== true && options.maxAge === undefined && !configure)
-    throw new SecretsError('Usage', 'nothing to rotate is named', {
-      hint: 'name references, or --due for all whose time has come',
+    throw new SecretsError('Usage', 'nothing to rotate', {
+      hint: 'name references, or use --due for everything that is due',
     });
   if (options.due === true && named.length > 0)
-    throw new SecretsError('Usage', '--due is about all secrets of secrets.yaml: it takes no references');
+    throw new SecretsError('Usage', '--due covers all secrets of secrets.yaml and takes no references');
 }
 
 /** The secrets that have a policy; with `nativeOnly` those whose policy is for their store's own service. */

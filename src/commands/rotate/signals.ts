@@ -37,7 +37,7 @@ export function graceful(session: Session): Stopping {
     }
     askedAt = performance.now();
     first.abort();
-    session.note('stopping after the step under way; once more to stop at once');
+    session.note('stopping after the current step; press Ctrl-C again to stop at once');
     wait();
   };
   const stops = SIGNALS.map((signal) => session.world.onSignal(signal, listen));

@@ -60,7 +60,7 @@ export async function run(session: Session): Promise<void> {
         }),
       );
     if (failures.length > 0)
-      throw new SecretsError('Partial', `${failures.length} could not be looked at`, { errors: failures });
+      throw new SecretsError('Partial', `${failures.length} could not be checked`, { errors: failures });
   } finally {
     await rotations.close();
   }

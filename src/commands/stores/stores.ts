@@ -64,6 +64,6 @@ export async function run(session: Session, { options }: Invocation<StoresOption
   }
   const untrusted = rows.filter(({ store }) => store.untrusted !== undefined).length;
   if (untrusted > 0)
-    session.note(`${config.file ?? 'secrets.yaml'} is not trusted; secrets trust shows what it wants`);
+    session.note(`${config.file ?? 'secrets.yaml'} is not trusted; review it with secrets trust`);
   return rows.some(({ error }) => error !== undefined) ? 7 : 0;
 }

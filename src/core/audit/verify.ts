@@ -146,7 +146,7 @@ export class ChainVerifier {
       else {
         const why =
           item.record === undefined
-            ? 'it is no record of this form'
+            ? 'it is not a record of this format'
             : 'its hash is not the one of what it says';
         this.#report(item, 'changed', `the record was changed: ${why}`, this.#expected);
         this.#advance(

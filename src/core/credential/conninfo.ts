@@ -46,8 +46,7 @@ function parseConninfo(text: string): ParsedText {
   const settings = settingsOf(text);
   const value = (word: string): string | undefined => settings.get(word)?.value || undefined;
   const password = settings.get('password');
-  if (password === undefined || password.value === '')
-    throw notUnderstood(TITLE, 'there is no password in it');
+  if (password === undefined || password.value === '') throw notUnderstood(TITLE, 'it has no password');
   const database = value('dbname');
   if (database !== undefined && /=|:\/\//.test(database))
     throw notUnderstood(TITLE, 'its dbname is a connection string itself');

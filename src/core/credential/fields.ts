@@ -34,7 +34,7 @@ export function rotatedKeys(document: JsonDocument, keys: readonly string[]): re
     if (node === undefined || isNull(document, node)) return { key, old: undefined };
     const text = textIn(document, node);
     if (text === undefined)
-      throw new SecretsError('Invalid', `the value of its key ${key} is not a text`, {
+      throw new SecretsError('Invalid', `the value of key ${key} is not text`, {
         hint: 'name a key that holds the password itself',
       });
     return { key, old: node.kind === 'string' ? formOf(key, text).password : text };
@@ -95,7 +95,7 @@ export function replaceSecrets(
     'Invalid',
     `the old value is also in ${stale.join(', ')}, where it can't be replaced`,
     {
-      hint: 'take it out there, or write it as a connection URL or under a key whose name says password',
+      hint: 'remove it there, or write it as a connection URL or under a key with password in its name',
     },
   );
 }

@@ -58,8 +58,7 @@ function parseKeywords(text: string): ParsedText {
   const [username, password, host, port, database] = (
     ['username', 'password', 'host', 'port', 'database'] as const
   ).map(find);
-  if (password === undefined || password.value === '')
-    throw notUnderstood(TITLE, 'there is no password in it');
+  if (password === undefined || password.value === '') throw notUnderstood(TITLE, 'it has no password');
   if (username === undefined && host === undefined && database === undefined && !odbc)
     throw notUnderstood(TITLE, 'it names no user, server or database');
   const slotOf = ({ start, end }: Setting): Slot => ({ start, end, encode: (value) => quoted(value, odbc) });
@@ -85,7 +84,7 @@ function settingsOf(text: string): readonly Setting[] {
   for (let at = 0; at < text.length; at = next.lastIndex) {
     next.lastIndex = at;
     const match = next.exec(text);
-    if (match === null) throw notUnderstood(TITLE, 'one of its parts is no word with a value');
+    if (match === null) throw notUnderstood(TITLE, 'one of its parts is not a word with a value');
     const [, word, source = ''] = match;
     const [start, end] = match.indices?.[2] ?? [0, 0];
     if (word !== undefined) found.push({ word: word.toLowerCase(), source, start, end });

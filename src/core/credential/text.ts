@@ -75,7 +75,7 @@ export function replaceable(
       const written = spliced(text, edits);
       const wanted = { ...connectionOf(parsed), password, username: username ?? parsed.username };
       if (!says(parse, written, wanted))
-        throw new SecretsError('Invalid', `the new value does not fit into ${parsed.title}`, {
+        throw new SecretsError('Invalid', `the new value can’t be written into ${parsed.title}`, {
           hint: 'let the policy generate letters and digits: generate: alnum:40',
         });
       return written;

@@ -58,7 +58,7 @@ function parseUrl(text: string): ParsedText {
     throw notUnderstood(TITLE, `JDBC’s driver for ${system} reads no password before the host`);
   const password = onlyOne('password', signIn.password, parameters.get('password'));
   const username = onlyOne('user name', signIn.username, parameters.get('user'));
-  if (password === undefined) throw notUnderstood(TITLE, 'there is no password in it');
+  if (password === undefined) throw notUnderstood(TITLE, 'it has no password');
   const inQuery = (slot: Parameter | undefined): boolean =>
     slot !== undefined && slot.start >= text.length - query.length;
   // JDBC drivers differ in what they decode, so only what needs no decoding means the same to all of them.

@@ -107,7 +107,7 @@ export class JsonDocument {
   textOf(node: JsonNode): string {
     if (node.kind !== 'string') return this.sourceOf(node);
     if (!isWellFormed(node.text))
-      throw new SecretsError('Invalid', 'has a value with half of a surrogate pair, which is no text', {
+      throw new SecretsError('Invalid', 'has a value with an unpaired surrogate, which is not text', {
         hint: 'read the whole value without #KEY',
       });
     return node.text;

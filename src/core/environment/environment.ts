@@ -11,7 +11,7 @@ const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** @throws SecretsError Usage for a name that shells can't export */
 export function checkVariableName(name: string): void {
   if (!VARIABLE.test(name)) {
-    throw new SecretsError('Usage', `${quoted(name)} is not a name for a variable`, {
+    throw new SecretsError('Usage', `${quoted(name)} is not a valid variable name`, {
       hint: 'letters, digits and _, not starting with a digit',
     });
   }
@@ -30,9 +30,13 @@ export const NAME_CASES: readonly NameCase[] = ['keep', 'upper'];
 export function variableName(key: string, nameCase?: NameCase): string {
   const legal = key.replace(/[^A-Za-z0-9_]+/g, '_');
   if (!/[A-Za-z0-9]/.test(legal)) {
-    throw new SecretsError('Usage', `${JSON.stringify(key.slice(0, 100))} makes no name for a variable`, {
-      hint: 'name it with -e NAME=REF',
-    });
+    throw new SecretsError(
+      'Usage',
+      `${JSON.stringify(key.slice(0, 100))} can’t be turned into a variable name`,
+      {
+        hint: 'name it with -e NAME=REF',
+      },
+    );
   }
   const keeps = nameCase === 'keep' || (nameCase === undefined && VARIABLE.test(key));
   const name = keeps ? legal : legal.toUpperCase();

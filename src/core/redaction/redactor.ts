@@ -72,7 +72,7 @@ export class Masker {
 
 function tooMuch(): SecretsError {
   return new SecretsError('Invalid', 'there is too much secret text to mask it in the output', {
-    hint: 'give fewer or smaller values, or use --no-redact',
+    hint: 'use fewer or smaller values, or --no-redact',
   });
 }
 

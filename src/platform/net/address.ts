@@ -16,7 +16,7 @@ export function urlProblem(
 ): { readonly what: 'none' | 'credentials' | 'plain'; readonly message: string } | undefined {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (parsed === undefined || !/^https?:$/.test(parsed.protocol) || parsed.hash !== '')
-    return { what: 'none', message: 'is no http URL' };
+    return { what: 'none', message: 'is not an http URL' };
   if (parsed.username !== '' || parsed.password !== '')
     return { what: 'credentials', message: 'holds a user name or a password' };
   if (!isProtected(parsed))

@@ -39,7 +39,7 @@ export function exchange(
       if (status >= 300 && status < 400)
         reject(
           new SecretsError('Unavailable', `${host} redirects (status ${status}), which is not followed`, {
-            hint: 'use the address that it leads to',
+            hint: 'use the address it redirects to',
           }),
         );
       else resolve({ status, retryAfter: response.headers['retry-after'] });
@@ -53,7 +53,7 @@ export function exchange(
 
 function late(host: string, doubt: string, cause: unknown): SecretsError {
   return new SecretsError('Unavailable', `${host} did not answer in time${doubt}`, {
-    hint: 'try again, or allow more with --timeout',
+    hint: 'try again, or raise --timeout',
     cause,
   });
 }

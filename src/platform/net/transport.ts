@@ -121,7 +121,7 @@ function isPermanent(thrown: unknown): boolean {
 
 function late(doubt: string, cause: unknown): SecretsError {
   return new SecretsError('Unavailable', `no answer in time${doubt}`, {
-    hint: 'try again, or allow more with --timeout',
+    hint: 'try again, or raise --timeout',
     cause,
   });
 }

@@ -196,7 +196,7 @@ export function isPlainName(prefix: string, name: string): boolean {
  */
 export function checkId(prefix: string, name: string, byArn: boolean): void {
   if (byArn ? isArn(name) : isNameAfter(prefix, name)) return;
-  throw new SecretsError('Invalid', `aws takes names of ${RULES.nameRule}`, {
+  throw new SecretsError('Invalid', `aws allows names of ${RULES.nameRule}`, {
     ...(isArn(name) && { hint: 'an ARN is written as it is, without a store before it' }),
   });
 }

@@ -9,7 +9,7 @@ const UNAUTHENTICATED =
 /** The name of the error for a response that is longer than any of AWS's. */
 export const TOO_LONG = 'AnswerTooLong';
 /** The message of the error for a name that is taken. */
-export const EXISTS = 'exists already';
+export const EXISTS = 'already exists';
 /** The message of the error for a secret without the requested version or label. */
 const NO_VERSION = 'has no such version';
 
@@ -29,7 +29,7 @@ export function translate(thrown: unknown, source: string): SecretsError {
   if (name === 'ResourceNotFoundException')
     return /staging label|VersionId/i.test(text)
       ? fail('NotFound', NO_VERSION, 'secrets history shows them')
-      : fail('NotFound', 'is not there', 'secrets list shows the names');
+      : fail('NotFound', 'not found', 'secrets list shows the names');
   if (name === 'ResourceExistsException') return fail('Conflict', EXISTS);
   if (name === 'AccessDeniedException' || name === 'AccessDenied' || name === 'DecryptionFailure')
     return fail(
@@ -53,7 +53,7 @@ export function translate(thrown: unknown, source: string): SecretsError {
   if (/throttl|TooManyRequests/i.test(name ?? '') || status === 429)
     return fail('Throttled', 'AWS asks to slow down', 'try again later');
   if (name === 'InvalidRequestException' && /delet/i.test(text))
-    return fail('NotFound', 'is deleted', 'secrets restore brings it back');
+    return fail('NotFound', 'is deleted', 'secrets restore undoes that');
   if (
     /^(Validation|InvalidParameter|InvalidRequest|InvalidNextToken|EncryptionFailure|MalformedPolicy)/.test(
       name ?? '',
@@ -77,8 +77,8 @@ function onOneLine(message: string): string {
 }
 
 export function notUnderstood(cause?: unknown): SecretsError {
-  return new SecretsError('Unavailable', 'the answer is not one of AWS Secrets Manager', {
-    hint: 'check the endpoint and any proxy on the way: secrets doctor',
+  return new SecretsError('Unavailable', 'the response is not from AWS Secrets Manager', {
+    hint: 'check the endpoint and any proxy in between: secrets doctor',
     cause,
   });
 }
@@ -104,8 +104,8 @@ export function orNoValueYet(thrown: unknown, current: boolean): never {
 export function nextPage(given: string | undefined, last: string | undefined): string | undefined {
   if (given === undefined || given === '') return undefined;
   if (given === last)
-    throw new SecretsError('Unavailable', 'AWS gives the same page again and again', {
-      hint: 'check the endpoint and any proxy on the way: secrets doctor',
+    throw new SecretsError('Unavailable', 'AWS returns the same page repeatedly', {
+      hint: 'check the endpoint and any proxy in between: secrets doctor',
     });
   return given;
 }
@@ -119,12 +119,12 @@ export function inDoubt(error: SecretsError): SecretsError {
 }
 
 export function deletedInTheWay(cause?: unknown): SecretsError {
-  return new SecretsError('Conflict', 'a deleted secret of this name is in the way', {
-    hint: 'secrets restore brings it back, secrets purge removes it for good',
+  return new SecretsError('Conflict', 'a deleted secret blocks this name', {
+    hint: 'secrets restore undeletes it, secrets purge removes it permanently',
     cause,
   });
 }
 
 export function changedMeanwhile(cause?: unknown): SecretsError {
-  return new SecretsError('Conflict', 'somebody else changed it', { hint: 'read it again and retry', cause });
+  return new SecretsError('Conflict', 'changed by somebody else', { hint: 'read it again and retry', cause });
 }

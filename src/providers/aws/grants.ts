@@ -18,8 +18,7 @@ export function grantsOf(policy: string): readonly Grant[] {
   } catch {
     document = undefined;
   }
-  if (!isJsonObject(document))
-    throw new SecretsError('Unavailable', 'AWS answered with a policy that is none');
+  if (!isJsonObject(document)) throw new SecretsError('Unavailable', 'AWS returned an invalid policy');
   return listOf(document['Statement']).flatMap((statement) =>
     isJsonObject(statement) ? grantsOfStatement(statement) : [],
   );

@@ -182,7 +182,7 @@ export class AwsProvider implements Provider {
     if (length > RULES.maxValueBytes || length === 0)
       throw new SecretsError(
         'Invalid',
-        `the value has ${length} bytes; aws takes 1 to ${RULES.maxValueBytes}`,
+        `the value has ${length} bytes; aws allows 1 to ${RULES.maxValueBytes}`,
       );
     return this.#writer.put(this.#id(name), write, signal);
   }
@@ -220,7 +220,7 @@ export class AwsProvider implements Provider {
     if (!Number.isInteger(windowDays) || windowDays < 7 || windowDays > 30)
       throw new SecretsError('Invalid', 'aws keeps a deleted secret for 7 to 30 days');
     if ((await this.describe(name, options)).deletedAt !== undefined)
-      throw new SecretsError('NotFound', 'is deleted already');
+      throw new SecretsError('NotFound', 'is already deleted');
     try {
       const answer = await this.#service.write(options.signal, async ({ sdk, client }, http) => {
         const SecretId = this.#id(name);

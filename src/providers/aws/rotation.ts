@@ -143,7 +143,7 @@ export class AwsRotations implements NativeRotations {
       const { ARN: arn, DeletedDate: deleted } = answer;
       understood(typeof arn === 'string');
       if (deleted !== undefined)
-        throw new SecretsError('NotFound', 'is deleted', { hint: 'secrets restore brings it back' });
+        throw new SecretsError('NotFound', 'is deleted', { hint: 'secrets restore undoes that' });
       return { ...answer, ARN: arn };
     });
   }
@@ -233,7 +233,7 @@ function currentOf({ VersionIdsToStages: stages }: RotationEntry): string | unde
 function underWay(version: string | undefined, cause?: unknown): SecretsError {
   const which = version === undefined ? '' : `, version ${version} is pending`;
   return new SecretsError('Conflict', `a rotation by AWS is not complete${which}`, {
-    hint: 'AWS tries it again by itself; secrets rotate status says why it takes long',
+    hint: 'AWS retries by itself; secrets rotate status shows the reason for the delay',
     cause,
   });
 }

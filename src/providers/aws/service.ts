@@ -78,7 +78,7 @@ export class AwsService {
     } catch (thrown) {
       if (signal.aborted)
         throw new SecretsError('Unavailable', 'no answer in time', {
-          hint: 'try again, or allow more with --timeout',
+          hint: 'try again, or raise --timeout',
           cause: thrown,
         });
       // If AWS has responded, the SDK has a credential and knows its source.

@@ -165,7 +165,7 @@ export class AwsWriter {
     const needsCurrent = (cause?: unknown): SecretsError =>
       // Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
       new SecretsError('Unsupported', 'aws makes the first version of a secret its current one', {
-        hint: 'put a current value before a pending one',
+        hint: 'store a current value first',
         cause,
       });
     const before = await this.#labels(target).catch((thrown: unknown) => {
@@ -219,10 +219,10 @@ export class AwsWriter {
     const target = { id, signal };
     const before = await this.#labels(target);
     if (before.deleted)
-      throw new SecretsError('NotFound', 'is deleted', { hint: 'secrets restore brings it back' });
+      throw new SecretsError('NotFound', 'is deleted', { hint: 'secrets restore undoes that' });
     if (!before.has(version)) await exists();
     if (ifPending && before.pendingLabel !== version && before.current !== version)
-      throw new SecretsError('Conflict', `version ${version} is not pending any more`);
+      throw new SecretsError('Conflict', `version ${version} is no longer pending`);
     if (before.current !== version) await this.#move(target, CURRENT, { from: before.current, to: version });
     if (before.pendingLabel === version) {
       try {
@@ -233,7 +233,7 @@ export class AwsWriter {
           kind,
           `version ${version} is current, and still labelled ${PENDING}: ${message}`,
           {
-            hint: 'repeat it',
+            hint: 'run the command again',
             cause: thrown,
           },
         );
@@ -369,8 +369,8 @@ export class AwsWriter {
 }
 
 function noLongerPending(version: string, cause?: unknown): SecretsError {
-  return new SecretsError('Conflict', `version ${version} is not pending any more`, {
-    hint: 'somebody else has taken that rotation over',
+  return new SecretsError('Conflict', `version ${version} is no longer pending`, {
+    hint: 'somebody else has taken over that rotation',
     cause,
   });
 }

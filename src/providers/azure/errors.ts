@@ -79,11 +79,7 @@ export function translate(thrown: unknown, who: string, host: string, writes: bo
         );
       return fail('Denied', `not allowed (${who})${action(whole)}`, roleHint(writes));
     case 404:
-      return fail(
-        'NotFound',
-        'is not there',
-        'secrets list shows the names, with --deleted the deleted ones',
-      );
+      return fail('NotFound', 'not found', 'secrets list shows the names, with --deleted the deleted ones');
     case 409:
       return conflict(inner, text, fail);
     case 429:
@@ -103,8 +99,8 @@ function conflict(inner: string, text: string, fail: Fail): SecretsError {
   if (inner === 'ObjectIsDeletedButRecoverable' || /deleted but recoverable/.test(text))
     return fail(
       'Conflict',
-      'a deleted secret of this name is in the way',
-      'secrets restore brings it back, secrets purge removes it for good',
+      'a deleted secret blocks this name',
+      'secrets restore undeletes it, secrets purge removes it permanently',
       'in-the-way',
     );
   if (/^ObjectIsBeing/.test(inner) || /currently being/.test(text))
@@ -128,8 +124,7 @@ function connectionError(thrown: Thrown, host: string): SecretsError {
       `the certificate of ${host} is not to be trusted (${code})`,
       'the store’s ca names the authority of a proxy that inspects TLS',
     );
-  if (code === 'ENOTFOUND')
-    return fail('Unavailable', `there is no host ${host}`, 'is the vault’s name right?');
+  if (code === 'ENOTFOUND') return fail('Unavailable', `no host ${host}`, 'check the name of the vault');
   if (code !== undefined && code !== 'PARSE_ERROR')
     return fail('Unavailable', `${host} can’t be reached (${code})`, 'check the network: secrets doctor');
   // Any other failure inside the SDK means a malformed response, which its message may quote.
@@ -139,7 +134,7 @@ function connectionError(thrown: Thrown, host: string): SecretsError {
 export function purgeProtected(cause?: unknown, until?: Date): SecretsError {
   const when = until === undefined ? 'when its retention ends' : `on ${until.toISOString().slice(0, 10)}`;
   return new SecretsError('Denied', 'the vault has purge protection: nobody can purge', {
-    hint: `Azure itself removes a deleted secret ${when}; until then secrets restore brings it back`,
+    hint: `Azure itself removes a deleted secret ${when}; until then secrets restore undoes that`,
     cause,
   });
 }

@@ -28,7 +28,7 @@ export const plainNames: Names = {
   rule: `letters, digits and -, 1 to ${MAX_NAME} characters`,
   toAzure: (name) => {
     if (!/^[0-9a-zA-Z-]+$/.test(name) || name.length > MAX_NAME)
-      throw new SecretsError('Invalid', `azure takes names of ${plainNames.rule}`, {
+      throw new SecretsError('Invalid', `azure allows names of ${plainNames.rule}`, {
         hint: '`names: mapped` in the store’s settings allows others',
       });
     return checkSuffix(name);
@@ -42,7 +42,7 @@ export const mappedNames: Names = {
     const mapped =
       name === '' || /[\u0000-\u001f\u007f-\u009f]|\p{Surrogate}/u.test(name) ? '' : encode(name);
     if (mapped === '' || mapped.length > MAX_NAME)
-      throw new SecretsError('Invalid', `azure takes names of ${mappedNames.rule}`);
+      throw new SecretsError('Invalid', `azure allows names of ${mappedNames.rule}`);
     return checkSuffix(mapped);
   },
   fromAzure: (name) => {

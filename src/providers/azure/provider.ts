@@ -117,7 +117,7 @@ export class AzureProvider implements Provider {
     signal: AbortSignal,
   ): Promise<SecretVersion> {
     const missing = (cause?: unknown): SecretsError =>
-      new SecretsError('NotFound', `is not there, or has no version ${version}`, {
+      new SecretsError('NotFound', `not found, or has no version ${version}`, {
         hint: 'secrets history shows them',
         cause,
       });
@@ -196,7 +196,7 @@ export class AzureProvider implements Provider {
     );
     if (unread)
       this.#context.warn(
-        'the labels of the version before could not be read; the new one has only those given',
+        'the labels of the previous version could not be read; the new version has only the given ones',
       );
     return {
       ...infoOf(properties, ['current'], this.#now()),
@@ -228,7 +228,7 @@ export class AzureProvider implements Provider {
         }
     if (unmapped > 0)
       this.#context.warn(
-        `${unmapped} names in the vault are none that the mapping makes; name those secrets by their URL`,
+        `${unmapped} names in the vault don’t follow the mapping; use the URLs of those secrets`,
       );
   }
 
@@ -237,7 +237,7 @@ export class AzureProvider implements Provider {
     const newest = await this.#vault.newest(azureName, signal);
     if (newest === undefined) {
       const deleted = await this.#vault.deleted(azureName, signal);
-      throw deleted === undefined ? notThere() : new SecretsError('NotFound', 'is deleted already');
+      throw deleted === undefined ? notThere() : new SecretsError('NotFound', 'is already deleted');
     }
     const days = newest.properties.recoverableDays;
     if (windowDays !== undefined && windowDays !== days)
@@ -245,7 +245,7 @@ export class AzureProvider implements Provider {
         'Invalid',
         `the vault keeps deleted secrets for ${days ?? 'a fixed number of'} days`,
         {
-          hint: 'leave --window away; its retention is a setting of the vault',
+          hint: 'omit --window; the retention is a setting of the vault',
         },
       );
     return this.#delete(azureName, signal);
@@ -365,7 +365,7 @@ export class AzureProvider implements Provider {
     } catch (thrown) {
       if (newest === undefined || !(thrown instanceof SecretsError)) throw thrown;
       throw new SecretsError(thrown.kind, `is deleted and not purged: ${thrown.message}`, {
-        hint: 'secrets restore brings it back',
+        hint: 'secrets restore undoes that',
         cause: thrown,
       });
     }
@@ -484,7 +484,7 @@ export class AzureProvider implements Provider {
 }
 
 function notThere(): SecretsError {
-  return new SecretsError('NotFound', 'is not there', {
+  return new SecretsError('NotFound', 'not found', {
     hint: 'secrets list shows the names, with --deleted the deleted ones',
   });
 }

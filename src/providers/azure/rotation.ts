@@ -50,8 +50,8 @@ export class AzureReminders implements NativeRotations {
 
   /** @throws SecretsError Unsupported: the service can't remove a date */
   async remove(): Promise<void> {
-    throw new SecretsError('Unsupported', 'azure takes no expiry date away from a version', {
-      hint: 'put a new version without one: secrets put',
+    throw new SecretsError('Unsupported', 'azure can’t remove the expiry date of a version', {
+      hint: 'write a new version without one: secrets put',
     });
   }
 
@@ -63,7 +63,7 @@ export class AzureReminders implements NativeRotations {
       });
     const { version, createdOn, expiresOn } = await this.#newest(name, signal);
     if (version === undefined || createdOn === undefined)
-      throw new SecretsError('Unavailable', 'the vault gives an answer without a version');
+      throw new SecretsError('Unavailable', 'the vault’s response has no version');
     return { version, has: expiresOn, wanted: new Date(createdOn.getTime() + after) };
   }
 
@@ -77,7 +77,7 @@ export class AzureReminders implements NativeRotations {
   }> {
     const found = await this.#vault.newest(this.#nameOf(name), signal);
     if (found === undefined)
-      throw new SecretsError('NotFound', 'is not there', { hint: 'secrets list shows the names' });
+      throw new SecretsError('NotFound', 'not found', { hint: 'secrets list shows the names' });
     return found.properties;
   }
 }

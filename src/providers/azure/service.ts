@@ -229,7 +229,7 @@ function who(signIn: SignIn): string {
 
 function outOfTime(cause: unknown): SecretsError {
   return new SecretsError('Unavailable', 'no answer in time', {
-    hint: 'try again, or allow more with --timeout',
+    hint: 'try again, or raise --timeout',
     cause,
   });
 }
@@ -263,7 +263,7 @@ function vaultUrlOf(settings: AzureSettings, env: ProviderContext['env'], suffix
       hint: 'plain http is for loopback addresses only',
     });
   if (url.username !== '' || url.password !== '' || url.pathname !== '/' || url.search !== '')
-    throw new SecretsError('Usage', 'the vault’s URL must be an address alone', {
+    throw new SecretsError('Usage', 'the vault’s URL must be only an address', {
       hint: 'https://NAME.vault.azure.net, without path, query, user name or password',
     });
   return url.origin;

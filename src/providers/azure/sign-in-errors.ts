@@ -38,7 +38,7 @@ export function translateSignIn(
     );
   if (failure?.status === 429)
     return fail('Throttled', `${failure.host} asks to slow down`, 'try again later');
-  if (method === 'managed-identity') return refuse('there is no managed identity here', another);
+  if (method === 'managed-identity') return refuse('no managed identity on this machine', another);
   if (failure !== undefined) {
     const why = failure.code ?? `status ${failure.status}`;
     return fail(

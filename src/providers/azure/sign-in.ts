@@ -228,7 +228,7 @@ export class SignIn implements Credential {
         return new AzureDeveloperCliCredential(this.#developer());
       }
       default:
-        throw new SecretsError('Usage', `unknown way to sign in to Azure: ${method}`);
+        throw new SecretsError('Usage', `unknown Azure sign-in method: ${method}`);
     }
   }
 
@@ -342,7 +342,7 @@ function methodsFor(method: Method | undefined, env: ProviderContext['env']): re
   if (named === '') return IN_TURN;
   const methods = Object.hasOwn(NAMED, named) ? NAMED[named] : undefined;
   if (methods !== undefined) return methods;
-  throw new SecretsError('Usage', 'AZURE_TOKEN_CREDENTIALS names no credential that is known here', {
+  throw new SecretsError('Usage', 'AZURE_TOKEN_CREDENTIALS names no known credential', {
     hint: `prod, dev, or the store’s auth.method`,
   });
 }

@@ -82,6 +82,6 @@ export function quoted(text: string): string {
 /** @throws SecretsError Unavailable for anything but a time; the text may come from a response */
 function time(text: string): string {
   if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?Z$/.test(text))
-    throw new SecretsError('Unavailable', 'the answer is not one of Azure Monitor');
+    throw new SecretsError('Unavailable', 'the response is not from Azure Monitor');
   return `datetime(${text})`;
 }

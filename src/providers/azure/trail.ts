@@ -52,7 +52,7 @@ export async function* readTrail(
 ): AsyncIterable<AuditEvent> {
   checkPeriod(query);
   if (trail === undefined)
-    throw new SecretsError('Usage', 'the store does not say where its vault’s log goes', {
+    throw new SecretsError('Usage', 'the store has no setting for its vault’s log', {
       hint: 'set trail.workspace to the id of the Log Analytics workspace',
     });
   const { warn, store } = context;
@@ -117,7 +117,7 @@ function ourName(name: string | undefined, names: Names): string | undefined {
 function vaultOf(url: string): string {
   const [name = ''] = new URL(url).hostname.split('.');
   if (VAULT_NAME.test(name)) return name;
-  throw new SecretsError('Usage', 'only vaults of Azure’s have a log', {
+  throw new SecretsError('Usage', 'only Azure’s own vaults have a log', {
     hint: 'name the vault by its own URL',
   });
 }
@@ -233,7 +233,7 @@ function comparable(time: string): string {
 }
 
 function endless(): SecretsError {
-  return new SecretsError('Unavailable', 'Azure Monitor gives the same entries again and again', {
+  return new SecretsError('Unavailable', 'Azure Monitor returns the same entries repeatedly', {
     hint: 'ask for a shorter period',
   });
 }
@@ -264,7 +264,7 @@ async function ask(
     found,
     failure: new SecretsError(
       'Unavailable',
-      `Azure Monitor gives a part of the log only (${code.slice(0, 60)})`,
+      `Azure Monitor returned only part of the log (${code.slice(0, 60)})`,
       {
         hint: 'ask for a shorter period',
       },
@@ -273,8 +273,8 @@ async function ask(
 }
 
 function notARow(): SecretsError {
-  return new SecretsError('Unavailable', 'the answer is not one of Azure Monitor', {
-    hint: 'check trail.endpoint and any proxy on the way',
+  return new SecretsError('Unavailable', 'the response is not from Azure Monitor', {
+    hint: 'check trail.endpoint and any proxy in between',
   });
 }
 

@@ -102,7 +102,7 @@ export class Transport implements HttpClient {
     const url = new URL(request.url);
     // The server chooses the link to the next page; the token must not follow it to another server.
     if (origin !== undefined && url.origin !== origin)
-      throw new SecretsError('Unavailable', `the service sends us to another server: ${url.host}`);
+      throw new SecretsError('Unavailable', `the service redirects to another server: ${url.host}`);
     const given = request.abortSignal as AbortSignal | undefined;
     const signal = AbortSignal.any(given === undefined ? [activity.signal] : [activity.signal, given]);
     // Explicit, because NODE_TLS_REJECT_UNAUTHORIZED=0 would otherwise turn verification off.
@@ -155,7 +155,7 @@ export class Transport implements HttpClient {
         if (length > MAX_ANSWER) {
           tooLong.abort();
           const { host } = new URL(request.url);
-          throw new SecretsError('Unavailable', `${host} gives an answer without end`);
+          throw new SecretsError('Unavailable', `the response of ${host} does not end`);
         }
         pieces.push(piece as Buffer);
       }
@@ -190,9 +190,9 @@ export class Transport implements HttpClient {
     this.failure = { status, host: url.host };
     throw new SecretsError(
       'Unavailable',
-      `${url.host} gives an answer that is not Azure’s (status ${status})`,
+      `${url.host} returned a response that is not from Azure (status ${status})`,
       {
-        hint: 'does a proxy or a portal stand in between?',
+        hint: 'check for a proxy or portal in between',
       },
     );
   }

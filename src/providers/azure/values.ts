@@ -74,7 +74,7 @@ export function mergeLabels(before: Tags, changes: SecretWrite['labels']): Tags 
     if (name === '' || name.length > MAX_TAG || (value ?? '').length > MAX_TAG)
       throw new SecretsError(
         'Invalid',
-        `azure takes labels of 1 to ${MAX_TAG} characters, and values of as many`,
+        `azure allows labels of 1 to ${MAX_TAG} characters, and values of as many`,
       );
   }
   return Object.fromEntries(labels);
@@ -87,7 +87,7 @@ export function checkTags(tags: Tags): Tags {
   if (count > MAX_TAGS)
     throw new SecretsError(
       'Invalid',
-      `azure takes ${MAX_TAGS} labels on a secret${own > 0 ? `, ${own} of them for secrets’ own use` : ''}`,
+      `azure allows ${MAX_TAGS} labels on a secret${own > 0 ? `, ${own} of them for secrets’ own use` : ''}`,
     );
   return tags;
 }
@@ -95,7 +95,7 @@ export function checkTags(tags: Tags): Tags {
 /** @throws SecretsError Invalid */
 export function checkDescription(text: string | undefined): void {
   if (text !== undefined && text.length > MAX_CONTENT_TYPE)
-    throw new SecretsError('Invalid', `azure takes a description of ${MAX_CONTENT_TYPE} characters`);
+    throw new SecretsError('Invalid', `azure allows a description of ${MAX_CONTENT_TYPE} characters`);
 }
 
 /** The metadata of one version. */

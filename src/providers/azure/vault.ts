@@ -57,7 +57,7 @@ export class KeyVault {
     );
     const { value, properties } = secret;
     if (typeof value !== 'string' || typeof properties.version !== 'string')
-      throw new SecretsError('Unavailable', 'the vault gives an answer without a value');
+      throw new SecretsError('Unavailable', 'the vault’s response has no value');
     return { ...secret, value, ...(requestId !== undefined && { requestId }) };
   }
 

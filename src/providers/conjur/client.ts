@@ -169,7 +169,7 @@ export class ConjurClient {
       this.#call({ method: 'PATCH', path, headers, body, repeatable }, signal),
     );
     if (answer.status === 409)
-      throw new SecretsError('Throttled', `other changes to the policy ${branch} go on`, {
+      throw new SecretsError('Throttled', `the policy ${branch} is being changed`, {
         hint: 'try again later',
       });
     if (answer.status === 403 || isMissing(answer)) {
@@ -178,7 +178,7 @@ export class ConjurClient {
         'Denied',
         `${await this.role(signal)} may not update the policy ${branch}${what}`,
         {
-          hint: `have a policy permit it update on !policy ${branch}, or declare the variable there`,
+          hint: `add a policy that permits update on !policy ${branch}, or declare the variable there`,
         },
       );
     }
@@ -233,13 +233,9 @@ export class ConjurClient {
       if (answer.status !== 401) return answer;
       if (!again) {
         const { signIn } = await this.#connect();
-        throw new SecretsError(
-          'Unauthenticated',
-          `Conjur does not take the access token (${signIn.source})`,
-          {
-            hint: 'sign in again, and compare this machine’s clock with the server’s: secrets doctor',
-          },
-        );
+        throw new SecretsError('Unauthenticated', `Conjur rejects the access token (${signIn.source})`, {
+          hint: 'sign in again, and compare this machine’s clock with the server’s: secrets doctor',
+        });
       }
       // Unless another call has renewed it in the meantime.
       if ((await this.#token?.catch(() => undefined))?.text === token.text) this.#token = undefined;
@@ -290,7 +286,7 @@ export class ConjurClient {
       const facts = readToken(prepared.token);
       if (facts === undefined)
         throw new SecretsError('Unauthenticated', `${signIn.source} holds no Conjur access token`, {
-          hint: 'its form is the JSON that `conjur authenticate` prints, or that in base64',
+          hint: 'use the JSON printed by `conjur authenticate`, or its base64',
         });
       this.#known = known(facts.login);
       // Another program renews this token, if any does: it is read again when it may be new.
@@ -375,15 +371,15 @@ function translate(answer: WholeAnswer, writes: boolean): SecretsError {
     case 422:
       return new SecretsError('Invalid', said || `Conjur refused the request (status ${status})`);
     case 401:
-      return new SecretsError('Unauthenticated', 'Conjur does not know the caller');
+      return new SecretsError('Unauthenticated', 'Conjur doesn’t know the caller');
     case 404:
       return isForeign(answer) ? notConjur() : new SecretsError('NotFound', said || 'not found');
     case 409:
-      return new SecretsError('Conflict', said || 'somebody else changes it');
+      return new SecretsError('Conflict', said || 'being changed by somebody else');
     case 413:
-      return new SecretsError('Invalid', 'the value is larger than the server takes');
+      return new SecretsError('Invalid', 'the value is larger than the server allows');
     case 414:
-      return new SecretsError('Invalid', 'the request is longer than the server takes');
+      return new SecretsError('Invalid', 'the request is longer than the server allows');
     case 429:
       return new SecretsError('Throttled', 'Conjur’s rate limit is reached', { hint: 'try again later' });
     default: {

@@ -63,7 +63,7 @@ export async function readConfig(settings: ConjurSettings, context: ProviderCont
       hint: 'set CONJUR_ACCOUNT or the store’s account',
     });
   if (/[\s:\u0000-\u001f]/.test(account))
-    throw new SecretsError('Usage', 'the Conjur account must not hold a colon or white space');
+    throw new SecretsError('Usage', 'the Conjur account must not contain a colon or white space');
   const jwtService = env['CONJUR_AUTHN_JWT_SERVICE_ID'] ?? '';
   const certFile = find('cert_file', 'CONJUR_CERT_FILE', settings.ca);
   const inline = env['CONJUR_SSL_CERTIFICATE'] ?? '';
@@ -105,7 +105,7 @@ export function checkUrl(written: string | undefined): string {
       hint: 'plain http is for loopback addresses only',
     });
   if (url.username !== '' || url.password !== '')
-    throw new SecretsError('Usage', 'the Conjur URL must not hold a user name or password');
+    throw new SecretsError('Usage', 'the Conjur URL must not contain a user name or password');
   if (url.search !== '' || url.hash !== '')
     throw new SecretsError('Usage', 'the Conjur URL must end with its path');
   const checked = url.href.replace(/\/+$/, '');
@@ -133,7 +133,10 @@ async function readFlat(path: string): Promise<Flat> {
   try {
     value = parse(text);
   } catch (thrown) {
-    throw new SecretsError('Usage', `${path} is not YAML`, { hint: 'run `conjur init` anew', cause: thrown });
+    throw new SecretsError('Usage', `${path} is not YAML`, {
+      hint: 'run `conjur init` again',
+      cause: thrown,
+    });
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new SecretsError('Usage', `${path} is not a map of settings`);

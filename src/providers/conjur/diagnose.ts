@@ -46,7 +46,7 @@ export async function diagnose(
             check: 'variables',
             status: 'warn',
             detail: 'none that this role may see',
-            hint: 'have a policy permit it read and execute on the variables it needs',
+            hint: 'add a policy that permits read and execute on the variables it needs',
           }
         : { check: 'variables', status: 'ok', detail: 'some that this role may see' },
     );

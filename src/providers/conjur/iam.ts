@@ -80,7 +80,7 @@ async function credentialsOf(env: ProviderContext['env']): Promise<Credentials> 
     return await fromNodeProviderChain()();
   } catch (thrown) {
     throw new SecretsError('Unauthenticated', 'authn-iam found no AWS credential', {
-      hint: 'run where AWS gives one: an instance, a task, or with AWS_* variables',
+      hint: 'set AWS_* variables, or run on an AWS instance or task',
       cause: thrown,
     });
   }

@@ -93,7 +93,7 @@ export class ConjurProvider implements Provider {
       /[\u0000-\u001f\u007f-\u009f]|\p{Surrogate}/u.test(name) ||
       name.split('/').some((part) => part === '' || part === '.' || part === '..') ||
       name.endsWith(PENDING_SUFFIX);
-    if (bad) throw new SecretsError('Invalid', `conjur takes names of ${RULES.nameRule}`);
+    if (bad) throw new SecretsError('Invalid', `conjur allows names of ${RULES.nameRule}`);
   }
 
   async get(requests: readonly SecretRequest[], options: CallOptions): Promise<readonly GetResult[]> {
@@ -198,7 +198,7 @@ export class ConjurProvider implements Provider {
       throw besides(thrown, 'the value is written; its version is not known');
     });
     if (after === undefined)
-      throw new SecretsError('Failed', 'the value is written, but the variable is gone since');
+      throw new SecretsError('Failed', 'the value was written, but the variable has been deleted since');
     checkAnnotations(after, annotations, 'the value is written; ');
     return this.#written(name, write.value, before?.versions[0]?.number ?? 0, after, signal);
   }
@@ -224,7 +224,8 @@ export class ConjurProvider implements Provider {
   ): Promise<VersionInfo> {
     const infos = versionInfos(after);
     const [newest] = infos;
-    if (newest === undefined) throw new SecretsError('Failed', 'the value is written, but gone since');
+    if (newest === undefined)
+      throw new SecretsError('Failed', 'the value was written, but has been deleted since');
     // Conjur creates no new version if the value is already the newest one.
     if (Number(newest.id) <= last) return { ...newest, note: 'Conjur keeps an unchanged value as it is' };
     if (Number(newest.id) === last + 1) return newest;
@@ -241,7 +242,7 @@ export class ConjurProvider implements Provider {
     const branch = there?.policy ?? this.#branch;
     const prefix = branch === 'root' ? '' : `${branch}/`;
     if (!name.startsWith(prefix) || name.length === prefix.length)
-      throw new SecretsError('Invalid', `this store makes variables in the policy ${branch} only`, {
+      throw new SecretsError('Invalid', `this store creates variables only in the policy ${branch}`, {
         hint: `use a name that begins with ${prefix}, or declare the variable in a policy`,
       });
     return { branch, id: (full) => full.slice(prefix.length) };
@@ -312,7 +313,7 @@ export class ConjurProvider implements Provider {
       'Unsupported',
       'conjur deletes a variable with all its versions, not one of them',
       {
-        hint: 'an old version goes by itself after twenty newer ones',
+        hint: 'old versions are removed after twenty newer ones',
       },
     );
   }
@@ -390,13 +391,9 @@ export class ConjurProvider implements Provider {
 
   async #notFound(signal: AbortSignal): Promise<SecretsError> {
     const role = await this.#client.role(signal);
-    return new SecretsError(
-      'NotFound',
-      `is not there, or ${role} may not see it: Conjur does not say which`,
-      {
-        hint: 'secrets list shows what that role may see',
-      },
-    );
+    return new SecretsError('NotFound', `not found, or ${role} may not see it (Conjur doesn’t say which)`, {
+      hint: 'secrets list shows what that role may see',
+    });
   }
 }
 
@@ -404,10 +401,10 @@ function checkValue(value: Uint8Array): void {
   if (value.length > RULES.maxValueBytes)
     throw new SecretsError(
       'Invalid',
-      `the value has ${value.length} bytes; servers of Conjur take ${RULES.maxValueBytes}`,
+      `the value has ${value.length} bytes; Conjur servers allow ${RULES.maxValueBytes}`,
     );
   if (value.every((byte) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d)))
-    throw new SecretsError('Invalid', `conjur refuses a value that is empty or white space alone`);
+    throw new SecretsError('Invalid', `conjur rejects a value that is empty or only white space`);
 }
 
 function kindOf(work: () => void): string | undefined {

@@ -56,8 +56,8 @@ export function readVariable(json: JsonValue): Variable {
 
 /** @param more what to add to the message, such as that a write may have happened */
 export function notConjur(more = ''): SecretsError {
-  return new SecretsError('Unavailable', `the server’s answer is not Conjur’s${more}`, {
-    hint: 'is the URL that of a Conjur server?',
+  return new SecretsError('Unavailable', `the response is not from Conjur${more}`, {
+    hint: 'check that the URL is that of a Conjur server',
   });
 }
 
@@ -122,7 +122,7 @@ export function annotationsOf(
     )
       throw new SecretsError(
         'Invalid',
-        'conjur takes annotations without control characters and without .. between slashes',
+        'conjur allows only annotations without control characters and without .. between slashes',
       );
   }
   return found.length === 0 ? undefined : Object.fromEntries(found);

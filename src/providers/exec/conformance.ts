@@ -99,7 +99,7 @@ function checker(findings: Finding[]): CheckRunner {
         check: name,
         status: 'fail',
         detail,
-        hint: 'docs/plugins.md says what is asked of a plugin',
+        hint: 'see docs/plugins.md for the protocol',
       });
       return false;
     }

@@ -339,7 +339,7 @@ export class Connection {
   #unavailable(why: string, doubt = false): SecretsError {
     const { plugin } = this.#options;
     return new SecretsError('Unavailable', `the plugin ${plugin} ${why}${doubt ? IN_DOUBT : ''}`, {
-      hint: `secrets doctor --plugin ${plugin} tries the plugin out`,
+      hint: `secrets doctor --plugin ${plugin} tests the plugin`,
     });
   }
 }

@@ -62,7 +62,7 @@ export class ExecProvider implements Provider {
     // A plugin may build paths from names, and its author may not have considered names that lead elsewhere.
     const climbs = name.split('/').some((segment) => segment === '' || segment === '.' || segment === '..');
     if (length <= maxNameLength && !climbs && !/[\u0000-\u001f\u007f]/.test(name)) return;
-    throw new SecretsError('Invalid', `${this.#plugin} takes as a name: ${nameRule}`);
+    throw new SecretsError('Invalid', `${this.#plugin} allows as a name: ${nameRule}`);
   }
 
   async get(requests: readonly SecretRequest[], options: CallOptions): Promise<readonly GetResult[]> {
@@ -174,12 +174,12 @@ export class ExecProvider implements Provider {
     if (value.length > maxValueBytes)
       throw new SecretsError(
         'Invalid',
-        `the value has ${value.length} bytes; ${this.#plugin} takes ${maxValueBytes} at most`,
+        `the value has ${value.length} bytes; ${this.#plugin} allows at most ${maxValueBytes}`,
       );
     if (value.length === 0 && !emptyValue)
-      throw new SecretsError('Invalid', `${this.#plugin} takes no empty value`);
+      throw new SecretsError('Invalid', `${this.#plugin} accepts no empty value`);
     if (value.length > 0 && blankValue === false && Buffer.from(value).toString().trim() === '')
-      throw new SecretsError('Invalid', `${this.#plugin} takes no value of white space alone`);
+      throw new SecretsError('Invalid', `${this.#plugin} accepts no value of only white space`);
   }
 
   async *list(query: ListQuery, options: CallOptions): AsyncGenerator<SecretInfo> {
@@ -335,8 +335,8 @@ export class ExecProvider implements Provider {
   #wrong(method: Method): SecretsError {
     return new SecretsError(
       'Unavailable',
-      `the plugin ${this.#plugin} answered ${method} with something that was not asked for`,
-      { hint: `secrets doctor --plugin ${this.#plugin} tries the plugin out` },
+      `the plugin ${this.#plugin} sent an unexpected response to ${method}`,
+      { hint: `secrets doctor --plugin ${this.#plugin} tests the plugin` },
     );
   }
 }

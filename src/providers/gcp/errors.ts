@@ -190,11 +190,11 @@ export function translate(fault: Fault | SecretsError, call: CallFacts): Secrets
           `${call.service.title} knows no project ${call.project}`,
           'check the project setting or GOOGLE_CLOUD_PROJECT',
         );
-      return fail('NotFound', 'is not there', 'secrets list shows the names');
+      return fail('NotFound', 'not found', 'secrets list shows the names');
     case CODE.ALREADY_EXISTS:
-      return fail('Conflict', 'exists already');
+      return fail('Conflict', 'already exists');
     case CODE.ABORTED:
-      return fail('Conflict', 'somebody else changed it', 'read it again and retry');
+      return fail('Conflict', 'changed by somebody else', 'read it again and retry');
     case CODE.PERMISSION_DENIED:
       return denied(fault, call);
     case CODE.UNAUTHENTICATED:

@@ -52,7 +52,7 @@ export function lastPart(name: unknown): string {
 /** @throws SecretsError Invalid, with the rule */
 export function checkId(id: string): void {
   if (!/^[A-Za-z0-9_-]{1,255}$/.test(id) || id.endsWith(PENDING_SUFFIX))
-    throw new SecretsError('Invalid', `gcp takes names of ${RULES.nameRule}`);
+    throw new SecretsError('Invalid', `gcp allows names of ${RULES.nameRule}`);
 }
 
 /** The id of the sibling that holds a secret's pending value. @throws SecretsError Invalid */

@@ -85,7 +85,7 @@ export class PendingVersions {
       return { ...after, annotations: { ...after.annotations, [NOTE.generation]: generation } };
     };
     if (write.ifVersion !== undefined && `${await this.#store.newest(id, signal)}` !== write.ifVersion)
-      throw new SecretsError('Conflict', 'somebody else changed it', { hint: 'read it again and retry' });
+      throw new SecretsError('Conflict', 'changed by somebody else', { hint: 'read it again and retry' });
     for (;;) {
       const before =
         write.ifAbsent === true
@@ -286,8 +286,8 @@ function noPending(version: string | undefined): SecretsError {
 }
 
 function noLongerPending(version: string, cause?: unknown): SecretsError {
-  return new SecretsError('Conflict', `version ${version} is not pending any more`, {
-    hint: 'somebody else has taken that rotation over',
+  return new SecretsError('Conflict', `version ${version} is no longer pending`, {
+    hint: 'somebody else has taken over that rotation',
     cause,
   });
 }

@@ -84,7 +84,7 @@ export class GcpProvider implements Provider {
   }
 
   checkName(name: string): void {
-    if (name === '') throw new SecretsError('Invalid', `gcp takes names of ${RULES.nameRule}`);
+    if (name === '') throw new SecretsError('Invalid', `gcp allows names of ${RULES.nameRule}`);
     checkId(this.#prefix + name);
   }
 
@@ -131,7 +131,7 @@ export class GcpProvider implements Provider {
         throw await this.#explain(id, version, error, signal);
       if (error.kind === 'NotFound' && version === 'latest') throw await this.#missing(id, error, signal);
       if (error.kind === 'NotFound')
-        throw new SecretsError('NotFound', `is not there, or has no version ${version}`, {
+        throw new SecretsError('NotFound', `not found, or has no version ${version}`, {
           hint: 'secrets history shows its versions',
           cause: error,
         });
@@ -160,7 +160,7 @@ export class GcpProvider implements Provider {
     const secret = await this.#store.find(id, signal).catch(() => undefined);
     if (secret?.annotations?.[NOTE.deleted] !== undefined)
       return new SecretsError('NotFound', 'is deleted', {
-        hint: 'secrets restore brings it back',
+        hint: 'secrets restore undoes that',
         cause: error,
       });
     const destroyed = /DESTROYED/.test(error.message);
@@ -220,7 +220,7 @@ export class GcpProvider implements Provider {
     if (length > RULES.maxValueBytes || length === 0)
       throw new SecretsError(
         'Invalid',
-        `the value has ${length} bytes; gcp takes 1 to ${RULES.maxValueBytes}`,
+        `the value has ${length} bytes; gcp allows 1 to ${RULES.maxValueBytes}`,
       );
     checkSignal(signal);
     applyWrite({}, write);
@@ -348,7 +348,7 @@ export class GcpProvider implements Provider {
       this.#pending.find(id, signal),
     ]);
     if (secret === undefined && pending === undefined)
-      throw new SecretsError('NotFound', 'is not there', { hint: 'secrets list shows the names' });
+      throw new SecretsError('NotFound', 'not found', { hint: 'secrets list shows the names' });
     if (pending !== undefined) yield pending;
     if (secret === undefined) return;
     const deleted = secret.annotations?.[NOTE.deleted] !== undefined;
@@ -396,7 +396,7 @@ export class GcpProvider implements Provider {
     }
     if (secret.annotations?.[NOTE.deleted] !== undefined) {
       // An interrupted deletion is completed; a completed one stays as it is.
-      if (enabled.length === 0) throw new SecretsError('NotFound', 'is deleted already');
+      if (enabled.length === 0) throw new SecretsError('NotFound', 'is already deleted');
     } else {
       const own = expiryOf(secret);
       const wanted = windowDays === undefined ? undefined : new Date(Date.now() + windowDays * DAY_MS);

@@ -23,7 +23,7 @@ const ON_PROJECT: Readonly<Record<Action, string>> = {
   stage: `making the pending one needs ${permission('secrets.create')} on the project`,
   promote: `removing the pending one needs ${permission('secrets.delete')} on it`,
   discard: `removing the pending one needs ${permission('secrets.delete')} on it`,
-  label: 'there is no such secret yet',
+  label: 'not found yet',
 };
 
 export async function checkRights(

@@ -54,7 +54,7 @@ export class GcpRotations implements NativeRotations {
     const id = this.#idOf(name);
     const { everyMs } = wish;
     if (everyMs === undefined)
-      throw new SecretsError('Usage', 'the policy does not say how often', { hint: 'add every' });
+      throw new SecretsError('Usage', 'the policy has no interval', { hint: 'add every' });
     const changedAt = await this.#changedAt(id, signal);
     await this.#update(id, signal, (secret) => {
       if (differences(secret, wish).length === 0) return undefined;
@@ -171,7 +171,7 @@ export class GcpRotations implements NativeRotations {
       signal,
     );
     if (!answer.name)
-      throw new SecretsError('Unavailable', 'the answer is not one of Secret Manager' + IN_DOUBT, {
+      throw new SecretsError('Unavailable', 'the response is not from Secret Manager' + IN_DOUBT, {
         hint: 'check the endpoint: secrets doctor',
       });
   }

@@ -330,7 +330,7 @@ function routing(request: object): string {
 
 function outOfTime(signal: AbortSignal, writes: boolean): SecretsError {
   return new SecretsError('Unavailable', `no answer in time${writes ? IN_DOUBT : ''}`, {
-    hint: 'try again, or allow more with --timeout',
+    hint: 'try again, or raise --timeout',
     cause: signal.reason as unknown,
   });
 }

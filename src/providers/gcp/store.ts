@@ -49,7 +49,7 @@ export class GcpStore {
     }>('accessSecretVersion', { name }, signal);
     const { data, dataCrc32c } = answer.payload ?? {};
     if (!answer.name || !(data instanceof Uint8Array) || data.length === 0)
-      throw new SecretsError('Unavailable', 'the answer is not one of Secret Manager', {
+      throw new SecretsError('Unavailable', 'the response is not from Secret Manager', {
         hint: 'check the endpoint: secrets doctor',
       });
     const expected = Number(dataCrc32c ?? 0);
@@ -279,7 +279,7 @@ export class GcpStore {
       const now = await this.find(id, signal).catch(() => {
         throw thrown;
       });
-      throw now?.etag === etag ? thrown : changed('somebody else changed it');
+      throw now?.etag === etag ? thrown : changed('changed by somebody else');
     }
   }
 
@@ -315,13 +315,13 @@ export class GcpStore {
     let seen: { claim: string; since: number } | undefined;
     for (;;) {
       const before = await this.find(id, signal);
-      if (before === undefined && expected !== 0) throw changed('is not there');
+      if (before === undefined && expected !== 0) throw changed('not found');
       if (before?.annotations?.[NOTE.deleted] !== undefined) throw inTheWay();
       const newest = before === undefined ? 0 : await this.newest(id, signal);
       if (newest !== expected)
         throw expected === 0
-          ? new SecretsError('Conflict', 'exists already')
-          : changed('somebody else changed it');
+          ? new SecretsError('Conflict', 'already exists')
+          : changed('changed by somebody else');
       if (before !== undefined && !before.etag)
         throw new SecretsError('Unsupported', 'this server gives no etags, so it has no conditional write', {
           hint: 'write without --if-version and --if-absent',
@@ -378,7 +378,7 @@ export class GcpStore {
 }
 
 function strange(): SecretsError {
-  return new SecretsError('Unavailable', 'the answer is not one of Secret Manager' + IN_DOUBT, {
+  return new SecretsError('Unavailable', 'the response is not from Secret Manager' + IN_DOUBT, {
     hint: 'check the endpoint: secrets doctor',
   });
 }
@@ -388,7 +388,7 @@ function changed(message: string): SecretsError {
 }
 
 export function inTheWay(): SecretsError {
-  return new SecretsError('Conflict', 'a deleted secret of this name is in the way', {
-    hint: 'secrets restore brings it back, secrets purge removes it for good',
+  return new SecretsError('Conflict', 'a deleted secret blocks this name', {
+    hint: 'secrets restore undeletes it, secrets purge removes it permanently',
   });
 }

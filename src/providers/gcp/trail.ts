@@ -182,7 +182,7 @@ async function* entries(
     if (!Array.isArray(found) || (next !== undefined && typeof next !== 'string')) throw notAnEntry();
     empty = found.length === 0 ? empty + 1 : 0;
     if ((pageToken !== undefined && next === pageToken) || empty > EMPTY_PAGES)
-      throw new SecretsError('Unavailable', 'Cloud Logging gives the same page of entries again and again');
+      throw new SecretsError('Unavailable', 'Cloud Logging returns the same page of entries repeatedly');
     pageToken = next === '' ? undefined : next;
     count += found.length;
     progress?.(`${count} entries of the audit logs read`);
@@ -191,8 +191,8 @@ async function* entries(
 }
 
 function notAnEntry(): SecretsError {
-  return new SecretsError('Unavailable', 'the answer is not one of Cloud Logging', {
-    hint: 'check the endpoint and any proxy on the way: secrets doctor',
+  return new SecretsError('Unavailable', 'the response is not from Cloud Logging', {
+    hint: 'check the endpoint and any proxy in between: secrets doctor',
   });
 }
 

@@ -38,8 +38,8 @@ export async function ageDecrypt(
       : expandPath(context, named);
   const text = readUnlockFile(path, 'the age identity file')?.toString('utf8');
   if (text === undefined) {
-    throw new SecretsError('Unauthenticated', `there is no age identity to open the store with: ${path}`, {
-      hint: 'make one with age-keygen, or name yours in SECRETS_AGE_IDENTITY',
+    throw new SecretsError('Unauthenticated', `no age identity to open the store: ${path}`, {
+      hint: 'create one with age-keygen, or set SECRETS_AGE_IDENTITY',
     });
   }
   const { Decrypter } = await import('age-encryption');
@@ -52,7 +52,7 @@ export async function ageDecrypt(
       // The library's message quotes the line, which is a private key.
       throw new SecretsError(
         'Unauthenticated',
-        `the age identity file holds a line that is no identity: ${path}`,
+        `the age identity file has a line that is not an identity: ${path}`,
       );
     }
   }

@@ -55,7 +55,7 @@ async function readBranch(folder: StoreFolder, ours: Keys, path: string): Promis
   const differs = [...dataKeys].some(([id, key]) => ours.dataKeys.get(id)?.equals(key) === false);
   if (!nameKey.equals(ours.nameKey) || differs) {
     throw new SecretsError('Integrity', `has other keys than a branch of this store: ${path}`, {
-      hint: 'nobody who could read the store has made it',
+      hint: 'it was not created by anyone who can read the store',
     });
   }
   return { manifest, dataKeys };
@@ -72,7 +72,7 @@ export function refuseBranches(folder: StoreFolder, { revision: newest, dataKeys
     const bytes = readPrivateFile(path, 'the store', false);
     if (bytes === undefined || dataKeys.has(parseManifest(bytes, path).key.id)) continue;
     throw new SecretsError('Conflict', `another branch renewed the key, too: ${path}`, {
-      hint: `take its keys over: secrets stores rekey --merge ${path}`,
+      hint: `add its keys: secrets stores rekey --merge ${path}`,
     });
   }
 }

@@ -88,7 +88,7 @@ function renewalFindings(folder: StoreFolder, old: number): readonly Finding[] {
         check,
         status,
         detail: `${old} entries are sealed under an older key`,
-        hint: 'secrets stores rekey seals them anew',
+        hint: 'secrets stores rekey encrypts them again',
       },
     ];
   if (isCutOff(folder))
@@ -97,7 +97,7 @@ function renewalFindings(folder: StoreFolder, old: number): readonly Finding[] {
         check,
         status,
         detail: 'a renewal of the key was cut off',
-        hint: 'secrets stores rekey does what is left',
+        hint: 'secrets stores rekey finishes it',
       },
     ];
   return [];

@@ -71,10 +71,7 @@ export class StoreFolder implements StorePlace {
       if (manifest.key.method !== 'age') checkFolder(this.path, 'nothing');
       return manifest;
     }
-    throw new SecretsError(
-      'Conflict',
-      `the manifest of the local store goes away again and again: ${this.path}`,
-    );
+    throw new SecretsError('Conflict', `the manifest of the local store keeps disappearing: ${this.path}`);
   }
 
   /** A folder that a write would use or create, and that this user can't write to. */

@@ -245,7 +245,7 @@ export class JournalFolder {
       if (this.#publish(sid, next, event)) return { event, before };
     }
     throw new SecretsError('Conflict', `${TRIES} other writers were faster`, {
-      hint: 'repeat when fewer write at once',
+      hint: 'try again when fewer processes write',
     });
   }
 

@@ -40,7 +40,7 @@ export async function unwrapDataKey(
       const kek = readKeyFile(path);
       if (kek === undefined) {
         throw new SecretsError('Unauthenticated', `the key file of the local store is missing: ${path}`, {
-          hint: 'bring it back from a backup; without it the store can’t be read',
+          hint: 'restore it from a backup; without it the store can’t be read',
         });
       }
       return unwrapWith(
@@ -54,7 +54,7 @@ export async function unwrapDataKey(
       const { keychainEntry } = await import('./keychain.ts');
       const text = await (await keychainEntry(place)).get();
       if (text === undefined) {
-        throw new SecretsError('Unauthenticated', 'the key chain holds no key for the local store', {
+        throw new SecretsError('Unauthenticated', 'the key chain has no key for the local store', {
           hint: 'unlock the key chain of the user who made the store',
         });
       }
@@ -90,8 +90,8 @@ export function readKeyFile(path: string): Buffer | undefined {
     ? fromBase64(text.slice(KEY_FILE_PREFIX.length), KEY_LENGTH)
     : undefined;
   if (key === undefined) {
-    throw new SecretsError('Integrity', `the key file of the local store is not one: ${path}`, {
-      hint: 'bring it back from a backup',
+    throw new SecretsError('Integrity', `the key file of the local store is invalid: ${path}`, {
+      hint: 'restore it from a backup',
     });
   }
   return key;

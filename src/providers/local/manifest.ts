@@ -198,13 +198,9 @@ export function unwrapKey(kek: Uint8Array, manifest: Pick<Manifest, 'store' | 'k
 }
 
 function unmerged(path: string): SecretsError {
-  return new SecretsError(
-    'Integrity',
-    `the local store’s manifest has the conflict of a merge in it: ${path}`,
-    {
-      hint: 'keep one side whole (git checkout --ours), then: secrets stores rekey --merge OTHER-SIDE',
-    },
-  );
+  return new SecretsError('Integrity', `the local store’s manifest contains a merge conflict: ${path}`, {
+    hint: 'keep one side (git checkout --ours), then: secrets stores rekey --merge OTHER-SIDE',
+  });
 }
 
 function damaged(path: string, why: string, cause?: unknown): SecretsError {

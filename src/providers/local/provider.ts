@@ -73,7 +73,7 @@ export class LocalProvider implements Provider {
       bytes <= RULES.maxNameLength &&
       !/[\u0000-\u001f\u007f-\u009f\ud800-\udfff]/u.test(name) &&
       segments.every((segment) => segment !== '' && segment !== '.' && segment !== '..');
-    if (!fits) throw new SecretsError('Invalid', `the local store takes names of ${RULES.nameRule}`);
+    if (!fits) throw new SecretsError('Invalid', `the local store allows names of ${RULES.nameRule}`);
   }
 
   async get(requests: readonly SecretRequest[], { signal }: CallOptions): Promise<readonly GetResult[]> {
@@ -98,7 +98,7 @@ export class LocalProvider implements Provider {
     if (write.value.length > RULES.maxValueBytes) {
       throw new SecretsError(
         'Invalid',
-        `the value has ${write.value.length} bytes; the local store takes ${RULES.maxValueBytes}`,
+        `the value has ${write.value.length} bytes; the local store allows ${RULES.maxValueBytes}`,
       );
     }
     checkSignal(signal);
@@ -157,7 +157,7 @@ export class LocalProvider implements Provider {
 
   async delete(name: string, _query: DeleteQuery, options: CallOptions): Promise<Deletion> {
     await this.#change(name, options, (state) => {
-      if (state.deletedAt !== undefined) throw new SecretsError('NotFound', 'is deleted already');
+      if (state.deletedAt !== undefined) throw new SecretsError('NotFound', 'is already deleted');
       if (state.current === undefined && !state.currentIsLost) throw notFound();
       return { type: 'delete', name, ...this.#author() };
     });
@@ -183,7 +183,7 @@ export class LocalProvider implements Provider {
         options.ifPending === true &&
         ![state.pending, state.current].some((one) => one?.eventId === target)
       )
-        throw new SecretsError('Conflict', `version ${found.id} is not pending any more`);
+        throw new SecretsError('Conflict', `version ${found.id} is no longer pending`);
       return { type: 'current', name, target, ...this.#author() };
     });
     return infoOf([...before.events, event], target);
@@ -211,7 +211,7 @@ export class LocalProvider implements Provider {
       checkCurrent(before, state);
       const found = findVersion(state, version);
       if (found.event === undefined)
-        throw new SecretsError('NotFound', `version ${found.id} is destroyed already`);
+        throw new SecretsError('NotFound', `version ${found.id} is already destroyed`);
       if (state.current === found) {
         throw new SecretsError('Conflict', `version ${found.id} is the current one`, {
           hint: 'make another version current first, or purge the whole secret',
@@ -330,19 +330,19 @@ function checkConditions(write: SecretWrite, state: SecretState | undefined): vo
   if (write.stage === 'pending') {
     // A pending version would bring the deleted value back with it.
     if (deleted)
-      throw new SecretsError('Conflict', 'a deleted secret of this name is in the way', {
-        hint: 'secrets restore brings it back, secrets purge removes it for good',
+      throw new SecretsError('Conflict', 'a deleted secret blocks this name', {
+        hint: 'secrets restore undeletes it, secrets purge removes it permanently',
       });
     if (write.ifPending !== undefined && state?.pending?.id !== write.ifPending)
-      throw new SecretsError('Conflict', `version ${write.ifPending} is not pending any more`, {
-        hint: 'somebody else has taken that rotation over',
+      throw new SecretsError('Conflict', `version ${write.ifPending} is no longer pending`, {
+        hint: 'somebody else has taken over that rotation',
       });
     if (write.ifAbsent === true && state?.pending !== undefined)
       throw new SecretsError('Conflict', `version ${state.pending.id} is pending already`, {
         hint: 'finish that rotation, or purge this version',
       });
   } else if (write.ifAbsent === true && current !== undefined) {
-    throw new SecretsError('Conflict', 'exists already');
+    throw new SecretsError('Conflict', 'already exists');
   }
   if (write.ifVersion !== undefined && current?.id !== write.ifVersion) {
     throw new SecretsError(

@@ -41,7 +41,7 @@ export function readVersion(journal: JournalFolder, request: SecretRequest): Sec
     else if (damage.length > 0) throw damaged(damage, name);
   }
   if (state.deletedAt !== undefined) {
-    throw new SecretsError('NotFound', 'is deleted', { hint: 'secrets restore brings it back' });
+    throw new SecretsError('NotFound', 'is deleted', { hint: 'secrets restore undoes that' });
   }
   if (version !== undefined) {
     if (damage.length > 0 && !state.versions.some(({ id }) => id === version)) throw damaged(damage, name);
@@ -157,5 +157,5 @@ export function damaged(damage: Journal['damage'], name: string): SecretsError {
 
 /** The error for a secret that is not there. */
 export function notFound(): SecretsError {
-  return new SecretsError('NotFound', 'there is no such secret');
+  return new SecretsError('NotFound', 'not found');
 }

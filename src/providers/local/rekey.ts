@@ -33,7 +33,7 @@ export async function rekey(folder: StoreFolder, change: KeyChange): Promise<{ r
   const opened = await folder.existing();
   const old = folder.manifest();
   if (opened === undefined || old === undefined)
-    throw new SecretsError('NotFound', `there is no store yet in ${folder.path}`);
+    throw new SecretsError('NotFound', `no store in ${folder.path} yet`);
   if (opened.keys.revision !== old.revision) throw conflict();
   const method = (change.method ?? old.key.method) as KeyMethod;
   const branches = await readBranches(folder, opened.keys, change.merge ?? []);
@@ -69,7 +69,7 @@ export async function rekey(folder: StoreFolder, change: KeyChange): Promise<{ r
   await forgetNoted(folder, keys);
   if (without.length > 0) {
     folder.context.warn(
-      `only one branch had these recipients, and they are not kept: ${without.join(', ')}; ` +
+      `these recipients were only in one branch, and are not kept: ${without.join(', ')}; ` +
         'secrets stores rekey --add-recipient adds one',
     );
   }
@@ -82,7 +82,7 @@ function checkPlace(folder: StoreFolder, old: Manifest, method: KeyMethod): void
   if (method === 'key-file' && folder.settings.key?.file !== undefined && old.key.method === 'key-file') {
     throw new SecretsError(
       'Usage',
-      'the key file is named in the settings (key.file), so a new one has no place',
+      'the settings name the key file (key.file), so there is no place for a new one',
       { hint: 'remove key.file and move the file to its default place, or rekey to another method' },
     );
   }
@@ -199,7 +199,7 @@ function removeOlder(folder: StoreFolder, revision: number): void {
 
 function conflict(): SecretsError {
   return new SecretsError('Conflict', 'another renewal of this store’s key was faster', {
-    hint: 'look whether it did what you wanted, else repeat',
+    hint: 'check whether it did what you wanted, or run the command again',
   });
 }
 

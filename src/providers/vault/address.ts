@@ -25,9 +25,9 @@ export function checkAddress(address: string | undefined): string {
     });
   }
   if (url.username !== '' || url.password !== '')
-    throw new SecretsError('Usage', 'the Vault address must not hold a user name or password');
+    throw new SecretsError('Usage', 'the Vault address must not contain a user name or password');
   if (url.search !== '' || url.hash !== '')
-    throw new SecretsError('Usage', 'the Vault address must not hold a query');
+    throw new SecretsError('Usage', 'the Vault address must not contain a query');
   return address.replace(/\/+$/, '');
 }
 
@@ -46,7 +46,7 @@ export function redirectTarget(from: string, location: string): string {
   try {
     url = new URL(location, from);
   } catch {
-    throw refuse('to something that is no URL');
+    throw refuse('to an invalid URL');
   }
   if (!isProtected(url) || (new URL(from).protocol === 'https:' && url.protocol !== 'https:'))
     throw refuse(`to ${url.protocol}//${url.host}`);

@@ -41,11 +41,11 @@ export async function awsProof(
   }
   if (signal.aborted)
     throw new SecretsError('Unavailable', 'no AWS credential was found in time', {
-      hint: 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or allow more with --timeout',
+      hint: 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or raise --timeout',
       cause: failure,
     });
   if (signed === undefined)
-    throw new SecretsError('Unauthenticated', 'AWS sign-in finds no AWS credential', {
+    throw new SecretsError('Unauthenticated', 'AWS sign-in found no AWS credential', {
       hint: 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE',
       cause: failure,
     });

@@ -109,7 +109,7 @@ export class Engine {
       signal,
     );
     const data = asMap(body['data']);
-    if (!found) throw new SecretsError('NotFound', `there is no engine at ${this.mount}/`);
+    if (!found) throw new SecretsError('NotFound', `no engine at ${this.mount}/`);
     if (data['type'] !== 'kv' && data['type'] !== 'generic')
       throw new SecretsError('Usage', `the engine at ${this.mount}/ is ${String(data['type'])}, not kv`);
     this.#known = asMap(data['options'])['version'] === '2' ? 2 : 1;
@@ -129,7 +129,7 @@ export function mapIn(body: Json, pointer: '/data' | '/data/data'): JsonDocument
   if (parent === undefined || parent === null) return undefined;
   const map = JsonDocument.parse(answer.sourceOf(answer.select(pointer)));
   if (map.isObject) return map;
-  throw new SecretsError('Unavailable', 'the answer is not one of Vault: its data is no map');
+  throw new SecretsError('Unavailable', 'the response is not from Vault: its data is not a map');
 }
 
 function metadataOf(answer: Json): Json {

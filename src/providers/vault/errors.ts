@@ -47,7 +47,7 @@ export function translate(thrown: unknown): SecretsError {
   switch (statusCode) {
     case 400:
       if (/check-and-set/.test(text) && !CAS_REQUIRED.test(text))
-        return fail('Conflict', 'somebody else changed it', 'read it again and retry');
+        return fail('Conflict', 'changed by somebody else', 'read it again and retry');
       if (/missing client token/.test(text)) return fail('Unauthenticated', 'no Vault token was sent');
       if (/upgrading from non-versioned/i.test(text))
         return fail('Unavailable', 'the KV engine is being upgraded to version 2', 'try again in a moment');
@@ -67,7 +67,7 @@ export function translate(thrown: unknown): SecretsError {
     case 412:
       return fail('Unavailable', 'this Vault node lags behind the active one', 'try again');
     case 413:
-      return fail('Invalid', 'the value is larger than the server takes');
+      return fail('Invalid', 'the value is larger than the server allows');
     case 429:
       return fail('Throttled', 'Vault’s rate limit is reached', 'try again later');
     case 472:

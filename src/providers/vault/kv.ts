@@ -106,7 +106,7 @@ export function labelPatch(
   if (write.expiresAt !== undefined) patch[LABEL_EXPIRES] = write.expiresAt.toISOString();
   for (const [key, value] of Object.entries(patch)) {
     if (Buffer.byteLength(key) > 128 || Buffer.byteLength(value ?? '') > 512)
-      throw new SecretsError('Invalid', 'vault takes label keys of 128 and values of 512 bytes');
+      throw new SecretsError('Invalid', 'vault allows label keys of 128 and values of 512 bytes');
   }
   return Object.keys(patch).length === 0 ? undefined : patch;
 }

@@ -57,7 +57,7 @@ export class PendingVersions {
     const found = await this.find(name, signal);
     if (found?.info.id === id) return found;
     throw new SecretsError('NotFound', `has no version ${id}`, {
-      hint: 'it was promoted, discarded or replaced: secrets history',
+      hint: 'it was promoted, discarded or replaced; see secrets history',
     });
   }
 
@@ -100,8 +100,8 @@ export class PendingVersions {
   /** Overwrites the pending version with this id, and no other. @throws SecretsError Conflict */
   async #replace(path: string, data: JsonDocument, id: string, signal: AbortSignal): Promise<VersionInfo> {
     const taken = (cause?: unknown): SecretsError =>
-      new SecretsError('Conflict', `version ${id} is not pending any more`, {
-        hint: 'somebody else has taken that rotation over',
+      new SecretsError('Conflict', `version ${id} is no longer pending`, {
+        hint: 'somebody else has taken over that rotation',
         cause,
       });
     const metadata = (await this.#engine.metadata(path, signal)) ?? {};
@@ -135,8 +135,8 @@ export class PendingVersions {
       if (!(thrown instanceof SecretsError)) throw thrown;
       throw new SecretsError(
         thrown.kind,
-        `version ${info.id} is written and current, the pending one is still there: ${thrown.message}`,
-        { hint: 'promote it again: no further version is written', cause: thrown },
+        `version ${info.id} is written and current, the pending one still exists: ${thrown.message}`,
+        { hint: 'promote it again; this writes no further version', cause: thrown },
       );
     }
     return info;

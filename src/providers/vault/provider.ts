@@ -108,7 +108,7 @@ export class VaultProvider implements Provider {
       name
         .split('/')
         .some((part) => part === '' || part === '.' || part === '..' || part === '+' || part === '*');
-    if (bad) throw new SecretsError('Invalid', `vault takes names of ${RULES.nameRule}`);
+    if (bad) throw new SecretsError('Invalid', `vault allows names of ${RULES.nameRule}`);
   }
 
   async get(requests: readonly SecretRequest[], options: CallOptions): Promise<readonly GetResult[]> {
@@ -154,7 +154,7 @@ export class VaultProvider implements Provider {
     if (data === undefined) {
       if (metadata['destroyed'] === true) throw new SecretsError('NotFound', 'is destroyed');
       if (typeof metadata['deletion_time'] === 'string' && metadata['deletion_time'] !== '')
-        throw new SecretsError('NotFound', 'is deleted', { hint: 'secrets restore brings it back' });
+        throw new SecretsError('NotFound', 'is deleted', { hint: 'secrets restore undoes that' });
       if (wanted !== undefined) throw new SecretsError('NotFound', `has no version ${wanted}`);
       // A policy may hide the metadata, which is the only way to tell a secret without versions from a missing one.
       const there = await this.#engine.metadata(name, signal).catch(() => undefined);
@@ -176,7 +176,7 @@ export class VaultProvider implements Provider {
     if (write.value.length > RULES.maxValueBytes) {
       throw new SecretsError(
         'Invalid',
-        `the value has ${write.value.length} bytes; every Vault storage takes ${RULES.maxValueBytes}`,
+        `the value has ${write.value.length} bytes; every Vault storage allows ${RULES.maxValueBytes}`,
       );
     }
     checkSignal(signal);
@@ -207,7 +207,7 @@ export class VaultProvider implements Provider {
     const info = written(
       await this.#engine.write(name, data, casOf(write), signal).catch((thrown: unknown) => {
         throw write.ifAbsent === true && toSecretsError(thrown).kind === 'Conflict'
-          ? new SecretsError('Conflict', 'exists already', { cause: thrown })
+          ? new SecretsError('Conflict', 'already exists', { cause: thrown })
           : thrown;
       }),
     );
@@ -307,11 +307,13 @@ export class VaultProvider implements Provider {
     const deleted = describeMetadata(name, metadata).deletedAt !== undefined;
     // There is no version that could be deleted and restored.
     if (Number(metadata['current_version'] ?? 0) === 0)
-      throw new SecretsError('NotFound', 'has no value yet', { hint: 'secrets purge removes it for good' });
+      throw new SecretsError('NotFound', 'has no value yet', {
+        hint: 'secrets purge removes it permanently',
+      });
     if (!deleted) await this.#client.delete(this.#engine.path('data', name), signal);
     // After the secret: in the other order, a crash in between would lose a value that is already in use.
     const discarded = await this.#pending.discardAny(name, signal);
-    if (deleted && !discarded) throw new SecretsError('NotFound', 'is deleted already');
+    if (deleted && !discarded) throw new SecretsError('NotFound', 'is already deleted');
     return {};
   }
 
@@ -443,7 +445,7 @@ function asSecret(name: string, { info, data }: Pending): SecretVersion {
 }
 
 function notFound(): SecretsError {
-  return new SecretsError('NotFound', 'is not there', { hint: 'secrets list shows the names' });
+  return new SecretsError('NotFound', 'not found', { hint: 'secrets list shows the names' });
 }
 
 function noVersions(): string {

@@ -107,7 +107,7 @@ async function unwrap(wrapping: string, what: string, post: Post): Promise<strin
     const error = signInError(thrown, what);
     if (error.kind !== 'Unauthenticated') throw error;
     throw new SecretsError('Unauthenticated', error.message, {
-      hint: 'it opens once and for a short time: if nobody of yours has used it, somebody else has',
+      hint: 'it works once and for a short time; if you have not used it, somebody else has',
       cause: thrown,
     });
   }
@@ -141,8 +141,8 @@ function storedToken(file: string | undefined, { env, home, cwd }: ProviderConte
 /** Tokens go into a header, so anything that can't be a token is rejected here, without repeating it. */
 function checkToken(token: string, source: string): string {
   if (/^[\u0021-\u007e]+$/.test(token)) return token;
-  throw new SecretsError('Unauthenticated', `what ${source} holds is no Vault token`, {
-    hint: 'it has spaces, line breaks or other characters that no token has',
+  throw new SecretsError('Unauthenticated', `the content of ${source} is not a Vault token`, {
+    hint: 'it has spaces, line breaks or other characters that a token can’t have',
   });
 }
 

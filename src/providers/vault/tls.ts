@@ -23,7 +23,7 @@ export interface TlsOptions {
  */
 export function tlsOptions(settings: VaultSettings, { env, cwd }: ProviderContext): TlsOptions {
   if (!/^(|0|f|false)$/i.test(env['VAULT_SKIP_VERIFY'] ?? ''))
-    throw new SecretsError('Usage', 'VAULT_SKIP_VERIFY is set, and TLS verification is never turned off', {
+    throw new SecretsError('Usage', 'VAULT_SKIP_VERIFY is set, but TLS verification can’t be disabled', {
       hint: 'unset it, and name the server’s authority in VAULT_CACERT',
     });
   const given = (name: string): string | undefined => env[name] || undefined;

@@ -116,7 +116,7 @@ export async function* readTrail(
   count.end();
   if (unanswered > 0)
     context.warn(
-      `${unanswered} requests have no response in the trail: what came of them is not known, and they are shown as failed`,
+      `${unanswered} requests have no response in the trail, so their outcome is unknown; they are shown as failed`,
     );
 }
 
@@ -126,7 +126,7 @@ async function readerOf(
 ): Promise<Reader> {
   const kv = await engine.version(signal).catch((thrown: unknown) => {
     context.warn(
-      `the version of the KV engine is not known and taken as 2 (${toSecretsError(thrown).message}): kv-version of the store says it`,
+      `the version of the KV engine is unknown, so 2 is assumed (${toSecretsError(thrown).message}); set kv-version of the store`,
     );
     return 2 as const;
   });

@@ -157,8 +157,8 @@ export function documentOf(body: object): JsonDocument {
   try {
     return JsonDocument.parse(sources.get(body) ?? '');
   } catch (cause) {
-    throw new SecretsError('Unavailable', 'the answer is not one of Vault', {
-      hint: 'is the address that of a Vault server?',
+    throw new SecretsError('Unavailable', 'the response is not from Vault', {
+      hint: 'check that the address is that of a Vault server',
       cause,
     });
   }
@@ -201,8 +201,8 @@ function answer(call: VaultCall, { status, body: bytes }: WholeAnswer, doubt: st
   const theirs = typeof (body as { request_id?: unknown } | null | undefined)?.request_id === 'string';
   if (status >= 400 || theirs || (call.bare === true && isJsonObject(body)))
     return { statusCode: status, body, request };
-  throw new SecretsError('Unavailable', `the answer is not one of Vault${doubt}`, {
-    hint: 'is the address that of a Vault server?',
+  throw new SecretsError('Unavailable', `the response is not from Vault${doubt}`, {
+    hint: 'check that the address is that of a Vault server',
   });
 }
 

@@ -62,7 +62,7 @@ function optionsOf(settings: Exclude<GenerateSettings, string>): GenerateOptions
       typeof value === 'string' ||
       (wanted === 'size' && typeof value === 'number') ||
       (wanted === 'texts' && texts);
-    if (!fits) throw new SecretsError('Usage', `generate: ${name} has a value of another kind`);
+    if (!fits) throw new SecretsError('Usage', `generate: ${name} has a value of the wrong type`);
   }
   return isJsonObject(settings) ? (settings as GenerateOptions) : {};
 }

@@ -37,7 +37,7 @@ export async function controlFindings(
             status: repairs ? 'warn' : 'fail',
             kind: 'Unauthenticated',
             detail: 'refused: the stored value is wrong already',
-            hint: 'put the value that works with secrets put, then rotate',
+            hint: 'store the working value with secrets put, then rotate',
           },
     );
   if (wrong !== undefined)
@@ -48,7 +48,7 @@ export async function controlFindings(
             status: 'fail',
             kind: 'Unsupported',
             detail: `the ${what} accepts any value, so it proves nothing`,
-            hint: 'make it fail for a wrong value, or say `verify: none`',
+            hint: 'make it fail for a wrong value, or set `verify: none`',
           },
     );
   return findings;

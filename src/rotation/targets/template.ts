@@ -40,12 +40,12 @@ export function checkTemplate(template: string, names: readonly string[], where:
   for (const [all, path = ''] of template.matchAll(PLACE)) {
     const [name = ''] = path.split('.', 1);
     if (!names.includes(name))
-      throw new SecretsError('Usage', `${where}: ${all} names nothing that is known there`, {
+      throw new SecretsError('Usage', `${where}: ${all} is not available there`, {
         hint: `known are ${names.map((known) => `{{${known}}}`).join(', ')}, and a key after a dot`,
       });
   }
   if (/\{\{|\}\}/.test(template.replaceAll(PLACE, '')))
-    throw new SecretsError('Usage', `${where}: braces that don't belong together`);
+    throw new SecretsError('Usage', `${where}: unbalanced braces`);
 }
 
 function valueAt(path: string, sources: Sources): string {
@@ -56,7 +56,7 @@ function valueAt(path: string, sources: Sources): string {
   if (typeof source === 'string') return source;
   if (source === undefined)
     throw new SecretsError('Invalid', `there is nothing for {{${path}}}`, {
-      hint: 'the secret has no such version yet',
+      hint: 'the secret doesn’t have this version yet',
     });
   if (key === undefined) {
     const text = utf8(source.value);

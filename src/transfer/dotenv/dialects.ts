@@ -83,7 +83,7 @@ function takeEnd(scan: Scanner): void {
 function takeQuoted(scan: Scanner, quote: string): string {
   const start = scan.at;
   const end = scan.text.indexOf(quote, start);
-  if (end === -1) scan.fail('has a quote without its other half');
+  if (end === -1) scan.fail('has an unclosed quote');
   if (end > start && scan.text[end - 1] === '\\') scan.fail('has a backslash before a quote');
   scan.at = end + 1;
   return scan.text.slice(start, end);
@@ -98,7 +98,7 @@ function takeEscaped(scan: Scanner, quote: string): string {
     scan.at = at + 1;
     return text.slice(start, at);
   }
-  return scan.fail('has a quote without its other half');
+  return scan.fail('has an unclosed quote');
 }
 
 const lineFeeds = (text: string): string => text.replace(/\r\n?/g, '\n');
@@ -210,7 +210,7 @@ function shellPart(scan: Scanner, exported: boolean): string {
   if (escaped !== undefined) return escaped.slice(1);
   if (scan.take(/'/y) !== undefined) {
     const body = scan.take(/[^']*/y) as string;
-    if (scan.take(/'/y) === undefined) scan.fail('has a quote without its other half');
+    if (scan.take(/'/y) === undefined) scan.fail('has an unclosed quote');
     return body;
   }
   if (scan.take(/"/y) === undefined)

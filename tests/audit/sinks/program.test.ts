@@ -230,7 +230,7 @@ test('without sinks there is no trace of them', async () => {
   expect((await ok('secrets audit sinks --json')).stdout.trim()).toBe('[]');
   expect(await place.sh('secrets audit send')).toMatchObject({
     code: 2,
-    stderr: expect.stringMatching(/there are no audit sinks/) as string,
+    stderr: expect.stringMatching(/no audit sinks are configured/) as string,
   });
   const loaded = await place.sh(
     'strace -f -e trace=openat secrets get a 2>&1 | grep -c "chunks/\\(deliver\\|session\\|otlp\\|syslog\\|webhook\\)" || true',

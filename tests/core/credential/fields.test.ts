@@ -95,7 +95,7 @@ describe('the other places of an old password', () => {
   });
 
   test.each([[{ a: 1 }], [['x']], [true]])('a key that holds no text is refused: %j', (value) => {
-    expect(() => rotate({ password: value }, ['password'])).toThrow('is not a text');
+    expect(() => rotate({ password: value }, ['password'])).toThrow('is not text');
   });
 
   test('a key that holds a structure of an unknown form is refused by its name', () => {

@@ -168,7 +168,7 @@ describe('conjur sign-in', () => {
   test.each([
     ['http://conjur.example.com', /must be https/],
     ['https://exa mple', /not a URL/],
-    ['https://user:pw@conjur.example.com', /must not hold/],
+    ['https://user:pw@conjur.example.com', /must not contain/],
     ['https://conjur.example.com/?x=1', /must end with its path/],
   ])('refuses the URL %j before any call', (url, message) => {
     expect(() => open({ url }, contextFor({}, '/nonexistent'))).toThrow(message);
@@ -222,7 +222,7 @@ describe('conjur sign-in', () => {
       await conjur.control('/clock', '540');
       await expect(fixed.identity(now())).rejects.toMatchObject({
         kind: 'Unauthenticated',
-        message: 'Conjur does not take the access token (CONJUR_AUTHN_TOKEN)',
+        message: 'Conjur rejects the access token (CONJUR_AUTHN_TOKEN)',
       });
       file('token', await tokenOf());
       expect(await kindOf(renewed.identity(now()))).toBe('no error');
@@ -243,7 +243,7 @@ describe('conjur sign-in', () => {
       for (const env of [conjur.env(), { ...rest, CONJUR_AUTHN_TOKEN: token }])
         await expect(readOne(start({ url }, env), { name: 'a' })).rejects.toMatchObject({
           kind: 'Unavailable',
-          message: 'the server’s answer is not Conjur’s',
+          message: 'the response is not from Conjur',
         });
     } finally {
       web.closeAllConnections();

@@ -35,7 +35,7 @@ describe('conjur variables', () => {
       for (const name of ['shared/hidden', 'shared/nowhere'])
         await expect(readOne(reader, { name })).rejects.toMatchObject({
           kind: 'NotFound',
-          message: 'is not there, or acme:host:reader may not see it: Conjur does not say which',
+          message: 'not found, or acme:host:reader may not see it (Conjur doesn’t say which)',
         });
       expect(await kit.list('', reader)).toEqual(['shared/listed', 'shared/readable', 'shared/writable']);
       expect(await kit.list('', kit.as('host/stranger'))).toEqual([]);

@@ -279,18 +279,18 @@ describe('secrets doctor --plugin', () => {
     );
     expect(bad.code).toBe(1);
     expect(bad.stdout).toMatch(
-      /fail keeps unicode +get gives other bytes than were put\n +→ docs\/plugins\.md/,
+      /fail keeps unicode +get gives other bytes than were put\n +→ see docs\/plugins\.md/,
     );
     expect(bad.stdout).toMatch(/ok {3}keeps text/);
   });
 
   test.each([
     ['doctor --plugin absent', /no secrets-provider-absent on PATH/],
-    ['doctor --plugin ./absent', /absent is not there/],
+    ['doctor --plugin ./absent', /absent was not found/],
     ['doctor --plugin "A b"', /is not the name of a plugin/],
     ['doctor --plugin files --plugin-setting x', /is not NAME=VALUE/],
-    ['doctor --plugin files local', /takes no stores/],
-    ['doctor --plugin-env A', /go with --plugin/],
+    ['doctor --plugin files local', /exclude each other/],
+    ['doctor --plugin-env A', /need --plugin/],
   ])('%s', async (line, message) => {
     const { stderr, code } = await sh(`secrets ${line}`);
     expect(code).toBe(2);

@@ -73,7 +73,7 @@ describeWith('gcp on drongo', [DRONGO], () => {
 
   test('writes a new secret only once under ifAbsent, one after the other', async () => {
     await put('single', 'one', { ifAbsent: true });
-    expect(await failure(put('single', 'two', { ifAbsent: true }))).toMatch(/^Conflict: exists already/);
+    expect(await failure(put('single', 'two', { ifAbsent: true }))).toMatch(/^Conflict: already exists/);
     expect(await failure(put('single', 'two', { ifVersion: '7' }))).toMatch(/^Conflict/);
   });
 

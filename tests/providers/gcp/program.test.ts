@@ -85,8 +85,8 @@ test('takes a native identifier, with its version and key', async () => {
 });
 
 test.each([
-  ['an unknown name', 3, 'secrets get gcp://nothing', /gcp:\/\/nothing: is not there/],
-  ['an illegal name', 2, 'secrets get gcp://a/b', /gcp takes names of letters, digits/],
+  ['an unknown name', 3, 'secrets get gcp://nothing', /gcp:\/\/nothing: not found/],
+  ['an illegal name', 2, 'secrets get gcp://a/b', /gcp allows names of letters, digits/],
   ['no rights', 4, 'secrets get gcp://config', /nobody@.*is not allowed .*secretAccessor/],
   [
     'no key file',
@@ -98,7 +98,7 @@ test.each([
     'somebody else’s write',
     5,
     'printf x | secrets put gcp://config --if-version 7',
-    /somebody else changed it/,
+    /changed by somebody else/,
   ],
   [
     'nobody there',

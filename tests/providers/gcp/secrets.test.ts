@@ -135,9 +135,7 @@ describe.each(['rest', 'grpc'] as const)('gcp over %s', (transport) => {
       /^NotFound: is deleted; secrets restore/,
     );
     for (const more of [{}, { ifAbsent: true }, { ifVersion: '3' }])
-      expect(await failure(put('gone', 'x', more))).toMatch(
-        /^Conflict: a deleted secret of this name is in the way/,
-      );
+      expect(await failure(put('gone', 'x', more))).toMatch(/^Conflict: a deleted secret blocks this name/);
     await store.restore?.('gone', now());
     expect(await readText(store, 'gone')).toBe('three');
     const states = (await all(store.history?.('gone', now()))).map(({ state }) => state);
@@ -346,7 +344,7 @@ describe('gcp', () => {
     await bench.gcp.door('calls');
     for (const name of ['a/b', 'a.b', 'a b', 'ä', 'a'.repeat(256), 'x--secrets-pending']) {
       expect(await failure(store.put(name, { value: bytes('x') }, now()))).toMatch(
-        /^Invalid: gcp takes names of/,
+        /^Invalid: gcp allows names of/,
       );
       expect(await failure(readText(store, name))).toMatch(/^Invalid/);
     }

@@ -63,7 +63,7 @@ describe('a conditional write', () => {
     // It has looked at the claim, and looks at it again.
     while (looksAt('held', proxy) < 2) await new Promise((resolve) => setTimeout(resolve, 10));
     await native.addSecretVersion({ parent: full('held'), payload: { data: bytes('theirs') } });
-    expect(await waiting).toMatch(/^Conflict: somebody else changed it/);
+    expect(await waiting).toMatch(/^Conflict: changed by somebody else/);
     await proxy.stop();
     expect(await latest('held')).toBe('theirs');
   });
@@ -113,7 +113,7 @@ describe('a conditional write', () => {
     });
     expect(await failure(readText(store, 'empty'))).toMatch(/^NotFound/);
     expect((await put('empty', 'first', { ifAbsent: true })).id).toBe('1');
-    expect(await failure(put('empty', 'second', { ifAbsent: true }))).toMatch(/^Conflict: exists already/);
+    expect(await failure(put('empty', 'second', { ifAbsent: true }))).toMatch(/^Conflict: already exists/);
   });
 
   test('gives its claim up before another may take it over: nothing is written late', async () => {
@@ -153,7 +153,7 @@ describe('a conditional write', () => {
     async (ifVersion) => {
       await put('strict', 'one');
       expect(await failure(put('strict', 'two', { ifVersion }))).toMatch(/^Conflict/);
-      expect(await failure(put('never-there', 'two', { ifVersion: '1' }))).toMatch(/^Conflict: is not there/);
+      expect(await failure(put('never-there', 'two', { ifVersion: '1' }))).toMatch(/^Conflict: not found/);
       expect(await latest('strict')).toBe('one');
     },
   );
@@ -314,7 +314,7 @@ describe('a soft deletion', () => {
       if (outcome === 'no error') requests = at;
       // Everything but the sibling's removal may be done by now.
       expect(await failure(store.delete(name, {}, now()))).toMatch(
-        /^(no error|NotFound: is deleted already)/,
+        /^(no error|NotFound: is already deleted)/,
       );
       expect(await failure(readText(store, name))).toMatch(/^NotFound: is deleted/);
       await store.restore?.(name, now());

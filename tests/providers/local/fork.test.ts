@@ -261,7 +261,7 @@ describe('a store in two clones of a git repository', () => {
         `cd ~/ann; git show MERGE_HEAD:store/${manifestOf('bob')} >~/theirs; secrets stores rekey --merge ~/theirs`,
         identityOf('ann'),
       );
-      expect(stderr).toContain('only one branch had these recipients, and they are not kept');
+      expect(stderr).toContain('these recipients were only in one branch, and are not kept');
       for (const recipient of [cy, recipients['bob'] ?? '']) expect(stderr).toContain(recipient);
       expect(await by('ann', 'secrets get bob/own')).toBe('of bob');
       const { key } = JSON.parse(readFileSync(join(place.home, 'ann/store', manifestOf('ann')), 'utf8')) as {
@@ -304,7 +304,7 @@ describe('a store in two clones of a git repository', () => {
         '{\n<<<<<<< HEAD\n  "format": 1,\n=======\n  "format": 1\n>>>>>>> other\n',
       );
       const conflict = await place.sh('secrets get app/db', identityOf('ann'));
-      expectRefused(conflict, 9, /has the conflict of a merge in it/);
+      expectRefused(conflict, 9, /contains a merge conflict/);
       expect(conflict.stderr).toContain('secrets stores rekey --merge');
     });
   });

@@ -55,11 +55,7 @@ describe('a key file', () => {
     );
     expect(stderr).toBe('');
     expect(stdout).toBe('v3v4 600\nk\n');
-    expectRefused(
-      await place.sh('secrets stores rekey two --trust'),
-      2,
-      /the key file is named in the settings/,
-    );
+    expectRefused(await place.sh('secrets stores rekey two --trust'), 2, /the settings name the key file/);
   });
 });
 
@@ -185,7 +181,7 @@ describe('age recipients', () => {
     expectRefused(
       await place.sh('secrets get a --trust'),
       4,
-      /there is no age identity to open the store with: .*age\.txt/,
+      /no age identity to open the store: .*age\.txt/,
     );
     await place.sh('chmod 640 ~/bob');
     expectRefused(
@@ -195,7 +191,7 @@ describe('age recipients', () => {
     );
     writeFileSync(join(place.home, 'bad'), 'AGE-SECRET-KEY-1C4NARY\n', { mode: 0o600 });
     const bad = await place.sh('secrets get a --trust --debug', as('bad'));
-    expect(bad.stderr).toMatch(/holds a line that is no identity/);
+    expect(bad.stderr).toMatch(/has a line that is not an identity/);
     expect(bad.stderr).not.toContain('C4NARY');
   });
 
@@ -261,7 +257,7 @@ describeWith('the key chain', KEYCHAIN, () => {
     await inSession('printf one | secrets put a');
     await place.sh('rm ~/.local/share/keyrings/*');
     const { stdout, stderr } = await inSession('secrets get a; echo "code $?"');
-    expect(stderr).toMatch(/the key chain holds no key for the local store/);
+    expect(stderr).toMatch(/the key chain has no key for the local store/);
     expect(stdout).toBe('code 4\n');
   });
 

@@ -43,7 +43,7 @@ describe('the local store refuses', () => {
     await other.remove();
     expectRefused(await get(), 9, /the key file does not fit this store/);
     writeFileSync(keyFile, 'secrets-local-key-1:too short\n');
-    expectRefused(await get(), 9, /the key file of the local store is not one/);
+    expectRefused(await get(), 9, /the key file of the local store is invalid/);
   });
 
   test.each([

@@ -280,7 +280,7 @@ describeWith('vault: what a server answers', scenarioFiles, () => {
         expect.objectContaining({
           check: 'server',
           status: 'fail',
-          detail: 'the answer is not one of Vault',
+          detail: 'the response is not from Vault',
         }),
       ]);
     });

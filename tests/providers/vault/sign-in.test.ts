@@ -222,7 +222,7 @@ describeWith('vault: sign-in', scenarioFiles, () => {
     const again = await failure(start().identity(now()));
     expect(again.kind).toBe('Unauthenticated');
     expect(again.message).toMatch(/^the wrapped secret id was refused/);
-    expect(again.hint).toMatch(/opens once/);
+    expect(again.hint).toMatch(/works once/);
   });
 
   test.each(['hvs.a\nX-Evil: 1', 'hvs.ü', 'two words'])(

@@ -224,7 +224,7 @@ describeWith('the trail of Vault', scenarioFiles, () => {
     expect(shapes(events)).toEqual(['write allowed 1 -', 'read failed - NoResponse']);
     expect(warned).toEqual([
       expect.stringMatching(
-        /^3 of \d+ lines are not of Vault’s audit device and were left out, the last one maybe/,
+        /^3 of \d+ lines are not from Vault’s audit device and were skipped, the last one maybe/,
       ),
       expect.stringMatching(/^1 requests have no response in the trail/),
     ]);
@@ -251,7 +251,7 @@ describeWith('the trail of Vault', scenarioFiles, () => {
     expect(await read(own, { name, lines: lines() })).toHaveLength(2);
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(200 * 1024 * 1024);
     expect((await failure(read(own, { name }))).message).toMatch(
-      /trail is a file, and the store does not name it/,
+      /trail is a file, which the store’s settings don’t name/,
     );
   });
 

@@ -200,7 +200,7 @@ describeWith('AWS IAM access keys', scenarioFiles, () => {
     await expect(target.verify(other.current, never)).rejects.toMatchObject(strange);
     await expect(target.apply(other.current, known(one.current), rotation(), never)).rejects.toMatchObject({
       kind: 'Conflict',
-      message: expect.stringContaining('is none of the user'),
+      message: expect.stringContaining('does not belong to the user'),
     });
     expect(Object.keys(await keys(other.user))).toHaveLength(1);
 

@@ -159,7 +159,7 @@ function scenes(kind: DatabaseKind): void {
     }
     const strange = credential(fieldsOf('plain', 'x'));
     await expect(target.propose?.(strange, known(strange), rotation(), never)).rejects.toThrow(
-      'none of the two',
+      'not one of the two',
     );
   });
 

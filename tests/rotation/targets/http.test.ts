@@ -154,7 +154,7 @@ describe('HTTP calls', () => {
     for (const value of ['a\r\nx: y', 'ä', '\u0000'])
       await expect(target.apply(credential(value), known(), rotation(), never)).rejects.toMatchObject({
         kind: 'Invalid',
-        message: 'the value does not fit into the header x-key',
+        message: 'the value can’t be sent in the header x-key',
       });
     expect(api.seen).toEqual([]);
   });
@@ -269,10 +269,10 @@ describe('HTTP calls', () => {
     [{ apply: { url: 'https://user:word@example.com/' } }, 'fixed host'],
     [{ apply: { url: 'https://example.com{{new}}' } }, 'fixed host'],
     [{ apply: { url: 'ftp://example.com/' } }, 'fixed host'],
-    [{ apply: { url: 'https://example.com/{{nwe}}' } }, 'names nothing'],
+    [{ apply: { url: 'https://example.com/{{nwe}}' } }, 'is not available there'],
     [{ apply: { url: 'https://example.com/{{new' } }, 'braces'],
-    [{ apply: { url: 'https://example.com/', body: { a: ['{{admin}}'] } } }, 'names nothing'],
-    [{ apply: { url: 'https://example.com/', headers: { 'a b': 'c' } } }, 'no name of a header'],
+    [{ apply: { url: 'https://example.com/', body: { a: ['{{admin}}'] } } }, 'is not available there'],
+    [{ apply: { url: 'https://example.com/', headers: { 'a b': 'c' } } }, 'is not a valid header name'],
   ])('refuses %j', async (settings, message) => {
     await expect(openTarget(http, settings)).rejects.toThrow(message);
   });

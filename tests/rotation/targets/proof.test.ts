@@ -60,8 +60,8 @@ describe.each([POSTGRES, POSTGRES_18])('version $version', (programs) => {
       ['trusting', false, /lets trusting in with any password/],
       ['mapped', true, /lets mapped in with any password/],
       ['mapped', false, /lets mapped in with any password/],
-      ['clear', true, /wants the password in clear text, without TLS/],
-      ['clear', false, /wants the password in clear text, without TLS/],
+      ['clear', true, /requests the password in clear text, without TLS/],
+      ['clear', false, /requests the password in clear text, without TLS/],
     ])('%s, by an administrator: %s, is refused in the plan and in the run', async (name, admin, message) => {
       const target = await open(name, admin);
       const current = credential(fieldsOf(name, 'first'));
@@ -175,7 +175,7 @@ describe('a server of PostgreSQL’s protocol that is something else', () => {
   test('signs everybody in as one user of its own', async () => {
     front = await startFront({ asks: 'md5', password: 'right-7d21', sessionUser: 'pool' });
     const { target } = await openTarget(postgres, {});
-    const message = 'a sign-in as app comes to the account pool';
+    const message = 'a sign-in as app uses the account pool';
     for (const call of [
       target.verify(at(), never),
       target.prove?.(at(), known(at()), never),
@@ -193,7 +193,7 @@ describe('a server of PostgreSQL’s protocol that is something else', () => {
     const { target } = await openTarget(postgres, {});
     await expect(target.verify(at(), never)).rejects.toMatchObject({
       kind: 'Unsupported',
-      message: expect.stringMatching(/has not shown that it knows the password of app$/),
+      message: expect.stringMatching(/has not proven that it knows the password of app$/),
     });
     expect(await target.verify(credential({ ...at().fields, password: 'wrong' }), never)).toBe('refused');
   });
@@ -214,7 +214,7 @@ describe('a server of PostgreSQL’s protocol that is something else', () => {
         ])
           await expect(call).rejects.toMatchObject({
             kind: 'Unsupported',
-            message: expect.stringMatching(/wants the password in clear text, without TLS$/),
+            message: expect.stringMatching(/requests the password in clear text, without TLS$/),
           });
         expect(front.received()).toContain('user\0app');
         expect(front.received()).not.toContain('right-7d21');
@@ -256,7 +256,7 @@ for (const kind of [MARIADB, MYSQL])
         'a user with several: the one that signs in is not the one that is changed by %s',
         async (_, settings) => {
           const target = await open(settings);
-          const message = 'a sign-in as bob@% comes to the account bob@127.0.0.1';
+          const message = 'a sign-in as bob@% uses the account bob@127.0.0.1';
           expect(await target.check(known(current()), never)).toContainEqual(
             expect.objectContaining({ status: 'fail', detail: message }),
           );
@@ -289,7 +289,7 @@ for (const kind of [MARIADB, MYSQL])
         const settings = { admin: ADMIN, username: 'eve', 'account-host': '%' };
         for (const [database, password, detail] of [
           // The server ends this session before it can be asked, as the account that is not changed.
-          ['missing', 'first', /^a sign-in as eve@% comes to the account eve@127.0.0.1$/],
+          ['missing', 'first', /^a sign-in as eve@% uses the account eve@127.0.0.1$/],
           ['missing', 'wrong', several],
           [undefined, 'wrong', several],
           [undefined, 'another application', several],
@@ -361,7 +361,7 @@ for (const kind of [MARIADB, MYSQL])
           );
           for (const settings of [{}, { admin: ADMIN }])
             for (const [username, message] of [
-              ['front', /^a sign-in as front(@%)? comes to the account shared@%$/],
+              ['front', /^a sign-in as front(@%)? uses the account shared@%$/],
               ['strict', /^one wrong password locks the account/],
             ] as const) {
               const target = await open({ ...settings, username });

@@ -227,7 +227,7 @@ describeWith(
             error: {
               kind: 'Unsupported',
               message: expect.stringMatching(
-                /the server takes no hash of a new password, because password_reuse_check checks it in clear text$/,
+                /the server accepts no password hash, because password_reuse_check checks passwords in clear text$/,
               ),
               hint: expect.stringContaining('strict_password_validation = OFF'),
             },

@@ -138,7 +138,7 @@ test('a NUL in a name adds nothing to what is sent', async () => {
     ...{ host: '127.0.0.1', port: strange() },
   });
   for (const message of await messages(postgres, {}, secret))
-    expect(message).toBe("the secret's username holds a NUL character");
+    expect(message).toBe("the secret's username contains a NUL character");
   expect(fronts.map((front) => front.received())).toEqual(['', '']);
 });
 
@@ -157,7 +157,7 @@ test('neither PG* variables nor a password file has a part in a sign-in', async 
   try {
     const secret = credential({ username: 'app', password: 'x', host: '127.0.0.1', port: strange() });
     const { target } = await openTarget(postgres, {});
-    await expect(target.verify(secret, never)).rejects.toThrow('wants the password in clear text');
+    await expect(target.verify(secret, never)).rejects.toThrow('requests the password in clear text');
   } finally {
     for (const name of Object.keys(names)) delete process.env[name];
   }

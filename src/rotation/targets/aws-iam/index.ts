@@ -106,7 +106,7 @@ class IamTarget implements Target {
     const listed = (await service.keys(user, signal)).find((key) => key.id === id);
     if (listed === undefined) {
       if ((await this.#service(credential).caller(signal)) !== undefined)
-        throw new SecretsError('Conflict', `the access key ${id} is none of the user ${user}`, {
+        throw new SecretsError('Conflict', `the access key ${id} does not belong to the user ${user}`, {
           hint: 'set user of the target to the user whose key the secret has',
         });
       throw new SecretsError('NotFound', `the access key ${id} is deleted`, { hint: 'rotate to a new one' });
@@ -139,7 +139,7 @@ class IamTarget implements Target {
         status: this.#settings.admin === undefined ? 'fail' : 'warn',
         kind: 'Unauthenticated',
         detail: 'AWS does not accept the stored access key',
-        hint: 'put a key that works with secrets put, then rotate',
+        hint: 'store a working key with secrets put, then rotate',
       },
     ];
   }
@@ -235,10 +235,10 @@ class IamTarget implements Target {
     if (service === undefined)
       throw new SecretsError('Unauthenticated', 'AWS accepts none of the secret’s access keys', {
         reference: this.#context.reference,
-        hint: 'put a key that works with secrets put, or name an administrator’s secret as admin of the target',
+        hint: 'store a working key with secrets put, or name an administrator’s secret as admin of the target',
       });
     if (name === undefined)
-      throw new SecretsError('Invalid', 'which IAM user the key is for is not known', {
+      throw new SecretsError('Invalid', 'the IAM user of the key is unknown', {
         reference: this.#context.reference,
         hint: 'set user of the target',
       });
@@ -252,7 +252,7 @@ class IamTarget implements Target {
 
 function anotherUser(arn: string, user: string): SecretsError {
   return new SecretsError('Conflict', `the access key is for ${arn}, not for the user ${user}`, {
-    hint: 'mend user of the target, or put that user’s key into the secret',
+    hint: 'correct user of the target, or store that user’s key in the secret',
   });
 }
 

@@ -26,7 +26,7 @@ export function keyOf(credential: Credential): AccessKey {
   const names = namesIn(fields);
   const [id, secret] = names === undefined ? [] : names.map((name) => fields?.[name]);
   if (typeof id !== 'string' || typeof secret !== 'string')
-    throw new SecretsError('Invalid', 'the secret holds no access key', {
+    throw new SecretsError('Invalid', 'the secret has no access key', {
       hint: 'it needs the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY',
     });
   return { id, secret };

@@ -215,20 +215,20 @@ function understood(thrown: unknown, source: string): SecretsError {
 
 function denied(error: SecretsError, action: string): SecretsError {
   return new SecretsError('Denied', `not allowed: ${action}`, {
-    hint: 'the policy that rotation needs is in docs/rotation-targets.md',
+    hint: 'see docs/rotation-targets.md for the required policy',
     cause: error.cause,
   });
 }
 
 function late(cause: unknown): SecretsError {
   return new SecretsError('Unavailable', 'AWS did not answer in time', {
-    hint: 'try again, or allow more with --timeout',
+    hint: 'try again, or raise --timeout',
     cause,
   });
 }
 
 function notAws(): SecretsError {
-  return new SecretsError('Unavailable', 'the answer is not one of AWS IAM', { hint: 'check the endpoint' });
+  return new SecretsError('Unavailable', 'the response is not from AWS IAM', { hint: 'check the endpoint' });
 }
 
 function checked(endpoint: string): string {

@@ -114,7 +114,7 @@ export async function bounded<T>(
 ): Promise<T> {
   const late = (): SecretsError =>
     new SecretsError('Unavailable', `the database did not answer in time${doubt}`, {
-      hint: 'try again, or allow more with --timeout',
+      hint: 'try again, or raise --timeout',
       cause: signal.reason,
     });
   if (signal.aborted) throw late();

@@ -26,7 +26,7 @@ export const ITSELF: TargetFinding = {
 export function samePlace(user: Login, admin: Login): readonly TargetFinding[] {
   if (user.host === admin.host) return [];
   const detail = `the administrator signs in at ${placeOf(admin)}, the user at ${placeOf(user)}`;
-  return [{ check: 'hosts', status: 'warn', detail, hint: 'are they the same database?' }];
+  return [{ check: 'hosts', status: 'warn', detail, hint: 'check that they are the same database' }];
 }
 
 export function refusedSignIn(admin: string | undefined): SecretsError {

@@ -62,7 +62,7 @@ export function loginOf(credential: Credential, form: LoginForm): Login {
   const username = part.username ?? defaults.username;
   if (username === undefined) throw lacks('user name', 'username', defaults);
   if (part.password === undefined)
-    throw new SecretsError('Invalid', 'the secret holds no password', {
+    throw new SecretsError('Invalid', 'the secret has no password', {
       hint: 'it needs a key password, a connection URL, or a password as its whole value',
     });
   const [first, ...others] = placesOf(part, form);
@@ -210,7 +210,7 @@ function textWith(
   const text = utf8(draft.value) ?? '';
   const read = readText(current === undefined ? text : (utf8(current.value) ?? ''));
   if (!isStructured(read) && username !== undefined && username !== form.defaults.username)
-    throw new SecretsError('Invalid', 'the secret holds a password alone, and two users need a user name', {
+    throw new SecretsError('Invalid', 'the secret has only a password, and two users need a user name', {
       hint: 'make it a JSON object with username and password, or a connection URL',
     });
   const password = structured(text)?.password ?? text;

@@ -57,7 +57,7 @@ export class SignIns {
     if (!mutual || admitted.mutual) return true;
     throw new SecretsError(
       'Unsupported',
-      `${placeOf(login)} has not shown that it knows the password of ${login.username}`,
+      `${placeOf(login)} has not proven that it knows the password of ${login.username}`,
       { hint: 'use scram-sha-256, or TLS: name the authority of its certificate as ca' },
     );
   }
@@ -127,7 +127,7 @@ export function placeOf({ host, port }: Pick<Login, 'host' | 'port'>): string {
 
 /** @param actual the account of the session, in the server's words */
 export function otherAccount(wanted: string, actual: string): SecretsError {
-  return new SecretsError('Unsupported', `a sign-in as ${wanted} comes to the account ${actual}`, {
+  return new SecretsError('Unsupported', `a sign-in as ${wanted} uses the account ${actual}`, {
     hint: 'its password is not the one that would be changed: use the address where it is, or name that account',
   });
 }

@@ -254,7 +254,7 @@ export class DatabaseTarget implements Target {
     }
     throw new SecretsError('Unauthenticated', `${login.username} can't sign in with any known password`, {
       reference: this.#context.reference,
-      hint: 'was it changed by hand? set it in the database to what the store has, or name an admin in the target',
+      hint: 'if it was changed by hand, set it in the database to the stored value, or name an admin in the target',
     });
   }
 
@@ -364,7 +364,7 @@ export class DatabaseTarget implements Target {
   #noSecret(): SecretsError {
     return new SecretsError('NotFound', 'the secret has no value yet', {
       reference: this.#context.reference,
-      hint: 'put the user’s first credential there, or name an admin in the target',
+      hint: 'store the user’s first credential there, or name an admin in the target',
     });
   }
 }

@@ -60,9 +60,9 @@ export function loginWithin(
   if (users !== undefined && !users.includes(login.username))
     throw new SecretsError(
       'Invalid',
-      `the secret's user ${login.username} is none of the two that take turns`,
+      `the secret's user ${login.username} is not one of the two that take turns`,
       {
-        hint: 'put one of them into the secret, or mend users of the target',
+        hint: 'store one of them in the secret, or correct users of the target',
       },
     );
   for (const name of SETTINGS) {
@@ -103,6 +103,6 @@ function contradicts(name: (typeof SETTINGS)[number], missing: boolean): Secrets
 function plain(login: Login): Login {
   for (const name of ['host', 'username', 'database', 'password'] as const)
     if (login[name]?.includes('\0') === true)
-      throw new SecretsError('Invalid', `the secret's ${name} holds a NUL character`);
+      throw new SecretsError('Invalid', `the secret's ${name} contains a NUL character`);
   return login;
 }

@@ -47,7 +47,7 @@ function basic({ username, password }: { username: string; password: string }, s
 
 function headerValue(name: string, value: string): string {
   if (/^[\t -~]*$/.test(value)) return value;
-  throw new SecretsError('Invalid', `the value does not fit into the header ${name}`, {
-    hint: 'headers take printable ASCII alone; generate such a value',
+  throw new SecretsError('Invalid', `the value can’t be sent in the header ${name}`, {
+    hint: 'headers accept only printable ASCII; generate such a value',
   });
 }

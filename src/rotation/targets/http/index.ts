@@ -171,7 +171,7 @@ function checkCall(name: CallName, call: HttpCall | undefined, admin: string | u
   const origin = /^https?:\/\/[^/?#{}@]+(?=[/?]|$)/i.exec(call.url)?.[0];
   const url = origin !== undefined && URL.canParse(origin) ? new URL(origin) : undefined;
   if (url === undefined || call.url.includes('#'))
-    throw new SecretsError('Usage', `${name}.url is no http URL with a fixed host`, {
+    throw new SecretsError('Usage', `${name}.url is not an http URL with a fixed host`, {
       hint: 'https://HOST/PATH; places like {{new}} only after the host, sign-ins in headers or basic',
     });
   if (!isProtected(url))
@@ -180,7 +180,10 @@ function checkCall(name: CallName, call: HttpCall | undefined, admin: string | u
     });
   for (const [header, template] of Object.entries(call.headers ?? {})) {
     if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(header))
-      throw new SecretsError('Usage', `${name}.headers: ${JSON.stringify(header)} is no name of a header`);
+      throw new SecretsError(
+        'Usage',
+        `${name}.headers: ${JSON.stringify(header)} is not a valid header name`,
+      );
     check(template, `headers.${header}`);
   }
   if (call.basic !== undefined) {

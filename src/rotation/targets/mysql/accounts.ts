@@ -73,9 +73,13 @@ export async function checkLockout(session: Session, username: string | undefine
   const [global] = await query(session, "SHOW GLOBAL VARIABLES LIKE 'max_password_errors'");
   const strict = global !== undefined && Number(Object.values(global)[1]) <= 1;
   if (!strict && !/ FAILED_LOGIN_ATTEMPTS 1(?!\d)/.test(definition)) return;
-  throw new SecretsError('Unsupported', 'one wrong password locks the account, and one has to be tried', {
-    hint: 'allow at least two (FAILED_LOGIN_ATTEMPTS, max_password_errors), or set `verify: none` in the target',
-  });
+  throw new SecretsError(
+    'Unsupported',
+    'one wrong password locks the account, and verification needs one attempt',
+    {
+      hint: 'allow at least two (FAILED_LOGIN_ATTEMPTS, max_password_errors), or set `verify: none` in the target',
+    },
+  );
 }
 
 /** The account's CREATE USER statement without quoted names; `undefined` if this connection may not see it. */

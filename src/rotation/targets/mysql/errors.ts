@@ -71,7 +71,7 @@ function signInError(thrown: unknown, login: Login): Error {
         'grant it a right there, or leave dbname out',
       );
     case 'ER_BAD_DB_ERROR':
-      return fail('Invalid', `there is no database ${database ?? ''}`, 'mend dbname in the secret');
+      return fail('Invalid', `no database ${database ?? ''}`, 'correct dbname in the secret');
     case 'ER_ACCOUNT_HAS_BEEN_LOCKED':
       return fail('Denied', 'the account is locked', 'ALTER USER … ACCOUNT UNLOCK');
     case 'ER_MUST_CHANGE_PASSWORD_LOGIN':
@@ -126,11 +126,7 @@ export function changeError(thrown: unknown, username: string): Error {
       return fail('Denied', `no right to change the password of ${username}`, 'it takes CREATE USER');
     case 'ER_PASSWORD_NO_MATCH':
     case 'ER_CANNOT_USER':
-      return fail(
-        'NotFound',
-        `there is no account of ${username} at this host`,
-        'create it, or mend account-host',
-      );
+      return fail('NotFound', `no account of ${username} at this host`, 'create it, or mend account-host');
     case 'ER_LOCK_WAIT_TIMEOUT':
       return waitedTooLong(username, stripped(thrown));
     case 'ER_STATEMENT_TIMEOUT':

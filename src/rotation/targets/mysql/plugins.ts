@@ -34,7 +34,7 @@ function guarded(plugin: Plugin, asksForKey: number, login: Login): Plugin {
       if (!Buffer.isBuffer(answer) || answer.length !== 1 || answer[0] !== asksForKey) return answer;
       throw new SecretsError(
         'Unsupported',
-        `${placeOf(login)} wants the password encrypted with a key that nothing vouches for`,
+        `${placeOf(login)} requests the password encrypted with an unverified key`,
         { hint: 'use TLS: name the authority of its certificate as ca; or name its RSA key as server-key' },
       );
     };

@@ -23,7 +23,7 @@ export async function checkValidation(session: Session): Promise<void> {
 export function takesNoHash(plugins = 'a plugin'): SecretsError {
   return new SecretsError(
     'Unsupported',
-    `the server takes no hash of a new password, because ${plugins} checks it in clear text`,
+    `the server accepts no password hash, because ${plugins} checks passwords in clear text`,
     { hint: 'SET GLOBAL strict_password_validation = OFF: generated passwords need no such check' },
   );
 }
@@ -56,7 +56,7 @@ export async function reuseFindings(
       status: 'warn',
       kind: 'Unsupported',
       detail: `the server refuses a password that the account had before (${rules.join(', ')}), so a rollback can’t set the old one again`,
-      hint: 'end a rotation that was interrupted with secrets rotate resume',
+      hint: 'finish an interrupted rotation with secrets rotate resume',
     },
   ];
 }

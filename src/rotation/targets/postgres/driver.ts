@@ -148,9 +148,13 @@ interface Internals {
 }
 
 function wantsCleartext(login: Login): SecretsError {
-  return new SecretsError('Unsupported', `${placeOf(login)} wants the password in clear text, without TLS`, {
-    hint: 'use scram-sha-256 in pg_hba.conf, or TLS: name the authority of its certificate as ca',
-  });
+  return new SecretsError(
+    'Unsupported',
+    `${placeOf(login)} requests the password in clear text, without TLS`,
+    {
+      hint: 'use scram-sha-256 in pg_hba.conf, or TLS: name the authority of its certificate as ca',
+    },
+  );
 }
 
 /** A pooler may sign in everybody as its own user, and a map as another one. */
@@ -217,7 +221,7 @@ async function inspect(
     { check, status: 'fail', detail, hint },
   ];
   if (row === undefined || row['target_login'] === null)
-    return fail(`there is no user ${username}`, 'create it: see the documentation of the target');
+    return fail(`no user ${username}`, 'create it: see the documentation of the target');
   if (row['standby'] === true) return fail('this server is a read-only standby', 'use the primary’s address');
   if (row['target_login'] !== true) return fail('the role may not sign in', `ALTER ROLE … LOGIN`);
   if (row['expired'] === true) return fail('its VALID UNTIL has passed', 'ALTER ROLE … VALID UNTIL');
@@ -258,7 +262,7 @@ function connectError(thrown: unknown, login: Login): Error {
   if (code === '42501')
     return fail('Denied', 'the user may not connect to this database', 'GRANT CONNECT ON DATABASE');
   if (code === '3D000')
-    return fail('Invalid', `there is no database ${database ?? 'postgres'}`, 'mend dbname in the secret');
+    return fail('Invalid', `no database ${database ?? 'postgres'}`, 'correct dbname in the secret');
   if (/^[0-9A-Z]{5}$/.test(code) && /\d/.test(code))
     return fail('Unavailable', `${place} takes no sign-in now (${code})`, 'look into the server’s log');
   if (isUntrusted(code))
@@ -288,8 +292,7 @@ function changeError(thrown: unknown, username: string): SecretsError {
       `no right to change the password of ${username}`,
       'it takes CREATEROLE, and ADMIN OPTION on the role from version 16 on',
     );
-  if (code === '42704')
-    return fail('NotFound', `there is no user ${username} in the database`, 'create it first');
+  if (code === '42704') return fail('NotFound', `no user ${username} in the database`, 'create it first');
   if (code === '25006') return fail('Unavailable', 'this server is read-only', 'use the primary’s address');
   // The change waited for another session's change of the role, which succeeded: "tuple concurrently updated".
   if (code === 'XX000' && routineOf(thrown) === 'simple_heap_update')

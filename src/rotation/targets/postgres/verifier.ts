@@ -9,8 +9,8 @@ const ITERATIONS = 4096;
 /** @throws SecretsError Invalid for a password that the server would normalise first (SASLprep, RFC 4013) */
 export function checkPassword(password: string): void {
   if (/^[ -~]+$/.test(password)) return;
-  throw new SecretsError('Invalid', 'the password holds characters beyond printable ASCII', {
-    hint: 'generate one without: alnum, ascii or hex',
+  throw new SecretsError('Invalid', 'the password contains characters beyond printable ASCII', {
+    hint: 'use a generator without them: alnum, ascii or hex',
   });
 }
 

@@ -109,7 +109,7 @@ function lastLine(errors: Buffer, values: readonly Uint8Array[]): string {
 
 function late(name: string, doubt: string, cause: unknown): SecretsError {
   return new SecretsError('Unavailable', `${name} did not end in time${doubt}`, {
-    hint: 'allow more with --timeout',
+    hint: 'raise --timeout',
     cause,
   });
 }

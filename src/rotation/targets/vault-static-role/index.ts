@@ -100,7 +100,7 @@ class StaticRoleTarget implements Target {
               check: 'the secret has Vault’s password',
               status: 'warn',
               detail: 'no: Vault has changed it by itself',
-              hint: 'a rotation brings the secret up to date',
+              hint: 'rotate to update the secret',
             },
       );
       const login = await this.#login;
@@ -137,7 +137,7 @@ class StaticRoleTarget implements Target {
       'Conflict',
       `the secret is for ${own}, and the static role ${this.#role} for ${username}`,
       {
-        hint: 'mend role of the target, or the user name in the secret',
+        hint: 'correct role of the target, or the user name in the secret',
       },
     );
   }
@@ -236,7 +236,7 @@ class StaticRoleTarget implements Target {
     } = asMap(body['data']);
     const rotatedAt = new Date(String(rotated));
     if (typeof username !== 'string' || typeof password !== 'string' || Number.isNaN(rotatedAt.getTime()))
-      throw new SecretsError('Unavailable', 'the answer is not one of Vault’s database engine', {
+      throw new SecretsError('Unavailable', 'the response is not from Vault’s database engine', {
         hint: 'only roles with a password are rotated here',
       });
     return { username, password, rotatedAt, ttl: secondsOf(ttl), period: secondsOf(period) };
