@@ -152,7 +152,7 @@ test('without a home folder there is one line', async () => {
     cwd: '/',
   });
   expect(stdout).toBe('');
-  expect(stderr).toMatch(/^secrets: there is no home folder: .*\n$/);
+  expect(stderr).toMatch(/^secrets: no home folder: .*\n$/);
 });
 
 test('a link to nothing in the way of a new folder is named', async () => {
