@@ -41,7 +41,7 @@ export async function newValue(
     );
   }
   if (options.generate !== undefined) return Buffer.from((await generate(options.generate)).value);
-  const tooLarge = `the value is larger than this store takes: ${limit} bytes`;
+  const tooLarge = `the value is larger than this store allows: ${limit} bytes`;
   const input = await readInput(session, options.fromFile, limit, tooLarge);
   const value = options.trim === true ? withoutBreak(input) : input;
   if (
