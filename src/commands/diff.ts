@@ -63,8 +63,13 @@ export async function listSides(
 ): Promise<{ readonly listed: ListedSecrets; readonly there: ListedSecrets }> {
   const list = (place: Place, more: boolean): Promise<ListedSecrets> =>
     listPlace(session, place, more, (count) => onProgress(`${count} secrets found in ${place.store}`));
-  const [listed, there] = await Promise.all([list(source, details), list(target, false)]);
-  return { listed, there };
+  try {
+    const [listed, there] = await Promise.all([list(source, details), list(target, false)]);
+    return { listed, there };
+  } catch (thrown) {
+    session.run.abandonCalls();
+    throw thrown;
+  }
 }
 
 /** The secrets of the source with their names in the target, and the target's others. */

@@ -5,8 +5,8 @@ export const get: CommandSpec = {
   group: 'Secrets',
   summary: 'Print a secret, or one key of it',
   description:
-    'Prints the value and nothing else, without a newline. Adds a newline on a terminal, with --newline, or ' +
-    'between several values.',
+    'Prints the value and nothing else, without a newline. Adds a newline on a terminal, with --newline, and ' +
+    'after each of several values.',
   args: [{ name: '<ref...>', description: 'Secret to read: STORE://NAME[?version=ID|?stage=STAGE][#KEY]' }],
   options: [
     { flags: '-n, --newline', description: 'End the value with a newline' },

@@ -49,7 +49,13 @@ export async function run(session: Session, { args, options }: Invocation<ListOp
       failures[index] = toSecretsError(thrown).forReference(`${from}://${prefix ?? ''}`);
     }
   });
-  await inTurn({ sources, pass: show, patienceMs: PATIENCE_MS });
+  try {
+    await inTurn({ sources, pass: show, patienceMs: PATIENCE_MS });
+  } catch (thrown) {
+    // Nobody reads what the other stores answer.
+    session.run.abandonCalls();
+    throw thrown;
+  }
   const errors = failures.filter((failure) => failure !== undefined);
   progress.done();
   rows.sort(([a = ''], [b = '']) => (a < b ? -1 : 1));

@@ -84,7 +84,7 @@ export const auditSchema = v.strictObject({
   ),
   keep: v.pipe(
     v.optional(period),
-    v.description('age of the last record after which closed files are removed; default: none is'),
+    v.description('age of the last record after which closed files are removed; default: never'),
   ),
   'keep-files': v.pipe(
     v.optional(count),

@@ -317,7 +317,7 @@ async function readNotify(
 /** They also apply to the user's own policies. */
 const BOUND_EFFECTS: Readonly<Record<string, string>> = {
   lease: 'a rotation is taken over after this time, and its calls are ended after half of it',
-  parallel: 'so many rotations are made at a time',
+  parallel: 'so many rotations are made at a time in each store',
   'per-target': 'so many rotations are made at a time on one system',
   jitter: '--due waits up to this time before each rotation',
 };

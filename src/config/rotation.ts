@@ -67,7 +67,10 @@ export function rotationSchema<T extends v.GenericSchema, N extends v.GenericSch
           'store for the locks of rotations in stores without conditional writes (azure, conjur)',
         ),
       ),
-      parallel: v.pipe(v.optional(count), v.description('maximum number of concurrent rotations; default 4')),
+      parallel: v.pipe(
+        v.optional(count),
+        v.description('maximum number of concurrent rotations in one store; default 4'),
+      ),
       'per-target': v.pipe(
         v.optional(count),
         v.description('maximum number of concurrent rotations on one system; default 1'),

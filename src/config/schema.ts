@@ -72,7 +72,9 @@ export function fileSchema<S extends v.GenericSchema, T extends v.GenericSchema,
     ...part,
     profiles: v.pipe(
       v.nullish(v.record(profileName, v.strictObject(part))),
-      v.description('settings that --profile NAME replaces, store by store and variable by variable'),
+      v.description(
+        'settings that take the place of those above with --profile NAME, store by store and variable by variable',
+      ),
     ),
   });
 }

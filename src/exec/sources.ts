@@ -97,6 +97,7 @@ export async function resolveVariables(
   options: SourceOptions,
   withheld: ReadonlySet<string>,
 ): Promise<Variables> {
+  const allowed = allowedNames(options);
   const errors: SecretsError[] = [];
   const plan = await makePlan(session, options, withheld, errors);
   const singles = [...new Map([...plan.base, ...plan.explicit]).values()];
@@ -108,7 +109,7 @@ export async function resolveVariables(
   const isTaken = (name: string, value: Uint8Array): boolean =>
     env[name] !== undefined && !withheld.has(name) && Buffer.compare(Buffer.from(env[name]), value) !== 0;
   const { prefix, case: nameCase } = options;
-  const found = new NameMap<Uint8Array>({ prefix, nameCase, allowed: allowedNames(options), isTaken });
+  const found = new NameMap<Uint8Array>({ prefix, nameCase, allowed, isTaken });
   const after = results.slice(singles.length) as Resolved[];
   await addNamed(plan, after, found, settle);
   const refusal = found.refusal();

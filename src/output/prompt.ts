@@ -14,8 +14,12 @@ export async function ask(world: World, question: string): Promise<string> {
   return asked(world, (context) => input({ message: question }, context));
 }
 
-/** Settles with the last prompt. Stores are opened in parallel, but there is only one keyboard. */
-let answered: Promise<unknown> = Promise.resolve();
+/** The last question at each keyboard: stores are opened at the same time, and each may ask for its passphrase. */
+const answers = new WeakMap<object, Promise<unknown>>();
+
+function isCtrlC(thrown: unknown): boolean {
+  return thrown instanceof Error && thrown.name === 'ExitPromptError';
+}
 
 async function asked(
   world: World,
@@ -26,12 +30,18 @@ async function asked(
       hint: 'pipe the value in, or use --from-file',
     });
   }
-  const answer = answered.then(() => prompt({ input: world.stdin, output: world.stderr }));
-  answered = answer.catch(() => undefined);
+  const before = answers.get(world.stdin) ?? Promise.resolve();
+  const answer = before.then(() => prompt({ input: world.stdin, output: world.stderr }));
+  // Ctrl-C ends the command: what waits for its turn isn't asked.
+  const answered = answer.catch((thrown: unknown) => {
+    if (isCtrlC(thrown)) throw thrown;
+  });
+  answered.catch(() => {});
+  answers.set(world.stdin, answered);
   try {
     return await answer;
   } catch (thrown) {
-    if (thrown instanceof Error && thrown.name === 'ExitPromptError') throw new Interrupted();
+    if (isCtrlC(thrown)) throw new Interrupted();
     throw thrown;
   }
 }

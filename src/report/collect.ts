@@ -2,7 +2,7 @@
 import type { SecretFacts } from '../core/findings/posture.ts';
 import type { ReportNote, ReportStore } from '../core/findings/report.ts';
 import { parsePeriod } from '../core/duration.ts';
-import { SecretsError, toSecretsError } from '../core/errors.ts';
+import { byReference, SecretsError, toSecretsError } from '../core/errors.ts';
 import { formatReference } from '../core/reference/reference.ts';
 import { pool } from '../core/waiting.ts';
 import type { Provider } from '../providers/provider.ts';
@@ -53,7 +53,7 @@ class Gathering {
   }
 
   report(): ReportStore {
-    const errors = this.errors.map(({ kind, message, reference, hint }) => ({
+    const errors = this.errors.toSorted(byReference).map(({ kind, message, reference, hint }) => ({
       kind: kind as string,
       message,
       ...(reference !== undefined && { reference }),

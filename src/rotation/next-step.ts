@@ -55,8 +55,11 @@ export async function nextStep(
   const again = value === 'old' ? rollback : resume;
   if (verdicts[value] === 'accepted')
     return `the target has this value already: let its apply succeed then (http: ok, program: exit code 0), and run ${again}`;
-  if (value === 'old')
+  if (value === 'old') {
+    // Nobody could be asked: both ways may still be open.
+    if (verdicts.new === undefined && !error.repeated) return undefined;
     return verdicts.new === 'refused' ? error.hint : `the target can’t be set back: ${resume} finishes it`;
+  }
   if (error.repeated && verdicts.old === 'accepted') return `${rollback} undoes it`;
   return error.repeated ? error.hint : undefined;
 }

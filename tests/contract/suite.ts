@@ -170,6 +170,15 @@ export function itKeepsTheContract(contract: Contract): void {
     ).toEqual([name]);
     await provider.restore?.(name, now());
     expect(await textOf(provider, { name })).toBe('kept');
+    if (can('cas')) {
+      await provider.delete(name, {}, now());
+      // A store may replace a deleted secret, or say what is in the way.
+      const outcome = provider.put(name, { value: bytes('new'), ifAbsent: true }, now()).then(
+        () => 'replaced',
+        (thrown: unknown) => (thrown as Error).message,
+      );
+      expect(['replaced', 'a deleted secret blocks this name']).toContain(await outcome);
+    }
     await provider.purge?.(name, undefined, now());
     expect(await kindOf(provider.describe(name, now()))).toBe('NotFound');
   });

@@ -83,6 +83,12 @@ describe('at a terminal', () => {
       terminal.type(`${passphrase}\r`);
     }
     expect(await terminal.until(/code=\d+/)).toMatch(/one\r\ntwo\r\ncode=0/);
+    // Ctrl-C at the first question is the end of all of them.
+    terminal.type('secrets get one://x two://x; echo "code=$?"\n');
+    await terminal.until(/\?.*Passphrase of store one/);
+    await terminal.untilAsked();
+    terminal.type(CTRL_C);
+    expect(await terminal.until(/code=\d+/)).toMatch(/^(?:(?!store two)[^])*code=130/);
   });
 
   test('two different values write nothing', async () => {

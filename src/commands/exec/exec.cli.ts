@@ -19,7 +19,7 @@ export const sourceOptions: readonly OptionSpec[] = [
   },
   {
     flags: '--case <case>',
-    description: 'Letter case of the names from --from: capitals, or unchanged',
+    description: 'Letter case of the names from --from: upper for capitals, keep for no change',
     choices: ['keep', 'upper'],
   },
   {

@@ -205,9 +205,9 @@ export class VaultProvider implements Provider {
     }
     if (pending) return this.#pending.put(name, data, write, signal);
     const info = written(
-      await this.#engine.write(name, data, casOf(write), signal).catch((thrown: unknown) => {
+      await this.#engine.write(name, data, casOf(write), signal).catch(async (thrown: unknown) => {
         throw write.ifAbsent === true && toSecretsError(thrown).kind === 'Conflict'
-          ? new SecretsError('Conflict', 'already exists', { cause: thrown })
+          ? await this.#exists(name, thrown, signal)
           : thrown;
       }),
     );
@@ -227,6 +227,17 @@ export class VaultProvider implements Provider {
       }
     }
     return info;
+  }
+
+  /** A deleted secret keeps its version number, so that cas=0 is refused for it, too. */
+  async #exists(name: string, cause: unknown, signal: AbortSignal): Promise<SecretsError> {
+    const there = await this.#engine.metadata(name, signal).catch(() => undefined);
+    return there !== undefined && describeMetadata(name, there).deletedAt !== undefined
+      ? new SecretsError('Conflict', 'a deleted secret blocks this name', {
+          hint: 'secrets restore undeletes it, secrets purge removes it permanently',
+          cause,
+        })
+      : new SecretsError('Conflict', 'already exists', { cause });
   }
 
   async checkRights(

@@ -152,7 +152,13 @@ function refusal(url: string, status: number, changes: boolean): SecretsError {
     return fail('Unauthenticated', 'does not accept the sign-in', 'check the headers of the call');
   if (status === 403) return fail('Denied', 'does not allow the call', 'check the rights of its credential');
   if (status === 409)
-    return fail('Conflict', 'reports a conflict', 'see what its API says to that', ValueRefused);
+    // Of a call that only verifies, it says nothing about a value.
+    return fail(
+      'Conflict',
+      'reports a conflict',
+      'see what its API says to that',
+      changes ? ValueRefused : SecretsError,
+    );
   if (status === 429) return fail('Throttled', 'asks to slow down', 'try again later');
   if (status >= 500)
     return new SecretsError('Unavailable', `${host} failed (status ${status})${changes ? IN_DOUBT : ''}`, {
