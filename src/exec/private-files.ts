@@ -50,7 +50,7 @@ export function makePrivateFolder({ env, uid, debug }: Place): PrivateFolder {
     // Fails if the name exists already, even as a link.
     mkdirSync(path, { mode: 0o700 });
   } catch (thrown) {
-    throw fileError(thrown, 'cannot make a folder', path);
+    throw fileError(thrown, 'cannot create a folder', path);
   }
   return {
     path,

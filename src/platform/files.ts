@@ -82,14 +82,14 @@ export function makePrivateFolder(path: string): boolean {
         mkdirSync(folder, { mode: 0o700 });
       } catch (thrown) {
         // Another process was faster.
-        if (codeOf(thrown) !== 'EEXIST') throw fileError(thrown, 'cannot make a folder', folder);
+        if (codeOf(thrown) !== 'EEXIST') throw fileError(thrown, 'cannot create a folder', folder);
       }
       // A new folder's entry in its parent must survive a power failure as surely as its content.
       syncParent(folder);
     }
     return missing.length > 0;
   } catch (thrown) {
-    throw fileError(thrown, 'cannot make a folder', path);
+    throw fileError(thrown, 'cannot create a folder', path);
   }
 }
 

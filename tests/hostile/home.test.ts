@@ -46,7 +46,7 @@ test('a relative HOME makes no store in the working directory', async () => {
   for (const home of ['home', './x', '']) {
     const outcome = await run(home, 'printf v | secrets put local://a');
     expect(outcome).toMatchObject({ stdout: '', code: 2 });
-    expect(outcome.stderr).toMatch(/^secrets: HOME is not an absolute path: .*\n$/);
+    expect(outcome.stderr).toMatch(/^secrets: HOME is not an absolute path, .*\n$/);
   }
   expect(await readdir(place.cwd)).toEqual([]);
   expect(await run('x', 'secrets --version')).toMatchObject({ code: 0 });
