@@ -207,7 +207,7 @@ describe('secrets rotate', () => {
     for (let again = 0; again < 2; again += 1)
       expect(await sh('secrets rotate a --trust')).toMatchObject({
         code: 4,
-        stderr: expect.stringMatching(/wrong already; put the value that works with secrets put/),
+        stderr: expect.stringMatching(/wrong already; store the working value with secrets put/),
       });
     expect(await ok('secrets history a')).toMatch(/^1\s.*\n$/);
     const row = async (): Promise<Record<string, unknown> | undefined> =>

@@ -148,7 +148,7 @@ describeWith('rotation by aws', scenarioFiles, () => {
     const over = await sh('secrets rotate aws://slow --wait 1s');
     expect(over).toMatchObject({ code: 6, stdout: '' });
     expect(over.stderr).toMatch(
-      /begun, and not done after 1 s: aws lambda slow is at it.*secrets rotate resume aws:\/\/slow waits for it again/,
+      /begun, and not done after 1 s: aws lambda slow is at it.*wait for it again with secrets rotate resume aws:\/\/slow;/,
     );
     expect(await rowOf('aws://slow')).toMatchObject({
       state: 'rotating',
