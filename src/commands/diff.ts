@@ -63,13 +63,11 @@ export async function listSides(
 ): Promise<{ readonly listed: ListedSecrets; readonly there: ListedSecrets }> {
   const list = (place: Place, more: boolean): Promise<ListedSecrets> =>
     listPlace(session, place, more, (count) => onProgress(`${count} secrets found in ${place.store}`));
-  try {
-    const [listed, there] = await Promise.all([list(source, details), list(target, false)]);
-    return { listed, there };
-  } catch (thrown) {
-    session.run.abandonCalls();
-    throw thrown;
-  }
+  // Both come to their ends before one of them fails the command, so that the log has what became of each.
+  const [listed, there] = await Promise.allSettled([list(source, details), list(target, false)]);
+  if (listed.status === 'rejected') throw listed.reason;
+  if (there.status === 'rejected') throw there.reason;
+  return { listed: listed.value, there: there.value };
 }
 
 /** The secrets of the source with their names in the target, and the target's others. */

@@ -46,20 +46,20 @@ export class Engine extends ClaimedRun {
     }
     if (state === 'done') this.options.watch.forget(this.options.reference);
     if (state === 'stuck') await this.releaseLease();
+    this.#record({
+      step: 'end',
+      outcome: state,
+      ...(this.currentVersion !== undefined && { version: this.currentVersion }),
+    });
     const { reference, toPrevious } = this.options;
     const stopped = { ...this.plan, reference, toPrevious, ending: state, refused: this.refused };
     const todo = await nextStep(stopped, async () => ({
       old: await this.#ask(this.old),
       new: await this.#ask(this.pending),
     }));
-    this.#record(
-      {
-        step: 'end',
-        outcome: state,
-        ...(this.currentVersion !== undefined && { version: this.currentVersion }),
-      },
-      todo,
-    );
+    // After the ending: asking the target may take long, or be interrupted.
+    if (todo !== undefined)
+      this.options.record({ at: this.options.now().toISOString(), step: 'advise', todo }, this.id);
     return {
       ending: state,
       rotation: this.id,
@@ -72,10 +72,10 @@ export class Engine extends ClaimedRun {
     };
   }
 
-  #record(event: Omit<RotationEvent, 'at'>, todo?: string): void {
+  #record(event: Omit<RotationEvent, 'at'>): void {
     const full = { at: this.options.now().toISOString(), ...event };
     if (event.outcome !== undefined) this.#events.push(full);
-    this.options.record(todo === undefined ? full : { ...full, todo }, this.id);
+    this.options.record(full, this.id);
   }
 
   /** Only used for advice, so an error here doesn't fail the rotation. */

@@ -53,15 +53,15 @@ export function lastFailures(stateFolder: string): ReadonlyMap<string, LastFailu
   const found = new Map<string, LastFailure>();
   for (const { reference, rotation, step, outcome, reason, at, todo } of events(stateFolder)) {
     if (typeof reason === 'string') reasons.set(rotation, reason);
+    const last = typeof reference === 'string' ? found.get(reference) : undefined;
+    if (step === 'advise' && typeof todo === 'string' && last !== undefined && last.rotation === rotation)
+      found.set(String(reference), { ...last, todo });
     if (step !== 'end' || typeof reference !== 'string' || outcome === 'held' || outcome === 'nothing')
       continue;
     const why = reasons.get(rotation);
     const date = new Date(String(at));
     if (outcome === 'done' || why === undefined || Number.isNaN(date.getTime())) found.delete(reference);
-    else {
-      const advice = typeof todo === 'string' ? todo : undefined;
-      found.set(reference, { at: date, reason: why, rotation: String(rotation), todo: advice });
-    }
+    else found.set(reference, { at: date, reason: why, rotation: String(rotation) });
   }
   return found;
 }

@@ -23,7 +23,7 @@ export interface RotationEvent {
 
 /** An event with the fields that only the journal keeps. */
 export interface JournalEvent extends RotationEvent {
-  /** For an ending: the next step, if it isn't the usual one. */
+  /** Of `advise`, after an ending: the next step, if it isn't the usual one. */
   readonly todo?: string | undefined;
 }
 

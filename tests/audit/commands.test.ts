@@ -123,7 +123,7 @@ const LINES: readonly Line[] = [
       'write @from/a',
       'write @to/a',
     ],
-    denied: ['write @from/a', 'list @from/'],
+    denied: ['write @from/a', 'list @from/', 'list @to/'],
   },
   {
     covers: 'import',
