@@ -37,7 +37,12 @@ export function summarise(table: EventTable): ReportAccess {
       .map(([number, day]) => ({ day: new Date(number * DAY_MS).toISOString().slice(0, 10), ...day })),
     hours,
     readers: [...readers]
-      .toSorted(([, a], [, b]) => b.reads - a.reads || b.denied - a.denied)
+      .toSorted(
+        ([one, a], [other, b]) =>
+          b.reads - a.reads ||
+          b.denied - a.denied ||
+          compare(table.principals.nameOf(one), table.principals.nameOf(other)),
+      )
       .slice(0, TOP)
       .map(([principal, { reads, denied, secrets: own, last: seen }]): ReportReader => ({
         principal: table.principals.nameOf(principal),
@@ -48,7 +53,11 @@ export function summarise(table: EventTable): ReportAccess {
       })),
     principals: readers.size,
     secrets: [...secrets]
-      .toSorted(([, a], [, b]) => b.reads - a.reads)
+      .toSorted(
+        ([one, a], [other, b]) =>
+          b.reads - a.reads ||
+          compare(JSON.stringify(table.secretName(one)), JSON.stringify(table.secretName(other))),
+      )
       .slice(0, TOP)
       .map(([number, { reads, readers: own }]) => ({
         ...table.secretName(number),
@@ -56,6 +65,11 @@ export function summarise(table: EventTable): ReportAccess {
         readers: own.size,
       })),
   };
+}
+
+/** Of equals, the order is that of their names: which store answers first must not decide it. */
+function compare(one: string, other: string): number {
+  return one < other ? -1 : one > other ? 1 : 0;
 }
 
 /** One pass over all events. */
