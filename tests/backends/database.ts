@@ -61,20 +61,21 @@ export function makePlace(name: string): Place {
   };
 }
 
-export async function untilAccepts(port: number, child: ChildProcess): Promise<void> {
+/** @param at a port of the loopback interface, or the path of a socket */
+export async function untilAccepts(at: number | string, child: ChildProcess): Promise<void> {
   const end = Date.now() + 120_000;
   let errors = '';
   child.stderr?.on('data', (chunk: Buffer) => (errors = (errors + chunk.toString()).slice(-10_000)));
-  while (!(await accepts(port))) {
+  while (!(await accepts(at))) {
     if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}: ${errors}`);
     if (Date.now() > end) throw new Error(`the server was not ready in time: ${errors}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
 
-function accepts(port: number): Promise<boolean> {
+function accepts(at: number | string): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
+    const socket = typeof at === 'number' ? connect(at, '127.0.0.1') : connect(at);
     socket.once('connect', () => {
       socket.destroy();
       resolve(true);

@@ -120,9 +120,8 @@ async function start({ tls }: ServerOptions, kind: Kind): Promise<Database> {
       ...tlsArgs,
     ]);
     await untilAccepts(port, made);
-    // MySQL listens at its port before it has made its socket.
-    for (let tries = 0; tries < 200 && !existsSync(join(place.folder, 'run', 's')); tries += 1)
-      await new Promise((resolve) => setTimeout(resolve, 100));
+    // It listens at its port before its socket, and makes the socket before it listens there.
+    await untilAccepts(join(place.folder, 'run', 's'), made);
     return made;
   };
   let child = await run();
