@@ -13,8 +13,9 @@ afterEach(closeTerminals);
 afterEach(() => box.remove());
 const start = (args: readonly string[]): Running => box.start(args);
 
-const privateFolders = (): string[] =>
-  readdirSync('/dev/shm').filter((name) => name.startsWith('secrets-exec-'));
+/** Those of one process, by the number in their names: other tests make such folders at the same time. */
+const privateFolders = ({ process: { pid } }: Running): string[] =>
+  readdirSync('/dev/shm').filter((name) => new RegExp(`^secrets-exec-\\d+-${pid}-`).test(name));
 
 test(
   'a rotation restarts the program with the new value, and its end is ours',
@@ -203,7 +204,6 @@ test(
   async () => {
     const [one, two] = ['1'.repeat(100_000), '2'.repeat(100_000)] as const;
     box.put('f', one);
-    const before = privateFolders();
     const args = ['exec', '--signal-on-rotate', 'hup', ...FAST, '--no-redact'];
     const watcher = [
       'trap "echo got; cp \\"$F\\" copy; stat -c %a:%i \\"$F\\"" HUP',
@@ -216,6 +216,7 @@ test(
     await run.saw('has=;');
     box.put('f', two);
     await run.saw('got');
+    expect(privateFolders(run)).toHaveLength(1);
     await until(
       () => run.output.stdout.trim().split('\n').length === 4,
       () => run.output.stdout,
@@ -230,7 +231,7 @@ test(
     expect(starts(run.output.stdout)).toHaveLength(1);
     run.process.kill('SIGTERM');
     await run.ended;
-    expect(privateFolders().filter((name) => !before.includes(name))).toEqual([]);
+    expect(privateFolders(run)).toEqual([]);
   },
   SLOW,
 );
