@@ -100,17 +100,18 @@ export function makePrivateFolder(path: string): boolean {
 function missingFolders(path: string): readonly string[] {
   const missing: string[] = [];
   for (let here = path; ; here = dirname(here)) {
-    const there = statSync(here, { throwIfNoEntry: false });
-    if (there !== undefined) {
+    const entry = lstatSync(here, { throwIfNoEntry: false });
+    if (entry !== undefined) {
+      const there = entry.isSymbolicLink() ? statSync(here, { throwIfNoEntry: false }) : entry;
+      if (there === undefined)
+        throw new SecretsError('Invalid', `cannot create a folder: ${here} is a link to nothing`, {
+          hint: 'remove it, or create its target',
+        });
       if (!there.isDirectory())
         throw new SecretsError('Invalid', `cannot create a folder: ${here} is not a folder`);
       if (missing.length > 0) checkHome(here, there.uid);
       return missing;
     }
-    if (lstatSync(here, { throwIfNoEntry: false }) !== undefined)
-      throw new SecretsError('Invalid', `cannot create a folder: ${here} is a link to nothing`, {
-        hint: 'remove it, or create its target',
-      });
     missing.unshift(here);
     if (dirname(here) === here) return missing;
   }

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ALSO_ENDING } from '../../src/exec/signals.ts';
 import { Box, NODE, PROGRAM, until } from './setup.ts';
@@ -162,6 +162,29 @@ test('a link to nothing in the way of a new folder is named', async () => {
   expect(code).not.toBe(0);
   expect(stderr).toMatch(/^secrets: .*dangling is a link to nothing.*\n$/m);
   expect(readdirSync(box.root)).not.toContain('nowhere');
+});
+
+test('a folder that another process makes at that moment is taken as it is', async () => {
+  const data = join(box.root, 'made-by-another');
+  const preload = join(box.root, 'faster.cjs');
+  // The other process makes the folder as soon as this one has seen that it is missing.
+  writeFileSync(
+    preload,
+    `const fs = require('node:fs');
+    for (const name of ['statSync', 'lstatSync']) {
+      const look = fs[name];
+      fs[name] = (path, ...rest) => {
+        const seen = look(path, ...rest);
+        if (path === ${JSON.stringify(data)} && seen === undefined) fs.mkdirSync(path, { mode: 0o700 });
+        return seen;
+      };
+    }
+    require('node:module').syncBuiltinESMExports();`,
+  );
+  const env = { XDG_DATA_HOME: data, NODE_OPTIONS: `--require ${preload}` };
+  const { code, stderr } = await box.run(['put', 'x', '--quiet'], { env, input: 'value' });
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect((await box.run(['get', 'x'], { env: { XDG_DATA_HOME: data } })).stdout).toBe('value');
 });
 
 test('records of the store name the system’s user, not $USER', async () => {
