@@ -262,6 +262,7 @@ const TEXTS = [
   'host',
   'address',
   'client',
+  'agent',
   'reason',
   'requestId',
   'mode',

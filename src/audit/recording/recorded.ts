@@ -6,12 +6,12 @@ import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type { GetResult, Provider, SecretRequest } from '../../providers/provider.ts';
 import type { NativeRotations } from '../../providers/capabilities/rotation.ts';
 import { PollDedup } from './poll-dedup.ts';
-import type { Access, Recorder } from './recorder.ts';
+import type { Access, AccessRecorder } from './recorder.ts';
 
 /** A store's provider, and the recorder of its accesses. */
 interface RecordedStore {
   readonly provider: Provider;
-  readonly recorder: Recorder;
+  readonly recorder: AccessRecorder;
   readonly store: string;
   readonly kind: string;
   /** Set for polling; see `forPolling`. */

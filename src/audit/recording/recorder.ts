@@ -13,7 +13,7 @@ export interface CommandContext {
   readonly user: string | undefined;
   readonly uid: number | undefined;
   readonly host: string;
-  readonly pid: number;
+  readonly pid: number | undefined;
   readonly reason: string | undefined;
 }
 
@@ -32,7 +32,24 @@ export interface Access {
   readonly durationMs?: number | undefined;
   /** The intent, as returned by `intend`, whose outcome this is. */
   readonly intent?: number | undefined;
+  /** Set if the agent answered; see `AuditEvent.agent`. */
+  readonly agent?: AuditEvent['agent'];
+  /** Who asked, if it wasn't this process: a client of the agent. */
+  readonly by?: AccessClient | undefined;
 }
+
+/** A client of the agent. Replaces what is known of this process. */
+export interface AccessClient {
+  readonly command?: string | undefined;
+  readonly pid?: number | undefined;
+  readonly reason?: string | undefined;
+  /** Its program, and its token's accessor. */
+  readonly client?: string | undefined;
+  readonly address?: string | undefined;
+}
+
+/** What a store needs of a recorder. */
+export type AccessRecorder = Pick<Recorder, 'intend' | 'record'>;
 
 /** Longest text in a record, in UTF-16 units: a mistyped reference may be of any length. */
 const MAX_TEXT = 2048;
@@ -120,7 +137,7 @@ export class Recorder {
   }
 
   #event(access: Access): AuditEvent {
-    const { user, uid, command, host, pid, reason } = this.#context;
+    const { user, uid, command, host, pid, reason } = asClient(this.#context, access.by);
     const {
       action,
       store,
@@ -148,8 +165,8 @@ export class Recorder {
       actor,
       command,
       host,
-      pid,
     };
+    if (pid !== undefined) event.pid = pid;
     if (error !== undefined) event.error = error.kind;
     // If the access failed, its texts may contain a credential in the wrong place.
     const told = (text: string): string => bounded(error === undefined ? text : hideIssued(text));
@@ -165,8 +182,17 @@ export class Recorder {
     if (durationMs !== undefined) event.durationMs = durationMs;
     if (requestId !== undefined) event.requestId = bounded(requestId);
     if (intent !== undefined) event.intent = intent;
+    if (access.agent !== undefined) event.agent = access.agent;
+    if (access.by?.client !== undefined) event.client = bounded(access.by.client);
+    if (access.by?.address !== undefined) event.address = bounded(access.by.address);
     return event;
   }
+}
+
+/** This process's own reason and id aren't its client's. */
+function asClient(context: CommandContext, by: AccessClient | undefined): CommandContext {
+  if (by === undefined) return context;
+  return { ...context, command: by.command ?? context.command, pid: by.pid, reason: by.reason };
 }
 
 /** Refused by the service or by a policy, or because the service doesn't know the caller. */

@@ -68,6 +68,11 @@ export interface AuditEvent {
   readonly address?: string | undefined;
   /** User agent that the service saw. */
   readonly client?: string | undefined;
+  /**
+   * The agent answered: from the store, from its memory (`cache`), or from its memory because the store did not answer
+   * (`stale`). Only in our own records.
+   */
+  readonly agent?: 'store' | 'cache' | 'stale' | undefined;
   /** `--reason` or SECRETS_REASON. */
   readonly reason?: string | undefined;
   readonly durationMs?: number | undefined;

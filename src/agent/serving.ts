@@ -1,0 +1,223 @@
+/** The agent's stores: opens them by the agent's configuration, and records each access with the client that asked. */
+import { recorded } from '../audit/recording/recorded.ts';
+import type { Access, AccessClient, AccessRecorder } from '../audit/recording/recorder.ts';
+import { SecretsError, toSecretsError } from '../core/errors.ts';
+import type { SecretInfo, VersionInfo } from '../core/secret.ts';
+import { singleLine } from '../core/text/sanitize.ts';
+import type { CallOptions } from '../providers/call.ts';
+import { requireMethod } from '../providers/capabilities/require.ts';
+import type { Provider, SecretRequest, SecretWrite } from '../providers/provider.ts';
+import { guard } from '../session/guard.ts';
+import type { Session } from '../session/session.ts';
+import { type OpenStore, StorePool, type StoreSpec } from './pool.ts';
+import type { AgentClient, AgentStore, AgentStores, CacheStatus, Served, ServedResult } from './stores.ts';
+
+export interface ServingSettings {
+  /** `--write`: references of the secrets, or of prefixes that end in `/`, that doors may write. */
+  readonly write: readonly { readonly store: string; readonly prefix: string }[];
+}
+
+/** Longest program name in a record. */
+const MOST_PROGRAM = 200;
+
+export class Serving implements AgentStores {
+  readonly #session: Session;
+  readonly #settings: ServingSettings;
+  readonly #pool: StorePool;
+
+  constructor(session: Session, settings: ServingSettings) {
+    this.#session = session;
+    this.#settings = settings;
+    const context = (spec: StoreSpec): ReturnType<Session['stores']['providerContext']> => ({
+      ...session.stores.providerContext(spec.name),
+      cwd: spec.cwd,
+      // The person at the agent's terminal isn't the one who waits.
+      askHidden: undefined,
+    });
+    this.#pool = new StorePool(session.world, context);
+  }
+
+  async list(): Promise<readonly AgentStore[]> {
+    const { stores, defaultStore, untrustedDefault } = await this.#session.config();
+    const isDefault = (name: string): boolean => untrustedDefault === undefined && name === defaultStore;
+    return [...stores.values()]
+      .filter(({ untrusted }) => untrusted === undefined)
+      .map(({ name, provider }) => ({ name, provider, isDefault: isDefault(name) }))
+      .sort((one, other) => Number(other.isDefault) - Number(one.isDefault));
+  }
+
+  async get(client: AgentClient, store: string, request: SecretRequest, call: CallOptions): Promise<Served> {
+    const open = await this.#opened(client, store, request.name, call);
+    const [result] = await this.read(client, open, [request], call);
+    if (result === undefined) throw new TypeError('one was asked for');
+    if (!result.ok) throw result.error.forReference(`${store}://${request.name}`);
+    return result;
+  }
+
+  /** Reads many secrets of one store, and records them in one write before any is handed out. */
+  async read(
+    client: AgentClient,
+    { provider, spec }: OpenStore,
+    requests: readonly SecretRequest[],
+    call: CallOptions,
+  ): Promise<readonly ServedResult[]> {
+    const started = Date.now();
+    const fetchedAt = this.#session.world.now();
+    const answers = await provider.get(
+      requests.map(({ name, version, stage }) => ({ name, version, stage })),
+      call,
+    );
+    const results = answers.map((answer): ServedResult =>
+      answer.ok ? { ok: true, secret: answer.secret, fetchedAt, from: 'store' } : answer,
+    );
+    const identity = provider.knownIdentity?.();
+    const durationMs = Date.now() - started;
+    const common = { store: spec.name, provider: spec.provider, identity, durationMs, by: byOf(client) };
+    const recorder = await this.#session.stores.records.recorder();
+    await recorder.record(readsOf(requests, results).map((one) => ({ ...one, ...common })));
+    return results;
+  }
+
+  async describe(client: AgentClient, store: string, name: string, call: CallOptions): Promise<SecretInfo> {
+    return (await this.#recordedStore(client, store, name, call)).describe(name, call);
+  }
+
+  async versions(
+    client: AgentClient,
+    store: string,
+    name: string,
+    call: CallOptions,
+  ): Promise<readonly VersionInfo[]> {
+    const provider = await this.#recordedStore(client, store, name, call);
+    const history = requireMethod(provider, 'history', `${store} keeps no versions`);
+    const versions: VersionInfo[] = [];
+    for await (const version of history(name, call)) versions.push(version);
+    return versions;
+  }
+
+  async *names(
+    client: AgentClient,
+    store: string,
+    prefix: string,
+    call: CallOptions,
+  ): AsyncIterable<SecretInfo> {
+    const provider = await this.#recordedStore(client, store, prefix, call);
+    yield* provider.list({ prefix }, call);
+  }
+
+  mayWrite(store: string, name: string): boolean {
+    return this.#settings.write.some(
+      (allowed) =>
+        allowed.store === store &&
+        (allowed.prefix === '' || allowed.prefix.endsWith('/')
+          ? name.startsWith(allowed.prefix)
+          : name === allowed.prefix),
+    );
+  }
+
+  async put(
+    client: AgentClient,
+    store: string,
+    name: string,
+    write: SecretWrite,
+    call: CallOptions,
+  ): Promise<VersionInfo> {
+    if (!this.mayWrite(store, name)) {
+      const error = new SecretsError('Policy', 'the agent may not write this secret', {
+        reference: `${store}://${name}`,
+        hint: 'start it with --write STORE://PREFIX/',
+      });
+      await this.#refused(client, { action: 'write', store, secret: name, error });
+      throw error;
+    }
+    return (await this.#recordedStore(client, store, name, call)).put(name, write, call);
+  }
+
+  clear(): number {
+    return 0;
+  }
+
+  status(): CacheStatus {
+    return { values: 0, bytes: 0, oldestMs: undefined, hits: 0, misses: 0 };
+  }
+
+  /** Closes every store. */
+  close(): Promise<void> {
+    return this.#pool.closeAll();
+  }
+
+  async #recordedStore(
+    client: AgentClient,
+    store: string,
+    secret: string,
+    call: CallOptions,
+  ): Promise<Provider> {
+    const { provider, spec } = await this.#opened(client, store, secret, call);
+    const all = await this.#session.stores.records.recorder();
+    const by = byOf(client);
+    const recorder: AccessRecorder = {
+      intend: (access) => all.intend({ ...access, by }),
+      record: (accesses) => all.record(accesses.map((access) => ({ ...access, by }))),
+    };
+    return recorded({ provider, recorder, store: spec.name, kind: spec.provider });
+  }
+
+  /** A store of the agent's configuration. A failure to open it is recorded. */
+  async #opened(client: AgentClient, store: string, secret: string, call: CallOptions): Promise<OpenStore> {
+    try {
+      const config = await this.#session.storeConfig(store);
+      await guard(config, (await this.#session.config()).file);
+      const { name, provider, settings } = config;
+      return await this.#pool.open(
+        { name, provider, settings, cwd: this.#session.world.cwd, credentials: '' },
+        call,
+      );
+    } catch (thrown) {
+      const error = toSecretsError(thrown);
+      await this.#refused(client, { action: 'other', store, secret: secret || undefined, error });
+      throw thrown;
+    }
+  }
+
+  async #refused(client: AgentClient, access: Access): Promise<void> {
+    const recorder = await this.#session.stores.records.recorder();
+    await recorder.record([{ ...access, by: byOf(client) }]);
+  }
+}
+
+type ReadDetails = Pick<
+  Access,
+  'action' | 'secret' | 'version' | 'stage' | 'keys' | 'requestId' | 'error' | 'agent'
+>;
+
+/** One record for each version that was asked for. */
+function readsOf(
+  requests: readonly SecretRequest[],
+  results: readonly ServedResult[],
+): readonly ReadDetails[] {
+  const details = new Map<string, ReadDetails>();
+  for (const [index, { name, version, stage, keys }] of requests.entries()) {
+    const result = results[index];
+    const id = JSON.stringify([name, version, stage]);
+    if (result === undefined || details.has(id)) continue;
+    const asked = { action: 'read', secret: name, stage, keys } as const;
+    if (!result.ok) details.set(id, { ...asked, version, error: result.error });
+    else {
+      const { secret, from } = result;
+      // The trail of the store has one call with this id, which another record names.
+      const requestId = from === 'store' ? secret.requestId : undefined;
+      details.set(id, { ...asked, version: secret.id, requestId, agent: from });
+    }
+  }
+  return [...details.values()];
+}
+
+/** A client, as a record has it. */
+function byOf({ door, command, program, pid, token, address, reason }: AgentClient): AccessClient {
+  const names = [
+    program === undefined ? undefined : singleLine(program).slice(0, MOST_PROGRAM),
+    token === undefined ? undefined : `token ${token}`,
+  ].filter((name) => name !== undefined && name !== '');
+  const client = door === 'own' ? undefined : `${door}: ${names.join(', ') || 'unknown'}`;
+  return { command, pid, reason, client, address };
+}
