@@ -87,6 +87,7 @@ const NAMES: readonly (readonly [RegExp, string])[] = [
   [/moto-venv/, 'moto (AWS)'],
   [/drongo-venv/, 'drongo (Google)'],
   [/otlp-venv/, 'an OTLP receiver'],
+  [/ansible-venv/, 'Ansible'],
   [/kubernetes-validate-venv/, 'kubernetes-validate'],
   [/actionlint/, 'actionlint'],
   [/postgres-18/, 'PostgreSQL 18'],

@@ -1,0 +1,231 @@
+/** The collection secrets.cli, run by ansible-playbook with the built program and the local store. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ANSIBLE, type Controller, packedIn, startController } from '../backends/ansible.ts';
+import { describeWith } from '../backends/server.ts';
+import { ROOT } from '../e2e/program.ts';
+import { findFiles, formsOf, watchProcesses } from '../e2e/leak-watch.ts';
+
+const page = readFileSync(join(ROOT, 'docs/ansible.md'), 'utf8');
+const lookup = (terms: string, options = ''): string =>
+  `{{ query('secrets.cli.secrets', ${terms}${options}) | to_json }}`;
+/** Writes what a lookup gives to a file: its result is shown nowhere. */
+const keep = (content: string, file = 'out.json'): object => ({
+  'ansible.builtin.copy': { content, dest: `{{ playbook_dir }}/${file}`, mode: '0600' },
+  no_log: true,
+});
+const write = (args: object, more: object = {}): object => ({ 'secrets.cli.secrets': args, ...more });
+
+describeWith('the collection for Ansible', [ANSIBLE], () => {
+  let ansible: Controller;
+  beforeAll(async () => {
+    ansible = await startController();
+  });
+  afterAll(() => ansible.place.remove());
+  const output = (name = 'out.json'): unknown =>
+    JSON.parse(readFileSync(join(ansible.place.cwd, name), 'utf8'));
+  const stored = async (reference: string): Promise<string> => {
+    const { stdout } = await ansible.sh(`secrets get '${reference}'`);
+    return stdout;
+  };
+
+  test('packs the plugins and nothing else, with the version of the program', () => {
+    expect(packedIn(ansible).toSorted()).toEqual([
+      'FILES.json',
+      'MANIFEST.json',
+      'README.md',
+      'meta/runtime.yml',
+      'plugins/action/secrets.py',
+      'plugins/lookup/secrets.py',
+      'plugins/module_utils/cli.py',
+      'plugins/modules/secrets.py',
+    ]);
+    const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+    const galaxy = readFileSync(join(ROOT, 'integrations/ansible/galaxy.yml'), 'utf8');
+    expect(galaxy).toContain(`\nversion: ${version}\n`);
+  });
+
+  test('the first example of docs/ansible.md works as printed', async () => {
+    const [, store = ''] = /```sh\n([^`]*put[^`]*)```/.exec(page) ?? [];
+    const [, playbook = ''] = /```yaml\n# site\.yml\n([^`]*)```/.exec(page) ?? [];
+    expect(store).toContain('secrets put payments/db#password');
+    writeFileSync(join(ansible.place.cwd, 'site.yml'), playbook);
+    const { code, stdout } = await ansible.sh(`${store}\nansible-playbook site.yml`);
+    expect({ code, stdout }).toMatchObject({ code: 0 });
+    const password = await stored('payments/db#password');
+    expect(password).toMatch(/^\w{24}$/);
+    expect(readFileSync(join(ansible.place.cwd, 'app.env'), 'utf8')).toBe(`DB_PASSWORD=${password}\n`);
+    expect(stdout).not.toContain(password);
+  }, 300_000);
+
+  test('a lookup of 100 references is one process, and every value stays as it is', async () => {
+    const values: Record<string, string> = {
+      template: 'a{{ 7*7 }}b{% raw %}',
+      lines: 'one\ntwo\r\n\n',
+      empty: '',
+      quotes: `'"\\$x é漢 `,
+      json: '{"n":1,"t":"{{ 1 }}"}',
+    };
+    for (let index = 0; index < 95; index += 1) values[`n${index}`] = `v${index}`;
+    const names = Object.keys(values);
+    const input = join(ansible.place.cwd, 'values.json');
+    writeFileSync(input, JSON.stringify(values));
+    const imported = await ansible.sh(
+      "secrets import --quiet values.json local:// >/dev/null && printf 'a\\0\\377b' | secrets put --quiet bytes",
+    );
+    expect(imported).toMatchObject({ code: 0 });
+    ansible.calls();
+    const done = await ansible.play([
+      keep(lookup(names.map((name) => `'${name}'`).join(','))),
+      keep(lookup("'bytes'", ", as='base64'"), 'bytes.json'),
+      keep(lookup("'json'", ", as='json'"), 'parsed.json'),
+      keep(lookup("'json#t', 'no/such', 'json#x'", ", default='-'"), 'default.json'),
+    ]);
+    expect({ code: done.code, stdout: done.stdout }).toMatchObject({ code: 0 });
+    expect(output()).toEqual(Object.values(values));
+    expect(output('bytes.json')).toEqual([Buffer.from('a\0\u00ffb', 'latin1').toString('base64')]);
+    expect(output('parsed.json')).toEqual([{ n: 1, t: '{{ 1 }}' }]);
+    expect(output('default.json')).toEqual(['{{ 1 }}', '-', '-']);
+    // One each for the four lookups.
+    expect(ansible.calls()).toHaveLength(4);
+  }, 300_000);
+
+  test('a lookup that fails names every reference and the exit code, and no value', async () => {
+    await ansible.sh(
+      "printf 'a\\377canary-b' | secrets put --quiet bytes; printf canary-t | secrets put --quiet t",
+    );
+    const failing = [
+      lookup("'no/such', 't', 'none'"),
+      lookup("'bytes'"),
+      lookup("'t'", ", as='json'"),
+      lookup("'t'", ", executable='/no/such/program'"),
+      lookup("'t'", ", executable='/bin/echo'"),
+      lookup("'--help'"),
+    ];
+    const { stdout } = await ansible.play(
+      failing.map((content) => ({ 'ansible.builtin.debug': { msg: content }, ignore_errors: true })),
+    );
+    const messages = [...stdout.matchAll(/^fatal: .*$/gm)].map(([line]) => line.replaceAll('\\"', '"'));
+    expect(messages).toHaveLength(failing.length);
+    expect(messages[0]).toMatch(/no\/such: .*none: .*\(exit code 3\)/);
+    expect(messages[1]).toContain("bytes: the value is not UTF-8; use as='base64'");
+    expect(messages[2]).toContain('t: the value is not JSON');
+    expect(messages[3]).toContain('was not found on the controller');
+    expect(messages[4]).toContain('is it the secrets command?');
+    expect(messages[5]).toMatch(/exit code [23]/);
+    expect(stdout).not.toContain('canary');
+  }, 300_000);
+
+  test('the module changes only what differs, keeps other keys, and is idempotent', async () => {
+    const tasks = [
+      write({ name: 'm/text', value: 'a{{ \'\' }}\n "b"' }),
+      write({ name: 'm/json#user', value: 'app' }),
+      write({ name: 'm/json#password', value: '0123' }),
+      write({ name: 'm/bytes', value_base64: '/wAK' }),
+      write({ name: 'm/empty', value: '', allow_empty: true }),
+      write({ name: 'm/once', value: 'first', if_absent: true }),
+      write({ name: 'm/made', generate: 'alnum:40', if_absent: true }),
+      write({ name: 'm/made2#key', generate: 'alnum:40', if_absent: true }),
+    ];
+    const count = tasks.length;
+    const rehearsed = await ansible.play(tasks, '--check --diff');
+    expect(rehearsed.stdout).toMatch(new RegExp(`ok=${count} +changed=${count} .*failed=0`));
+    expect((await ansible.sh('secrets list m/')).stdout).toBe('');
+    const first = await ansible.play(tasks);
+    expect(first.stdout).toMatch(new RegExp(`ok=${count} +changed=${count} .*failed=0`));
+    const made = await stored('m/made');
+    const again = await ansible.play([...tasks, write({ name: 'm/once', value: 'second', if_absent: true })]);
+    expect(again.stdout).toMatch(new RegExp(`ok=${count + 1} +changed=0 .*failed=0`));
+    expect(await stored('m/text')).toBe('a\n "b"');
+    expect(JSON.parse(await stored('m/json'))).toEqual({ user: 'app', password: '0123' });
+    expect(await stored('m/once')).toBe('first');
+    expect(await stored('m/empty')).toBe('');
+    expect([made, await stored('m/made')]).toEqual([expect.stringMatching(/^\w{40}$/), made]);
+    expect((await ansible.sh('secrets get m/bytes | od -An -tx1')).stdout.trim()).toBe('ff 00 0a');
+  }, 600_000);
+
+  test('the module deletes once, and check mode deletes nothing', async () => {
+    await ansible.sh('printf v | secrets put --quiet d/x');
+    const task = [write({ name: 'd/x', state: 'absent' })];
+    expect((await ansible.play(task, '--check --diff')).stdout).toMatch(/changed=1 /);
+    expect(await stored('d/x')).toBe('v');
+    expect((await ansible.play([...task, ...task])).stdout).toMatch(/ok=2 +changed=1 .*failed=0/);
+    expect((await ansible.sh('secrets get d/x')).code).toBe(3);
+  }, 300_000);
+
+  test('the module refuses what would be lost, and says so without the value', async () => {
+    const tasks = [
+      write({ name: 'r/number', value: 4711 }),
+      write({ name: 'r/map', value: { password: 'canary-map' } }),
+      write({ name: 'r/empty', value: '' }),
+      write({ name: 'r/both', value: 'canary-both', generate: 'hex:8' }),
+      write({ name: 'r/generated', generate: 'hex:8' }),
+      write({ name: 'r/base64', value_base64: 'canary!' }),
+      write({ name: 'r/../up', value: 'canary-name' }),
+      write({ name: 'r/x#key', state: 'absent' }),
+      write({ name: 'r/typo', valeu: 'x' }),
+    ].map((task) => ({ ...task, ignore_errors: true }));
+    const { stdout } = await ansible.play(tasks);
+    const messages = [...stdout.matchAll(/^fatal: .*$/gm)].map(([line]) => line);
+    expect(messages).toHaveLength(tasks.length);
+    const said = [
+      /value is a number, not text; quote a number/,
+      /value is a mapping, not text/,
+      /the value is empty.*exit code 2/,
+      /takes one of value, value_base64 and generate/,
+      /set if_absent: true/,
+      /value_base64 is not base64/,
+      /exit code 2/,
+      /omit #key.*exit code 2/,
+      /Unsupported parameters.*valeu/,
+    ];
+    for (const [index, pattern] of said.entries()) expect(messages[index]).toMatch(pattern);
+    expect(stdout).not.toMatch(/canary|4711/);
+    expect((await ansible.sh('secrets list r/')).stdout).toBe('');
+  }, 300_000);
+
+  test('no value is in -vvv, callbacks, logs, facts, temporary files or any process', async () => {
+    const canary = 'canary-Zq7x{{ 1 }}9LmP';
+    const { place } = ansible;
+    const input = join(place.root, 'canary');
+    writeFileSync(input, canary);
+    expect((await ansible.sh(`secrets put --quiet leak/source --from-file '${input}'`)).code).toBe(0);
+    const value = "{{ lookup('secrets.cli.secrets', 'leak/source') }}";
+    const folders = {
+      ANSIBLE_LOG_PATH: join(place.root, 'ansible.log'),
+      ANSIBLE_CALLBACKS_ENABLED: 'ansible.builtin.junit,ansible.builtin.tree',
+      JUNIT_OUTPUT_DIR: join(place.root, 'junit'),
+      ANSIBLE_CALLBACK_TREE_DIR: join(place.root, 'tree'),
+      ANSIBLE_CACHE_PLUGIN: 'jsonfile',
+      ANSIBLE_CACHE_PLUGIN_CONNECTION: join(place.root, 'facts'),
+      ANSIBLE_KEEP_REMOTE_FILES: '1',
+    };
+    const work = ansible.play(
+      [
+        { 'ansible.builtin.setup': { gather_subset: '!all' } },
+        { 'ansible.builtin.set_fact': { password: value }, no_log: true },
+        write({ name: 'leak/one', value }),
+        write({ name: 'leak/one', value: '{{ password }}' }, { register: 'told' }),
+        { 'ansible.builtin.debug': { var: 'told' } },
+        write(
+          { name: '{{ item.name }}', value: '{{ item.value }}' },
+          { loop: [{ name: 'leak/two#key', value }] },
+        ),
+        write({ name: 'leak/../three', value }, { ignore_errors: true }),
+      ],
+      '-vvv --diff',
+      folders,
+    );
+    const forms = formsOf(canary);
+    const { result, sightings, seen } = await watchProcesses(work, forms, () => false);
+    expect({ code: result.code, stdout: result.stdout }).toMatchObject({ code: 0 });
+    expect(result.stdout).toMatch(/ok=7 +changed=2 .*ignored=1/);
+    expect(await stored('leak/one')).toBe(canary);
+    expect(sightings).toEqual([]);
+    expect([...seen].some((command) => command.includes('ansible-playbook'))).toBe(true);
+    for (const path of ['ansible.log', 'junit', 'tree', 'facts'])
+      expect({ path, there: existsSync(join(place.root, path)) }).toEqual({ path, there: true });
+    expect(forms.filter((form) => `${result.stdout}${result.stderr}`.includes(form))).toEqual([]);
+    expect(findFiles([place.root], forms, [input])).toEqual([]);
+  }, 600_000);
+});
