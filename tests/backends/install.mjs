@@ -1,6 +1,6 @@
 // Installs the servers and programs that the tests talk to: some into .work (or $SECRETS_BACKENDS_DIR), some from
 // Debian's packages. Says beforehand what is missing and how long it takes; `--dry-run` says no more than that. What is
-// there already and was made from the same sources is kept. Needs Go for Vault and Python 3 for moto and drongo.
+// there already and was made from the same sources is kept. Needs Go for Vault and OpenTofu, and Python 3 for moto and drongo.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createHash } from 'node:crypto';
@@ -27,8 +27,8 @@ async function run(command, args, options = {}) {
   if (code !== 0) throw new Error(`${command} ${args.join(' ')}: ended with ${signal ?? code}`);
 }
 
-const goBuild = (source, program) =>
-  run('go', ['build', '-p', '2', '-trimpath', '-ldflags', '-s -w', '-o', program, '.'], { cwd: source });
+const goBuild = (source, program, command = '.') =>
+  run('go', ['build', '-p', '2', '-trimpath', '-ldflags', '-s -w', '-o', program, command], { cwd: source });
 
 /** A virtual environment of Python with one package of this version, unless it is there. */
 async function pythonPackage(name, version, folder = name) {
@@ -75,6 +75,16 @@ async function envReaders() {
   await goBuild(source, program);
   rmSync(join(work, 'env-readers'), { force: true });
   symlinkSync(program, join(work, 'env-readers'));
+}
+
+/** What reads the provider of `secrets terraform`. Its version is in go.mod, its sources are pinned by go.sum. */
+async function openTofu() {
+  const source = join(here, 'opentofu');
+  const version = /opentofu\/opentofu (v\S+)/.exec(readFileSync(join(source, 'go.mod'), 'utf8'))[1];
+  const program = join(work, `tofu-${version}`);
+  if (existsSync(program)) return;
+  process.stderr.write('building OpenTofu; this takes some minutes\n');
+  await goBuild(source, program, 'github.com/opentofu/opentofu/cmd/tofu');
 }
 
 const pythonDotenv = () => pythonPackage('python-dotenv', '1.2.4');
@@ -287,6 +297,7 @@ const FROM_REGISTRIES = [
 ];
 const BUILT = [
   ['Vault', () => existsSync(join(work, 'vault-server')), 8, vault],
+  ['OpenTofu', () => matches(work, /^tofu-/), 4, openTofu],
   ['actionlint', () => matches(work, /^actionlint-/), 1, actionlint],
   ['compose-go and godotenv', () => existsSync(join(work, 'env-readers')), 0.5, envReaders],
 ];

@@ -90,6 +90,7 @@ const NAMES: readonly (readonly [RegExp, string])[] = [
   [/ansible-venv/, 'Ansible'],
   [/kubernetes-validate-venv/, 'kubernetes-validate'],
   [/actionlint/, 'actionlint'],
+  [/tofu-/, 'OpenTofu'],
   [/postgres-18/, 'PostgreSQL 18'],
   [/postgresql\//, 'PostgreSQL'],
   [/mysql\/usr/, 'MySQL'],
