@@ -10,11 +10,6 @@ export function checkSignal(signal: AbortSignal): void {
     throw new SecretsError('Unavailable', 'stopped before the call', { cause: signal.reason as unknown });
 }
 
-/** The error of `get` for a secret that was created without a value. */
-export function noValueYet(cause?: unknown): SecretsError {
-  return new SecretsError('NotFound', 'has no value yet', { hint: 'write one with secrets put', cause });
-}
-
 /** The outcome of a read, in the form of a batch result. */
 export function settle<T>(
   work: Promise<T>,

@@ -1,6 +1,6 @@
 /** Translates the errors of AWS and its SDK. */
 import { excerpt, IN_DOUBT, SecretsError, toSecretsError } from '../../core/errors.ts';
-import { noValueYet } from '../reading.ts';
+import { alreadyExists, noValueYet, softDeleted } from '../errors.ts';
 
 /** A credential file that can't be read. */
 const UNREADABLE = /^(ENOENT|EACCES|EISDIR|ENOTDIR|ELOOP)$/;
@@ -8,8 +8,8 @@ const UNAUTHENTICATED =
   /^(UnrecognizedClientException|InvalidClientTokenId|InvalidSignatureException|SignatureDoesNotMatch|ExpiredToken(Exception)?|InvalidIdentityToken(Exception)?|IDPRejectedClaim(Exception)?|IncompleteSignature|MissingAuthenticationToken(Exception)?)$/;
 /** The name of the error for a response that is longer than any of AWS's. */
 export const TOO_LONG = 'AnswerTooLong';
-/** The message of the error for a name that is taken. */
-export const EXISTS = 'already exists';
+/** The name of AWS's error for a name that is taken. */
+const TAKEN = 'ResourceExistsException';
 /** The message of the error for a secret without the requested version or label. */
 const NO_VERSION = 'has no such version';
 
@@ -30,7 +30,7 @@ export function translate(thrown: unknown, source: string): SecretsError {
     return /staging label|VersionId/i.test(text)
       ? fail('NotFound', NO_VERSION, 'secrets history shows them')
       : fail('NotFound', 'not found', 'secrets list shows the names');
-  if (name === 'ResourceExistsException') return fail('Conflict', EXISTS);
+  if (name === TAKEN) return alreadyExists(thrown);
   if (name === 'AccessDeniedException' || name === 'AccessDenied' || name === 'DecryptionFailure')
     return fail(
       'Denied',
@@ -52,8 +52,7 @@ export function translate(thrown: unknown, source: string): SecretsError {
   if (name === 'LimitExceededException') return fail('Invalid', `a quota of AWS is reached: ${text}`);
   if (/throttl|TooManyRequests/i.test(name ?? '') || status === 429)
     return fail('Throttled', 'AWS asks to slow down', 'try again later');
-  if (name === 'InvalidRequestException' && /delet/i.test(text))
-    return fail('NotFound', 'is deleted', 'secrets restore undoes that');
+  if (name === 'InvalidRequestException' && /delet/i.test(text)) return softDeleted(thrown);
   if (
     /^(Validation|InvalidParameter|InvalidRequest|InvalidNextToken|EncryptionFailure|MalformedPolicy)/.test(
       name ?? '',
@@ -110,21 +109,15 @@ export function nextPage(given: string | undefined, last: string | undefined): s
   return given;
 }
 
+/** Whether nothing was created because the name is taken. */
+export function isTaken(error: SecretsError): boolean {
+  return (error.cause as { name?: unknown } | undefined)?.name === TAKEN;
+}
+
 /** Adds to the message of a failed write that it may have been made, if AWS may have done it anyway. */
 export function inDoubt(error: SecretsError): SecretsError {
   const code = (error.cause as { code?: unknown } | undefined)?.code;
   const neverSent = code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'EAI_AGAIN';
   if (error.kind !== 'Unavailable' || neverSent || error.message.endsWith(IN_DOUBT)) return error;
   return new SecretsError(error.kind, error.message + IN_DOUBT, { hint: error.hint, cause: error.cause });
-}
-
-export function deletedInTheWay(cause?: unknown): SecretsError {
-  return new SecretsError('Conflict', 'a deleted secret blocks this name', {
-    hint: 'secrets restore undeletes it, secrets purge removes it permanently',
-    cause,
-  });
-}
-
-export function changedMeanwhile(cause?: unknown): SecretsError {
-  return new SecretsError('Conflict', 'changed by somebody else', { hint: 'read it again and retry', cause });
 }

@@ -14,6 +14,7 @@ import type {
   NativeStart,
   NativeWish,
 } from '../capabilities/rotation.ts';
+import { softDeleted } from '../errors.ts';
 import type { NativeRotation, NativeSettings } from '../../core/rotation/native.ts';
 import { understood } from './errors.ts';
 import { canonical, nativeOf, pendingOf, rateOf, type RotationEntry } from './schedule.ts';
@@ -142,8 +143,7 @@ export class AwsRotations implements NativeRotations {
       const answer = await client.send(new sdk.DescribeSecretCommand({ SecretId }), http);
       const { ARN: arn, DeletedDate: deleted } = answer;
       understood(typeof arn === 'string');
-      if (deleted !== undefined)
-        throw new SecretsError('NotFound', 'is deleted', { hint: 'secrets restore undoes that' });
+      if (deleted !== undefined) throw softDeleted();
       return { ...answer, ARN: arn };
     });
   }

@@ -8,7 +8,8 @@ import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type { SecretWrite } from '../provider.ts';
 import type { VersionInfo } from '../../core/secret.ts';
 import { CURRENT, payload, PENDING, PREVIOUS, tagsOf, WRITING, writtenVersion } from './answers.ts';
-import { changedMeanwhile, deletedInTheWay, EXISTS, understood } from './errors.ts';
+import { alreadyExists, changedMeanwhile, deletedInTheWay, noLongerPending, softDeleted } from '../errors.ts';
+import { isTaken, understood } from './errors.ts';
 import type { AwsService } from './service.ts';
 
 /** Which version has which label. */
@@ -64,7 +65,7 @@ export class AwsWriter {
         return await this.#create(target, write, token);
       } catch (thrown) {
         // Somebody else has created it in the meantime, so now it can be written to.
-        if (toSecretsError(thrown).message !== EXISTS || attempt > 1) throw thrown;
+        if (!isTaken(toSecretsError(thrown)) || attempt > 1) throw thrown;
       }
     }
   }
@@ -125,15 +126,15 @@ export class AwsWriter {
         return await this.#create(target, write, randomUUID());
       } catch (thrown) {
         // A caller who may not create secrets may still be able to write the first value of an existing one.
-        const { kind, message } = toSecretsError(thrown);
-        if (message !== EXISTS && kind !== 'Denied') throw thrown;
+        const error = toSecretsError(thrown);
+        if (!isTaken(error) && error.kind !== 'Denied') throw thrown;
         refused = thrown;
       }
     const there = await this.#labels(target).catch((thrown: unknown) => {
       throw refused ?? thrown;
     });
     if (there.deleted) throw refused ?? deletedInTheWay();
-    if (there.current !== undefined) throw new SecretsError('Conflict', EXISTS, { cause: refused });
+    if (there.current !== undefined) throw alreadyExists(refused);
     return this.#replace(target, write, undefined);
   }
 
@@ -218,8 +219,7 @@ export class AwsWriter {
   ): Promise<VersionInfo> {
     const target = { id, signal };
     const before = await this.#labels(target);
-    if (before.deleted)
-      throw new SecretsError('NotFound', 'is deleted', { hint: 'secrets restore undoes that' });
+    if (before.deleted) throw softDeleted();
     if (!before.has(version)) await exists();
     if (ifPending && before.pendingLabel !== version && before.current !== version)
       throw new SecretsError('Conflict', `version ${version} is no longer pending`);
@@ -366,13 +366,6 @@ export class AwsWriter {
       );
     }
   }
-}
-
-function noLongerPending(version: string, cause?: unknown): SecretsError {
-  return new SecretsError('Conflict', `version ${version} is no longer pending`, {
-    hint: 'somebody else has taken over that rotation',
-    cause,
-  });
 }
 
 function pendingAlready(version: string | undefined, cause?: unknown): SecretsError {

@@ -1,5 +1,6 @@
 /** Translates the errors of the service and the SDK. */
 import { excerpt, SecretsError } from '../../core/errors.ts';
+import { deletedInTheWay } from '../errors.ts';
 import { isCertificateError } from './transport.ts';
 
 interface Thrown {
@@ -96,13 +97,10 @@ function failure(cause: unknown): Fail {
 }
 
 function conflict(inner: string, text: string, fail: Fail): SecretsError {
-  if (inner === 'ObjectIsDeletedButRecoverable' || /deleted but recoverable/.test(text))
-    return fail(
-      'Conflict',
-      'a deleted secret blocks this name',
-      'secrets restore undeletes it, secrets purge removes it permanently',
-      'in-the-way',
-    );
+  if (inner === 'ObjectIsDeletedButRecoverable' || /deleted but recoverable/.test(text)) {
+    const { kind, message, hint } = deletedInTheWay();
+    return fail(kind, message, hint, 'in-the-way');
+  }
   if (/^ObjectIsBeing/.test(inner) || /currently being/.test(text))
     return fail('Conflict', 'is being deleted or restored at this moment', 'try again in a minute', 'moving');
   return fail('Conflict', text || 'conflicts with its state in the vault');

@@ -1,5 +1,6 @@
 /** Brings the errors of both transports into one form, and translates them. */
 import { excerpt, IN_DOUBT, SecretsError, type ErrorKind } from '../../core/errors.ts';
+import { alreadyExists, changedMeanwhile } from '../errors.ts';
 
 /** google.rpc.Code: https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto */
 export const CODE = {
@@ -192,9 +193,9 @@ export function translate(fault: Fault | SecretsError, call: CallFacts): Secrets
         );
       return fail('NotFound', 'not found', 'secrets list shows the names');
     case CODE.ALREADY_EXISTS:
-      return fail('Conflict', 'already exists');
+      return alreadyExists(fault);
     case CODE.ABORTED:
-      return fail('Conflict', 'changed by somebody else', 'read it again and retry');
+      return changedMeanwhile(fault);
     case CODE.PERMISSION_DENIED:
       return denied(fault, call);
     case CODE.UNAUTHENTICATED:

@@ -9,6 +9,7 @@
 import { randomBytes } from 'node:crypto';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type { SecretVersion, VersionInfo } from '../../core/secret.ts';
+import { changedMeanwhile, noLongerPending } from '../errors.ts';
 import type { SecretWrite } from '../provider.ts';
 import { lastPart, siblingOf } from './names.ts';
 import {
@@ -85,7 +86,7 @@ export class PendingVersions {
       return { ...after, annotations: { ...after.annotations, [NOTE.generation]: generation } };
     };
     if (write.ifVersion !== undefined && `${await this.#store.newest(id, signal)}` !== write.ifVersion)
-      throw new SecretsError('Conflict', 'changed by somebody else', { hint: 'read it again and retry' });
+      throw changedMeanwhile();
     for (;;) {
       const before =
         write.ifAbsent === true
@@ -283,13 +284,6 @@ function noPending(version: string | undefined): SecretsError {
       hint: 'secrets history shows what there is',
     },
   );
-}
-
-function noLongerPending(version: string, cause?: unknown): SecretsError {
-  return new SecretsError('Conflict', `version ${version} is no longer pending`, {
-    hint: 'somebody else has taken over that rotation',
-    cause,
-  });
 }
 
 function unlessMissing(thrown: unknown): undefined {

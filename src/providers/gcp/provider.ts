@@ -24,7 +24,8 @@ import type { LabelChanges } from '../capabilities/labels.ts';
 import type { NativeRotations } from '../capabilities/rotation.ts';
 import type { ProviderContext } from '../descriptor.ts';
 import type { TrailQuery } from '../capabilities/trail.ts';
-import { checkSignal, noValueYet, readEach } from '../reading.ts';
+import { deletedInTheWay, noValueYet, softDeleted } from '../errors.ts';
+import { checkSignal, readEach } from '../reading.ts';
 import { CODE, codeUnder } from './errors.ts';
 import { grantsOf, type RawPolicy } from './grants.ts';
 import { checkId, isAlias, isNumber, lastPart, PENDING_SUFFIX, RULES } from './names.ts';
@@ -44,7 +45,7 @@ import {
 } from './resources.ts';
 import { checkRights } from './rights.ts';
 import type { GcpSettings } from './settings.ts';
-import { type Accessed, type GcpStore, inTheWay } from './store.ts';
+import type { Accessed, GcpStore } from './store.ts';
 
 const PARALLEL = 16;
 const DAY_MS = 86_400_000;
@@ -158,11 +159,7 @@ export class GcpProvider implements Provider {
     signal: AbortSignal,
   ): Promise<SecretsError> {
     const secret = await this.#store.find(id, signal).catch(() => undefined);
-    if (secret?.annotations?.[NOTE.deleted] !== undefined)
-      return new SecretsError('NotFound', 'is deleted', {
-        hint: 'secrets restore undoes that',
-        cause: error,
-      });
+    if (secret?.annotations?.[NOTE.deleted] !== undefined) return softDeleted(error);
     const destroyed = /DESTROYED/.test(error.message);
     const state = destroyed ? 'destroyed' : 'disabled';
     const [, number = version] = /versions\/(\d+)\]/.exec(error.message) ?? [];
@@ -247,7 +244,7 @@ export class GcpProvider implements Provider {
         before = await this.#store.secret(id, signal);
       }
     }
-    if (before !== 'hidden' && before.annotations?.[NOTE.deleted] !== undefined) throw inTheWay();
+    if (before !== 'hidden' && before.annotations?.[NOTE.deleted] !== undefined) throw deletedInTheWay();
     const version = versionOf(await this.#store.add(id, write.value, signal), ['current']);
     try {
       await this.#setDetails(id, before, write, signal);

@@ -1,6 +1,7 @@
 /** The API calls that the provider is made of, with secrets by their short ids, and the conditional write. */
 import { randomUUID } from 'node:crypto';
 import { IN_DOUBT, SecretsError, toSecretsError } from '../../core/errors.ts';
+import { alreadyExists, changedMeanwhile, deletedInTheWay } from '../errors.ts';
 import { crc32c } from './crc32c.ts';
 import { CODE, codeUnder, inDoubt } from './errors.ts';
 import { lastPart } from './names.ts';
@@ -279,7 +280,7 @@ export class GcpStore {
       const now = await this.find(id, signal).catch(() => {
         throw thrown;
       });
-      throw now?.etag === etag ? thrown : changed('changed by somebody else');
+      throw now?.etag === etag ? thrown : changedMeanwhile();
     }
   }
 
@@ -315,13 +316,11 @@ export class GcpStore {
     let seen: { claim: string; since: number } | undefined;
     for (;;) {
       const before = await this.find(id, signal);
-      if (before === undefined && expected !== 0) throw changed('not found');
-      if (before?.annotations?.[NOTE.deleted] !== undefined) throw inTheWay();
+      if (before === undefined && expected !== 0)
+        throw new SecretsError('Conflict', 'not found', { hint: 'read it again and retry' });
+      if (before?.annotations?.[NOTE.deleted] !== undefined) throw deletedInTheWay();
       const newest = before === undefined ? 0 : await this.newest(id, signal);
-      if (newest !== expected)
-        throw expected === 0
-          ? new SecretsError('Conflict', 'already exists')
-          : changed('changed by somebody else');
+      if (newest !== expected) throw expected === 0 ? alreadyExists() : changedMeanwhile();
       if (before !== undefined && !before.etag)
         throw new SecretsError('Unsupported', 'this server gives no etags, so it has no conditional write', {
           hint: 'write without --if-version and --if-absent',
@@ -380,15 +379,5 @@ export class GcpStore {
 function strange(): SecretsError {
   return new SecretsError('Unavailable', 'the response is not from Secret Manager' + IN_DOUBT, {
     hint: 'check the endpoint: secrets doctor',
-  });
-}
-
-function changed(message: string): SecretsError {
-  return new SecretsError('Conflict', message, { hint: 'read it again and retry' });
-}
-
-export function inTheWay(): SecretsError {
-  return new SecretsError('Conflict', 'a deleted secret blocks this name', {
-    hint: 'secrets restore undeletes it, secrets purge removes it permanently',
   });
 }

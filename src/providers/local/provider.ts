@@ -3,6 +3,7 @@ import { systemUser } from '../../platform/machine.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type { Action, Right } from '../capabilities/rights.ts';
 import type { CallOptions } from '../call.ts';
+import { alreadyExists, deletedInTheWay, noLongerPending } from '../errors.ts';
 import type {
   Capability,
   DeleteQuery,
@@ -329,20 +330,15 @@ function checkConditions(write: SecretWrite, state: SecretState | undefined): vo
   const current = deleted ? undefined : state?.current;
   if (write.stage === 'pending') {
     // A pending version would bring the deleted value back with it.
-    if (deleted)
-      throw new SecretsError('Conflict', 'a deleted secret blocks this name', {
-        hint: 'secrets restore undeletes it, secrets purge removes it permanently',
-      });
+    if (deleted) throw deletedInTheWay();
     if (write.ifPending !== undefined && state?.pending?.id !== write.ifPending)
-      throw new SecretsError('Conflict', `version ${write.ifPending} is no longer pending`, {
-        hint: 'somebody else has taken over that rotation',
-      });
+      throw noLongerPending(write.ifPending);
     if (write.ifAbsent === true && state?.pending !== undefined)
       throw new SecretsError('Conflict', `version ${state.pending.id} is pending already`, {
         hint: 'finish that rotation, or purge this version',
       });
   } else if (write.ifAbsent === true && current !== undefined) {
-    throw new SecretsError('Conflict', 'already exists');
+    throw alreadyExists();
   }
   if (write.ifVersion !== undefined && current?.id !== write.ifVersion) {
     throw new SecretsError(

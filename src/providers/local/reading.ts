@@ -4,6 +4,7 @@
  */
 import { SecretsError } from '../../core/errors.ts';
 import type { SecretInfo, SecretVersion } from '../../core/secret.ts';
+import { softDeleted } from '../errors.ts';
 import type { SecretRequest } from '../provider.ts';
 import type { Journal, JournalFolder } from './journal.ts';
 import type { FileParts } from './entry-file.ts';
@@ -40,9 +41,7 @@ export function readVersion(journal: JournalFolder, request: SecretRequest): Sec
     if (stage === 'current') checkCurrent(loaded, state);
     else if (damage.length > 0) throw damaged(damage, name);
   }
-  if (state.deletedAt !== undefined) {
-    throw new SecretsError('NotFound', 'is deleted', { hint: 'secrets restore undoes that' });
-  }
+  if (state.deletedAt !== undefined) throw softDeleted();
   if (version !== undefined) {
     if (damage.length > 0 && !state.versions.some(({ id }) => id === version)) throw damaged(damage, name);
     return asVersion(state, findVersion(state, version));

@@ -1,5 +1,6 @@
 /** Translates Vault's error responses. */
 import { excerpt, SecretsError, toSecretsError } from '../../core/errors.ts';
+import { changedMeanwhile } from '../errors.ts';
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -46,8 +47,7 @@ export function translate(thrown: unknown): SecretsError {
     );
   switch (statusCode) {
     case 400:
-      if (/check-and-set/.test(text) && !CAS_REQUIRED.test(text))
-        return fail('Conflict', 'changed by somebody else', 'read it again and retry');
+      if (/check-and-set/.test(text) && !CAS_REQUIRED.test(text)) return changedMeanwhile(thrown);
       if (/missing client token/.test(text)) return fail('Unauthenticated', 'no Vault token was sent');
       if (/upgrading from non-versioned/i.test(text))
         return fail('Unavailable', 'the KV engine is being upgraded to version 2', 'try again in a moment');

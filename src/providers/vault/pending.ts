@@ -13,6 +13,7 @@
  */
 import type { JsonDocument } from '../../core/document/document.ts';
 import { SecretsError } from '../../core/errors.ts';
+import { noLongerPending } from '../errors.ts';
 import type { SecretWrite } from '../provider.ts';
 import type { VersionInfo } from '../../core/secret.ts';
 import type { Engine } from './engine.ts';
@@ -99,19 +100,16 @@ export class PendingVersions {
 
   /** Overwrites the pending version with this id, and no other. @throws SecretsError Conflict */
   async #replace(path: string, data: JsonDocument, id: string, signal: AbortSignal): Promise<VersionInfo> {
-    const taken = (cause?: unknown): SecretsError =>
-      new SecretsError('Conflict', `version ${id} is no longer pending`, {
-        hint: 'somebody else has taken over that rotation',
-        cause,
-      });
     const metadata = (await this.#engine.metadata(path, signal)) ?? {};
     const version = Number(metadata['current_version'] ?? 0);
     const entry = asMap(asMap(metadata['versions'])[String(version)]);
-    if (version === 0 || isGone(entry) || infoOf({ ...entry, version }).id !== id) throw taken();
+    if (version === 0 || isGone(entry) || infoOf({ ...entry, version }).id !== id) throw noLongerPending(id);
     try {
       return infoOf(await this.#engine.write(path, data, version, signal));
     } catch (thrown) {
-      throw thrown instanceof SecretsError && thrown.kind === 'Conflict' ? taken(thrown) : thrown;
+      throw thrown instanceof SecretsError && thrown.kind === 'Conflict'
+        ? noLongerPending(id, thrown)
+        : thrown;
     }
   }
 

@@ -27,7 +27,8 @@ import type {
 import type { Grant, SecretInfo, SecretVersion, VersionInfo } from '../../core/secret.ts';
 import type { ProviderContext } from '../descriptor.ts';
 import type { TrailQuery } from '../capabilities/trail.ts';
-import { checkSignal, noValueYet, readEach } from '../reading.ts';
+import { alreadyExists, deletedInTheWay, noValueYet, softDeleted } from '../errors.ts';
+import { checkSignal, readEach } from '../reading.ts';
 import type { VaultClient } from './client.ts';
 import { diagnose } from './doctor.ts';
 import { Engine, mapIn } from './engine.ts';
@@ -154,7 +155,7 @@ export class VaultProvider implements Provider {
     if (data === undefined) {
       if (metadata['destroyed'] === true) throw new SecretsError('NotFound', 'is destroyed');
       if (typeof metadata['deletion_time'] === 'string' && metadata['deletion_time'] !== '')
-        throw new SecretsError('NotFound', 'is deleted', { hint: 'secrets restore undoes that' });
+        throw softDeleted();
       if (wanted !== undefined) throw new SecretsError('NotFound', `has no version ${wanted}`);
       // A policy may hide the metadata, which is the only way to tell a secret without versions from a missing one.
       const there = await this.#engine.metadata(name, signal).catch(() => undefined);
@@ -233,11 +234,8 @@ export class VaultProvider implements Provider {
   async #exists(name: string, cause: unknown, signal: AbortSignal): Promise<SecretsError> {
     const there = await this.#engine.metadata(name, signal).catch(() => undefined);
     return there !== undefined && describeMetadata(name, there).deletedAt !== undefined
-      ? new SecretsError('Conflict', 'a deleted secret blocks this name', {
-          hint: 'secrets restore undeletes it, secrets purge removes it permanently',
-          cause,
-        })
-      : new SecretsError('Conflict', 'already exists', { cause });
+      ? deletedInTheWay(cause)
+      : alreadyExists(cause);
   }
 
   async checkRights(

@@ -1,0 +1,37 @@
+/** Errors that several services can cause: every adapter says them in the same words. */
+import { SecretsError } from '../core/errors.ts';
+
+/** The error of `get` for a secret that was created without a value. */
+export function noValueYet(cause?: unknown): SecretsError {
+  return new SecretsError('NotFound', 'has no value yet', { hint: 'write one with secrets put', cause });
+}
+
+/** The secret is soft-deleted. */
+export function softDeleted(cause?: unknown): SecretsError {
+  return new SecretsError('NotFound', 'is deleted', { hint: 'secrets restore undoes that', cause });
+}
+
+/** A write is refused because of a soft-deleted secret. */
+export function deletedInTheWay(cause?: unknown): SecretsError {
+  return new SecretsError('Conflict', 'a deleted secret blocks this name', {
+    hint: 'secrets restore undeletes it, secrets purge removes it permanently',
+    cause,
+  });
+}
+
+export function alreadyExists(cause?: unknown): SecretsError {
+  return new SecretsError('Conflict', 'already exists', { cause });
+}
+
+/** A compare-and-set failed. */
+export function changedMeanwhile(cause?: unknown): SecretsError {
+  return new SecretsError('Conflict', 'changed by somebody else', { hint: 'read it again and retry', cause });
+}
+
+/** The pending version to replace isn't the pending one. */
+export function noLongerPending(version: string, cause?: unknown): SecretsError {
+  return new SecretsError('Conflict', `version ${version} is no longer pending`, {
+    hint: 'somebody else has taken over that rotation',
+    cause,
+  });
+}
