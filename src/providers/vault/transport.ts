@@ -36,7 +36,7 @@ export interface VaultCall {
   readonly changesNothing?: boolean;
   /** The response is one of the few without the API's form (sys/health). */
   readonly bare?: boolean;
-  readonly signal?: AbortSignal;
+  readonly signal: AbortSignal;
 }
 
 export interface Transport {
@@ -92,7 +92,7 @@ async function send(call: VaultCall, line: Line): Promise<VaultAnswer> {
   // The current target of the call: a standby may have redirected it.
   let uri = call.uri;
   const whole = await withRetries(() => follow(call, line, (next) => (uri = next)), {
-    signal: call.signal ?? new AbortController().signal,
+    signal: call.signal,
     isPassing: (answer) => isPassing(answer, reads),
     repeatable: reads,
     doubt,
@@ -180,8 +180,7 @@ function sendOnce(call: VaultCall, uri: string, line: Line): Promise<WholeAnswer
       ...call.headers,
     },
   };
-  const signals = call.signal === undefined ? [] : [call.signal];
-  return requestWhole(options, body, { maxAnswer: MAX_ANSWER, signals });
+  return requestWhole(options, body, { maxAnswer: MAX_ANSWER, signals: [call.signal] });
 }
 
 function answer(call: VaultCall, { status, body: bytes }: WholeAnswer, doubt: string): VaultAnswer {
