@@ -37,7 +37,7 @@ import type { Trail } from './capabilities/trail.ts';
 import type { Versions } from './capabilities/versions.ts';
 
 /** The optional part: one interface for each capability. */
-type Optional = Partial<
+export type Optional = Partial<
   Grants &
     KeepAlive &
     Labels &

@@ -1,24 +1,12 @@
 /** How a command asks for an optional capability. */
 import { SecretsError } from '../../core/errors.ts';
-import type { Provider } from '../provider.ts';
-
-type OptionalMethod =
-  | 'history'
-  | 'makeCurrent'
-  | 'restore'
-  | 'purge'
-  | 'keepAlive'
-  | 'rekey'
-  | 'setLabels'
-  | 'grants'
-  | 'trail'
-  | 'nativeRotation';
+import type { Optional, Provider } from '../provider.ts';
 
 /**
  * Returns the provider's optional method, bound to it.
  * @throws SecretsError Unsupported, with `missing` as its message, if the provider doesn't have it
  */
-export function requireMethod<M extends OptionalMethod>(
+export function requireMethod<M extends keyof Optional>(
   provider: Provider,
   method: M,
   missing: string,
