@@ -135,19 +135,24 @@ export class AwsWriter {
     });
     if (there.deleted) throw refused ?? deletedInTheWay();
     if (there.current !== undefined) throw alreadyExists(refused);
-    return this.#replace(target, write, undefined);
+    return this.#writeOver(target, write, undefined);
+  }
+
+  /** Writes a version if this one is current. @throws SecretsError Conflict */
+  async #replace(target: Target, write: SecretWrite, expected: string): Promise<VersionInfo> {
+    const before = await this.#labels(target).catch((thrown: unknown) => {
+      throw toSecretsError(thrown).kind === 'NotFound' ? changedMeanwhile(thrown) : thrown;
+    });
+    if (before.deleted) throw deletedInTheWay();
+    if (before.current !== expected) throw changedMeanwhile();
+    return this.#writeOver(target, write, expected);
   }
 
   /**
    * Compare-and-set on the current version, or on its absence: AWS moves a label away from another version only if the
    * request names that version.
    */
-  async #replace(target: Target, write: SecretWrite, expected: string | undefined): Promise<VersionInfo> {
-    const before = await this.#labels(target).catch((thrown: unknown) => {
-      throw toSecretsError(thrown).kind === 'NotFound' ? changedMeanwhile(thrown) : thrown;
-    });
-    if (before.deleted) throw deletedInTheWay();
-    if (before.current !== expected) throw changedMeanwhile();
+  async #writeOver(target: Target, write: SecretWrite, expected: string | undefined): Promise<VersionInfo> {
     const version = randomUUID();
     const requestId = await this.#putValue(target, write, WRITING, version);
     try {
