@@ -36,7 +36,7 @@ import {
   syncFolder,
   syncParent,
 } from '../../platform/files.ts';
-import { type Keys, newId } from './manifest.ts';
+import { currentKey, type Keys, newId } from './manifest.ts';
 import { isEventBody } from './event-body.ts';
 import { destroyedBy, type EventBody, isForked, missingOf, type StoredEvent } from './state.ts';
 
@@ -154,8 +154,8 @@ export class JournalFolder {
   /** The content of an event's file. */
   sealEvent(sid: string, event: StoredEvent): Buffer {
     const { number, at, id, ...body } = event;
-    const { currentId, dataKeys } = this.keys;
-    const key = boxKey(dataKeys.get(currentId) as Buffer, id, 'event');
+    const { currentId } = this.keys;
+    const key = boxKey(currentKey(this.keys), id, 'event');
     const box = seal(
       key,
       Buffer.from(JSON.stringify(body)),

@@ -54,6 +54,11 @@ export interface Keys {
   readonly nameKey: Buffer;
 }
 
+/** The data key that new entries are sealed with. */
+export function currentKey({ currentId, dataKeys }: Keys): Buffer {
+  return dataKeys.get(currentId) as Buffer;
+}
+
 /** Length of scrypt's salt, in bytes. */
 export const SALT_LENGTH = 16;
 
@@ -84,14 +89,17 @@ function innerAad({ format, store, revision, names, key }: Omit<Manifest, 'seale
 
 /** Creates the manifest of a store with these keys; `key` is the wrapped current data key. */
 export function makeManifest(keys: Keys, key: KeyRecord): Manifest {
-  const current = keys.dataKeys.get(keys.currentId) as Buffer;
   const retired = [...keys.dataKeys]
     .filter(([id]) => id !== keys.currentId)
     .map(([id, value]) => ({ id, key: value.toString('base64') }));
   const inner: Inner = { nameKey: keys.nameKey.toString('base64'), retired };
   const { store, revision, names } = keys;
   const head = { format: 1, store, revision, names, key } as const;
-  const box = seal(boxKey(current, store, 'manifest'), Buffer.from(JSON.stringify(inner)), innerAad(head));
+  const box = seal(
+    boxKey(currentKey(keys), store, 'manifest'),
+    Buffer.from(JSON.stringify(inner)),
+    innerAad(head),
+  );
   return { ...head, sealed: box.toString('base64') };
 }
 

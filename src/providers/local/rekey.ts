@@ -23,7 +23,7 @@ import { KEY_LENGTH } from './crypto.ts';
 import type { StoreFolder } from './folder.ts';
 import { GoneError, type JournalFolder, UnknownKeyError } from './journal.ts';
 import { readPassphrase, unwrapDataKey } from './keys.ts';
-import { type Keys, makeManifest, type Manifest, newId, printManifest } from './manifest.ts';
+import { currentKey, type Keys, makeManifest, type Manifest, newId, printManifest } from './manifest.ts';
 import type { KeyMethod } from './settings.ts';
 import { forgetDataKey, forgetNoted, noteKeys } from './unused-keys.ts';
 import { wrapDataKey } from './wrap.ts';
@@ -98,12 +98,10 @@ async function replaceManifest(
   removeNotes: () => void,
 ): Promise<Manifest> {
   const keyId = keys.currentId;
-  const dataKey = keys.dataKeys.get(keyId);
-  if (dataKey === undefined) throw new TypeError('the current key is one of them');
   try {
     const record = await wrapDataKey(
       method,
-      dataKey,
+      currentKey(keys),
       { store: old.store, keyId },
       folder,
       () => newPassphrase(folder),
