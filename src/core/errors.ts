@@ -136,6 +136,17 @@ export function toSecretsError(thrown: unknown): SecretsError {
   return new SecretsError('Failed', message.split('\n', 1)[0] || 'unknown failure', { cause: thrown });
 }
 
+/**
+ * The deadline passed during a call.
+ * @param doubt `IN_DOUBT` if the call may have changed something
+ */
+export function outOfTime(cause: unknown, doubt = ''): SecretsError {
+  return new SecretsError('Unavailable', `no answer in time${doubt}`, {
+    hint: 'try again, or raise --timeout',
+    cause,
+  });
+}
+
 /** Runs a piece of work whose failure keeps no other from being done. */
 export type Settle = <T>(work: () => T) => T | undefined;
 

@@ -2,7 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import http from 'node:http';
 import https from 'node:https';
-import { SecretsError } from '../../core/errors.ts';
+import { outOfTime, SecretsError } from '../../core/errors.ts';
 import { sleep } from '../../core/waiting.ts';
 import { codeOf } from '../files.ts';
 import { isUntrusted } from './authority.ts';
@@ -93,7 +93,7 @@ export async function withRetries(
   // Many calls share the command's one signal, so Node's warning about a leak would be wrong.
   setMaxListeners(0, signal);
   for (let attempt = 1; ; attempt += 1) {
-    if (signal.aborted) throw late('', signal.reason);
+    if (signal.aborted) throw outOfTime(signal.reason);
     let wait = 100 * 2 ** attempt * (0.5 + Math.random() / 2);
     try {
       const answer = await once();
@@ -105,7 +105,7 @@ export async function withRetries(
         wait = Math.max(seconds * 1000, 20) + Math.random() * 50;
       }
     } catch (thrown) {
-      if (signal.aborted) throw late(doubt, thrown);
+      if (signal.aborted) throw outOfTime(thrown, doubt);
       if (thrown instanceof SecretsError) throw thrown;
       if (!repeatable || attempt === ATTEMPTS || isPermanent(thrown)) throw unreachable(thrown);
     }
@@ -117,11 +117,4 @@ export async function withRetries(
 function isPermanent(thrown: unknown): boolean {
   const code = codeOf(thrown) ?? '';
   return isUntrusted(code) || /_ALERT_|ENOTFOUND|ERR_TLS|ERR_SSL|EPROTO|ERR_INVALID/.test(code);
-}
-
-function late(doubt: string, cause: unknown): SecretsError {
-  return new SecretsError('Unavailable', `no answer in time${doubt}`, {
-    hint: 'try again, or raise --timeout',
-    cause,
-  });
 }

@@ -1,12 +1,13 @@
 /** The SDK's client, created on the first call: region, endpoint, credentials; translates its errors. */
 import { setMaxListeners } from 'node:events';
 import { pipeline, Readable, Transform } from 'node:stream';
-import { SecretsError } from '../../core/errors.ts';
+import { outOfTime, SecretsError } from '../../core/errors.ts';
 import type { Identity, KnownIdentity } from '../provider.ts';
 import type { ProviderContext } from '../descriptor.ts';
 import { version } from '../../core/version.ts';
 import { isLoopback, isProtected } from '../../platform/net/address.ts';
 import { AwsCredentials } from './credentials.ts';
+import { checkSignal } from '../reading.ts';
 import { inDoubt, TOO_LONG, translate, understood } from './errors.ts';
 import type { AwsSettings } from './settings.ts';
 
@@ -69,18 +70,13 @@ export class AwsService {
 
   /** Runs a request that changes nothing; throws SecretsErrors. */
   async read<T>(signal: AbortSignal, work: Work<T>): Promise<T> {
-    if (signal.aborted)
-      throw new SecretsError('Unavailable', 'stopped before the call', { cause: signal.reason as unknown });
+    checkSignal(signal);
     // The SDK reacts to the signal while it waits for a response, but not while it retries or gets a credential.
     const { promise: stopped, stop } = abortOf(signal);
     try {
       return await Promise.race([this.#run(signal, work), stopped]);
     } catch (thrown) {
-      if (signal.aborted)
-        throw new SecretsError('Unavailable', 'no answer in time', {
-          hint: 'try again, or raise --timeout',
-          cause: thrown,
-        });
+      if (signal.aborted) throw outOfTime(thrown);
       // If AWS has responded, the SDK has a credential and knows its source.
       if ((thrown as { $metadata?: unknown }).$metadata !== undefined)
         await Promise.race([this.#noteCredential().catch(ignore), stopped]).catch(ignore);

@@ -1,7 +1,7 @@
 /** The SDK's client, created on the first call: address, sign-in, deadline; translates its errors. */
 import { setMaxListeners } from 'node:events';
 import type { SecretClient } from '@azure/keyvault-secrets';
-import { IN_DOUBT, SecretsError } from '../../core/errors.ts';
+import { IN_DOUBT, outOfTime, SecretsError } from '../../core/errors.ts';
 import { isProtected } from '../../platform/net/address.ts';
 import type { Identity, KnownIdentity } from '../provider.ts';
 import type { ProviderContext } from '../descriptor.ts';
@@ -225,13 +225,6 @@ export class AzureService {
 
 function who(signIn: SignIn): string {
   return signIn.claims === undefined ? signIn.source : `${signIn.source}: ${principalOf(signIn.claims)}`;
-}
-
-function outOfTime(cause: unknown): SecretsError {
-  return new SecretsError('Unavailable', 'no answer in time', {
-    hint: 'try again, or raise --timeout',
-    cause,
-  });
 }
 
 function inDoubt(error: SecretsError): SecretsError {

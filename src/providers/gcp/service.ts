@@ -6,7 +6,8 @@
  * doesn't pass requests and responses, which are secrets, to the library's logging.
  */
 import { setMaxListeners } from 'node:events';
-import { IN_DOUBT, SecretsError } from '../../core/errors.ts';
+import { IN_DOUBT, outOfTime, SecretsError } from '../../core/errors.ts';
+import { sleep } from '../../core/waiting.ts';
 import { readPinnedText } from '../../platform/pinned.ts';
 import type { Identity, KnownIdentity } from '../provider.ts';
 import type { ProviderContext } from '../descriptor.ts';
@@ -187,7 +188,7 @@ export class GcpService {
       try {
         return await once();
       } catch (thrown) {
-        if (signal.aborted) throw outOfTime(signal, writes);
+        if (signal.aborted) throw outOfTime(signal.reason, writes ? IN_DOUBT : '');
         const fault = faultOfThrown(thrown);
         const wait =
           fault instanceof Fault && attempt < ATTEMPTS ? pauseBefore(fault, attempt, writes) : undefined;
@@ -236,7 +237,7 @@ export class GcpService {
       throw thrown;
     });
     return race(signal, this.#opened).catch((thrown: unknown) => {
-      throw signal.aborted ? outOfTime(signal, false) : thrown;
+      throw signal.aborted ? outOfTime(signal.reason) : thrown;
     });
   }
 
@@ -328,26 +329,10 @@ function routing(request: object): string {
   return `secret.name=${encodeURIComponent(secret?.name ?? '')}`;
 }
 
-function outOfTime(signal: AbortSignal, writes: boolean): SecretsError {
-  return new SecretsError('Unavailable', `no answer in time${writes ? IN_DOUBT : ''}`, {
-    hint: 'try again, or raise --timeout',
-    cause: signal.reason as unknown,
-  });
-}
-
 /** Waits, and keeps the process alive, which nothing else does in the meantime. @throws SecretsError when time is up */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    if (signal.aborted) done();
-    else signal.addEventListener('abort', done, { once: true });
-  });
-  if (signal.aborted) throw outOfTime(signal, false);
+  await sleep(ms, signal, true);
+  if (signal.aborted) throw outOfTime(signal.reason);
 }
 
 /**
