@@ -120,15 +120,6 @@ export function combineErrors(errors: readonly SecretsError[], summary: string):
   return new SecretsError(kind, summary, { errors });
 }
 
-/** The order of references in output, whichever answered first. */
-export function byReference(
-  one: { readonly reference?: string | undefined },
-  other: { readonly reference?: string | undefined },
-): number {
-  const [left, right] = [one.reference ?? '', other.reference ?? ''];
-  return left < right ? -1 : left > right ? 1 : 0;
-}
-
 /** Converts anything thrown to a SecretsError; foreign errors become `Failed`, with the first line of their message. */
 export function toSecretsError(thrown: unknown): SecretsError {
   if (thrown instanceof SecretsError) return thrown;

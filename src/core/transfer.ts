@@ -3,6 +3,7 @@ import type { SecretVersion } from './secret.ts';
 import type { JsonDocument } from './document/document.ts';
 import { ownObject } from './document/secret.ts';
 import { SecretsError } from './errors.ts';
+import { compareText } from './order.ts';
 
 /** A secret and its name on the other side. */
 export interface Pair {
@@ -54,7 +55,7 @@ export function pairNames(
 
 /** The names in an order that is the same on every machine. */
 export function sortedNames(names: Iterable<string>): string[] {
-  return [...names].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+  return [...names].sort(compareText);
 }
 
 type Valued = Pick<SecretVersion, 'value'>;

@@ -2,7 +2,8 @@
 import type { SecretFacts } from '../core/findings/posture.ts';
 import type { ReportNote, ReportStore } from '../core/findings/report.ts';
 import { parsePeriod } from '../core/duration.ts';
-import { byReference, SecretsError, toSecretsError } from '../core/errors.ts';
+import { SecretsError, toSecretsError } from '../core/errors.ts';
+import { byReference, compareText } from '../core/order.ts';
 import { formatReference } from '../core/reference/reference.ts';
 import { pool } from '../core/waiting.ts';
 import type { Provider } from '../providers/provider.ts';
@@ -110,7 +111,7 @@ export async function collect(
   return {
     stores: gatherings.map((gathering) => gathering.report()),
     secrets: gatherings.flatMap(({ secrets }) =>
-      secrets.toSorted(({ info: one }, { info: other }) => (one.name < other.name ? -1 : 1)),
+      secrets.toSorted(({ info: one }, { info: other }) => compareText(one.name, other.name)),
     ),
     notes: gatherings.flatMap(notesOf),
   };

@@ -3,6 +3,7 @@ import type { ReportNote } from '../core/findings/report.ts';
 import type { SecretFacts } from '../core/findings/posture.ts';
 import { ValueRules } from '../core/findings/values.ts';
 import { toSecretsError } from '../core/errors.ts';
+import { compareText } from '../core/order.ts';
 import { pools } from '../core/waiting.ts';
 import type { Session } from '../session/session.ts';
 import { loadStrength } from '../core/findings/strength.ts';
@@ -38,9 +39,9 @@ export async function readValues(
   const hidden = new Map<string, number>();
   let done = 0;
   await Promise.all(
-    batches.map((batch) =>
-      limit(batch[0]?.store ?? '', async () => {
-        const store = batch[0]?.store ?? '';
+    batches.map((batch) => {
+      const store = batch[0]?.store ?? '';
+      return limit(store, async () => {
         try {
           const provider = await session.open(store);
           const answers = await provider.get(
@@ -60,10 +61,10 @@ export async function readValues(
         }
         done += batch.length;
         progress(`${done} of ${wanted.length} values`);
-      }),
-    ),
+      });
+    }),
   );
-  for (const [store, count] of [...hidden].toSorted(([one], [other]) => (one < other ? -1 : 1)))
+  for (const [store, count] of [...hidden].toSorted(([one], [other]) => compareText(one, other)))
     note({ store, message: `the values of ${count} secrets are not judged: the caller may not read them` });
   if (rules.unjudged > 0)
     note({

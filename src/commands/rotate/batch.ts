@@ -1,5 +1,6 @@
 /** The secrets of one `rotate`, several at a time: each is opened, judged by its schedule, rotated and reported. */
-import { byReference, combineErrors, SecretsError, toSecretsError } from '../../core/errors.ts';
+import { combineErrors, SecretsError, toSecretsError } from '../../core/errors.ts';
+import { byReference } from '../../core/order.ts';
 import { storeOf } from '../with-secret.ts';
 import { pools, sleep } from '../../core/waiting.ts';
 import { failureJson } from '../../output/shapes.ts';

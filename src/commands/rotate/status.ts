@@ -1,4 +1,5 @@
-import { byReference, SecretsError, toSecretsError } from '../../core/errors.ts';
+import { SecretsError, toSecretsError } from '../../core/errors.ts';
+import { byReference } from '../../core/order.ts';
 import { pools } from '../../core/waiting.ts';
 import { compact } from '../../output/shapes.ts';
 import { printTable, shortDate } from '../../output/table.ts';

@@ -9,6 +9,7 @@
  * access. A call whose client is known and doesn't identify itself as `secrets` wasn't made through secrets, whatever
  * else matches.
  */
+import { compareText } from '../order.ts';
 import type { AuditAction, AuditEvent } from './record.ts';
 
 /**
@@ -275,10 +276,6 @@ function isOurClient(client: string | undefined): boolean {
 
 function isOthersClient(client: string | undefined): boolean {
   return client !== undefined && !isOurClient(client);
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** The number of entries of each kind. */

@@ -1,4 +1,5 @@
 /** Totals over all accesses, for the charts and tables of a report. */
+import { compareText } from '../order.ts';
 import type { EventTable } from './events.ts';
 import type { AgeBucket, ReportAccess, ReportReader } from './report.ts';
 
@@ -36,12 +37,13 @@ export function summarise(table: EventTable): ReportAccess {
       .toSorted(([a], [b]) => a - b)
       .map(([number, day]) => ({ day: new Date(number * DAY_MS).toISOString().slice(0, 10), ...day })),
     hours,
+    // Of equals, their names decide, and not which store answered first.
     readers: [...readers]
       .toSorted(
         ([one, a], [other, b]) =>
           b.reads - a.reads ||
           b.denied - a.denied ||
-          compare(table.principals.nameOf(one), table.principals.nameOf(other)),
+          compareText(table.principals.nameOf(one), table.principals.nameOf(other)),
       )
       .slice(0, TOP)
       .map(([principal, { reads, denied, secrets: own, last: seen }]): ReportReader => ({
@@ -56,7 +58,7 @@ export function summarise(table: EventTable): ReportAccess {
       .toSorted(
         ([one, a], [other, b]) =>
           b.reads - a.reads ||
-          compare(JSON.stringify(table.secretName(one)), JSON.stringify(table.secretName(other))),
+          compareText(JSON.stringify(table.secretName(one)), JSON.stringify(table.secretName(other))),
       )
       .slice(0, TOP)
       .map(([number, { reads, readers: own }]) => ({
@@ -65,11 +67,6 @@ export function summarise(table: EventTable): ReportAccess {
         readers: own.size,
       })),
   };
-}
-
-/** Of equals, the order is that of their names: which store answers first must not decide it. */
-function compare(one: string, other: string): number {
-  return one < other ? -1 : one > other ? 1 : 0;
 }
 
 /** One pass over all events. */

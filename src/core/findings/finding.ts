@@ -1,5 +1,6 @@
 /** Findings of a report: severity, and what identifies the same finding from day to day. */
 import { createHash } from 'node:crypto';
+import { compareText } from '../order.ts';
 
 /** Worst first. */
 export const SEVERITIES = ['critical', 'high', 'medium', 'low', 'info'] as const;
@@ -53,16 +54,12 @@ export function atLeast(severity: Severity, level: Severity): boolean {
 export function bySeverity(one: Finding, other: Finding): number {
   return (
     SEVERITIES.indexOf(one.severity) - SEVERITIES.indexOf(other.severity) ||
-    compare(one.store, other.store) ||
-    compare(one.secret ?? '', other.secret ?? '') ||
-    compare(one.rule, other.rule) ||
-    compare(one.at ?? '', other.at ?? '') ||
-    compare(one.fingerprint, other.fingerprint)
+    compareText(one.store, other.store) ||
+    compareText(one.secret ?? '', other.secret ?? '') ||
+    compareText(one.rule, other.rule) ||
+    compareText(one.at ?? '', other.at ?? '') ||
+    compareText(one.fingerprint, other.fingerprint)
   );
-}
-
-function compare(one: string, other: string): number {
-  return one < other ? -1 : one > other ? 1 : 0;
 }
 
 export type Counts = Readonly<Record<Severity, number>>;
