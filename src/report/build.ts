@@ -13,11 +13,11 @@ import {
   valueDate,
 } from '../core/findings/posture.ts';
 import type { PostureParameters } from '../core/findings/parameters.ts';
-import type { ReportData, ReportNote, ReportStore } from '../core/findings/report.ts';
+import type { ReportData, ReportNote } from '../core/findings/report.ts';
 import type { AuditEvent } from '../core/audit/record.ts';
-import { toSecretsError } from '../core/errors.ts';
 import type { Session } from '../session/session.ts';
 import { collect } from './collect.ts';
+import { Failures } from './failures.ts';
 import { readEvents } from './read-events.ts';
 import { isHoney, readValues } from './read-values.ts';
 import { anomalyParameters, postureParameters } from './settings.ts';
@@ -35,27 +35,6 @@ export interface ReportWanted {
   /** Fingerprints of the baseline. */
   readonly known: ReadonlySet<string>;
   readonly progress: (text: string) => void;
-}
-
-/** What failed after the secrets were collected, by store. */
-class Failures {
-  readonly #byStore = new Map<string, ReportStore['errors'][number][]>();
-
-  add(store: string, thrown: unknown, reference = `${store}://`): void {
-    const { kind, message, hint, reference: own } = toSecretsError(thrown).forReference(reference);
-    const list = this.#byStore.get(store) ?? [];
-    this.#byStore.set(store, list);
-    list.push({
-      kind,
-      message,
-      ...(own !== undefined && { reference: own }),
-      ...(hint !== undefined && { hint }),
-    });
-  }
-
-  of(store: string): readonly ReportStore['errors'][number][] {
-    return this.#byStore.get(store) ?? [];
-  }
 }
 
 export async function buildReport(

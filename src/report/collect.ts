@@ -3,7 +3,7 @@ import type { SecretFacts } from '../core/findings/posture.ts';
 import type { ReportNote, ReportStore } from '../core/findings/report.ts';
 import { parsePeriod } from '../core/duration.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
-import { byReference, compareText } from '../core/order.ts';
+import { compareText } from '../core/order.ts';
 import { formatReference } from '../core/reference/reference.ts';
 import { pool } from '../core/waiting.ts';
 import type { Provider } from '../providers/provider.ts';
@@ -14,6 +14,7 @@ import { judge, judgeNative, type Schedule, withReminder } from '../core/rotatio
 import { projectStores } from '../session/project-stores.ts';
 import { targets } from '../rotation/targets/index.ts';
 import type { Session } from '../session/session.ts';
+import { reportFailures } from './failures.ts';
 
 /** Secrets of one store that are examined at a time. Stores are examined in parallel. */
 const PARALLEL_SECRETS = 8;
@@ -54,14 +55,14 @@ class Gathering {
   }
 
   report(): ReportStore {
-    const errors = this.errors.toSorted(byReference).map(({ kind, message, reference, hint }) => ({
-      kind: kind as string,
-      message,
-      ...(reference !== undefined && { reference }),
-      ...(hint !== undefined && { hint }),
-    }));
-    if (this.#more > 0) errors.push({ kind: 'Partial', message: `${this.#more} more failed` });
-    return { name: this.name, provider: this.provider, secrets: this.secrets.length, errors };
+    const errors = reportFailures(this.errors);
+    const more = { kind: 'Partial', message: `${this.#more} more failed` };
+    return {
+      name: this.name,
+      provider: this.provider,
+      secrets: this.secrets.length,
+      errors: this.#more > 0 ? [...errors, more] : errors,
+    };
   }
 }
 
@@ -132,13 +133,7 @@ async function gather(
   info: SecretInfo,
 ): Promise<void> {
   const { name: store } = gathering;
-  const reference = formatReference({
-    store,
-    name: info.name,
-    version: undefined,
-    stage: undefined,
-    key: undefined,
-  });
+  const reference = formatReference({ store, name: info.name });
   const part = <T>(rule: string, work: () => Promise<T>): Promise<T | undefined> =>
     orHidden(gathering, reference, rule, work);
   const { history, grants: grantsOf } = provider;

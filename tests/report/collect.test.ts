@@ -1,4 +1,5 @@
 /** How a report is gathered: on a store in memory that counts what it is asked, and has a trail. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { buildReport, type ReportWanted } from '../../src/report/build.ts';
 import { storesInUse } from '../../src/report/collect.ts';
 import type { ReportData } from '../../src/core/findings/report.ts';
@@ -20,6 +21,8 @@ interface Shelf {
   readonly historyFails?: SecretsError;
   readonly listFails?: SecretsError;
   readonly trailFails?: SecretsError;
+  /** How reading the value of one secret fails, and after how long. */
+  readonly getFails?: { readonly error: SecretsError; readonly afterMs: (name: string) => number };
 }
 
 /** What was asked of the store. */
@@ -56,8 +59,13 @@ function shelfProvider(shelf: Shelf, asked: Asked): Provider {
     ]),
     rules: { maxNameLength: 100, nameRule: 'any', maxValueBytes: 1000, emptyValue: true },
     checkName: () => {},
-    get: (requests: readonly SecretRequest[]) =>
-      asked.call(() => {
+    get: async (requests: readonly SecretRequest[]) => {
+      const { getFails } = shelf;
+      if (getFails !== undefined) {
+        await sleep(Math.max(...requests.map(({ name }) => getFails.afterMs(name))));
+        return requests.map(() => ({ ok: false as const, error: getFails.error }));
+      }
+      return asked.call(() => {
         asked.gets.push(requests.map(({ name }) => name));
         return requests.map(({ name }) => ({
           ok: true as const,
@@ -69,7 +77,8 @@ function shelfProvider(shelf: Shelf, asked: Asked): Provider {
             value: Buffer.from(shelf.values?.[name] ?? `${name} Zk3#q!v9`),
           },
         }));
-      }),
+      });
+    },
     put: unused,
     delete: unused,
     async *list() {
@@ -229,6 +238,21 @@ test('many failures are counted, not all listed', async () => {
   const { data } = await report({ infos, historyFails: new SecretsError('Unavailable', 'gone') });
   expect(data.stores[0]?.errors).toHaveLength(21);
   expect(data.stores[0]?.errors[20]).toEqual({ kind: 'Partial', message: '40 more failed' });
+});
+
+test('values that can’t be read are listed by their names, whichever failed first', async () => {
+  const names = Array.from({ length: 45 }, (_, n) => `s${String(n).padStart(2, '0')}`);
+  const getFails = {
+    error: new SecretsError('Unavailable', 'gone'),
+    afterMs: (name: string) => (name === 's00' ? 200 : 1),
+  };
+  const { data } = await report(
+    { infos: names.map((name) => ({ name, ...old })), getFails },
+    { values: true },
+  );
+  expect(data.stores[0]?.errors.map(({ reference }) => reference)).toEqual(
+    names.map((name) => `shelf://${name}`),
+  );
 });
 
 describe('--trail', () => {
