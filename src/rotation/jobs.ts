@@ -5,7 +5,7 @@ import { parseDuration, parsePeriod } from '../core/duration.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import type { Intent } from '../core/rotation/machine.ts';
 import type { Target as SecretTarget } from '../session/resolver.ts';
-import { pool } from '../core/waiting.ts';
+import { pools } from '../core/waiting.ts';
 import { sessionCredentials } from '../session/own-credentials.ts';
 import type { Session } from '../session/session.ts';
 import { xdgFolder } from '../platform/world.ts';
@@ -78,7 +78,7 @@ export class Rotations {
   readonly #session: Session;
   readonly #watch: Watch;
   readonly #journal: ReturnType<typeof journalIn>;
-  readonly #perTarget = new Map<string, ReturnType<typeof pool>>();
+  #perTarget: ReturnType<typeof pools> | undefined;
   /** Jobs that already count against the limit of their target. */
   readonly #inside = new Set<Job>();
   readonly #opened: Target[] = [];
@@ -257,10 +257,8 @@ export class Rotations {
       : job.target.limitKey((await job.place.read()).current);
     if (limitKey === undefined) return work();
     const { perTarget } = await this.bounds();
-    const key = `${job.type}\n${limitKey}`;
-    const limit = this.#perTarget.get(key) ?? pool(perTarget);
-    this.#perTarget.set(key, limit);
-    return limit(async () => {
+    this.#perTarget ??= pools(perTarget);
+    return this.#perTarget(`${job.type}\n${limitKey}`, async () => {
       this.#inside.add(job);
       try {
         return await work();
