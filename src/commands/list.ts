@@ -1,6 +1,6 @@
 import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
 import { inTurn } from '../core/in-turn.ts';
-import { formatReference, isStoreName } from '../core/reference/reference.ts';
+import { formatReference, isStoreName, withoutStar } from '../core/reference/reference.ts';
 import { startProgress } from '../output/progress.ts';
 import { jsonText, singleLine } from '../core/text/sanitize.ts';
 import { secretJson } from '../output/shapes.ts';
@@ -116,8 +116,7 @@ async function splitPrefix(
 ): Promise<{ store: string; prefix: string | undefined }> {
   const scheme = text.indexOf('://');
   const store = scheme === -1 ? await fallback() : text.slice(0, scheme);
-  // As for copy: `PREFIX*` is the prefix without its star.
-  const prefix = (scheme === -1 ? text : text.slice(scheme + 3)).replace(/\*$/, '');
+  const prefix = withoutStar(scheme === -1 ? text : text.slice(scheme + 3));
   if (!isStoreName(store))
     throw new SecretsError('Usage', `${JSON.stringify(text)} does not start with the name of a store`);
   return { store, prefix: prefix === '' ? undefined : prefix };

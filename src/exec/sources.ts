@@ -13,7 +13,7 @@ import {
   splitAssignment,
 } from '../core/environment/environment.ts';
 import { combineErrors, SecretsError, type Settle, settler, toSecretsError } from '../core/errors.ts';
-import { formatReference, parseReference } from '../core/reference/reference.ts';
+import { formatReference, parseReference, withoutStar } from '../core/reference/reference.ts';
 import { type Resolved, resolveAll, type Target } from '../session/resolver.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { Session } from '../session/session.ts';
@@ -343,7 +343,7 @@ async function listPrefix(
   open: (store: string) => Promise<Provider> = (store) => session.open(store),
 ): Promise<Listed[]> {
   // The prefix must be the start of a valid name.
-  const probe = parseReference(`${ref.replace(/\*$/, '')}x`);
+  const probe = parseReference(`${withoutStar(ref)}x`);
   const store = probe.store ?? (await session.defaultStore());
   const prefix = probe.name.slice(0, -1);
   session.asks(store, undefined, { name: prefix });

@@ -1,6 +1,6 @@
 /** One side of a copy: one secret, or every secret of a store under a prefix. */
 import { SecretsError } from '../core/errors.ts';
-import { formatReference } from '../core/reference/reference.ts';
+import { formatReference, withoutStar } from '../core/reference/reference.ts';
 import { sortedNames } from '../core/transfer.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { SecretInfo } from '../core/secret.ts';
@@ -23,7 +23,7 @@ export interface Place {
  */
 export async function openPlace(session: Session, text: string): Promise<Place> {
   const scheme = text.indexOf('://');
-  const rest = (scheme === -1 ? text : text.slice(scheme + 3)).replace(/\*$/, '');
+  const rest = withoutStar(scheme === -1 ? text : text.slice(scheme + 3));
   const many = rest === '' || rest.endsWith('/') || text.endsWith('*');
   if (!many) {
     const target = await session.target(text);

@@ -103,6 +103,11 @@ function nameText({ store, name }: Reference): string {
   return store === undefined ? text.replaceAll('://', '%3A//') : text;
 }
 
+/** A prefix without the star that marks it as one, where names have no slash: `PREFIX*` stands for `PREFIX`. */
+export function withoutStar(prefix: string): string {
+  return prefix.replace(/\*$/, '');
+}
+
 /** The tokens of a JSON Pointer (RFC 6901 §3). @throws SecretsError Usage */
 export function pointerTokens(pointer: string): string[] {
   return pointer
