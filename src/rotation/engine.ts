@@ -15,13 +15,13 @@ import { type Outcome, type RotationEvent, STEP_TEXTS } from './run.ts';
 import type { Credential, Verdict } from './target.ts';
 import { ValueRefused, nextStep } from './next-step.ts';
 
-export type { EngineOptions, Outcome, RotationEvent } from './run.ts';
-
 /** If this many drafts equal the old value, the policy must be wrong. */
 const DRAFTS = 20;
 
 export class Engine extends ClaimedRun {
   readonly #events: RotationEvent[] = [];
+  /** What the target said since the last `apply`: asking again could use up the tries that lock an account. */
+  readonly #verdicts = new Map<Credential, Verdict>();
 
   /** Runs to an ending. Rejects only for programming errors. */
   async run(): Promise<Outcome> {
@@ -53,10 +53,7 @@ export class Engine extends ClaimedRun {
     });
     const { reference, toPrevious } = this.options;
     const stopped = { ...this.plan, reference, toPrevious, ending: state, refused: this.refused };
-    const todo = await nextStep(stopped, async () => ({
-      old: await this.#ask(this.old),
-      new: await this.#ask(this.pending),
-    }));
+    const todo = await nextStep(stopped, (value) => this.#ask(value === 'old' ? this.old : this.pending));
     // After the ending: asking the target may take long, or be interrupted.
     if (todo !== undefined)
       this.options.record({ at: this.options.now().toISOString(), step: 'advise', todo }, this.id);
@@ -81,6 +78,8 @@ export class Engine extends ClaimedRun {
   /** Only used for advice, so an error here doesn't fail the rotation. */
   async #ask(credential: StoredCredential | undefined): Promise<Verdict | undefined> {
     if (credential === undefined || isClaim(credential) || this.options.interrupt.aborted) return undefined;
+    const known = this.#verdicts.get(credential);
+    if (known !== undefined) return known;
     return this.options.target.verify(credential, this.options.signal()).catch(() => undefined);
   }
 
@@ -245,6 +244,7 @@ export class Engine extends ClaimedRun {
     const { target, signal } = this.options;
     await this.keep();
     this.refused = undefined;
+    this.#verdicts.clear();
     // The claim may have a new id by now; the credential is the one that was read back.
     try {
       await target.apply(needed(credential), this.known, this.rotation, signal());
@@ -263,7 +263,9 @@ export class Engine extends ClaimedRun {
   }
 
   async #verify(credential: Credential | undefined): Promise<Event> {
-    const verdict = await this.options.target.verify(needed(credential), this.options.signal());
+    const asked = needed(credential);
+    const verdict = await this.options.target.verify(asked, this.options.signal());
+    this.#verdicts.set(asked, verdict);
     if (verdict === 'refused' && this.error === undefined) {
       const error = new ValueRefused('Failed', 'the target refuses the credential that it was given', {});
       this.error = error;

@@ -9,7 +9,7 @@ import { pools } from '../core/waiting.ts';
 import { sessionCredentials } from '../session/own-credentials.ts';
 import type { Session } from '../session/session.ts';
 import { xdgFolder } from '../platform/world.ts';
-import { Engine, type Outcome } from './engine.ts';
+import { Engine } from './engine.ts';
 import type { GenerateSettings, Generator } from './generator.ts';
 import { openGenerator } from './generators/index.ts';
 import { journalIn } from './journal.ts';
@@ -17,6 +17,7 @@ import { Watch } from './lease.ts';
 import { type NativeJob, openNative } from './native-job.ts';
 import { credentialOf, type SecretPlace } from './place.ts';
 import { placeOf } from './places.ts';
+import type { Outcome } from './run.ts';
 import type { Target, TargetContext, TargetSettings } from './target.ts';
 import { targets } from './targets/index.ts';
 

@@ -23,9 +23,6 @@ export interface StoppedRotation {
   readonly refused: { readonly value: 'old' | 'new'; readonly error: ValueRefused } | undefined;
 }
 
-/** The target's verdicts on both values after the rotation stopped; `undefined` if it could not be asked. */
-export type Verdicts = Readonly<Record<'old' | 'new', Verdict | undefined>>;
-
 export function resumeOrRollback(reference: string): string {
   return `secrets rotate resume ${reference} finishes it, secrets rotate rollback ${reference} undoes it`;
 }
@@ -33,11 +30,12 @@ export function resumeOrRollback(reference: string): string {
 /**
  * The next step, if it isn't the usual choice between resume and rollback: a target that accepts no value twice, for
  * example, can't be set back.
- * @param ask only called if the answer depends on the target's verdicts
+ * @param ask the target's verdict on a value after the rotation stopped, `undefined` if it could not be asked; only
+ *   called if the answer depends on it
  */
 export async function nextStep(
   stopped: StoppedRotation,
-  ask: () => Promise<Verdicts>,
+  ask: (value: 'old' | 'new') => Promise<Verdict | undefined>,
 ): Promise<string | undefined> {
   const { reference, ending, intent, toPrevious, refused } = stopped;
   if (refused === undefined) return undefined;
@@ -51,15 +49,15 @@ export async function nextStep(
   }
   // If the new value was rejected in the first run, both resume and rollback are still possible.
   if (ending !== 'stuck' || (value === 'new' && intent !== 'resume')) return undefined;
-  const verdicts = await ask();
   const again = value === 'old' ? rollback : resume;
-  if (verdicts[value] === 'accepted')
+  if ((await ask(value)) === 'accepted')
     return `the target has this value already: let its apply succeed then (http: ok, program: exit code 0), and run ${again}`;
   if (value === 'old') {
     // Nobody could be asked: both ways may still be open.
-    if (verdicts.new === undefined && !error.repeated) return undefined;
-    return verdicts.new === 'refused' ? error.hint : `the target can’t be set back: ${resume} finishes it`;
+    const verdict = await ask('new');
+    if (verdict === undefined && !error.repeated) return undefined;
+    return verdict === 'refused' ? error.hint : `the target can’t be set back: ${resume} finishes it`;
   }
-  if (error.repeated && verdicts.old === 'accepted') return `${rollback} undoes it`;
-  return error.repeated ? error.hint : undefined;
+  if (!error.repeated) return undefined;
+  return (await ask('old')) === 'accepted' ? `${rollback} undoes it` : error.hint;
 }

@@ -3,7 +3,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { open as openLocal } from '../../src/providers/local/index.ts';
-import type { Outcome } from '../../src/rotation/engine.ts';
+import type { Outcome } from '../../src/rotation/run.ts';
 import { contextFor, now } from '../contract/kit.ts';
 import { expectSettled, FakeSystem, look, MANNERS, Pause, rotateOn } from './kit.ts';
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { open as openAws } from '../../src/providers/aws/index.ts';
 import type { Provider } from '../../src/providers/provider.ts';
-import type { Outcome } from '../../src/rotation/engine.ts';
+import type { Outcome } from '../../src/rotation/run.ts';
 import { open as openNone } from '../../src/rotation/targets/none/index.ts';
 import { startLabels, type Labels } from '../backends/aws/labels.ts';
 import { type Aws, scenarioFiles, startAws } from '../backends/aws.ts';

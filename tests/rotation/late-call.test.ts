@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { open as openLocal } from '../../src/providers/local/index.ts';
 import type { Provider } from '../../src/providers/provider.ts';
-import type { Outcome } from '../../src/rotation/engine.ts';
+import type { Outcome } from '../../src/rotation/run.ts';
 import { ASIDE_PREFIX } from '../../src/rotation/place.ts';
 import type { TargetDescriptor } from '../../src/rotation/target.ts';
 import { http } from '../../src/rotation/targets/http/descriptor.ts';

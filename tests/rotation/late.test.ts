@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { open as openLocal } from '../../src/providers/local/index.ts';
 import type { Provider } from '../../src/providers/provider.ts';
-import type { Outcome } from '../../src/rotation/engine.ts';
+import type { Outcome } from '../../src/rotation/run.ts';
 import type { Database } from '../backends/database.ts';
 import { describeWith } from '../backends/server.ts';
 import { contextFor, now } from '../contract/kit.ts';

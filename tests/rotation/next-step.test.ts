@@ -1,7 +1,14 @@
 /** What a rotation that stopped says of the way on, by what the target said of its values. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Intent } from '../../src/core/rotation/machine.ts';
+import { open as openLocal } from '../../src/providers/local/index.ts';
+import type { Outcome } from '../../src/rotation/run.ts';
 import type { Verdict } from '../../src/rotation/target.ts';
 import { type StoppedRotation, ValueRefused, nextStep } from '../../src/rotation/next-step.ts';
+import { contextFor } from '../contract/kit.ts';
+import { FakeSystem, MANNERS, rotateOn } from './kit.ts';
 
 const RESUME = 'secrets rotate resume a://b';
 const ROLLBACK = 'secrets rotate rollback a://b';
@@ -19,7 +26,7 @@ const stopped = (
   ...more,
 });
 const told = (one: StoppedRotation, old: Verdict | undefined, pending: Verdict | undefined) =>
-  nextStep(one, async () => ({ old, new: pending }));
+  nextStep(one, async (value) => ({ old, new: pending })[value]);
 
 test.each<
   [
@@ -117,4 +124,56 @@ test.each<[string, StoppedRotation, string | undefined]>([
     throw new Error('asked the target');
   };
   expect(await nextStep(one, ask)).toBe(expected);
+});
+
+describe('the target is asked once about a value', () => {
+  const home = mkdtempSync(join(tmpdir(), 'secrets-next-step-'));
+  const provider = openLocal({}, contextFor({ SECRETS_LOCAL_KEY_METHOD: 'key-file' }, home));
+  afterAll(async () => {
+    await provider.close();
+    rmSync(home, { recursive: true });
+  });
+
+  /** Continues a rotation whose new value is in use and could not be verified, and then can't be set. */
+  async function goOn(
+    intent: Intent,
+    apply: 'refuses' | 'does nothing',
+  ): Promise<{ readonly calls: readonly string[]; readonly todo: string | undefined }> {
+    const system = new FakeSystem(MANNERS[0] as (typeof MANNERS)[number], 'first');
+    const name = `${intent}-${apply.replace(' ', '-')}`;
+    const value = Buffer.from(JSON.stringify({ password: 'first' }));
+    await provider.put(name, { value }, { signal: AbortSignal.timeout(20_000) });
+    system.trouble = (call) => {
+      if (call === 'verify') throw new Error('away');
+    };
+    expect(await rotateOn(provider, name, system, {})).toMatchObject({ ending: 'stuck' });
+    const calls: string[] = [];
+    system.lies = apply === 'does nothing';
+    system.trouble = (call) => {
+      calls.push(call);
+      if (call === 'apply' && apply === 'refuses') throw new ValueRefused('Invalid', 'no', {}, true);
+    };
+    const outcome = await rotateOn(provider, name, system, { intent, takeOver: true });
+    expect(outcome).toMatchObject({ ending: 'stuck' });
+    return { calls, todo: (outcome as Outcome).todo };
+  }
+
+  test('that can’t be set again, and is in use', async () => {
+    expect(await goOn('resume', 'refuses')).toEqual({
+      calls: ['apply', 'verify'],
+      todo: expect.stringContaining('the target has this value already'),
+    });
+  });
+  test('that can’t be set back', async () => {
+    expect(await goOn('rollback', 'refuses')).toEqual({
+      calls: ['apply', 'verify', 'verify'],
+      todo: expect.stringContaining('can’t be set back'),
+    });
+  });
+  test('that was not set back, as the check says', async () => {
+    expect(await goOn('rollback', 'does nothing')).toEqual({
+      calls: ['apply', 'verify', 'verify'],
+      todo: expect.stringContaining('can’t be set back'),
+    });
+  });
 });

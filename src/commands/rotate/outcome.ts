@@ -2,7 +2,7 @@
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type { Intent } from '../../core/rotation/machine.ts';
 import { compact, failureJson } from '../../output/shapes.ts';
-import type { Outcome } from '../../rotation/engine.ts';
+import type { Outcome } from '../../rotation/run.ts';
 import type { Holder } from '../../core/rotation/holder.ts';
 import type { Delivery, Notifier } from '../../rotation/notify.ts';
 import { resumeOrRollback } from '../../rotation/next-step.ts';

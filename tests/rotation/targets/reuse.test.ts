@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { open as openLocal } from '../../../src/providers/local/index.ts';
 import type { Provider } from '../../../src/providers/provider.ts';
-import type { Outcome } from '../../../src/rotation/engine.ts';
+import type { Outcome } from '../../../src/rotation/run.ts';
 import { createConnection } from 'mysql2';
 import { mysql } from '../../../src/rotation/targets/mysql/descriptor.ts';
 import { reuseFindings } from '../../../src/rotation/targets/mysql/rules.ts';
