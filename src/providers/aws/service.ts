@@ -5,7 +5,7 @@ import { outOfTime, SecretsError } from '../../core/errors.ts';
 import type { Identity, KnownIdentity } from '../provider.ts';
 import type { ProviderContext } from '../descriptor.ts';
 import { version } from '../../core/version.ts';
-import { isLoopback, isProtected } from '../../platform/net/address.ts';
+import { checkUrl, isLoopback, needsHttps } from '../../platform/net/address.ts';
 import { AwsCredentials } from './credentials.ts';
 import { checkSignal } from '../reading.ts';
 import { inDoubt, TOO_LONG, translate, understood } from './errors.ts';
@@ -29,6 +29,8 @@ export type Work<T> = (opened: Opened, http: { abortSignal: AbortSignal }) => Pr
 
 /** Longest response read, in bytes: twenty of the largest values with every byte escaped in JSON. */
 const MAX_ANSWER = 16 * 1024 * 1024;
+/** For messages. */
+const ENDPOINT = 'the AWS endpoint';
 
 export class AwsService {
   readonly #settings: AwsSettings;
@@ -239,7 +241,7 @@ function guard(client: Pick<Client, 'middlewareStack'>, credentials?: AwsCredent
     (next) => async (args) => {
       // The endpoint may come from a user's file that only the SDK has read.
       const { protocol, hostname, headers } = args.request as Sent;
-      if (protocol !== 'https:' && !isLoopback(hostname ?? '')) throw needsHttps();
+      if (protocol !== 'https:' && !isLoopback(hostname ?? '')) throw needsHttps(ENDPOINT);
       credentials?.noteSigned(headers?.['authorization']);
       const result = await next(args);
       const answer = result.response as { body?: unknown };
@@ -275,15 +277,8 @@ function limited(body: Readable): Readable {
   return pipeline(body, limit, () => undefined);
 }
 
-function needsHttps(): SecretsError {
-  return new SecretsError('Usage', 'the AWS endpoint must be an https URL', {
-    hint: 'plain http is for loopback addresses only',
-  });
-}
-
 function checkEndpoint(endpoint: string | undefined): string | undefined {
   if (endpoint === undefined || endpoint === '') return undefined;
-  const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
-  if (url !== undefined && isProtected(url)) return endpoint;
-  throw needsHttps();
+  checkUrl(endpoint, ENDPOINT);
+  return endpoint;
 }

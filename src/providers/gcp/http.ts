@@ -28,15 +28,6 @@ function isMetadata(url: URL): boolean {
   return /^(169\.254(\.\d+){2}|metadata\.google\.internal)$/.test(url.hostname);
 }
 
-/** @throws SecretsError Usage unless it is https, or http on loopback */
-export function checkUrl(text: string, what: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url !== undefined && isProtected(url)) return url;
-  throw new SecretsError('Usage', `${what} must be an https URL`, {
-    hint: 'plain http is for loopback addresses only',
-  });
-}
-
 export type Fetch = (url: string | URL, init?: RequestInit) => Promise<Response>;
 
 type Env = Readonly<Record<string, string | undefined>>;

@@ -13,8 +13,8 @@ import type { Identity, KnownIdentity } from '../provider.ts';
 import type { ProviderContext } from '../descriptor.ts';
 import { version } from '../../core/version.ts';
 import { type CallFacts, CODE, Fault, faultOfAnswer, faultOfThrown, translate } from './errors.ts';
-import { isLoopback } from '../../platform/net/address.ts';
-import { checkUrl, Http, withDeadline } from './http.ts';
+import { checkUrl, isLoopback } from '../../platform/net/address.ts';
+import { Http, withDeadline } from './http.ts';
 import type { GcpSettings } from './settings.ts';
 import { GOOGLE, signIn, type SignedIn } from './sign-in.ts';
 

@@ -1,12 +1,13 @@
 /** Turns a credential into request headers with google-auth-library; each of its clients is only loaded when used. */
 import type { AuthClient } from 'google-auth-library';
 import { SecretsError } from '../../core/errors.ts';
+import { checkUrl } from '../../platform/net/address.ts';
 import type { Identity } from '../provider.ts';
 import type { ProviderContext } from '../descriptor.ts';
 import { type Found, findCredential, type KeyFile } from './credentials.ts';
 import { CODE, Fault } from './errors.ts';
 import { gcloudProject } from './gcloud.ts';
-import { checkUrl, type Fetch } from './http.ts';
+import type { Fetch } from './http.ts';
 import type { GcpSettings } from './settings.ts';
 
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';

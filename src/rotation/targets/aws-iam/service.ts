@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events';
 import { SecretsError } from '../../../core/errors.ts';
 import { inDoubt, translate } from '../../../providers/aws/errors.ts';
 import type { TargetContext } from '../../target.ts';
-import { isProtected } from '../../../platform/net/address.ts';
+import { checkUrl } from '../../../platform/net/address.ts';
 import type { AccessKey } from './key.ts';
 import type { IamSettings } from './settings.ts';
 
@@ -33,11 +33,12 @@ export class IamService {
   constructor(key: AccessKey, settings: IamSettings, { env }: TargetContext, source: string) {
     // Silences the SDK's message about old Node versions, which is meant for developers; read when the SDK loads.
     process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
-    const endpoint = settings.endpoint ?? env['AWS_ENDPOINT_URL'];
+    const endpoint = settings.endpoint ?? env['AWS_ENDPOINT_URL'] ?? '';
+    if (endpoint !== '') checkUrl(endpoint, 'the AWS endpoint');
     this.#source = source;
     this.#options = {
       region: settings.region ?? env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'] ?? 'us-east-1',
-      ...(endpoint !== undefined && endpoint !== '' && { endpoint: checked(endpoint) }),
+      ...(endpoint !== '' && { endpoint }),
       credentials: { accessKeyId: key.id, secretAccessKey: key.secret },
       logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
     };
@@ -229,12 +230,4 @@ function late(cause: unknown): SecretsError {
 
 function notAws(): SecretsError {
   return new SecretsError('Unavailable', 'the response is not from AWS IAM', { hint: 'check the endpoint' });
-}
-
-function checked(endpoint: string): string {
-  const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
-  if (url !== undefined && isProtected(url)) return endpoint;
-  throw new SecretsError('Usage', 'the AWS endpoint must be an https URL', {
-    hint: 'plain http is for loopback addresses only',
-  });
 }
