@@ -1,4 +1,5 @@
-import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
+import { combineErrors, SecretsError, settleAll } from '../core/errors.ts';
+import { pools } from '../core/waiting.ts';
 import { tell } from '../output/outcome.ts';
 import { compact } from '../output/shapes.ts';
 import { shortDate } from '../output/table.ts';
@@ -18,9 +19,14 @@ export async function run(session: Session, { args, options }: Invocation<Delete
     throw new SecretsError('Usage', '--window takes a number of days');
   }
   const dryRun = options.dryRun === true;
-  const outcomes = await inEachStore(session, args, (text) => deleteOne(session, text, windowDays, dryRun));
-  const done = outcomes.flatMap((outcome) => ('done' in outcome ? [outcome.done] : []));
-  const errors = outcomes.flatMap((outcome) => ('error' in outcome ? [outcome.error] : []));
+  const stores = await Promise.all(args.map((text) => storeOf(session, text)));
+  // One after the other in a store, and in all stores at the same time.
+  const limit = pools(1);
+  const { results: done, errors } = await settleAll(
+    args.map((text, index) =>
+      limit(stores[index] as string, () => deleteOne(session, text, windowDays, dryRun)),
+    ),
+  );
   if (options.json === true) {
     const objects = done.map(({ json }) => ({ ...json, ...(dryRun && { dryRun }) }));
     if (objects.length > 0) await session.printJson(args.length === 1 ? objects[0] : objects);
@@ -31,32 +37,6 @@ export async function run(session: Session, { args, options }: Invocation<Delete
     throw new SecretsError('Partial', `${errors.length} of ${args.length} were not deleted`, { errors });
   }
   if (errors.length > 0) throw combineErrors(errors, `none of ${args.length} was deleted`);
-}
-
-/**
- * Does the work for each reference: one after the other in a store, and in all stores at the same time.
- * @returns what came of each, in the order of the references
- */
-async function inEachStore<T>(
-  session: Session,
-  references: readonly string[],
-  work: (reference: string) => Promise<T>,
-): Promise<readonly ({ readonly done: T } | { readonly error: SecretsError })[]> {
-  const stores = await Promise.all(references.map((reference) => storeOf(session, reference)));
-  const turns = new Map<string, Promise<unknown>>();
-  return Promise.all(
-    references.map((reference, index) => {
-      const store = stores[index] as string;
-      const turn = (turns.get(store) ?? Promise.resolve())
-        .then(() => work(reference))
-        .then(
-          (done) => ({ done }),
-          (thrown: unknown) => ({ error: toSecretsError(thrown) }),
-        );
-      turns.set(store, turn);
-      return turn;
-    }),
-  );
 }
 
 interface Deleted {

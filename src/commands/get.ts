@@ -1,6 +1,6 @@
 import { lstatSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
-import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
+import { combineErrors, SecretsError, settleAll, toSecretsError } from '../core/errors.ts';
 import type { Resolved } from '../session/resolver.ts';
 import { codeOf, fileError, replacePrivateFile } from '../platform/files.ts';
 import { compact, secretJson, valueJson, versionJson } from '../output/shapes.ts';
@@ -116,19 +116,17 @@ async function writeOut(session: Session, out: string, reference: string, value:
 
 async function printMetadata(session: Session, args: readonly string[]): Promise<void> {
   const targets = await Promise.all(args.map((text) => session.target(text)));
-  const described = await Promise.all(
+  const { results: objects, errors } = await settleAll(
     targets.map(async (target) => {
       try {
         const provider = await session.open(target.store, target.native);
         const info = await provider.describe(target.reference.name, session.call());
-        return { object: secretJson(target.store, info) };
+        return secretJson(target.store, info);
       } catch (thrown) {
-        return { error: toSecretsError(thrown).forReference(target.text) };
+        throw toSecretsError(thrown).forReference(target.text);
       }
     }),
   );
-  const errors = described.flatMap(({ error }) => (error === undefined ? [] : [error]));
-  const objects = described.flatMap(({ object }) => (object === undefined ? [] : [object]));
   if (errors.length > 0) throw combineErrors(errors, `${errors.length} of ${args.length} references failed`);
   await session.printJson(args.length === 1 ? objects[0] : objects.map((object) => compact({ ...object })));
 }

@@ -138,6 +138,17 @@ export function outOfTime(cause: unknown, doubt = ''): SecretsError {
   });
 }
 
+/** Waits for all works: the results of those that succeeded and the errors of the others, each in the order given. */
+export async function settleAll<T>(
+  works: readonly Promise<T>[],
+): Promise<{ readonly results: readonly T[]; readonly errors: readonly SecretsError[] }> {
+  const settled = await Promise.allSettled(works);
+  return {
+    results: settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])),
+    errors: settled.flatMap((one) => (one.status === 'rejected' ? [toSecretsError(one.reason)] : [])),
+  };
+}
+
 /** Runs a piece of work whose failure keeps no other from being done. */
 export type Settle = <T>(work: () => T) => T | undefined;
 
