@@ -64,10 +64,10 @@ export async function listSides(
   const list = (place: Place, more: boolean): Promise<ListedSecrets> =>
     listPlace(session, place, more, (count) => onProgress(`${count} secrets found in ${place.store}`));
   // Both come to their ends before one of them fails the command, so that the log has what became of each.
-  const [listed, there] = await Promise.allSettled([list(source, details), list(target, false)]);
-  if (listed.status === 'rejected') throw listed.reason;
-  if (there.status === 'rejected') throw there.reason;
-  return { listed: listed.value, there: there.value };
+  const both = [list(source, details), list(target, false)] as const;
+  await Promise.allSettled(both);
+  const [listed, there] = await Promise.all(both);
+  return { listed, there };
 }
 
 /** The secrets of the source with their names in the target, and the target's others. */
