@@ -2,7 +2,7 @@
  * The `audit:` section of a secrets.yaml: whether and where accesses are recorded, and the thresholds of the report.
  */
 import * as v from 'valibot';
-import { text } from '../core/settings-schema.ts';
+import { said, text } from '../core/settings-schema.ts';
 import { auditReportEntries } from './audit-report.ts';
 import { FACILITIES, type Facility } from '../audit/sinks/settings.ts';
 import { periodLike } from './period.ts';
@@ -11,7 +11,7 @@ const size = v.pipe(v.string(), v.regex(/^[1-9]\d{0,4}[KMG]iB$/, 'a size such as
 const period = periodLike('90d or 52w');
 const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100_000));
 
-const ca = v.pipe(v.optional(text), v.description('PEM file of the trusted authority'));
+const ca = said('PEM file of the trusted authority');
 const hold = v.pipe(
   v.optional(period),
   v.description(
@@ -34,11 +34,8 @@ const sinkSchema = v.variant('type', [
   v.strictObject({
     type: v.pipe(v.literal('otlp'), v.description('OpenTelemetry logs over HTTP')),
     url: v.pipe(text, v.description('full URL, such as https://collector.example:4318/v1/logs')),
-    headers: v.pipe(
-      v.optional(text),
-      v.description(
-        'reference to a secret with headers in the format of OTEL_EXPORTER_OTLP_HEADERS; default: that variable',
-      ),
+    headers: said(
+      'reference to a secret with headers in the format of OTEL_EXPORTER_OTLP_HEADERS; default: that variable',
     ),
     ca,
     hold,
@@ -46,10 +43,7 @@ const sinkSchema = v.variant('type', [
   v.strictObject({
     type: v.pipe(v.literal('webhook'), v.description('JSON batches, sent by POST')),
     url: v.pipe(text, v.description('https URL')),
-    secret: v.pipe(
-      v.optional(text),
-      v.description('reference to the key that signs requests according to Standard Webhooks'),
-    ),
+    secret: said('reference to the key that signs requests according to Standard Webhooks'),
     ca,
     hold,
   }),
@@ -68,10 +62,7 @@ export const auditSchema = v.strictObject({
       'required: no value without its record on disk; best-effort: warn if a record can’t be written; off; default best-effort',
     ),
   ),
-  path: v.pipe(
-    v.optional(v.pipe(v.string(), v.nonEmpty())),
-    v.description('path of the log; default $XDG_STATE_HOME/secrets/audit/audit.jsonl'),
-  ),
+  path: said('path of the log; default $XDG_STATE_HOME/secrets/audit/audit.jsonl'),
   key: v.pipe(
     v.optional(v.picklist(['key-file', 'keychain'])),
     v.description(

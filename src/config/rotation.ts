@@ -1,18 +1,15 @@
 /** The `rotation:` section of a secrets.yaml: which secrets are rotated, how often, how, and within which limits. */
 import * as v from 'valibot';
 import type { NativeSettings } from '../core/rotation/native.ts';
-import { text } from '../core/settings-schema.ts';
+import { said, text } from '../core/settings-schema.ts';
 import { period } from './period.ts';
 
 const receiver = v.union([
   v.pipe(text, v.description('an https URL, or a program: its path or its name on PATH')),
   v.strictObject({
     url: v.pipe(text, v.description('https URL that receives each outcome by POST')),
-    secret: v.pipe(
-      v.optional(text),
-      v.description('reference to the key that signs requests according to Standard Webhooks'),
-    ),
-    ca: v.pipe(v.optional(text), v.description('PEM file of the trusted authority')),
+    secret: said('reference to the key that signs requests according to Standard Webhooks'),
+    ca: said('PEM file of the trusted authority'),
   }),
   v.strictObject({
     program: v.pipe(
@@ -22,7 +19,6 @@ const receiver = v.union([
   }),
 ]);
 export const notify = v.union([receiver, v.array(receiver)]);
-const store = v.pipe(v.string(), v.nonEmpty());
 const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(64));
 
 /** The schema of a policy. Targets and `native` use the loader's loose schemas, or those shown in the JSON Schema. */
@@ -33,7 +29,7 @@ export function policySchema<T extends v.GenericSchema, N extends v.GenericSchem
       v.description('interval of rotation; without it, --due ignores the secret'),
     ),
     keys: v.pipe(
-      v.optional(v.array(v.pipe(v.string(), v.nonEmpty()))),
+      v.optional(v.array(text)),
       v.description('keys of a JSON secret that get a new value; default: the whole value'),
     ),
     generate: v.pipe(
@@ -50,7 +46,7 @@ export function policySchema<T extends v.GenericSchema, N extends v.GenericSchem
       v.optional(notify),
       v.description('receivers of the outcome, in place of those of the section; [] for none'),
     ),
-    lock: v.pipe(v.optional(store), v.description('same as `rotation.lock`, for this secret')),
+    lock: said('same as `rotation.lock`, for this secret'),
   });
 }
 
@@ -61,12 +57,7 @@ export function rotationSchema<T extends v.GenericSchema, N extends v.GenericSch
         v.optional(period),
         v.description('time of silence after which a holder counts as dead; default 5m'),
       ),
-      lock: v.pipe(
-        v.optional(store),
-        v.description(
-          'store for the locks of rotations in stores without conditional writes (azure, conjur)',
-        ),
-      ),
+      lock: said('store for the locks of rotations in stores without conditional writes (azure, conjur)'),
       parallel: v.pipe(
         v.optional(count),
         v.description('maximum number of concurrent rotations in one store; default 4'),
