@@ -54,7 +54,7 @@ export function naming(thrown: unknown, reference: string): Error {
 }
 
 /** Whether a write to stdout failed since nobody reads it any more. Adapters turn their sockets' errors into others. */
-export function readerIsGone(thrown: unknown): thrown is Error {
+function readerIsGone(thrown: unknown): thrown is Error {
   const code = codeOf(thrown);
   return code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED';
 }

@@ -41,8 +41,8 @@ export async function inTurn<T>({ sources, pass, patienceMs }: Turns<T>): Promis
   } finally {
     for (const lane of lanes) lane.stop();
   }
-  const failed = lanes.find(({ failure }) => failure !== undefined);
-  if (failed !== undefined) throw failed.failure?.thrown;
+  const failed = lanes.find(({ failure }) => failure !== undefined)?.failure;
+  if (failed !== undefined) throw failed.thrown;
 }
 
 /** One source, and its items that haven't been passed on yet. */

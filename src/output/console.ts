@@ -65,7 +65,7 @@ export class Console implements Output {
   /** Shows what is being waited for, until the next line of output. */
   async showProgress(message: string): Promise<void> {
     if (this.#terminalGiven) return;
-    const { startProgress } = await import('../output/progress.ts');
+    const { startProgress } = await import('./progress.ts');
     this.#progress ??= startProgress(this);
     this.#progress.update(message);
   }
@@ -92,12 +92,12 @@ export class Console implements Output {
    * @throws SecretsError Usage without a terminal
    */
   askHidden(question: string): Promise<string> {
-    return this.#prompt(async () => (await import('../output/prompt.ts')).askHidden(this.world, question));
+    return this.#prompt(async () => (await import('./prompt.ts')).askHidden(this.world, question));
   }
 
   /** Asks for a line of text at the terminal; otherwise like `askHidden`. */
   ask(question: string): Promise<string> {
-    return this.#prompt(async () => (await import('../output/prompt.ts')).ask(this.world, question));
+    return this.#prompt(async () => (await import('./prompt.ts')).ask(this.world, question));
   }
 
   async #prompt(ask: () => Promise<string>): Promise<string> {

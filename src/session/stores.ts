@@ -175,9 +175,9 @@ export class Stores {
       home,
       cwd,
       now,
-      warn: (message) => this.#output.warn(message),
-      debug: (message) => this.#output.debug(`${store}: ${message}`),
-      progress: (message) => void this.#output.showProgress(message),
+      warn: (message) => output.warn(message),
+      debug: (message) => output.debug(`${store}: ${message}`),
+      progress: (message) => void output.showProgress(message),
       // A getter, because creating the streams takes time.
       get askHidden() {
         return output.canAsk ? ask : undefined;
