@@ -21,8 +21,8 @@ export const env: CommandSpec = {
     { command: 'secrets env --format json', does: 'Print the project’s variables as one JSON object' },
     { command: 'eval "$(secrets env --format shell)"', does: 'Load the variables into this shell' },
     {
-      command: 'secrets env --format kubernetes --name app | kubectl apply -f -',
-      does: 'Apply the variables as a Kubernetes Secret',
+      command: 'secrets env --format kubernetes --name app | kubectl apply --server-side -f -',
+      does: 'Apply the variables as a Kubernetes Secret (a plain apply stores them a second time, in an annotation)',
     },
   ],
   load: () => import('./env.ts'),

@@ -42,7 +42,12 @@ export async function run(session: Session, { options }: Invocation<EnvOptions>)
     if (!done) session.warn(NOT_REGISTERED);
   }
   await session.print(output);
+  if (format === 'kubernetes') session.note(KUBECTL);
 }
+
+/** A plain `kubectl apply` copies what it is given to the annotation last-applied-configuration. */
+const KUBECTL =
+  'apply it with kubectl apply --server-side: a plain apply stores the values a second time, in an annotation';
 
 /** @throws SecretsError one that lists every variable that can't be printed */
 function textsOf(

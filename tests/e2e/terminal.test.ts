@@ -54,6 +54,18 @@ describe('at a terminal', () => {
     expect(stdout).toBe('c4nary-value');
   });
 
+  test('a note says how a Kubernetes Secret is applied, on a terminal and nowhere else', async () => {
+    const env = 'secrets env -e DB=app/db --format kubernetes';
+    terminal.type(`${env} | sha256sum; echo "code=$?"\n`);
+    const seen = await terminal.until(/code=0/);
+    expect(
+      seen.match(/kubectl apply --server-side: a plain apply stores the values a second time/g),
+    ).toHaveLength(1);
+    expect((await place.sh(env)).stderr).toBe('');
+    terminal.type(`${env} --quiet | sha256sum; echo "quiet=$?"\n`);
+    expect(await terminal.until(/quiet=0/)).not.toContain('--server-side');
+  });
+
   test('a piped value that ends in a line break is stored with it, and that is said once', async () => {
     terminal.type(
       'echo v | secrets put piped; printf v | secrets put bare; printf "v\\n\\n" | secrets put two; echo v | secrets put --trim cut; echo "code=$?"\n',
