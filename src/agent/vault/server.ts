@@ -1,0 +1,229 @@
+/** The HTTP server of the Vault door: where it listens, and what a client may cost. */
+import { lstatSync } from 'node:fs';
+import { createServer as createHttp, type IncomingMessage, type ServerResponse } from 'node:http';
+import { connect, createServer, type Server as NetServer } from 'node:net';
+import { dirname } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { SecretsError } from '../../core/errors.ts';
+import { checkFolder, makePrivateFolder, removeFile } from '../../platform/files.ts';
+import { type Answer, failed } from './answers.ts';
+import { Connection } from './connection.ts';
+import type { Handler } from './handler.ts';
+
+/** A value has at most 512 KiB in Vault; this leaves room for its JSON. */
+const MOST_BODY = 1024 * 1024;
+/** Between two requests; Node's own timers for the parts of a request need a server that listens by itself. */
+const LIMITS = { maxHeaderSize: 16 * 1024, keepAliveTimeout: 60_000 };
+/** A client has this long to send the body of a request. */
+const BODY_MS = 20_000;
+const MOST_CONNECTIONS = 2048;
+/** A store has this long; clients of Vault wait 60 seconds. */
+const ANSWER_MS = 30_000;
+
+/** Where to listen. */
+export type Place = { readonly host: string; readonly port: number } | { readonly socket: string };
+
+/** @throws SecretsError Usage for anything but a loopback address and port, or `unix://` and an absolute path */
+export function placeOf(text: string): Place {
+  const socket = /^unix:\/\/(\/.+)$/.exec(text)?.[1];
+  if (socket !== undefined) return { socket };
+  const [, host = '', port = ''] =
+    /^(?:http:\/\/)?(127\.0\.0\.1|localhost|\[::1\]):(\d{1,5})\/?$/.exec(text) ?? [];
+  if (host === '' || Number(port) > 65_535)
+    throw new SecretsError('Usage', 'the Vault API listens on a loopback address only', {
+      hint: 'use 127.0.0.1:8200, 127.0.0.1:0 for any free port, or unix:///PATH',
+    });
+  return { host: host === '[::1]' ? '::1' : '127.0.0.1', port: Number(port) };
+}
+
+export interface Listening {
+  /** For VAULT_ADDR. */
+  readonly address: string;
+  close(): Promise<void>;
+}
+
+export async function listen(place: Place, handler: Handler): Promise<Listening> {
+  const isSocket = 'socket' in place;
+  const http = createHttp(LIMITS, (request, response) => void serve(request, response, handler, isSocket));
+  http.maxHeadersCount = 100;
+  // A client that waits for 100 Continue gets the refusal instead of sending its body.
+  http.on(
+    'checkContinue',
+    (request: IncomingMessage, response: ServerResponse) => void serve(request, response, handler, isSocket),
+  );
+  http.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400;
+    end(
+      socket,
+      status,
+      status === 431 ? 'the head of the request is too large' : 'the request is not valid HTTP',
+    );
+  });
+  const connections = new Set<Connection>();
+  const late = (connection: Connection): void => end(connection, 408, 'the request takes too long');
+  const server = createServer({ noDelay: true }, (socket) => {
+    const connection = new Connection(socket, late);
+    connections.add(connection);
+    connection.once('close', () => connections.delete(connection));
+    http.emit('connection', connection);
+  });
+  server.maxConnections = MOST_CONNECTIONS;
+  await (isSocket ? listenOnSocket(server, place.socket) : listenOn(server, place));
+  const bound = server.address();
+  const address =
+    typeof bound === 'object' && bound !== null
+      ? `http://${bound.family === 'IPv6' ? '[::1]' : bound.address}:${bound.port}`
+      : `unix://${isSocket ? place.socket : ''}`;
+  const close = async (): Promise<void> => {
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    for (const connection of connections) connection.destroy();
+    await closed;
+    if (isSocket) removeFile(place.socket);
+  };
+  return { address, close };
+}
+
+function listenOn(server: NetServer, options: object): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) =>
+      reject(
+        new SecretsError('Failed', `can't listen for Vault's clients: ${cause.code ?? 'unknown failure'}`, {
+          hint:
+            cause.code === 'EADDRINUSE'
+              ? 'another program has that port: choose another, or 0 for any'
+              : undefined,
+          cause,
+        }),
+      ),
+    );
+    server.listen(options, resolve);
+  });
+}
+
+async function listenOnSocket(server: NetServer, path: string): Promise<void> {
+  if (Buffer.byteLength(path) > 100)
+    throw new SecretsError('Usage', 'the path of a Unix socket has at most 100 bytes');
+  const folder = dirname(path);
+  makePrivateFolder(folder);
+  checkFolder(folder, 'nothing');
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true && !(await answers(path)))
+    removeFile(path);
+  // The mode of a socket comes from the umask, so that nobody else can connect before it is changed.
+  const before = process.umask(0o177);
+  let bound;
+  try {
+    bound = listenOn(server, { path });
+  } finally {
+    process.umask(before);
+  }
+  await bound;
+}
+
+/** Whether a server has that socket; an agent that was killed leaves one behind. */
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
+async function serve(
+  message: IncomingMessage,
+  response: ServerResponse,
+  handler: Handler,
+  isSocket: boolean,
+): Promise<void> {
+  const connection = message.socket as unknown as Connection;
+  const { url = '', headers, rawHeaders } = message;
+  const request = { method: connection.methodOf(message.method ?? ''), url, headers, rawHeaders, isSocket };
+  response.once('finish', () => connection.answered());
+  const refused = handler.refuse(request);
+  if (refused !== undefined) {
+    connection.allow(undefined);
+    return send(message, response, refused, request.method);
+  }
+  connection.allow(BODY_MS);
+  const body = await bodyOf(message);
+  connection.allow(undefined);
+  if (body === undefined)
+    return send(message, response, failed(413, 'the body is too large'), request.method);
+  const gone = new AbortController();
+  const timer = setTimeout(
+    () => gone.abort(new DOMException('the store has not answered in time', 'TimeoutError')),
+    ANSWER_MS,
+  );
+  response.once('close', () => {
+    clearTimeout(timer);
+    if (!response.writableFinished) gone.abort(new DOMException('the client is gone', 'AbortError'));
+  });
+  const answer = await handler.answer({
+    ...request,
+    body,
+    call: { signal: gone.signal, deadline: Date.now() + ANSWER_MS },
+  });
+  clearTimeout(timer);
+  send(message, response, answer, request.method);
+}
+
+/** The whole body, or undefined if it is too large. */
+async function bodyOf(message: IncomingMessage): Promise<Buffer | undefined> {
+  if (Number(message.headers['content-length'] ?? 0) > MOST_BODY) return undefined;
+  const chunks: Buffer[] = [];
+  let length = 0;
+  try {
+    for await (const chunk of message as AsyncIterable<Buffer>) {
+      length += chunk.length;
+      if (length > MOST_BODY) return undefined;
+      chunks.push(chunk);
+    }
+  } catch {
+    return undefined;
+  }
+  return Buffer.concat(chunks);
+}
+
+function send(message: IncomingMessage, response: ServerResponse, answer: Answer, method: string): void {
+  if (response.destroyed) return;
+  const { status, body, contentType = 'application/json' } = answer;
+  response.statusCode = status;
+  response.setHeader('Cache-Control', 'no-store');
+  response.setHeader('Content-Type', contentType);
+  const namespace = message.headers['x-vault-namespace'];
+  // Vault without namespaces takes the header and answers with it.
+  if (typeof namespace === 'string' && /^[\w./-]{1,256}$/.test(namespace))
+    response.setHeader('X-Vault-Namespace', namespace);
+  if (contentType.startsWith('text/')) response.setHeader('X-Content-Type-Options', 'nosniff');
+  // The rest of the body is not read: what follows would be taken for the next request.
+  if (!message.complete) response.setHeader('Connection', 'close');
+  if (body !== '' && !(method === 'HEAD' && status === 200))
+    response.setHeader('Content-Length', Buffer.byteLength(body));
+  response.end(method === 'HEAD' ? undefined : body);
+}
+
+/** Answers without a parsed request, and ends the connection. */
+function end(socket: Duplex, status: number, text: string): void {
+  if (!socket.writable) socket.destroy();
+  else socket.end(head(status, failed(status, text)), () => socket.destroy());
+}
+
+const REASONS: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  408: 'Request Timeout',
+  431: 'Request Header Fields Too Large',
+};
+
+/** A response that is written without a parsed request. */
+function head(status: number, { body }: Answer): string {
+  return [
+    `HTTP/1.1 ${status} ${REASONS[status] ?? ''}`,
+    'Cache-Control: no-store',
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+    '',
+    body,
+  ].join('\r\n');
+}
