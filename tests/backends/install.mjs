@@ -87,6 +87,25 @@ async function openTofu() {
   await goBuild(source, program, 'github.com/opentofu/opentofu/cmd/tofu');
 }
 
+/** A program that reads from Vault, of the module in this folder; go.sum pins its sources. */
+async function goTool(folder, module, name, into = '.') {
+  const source = join(here, folder);
+  const version = new RegExp(`${module} (v[\\d.]+)`).exec(readFileSync(join(source, 'go.mod'), 'utf8'))[1];
+  const program = join(work, `${name}-${version}`, into);
+  if (!existsSync(program)) await goBuild(source, program, `github.com/${module}`);
+}
+
+const consulTemplate = () => goTool('consul-template', 'hashicorp/consul-template', 'consul-template');
+
+/** HashiCorp's provider for Vault, in a folder of its own, which a development override names. */
+const vaultProvider = () =>
+  goTool(
+    'vault-provider',
+    'terraform-providers/terraform-provider-vault',
+    'vault-provider',
+    'terraform-provider-vault',
+  );
+
 const pythonDotenv = () => pythonPackage('python-dotenv', '1.2.4');
 
 /** What checks the manifest there; it brings Kubernetes' own schemas along. */
@@ -298,6 +317,8 @@ const FROM_REGISTRIES = [
 const BUILT = [
   ['Vault', () => existsSync(join(work, 'vault-server')), 8, vault],
   ['OpenTofu', () => matches(work, /^tofu-/), 4, openTofu],
+  ['consul-template', () => matches(work, /^consul-template-/), 1, consulTemplate],
+  ["Vault's provider for OpenTofu", () => matches(work, /^vault-provider-/), 1.5, vaultProvider],
   ['actionlint', () => matches(work, /^actionlint-/), 1, actionlint],
   ['compose-go and godotenv', () => existsSync(join(work, 'env-readers')), 0.5, envReaders],
 ];
