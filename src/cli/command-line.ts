@@ -3,15 +3,12 @@ import { Command, CommanderError, Help, InvalidArgumentError, Option } from 'com
 import type { CommonOptions } from '../session/options.ts';
 import { commonOptions } from '../commands/common-options.ts';
 import type { CommandSpec, OptionSpec } from '../commands/command.ts';
-import { EXIT_CODES } from '../core/errors.ts';
+import { EXIT_CODES, SecretsError } from '../core/errors.ts';
 import { looksLikeValue } from '../core/text/suspect.ts';
-import { clean, withhold } from '../output/confidential.ts';
-import { singleLine } from '../core/text/sanitize.ts';
+import { withhold } from '../output/confidential.ts';
+import { reportError } from '../output/report.ts';
 import { version } from '../core/version.ts';
 import type { World } from '../platform/world.ts';
-
-/** Longest line that is shown of a usage error. */
-const MAX_LINE = 2000;
 
 /** `exec` failed before it started a program, with the same code as `env` and `timeout`. */
 const EXEC_FAILED = 125;
@@ -35,18 +32,11 @@ export function createProgram(world: World, commands: readonly CommandSpec[], ac
     .helpOption('-h, --help', 'Show this help')
     .configureHelp({ subcommandTerm, formatItemList, longestOptionTermLength })
     .enablePositionalOptions()
-    .showHelpAfterError('(try --help)')
     .configureOutput({
       writeOut: (text) => world.stdout.write(text),
       writeErr: (text) => world.stderr.write(text),
-      outputError: (text, write) => {
-        // The text repeats the user's input: it must contain neither values nor control characters.
-        for (const word of wordsBefore(world.argv)) if (looksLikeValue(word)) withhold(word);
-        const lines = clean(text, world)
-          .replace(/^error: /, '')
-          .split('\n');
-        write(`secrets: ${lines.map((line) => singleLine(line.slice(0, MAX_LINE))).join('\n')}`);
-      },
+      // `parseLine` reports what is wrong with the line.
+      outputError: () => {},
       getOutHelpWidth: () => world.stdout.columns ?? 100,
       getErrHelpWidth: () => world.stderr.columns ?? 100,
     })
@@ -74,22 +64,44 @@ export async function parseLine(
   commands: readonly CommandSpec[],
   action: Action,
 ): Promise<number | undefined> {
-  let named: string | undefined;
+  let named: Command | undefined;
   try {
     const program = createProgram(world, commands, action);
     program.hook('preSubcommand', (_, subcommand) => {
-      named = subcommand.name();
+      named = subcommand;
     });
     await program.parseAsync([...world.argv], { from: 'user' });
     return undefined;
   } catch (thrown) {
-    if (thrown instanceof CommanderError) {
-      if (thrown.exitCode === 0) return 0;
-      // Any other code could be the program's own.
-      return named === 'exec' ? EXEC_FAILED : EXIT_CODES.Usage;
+    if (!(thrown instanceof CommanderError)) throw thrown;
+    if (thrown.exitCode === 0) return 0;
+    if (thrown.code !== 'commander.help') {
+      const words = wordsBefore(world.argv);
+      // The message repeats the user's input, which may be a value.
+      for (const word of words) if (looksLikeValue(word)) withhold(word);
+      await reportError(world, usageError(thrown, helpFor(named, words)), { json: words.includes('--json') });
     }
-    throw thrown;
+    // Any other code could be the program's own.
+    return named?.name() === 'exec' ? EXEC_FAILED : EXIT_CODES.Usage;
   }
+}
+
+/** A line that can't be parsed, as an error like any other: one line, or JSON with `--json`. */
+function usageError({ message }: CommanderError, help: string): SecretsError {
+  const [what = '', ...more] = message.replace(/^error: /, '').split('\n');
+  const suggestion = /^\(Did you mean (.*)\?\)$/.exec(more.join(' '))?.[1];
+  return new SecretsError('Usage', what.replace(/\.$/, ''), {
+    hint: suggestion === undefined ? `see ${help}` : `did you mean ${suggestion}?`,
+  });
+}
+
+/** The command line that shows help for what was called. */
+function helpFor(named: Command | undefined, words: readonly string[]): string {
+  const nested = named?.commands.find((one) => words.includes(one.name()) && one.name() !== 'help');
+  const path = [named, nested].flatMap((one) =>
+    one === undefined || one.name() === 'help' ? [] : [one.name()],
+  );
+  return ['secrets help', ...path].join(' ');
 }
 
 /** The words of a command line, and the values that they assign, without those of a program to start. */
@@ -145,11 +157,19 @@ function addHelpCommand(program: Command): void {
       let found = program;
       for (const word of words) {
         const next = found.commands.find((one) => one.name() === word || one.aliases().includes(word));
-        if (next === undefined) return found.help({ error: found === program });
+        if (next === undefined) throw unknownCommand(words);
         found = next;
       }
       found.help();
     });
+}
+
+function unknownCommand(words: readonly string[]): CommanderError {
+  return new CommanderError(
+    EXIT_CODES.Usage,
+    'commander.unknownCommand',
+    `unknown command '${words.join(' ')}'`,
+  );
 }
 
 /** A command that is never run, used for its help page. */

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { plainGet } from '../../src/cli/cli.ts';
-import { createProgram, type Line } from '../../src/cli/command-line.ts';
+import { createProgram, type Line, parseLine } from '../../src/cli/command-line.ts';
 import { get } from '../../src/commands/get.cli.ts';
 import { commands } from '../../src/commands/index.ts';
 import type { CommandSpec } from '../../src/commands/command.ts';
@@ -15,10 +15,10 @@ interface Parsed {
   readonly args: readonly string[];
 }
 
-function makeWorld(): { world: ProgramWorld; written: () => string } {
+function makeWorld(argv: readonly string[] = []): { world: ProgramWorld; written: () => string } {
   const out = new PassThrough();
   const world: ProgramWorld = {
-    argv: [],
+    argv,
     env: {},
     cwd: '/',
     home: '/',
@@ -37,19 +37,13 @@ function makeWorld(): { world: ProgramWorld; written: () => string } {
 
 /** Parses a command line as the program would, without doing it. Rejects when it does not parse. */
 async function parse(words: readonly string[]): Promise<{ parsed: Parsed | undefined; output: string }> {
-  const { world, written } = makeWorld();
+  const { world, written } = makeWorld(words);
   let parsed: Parsed | undefined;
-  const program = createProgram(world, commands, (spec, args) => {
+  const code = await parseLine(world, commands, (spec, args) => {
     parsed = { name: spec.name, args };
     return Promise.resolve();
   });
-  try {
-    await program.parseAsync([...words], { from: 'user' });
-  } catch (thrown) {
-    const output = written();
-    if ((thrown as { exitCode?: number }).exitCode === 0) return { parsed, output };
-    throw new Error(`${words.join(' ')}: ${output}`, { cause: thrown });
-  }
+  if (code !== undefined && code !== 0) throw new Error(written());
   return { parsed, output: written() };
 }
 
@@ -132,11 +126,31 @@ describe('help', () => {
 
   test('finds a command by its alias, and refuses what is none', async () => {
     expect((await parse(['help', 'rm'])).output).toContain('Usage: secrets delete|rm');
-    await expect(parse(['help', 'no-such-command'])).rejects.toThrow('Usage: secrets [options] [command]');
+    await expect(parse(['help', 'no-such-command'])).rejects.toThrow(
+      "secrets: unknown command 'no-such-command'; see secrets help\n",
+    );
+    await expect(parse(['help', 'rotate', 'rm'])).rejects.toThrow("unknown command 'rotate rm'");
   });
 
   test('a mistyped common option is still suggested', async () => {
-    await expect(parse(['get', 'a', '--jsno'])).rejects.toThrow('Did you mean --json?');
+    await expect(parse(['get', 'a', '--jsno'])).rejects.toThrow('did you mean --json?');
+  });
+
+  test.each([
+    [['get'], "missing required argument 'ref'", 'see secrets help get'],
+    [['rotate', 'resume'], "missing required argument 'ref'", 'see secrets help rotate resume'],
+    [['env', '--format', 'ini'], 'Allowed choices are dotenv,', 'see secrets help env'],
+    [['lits'], "unknown command 'lits'", 'did you mean list?'],
+    [['exec'], "missing required argument 'command'", 'see secrets help exec'],
+  ])('a line that does not parse is one line, and JSON with --json: %j', async (words, what, hint) => {
+    const refused = await parse(words).catch((thrown: Error) => thrown.message);
+    expect(refused).toMatch(/^secrets: [^\n]+\n$/);
+    expect(refused).toContain(what);
+    expect(refused).toContain(`; ${hint}`);
+    const json = await parse([...words, '--json']).catch((thrown: Error) => thrown.message);
+    expect(JSON.parse(json as string)).toEqual({
+      error: { kind: 'Usage', message: expect.stringContaining(what), hint, exitCode: 2 },
+    });
   });
 });
 

@@ -99,7 +99,7 @@ export function problemsOf({ stderr, code }: Outcome): readonly string[] {
     !stderr
       .split('\n')
       .slice(0, -1)
-      .every((line) => /^(secrets: |\{"error":|\(try )/.test(line))
+      .every((line) => /^(secrets: |\{"error":)/.test(line))
   )
     problems.push('a line that is not the program’s own');
   if (stderr.length > 20_000) problems.push(`${stderr.length} characters on stderr`);
