@@ -61,6 +61,7 @@ async function runCommand(world: ProgramWorld, ...[spec, args, options, verb]: L
     const code = await run(session, { args, options: options as never });
     return session.interrupt.signal.aborted ? INTERRUPTED : (code ?? 0);
   } catch (thrown) {
+    session.statusLine.clear();
     if (session.interrupt.signal.aborted) return INTERRUPTED;
     await session.output.said();
     return await fail(world, options, thrown);

@@ -3,27 +3,40 @@ import type { World } from '../platform/world.ts';
 import { jsonText, singleLine } from '../core/text/sanitize.ts';
 import type { Output, OutputOptions } from './output.ts';
 import type { Progress } from './progress.ts';
+import { StatusLine } from './status-line.ts';
 import { StderrLines } from './stderr-lines.ts';
+
+/** What a prompt has to do with the run: an interrupt closes it, and Ctrl-C at it interrupts the run. */
+interface InterruptibleRun {
+  readonly interrupt: { readonly signal: AbortSignal };
+  stop(): void;
+}
 
 export class Console implements Output {
   readonly world: World;
   readonly options: OutputOptions;
-  readonly #interrupted: () => void;
+  readonly statusLine: StatusLine;
+  readonly #run: InterruptibleRun;
   readonly #lines: StderrLines;
   #progress: Progress | undefined;
   #terminalGiven = false;
 
-  /** @param interrupted called for Ctrl-C at a prompt */
-  constructor(world: World, options: OutputOptions, interrupted: () => void) {
+  constructor(world: World, options: OutputOptions, run: InterruptibleRun) {
     this.world = world;
     this.options = options;
-    this.#interrupted = interrupted;
-    this.#lines = new StderrLines(world);
+    this.#run = run;
+    this.statusLine = new StatusLine(world);
+    this.#lines = new StderrLines(world, () => this.statusLine.clear());
   }
 
   /** Writes the result, which is all that goes to stdout. */
   async print(text: string | Uint8Array): Promise<void> {
     this.endProgress();
+    // On the terminal where a question is open, output would be written into it.
+    if (this.world.stdout.isTTY === true) {
+      await this.statusLine.answered;
+      this.statusLine.clear();
+    }
     if (this.#lines.written !== undefined) await this.#lines.written;
     return new Promise((resolve, reject) => {
       this.world.stdout.write(text, (error) => {
@@ -48,6 +61,7 @@ export class Console implements Output {
   note(message: string): void {
     this.endProgress();
     if (this.options.quiet !== true && this.world.stderr.isTTY === true) {
+      this.statusLine.clear();
       this.world.stderr.write(`${singleLine(message)}\n`);
     }
   }
@@ -92,20 +106,26 @@ export class Console implements Output {
    * @throws SecretsError Usage without a terminal
    */
   askHidden(question: string): Promise<string> {
-    return this.#prompt(async () => (await import('./prompt.ts')).askHidden(this.world, question));
+    return this.#prompt(async () =>
+      (await import('./prompt.ts')).askHidden(this.world, question, this.#signal),
+    );
   }
 
   /** Asks for a line of text at the terminal; otherwise like `askHidden`. */
   ask(question: string): Promise<string> {
-    return this.#prompt(async () => (await import('./prompt.ts')).ask(this.world, question));
+    return this.#prompt(async () => (await import('./prompt.ts')).ask(this.world, question, this.#signal));
+  }
+
+  get #signal(): AbortSignal {
+    return this.#run.interrupt.signal;
   }
 
   async #prompt(ask: () => Promise<string>): Promise<string> {
     try {
-      return await ask();
+      return await this.statusLine.ask(ask);
     } catch (thrown) {
       // In raw mode Ctrl-C is a key, not a signal, but must have the same effect.
-      if (thrown instanceof Error && thrown.name === 'Interrupted') this.#interrupted();
+      if (thrown instanceof Error && thrown.name === 'Interrupted') this.#run.stop();
       throw thrown;
     }
   }

@@ -1,5 +1,6 @@
 /** The output of a command, as far as this folder needs to know a run. */
 import type { World } from '../platform/world.ts';
+import type { StatusLine } from './status-line.ts';
 
 /** The options that affect output. */
 export interface OutputOptions {
@@ -13,6 +14,8 @@ export interface Output {
   readonly options: OutputOptions;
   /** The streams, and the environment, which decides about colour. */
   readonly world: Pick<World, 'env' | 'stdout' | 'stderr'>;
+  /** The line that shows progress on the terminal. */
+  readonly statusLine: StatusLine;
   /** Writes the result, which is all that goes to stdout. */
   print(text: string | Uint8Array): Promise<void>;
   /** Writes the result as JSON. */

@@ -1,6 +1,5 @@
 /** A progress line on stderr, on a terminal, after half a second. */
 import type { Output } from './output.ts';
-import { singleLine } from '../core/text/sanitize.ts';
 
 const PATIENCE_MS = 500;
 const REDRAW_MS = 100;
@@ -33,8 +32,7 @@ export function startSteps(output: Output): StepProgress {
 }
 
 export function startProgress(output: Output): Progress {
-  const { stderr } = output.world;
-  if (stderr.isTTY !== true || output.options.quiet === true || output.options.json === true) {
+  if (output.world.stderr.isTTY !== true || output.options.quiet === true || output.options.json === true) {
     return { update: () => {}, done: () => {} };
   }
   const started = Date.now();
@@ -44,10 +42,10 @@ export function startProgress(output: Output): Progress {
       const now = Date.now();
       if (now - started < PATIENCE_MS || now - drawn < REDRAW_MS) return;
       drawn = now;
-      stderr.write(`\r\u001b[2K${singleLine(text).slice(0, (stderr.columns ?? 80) - 1)}`);
+      output.statusLine.draw(text);
     },
     done() {
-      if (drawn > 0) stderr.write('\r\u001b[2K');
+      output.statusLine.clear();
     },
   };
 }

@@ -6,11 +6,14 @@ import { singleLine } from '../core/text/sanitize.ts';
 /** Writes in order; lines wait until every spelling of what they must not contain is known. */
 export class StderrLines {
   readonly #world: World;
+  readonly #before: () => void;
   readonly #waiting: string[] = [];
   #written: Promise<void> | undefined;
 
-  constructor(world: World) {
+  /** @param before called before lines are written */
+  constructor(world: World, before: () => void = () => {}) {
     this.#world = world;
+    this.#before = before;
   }
 
   write(line: string): void {
@@ -25,6 +28,7 @@ export class StderrLines {
   }
 
   #writeAll(): void {
+    this.#before();
     for (const line of this.#waiting.splice(0))
       this.#world.stderr.write(`secrets: ${singleLine(clean(line, this.#world))}\n`);
   }

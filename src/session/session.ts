@@ -8,6 +8,7 @@ import type { ProgramWorld } from '../config/kinds.ts';
 import type { Reference } from '../core/reference/reference.ts';
 import { Console } from '../output/console.ts';
 import type { Output } from '../output/output.ts';
+import type { StatusLine } from '../output/status-line.ts';
 import type { CallOptions } from '../providers/call.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { CommonOptions } from './options.ts';
@@ -22,7 +23,7 @@ export class Session implements Output {
 
   constructor(world: ProgramWorld, options: CommonOptions, verb = '') {
     this.run = new Run(world, options, verb);
-    this.output = new Console(world, options, () => this.run.stop());
+    this.output = new Console(world, options, this.run);
     this.stores = new Stores(this.run, this.output);
   }
 
@@ -98,6 +99,10 @@ export class Session implements Output {
   }
 
   // The output.
+
+  get statusLine(): StatusLine {
+    return this.output.statusLine;
+  }
 
   print(text: string | Uint8Array): Promise<void> {
     return this.output.print(text);

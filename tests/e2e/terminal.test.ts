@@ -40,6 +40,18 @@ describe('at a terminal', () => {
     expect(stdout).toBe('app/db\n');
   });
 
+  test.each([
+    ['a hidden prompt', 'secrets put a', /Value/],
+    ['a question', 'secrets purge app/db', /Type app\/db to go on/],
+  ])('SIGINT of another process ends %s, too', async (_, command, question) => {
+    terminal.type(`(echo $BASHPID > pid; exec ${command}); echo "code=$?"\n`);
+    await terminal.until(question);
+    await terminal.untilAsked();
+    await place.sh('kill -INT "$(cat pid)"');
+    expect(await terminal.until(/code=\d+/)).toContain('code=130');
+    expect(terminal.seen).not.toContain('secrets:');
+  });
+
   test('a value is asked for twice and never shown', async () => {
     terminal.type('secrets put typed; echo "code=$?"\n');
     await terminal.until(/Value/);

@@ -4,8 +4,12 @@ import { singleLine } from '../../src/core/text/sanitize.ts';
 import { Session } from '../../src/session/session.ts';
 import type { CommonOptions } from '../../src/session/options.ts';
 
-function makeSession(isTTY: boolean, options: CommonOptions = {}): { session: Session; shown: () => string } {
-  const stderr = Object.assign(new PassThrough(), { isTTY, columns: 20 });
+function makeSession(
+  isTTY: boolean,
+  options: CommonOptions = {},
+  { shared = false, columns = 20 } = {},
+): { session: Session; shown: () => string } {
+  const stderr = Object.assign(new PassThrough(), { isTTY, columns });
   const session = new Session(
     {
       argv: [],
@@ -15,7 +19,7 @@ function makeSession(isTTY: boolean, options: CommonOptions = {}): { session: Se
       uid: 0,
       names: () => ({ user: 'ann', host: 'laptop' }),
       stdin: new PassThrough(),
-      stdout: new PassThrough(),
+      stdout: shared ? stderr : new PassThrough(),
       stderr,
       now: () => new Date(0),
       providers: [],
@@ -25,6 +29,11 @@ function makeSession(isTTY: boolean, options: CommonOptions = {}): { session: Se
     options,
   );
   return { session, shown: () => String(stderr.read() ?? '') };
+}
+
+interface Asked {
+  readonly give: (text: string) => void;
+  readonly asked: Promise<string>;
 }
 
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -61,6 +70,64 @@ describe('progress', () => {
     progress.update('1 secrets');
     progress.done();
     expect(shown()).toBe('');
+  });
+});
+
+describe('at a terminal that shows output and progress', () => {
+  const atTerminal = (columns?: number): { session: Session; shown: () => string } =>
+    makeSession(true, {}, { shared: true, columns });
+
+  test('a line of output takes the place of the progress line', async () => {
+    const { session, shown } = atTerminal();
+    const progress = startProgress(session);
+    await wait(550);
+    progress.update('1 secrets');
+    await session.print('a\n');
+    await session.print('b\n');
+    progress.done();
+    expect(shown()).toBe('\r\u001b[2K1 secrets\r\u001b[2Ka\nb\n');
+  });
+
+  test('so does a warning', async () => {
+    const { session, shown } = atTerminal();
+    const progress = startProgress(session);
+    await wait(550);
+    progress.update('1 secrets');
+    session.warn('b');
+    await session.output.said();
+    expect(shown()).toBe('\r\u001b[2K1 secrets\r\u001b[2Ksecrets: warning: b\n');
+  });
+
+  test('while a question is open, output waits and there is no progress', async () => {
+    const { session, shown } = atTerminal();
+    const progress = startProgress(session);
+    await wait(550);
+    progress.update('1 secrets');
+    const [first, second] = [0, 1].map(() => {
+      let give: (text: string) => void = () => {};
+      const answer = new Promise<string>((resolve) => (give = resolve));
+      return { give, asked: session.statusLine.ask(() => answer) };
+    }) as [Asked, Asked];
+    expect(shown()).toBe('\r\u001b[2K1 secrets\r\u001b[2K');
+    const printed = session.print('a\n');
+    await wait(150);
+    progress.update('2 secrets');
+    first.give('x');
+    expect(await first.asked).toBe('x');
+    await wait(20);
+    expect(shown()).toBe('');
+    second.give('y');
+    await printed;
+    expect(shown()).toBe('a\n');
+    await wait(120);
+    progress.update('3 secrets');
+    expect(shown()).toBe('\r\u001b[2K3 secrets');
+  });
+
+  test('a terminal of unknown size shows the whole line', async () => {
+    const { session, shown } = atTerminal(0);
+    session.statusLine.draw('1 secrets of many more');
+    expect(shown()).toBe('\r\u001b[2K1 secrets of many more');
   });
 });
 
