@@ -15,6 +15,7 @@ import { init } from './init.cli.ts';
 import { list } from './list.cli.ts';
 import { purge } from './purge.cli.ts';
 import { put } from './put.cli.ts';
+import { reference } from './reference.cli.ts';
 import { restore } from './restore.cli.ts';
 import { rotate } from './rotate/rotate.cli.ts';
 import type { CommandSpec } from './command.ts';
@@ -33,6 +34,7 @@ export const commands: readonly CommandSpec[] = [
   rotate,
   exec,
   env,
+  reference,
   copy,
   diff,
   sync,

@@ -70,6 +70,7 @@ const RUNS: readonly Run[] = [
     line: `${CHANGING} secrets exec --signal-on-rotate HUP ${FAST} --file A=a -- sh -c 'echo "$A"; trap "cat \\"\\$A\\"; exit" HUP; : > runs; ${WAITING}'; wait; rm runs; secrets put a < "$IN"`,
   },
   { covers: 'env', line: 'secrets env -e A=a --format shell', shows: 'stdout' },
+  { covers: 'reference', line: 'secrets reference j#key --for external-secrets --check', exit: 2 },
   { covers: 'copy', line: 'secrets copy local://a local://copied/a --dry-run' },
   { covers: 'copy', line: 'secrets copy local://a local://copied/a' },
   { covers: 'diff', line: 'secrets diff local://a local://j' },

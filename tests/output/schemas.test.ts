@@ -23,6 +23,7 @@ const WITHOUT: Readonly<Record<string, string>> = {
   exec: 'the output is the child’s',
   completion: 'prints a script',
   'rotate-cancel': 'needs a service that rotates: tests/rotation/native-kit.ts holds it to its schema',
+  reference: 'needs a store that others read: tests/integrations/references.test.ts holds it to its schema',
   audit: 'only its verbs do something',
 };
 

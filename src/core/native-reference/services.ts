@@ -1,0 +1,128 @@
+/** References for CI systems and the clouds' application platforms. */
+import { vaultPath } from './kubernetes.ts';
+import {
+  awsStage,
+  currentOnly,
+  type NativeSecret,
+  pinnedVersion,
+  plainKey,
+  quote,
+  refuse,
+  SIMPLE_KEY,
+  wholeOnly,
+  type Writer,
+} from './secret.ts';
+
+const lastPart = (id: string): string => id.slice(id.lastIndexOf('/') + 1);
+
+/** https://learn.microsoft.com/azure/app-service/app-service-key-vault-references */
+export const azureApp: Writer = (secret) => {
+  wholeOnly(secret, 'App Service');
+  const version = pinnedVersion(secret);
+  if (secret.id === undefined) throw refuse(secret, 'the store didn’t give the secret’s URL', 'check it');
+  return `@Microsoft.KeyVault(SecretUri=${secret.id}${version === undefined ? '' : `/${version}`})\n`;
+};
+
+/** https://cloud.google.com/run/docs/configuring/services/secrets */
+export const cloudRun: Writer = (secret, { variable }) => {
+  wholeOnly(secret, 'Cloud Run');
+  if (secret.id?.includes('/locations/') === true)
+    throw refuse(secret, 'Cloud Run reads no regional secrets', 'use a global secret, or secrets exec');
+  return `- name: ${variable}
+  valueFrom:
+    secretKeyRef:
+      name: ${quote(secret.name)}
+      key: ${quote(pinnedVersion(secret) ?? 'latest')}
+`;
+};
+
+/** One line of `name: "value"` each, for those that are there. */
+function fields(indent: number, values: Readonly<Record<string, string | undefined>>): string {
+  return Object.entries(values)
+    .flatMap(([name, value]) =>
+      value === undefined ? [] : [`${' '.repeat(indent)}${name}: ${quote(value)}\n`],
+    )
+    .join('');
+}
+
+/** https://docs.gitlab.com/ci/secrets/ : the runner reads the secret into a file, and the variable names that file. */
+const GITLAB: Readonly<Record<string, (secret: NativeSecret) => string>> = {
+  aws: (secret) =>
+    `    aws_secrets_manager:\n${fields(6, {
+      secret_id: secret.name,
+      field: plainKey(secret, 'GitLab', SIMPLE_KEY),
+      version_stage: awsStage(secret),
+      version_id: secret.version,
+      region: secret.place.region,
+    })}`,
+  azure: (secret) => {
+    wholeOnly(secret, 'GitLab');
+    const name = lastPart(secret.id ?? secret.name);
+    return `    azure_key_vault:\n${fields(6, { name, version: pinnedVersion(secret) })}`;
+  },
+  gcp: (secret) => {
+    wholeOnly(secret, 'GitLab');
+    return `    gcp_secret_manager:\n${fields(6, { name: secret.name, version: pinnedVersion(secret) })}`;
+  },
+  vault: (secret) => {
+    currentOnly(secret, 'GitLab');
+    const key = neededKey(secret, 'GitLab');
+    const { mount = 'secret', kvVersion } = secret.place;
+    const engine = fields(8, { name: kvVersion === 1 ? 'kv-v1' : 'kv-v2', path: mount });
+    return `    vault:\n      engine:\n${engine}${fields(6, { path: secret.name, field: key })}`;
+  },
+};
+
+export const gitlab: Writer = (secret, { variable }) =>
+  `secrets:\n  ${variable}:\n${(GITLAB[secret.provider] as (typeof GITLAB)[string])(secret)}`;
+
+/** The clouds' own actions, which sign in with the job's token and mask what they read. */
+const GITHUB: Readonly<Record<string, (secret: NativeSecret, variable: string) => string>> = {
+  aws: (secret, variable) => {
+    wholeOnly(secret, 'The action');
+    currentOnly(secret, 'The action');
+    return step('aws-actions/aws-secretsmanager-get-secrets@v2', '', [
+      'secret-ids: |',
+      `  ${variable}, ${secret.name}`,
+    ]);
+  },
+  gcp: (secret, variable) => {
+    wholeOnly(secret, 'The action');
+    const [project = '', name = ''] = [secret.id?.split('/')[1], secret.name];
+    const version = pinnedVersion(secret) ?? 'latest';
+    return step('google-github-actions/get-secretmanager-secrets@v2', '  id: secrets\n', [
+      'secrets: |-',
+      `  ${variable}:${project}/${name}/${version}`,
+    ]);
+  },
+  vault: (secret, variable) => {
+    currentOnly(secret, 'The action');
+    const key = neededKey(secret, 'The action');
+    if (!/^[\w./-]+$/.test(vaultPath(secret)))
+      throw refuse(
+        secret,
+        'the action can’t name a path with these characters',
+        'use secrets exec in the job',
+      );
+    const { address, namespace } = secret.place;
+    const url = address === undefined ? [] : [`url: ${quote(address)}`];
+    const space = namespace === undefined ? [] : [`namespace: ${quote(namespace)}`];
+    return step('hashicorp/vault-action@v3', '', [
+      ...[...url, ...space, 'method: jwt', 'secrets: |'],
+      `  ${vaultPath(secret)} ${key} | ${variable}`,
+    ]);
+  },
+};
+
+function step(action: string, more: string, lines: readonly string[]): string {
+  return `- uses: ${action}\n${more}  with:\n${lines.map((line) => `    ${line}\n`).join('')}`;
+}
+
+export const github: Writer = (secret, { variable }) =>
+  (GITHUB[secret.provider] as (typeof GITHUB)[string])(secret, variable);
+
+function neededKey(secret: NativeSecret, tool: string): string {
+  const key = plainKey(secret, tool, SIMPLE_KEY);
+  if (key !== undefined) return key;
+  throw refuse(secret, `${tool} reads single keys of a Vault secret`, 'add #key');
+}
