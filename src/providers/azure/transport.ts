@@ -5,7 +5,7 @@
  * The SDK's own retries would repeat a write whose response was lost, and so write twice. A response without a body, or
  * with an HTML page, makes it throw a TypeError, so such a response gets an empty JSON error here.
  */
-import { rootCertificates } from 'node:tls';
+import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
 import {
   createDefaultHttpClient,
   createEmptyPipeline,
@@ -106,7 +106,7 @@ export class Transport implements HttpClient {
     const given = request.abortSignal as AbortSignal | undefined;
     const signal = AbortSignal.any(given === undefined ? [activity.signal] : [activity.signal, given]);
     // Explicit, because NODE_TLS_REJECT_UNAUTHORIZED=0 would otherwise turn verification off.
-    const tls = { rejectUnauthorized: true, ...(ca !== undefined && { ca }) };
+    const tls = { rejectUnauthorized: true, ...(ca !== undefined && trusting(ca)) };
     request.requestOverrides = { ...request.requestOverrides, ...tls };
     const changes = request.method !== 'GET' && request.headers.has('authorization');
     for (let attempt = 1; ; attempt += 1) {
@@ -196,6 +196,18 @@ export class Transport implements HttpClient {
       },
     );
   }
+}
+
+const contexts = new Map<string, SecureContext>();
+
+/**
+ * The options of a connection that trusts these authorities. Given `ca` alone, Node would parse all of them again for
+ * each connection, which costs more than the request. The agent needs `ca` to keep connections of other trust apart.
+ */
+function trusting(ca: string): { ca: string; secureContext: SecureContext } {
+  let secureContext = contexts.get(ca);
+  if (secureContext === undefined) contexts.set(ca, (secureContext = createSecureContext({ ca })));
+  return { ca, secureContext };
 }
 
 /**
