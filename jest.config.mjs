@@ -15,6 +15,8 @@ export default {
   testMatch: ['<rootDir>/tests/**/*.test.ts'],
   // For what hangs: on a machine that does other work as well, a test may take ten times as long.
   testTimeout: 240_000,
+  // What a small run takes of the loops depends on it (tests/size.ts).
+  showSeed: true,
   // Most tests wait for programs and servers: two more than there are cores keep these busy.
   maxWorkers: availableParallelism() + 2,
   testSequencer: '<rootDir>/tests/sequencer.mjs',

@@ -4,7 +4,9 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-export default function setup() {
+export default function setup({ seed }) {
+  // What a small run takes of its loops (tests/size.ts).
+  process.env.SECRETS_TEST_SAMPLE = String(seed);
   // Short: the paths of sockets in it may have 107 bytes.
   const folder = mkdtempSync(join(tmpdir(), 'st-'));
   // Servers that run as another user have folders in it.

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { readFileSync } from 'node:fs';
+import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXIT_CODES } from '../../src/core/errors.ts';
 import { makePlace, type Place, ROOT } from '../e2e/program.ts';
@@ -39,15 +39,22 @@ const SILENT: ReadonlySet<number> = new Set([42, 143]);
 
 describe('exit codes', () => {
   let place: Place;
-  beforeEach(async () => {
-    place = await makePlace();
-    const { code } = await place.sh('printf v | secrets put --quiet a && printf v | secrets put j#key');
+  /** What each test has a copy of. */
+  let template: Place;
+  beforeAll(async () => {
+    template = await makePlace();
+    const { code } = await template.sh('printf v | secrets put --quiet a && printf v | secrets put j#key');
     expect(code).toBe(0);
     // A store whose key is a passphrase that is not given later.
-    const made = await place.sh(
+    const made = await template.sh(
       'printf v | SECRETS_PASSPHRASE=right SECRETS_LOCAL_KEY_METHOD=passphrase SECRETS_LOCAL_PATH=$PWD/other secrets put --quiet a',
     );
     expect(made.code).toBe(0);
+  });
+  afterAll(() => template.remove());
+  beforeEach(async () => {
+    place = await makePlace();
+    for (const part of ['home', 'cwd'] as const) cpSync(template[part], place[part], { recursive: true });
   });
   afterEach(() => place.remove());
 

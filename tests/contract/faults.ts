@@ -6,6 +6,7 @@ import type { CallOptions } from '../../src/providers/call.ts';
 import type { Provider } from '../../src/providers/provider.ts';
 import { behindProxy, BODY_MARK, LONG, VALUE_MARK } from './bench.ts';
 import type { Fault } from './fault-proxy.ts';
+import { sampled } from '../size.ts';
 import { all, bytes, type Contract, errorOf, freshName, kindOf, now, readOne, within } from './kit.ts';
 
 const JSON_TYPE = { 'content-type': 'application/json' };
@@ -71,7 +72,7 @@ export function itStandsFaults(contract: Contract): void {
       expect(bench.proxy().peak).toBeLessThanOrEqual(MAX_CALLS_AT_A_TIME);
     });
 
-    test.each(LASTING)(
+    test.each(sampled(LASTING, 3))(
       '%s without end is %s for get, put and list',
       async (title, kind, fault) => {
         const [cold, ...warm] = [

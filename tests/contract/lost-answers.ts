@@ -5,6 +5,7 @@
 import type { SecretsError } from '../../src/core/errors.ts';
 import type { CallOptions } from '../../src/providers/call.ts';
 import type { Provider } from '../../src/providers/provider.ts';
+import { sampled } from '../size.ts';
 import { behindProxy, LONG, VALUE_MARK } from './bench.ts';
 import type { Fault } from './fault-proxy.ts';
 import {
@@ -19,6 +20,13 @@ import {
   textOf,
   within,
 } from './kit.ts';
+
+/** After how many of these requests something goes wrong; a small run tries half of them. */
+const skipsOf = (requests: number): readonly number[] =>
+  sampled(
+    Array.from({ length: requests }, (_, index) => index),
+    2,
+  );
 
 /** What may go wrong after the server has acted. */
 const LOST: readonly (readonly [string, Fault])[] = [
@@ -79,12 +87,15 @@ export function itLosesNoAnswer(contract: Contract): void {
     };
 
     test.each(
-      LOST.flatMap(([how, fault]) => writes.map(([what, write]) => [what, how, fault, write] as const)),
+      sampled(
+        LOST.flatMap(([how, fault]) => writes.map(([what, write]) => [what, how, fault, write] as const)),
+        4,
+      ),
     )(
       '%s: an answer that is %s leads to one version at most, and to no wrong claim',
       async (_what, _how, fault, write) => {
         const requests = await countRequests(write);
-        for (let skip = 0; skip < requests; skip += 1) {
+        for (const skip of skipsOf(requests)) {
           const name = freshName(contract);
           const { id } = await bench.direct().put(name, { value: bytes('old') }, now());
           const provider = await bench.through(false);
@@ -98,11 +109,11 @@ export function itLosesNoAnswer(contract: Contract): void {
       LONG,
     );
 
-    test.each(writes)(
+    test.each(sampled(writes, 3))(
       '%s: a deadline at any of its requests leaves a known state',
       async (_what, write) => {
         const requests = await countRequests(write);
-        for (let skip = 0; skip < requests; skip += 1) {
+        for (const skip of skipsOf(requests)) {
           const name = freshName(contract);
           const { id } = await bench.direct().put(name, { value: bytes('old') }, now());
           const provider = await bench.through(false);
@@ -124,7 +135,7 @@ export function itLosesNoAnswer(contract: Contract): void {
         const requests = await countRequests((provider, _name, _base, options) =>
           provider.put(freshName(contract), { value }, options),
         );
-        for (let skip = 0; skip < requests + 1; skip += 1) {
+        for (const skip of skipsOf(requests + 1)) {
           const name = freshName(contract);
           const provider = await bench.through(false);
           bench.proxy().heal();
@@ -172,7 +183,7 @@ export function itLosesNoAnswer(contract: Contract): void {
           return name;
         };
         const requests = await requestsOf(claim);
-        for (let skip = 0; skip < requests; skip += 1) {
+        for (const skip of skipsOf(requests)) {
           const provider = await bench.through(false);
           bench.proxy().heal();
           bench.proxy().fault('lost', { skip, times: 1 });
@@ -194,7 +205,7 @@ export function itLosesNoAnswer(contract: Contract): void {
           const first = await staged();
           const requests = await requestsOf((provider) => act(provider, first));
           for (const fault of ['lost', 'reset'] as const)
-            for (let skip = 0; skip < requests; skip += 1) {
+            for (const skip of skipsOf(requests)) {
               const target = await staged();
               const provider = await bench.through(false);
               bench.proxy().heal();
@@ -223,7 +234,7 @@ export function itLosesNoAnswer(contract: Contract): void {
         bench.proxy().heal();
         await counted.delete(name, {}, now());
         const requests = bench.proxy().requests.length;
-        for (let skip = 0; skip < requests; skip += 1) {
+        for (const skip of skipsOf(requests)) {
           const next = freshName(contract);
           await bench.direct().put(next, { value }, now());
           const provider = await bench.through(false);

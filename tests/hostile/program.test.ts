@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makePlace, type Place, problemsOf, UNSAFE } from '../e2e/program.ts';
-import { sized } from '../size.ts';
+import { sampled, sized, startOf } from '../size.ts';
 import { documents } from './documents.ts';
 
 let place: Place;
@@ -13,7 +13,7 @@ beforeEach(async () => {
 afterEach(() => place.remove());
 
 describe('a secrets.yaml', () => {
-  test.each(documents)('$title', async ({ bytes, refused, trust = false }) => {
+  test.each(sampled(documents, 4))('$title', async ({ bytes, refused, trust = false }) => {
     await writeFile(join(place.cwd, 'secrets.yaml'), bytes);
     const start = 'exec --allow-empty -- sh -c "echo started"';
     if (trust) {
@@ -34,53 +34,55 @@ describe('a secrets.yaml', () => {
   });
 });
 
+const COMMAND_LINES: readonly [string, number | RegExp, string][] = [
+  ['a name with an escape sequence', 2, "get $'a\\e[31mb'"],
+  ['a name with an encoded one', 2, "get 'a%1b%5b31mb'"],
+  ['a name with a C1 control', 2, "get $'a\\u009b31mb'"],
+  ['a name with a NUL', 2, 'get a%00b'],
+  ['a name with half a surrogate pair', 2, 'get a%ed%a0%80'],
+  ['a name that is not UTF-8', 3, "get $'a\\xff\\xfe'"],
+  ['a name that climbs', 2, 'get local://../../etc/passwd'],
+  ['a name that climbs by its escapes', 2, 'get local://%2e%2e/%2e%2e/etc/passwd'],
+  ['a name with a file’s path', 2, 'get /etc/passwd'],
+  ['a name of 120 kB', 2, 'get "$(head -c 120000 /dev/zero | tr "\\0" a)"'],
+  ['a key of 120 kB', 2, 'get "a#$(head -c 120000 /dev/zero | tr "\\0" k)"'],
+  ['__proto__ as a name', 3, 'get __proto__'],
+  ['__proto__ as a store', 2, 'get __proto__://a'],
+  ['constructor as a store', 2, 'get constructor://a'],
+  ['__proto__ as --store', 2, 'get a --store __proto__'],
+  ['toString as --store', 2, 'get a --store toString'],
+  ['an escape sequence as --store', 2, "get a --store $'\\e[31m'"],
+  ['__proto__ as a profile', 2, 'get a --profile __proto__'],
+  ['an escape sequence as a profile', 2, "get a --profile $'\\e]0;x\\a'"],
+  ['an unknown option with an escape sequence', 2, "get a --$'\\e[31m'"],
+  ['an unknown command with an escape sequence', 2, "$'\\e[31mget' a"],
+  ['an unknown command of 120 kB', 2, '"$(head -c 120000 /dev/zero | tr "\\0" c)"'],
+  ['__proto__ as a command', 2, '__proto__'],
+  ['__proto__ as a shell', 2, 'completion __proto__'],
+  ['constructor as a format', 2, 'env --format constructor'],
+  ['__proto__ as a variable', 125, 'exec -e __proto__=a -- true'],
+  ['a variable with a line in it', 125, "exec -e $'A\\nB=a' -- true"],
+  ['a variable of 120 kB', 125, 'exec -e "$(head -c 120000 /dev/zero | tr "\\0" A)=a" -- true'],
+  ['a program with an escape sequence in its name', 127, "exec -- $'\\e[31m'"],
+  ['a timeout of no time', 2, 'get a --timeout -1s'],
+  ['a timeout without end', 2, 'get a --timeout 1e999h'],
+  ['a timeout of ages', /^[23]$/, 'get a --timeout 99999999999999h'],
+  ['a random value without end', 2, 'generate alnum:99999999999'],
+  ['a folder as the configuration', 2, 'get a --config .'],
+  ['a device as the configuration', 2, 'get a --config /dev/zero'],
+  ['another', 2, 'get a --config /dev/stdin'],
+  ['a configuration with an escape sequence', 2, "get a --config $'x\\e[31m.yaml'"],
+  ['a file of the kernel as the configuration', 2, 'get a --config /proc/self/environ'],
+  ['a file that must not be shown', 2, 'get a --config /etc/passwd'],
+  ['trust of a device', 2, 'trust /dev/zero'],
+  ['trust taken from nothing', 3, "trust --revoke $'\\e[31m'"],
+];
+
 describe('a command line', () => {
-  test.each<[string, number | RegExp, string]>([
-    ['a name with an escape sequence', 2, "get $'a\\e[31mb'"],
-    ['a name with an encoded one', 2, "get 'a%1b%5b31mb'"],
-    ['a name with a C1 control', 2, "get $'a\\u009b31mb'"],
-    ['a name with a NUL', 2, 'get a%00b'],
-    ['a name with half a surrogate pair', 2, 'get a%ed%a0%80'],
-    ['a name that is not UTF-8', 3, "get $'a\\xff\\xfe'"],
-    ['a name that climbs', 2, 'get local://../../etc/passwd'],
-    ['a name that climbs by its escapes', 2, 'get local://%2e%2e/%2e%2e/etc/passwd'],
-    ['a name with a file’s path', 2, 'get /etc/passwd'],
-    ['a name of 120 kB', 2, 'get "$(head -c 120000 /dev/zero | tr "\\0" a)"'],
-    ['a key of 120 kB', 2, 'get "a#$(head -c 120000 /dev/zero | tr "\\0" k)"'],
-    ['__proto__ as a name', 3, 'get __proto__'],
-    ['__proto__ as a store', 2, 'get __proto__://a'],
-    ['constructor as a store', 2, 'get constructor://a'],
-    ['__proto__ as --store', 2, 'get a --store __proto__'],
-    ['toString as --store', 2, 'get a --store toString'],
-    ['an escape sequence as --store', 2, "get a --store $'\\e[31m'"],
-    ['__proto__ as a profile', 2, 'get a --profile __proto__'],
-    ['an escape sequence as a profile', 2, "get a --profile $'\\e]0;x\\a'"],
-    ['an unknown option with an escape sequence', 2, "get a --$'\\e[31m'"],
-    ['an unknown command with an escape sequence', 2, "$'\\e[31mget' a"],
-    ['an unknown command of 120 kB', 2, '"$(head -c 120000 /dev/zero | tr "\\0" c)"'],
-    ['__proto__ as a command', 2, '__proto__'],
-    ['__proto__ as a shell', 2, 'completion __proto__'],
-    ['constructor as a format', 2, 'env --format constructor'],
-    ['__proto__ as a variable', 125, 'exec -e __proto__=a -- true'],
-    ['a variable with a line in it', 125, "exec -e $'A\\nB=a' -- true"],
-    ['a variable of 120 kB', 125, 'exec -e "$(head -c 120000 /dev/zero | tr "\\0" A)=a" -- true'],
-    ['a program with an escape sequence in its name', 127, "exec -- $'\\e[31m'"],
-    ['a timeout of no time', 2, 'get a --timeout -1s'],
-    ['a timeout without end', 2, 'get a --timeout 1e999h'],
-    ['a timeout of ages', /^[23]$/, 'get a --timeout 99999999999999h'],
-    ['a random value without end', 2, 'generate alnum:99999999999'],
-    ['a folder as the configuration', 2, 'get a --config .'],
-    ['a device as the configuration', 2, 'get a --config /dev/zero'],
-    ['another', 2, 'get a --config /dev/stdin'],
-    ['a configuration with an escape sequence', 2, "get a --config $'x\\e[31m.yaml'"],
-    ['a file of the kernel as the configuration', 2, 'get a --config /proc/self/environ'],
-    ['a file that must not be shown', 2, 'get a --config /etc/passwd'],
-    ['trust of a device', 2, 'trust /dev/zero'],
-    ['trust taken from nothing', 3, "trust --revoke $'\\e[31m'"],
-  ])('%s', async (title, code, line) => {
+  test.each(sampled(COMMAND_LINES, 2))('%s', async (title, code, line) => {
     // A small run has each line in one of the two forms.
     const forms = ['', ' --json'];
-    for (const json of sized([forms[title.length % 2] ?? ''], forms)) {
+    for (const json of sized([forms[(title.length + startOf(2)) % 2] ?? ''], forms)) {
       // Behind exec's -- it would be the program's.
       const words = json === '' || line.startsWith('exec') ? line : `${line}${json}`;
       const outcome = await place.within(`secrets ${words}`);
@@ -195,36 +197,39 @@ describe('a JSON secret', () => {
   });
 });
 
+const BOMB = Array.from(
+  { length: 9 },
+  (_, index) => `b${index + 1}: &a${index + 1} [${`*a${index},`.repeat(10)}]\n`,
+).join('');
+
+const IMPORTED: readonly [string, string, number, string][] = [
+  ['flow lists nested 200,000 deep', 'f.yaml', 2, '['.repeat(200_000)],
+  ['closed lists nested 32,768 deep', 'f.yaml', 2, '['.repeat(32_768) + ']'.repeat(32_768)],
+  ['maps nested 50,000 deep', 'f.yaml', 2, '{a: '.repeat(50_000)],
+  ['lists on one line', 'f.yaml', 2, '- '.repeat(100_000)],
+  ['brackets that close nothing', 'f.yaml', 2, '}'.repeat(300_000)],
+  ['an alias bomb', 'f.yaml', 2, `a: &a0 x\n${BOMB}`],
+  ['a duplicate key', 'f.yaml', 2, 'a: x\na: y\n'],
+  ['a tag', 'f.yaml', 2, 'a: !!js/function "() => 1"\n'],
+  ['lists nested 1,000,000 deep', 'f.json', 2, '['.repeat(1_000_000)],
+  ['__proto__', 'f.json', 0, '{"__proto__":"x","constructor":"y"}'],
+  ['__proto__', 'f.yaml', 0, '__proto__: x\nconstructor: y\n'],
+  ['a name with an escape sequence', 'f.json', 2, '{"a\\u001b[31m":"x"}'],
+  ['a name that climbs', 'f.json', 2, '{"../../x":"y"}'],
+  ['a name of 1 MB', 'f.json', 2, `{"${'n'.repeat(1_000_000)}":"x"}`],
+  [
+    'aliases nested 5,000 deep',
+    'f.yaml',
+    2,
+    `a: &a0 x\n${Array.from({ length: 5000 }, (_, index) => `b${index}: &a${index + 1} [*a${index}]\n`).join('')}`,
+  ],
+  ['quotes without end', '.env', 2, 'A="'.repeat(100_000)],
+  ['a NUL', '.env', 2, 'A=\0\n'],
+  ['no UTF-8', 'f.json', 2, '\xff'],
+];
+
 describe('a file to import', () => {
-  const BOMB = Array.from(
-    { length: 9 },
-    (_, index) => `b${index + 1}: &a${index + 1} [${`*a${index},`.repeat(10)}]\n`,
-  ).join('');
-  test.each<[string, string, number, string]>([
-    ['flow lists nested 200,000 deep', 'f.yaml', 2, '['.repeat(200_000)],
-    ['closed lists nested 32,768 deep', 'f.yaml', 2, '['.repeat(32_768) + ']'.repeat(32_768)],
-    ['maps nested 50,000 deep', 'f.yaml', 2, '{a: '.repeat(50_000)],
-    ['lists on one line', 'f.yaml', 2, '- '.repeat(100_000)],
-    ['brackets that close nothing', 'f.yaml', 2, '}'.repeat(300_000)],
-    ['an alias bomb', 'f.yaml', 2, `a: &a0 x\n${BOMB}`],
-    ['a duplicate key', 'f.yaml', 2, 'a: x\na: y\n'],
-    ['a tag', 'f.yaml', 2, 'a: !!js/function "() => 1"\n'],
-    ['lists nested 1,000,000 deep', 'f.json', 2, '['.repeat(1_000_000)],
-    ['__proto__', 'f.json', 0, '{"__proto__":"x","constructor":"y"}'],
-    ['__proto__', 'f.yaml', 0, '__proto__: x\nconstructor: y\n'],
-    ['a name with an escape sequence', 'f.json', 2, '{"a\\u001b[31m":"x"}'],
-    ['a name that climbs', 'f.json', 2, '{"../../x":"y"}'],
-    ['a name of 1 MB', 'f.json', 2, `{"${'n'.repeat(1_000_000)}":"x"}`],
-    [
-      'aliases nested 5,000 deep',
-      'f.yaml',
-      2,
-      `a: &a0 x\n${Array.from({ length: 5000 }, (_, index) => `b${index}: &a${index + 1} [*a${index}]\n`).join('')}`,
-    ],
-    ['quotes without end', '.env', 2, 'A="'.repeat(100_000)],
-    ['a NUL', '.env', 2, 'A=\0\n'],
-    ['no UTF-8', 'f.json', 2, '\xff'],
-  ])('%s, in %s', async (_, name, code, content) => {
+  test.each(sampled(IMPORTED, 2))('%s, in %s', async (_, name, code, content) => {
     await writeFile(
       join(place.cwd, name),
       content,

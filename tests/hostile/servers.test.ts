@@ -1,6 +1,6 @@
 /** Servers that mean harm, and the built program in front of them: five seconds, no stack, no control characters. */
 import { makePlace, type Place, problemsOf, UNSAFE } from '../e2e/program.ts';
-import { sized } from '../size.ts';
+import { sized, startOf } from '../size.ts';
 import { type Listener, startListener } from './listener.ts';
 
 let place: Place;
@@ -120,7 +120,7 @@ describe('a server that answers with', () => {
   });
   afterAll(() => listener.stop());
 
-  let turn = 0;
+  let turn = startOf(8);
   const ask = async (store: string, env: Readonly<Record<string, string>>): Promise<void> => {
     const lines = [
       `get ${store}://a`,
@@ -134,7 +134,7 @@ describe('a server that answers with', () => {
     ];
     // Of a small run, each answer is given to some of them, by turns.
     turn += 1;
-    for (const line of lines.filter((_, index) => (index + turn) % sized(4, 1) === 0)) {
+    for (const line of lines.filter((_, index) => (index + turn) % sized(8, 1) === 0)) {
       const before = listener.connections();
       const outcome = await place.within(
         `secrets ${line.replace(/( <<<| --from|$)/, ' --timeout 2s$1')}`,

@@ -1,5 +1,5 @@
 /** The commands that are run in front of each secrets.yaml that nobody has trusted. */
-import { sized } from '../size.ts';
+import { sized, startOf } from '../size.ts';
 
 /** Every command that could touch a store or run a program; what is asked of each is below. */
 const ASKED = (ref: string): readonly string[] => [
@@ -35,6 +35,6 @@ const OTHERS = (ref: string): readonly string[] => [
 /** Of the others, each case of a small run takes some, by turns. */
 const SHARE = sized(10, 1);
 export const LINES = (ref: string, turn: number): readonly string[] => [
-  ...OTHERS(ref).filter((_, index) => (index + turn) % SHARE === 0),
+  ...OTHERS(ref).filter((_, index) => (index + turn) % SHARE === startOf(SHARE)),
   ...ASKED(ref),
 ];

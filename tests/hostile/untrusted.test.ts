@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { LIMIT_MS, makePlace, type Place, problemsOf } from '../e2e/program.ts';
 import { type Listener, startListener } from './listener.ts';
 import { ROOT_USER, testNeeding } from '../needs.ts';
+import { sampled } from '../size.ts';
 import { LINES } from './untrusted-lines.ts';
 
 const CREDENTIALS: Readonly<Record<string, string>> = {
@@ -175,7 +176,7 @@ async function runAll(lines: readonly string[], options: string, env: Readonly<R
 const exitsOf = (stderr: string): Map<string, number> =>
   new Map([...stderr.matchAll(/^exit (\d+) (.*)$/gm)].map(([, code, line = '']) => [line, Number(code)]));
 
-describe.each([...SENDING, ...RUNNING].map((one, turn) => ({ ...one, turn })))(
+describe.each([...sampled(SENDING, 3), ...sampled(RUNNING, 3)].map((one, turn) => ({ ...one, turn })))(
   '$title',
   ({ yaml, env: more, options = '', ref = 'team://a', proof, turn }) => {
     const lines = LINES(ref, turn);

@@ -20,13 +20,14 @@ import {
   type CrashTarget,
 } from './crash-worlds.ts';
 import { momentsOf } from './kit.ts';
-import { sized } from '../size.ts';
+import { sized, startOf } from '../size.ts';
 
 const KILLER = fileURLToPath(new URL('kill-at.cjs', import.meta.url));
 const LONG = 1_200_000;
 /**
  * Each test tries the first, the last and three in the middle, and every sixth between; each begins at another one, so that
- * together they try all; in a slow store half as many. A small run tries every twenty-fourth.
+ * together they try all; in a slow store half as many. A small run tries one in the middle and every twenty-fourth, and
+ * ends each pair's rotations in one of the two ways.
  */
 const STRIDE = sized(24, 6, 1);
 /** Every store takes it. */
@@ -150,24 +151,33 @@ class Bench {
 function pointsOf(count: number, from: number, slow = false): readonly number[] {
   const stride = slow && STRIDE > 1 ? STRIDE * 2 : STRIDE;
   const all = Array.from({ length: count }, (_, index) => index + 1);
-  const always = [1, ...[1 / 3, 1 / 2, 2 / 3].map((part) => Math.ceil(count * part)), count];
+  const parts = sized([1 / 2], [1 / 3, 1 / 2, 2 / 3]);
+  const always = [1, ...parts.map((part) => Math.ceil(count * part)), count];
   return all.filter((point) => always.includes(point) || (point + from) % stride === 0);
 }
-let offset = 0;
+let offset = startOf(STRIDE);
+const INTENTS = ['resume', 'rollback'] as const;
 
-async function usablePairs(): Promise<readonly (readonly [string, string, CrashStore, CrashTarget])[]> {
-  const pairs: (readonly [string, string, CrashStore, CrashTarget])[] = [];
+/** The ways in which the rotations of a pair are ended; of a small run those of one pair differ from the next one's. */
+function intentsOf(pair: number): readonly (typeof INTENTS)[number][] {
+  return INTENTS.filter((_, index) => (index + pair) % sized(2, 1) === startOf(2));
+}
+
+async function usablePairs(): Promise<
+  readonly (readonly [string, string, CrashStore, CrashTarget, number])[]
+> {
+  const pairs: (readonly [string, string, CrashStore, CrashTarget, number])[] = [];
   for (const target of CRASH_TARGETS)
     if (await target.usable())
       for (const store of CRASH_STORES)
         if (store.targets?.includes(target.title) !== false)
-          pairs.push([store.title, target.title, store, target]);
+          pairs.push([store.title, target.title, store, target, pairs.length]);
   return pairs;
 }
 
 describe.each(await usablePairs())(
   'killed while rotating in %s, for %s',
-  (_store, _target, store, target) => {
+  (_store, _target, store, target, pair) => {
     let bench: Bench | undefined;
     let stops: (() => Promise<void>)[] = [];
     beforeAll(async () => {
@@ -183,7 +193,7 @@ describe.each(await usablePairs())(
       for (const stop of stops) await stop();
     });
 
-    test.each(['resume', 'rollback'] as const)(
+    test.each(intentsOf(pair))(
       'everywhere, another machine can %s it',
       async (intent) => {
         if (bench === undefined) {

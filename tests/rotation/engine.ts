@@ -18,19 +18,19 @@ import {
   type RunOptions,
 } from './kit.ts';
 import type { Store } from './stores.ts';
-import { sized } from '../size.ts';
+import { sized, startOf } from '../size.ts';
 
 const LONG = 600_000;
 /**
  * Every call in the local store. In the others, whose every call is a request, the first, the last and every fourth
- * between, each test beginning at another one; a small run has every ninth, and locally every third.
+ * between, each test beginning at another one; a small run has every twentieth, and locally every sixth.
  */
-const STRIDE = sized(9, 4, 1);
-const LOCAL_STRIDE = sized(3, 1);
+const STRIDE = sized(20, 4, 1);
+const LOCAL_STRIDE = sized(6, 1);
 /** After how many calls the rotation dies that is then resumed or undone; in a store of requests one for each test. */
 const LEFT = [6, 7, 8] as const;
 let count = 0;
-let offset = 0;
+let offset = startOf(60);
 
 const strideOf = (title: string): number => (title === 'local' ? LOCAL_STRIDE : STRIDE);
 

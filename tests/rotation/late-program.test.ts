@@ -6,7 +6,7 @@ import type { Database } from '../backends/database.ts';
 import type { Postgres } from '../backends/postgres.ts';
 import { describeWith } from '../backends/server.ts';
 import { makePlace, type Outcome, type Place } from '../e2e/program.ts';
-import { sized } from '../size.ts';
+import { sized, startOf } from '../size.ts';
 import { POSTGRESQL } from './targets/databases.ts';
 
 const KILLER = join(process.cwd(), 'tests/rotation/kill-at.cjs');
@@ -115,7 +115,7 @@ describeWith('a change that outlives its sender', POSTGRESQL.files, () => {
         expect(await works('current')).toBe(true);
         for (const verb of ['resume', 'rollback']) expect(await outcomeOf(verb)).toEqual([0, 'nothing']);
         let verb = 'rollback';
-        for (let at = 4; ; at += sized(8, 5, 1)) {
+        for (let at = 4 + startOf(8); ; at += sized(12, 5, 1)) {
           verb = verb === 'resume' ? 'rollback' : 'resume';
           const { ended } = start({ NODE_OPTIONS: `--require=${KILLER}`, KILL_AT: `${at} after` });
           if ((await ended) === 0) {
@@ -166,7 +166,7 @@ describeWith('a change that outlives its sender', POSTGRESQL.files, () => {
   test(
     'stopped at any of its writes and woken after it was taken over, it changes nothing',
     async () => {
-      for (let at = 2; ; at += 8) {
+      for (let at = 2 + startOf(8); ; at += sized(16, 8)) {
         await put();
         const { child, ended } = start({
           NODE_OPTIONS: `--require=${KILLER}`,

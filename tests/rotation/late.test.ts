@@ -13,6 +13,7 @@ import { describeWith } from '../backends/server.ts';
 import { contextFor, now } from '../contract/kit.ts';
 import { look, Pause, rotateOn, type RunOptions } from './kit.ts';
 import { type DatabaseKind, MARIADB, MYSQL, POSTGRESQL, POSTGRESQL_18 } from './targets/databases.ts';
+import { sized, startOf } from '../size.ts';
 import { openTarget } from './targets/kit.ts';
 import { startWire, type Wire } from './targets/wire.ts';
 
@@ -181,7 +182,7 @@ function scenes(kind: DatabaseKind): void {
     test(
       'a holder that was stopped at any of its calls, and wakes after it was taken over, touches nothing',
       async () => {
-        for (let at = 1; ; at += 1) {
+        for (let at = 1 + startOf(3); ; at += sized(3, 1)) {
           const { name, run } = await fresh(admin);
           const pause = new Pause(at);
           const first = rotateOn(pause.of(store), name, await targetOf(admin), { leaseMs: LEASE_MS });
