@@ -2,6 +2,10 @@
 import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { sized } from '../size.ts';
+
+/** Between two looks at all processes, each of which costs as much of the processor as a start of the program. */
+const PAUSE_MS = sized(25, 5);
 
 /** The value as it is, in base64 at each of the three alignments, and in hex; all as latin-1 text. */
 export function formsOf(canary: string): readonly string[] {
@@ -70,7 +74,7 @@ export async function watchProcesses<T>(
     for (const entry of readdirSync('/proc'))
       if (/^\d+$/.test(entry)) look(Number(entry), forms, expected, sightings, seen);
     // Leaves the processor to the work: what lives for less than that is for strace to find.
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
   return { result: await done, sightings: [...sightings.values()], seen };
 }

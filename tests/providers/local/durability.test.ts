@@ -12,7 +12,7 @@ import { bundled } from '../../shared.ts';
 import { sized } from '../../size.ts';
 
 /** How many puts are killed. */
-const KILLS = sized(30, 200);
+const KILLS = sized(12, 200);
 const PROGRAM = fileURLToPath(new URL('../../../bin/secrets', import.meta.url));
 const now = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(60_000) });
 

@@ -14,7 +14,7 @@ const CALLS = ['mkdir', 'openat', 'write', 'fsync', 'link', 'rename', 'unlink'];
 /** Opening and writing is also what Node.js does to start: only some of those calls are the store's. */
 const STEP: Readonly<Record<string, number>> = { openat: 3, write: 2 };
 /** A small run tries every so many of these moments, and begins each kind at another one. */
-const EVERY = sized(4, 1);
+const EVERY = sized(6, 1);
 const soon = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(120_000) });
 const KEY_FILE = { SECRETS_LOCAL_KEY_METHOD: 'key-file' };
 

@@ -10,7 +10,7 @@ import { MARIADB, POSTGRESQL } from './databases.ts';
 import { sized } from '../../size.ts';
 import { credential, startApplication } from './kit.ts';
 
-const ROTATIONS = sized(6, 50);
+const ROTATIONS = sized(3, 50);
 /** As an application gets at a secret, by turns. */
 const READERS = [
   'secrets get turns',
