@@ -19,6 +19,8 @@ export interface VaultDoorOptions {
   readonly tokenTtl?: number | undefined;
   /** What its tokens may read; default: everything. */
   readonly read?: readonly Part[] | undefined;
+  /** Goes to every record. */
+  readonly reason?: string | undefined;
   /** What its tokens may write; default: nothing. */
   readonly write?: readonly Part[] | undefined;
 }
@@ -32,7 +34,7 @@ export async function openVaultDoor(options: VaultDoorOptions, context: DoorCont
   const place = placeOf(options.address);
   const scope = { read: options.read ?? READ_ALL.read, write: options.write ?? [] };
   const tokens = new Tokens(context.world.now);
-  const server = await listen(place, new Handler(context, tokens));
+  const server = await listen(place, new Handler(context, tokens, options.reason));
   const issue = (displayName: string, ttl?: number): string => {
     const made = tokens.issue({
       scope,

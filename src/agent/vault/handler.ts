@@ -58,7 +58,10 @@ export class Handler {
   readonly #tokens: Tokens;
   readonly #startedAt: Date;
 
-  constructor(context: DoorContext, tokens: Tokens) {
+  readonly #reason: string | undefined;
+
+  constructor(context: DoorContext, tokens: Tokens, reason: string | undefined) {
+    this.#reason = reason;
     this.#context = context;
     this.#tokens = tokens;
     this.#startedAt = context.world.now();
@@ -106,6 +109,7 @@ export class Handler {
       door: 'vault',
       program: programOf(request.headers['user-agent']),
       token: token.accessor,
+      reason: this.#reason,
     } as const;
     return this.#route({
       method,
