@@ -12,6 +12,7 @@ import { get } from './get.cli.ts';
 import { history } from './history.cli.ts';
 import { importSecrets } from './import.cli.ts';
 import { init } from './init.cli.ts';
+import { inject } from './inject.cli.ts';
 import { list } from './list.cli.ts';
 import { purge } from './purge.cli.ts';
 import { put } from './put.cli.ts';
@@ -35,6 +36,7 @@ export const commands: readonly CommandSpec[] = [
   exec,
   env,
   reference,
+  inject,
   copy,
   diff,
   sync,

@@ -3,7 +3,7 @@
  * proc_pid_stat(5).
  */
 import { readdirSync } from 'node:fs';
-import { statFields } from './signals.ts';
+import { statFields } from '../platform/process-identity.ts';
 
 /** A process, identified by its id and start time, because ids are reused. */
 export interface Descendant {

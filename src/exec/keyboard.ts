@@ -1,6 +1,7 @@
 /** Passes our terminal's keys to a child in a pseudo-terminal, and handles job control between the two. */
 import { spawnSync } from 'node:child_process';
-import { statFields, terminalOf } from './signals.ts';
+import { statFields } from '../platform/process-identity.ts';
+import { terminalOf } from './signals.ts';
 
 /**
  * How often a background run checks whether it was brought to the foreground, because `fg` sends no signal in that

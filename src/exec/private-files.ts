@@ -1,10 +1,10 @@
 /** Values as files for a child: in a private folder, in memory if possible, removed when the child ends. */
 import { randomBytes } from 'node:crypto';
-import { lstatSync, mkdirSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createPrivateFile, fileError, replacePrivateFile } from '../platform/files.ts';
-import { statFields } from './signals.ts';
+import { pidNamespace, startTime } from '../platform/process-identity.ts';
 
 const PREFIX = 'secrets-exec-';
 
@@ -105,32 +105,11 @@ function removeLeftovers(base: string, uid: number | undefined): void {
   }
 }
 
-/** The id of this PID namespace (pid_namespaces(7)); `0` if the system has none. */
-function pidNamespace(): string {
-  try {
-    return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0';
-  } catch {
-    return '0';
-  }
-}
-
 function readFolder(path: string): readonly string[] {
   try {
     return readdirSync(path);
   } catch {
     return [];
-  }
-}
-
-/** When a process started, in the kernel's clock ticks, because process ids are reused. `0` without /proc. */
-function startTime(pid: number): string | undefined {
-  const fields = statFields(pid);
-  if (fields !== undefined || process.platform === 'linux') return fields?.[19];
-  try {
-    process.kill(pid, 0);
-    return '0';
-  } catch {
-    return undefined;
   }
 }
 

@@ -1,6 +1,6 @@
 /** Forwards signals from our parent or terminal to the child. */
-import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
+import { statFields } from '../platform/process-identity.ts';
 
 /**
  * Signals that end a process by default, besides those that people send: timers set before this program started,
@@ -196,14 +196,4 @@ export function terminalOf(): 'foreground' | 'background' | undefined {
   const [, , group, , terminal, foreground] = fields;
   if (terminal === '0' || foreground === '-1') return undefined;
   return group === foreground ? 'foreground' : 'background';
-}
-
-/** The fields of /proc/PID/stat after the process name, which may contain anything. */
-export function statFields(pid: number | 'self'): readonly string[] | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  } catch {
-    return undefined;
-  }
 }

@@ -14,7 +14,7 @@ import {
 } from '../core/environment/environment.ts';
 import { combineErrors, SecretsError, type Settle, settler, toSecretsError } from '../core/errors.ts';
 import { formatReference, parseReference, withoutStar } from '../core/reference/reference.ts';
-import { type Resolved, resolveAll, type Target } from '../session/resolver.ts';
+import type { Resolved } from '../session/resolver.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { Session } from '../session/session.ts';
 
@@ -102,7 +102,7 @@ export async function resolveVariables(
   const plan = await makePlan(session, options, withheld, errors);
   const singles = [...new Map([...plan.base, ...plan.explicit]).values()];
   const refs = [...singles.map(({ ref }) => ref), ...plan.wholes, ...plan.listed.map(({ ref }) => ref)];
-  const results = await resolveTexts(session, refs);
+  const results = await session.resolveEach(refs);
   const settle = settler(errors);
 
   const { env } = session.world;
@@ -275,31 +275,6 @@ function explicitVariables(options: SourceOptions, errors: SecretsError[]): Map<
     }
   }
   return variables;
-}
-
-/** Like `session.resolve`, but a malformed reference only fails itself, so that every failure can be listed. */
-async function resolveTexts(session: Session, texts: readonly string[]): Promise<readonly Resolved[]> {
-  const targets = await Promise.all(
-    texts.map(async (text): Promise<Target | SecretsError> => {
-      try {
-        return await session.target(text);
-      } catch (thrown) {
-        return toSecretsError(thrown).forReference(text);
-      }
-    }),
-  );
-  const good = targets.filter((target): target is Target => !(target instanceof SecretsError));
-  const resolved = await resolveAll(
-    good,
-    (target) => session.open(target.store, target.native),
-    session.call(),
-  );
-  let next = 0;
-  return targets.map((target, index): Resolved => {
-    if (!(target instanceof SecretsError)) return resolved[next++] as Resolved;
-    const text = texts[index] as string;
-    return { ok: false, target: { text, store: '', reference: { name: text } }, error: target };
-  });
 }
 
 function valueOf(result: Resolved): Uint8Array {

@@ -73,6 +73,10 @@ export class Session implements Output {
     return this.stores.resolve(texts);
   }
 
+  resolveEach(texts: readonly string[]): Promise<readonly Resolved[]> {
+    return this.stores.resolveEach(texts);
+  }
+
   defaultStore(): Promise<string> {
     return this.stores.defaultStore();
   }

@@ -1,6 +1,6 @@
 /** The stores of a run: finds the store of a reference, and opens each store once. */
 import type { Config, StoreConfig } from '../config/config.ts';
-import { SecretsError } from '../core/errors.ts';
+import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { formatReference, parseReference } from '../core/reference/reference.ts';
 import { singleLine } from '../core/text/sanitize.ts';
 import { checkTyped } from '../output/confidential.ts';
@@ -99,6 +99,31 @@ export class Stores {
   async resolve(texts: readonly string[]): Promise<readonly Resolved[]> {
     const targets = await Promise.all(texts.map((text) => this.target(text)));
     return resolveAll(targets, (target) => this.open(target.store, target.native), this.#run.call());
+  }
+
+  /** Like `resolve`, but a malformed reference only fails itself, so that every failure can be listed. */
+  async resolveEach(texts: readonly string[]): Promise<readonly Resolved[]> {
+    const targets = await Promise.all(
+      texts.map(async (text): Promise<Target | SecretsError> => {
+        try {
+          return await this.target(text);
+        } catch (thrown) {
+          return toSecretsError(thrown).forReference(text);
+        }
+      }),
+    );
+    const good = targets.filter((target): target is Target => !(target instanceof SecretsError));
+    const resolved = await resolveAll(
+      good,
+      (target) => this.open(target.store, target.native),
+      this.#run.call(),
+    );
+    let next = 0;
+    return targets.map((target, index): Resolved => {
+      if (!(target instanceof SecretsError)) return resolved[next++] as Resolved;
+      const text = texts[index] as string;
+      return { ok: false, target: { text, store: '', reference: { name: text } }, error: target };
+    });
   }
 
   /**

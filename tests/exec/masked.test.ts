@@ -1,7 +1,7 @@
 /** Output that is masked on its way through pipes. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { statFields } from '../../src/exec/signals.ts';
+import { statFields } from '../../src/platform/process-identity.ts';
 import { Box, until } from './setup.ts';
 
 let box: Box;

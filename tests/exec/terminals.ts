@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { type IPty, spawn } from '@lydell/node-pty';
-import { statFields } from '../../src/exec/signals.ts';
+import { statFields } from '../../src/platform/process-identity.ts';
 import { type Box, NODE, PROGRAM, until } from './setup.ts';
 
 export interface Terminal {

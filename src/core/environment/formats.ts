@@ -35,7 +35,11 @@ export function writeEnv(format: EnvFormat, variables: Variables, options: Forma
 }
 
 const WRITERS: Readonly<Record<EnvFormat, (variables: Variables, options: FormatOptions) => string>> = {
-  dotenv: (variables) => lines(variables, (name, value) => `${name}=${dotenvValue(name, value)}`),
+  dotenv: (variables) =>
+    lines(
+      variables,
+      (name, value) => `${name}=${dotenvValue(value, (what) => refuse('dotenv', name, what))}`,
+    ),
   shell: (variables) =>
     lines(variables, (name, value) => `export ${name}='${value.replaceAll("'", "'\\''")}'`),
   fish: (variables) =>
@@ -109,32 +113,26 @@ function lines(variables: Variables, line: (name: string, value: string) => stri
  * Quotes a value so that every reader of env files reads the same: the dotenv package, python-dotenv, compose-go,
  * godotenv, Ruby's dotenv and `sh`, which must not find anything to execute. They agree on single quotes, except for
  * what Python substitutes there, and on double quotes if the value has no characters that are special to any of them.
+ * @param refused makes the error for a value that can't be quoted: what it has
  */
-function dotenvValue(name: string, value: string): string {
+export function dotenvValue(value: string, refused: (what: string) => Error): string {
   if (/[\n\r]/.test(value))
-    throw refuse('dotenv', name, 'a line break, which some readers of env files take for the next variable');
+    throw refused('a line break, which some readers of env files take for the next variable');
   if (!value.includes("'")) {
     if (value.endsWith('\\') || value.includes('\\\\'))
-      throw refuse(
-        'dotenv',
-        name,
-        'a backslash at its end or two in a row, which some readers take for an escape',
-      );
+      throw refused('a backslash at its end or two in a row, which some readers take for an escape');
     const start = value.indexOf('${');
     if (start !== -1 && value.includes('}', start))
-      throw refuse('dotenv', name, '${…}, which python-dotenv replaces in single quotes too');
+      throw refused('${…}, which python-dotenv replaces in single quotes too');
     return `'${value}'`;
   }
   if (/["$`\\]/.test(value))
-    throw refuse(
-      'dotenv',
-      name,
-      'a single quote beside ", $, ` or a backslash, for which readers have no common quotes',
-    );
+    throw refused('a single quote beside ", $, ` or a backslash, for which readers have no common quotes');
   return `"${value}"`;
 }
 
-function yamlString(value: string): string {
+/** A double-quoted scalar that YAML 1.1 and 1.2 read as this string. */
+export function yamlString(value: string): string {
   return JSON.stringify(value).replace(
     /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
@@ -142,7 +140,7 @@ function yamlString(value: string): string {
 }
 
 /** HCL native syntax, quoted templates: `${` and `%{` start an interpolation unless the sign is doubled. */
-function hclString(value: string): string {
+export function hclString(value: string): string {
   const escaped = value
     .replaceAll('\\', '\\\\')
     .replaceAll('"', '\\"')

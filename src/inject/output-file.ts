@@ -1,0 +1,140 @@
+/**
+ * The rendered file: written beside its place with access for the user only, and put there whole. What a killed run
+ * leaves behind is removed by the next one.
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  fsyncSync,
+  lstatSync,
+  openSync,
+  renameSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { SecretsError } from '../core/errors.ts';
+import { codeOf, entriesOf, fileError, removeFile, syncParent } from '../platform/files.ts';
+import { pidNamespace, startTime } from '../platform/process-identity.ts';
+
+const WHAT = 'cannot write the file';
+/** A file's name has 255 bytes at most. */
+const MOST_OF_NAME = 100;
+
+/** What is in the file's place now. */
+export interface Existing {
+  /** Its mode, or undefined if there is no file. */
+  readonly mode: number | undefined;
+}
+
+/**
+ * Looks at the place of the file.
+ * @throws SecretsError Denied for a link, another user's file and what is no file; Usage if the folder is missing
+ */
+export function checkPlace(path: string, shown: string): Existing {
+  try {
+    if (!statSync(dirname(path)).isDirectory())
+      throw new SecretsError('Usage', `${dirname(path)} is not a folder`);
+  } catch (thrown) {
+    if (codeOf(thrown) === 'ENOENT')
+      throw new SecretsError('Usage', `no folder for ${shown}`, {
+        hint: `create it: mkdir -p ${dirname(path)}`,
+      });
+    throw fileError(thrown, WHAT, path);
+  }
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return { mode: undefined };
+  if (!stats.isFile()) {
+    const what = stats.isSymbolicLink()
+      ? 'a symbolic link, which is not followed'
+      : stats.isDirectory()
+        ? 'a folder'
+        : 'not a regular file';
+    throw new SecretsError('Denied', `${path} is ${what}`, {
+      hint: 'name another file, or leave -o out for stdout',
+    });
+  }
+  const own = process.geteuid?.();
+  if (own !== undefined && stats.uid !== own)
+    throw new SecretsError('Denied', `${path} belongs to another user (uid ${stats.uid})`, {
+      hint: 'run it as that user, or remove the file first',
+    });
+  return { mode: stats.mode & 0o7777 };
+}
+
+export class OutputFile {
+  readonly #path: string;
+  readonly #temporary: string;
+  #fd: number | undefined;
+  readonly #onExit = (): void => this.discard();
+
+  /** @throws SecretsError */
+  constructor(path: string) {
+    this.#path = path;
+    const owner = `${pidNamespace()}-${process.pid}-${startTime(process.pid) ?? '0'}`;
+    this.#temporary = join(dirname(path), `${prefixOf(path)}${owner}-${randomBytes(8).toString('hex')}`);
+    const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
+    try {
+      this.#fd = openSync(this.#temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+    } catch (thrown) {
+      throw fileError(thrown, WHAT, path);
+    }
+    process.once('exit', this.#onExit);
+  }
+
+  write(bytes: Uint8Array): void {
+    try {
+      for (let done = 0; done < bytes.length;) done += writeSync(this.#fd as number, bytes, done);
+    } catch (thrown) {
+      throw fileError(thrown, WHAT, this.#path);
+    }
+  }
+
+  /** Puts the file in its place, durably. */
+  commit(): void {
+    try {
+      fsyncSync(this.#fd as number);
+      this.#close();
+      renameSync(this.#temporary, this.#path);
+      process.off('exit', this.#onExit);
+      syncParent(this.#path);
+    } catch (thrown) {
+      throw fileError(thrown, WHAT, this.#path);
+    }
+  }
+
+  /** Removes what was written, unless it is in its place. */
+  discard(): void {
+    this.#close();
+    process.off('exit', this.#onExit);
+    removeFile(this.#temporary);
+  }
+
+  #close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+  }
+}
+
+function prefixOf(path: string): string {
+  return `.${basename(path).slice(0, MOST_OF_NAME)}.secrets-inject-`;
+}
+
+/** Removes what runs for the same file have left that were killed. Never throws. */
+export function removeLeftovers(path: string): void {
+  const folder = dirname(path);
+  const prefix = prefixOf(path);
+  try {
+    for (const entry of entriesOf(folder)) {
+      if (!entry.startsWith(prefix)) continue;
+      const owner = /^(\d+)-(\d+)-(\d+)-[0-9a-f]{16}$/.exec(entry.slice(prefix.length));
+      // Process ids of another container can't be compared.
+      if (owner === null || owner[1] !== pidNamespace() || startTime(Number(owner[2])) === owner[3]) continue;
+      const stats = lstatSync(join(folder, entry));
+      if (stats.isFile() && stats.uid === process.geteuid?.()) removeFile(join(folder, entry));
+    }
+  } catch {
+    // Another run is removing it, or the folder can't be listed.
+  }
+}
