@@ -36,6 +36,7 @@ export async function run(session: Session, { args, options }: Invocation<Option
       history: options.history === true,
       labels: options.labels !== false,
       infos,
+      dryRun: options.dryRun === true,
       onProgress: (text) => progress.update(text),
     };
     const plan = await planCopy(session, sides, pairs, copyOptions);

@@ -24,6 +24,7 @@ export async function run(session: Session, { args, options }: Invocation<Option
   const progress = startProgress(session);
   const found: Comparison[] = [];
   let same = 0;
+  let withoutValue = 0;
   try {
     const sides = makeSides(session, source, target);
     const onProgress = (text: string): void => progress.update(text);
@@ -31,12 +32,13 @@ export async function run(session: Session, { args, options }: Invocation<Option
     const { pairs, extra } = matchNames(sides, listed.names, there.names, options.replace ?? []);
     for await (const { comparison } of comparePairs(session, sides, pairs)) {
       if (comparison.status === 'same') same += 1;
+      else if (comparison.status === 'no-value') withoutValue += 1;
       else found.push(comparison);
-      onProgress(`compared ${same + found.length} of ${pairs.length}`);
+      onProgress(`compared ${same + withoutValue + found.length} of ${pairs.length}`);
     }
     for (const name of extra) found.push({ pair: { source: name, target: name }, status: 'target-only' });
     progress.done();
-    await show(session, sides, found, same);
+    await show(session, sides, { found, same, withoutValue });
   } finally {
     progress.done();
   }
@@ -83,15 +85,23 @@ export function matchNames(
   return { pairs, extra: there.filter((name) => !known.has(name)) };
 }
 
+interface Result {
+  /** What isn't the same. */
+  readonly found: readonly Comparison[];
+  readonly same: number;
+  /** How many secrets of the first side have no value yet and none on the other side. */
+  readonly withoutValue: number;
+}
+
 async function show(
   session: Session,
   { source, target }: Sides,
-  found: readonly Comparison[],
-  same: number,
+  { found, same, withoutValue }: Result,
 ): Promise<void> {
   if (session.options.json === true) {
     await session.printJson({
       same,
+      ...(withoutValue > 0 && { withoutValue }),
       differences: found.map((one) =>
         compact({
           status: one.status,
@@ -105,12 +115,14 @@ async function show(
     return;
   }
   const rows = found.flatMap((one) => {
-    if (one.status === 'failed' || one.status === 'same') return [];
+    if (one.status === 'failed' || one.status === 'same' || one.status === 'no-value') return [];
     const keys = one.status === 'different' ? (one.keys ?? []) : [];
     const name =
       one.status === 'source-only' ? textOf(source, one.pair.source) : textOf(target, one.pair.target);
     return [[WORDS[one.status], name, keys.join(', ')]];
   });
   if (rows.length > 0) await printTable(session, ['', 'SECRET', 'KEYS'], rows);
-  session.note(`${same} the same, ${found.length} not`);
+  session.note(
+    `${same} the same, ${found.length} not${withoutValue > 0 ? `, ${withoutValue} without a value` : ''}`,
+  );
 }

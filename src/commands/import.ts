@@ -15,6 +15,7 @@ import type { FoundFile, FoundSecret, FoundValue } from '../transfer/found.ts';
 import { refuseUnfit, sizeError } from '../transfer/limits.ts';
 import { Pace } from '../transfer/pace.ts';
 import { openPlace, type Place, textOf } from '../transfer/place.ts';
+import { rehearsed } from '../transfer/absence.ts';
 import { report, type Step } from '../transfer/steps.ts';
 import type { CommonOptions } from '../session/options.ts';
 import { readInput } from './put-value.ts';
@@ -53,7 +54,11 @@ export async function run(session: Session, { args, options }: Invocation<Option
     const plan = await planAll(session, target, pace, wanted);
     for (const [index, { step, one }] of plan.entries()) {
       const writes = !dryRun && (step.action === 'create' || step.action === 'update');
-      steps.push(writes ? await write(session, target, pace, one, step) : step);
+      steps.push(
+        writes
+          ? await write(session, target, pace, one, step)
+          : await rehearsed(session, target, pace, step, one.name),
+      );
       progress.update(`imported ${index + 1} of ${plan.length}`);
     }
     progress.done();

@@ -11,6 +11,7 @@ import type { SecretVersion, VersionInfo } from '../core/secret.ts';
 import type { Session } from '../session/session.ts';
 import type { CommonOptions } from '../session/options.ts';
 import { newValue, type ValueOptions } from './put-value.ts';
+import { absenceOf, blockedBy } from '../transfer/absence.ts';
 import type { Invocation } from './command.ts';
 import { naming, storeTitle } from './with-secret.ts';
 
@@ -150,6 +151,11 @@ async function rehearse(
       `its current version is ${before?.id ?? 'none'}, not ${conditions.ifVersion}`,
     );
   }
+  const absence =
+    before === undefined ? await absenceOf(provider, target.reference.name, session.call()) : undefined;
+  const first = conditions.ifAbsent === true || keys.length > 0;
+  const blocked = absence === undefined ? undefined : blockedBy(provider, absence, first);
+  if (blocked !== undefined) throw blocked;
   if (value instanceof Map) withKeys(before, value);
   const { maxValueBytes } = provider.rules;
   if (value instanceof Uint8Array && value.length > maxValueBytes) {
@@ -157,7 +163,13 @@ async function rehearse(
   }
   const action = before === undefined ? 'create' : 'update';
   const what =
-    before === undefined ? 'would create the secret' : `would write a new version after ${before.id}`;
+    before !== undefined
+      ? `would write a new version after ${before.id}`
+      : absence === 'no value'
+        ? 'would write its first value'
+        : absence === 'deleted'
+          ? 'would write a new version of the deleted secret'
+          : 'would create the secret';
   const inKeys = keys.length === 0 ? '' : `, setting ${keys.join(', ')}`;
   await tell(session, {
     text: `${target.text}: ${what}${inKeys}`,

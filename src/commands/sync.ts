@@ -26,9 +26,9 @@ export async function run(session: Session, { args, options }: Invocation<Option
       hint: 'end both sides in /, or use secrets copy for one',
     });
   const { stdin, stderr } = session.world;
-  const asks =
-    options.yes !== true && options.dryRun !== true && stdin.isTTY === true && stderr.isTTY === true;
-  if (options.delete === true && options.yes !== true && options.dryRun !== true && !asks)
+  const dryRun = options.dryRun === true;
+  const asks = options.yes !== true && !dryRun && stdin.isTTY === true && stderr.isTTY === true;
+  if (options.delete === true && options.yes !== true && !dryRun && !asks)
     throw new SecretsError('Usage', 'sync --delete asks before it deletes, and there is no terminal', {
       hint: 'look at --dry-run, then use --yes',
     });
@@ -44,7 +44,7 @@ export async function run(session: Session, { args, options }: Invocation<Option
         hint: 'to delete them, use secrets delete',
       });
     const { pairs, extra } = matchNames(sides, names, there.names, options.replace ?? []);
-    const copyOptions = { history: false, labels: options.labels !== false, infos, onProgress };
+    const copyOptions = { history: false, labels: options.labels !== false, infos, dryRun, onProgress };
     const plan = await planCopy(session, sides, pairs, copyOptions);
     const deletions = options.delete === true ? extra : [];
     const planned: Step[] = [
@@ -56,7 +56,7 @@ export async function run(session: Session, { args, options }: Invocation<Option
       })),
     ];
     progress.done();
-    if (options.dryRun === true) {
+    if (dryRun) {
       await report(session, planned, true);
       return;
     }

@@ -236,6 +236,11 @@ export interface ProviderRules {
   readonly blankValue?: boolean | undefined;
   /** JSON objects are stored as a map, which loses their white space. */
   readonly structured?: boolean | undefined;
+  /**
+   * What a soft-deleted secret blocks until it is restored or purged: every write to its name, or the writes on the
+   * condition that there is no value (`ifAbsent`). Missing: nothing.
+   */
+  readonly deletedBlocks?: 'writes' | 'first writes' | undefined;
   /** The first version of a secret becomes current immediately: nothing can be pending before something is current. */
   readonly firstIsCurrent?: boolean | undefined;
 }

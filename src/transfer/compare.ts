@@ -4,6 +4,7 @@ import { changedKeys, type Pair, sameValue } from '../core/transfer.ts';
 import type { GetResult } from '../providers/provider.ts';
 import type { SecretVersion } from '../core/secret.ts';
 import type { Session } from '../session/session.ts';
+import { absenceOf } from './absence.ts';
 import type { Pace } from './pace.ts';
 import { type Place, textOf } from './place.ts';
 
@@ -16,6 +17,8 @@ export type Comparison = { readonly pair: Pair } & (
   /** On one side only. */
   | { readonly status: 'source-only' }
   | { readonly status: 'target-only' }
+  /** The source has no value yet, and the target has none either. */
+  | { readonly status: 'no-value' }
   | { readonly status: 'failed'; readonly error: SecretsError }
 );
 
@@ -24,6 +27,8 @@ export interface ComparedPair {
   readonly comparison: Comparison;
   readonly source?: SecretVersion | undefined;
   readonly target?: SecretVersion | undefined;
+  /** The source was listed, but has no value yet. */
+  readonly hasNoValue?: boolean;
 }
 
 export interface Sides {
@@ -55,8 +60,10 @@ export async function* comparePairs(
         batch.map((pair) => pair.target),
       ),
     ]);
-    for (const [index, pair] of batch.entries())
-      yield compare(sides, pair, sources[index] as GetResult, targets[index] as GetResult);
+    for (const [index, pair] of batch.entries()) {
+      const compared = compare(sides, pair, sources[index] as GetResult, targets[index] as GetResult);
+      yield await withoutValue(session, sides, compared);
+    }
   }
 }
 
@@ -92,6 +99,26 @@ export async function readMany(
     for (const name of wanted) results.set(name, { ok: false, error });
   }
   return names.map((name) => results.get(name) as GetResult);
+}
+
+/**
+ * Among many secrets, one without a value (created by Terraform or a console) is no failure: a scheduled copy of the
+ * store would fail each time. A single one was named, so its error stays.
+ */
+async function withoutValue(
+  session: Session,
+  { source, sourcePace }: Sides,
+  compared: ComparedPair,
+): Promise<ComparedPair> {
+  const { comparison } = compared;
+  const { pair, status } = comparison;
+  const isMissing = status === 'target-only' || (status === 'failed' && comparison.error.kind === 'NotFound');
+  if (!source.many || !isMissing) return compared;
+  const absence = await sourcePace.run(() => absenceOf(source.provider, pair.source, session.call()));
+  if (absence !== 'no value') return compared;
+  return status === 'failed'
+    ? { comparison: { pair, status: 'no-value' }, hasNoValue: true }
+    : { ...compared, hasNoValue: true };
 }
 
 function compare({ source, target }: Sides, pair: Pair, from: GetResult, to: GetResult): ComparedPair {

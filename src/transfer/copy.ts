@@ -4,6 +4,7 @@ import type { Pair } from '../core/transfer.ts';
 import type { SecretInfo, SecretVersion, VersionInfo } from '../core/secret.ts';
 import type { SecretWrite } from '../providers/provider.ts';
 import type { Session } from '../session/session.ts';
+import { rehearsed } from './absence.ts';
 import { BATCH, comparePairs, readMany, type Sides } from './compare.ts';
 import { missingVersions } from './history.ts';
 import { refuseUnfit, sizeError } from './limits.ts';
@@ -18,6 +19,8 @@ export interface CopyOptions {
   readonly labels: boolean;
   /** Metadata from the listing of the source. */
   readonly infos: ReadonlyMap<string, SecretInfo>;
+  /** The plan is all that is wanted (`--dry-run`): finds what otherwise only the write would meet. */
+  readonly dryRun?: boolean;
   readonly onProgress: (text: string) => void;
 }
 
@@ -53,7 +56,7 @@ export async function planCopy(
 ): Promise<readonly PlannedStep[]> {
   const unfit: (SecretsError | undefined)[] = [];
   const { steps, fitting } = checkNames(sides, pairs);
-  for await (const { comparison, source, target } of comparePairs(session, sides, fitting)) {
+  for await (const { comparison, source, target, hasNoValue } of comparePairs(session, sides, fitting)) {
     const { pair } = comparison;
     options.onProgress(`compared ${steps.length + 1} of ${pairs.length}`);
     const common = {
@@ -64,6 +67,10 @@ export async function planCopy(
     };
     if (comparison.status === 'failed') {
       steps.push({ ...common, action: 'failed', error: comparison.error });
+      continue;
+    }
+    if (hasNoValue === true) {
+      steps.push({ ...common, action: 'skip' });
       continue;
     }
     if (source === undefined) {
@@ -92,7 +99,10 @@ export async function planCopy(
     }
   }
   refuseUnfit(unfit);
-  return steps;
+  if (options.dryRun !== true) return steps;
+  const rehearse = (step: PlannedStep): Promise<PlannedStep> =>
+    rehearsed(session, sides.target, sides.targetPace, step, step.pair.target);
+  return Promise.all(steps.map(rehearse));
 }
 
 /**

@@ -5,7 +5,8 @@ import { compact } from '../output/shapes.ts';
 import { printTable } from '../output/table.ts';
 import type { Session } from '../session/session.ts';
 
-export type Action = 'create' | 'update' | 'delete' | 'same' | 'failed';
+/** `skip`: the source has no value yet. */
+export type Action = 'create' | 'update' | 'delete' | 'same' | 'skip' | 'failed';
 
 export interface Step {
   readonly action: Action;
@@ -26,12 +27,13 @@ const PAST: Readonly<Record<Action, string>> = {
   update: 'updated',
   delete: 'deleted',
   same: 'same',
+  skip: 'skipped',
   failed: 'failed',
 };
 
 /** Counts each action that occurs, most important first: `2 created, 1 same`. */
 export function countText(steps: readonly Step[], done: boolean): string {
-  const actions: readonly Action[] = ['create', 'update', 'delete', 'same', 'failed'];
+  const actions: readonly Action[] = ['create', 'update', 'delete', 'same', 'skip', 'failed'];
   const parts = actions.flatMap((action) => {
     const count = steps.filter((step) => step.action === action).length;
     return count === 0
@@ -41,10 +43,10 @@ export function countText(steps: readonly Step[], done: boolean): string {
   return parts.join(', ').replace('to same', 'the same') || 'nothing to do';
 }
 
-/** One line for each planned step. Unchanged secrets are only counted. */
+/** One line for each planned step that changes something. */
 export function planLines(steps: readonly Step[]): string[] {
   return steps
-    .filter(({ action }) => action !== 'same')
+    .filter(({ action }) => action !== 'same' && action !== 'skip')
     .map((step) => singleLine(`${step.action}  ${step.target}${sourceText(step)}${detailText(step)}`));
 }
 
@@ -52,8 +54,9 @@ function sourceText({ source }: Step): string {
   return source === undefined ? '' : ` from ${source}`;
 }
 
-function detailText({ keys, names, versions }: Step): string {
+function detailText({ action, keys, names, versions }: Step): string {
   const parts = [
+    ...(action === 'skip' ? ['no value yet'] : []),
     ...(versions !== undefined && versions > 1 ? [`${versions} versions`] : []),
     ...(names !== undefined && names.length > 0 ? [`takes ${names.join(', ')}`] : []),
     ...(keys !== undefined && keys.length > 0 ? [`keys ${keys.join(', ')}`] : []),

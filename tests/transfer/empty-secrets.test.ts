@@ -96,7 +96,17 @@ describe.each([
       writeFileSync(join(place.cwd, 'applied'), '');
       writeFileSync(join(place.cwd, 'secrets.yaml'), JSON.stringify({ rotation }));
       writeFileSync(join(place.cwd, 'in.env'), 'X=1\n');
-      for (const name of ['plain', 'map', 'claimed', 'imported', 'copied', 'rotated', 'told'])
+      for (const name of [
+        'plain',
+        'map',
+        'claimed',
+        'imported',
+        'copied',
+        'rotated',
+        'told',
+        'unset-a',
+        'gone',
+      ])
         await server.make(name, place);
     });
     afterAll(async () => {
@@ -122,6 +132,55 @@ describe.each([
         printf four | secrets put --quiet local://from
         secrets copy --quiet local://from ${store}://copied >/dev/null && secrets get ${store}://copied --newline`);
       expect({ stdout, stderr }).toEqual({ stdout: 'one\ntwo\nthree\n1\nfour\n', stderr: '' });
+    });
+
+    test('is named as such by a dry run, and passed over by a copy of many', async () => {
+      expect((await sh(`printf x | secrets put --dry-run ${store}://unset-a`)).stdout).toBe(
+        `${store}://unset-a: would write its first value\n`,
+      );
+      const many = `'${store}://unset-*' 'local://many/'`;
+      const { stdout, code } = await sh(`
+        secrets copy ${many} && secrets diff ${many} --exit-code && secrets diff ${many} --json
+        printf kept | secrets put --quiet local://many/a && printf old | secrets put --quiet local://many/gone
+        secrets sync ${many} --delete --yes && secrets get local://many/a`);
+      expect({ code, stdout }).toEqual({
+        code: 0,
+        stdout: [
+          `skipped\tlocal://many/a\t${store}://unset-a\t(no value yet)`,
+          '{\n  "same": 0,\n  "withoutValue": 1,\n  "differences": []\n}',
+          // What has a value in the target alone is kept, and what the source doesn't have is deleted.
+          `skipped\tlocal://many/a\t${store}://unset-a\t(no value yet)`,
+          'deleted\tlocal://many/gone\t\t',
+          'kept',
+        ].join('\n'),
+      });
+      const one = await sh(`secrets copy ${store}://unset-a local://one`);
+      expect(one).toMatchObject({ code: 3, stderr: expect.stringContaining('has no value yet') });
+    });
+
+    const testWhereNamesAreKept = store === 'aws' || store === 'gcp' ? test : () => {};
+    testWhereNamesAreKept('is deleted like others, and a dry run meets it like the run', async () => {
+      await sh(`secrets delete ${store}://gone && printf x | secrets put --quiet local://y`);
+      const deleted = await sh(`secrets get ${store}://gone`);
+      expect(deleted).toMatchObject({
+        code: 3,
+        stderr: expect.stringContaining('is deleted; secrets restore'),
+      });
+      for (const write of [
+        `printf x | secrets put ${store}://gone`,
+        `printf x | secrets put '${store}://gone#key'`,
+        `secrets import in.env ${store}://gone`,
+        `secrets copy local://y ${store}://gone`,
+      ])
+        for (const how of ['--dry-run', '']) {
+          const { code, stderr } = await sh(`${write} ${how}`);
+          expect([write, how, code, stderr]).toEqual([
+            write,
+            how,
+            5,
+            expect.stringContaining('a deleted secret blocks this name'),
+          ]);
+        }
     });
 
     test('is rotated without leave to create it, and one that is not there is not', async () => {

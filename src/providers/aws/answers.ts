@@ -11,6 +11,7 @@ export const RULES: ProviderRules = {
   nameRule: 'letters, digits and /_+=.@-, 1 to 512 characters',
   maxValueBytes: 65_536,
   emptyValue: false,
+  deletedBlocks: 'writes',
   // Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
   firstIsCurrent: true,
 };

@@ -11,6 +11,7 @@ export const RULES = {
   maxNameLength: MAX_NAME,
   maxValueBytes: 25_600,
   emptyValue: true,
+  deletedBlocks: 'writes',
 } as const satisfies Partial<ProviderRules>;
 
 const MAX_TAGS = 15;

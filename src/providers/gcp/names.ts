@@ -15,6 +15,7 @@ export const RULES: ProviderRules = {
   nameRule: `letters, digits, _ and -, 1 to 255 characters, not ending in ${PENDING_SUFFIX}`,
   maxValueBytes: 65_536,
   emptyValue: false,
+  deletedBlocks: 'writes',
 };
 
 const NATIVE =

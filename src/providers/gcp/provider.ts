@@ -143,9 +143,8 @@ export class GcpProvider implements Provider {
   /** Google has the same message for a missing secret and for one without versions. */
   async #missing(id: string, error: SecretsError, signal: AbortSignal): Promise<SecretsError> {
     const secret = await this.#store.find(id, signal).catch(() => undefined);
-    return secret === undefined || secret.annotations?.[NOTE.deleted] !== undefined
-      ? error
-      : noValueYet(error);
+    if (secret === undefined) return error;
+    return secret.annotations?.[NOTE.deleted] === undefined ? noValueYet(error) : softDeleted(error);
   }
 
   /**

@@ -60,6 +60,7 @@ const RULES: ProviderRules = {
   nameRule: `1 to 512 characters, no control characters, no empty, . or .. segments, no * or + segment, not ending in ${PENDING_SUFFIX}`,
   maxValueBytes: 512 * 1024,
   emptyValue: true,
+  deletedBlocks: 'first writes',
   structured: true,
 };
 
