@@ -112,7 +112,8 @@ function wordsBefore(argv: readonly string[]): readonly string[] {
 
 function addCommand(parent: Command, spec: CommandSpec, action: Action): void {
   const group = parent.parent === null ? spec.group : 'Commands';
-  const command = parent.command(spec.name).summary(spec.summary).helpGroup(`${group}:`);
+  const hidden = spec.hidden === true;
+  const command = parent.command(spec.name, { hidden }).summary(spec.summary).helpGroup(`${group}:`);
   command.description(
     spec.description === undefined ? spec.summary : `${spec.summary}\n\n${spec.description}`,
   );

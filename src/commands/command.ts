@@ -48,6 +48,8 @@ export interface CommandSpec {
   readonly examples: readonly ExampleSpec[];
   /** Everything after the first argument belongs to a program that is run. */
   readonly passThrough?: boolean;
+  /** Left out of help and completion: another program runs it. */
+  readonly hidden?: boolean;
   /** Completion: what the first argument is. */
   readonly completes?: 'reference' | 'store' | 'file' | 'command';
   /** Nouns with verbs of their own, such as `stores rekey`. */

@@ -61,7 +61,11 @@ function wordsOf(spec: CommandSpec): string {
   const flags = flagsOf(spec).flatMap(({ long, short }) =>
     short === undefined ? [long] : [long, `-${short}`],
   );
-  return [...flags, '--help', ...(spec.subcommands ?? []).map(({ name }) => name)].join(' ');
+  return [
+    ...flags,
+    '--help',
+    ...(spec.subcommands ?? []).filter(({ hidden }) => hidden !== true).map(({ name }) => name),
+  ].join(' ');
 }
 
 function cases(commands: Commands, indent: string): string {

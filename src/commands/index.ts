@@ -22,6 +22,7 @@ import { rotate } from './rotate/rotate.cli.ts';
 import type { CommandSpec } from './command.ts';
 import { stores } from './stores/stores.cli.ts';
 import { sync } from './sync.cli.ts';
+import { terraform } from './terraform/terraform.cli.ts';
 import { trust } from './trust.cli.ts';
 
 export const commands: readonly CommandSpec[] = [
@@ -37,6 +38,7 @@ export const commands: readonly CommandSpec[] = [
   env,
   reference,
   inject,
+  terraform,
   copy,
   diff,
   sync,

@@ -28,6 +28,9 @@ const WANTED: Readonly<Record<string, AuditAction>> = {
   sync: 'read',
   import: 'write',
   'stores rekey': 'rekey',
+  'terraform data': 'read',
+  'terraform ephemeral': 'read',
+  'terraform resource': 'write',
   'audit anchor': 'write',
   'audit verify': 'read',
   'audit send': 'read',
@@ -39,6 +42,7 @@ interface RecorderContext {
   readonly world: World;
   readonly options: { readonly reason?: string };
   readonly verb: string;
+  readonly client?: string | undefined;
   config(): Promise<Config>;
   warn(message: string): void;
 }
@@ -65,7 +69,7 @@ export class Records {
   }
 
   async #make(): Promise<Recorder> {
-    const { world, options, verb } = this.#context;
+    const { world, options, verb, client } = this.#context;
     const { audit } = await this.#context.config();
     const { user, host } = world.names();
     const context = {
@@ -74,6 +78,7 @@ export class Records {
       uid: world.uid,
       host,
       pid: process.pid,
+      client,
       reason: reasonOf(options.reason, world.env['SECRETS_REASON']),
     };
     const warn = (message: string): void => this.#context.warn(message);

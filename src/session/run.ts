@@ -14,16 +14,19 @@ export class Run {
   readonly options: CommonOptions;
   /** The command's full name, such as `rotate resume`. */
   readonly verb: string;
+  /** The program that asks, if this one answers for another: `Terraform 1.14.0`. */
+  readonly client: string | undefined;
   /** Aborted by `stop` when the user interrupts. */
   readonly interrupt = new AbortController();
   readonly #deadlines = new Set<AbortController>();
   /** Timers that haven't been created yet. */
   readonly #unmade = new Set<NodeJS.Immediate>();
 
-  constructor(world: ProgramWorld, options: CommonOptions, verb: string) {
+  constructor(world: ProgramWorld, options: CommonOptions, verb: string, client?: string) {
     this.world = world;
     this.options = options;
     this.verb = verb;
+    this.client = client;
   }
 
   /** The user interrupted: aborts `interrupt` and every call in progress. */

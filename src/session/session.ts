@@ -21,8 +21,9 @@ export class Session implements Output {
   readonly output: Console;
   readonly stores: Stores;
 
-  constructor(world: ProgramWorld, options: CommonOptions, verb = '') {
-    this.run = new Run(world, options, verb);
+  /** @param client the program on whose behalf this one runs, if it was started by another; for the audit log */
+  constructor(world: ProgramWorld, options: CommonOptions, verb = '', client?: string) {
+    this.run = new Run(world, options, verb, client);
     this.output = new Console(world, options, this.run);
     this.stores = new Stores(this.run, this.output);
   }

@@ -23,11 +23,12 @@ export class Stores {
   constructor(run: Run, output: Console) {
     this.#run = run;
     this.#output = output;
-    const { world, options, verb } = run;
+    const { world, options, verb, client } = run;
     this.records = new Records({
       world,
       options,
       verb,
+      client,
       config: () => this.config(),
       warn: (message) => output.warn(message),
     });

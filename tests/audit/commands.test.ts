@@ -259,6 +259,13 @@ const NO_SECRET: Readonly<
   generate: { line: 'secrets generate', why: 'makes a value that nothing keeps' },
   init: { line: 'secrets init --dry-run', why: 'writes addresses' },
   stores: { line: 'secrets stores --check', why: 'asks who one is' },
+  terraform: { line: 'secrets terraform --help', why: 'only its verbs do something' },
+  'terraform install': { line: 'secrets terraform install', why: 'writes a script' },
+  'terraform serve': {
+    line: 'secrets terraform serve',
+    why: 'OpenTofu starts it; tests/terraform has its records',
+    exit: 2,
+  },
   trust: { line: 'secrets trust --list', why: 'reads secrets.yaml' },
 };
 

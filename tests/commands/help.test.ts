@@ -87,7 +87,7 @@ describe('--help', () => {
     const line = output.indexOf('\nCommon options: secrets help options\n');
     for (const { flags } of [...(spec.options ?? []), { flags: '-h, --help' }])
       expect(output.slice(0, line)).toContain(flags);
-    for (const { name } of spec.subcommands ?? [])
+    for (const { name } of (spec.subcommands ?? []).filter(({ hidden }) => hidden !== true))
       expect(output.slice(0, line)).toMatch(new RegExp(`^  ${name}\\b`, 'm'));
     for (const { flags } of commonOptions) expect(output).not.toContain(`\n  ${flags}`);
   });

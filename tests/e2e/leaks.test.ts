@@ -108,6 +108,10 @@ const RUNS: readonly Run[] = [
   { covers: 'init', line: 'secrets init --dry-run' },
   { covers: 'trust', line: 'secrets trust', exit: 3 },
   { covers: 'audit', line: 'secrets audit --help' },
+  { covers: 'terraform', line: 'secrets terraform --help' },
+  { covers: 'terraform install', line: 'secrets terraform install' },
+  // With OpenTofu: tests/terraform.
+  { covers: 'terraform serve', line: 'secrets terraform serve', exit: 2 },
   {
     covers: 'audit report',
     line: 'secrets copy local://a local://same --quiet; secrets audit report --values',

@@ -25,6 +25,8 @@ const WITHOUT: Readonly<Record<string, string>> = {
   'rotate-cancel': 'needs a service that rotates: tests/rotation/native-kit.ts holds it to its schema',
   reference: 'needs a store that others read: tests/integrations/references.test.ts holds it to its schema',
   audit: 'only its verbs do something',
+  terraform: 'only its verbs do something',
+  'terraform-serve': 'OpenTofu starts it',
 };
 
 /** Each command line in order, in one place; `schema` is a file of schemas/output. */
@@ -101,6 +103,8 @@ const RUNS: readonly (readonly [schema: string, line: string, exit?: number])[] 
     'audit-report',
     `echo 'audit: { suppress: [{ rule: weak-value, secret: "**", reason: r, until: 2020-01-01 }, { rule: default-value, secret: w, reason: r, until: ${new Date().toISOString().slice(0, 10)} }] }' > secrets.yaml; secrets audit report --trust --values --fail-on critical --json`,
   ],
+  ['terraform-install', 'secrets terraform install --dry-run --json'],
+  ['terraform-install', 'secrets terraform install --json'],
   ['audit-log', 'secrets audit log --all --json'],
   ['audit-anchor', 'secrets audit anchor --json'],
   ['audit-trail', 'secrets audit trail local --quiet --json'],

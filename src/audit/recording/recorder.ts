@@ -14,6 +14,8 @@ export interface CommandContext {
   readonly uid: number | undefined;
   readonly host: string;
   readonly pid: number | undefined;
+  /** The program that asked, if it isn't the user. */
+  readonly client?: string | undefined;
   readonly reason: string | undefined;
 }
 
@@ -137,7 +139,7 @@ export class Recorder {
   }
 
   #event(access: Access): AuditEvent {
-    const { user, uid, command, host, pid, reason } = asClient(this.#context, access.by);
+    const { user, uid, command, host, pid, client, reason } = asClient(this.#context, access.by);
     const {
       action,
       store,
@@ -178,12 +180,12 @@ export class Recorder {
     if (version !== undefined) event.version = told(version);
     if (stage !== undefined) event.stage = told(stage);
     if (keys !== undefined) event.keys = keys.slice(0, MAX_KEYS).map(told);
+    if (client !== undefined) event.client = bounded(client);
     if (reason !== undefined) event.reason = hideIssued(reason);
     if (durationMs !== undefined) event.durationMs = durationMs;
     if (requestId !== undefined) event.requestId = bounded(requestId);
     if (intent !== undefined) event.intent = intent;
     if (access.agent !== undefined) event.agent = access.agent;
-    if (access.by?.client !== undefined) event.client = bounded(access.by.client);
     if (access.by?.address !== undefined) event.address = bounded(access.by.address);
     return event;
   }
@@ -192,7 +194,13 @@ export class Recorder {
 /** This process's own reason and id aren't its client's. */
 function asClient(context: CommandContext, by: AccessClient | undefined): CommandContext {
   if (by === undefined) return context;
-  return { ...context, command: by.command ?? context.command, pid: by.pid, reason: by.reason };
+  return {
+    ...context,
+    command: by.command ?? context.command,
+    pid: by.pid,
+    client: by.client,
+    reason: by.reason,
+  };
 }
 
 /** Refused by the service or by a policy, or because the service doesn't know the caller. */

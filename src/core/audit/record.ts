@@ -66,7 +66,7 @@ export interface AuditEvent {
   readonly pid?: number | undefined;
   /** Network address that the service saw. */
   readonly address?: string | undefined;
-  /** User agent that the service saw. */
+  /** User agent that the service saw; in our own records the program that asked, such as `OpenTofu`. */
   readonly client?: string | undefined;
   /**
    * The agent answered: from the store, from its memory (`cache`), or from its memory because the store did not answer

@@ -1,0 +1,100 @@
+/** How the provider is installed, starts and ends. */
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { TOFU } from '../backends/opentofu.ts';
+import { describeWith } from '../backends/server.ts';
+import { makePlace, type Place } from '../e2e/program.ts';
+import { makeProject, type Project } from './kit.ts';
+
+const SOURCE = 'secrets.localhost/cli/secrets';
+const COOKIE = 'd602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2';
+
+describe('secrets terraform install', () => {
+  let place: Place;
+  beforeEach(async () => {
+    place = await makePlace();
+  });
+  afterEach(() => place.remove());
+
+  test('writes one script for each platform, and nothing the second time', async () => {
+    const first = await place.sh('umask 077; secrets terraform install --json');
+    const { mirror, written } = JSON.parse(first.stdout) as { mirror: string; written: string[] };
+    expect(mirror).toBe(join(place.home, '.terraform.d/plugins'));
+    expect(written.map((path) => path.slice(mirror.length + 1))).toEqual(
+      ['darwin_amd64', 'darwin_arm64', 'linux_amd64', 'linux_arm64'].map(
+        (platform) => `${SOURCE}/0.1.0/${platform}/terraform-provider-secrets_v0.1.0`,
+      ),
+    );
+    for (const path of written) expect(statSync(path).mode & 0o777).toBe(0o755);
+    expect(new Set(written.map((path) => readFileSync(path, 'utf8'))).size).toBe(1);
+    const again = await place.sh('secrets terraform install --json');
+    expect((JSON.parse(again.stdout) as { written: string[] }).written).toEqual([]);
+    writeFileSync(written[0] ?? '', 'something else');
+    const third = await place.sh('secrets terraform install --json');
+    expect((JSON.parse(third.stdout) as { written: string[] }).written).toEqual([written[0]]);
+    // Nothing else is in the home folder, no configuration of OpenTofu's either.
+    expect(readdirSync(place.home)).toEqual(['.terraform.d']);
+  });
+
+  test('--dry-run writes nothing; a folder of its own comes with the lines that name it', async () => {
+    const { stdout } = await place.sh('secrets terraform install --dry-run --mirror m');
+    expect(stdout.split('\n').filter((line) => line.endsWith(': would be written'))).toHaveLength(4);
+    expect(readdirSync(place.cwd)).toEqual([]);
+    const real = await place.sh('secrets terraform install --mirror m');
+    expect(real.stdout).toContain(`path    = "${join(place.cwd, 'm')}"`);
+    expect(real.stdout).toContain('# In your CLI configuration (~/.tofurc, ~/.terraformrc):');
+    expect(readdirSync(join(place.cwd, 'm'))).toEqual(['secrets.localhost']);
+  });
+
+  test.each([
+    ['by a person', {}, 'run secrets terraform install'],
+    [
+      'with another protocol',
+      { TF_PLUGIN_MAGIC_COOKIE: COOKIE, PLUGIN_PROTOCOL_VERSIONS: '4,5' },
+      'protocol 6',
+    ],
+    [
+      'without a certificate',
+      { TF_PLUGIN_MAGIC_COOKIE: COOKIE, PLUGIN_PROTOCOL_VERSIONS: '5,6' },
+      'TF_DISABLE_PLUGIN_TLS',
+    ],
+  ])('the provider does not start %s', async (_how, env, message) => {
+    const { code, stderr } = await place.sh('secrets terraform serve', env);
+    expect([code === 0, stderr]).toEqual([false, expect.stringContaining(message)]);
+    expect(readdirSync(place.tmp)).toEqual([]);
+  });
+});
+
+describeWith('the provider in OpenTofu', [TOFU], () => {
+  let project: Project;
+  beforeEach(async () => {
+    project = await makeProject();
+  });
+  afterEach(() => project.remove());
+
+  test('init writes a lock file whose hash holds on every platform', async () => {
+    const lock = readFileSync(join(project.place.cwd, '.terraform.lock.hcl'), 'utf8');
+    expect(lock).toMatch(/provider "secrets\.localhost\/cli\/secrets"[^]*version +"?= "0\.1\.0"|version +=/);
+    const own = /"(h1:[^"]+)"/.exec(lock)?.[1];
+    await project.ok(
+      'tofu providers lock -fs-mirror ~/.terraform.d/plugins -platform=darwin_arm64 -platform=linux_arm64',
+    );
+    const all = readFileSync(join(project.place.cwd, '.terraform.lock.hcl'), 'utf8').match(/h1:[^"]+/g);
+    expect(new Set(all)).toEqual(new Set([own]));
+  });
+
+  test('says what is missing where secrets is not on PATH', async () => {
+    project.write('ephemeral "secrets_generate" "x" {\n}\n');
+    const { code, stdout, stderr } = await project.sh('PATH=/usr/bin:/bin "$T" plan', { T: TOFU });
+    expect([code, (stdout + stderr).replaceAll(/\s+/g, ' ')]).toEqual([
+      1,
+      expect.stringContaining('secrets is not on PATH'),
+    ]);
+  });
+
+  test('leaves no process and no socket', async () => {
+    project.write('ephemeral "secrets_generate" "x" {\n}\n');
+    await project.ok('tofu plan');
+    expect(readdirSync(project.place.tmp)).toEqual([]);
+  });
+});
