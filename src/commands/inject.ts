@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { isAbsolute, join, resolve } from 'node:path';
 import { combineErrors, SecretsError } from '../core/errors.ts';
 import { NOT_REGISTERED, registerMasks } from '../exec/github.ts';
@@ -11,10 +12,9 @@ import type { Resolved } from '../session/resolver.ts';
 import type { Session } from '../session/session.ts';
 import type { CommonOptions } from '../session/options.ts';
 import type { Invocation } from './command.ts';
+import { checkWatchFlags, type InjectWatchFlags, type Rendered, watchFile } from './inject-watch.ts';
 
-interface InjectOptions extends CommonOptions {
-  readonly in?: string;
-  readonly out?: string;
+interface InjectOptions extends CommonOptions, InjectWatchFlags {
   readonly format?: Format;
   readonly bare?: boolean;
   readonly force?: boolean;
@@ -27,23 +27,54 @@ interface Destination {
   readonly shown: string;
 }
 
-export async function run(session: Session, { options }: Invocation<InjectOptions>): Promise<void> {
+export async function run(session: Session, { args, options }: Invocation<InjectOptions>): Promise<void> {
   const { world } = session;
+  checkWatchFlags(options, args);
   const out = destinationOf(session, options);
   if (out !== undefined && options.dryRun !== true) {
     checkPlace(out.path, out.shown);
     if (options.force !== true) checkIgnored(out.path, out.shown, world);
   }
   const template = await templateOf(session, options);
+  if (options.dryRun === true) await showUses(session, template, survey(template));
+  else if (out === undefined) await renderOnce(session, template, undefined);
+  else if (options.watch === true) {
+    const path = resolve(world.cwd, options.in as string);
+    await watchFile(session, options, args, path, (last) => renderOnce(session, template, out, last));
+  } else await renderOnce(session, template, out);
+}
+
+/**
+ * Renders the template to the file, or to stdout.
+ * @param last leaves a file in place that has this hash
+ */
+async function renderOnce(
+  session: Session,
+  template: Template,
+  out: Destination | undefined,
+  last?: string,
+): Promise<Rendered> {
   const found = survey(template);
-  if (options.dryRun === true) {
-    await showUses(session, template, found);
-    return;
-  }
-  const values = await readValues(session, template, found);
+  const { values, sources } = await readValues(session, template, found);
   await registerWith(session, values, out === undefined);
-  if (out === undefined) await printAll(session, template, found, values);
-  else await writeFile(session, template, found, values, out);
+  const rendering = { template, found, values };
+  if (out !== undefined) return { sources, hash: await writeFile(session, rendering, out, last) };
+  await printAll(session, rendering);
+  return { sources, hash: '' };
+}
+
+/** What is rendered. */
+interface Rendering {
+  readonly template: Template;
+  readonly found: Survey;
+  readonly values: ReadonlyMap<string, Uint8Array>;
+}
+
+function renderTo(
+  { template, found, values }: Rendering,
+  write: (bytes: Uint8Array) => Promise<void>,
+): Promise<void> {
+  return render(template, found, (ref) => values.get(ref) as Uint8Array, write);
 }
 
 /** @throws SecretsError Usage */
@@ -92,7 +123,7 @@ async function readValues(
   session: Session,
   template: Template,
   found: Survey,
-): Promise<ReadonlyMap<string, Uint8Array>> {
+): Promise<{ readonly values: ReadonlyMap<string, Uint8Array>; readonly sources: readonly Resolved[] }> {
   const errors = [...found.problems];
   const first = new Map<string, Use>();
   for (const use of found.uses) if (!first.has(use.ref)) first.set(use.ref, use);
@@ -112,7 +143,7 @@ async function readValues(
   errors.push(...tryAll(template, good, (ref) => values.get(ref) as Uint8Array));
   if (errors.length > 0)
     throw combineErrors(errors, `${errors.length} failures in ${template.source.name}; nothing was written`);
-  return values;
+  return { values, sources: results };
 }
 
 /** The same error with the place in the template. */
@@ -179,16 +210,11 @@ async function registerWith(
   if (!done) session.warn(NOT_REGISTERED);
 }
 
-async function printAll(
-  session: Session,
-  template: Template,
-  found: Survey,
-  values: ReadonlyMap<string, Uint8Array>,
-): Promise<void> {
+async function printAll(session: Session, rendering: Rendering): Promise<void> {
   const isTerminal = session.world.stdout.isTTY === true;
   if (isTerminal) {
     // A terminal obeys control characters: a stored value must not be able to give it orders (CWE-150).
-    for (const [reference, value] of values) {
+    for (const [reference, value] of rendering.values) {
       if (/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.test(Buffer.from(value).toString('latin1')))
         throw new SecretsError(
           'Invalid',
@@ -200,50 +226,53 @@ async function printAll(
         );
     }
   }
-  await render(
-    template,
-    found,
-    (ref) => values.get(ref) as Uint8Array,
-    (bytes) => session.print(bytes),
-  );
+  await renderTo(rendering, (bytes) => session.print(bytes));
   if (isTerminal) session.note('the secrets are now on your screen and in its scrollback');
 }
 
+/** @returns a hash of the file's content */
 async function writeFile(
   session: Session,
-  template: Template,
-  found: Survey,
-  values: ReadonlyMap<string, Uint8Array>,
+  rendering: Rendering,
   { path, shown }: Destination,
-): Promise<void> {
+  last: string | undefined,
+): Promise<string> {
   const { mode } = checkPlace(path, shown);
   removeLeftovers(path);
   const file = new OutputFile(path);
   const stop = discardOnSignal(session, file);
+  const hash = createHash('sha256');
   let bytes = 0;
   try {
-    await render(
-      template,
-      found,
-      (ref) => values.get(ref) as Uint8Array,
-      async (chunk) => {
-        file.write(chunk);
-        bytes += chunk.length;
-        // Lets signals through, in a template of any size.
-        await new Promise((next) => setImmediate(next));
-        session.interrupt.signal.throwIfAborted();
-      },
-    );
-    file.commit();
+    await renderTo(rendering, async (chunk) => {
+      file.write(chunk);
+      hash.update(chunk);
+      bytes += chunk.length;
+      // Lets signals through, in a template of any size.
+      await new Promise((next) => setImmediate(next));
+      session.interrupt.signal.throwIfAborted();
+    });
+    const digest = hash.digest('hex');
+    if (digest === last) file.discard();
+    else file.commit();
+    if (digest !== last) await reportFile(session, rendering, { path, shown, bytes, mode });
+    return digest;
   } catch (thrown) {
     file.discard();
     throw thrown;
   } finally {
     stop();
   }
+}
+
+async function reportFile(
+  session: Session,
+  { template: { format }, found }: Rendering,
+  file: Destination & { readonly bytes: number; readonly mode: number | undefined },
+): Promise<void> {
+  const { path, shown, bytes, mode } = file;
   if (mode !== undefined && mode !== 0o600)
     session.warn(`${shown} had mode ${mode.toString(8)}, and has 600 now: only you can read it`);
-  const { format } = template;
   const references = refsOf(found).length;
   if (session.options.json === true)
     await session.printJson({ out: path, format, references, bytes, replaced: mode !== undefined });

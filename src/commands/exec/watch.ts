@@ -54,16 +54,12 @@ export function watchingOf(flags: WatchFlags): Watching | undefined {
     );
   }
   const signal = signalOnRotate === undefined ? undefined : signalNamed(signalOnRotate);
-  const pollMs = poll === undefined ? DEFAULT_POLL_MS : parseDuration(poll);
-  if (pollMs < SHORTEST_POLL_MS)
-    throw new SecretsError('Usage', '--poll is shorter than a second', {
-      hint: 'use at least 1s, because stores bill each call',
-    });
+  const pollMs = pollOf(poll);
   return {
     restart,
     signal,
     pollMs,
-    debounceMs: debounce === undefined ? DEFAULT_DEBOUNCE_MS : parseDuration(debounce),
+    debounceMs: debounceOf(debounce),
     stopMs: stopTimeout === undefined ? DEFAULT_STOP_MS : parseDuration(stopTimeout),
     check: (start) => {
       if (restart || start.files.length > 0) return;
@@ -74,6 +70,21 @@ export function watchingOf(flags: WatchFlags): Watching | undefined {
       );
     },
   };
+}
+
+/** `--poll` in milliseconds. @throws SecretsError Usage */
+export function pollOf(poll: string | undefined): number {
+  const pollMs = poll === undefined ? DEFAULT_POLL_MS : parseDuration(poll);
+  if (pollMs < SHORTEST_POLL_MS)
+    throw new SecretsError('Usage', '--poll is shorter than a second', {
+      hint: 'use at least 1s, because stores bill each call',
+    });
+  return pollMs;
+}
+
+/** `--debounce` in milliseconds. @throws SecretsError Usage */
+export function debounceOf(debounce: string | undefined): number {
+  return debounce === undefined ? DEFAULT_DEBOUNCE_MS : parseDuration(debounce);
 }
 
 function signalNamed(text: string): NodeJS.Signals {
