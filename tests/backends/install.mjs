@@ -1,7 +1,7 @@
 // Installs the servers and programs that the tests talk to: some into .work (or $SECRETS_BACKENDS_DIR), some from
 // Debian's packages. Says beforehand what is missing and how long it takes; `--dry-run` says no more than that. What is
 // there already and was made from the same sources is kept. Needs Go for Vault and OpenTofu, and Python 3 for moto and drongo.
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createHash } from 'node:crypto';
 import {
@@ -15,6 +15,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -120,32 +121,67 @@ const drongo = () => pythonPackage('drongo', '0.8.0');
 const otlp = () => pythonPackage('opentelemetry-proto', '1.45.2', 'otlp');
 
 /**
- * Ansible's core, hvac, and one collection of the large package `ansible`, everything by its hash. The collection lies
- * in the folder `collections` of the environment, whose other 300 MB are never unpacked.
+ * A virtual environment of the packages of these lists, everything by its hash, unless it is there.
+ * @returns its folder and the file that marks it as complete; undefined if there is nothing to do
  */
-async function ansible() {
-  const source = join(here, 'ansible');
-  const lists = ['requirements.txt', 'collections.txt'].map((name) => join(source, name));
+async function lockedPackages(name, lists, python = 'python3') {
   const hash = createHash('sha256');
   for (const list of lists) hash.update(readFileSync(list));
-  const venv = join(work, 'ansible-venv');
+  const venv = join(work, `${name}-venv`);
   const stamp = join(venv, `made-of-${hash.digest('hex').slice(0, 16)}`);
-  if (existsSync(stamp)) return;
+  if (existsSync(stamp)) return undefined;
   rmSync(venv, { recursive: true, force: true });
-  await run('python3', ['-m', 'venv', venv]);
-  const python = join(venv, 'bin', 'python');
-  const pip = ['-m', 'pip', '--quiet', '--disable-pip-version-check'];
-  await run(python, [...pip, 'install', '--require-hashes', '-r', lists[0]]);
+  await run(python, ['-m', 'venv', venv]);
+  await pip(venv, 'install', '--require-hashes', '-r', lists[0]);
+  return { venv, stamp };
+}
+
+const pip = (venv, ...args) =>
+  run(join(venv, 'bin', 'python'), ['-m', 'pip', '--quiet', '--disable-pip-version-check', ...args]);
+
+/**
+ * Ansible's core, hvac, and one collection of the large package `ansible`. The collection lies in the folder
+ * `collections` of the environment; the other 300 MB are never unpacked.
+ */
+async function ansible() {
+  const lists = ['requirements.txt', 'collections.txt'].map((name) => join(here, 'ansible', name));
+  const made = await lockedPackages('ansible', lists);
+  if (made === undefined) return;
+  const { venv, stamp } = made;
   const large = join(venv, 'large');
-  await run(python, [...pip, 'download', '--require-hashes', '--no-deps', '-d', large, '-r', lists[1]]);
+  await pip(venv, 'download', '--require-hashes', '--no-deps', '-d', large, '-r', lists[1]);
   const unpack =
     'import sys, zipfile\nz = zipfile.ZipFile(sys.argv[1])\n' +
     'z.extractall(sys.argv[2], [n for n in z.namelist() if n.startswith(sys.argv[3])])';
   const [wheel] = readdirSync(large);
   const collection = 'ansible_collections/community/hashi_vault/';
-  await run(python, ['-c', unpack, join(large, wheel), join(venv, 'collections'), collection]);
+  await run(join(venv, 'bin/python'), [
+    ...['-c', unpack, join(large, wheel), join(venv, 'collections')],
+    collection,
+  ]);
   rmSync(large, { recursive: true });
   writeFileSync(stamp, '');
+}
+
+/** A Python of this version, on PATH or from pyenv. */
+function pythonOf(version) {
+  const name = `python${version}`;
+  const versions = join(homedir(), '.pyenv/versions');
+  const own = existsSync(versions) ? readdirSync(versions).filter((one) => one.startsWith(version)) : [];
+  const candidates = [name, ...own.map((one) => join(versions, one, 'bin', name))];
+  // A shim of pyenv is there for versions that are not.
+  return candidates.find((path) => spawnSync(path, ['--version'], { stdio: 'ignore' }).status === 0);
+}
+
+/** What resolves CloudFormation's references: LocalStack's core, which needs Python 3.13. */
+async function localstack() {
+  const python = pythonOf('3.13');
+  if (python === undefined) {
+    process.stderr.write('LocalStack is not installed (no Python 3.13); its tests are skipped\n');
+    return;
+  }
+  const made = await lockedPackages('localstack', [join(here, 'localstack/requirements.txt')], python);
+  if (made !== undefined) writeFileSync(made.stamp, '');
 }
 
 /** A PostgreSQL newer than Debian's, from its package's files alone: its install script only makes these links. */
@@ -312,6 +348,7 @@ const FROM_REGISTRIES = [
   ['drongo (Google)', () => existsSync(join(work, 'drongo-venv')), 0.5, drongo],
   ['OTLP receiver', () => existsSync(join(work, 'otlp-venv')), 0.5, otlp],
   ['Ansible', () => existsSync(join(work, 'ansible-venv')), 0.5, ansible],
+  ['LocalStack', () => existsSync(join(work, 'localstack-venv')), 2, localstack],
   ['PostgreSQL 18', () => existsSync(join(work, 'postgres-18')), 0.5, postgres],
 ];
 const BUILT = [

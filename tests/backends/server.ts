@@ -90,6 +90,7 @@ const NAMES: readonly (readonly [RegExp, string])[] = [
   [/drongo-venv/, 'drongo (Google)'],
   [/otlp-venv/, 'an OTLP receiver'],
   [/ansible-venv/, 'Ansible'],
+  [/localstack-venv/, 'LocalStack'],
   [/kubernetes-validate-venv/, 'kubernetes-validate'],
   [/actionlint/, 'actionlint'],
   [/tofu-/, 'OpenTofu'],

@@ -114,7 +114,11 @@ export function awsStage(secret: NativeSecret): string | undefined {
   throw refuse(secret, 'this stage has characters that can’t be written here', 'use another label');
 }
 
-/** A text in YAML and JSON: in double quotes, which both read in the same way. */
+/** A text in YAML, JSON and JavaScript: in double quotes, which all of them read in the same way. */
 export function quote(text: string): string {
-  return JSON.stringify(text);
+  // YAML 1.1 takes these for line breaks, and refuses others.
+  return JSON.stringify(text).replaceAll(
+    /[\u007f-\u009f\u2028\u2029\ufeff]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }

@@ -1,3 +1,4 @@
+import { parse } from 'yaml';
 import { commands } from '../../../src/commands/index.ts';
 import { TOOL_NAMES } from '../../../src/commands/reference.cli.ts';
 import { checkPlaceInTemplate } from '../../../src/core/native-reference/aws.ts';
@@ -151,6 +152,15 @@ test('the names of a variable and an object are legal whatever the secret is cal
     expect(variable).toMatch(/^[A-Za-z_]\w*$/);
     expect(object).toMatch(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/);
   }
+});
+
+test('a name with any character stays one value in a manifest', () => {
+  for (const name of ['a"b: c', "it's #1", 'x\u2028y\u0085z', '{{ x }}', '- a', '\ufeffa'])
+    for (const version of ['1.1', '1.2'] as const) {
+      const printed = written('external-secrets', secret('vault', { name }));
+      const { spec } = parse(printed, { version }) as { spec: { data: { remoteRef: { key: string } }[] } };
+      expect(spec.data[0]?.remoteRef.key).toBe(name);
+    }
 });
 
 test('the help lists the tools that there are', () => {

@@ -29,7 +29,8 @@ options:
     choices: [text, base64, json]
     default: text
   default:
-    description: Text to return for a missing secret or key, instead of an error.
+    description:
+      - Text to return for a missing secret or key, instead of an error. It is passed as an argument, so it must not be secret.
     type: str
   store:
     description: Store for references without C(STORE://).
