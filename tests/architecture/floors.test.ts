@@ -4,6 +4,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   realpathSync,
   rmSync,
   symlinkSync,
@@ -68,6 +69,53 @@ test.each([
   );
 });
 
+test.each([
+  [
+    'a template',
+    'export const a = (): Promise<unknown> => import(`../providers/provider.ts`);\n',
+    'is above',
+  ],
+  ['an assignment', "import p = require('../providers/provider.ts');\nexport { p };\n", 'is above'],
+  [
+    'a declaration',
+    "declare module '../providers/provider.ts' {\n  interface A {}\n}\nexport {};\n",
+    'is above',
+  ],
+  [
+    'a made name',
+    'export const a = (b: string): Promise<unknown> => import(`../providers/${b}`);\n',
+    'past the floors',
+  ],
+  [
+    'require',
+    "import { createRequire } from 'node:module';\nexport const a = createRequire;\n",
+    'past the floors',
+  ],
+  ['an absolute path', "export { one } from '/src/providers/provider.ts';\n", 'past the floors'],
+  ['the package', "export { one } from 'secrets/dist/providers/provider.js';\n", 'past the floors'],
+  ['resolve', "export const a = import.meta.resolve('../providers/provider.ts');\n", 'past the floors'],
+  ['the built program', "export { one } from '../../dist/main.js';\n", 'in a room of src'],
+  ['the tests', "export { one } from '../../tests/size.ts';\n", 'in a room of src'],
+])('so is a detour by %s', (_what, text, message) => {
+  const found = lint({ ...provider, 'src/platform/a.ts': text });
+  expect(found.filter((line) => line.includes('house(floors)'))).toEqual([expect.stringContaining(message)]);
+});
+
+test('no file switches the rules of floors and cycles off', () => {
+  const files = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' }).filter((file) =>
+    /\.[cm]?[jt]sx?$/.test(file),
+  );
+  const disables = files.flatMap((file) =>
+    [...readFileSync(join(ROOT, 'src', file), 'utf8').matchAll(/(?:ox|es)lint-disable[^\n]*/g)].map(
+      ([text]) => `${file}: ${text}`,
+    ),
+  );
+  expect(files.length).toBeGreaterThan(0);
+  expect(
+    disables.filter((text) => !/disable(?:-next-line)? (?:max-lines|no-control-regex)\b/.test(text)),
+  ).toEqual([]);
+});
+
 test('rooms of one floor know nothing of each other', () => {
   const [found, ...more] = lint({
     ...provider,
@@ -93,6 +141,20 @@ test('two files that import each other are refused, types alone too', () => {
     'src/core/b.ts': "import type { A } from './a.ts';\nexport type B = A | 2;\n",
   });
   expect(found.map((line) => /Dependency cycle/.test(line))).toEqual([true, true]);
+});
+
+test.each([
+  ['a type', "export type B = import('./a.ts').A | 2;\n"],
+  [
+    'what is loaded later',
+    "export type B = 2;\nexport const b = (): Promise<unknown> => import('./a.ts');\n",
+  ],
+])('so is a cycle by import() of %s', (_what, text) => {
+  const found = lint({
+    'src/core/a.ts': "import type { B } from './b.ts';\nexport type A = B | 1;\n",
+    'src/core/b.ts': text,
+  });
+  expect(found).toEqual([expect.stringMatching(/src\/core\/b\.ts.* leads back to its own file/)]);
 });
 
 test('so is a file in no room, and a room without a floor', () => {
