@@ -2,6 +2,7 @@
  * Runs every command with a canary value and looks for it in the arguments, environment and name of every process,
  * in stdout and stderr where it does not belong, and in the files that are left behind.
  */
+import { randomBytes } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
@@ -15,7 +16,8 @@ import { makePlace, type Outcome, type Place } from './program.ts';
 import { describeNeeding, mayTrace } from '../needs.ts';
 import { sampled, sized } from '../size.ts';
 
-const CANARY = 'c4n4ry-Zq8/Lw2+Vx7';
+/** Of this run alone: another one on the same machine has processes of its own with a canary in them. */
+const CANARY = `c4n4ry-Zq8/Lw2+${randomBytes(4).toString('hex')}`;
 const FORMS = formsOf(CANARY);
 /** What the audit log, and what goes on from it, must not hold either. */
 const IMAGES = [...FORMS, ...hashesOf(CANARY)];

@@ -16,8 +16,10 @@ import {
   MANNERS,
   rotateOn,
 } from './kit.ts';
+import { sized } from '../size.ts';
 import { LOCK_STORES, LOCKED, type Started, UNCONDITIONAL } from './stores.ts';
 
+const TURNS = sized(4, 12);
 const [PASSWORD] = MANNERS as readonly [Manner];
 const ISSUED = MANNERS.at(-1) as Manner;
 const now = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(120_000) });
@@ -50,7 +52,7 @@ for (const store of LOCKED)
       async (manner) => {
         const { provider, lock } = started;
         const { name, system } = await fresh(provider, manner);
-        for (let turn = 1; turn <= 12; turn += 1) {
+        for (let turn = 1; turn <= TURNS; turn += 1) {
           const before = await look(provider, name);
           system.accepts.clear();
           system.accepts.add(String(before.current?.fields?.['password']));
