@@ -208,9 +208,15 @@ function conditionFor(seen: string): { readonly ifAbsent: true } | { readonly if
 /** For a store without conditional writes, which leaves a moment in which somebody else can write. */
 async function compare(session: Session, opened: Opened, seen: string | undefined): Promise<void> {
   const info = await found(session, opened);
-  const now = info === undefined ? 'absent' : info.currentVersion;
+  if (seen === 'absent') {
+    if (info !== undefined) throw new SecretsError('Conflict', 'already exists');
+    return;
+  }
+  if (info === undefined) throw new SecretsError('Conflict', 'does not exist any more');
+  const { currentVersion: now } = info;
+  // A store without versions can't tell.
   if (seen !== undefined && now !== undefined && now !== seen)
-    throw new SecretsError('Conflict', now === 'absent' ? 'does not exist any more' : 'already exists');
+    throw new SecretsError('Conflict', `its current version is ${now}`);
 }
 
 function conflictOf(thrown: unknown, seen: string | undefined): SecretsError {

@@ -1,9 +1,11 @@
 /** docs/terraform.md: its first example as printed, each cell of its table, and the encryption that it shows. */
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { TOFU } from '../backends/opentofu.ts';
+import { TOFU, VAULT_PROVIDER } from '../backends/vault-clients.ts';
 import { describeWith } from '../backends/server.ts';
+import { localStore, openDoor, storesOf } from '../agent/vault/kit.ts';
 import { ROOT } from '../e2e/program.ts';
+import { INSTALL, testNeeding } from '../needs.ts';
 import { filesWith, makeProject, type Project, REQUIRED } from './kit.ts';
 
 const page = readFileSync(join(ROOT, 'docs/terraform.md'), 'utf8');
@@ -11,6 +13,13 @@ const page = readFileSync(join(ROOT, 'docs/terraform.md'), 'utf8');
 const blocks = (language: string): readonly string[] =>
   [...page.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, 'gm'))].map(([, text = '']) => text);
 
+const AGENT = '`data "vault_generic_secret"` of the Vault provider, from Vault or from the agent';
+const VAULT_PROVIDER_THERE = {
+  name: "Vault's provider for OpenTofu",
+  met: existsSync(VAULT_PROVIDER),
+  how: INSTALL,
+  installable: true,
+};
 const CANARY = 'c4n4ry-Ds7/Mw3+Zx9';
 const APPLY = 'tofu apply -auto-approve';
 
@@ -73,22 +82,59 @@ describeWith('docs/terraform.md', [TOFU], () => {
     },
   ];
 
-  test.each(CASES)('what the table says of $way', async ({ way, main, value, variable: isVariable }) => {
+  /** Plans and applies, and compares what is found with the row of the page. */
+  async function whatIsSaid(
+    way: string,
+    start: string,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
     const row = page.split('\n').find((line) => line.startsWith(`| ${way} |`)) ?? '';
-    const [, state = '', plan = '', environment = '', log = ''] = row.split(' | ');
-    project.write(main.replace('@', value));
-    const start = isVariable ? 'secrets exec -e TF_VAR_x=db --' : '';
-    const trace = { TF_LOG: 'TRACE', TF_LOG_PATH: 'trace.log' };
+    const [, state = '', plan = '', , log = ''] = row.split(' | ');
+    const trace = { TF_LOG: 'TRACE', TF_LOG_PATH: 'trace.log', ...env };
     await project.ok(`${start} tofu plan -out plan.bin`, trace);
     await project.ok(`${start} tofu apply plan.bin`, trace);
     const found = await filesWith(project, CANARY);
-    const yes = (cell: string): boolean => !cell.startsWith('no');
+    const yes = (cell: string): boolean => cell !== '' && !cell.startsWith('no');
+    expect(row).not.toBe('');
     expect({
       state: found.includes('cwd/terraform.tfstate'),
       plan: found.some((path) => path.startsWith('plans/')),
       log: found.includes('cwd/trace.log'),
     }).toEqual({ state: yes(state), plan: yes(plan), log: yes(log) });
-    expect(yes(environment)).toBe(isVariable);
+  }
+
+  test.each(CASES)('what the table says of $way', async ({ way, main, value, variable: isVariable }) => {
+    project.write(main.replace('@', value));
+    // The environment of tofu holds the value if its line says so, or it would not be known.
+    const row = page.split('\n').find((line) => line.startsWith(`| ${way} |`)) ?? '';
+    expect(row.split(' | ')[3]).toBe(isVariable ? 'yes' : 'no');
+    await whatIsSaid(way, isVariable ? 'secrets exec -e TF_VAR_x=db --' : '');
+  });
+
+  testNeeding(VAULT_PROVIDER_THERE)('what the table says of the Vault provider', async () => {
+    const { local, remove } = localStore();
+    const call = { signal: AbortSignal.timeout(60_000) };
+    await local.put('db', { value: Buffer.from(JSON.stringify({ it: CANARY })) }, call);
+    const door = await openDoor(storesOf({ local }));
+    try {
+      const { cwd, home } = project.place;
+      writeFileSync(
+        join(cwd, 'main.tf'),
+        `terraform {\n  required_providers {\n    vault = { source = "hashicorp/vault" }\n  }\n}
+provider "vault" {\n  address = "${door.address}"\n}
+data "vault_generic_secret" "x" {\n  path = "secret/db"\n}\n`,
+      );
+      writeFileSync(
+        join(home, 'rc'),
+        `provider_installation {
+  dev_overrides { "registry.opentofu.org/hashicorp/vault" = "${VAULT_PROVIDER}" }\n  direct {}\n}\n`,
+      );
+      const env = { VAULT_TOKEN: door.token, TF_CLI_CONFIG_FILE: join(home, 'rc') };
+      await whatIsSaid(AGENT, '', env);
+    } finally {
+      await door.stop();
+      await remove();
+    }
   });
 
   test('a sensitive variable that nothing uses lies in a saved plan, and in no state', async () => {

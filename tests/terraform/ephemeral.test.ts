@@ -1,7 +1,7 @@
 /** `ephemeral` and `data`, with the real OpenTofu on the local store: what is read, and what ends up where. */
 import { join } from 'node:path';
 import { readFileSync } from 'node:fs';
-import { TOFU } from '../backends/opentofu.ts';
+import { TOFU } from '../backends/vault-clients.ts';
 import { describeWith } from '../backends/server.ts';
 import { accesses, filesWith, lineIn, makeProject, type Project, stateOf } from './kit.ts';
 

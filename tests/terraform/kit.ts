@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFil
 import { join } from 'node:path';
 import type { AuditRecord } from '../../src/core/audit/record.ts';
 import { accessesIn, logOf } from '../audit/program.ts';
-import { TOFU } from '../backends/opentofu.ts';
+import { TOFU } from '../backends/vault-clients.ts';
 import { findFiles, formsOf } from '../e2e/leak-watch.ts';
 import { makePlace, type Outcome, type Place, run } from '../e2e/program.ts';
 

@@ -1,6 +1,6 @@
 /** `resource "secrets_secret"`, with the real OpenTofu: from creation to destruction, and what others do meanwhile. */
 import { describeWith } from '../backends/server.ts';
-import { TOFU } from '../backends/opentofu.ts';
+import { TOFU } from '../backends/vault-clients.ts';
 import { accesses, filesWith, lineIn, makeProject, type Project, stateOf } from './kit.ts';
 
 const CANARY = 'c4n4ry-Rs7/Mw3+Zx9';

@@ -1,7 +1,11 @@
 /** How the provider is installed, starts and ends. */
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { TOFU } from '../backends/opentofu.ts';
+import { TOFU } from '../backends/vault-clients.ts';
 import { describeWith } from '../backends/server.ts';
 import { makePlace, type Place } from '../e2e/program.ts';
 import { makeProject, type Project } from './kit.ts';
@@ -65,6 +69,24 @@ describe('secrets terraform install', () => {
   });
 });
 
+/** A server that takes connections and never answers. */
+async function makeSilent(): Promise<{
+  readonly server: Server;
+  readonly asked: Promise<Socket>;
+  port: number;
+}> {
+  const server = createServer();
+  const asked = once(server, 'connection').then(([socket]) => {
+    const connection = socket as Socket;
+    connection.on('error', () => {});
+    // One whose data nobody takes never ends.
+    return connection.resume();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return { server, asked, port: (server.address() as AddressInfo).port };
+}
+
 describeWith('the provider in OpenTofu', [TOFU], () => {
   let project: Project;
   beforeEach(async () => {
@@ -96,5 +118,42 @@ describeWith('the provider in OpenTofu', [TOFU], () => {
     project.write('ephemeral "secrets_generate" "x" {\n}\n');
     await project.ok('tofu plan');
     expect(readdirSync(project.place.tmp)).toEqual([]);
+  });
+
+  test.each([
+    ['Ctrl-C aborts a call in progress', 'SIGINT', true],
+    ['a killed OpenTofu takes the provider with it', 'SIGKILL', false],
+  ] as const)('%s', async (_what, signal, group) => {
+    const { server, asked, port } = await makeSilent();
+    const { place, env } = project;
+    writeFileSync(
+      join(place.cwd, 'secrets.yaml'),
+      `stores: { slow: { provider: vault, address: "http://127.0.0.1:${port}" } }\n`,
+    );
+    await project.ok('secrets trust --yes');
+    project.write(
+      'provider "secrets" {\n  timeout = "200s"\n}\nephemeral "secrets_secret" "x" {\n  ref = "slow://x"\n}\n',
+    );
+    const tofu = spawn(TOFU, ['plan'], {
+      cwd: place.cwd,
+      env: { ...place.env, ...env, VAULT_TOKEN: 'hvs.test' },
+      detached: true,
+      stdio: 'ignore',
+    });
+    try {
+      const socket = await asked;
+      const gone = once(socket, 'close');
+      const exit = once(tofu, 'exit');
+      // A terminal sends it to every process of the group.
+      process.kill(group ? -(tofu.pid ?? 0) : (tofu.pid ?? 0), signal);
+      await exit;
+      await gone;
+      while (readdirSync(place.tmp).some((name) => name.startsWith('secrets-tf-')))
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      expect(existsSync(place.tmp)).toBe(true);
+    } finally {
+      server.close();
+      if (tofu.exitCode === null && tofu.signalCode === null) tofu.kill('SIGKILL');
+    }
   });
 });

@@ -1,6 +1,7 @@
-/** The provider with a store that is a server (AWS): the same promises, and what a store of its own kind adds. */
+/** The provider with stores that are servers (AWS, Vault): the same promises, and what a store of its own kind adds. */
 import { scenarioFiles, startAws } from '../backends/aws.ts';
-import { TOFU } from '../backends/opentofu.ts';
+import { scenarioFiles as vaultFiles, startVault } from '../backends/vault.ts';
+import { TOFU } from '../backends/vault-clients.ts';
 import { describeWith } from '../backends/server.ts';
 import { accesses, filesWith, makeProject, type Project } from './kit.ts';
 
@@ -63,5 +64,60 @@ resource "secrets_secret" "copy" {
       ]),
     );
     expect(new Set(own.map(({ client }) => client))).toEqual(new Set(['OpenTofu']));
+  });
+});
+
+describeWith('the provider on Vault', [TOFU, ...vaultFiles], () => {
+  let vault: Awaited<ReturnType<typeof startVault>>;
+  let project: Project;
+  beforeAll(async () => {
+    vault = await startVault();
+    project = await makeProject({ VAULT_ADDR: vault.url, VAULT_TOKEN: vault.token });
+    await project.ok(
+      `echo 'stores: { old: { provider: vault, address: "${vault.url}", mount: kv1 } }' > secrets.yaml; secrets trust --yes`,
+    );
+  });
+  afterAll(async () => {
+    await project.remove();
+    await vault.stop();
+  });
+
+  test('reads the keys of a map, and writes one that other clients read', async () => {
+    await vault.api('POST', 'secret/data/db', { data: { password: CANARY } });
+    project.write(`
+ephemeral "secrets_secret" "db" {
+  ref = "vault://db"
+}
+resource "secrets_secret" "copy" {
+  ref      = "vault://copy"
+  value_wo = jsonencode({ user = "ann", password = ephemeral.secrets_secret.db.data["password"] })
+}
+`);
+    await project.ok(APPLY);
+    expect(await vault.api('GET', 'secret/data/copy')).toMatchObject({
+      data: { data: { user: 'ann', password: CANARY } },
+    });
+    expect(await filesWith(project, CANARY)).toEqual([]);
+    expect((await project.sh('tofu plan -detailed-exitcode')).code).toBe(0);
+    await project.ok('tofu destroy -auto-approve && secrets restore vault://copy');
+  });
+
+  test('without versions and soft delete it still overwrites nothing, and destroys nothing for good', async () => {
+    await vault.api('POST', 'kv1/theirs', { value: 'theirs' });
+    const config = (name: string, version: number): string =>
+      `resource "secrets_secret" "x" {\n  ref = "old://${name}"\n  value_wo = "v${version}"\n  value_wo_version = ${version}\n}\n`;
+    project.write(config('theirs', 1));
+    const refused = await project.sh(APPLY);
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('did not create it')]);
+    expect((await project.ok('secrets get old://theirs#value')).stdout).toBe('theirs');
+    project.write(config('mine', 1));
+    await project.ok(APPLY);
+    project.write(config('mine', 2));
+    await project.ok(APPLY);
+    expect((await project.ok('secrets get old://mine')).stdout).toBe('v2');
+    const kept = await project.sh('tofu destroy -auto-approve');
+    expect([kept.code, kept.stderr]).toEqual([1, expect.stringContaining('secrets purge old://mine')]);
+    expect((await project.ok('secrets get old://mine')).stdout).toBe('v2');
+    await project.ok('secrets purge old://mine --yes && tofu destroy -auto-approve');
   });
 });
