@@ -94,6 +94,21 @@ async function compare(title, bar, contestants) {
   }
 }
 
+/** What a running agent saves. The bar is half of what it costs without one. */
+async function compareAgent(reference, env) {
+  const started = await run([program, 'agent', 'start', '--detach', '--fresh', '10m'], env);
+  if (started.code !== 0) throw new Error(`the agent did not start: ${started.stderr}`);
+  try {
+    const get = { args: [program, 'get', reference], env, expect: 'the-value' };
+    await compare('get on aws, through the agent', 0.5, [
+      { ...get, name: 'secrets get --no-agent', args: [...get.args, '--no-agent'] },
+      { ...get, name: 'secrets get' },
+    ]);
+  } finally {
+    await run([program, 'agent', 'stop'], env);
+  }
+}
+
 /** Bundles a script as the program itself is bundled. */
 async function bundleScript(name, source) {
   // Beside the sources, so that packages are found; removed at the end.
@@ -225,6 +240,7 @@ try {
       },
       { name: 'node -e 0', args: ['-e', '0'], env },
     ]);
+    if (backend.store === 'aws') await compareAgent(reference, env);
   }
 } finally {
   for (const stop of closing) stop();

@@ -61,7 +61,7 @@ function startChunk() {
     'session/(chain|delivery|guard|keeping-out|records|resolver|run|session|stores)\\.ts',
     'audit/log/(files|lock|log|room|second-head|settings|time)\\.ts',
     'audit/recording/(poll-dedup|reason|recorded|recorder)\\.ts',
-    'platform/(files|pinned|unlock-file|world)\\.ts',
+    'platform/(agent/place|files|pinned|unlock-file|world)\\.ts',
     // Named one by one: whatever else is in there costs every start the reading of it.
     'core/(duration|errors|json|utf8)\\.ts',
     'core/(audit/chain|reference/(nearest|reference)|text/sanitize)\\.ts',

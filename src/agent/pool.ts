@@ -66,6 +66,14 @@ export class StorePool {
     return { key, spec, provider };
   }
 
+  /** The next client opens it anew. */
+  forget({ key }: OpenStore): void {
+    const opening = this.#open.get(key);
+    if (opening === undefined) return;
+    this.#open.delete(key);
+    closeLater(opening);
+  }
+
   #forget(key: string, opening: Promise<OpenStore>): void {
     if (this.#open.get(key) === opening) this.#open.delete(key);
   }
@@ -74,8 +82,7 @@ export class StorePool {
     for (const [key, opening] of this.#open) {
       if (this.#open.size <= MOST_OPEN) return;
       this.#open.delete(key);
-      // Not at once: a call may be in progress.
-      setTimeout(() => void close(opening), LONGEST_CALL_MS).unref();
+      closeLater(opening);
     }
   }
 
@@ -94,6 +101,11 @@ export class StorePool {
 function keyOf({ name, provider, settings, native, cwd, credentials }: StoreSpec): string {
   const parts = [name, provider, settings, native ?? null, cwd, credentials];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+}
+
+/** Not at once: a call may be in progress. */
+function closeLater(opening: Promise<OpenStore>): void {
+  setTimeout(() => void close(opening), LONGEST_CALL_MS).unref();
 }
 
 async function close(opening: Promise<OpenStore>): Promise<void> {

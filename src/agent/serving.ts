@@ -7,16 +7,29 @@ import { singleLine } from '../core/text/sanitize.ts';
 import type { CallOptions } from '../providers/call.ts';
 import { requireMethod } from '../providers/capabilities/require.ts';
 import type { Provider, SecretRequest, SecretWrite } from '../providers/provider.ts';
+import { credentialState } from '../session/agent-identity.ts';
 import { guard } from '../session/guard.ts';
 import type { Session } from '../session/session.ts';
+import { type CacheBounds, ValueCache } from './cache.ts';
+import { Reading, type ReadingSettings } from './reading.ts';
 import { type OpenStore, StorePool, type StoreSpec } from './pool.ts';
 import type { AgentClient, AgentStore, AgentStores, CacheStatus, Served, ServedResult } from './stores.ts';
 
 export interface ServingSettings {
   /** `--write`: references of the secrets, or of prefixes that end in `/`, that doors may write. */
   readonly write: readonly { readonly store: string; readonly prefix: string }[];
+  readonly bounds: CacheBounds;
+  readonly reading: ReadingSettings;
 }
 
+export const DEFAULTS: ServingSettings = {
+  write: [],
+  bounds: { ttlMs: 15 * 60_000, maxValues: 10_000, maxBytes: 64 * 1024 * 1024 },
+  reading: { freshMs: 60_000, patienceMs: 3000, callMs: 30_000 },
+};
+
+/** No value stays much longer in memory than it may be used. */
+const SWEEP_MS = 5000;
 /** Longest program name in a record. */
 const MOST_PROGRAM = 200;
 
@@ -24,6 +37,9 @@ export class Serving implements AgentStores {
   readonly #session: Session;
   readonly #settings: ServingSettings;
   readonly #pool: StorePool;
+  readonly #cache: ValueCache;
+  readonly #reading: Reading;
+  readonly #sweeper: NodeJS.Timeout;
 
   constructor(session: Session, settings: ServingSettings) {
     this.#session = session;
@@ -31,10 +47,15 @@ export class Serving implements AgentStores {
     const context = (spec: StoreSpec): ReturnType<Session['stores']['providerContext']> => ({
       ...session.stores.providerContext(spec.name),
       cwd: spec.cwd,
+      rereadsFiles: true,
       // The person at the agent's terminal isn't the one who waits.
       askHidden: undefined,
     });
     this.#pool = new StorePool(session.world, context);
+    this.#cache = new ValueCache(settings.bounds);
+    this.#reading = new Reading(this.#cache, settings.reading, session.world.now);
+    const everyMs = Math.min(Math.max(settings.bounds.ttlMs / 2, 100), SWEEP_MS);
+    this.#sweeper = setInterval(() => this.#cache.sweep(), everyMs).unref();
   }
 
   async list(): Promise<readonly AgentStore[]> {
@@ -48,34 +69,53 @@ export class Serving implements AgentStores {
 
   async get(client: AgentClient, store: string, request: SecretRequest, call: CallOptions): Promise<Served> {
     const open = await this.#opened(client, store, request.name, call);
-    const [result] = await this.read(client, open, [request], call);
+    const recorder = await this.#session.stores.records.recorder();
+    const { results, record } = await this.#read(client, open, [request], call);
+    await recorder.record(record);
+    const [result] = results;
     if (result === undefined) throw new TypeError('one was asked for');
     if (!result.ok) throw result.error.forReference(`${store}://${request.name}`);
     return result;
   }
 
-  /** Reads many secrets of one store, and records them in one write before any is handed out. */
-  async read(
+  /**
+   * Reads secrets for the command line, which names the store by its settings. What the agent can't answer as the
+   * command itself would isn't recorded, because the command does that.
+   * @param mode how the client records
+   * @returns undefined if the client must ask the store itself
+   * @throws SecretsError if the store can't be opened, or the access can't be recorded
+   */
+  async readFor(
     client: AgentClient,
-    { provider, spec }: OpenStore,
+    spec: StoreSpec,
+    requests: readonly SecretRequest[],
+    mode: 'required' | 'best-effort',
+    call: CallOptions,
+  ): Promise<readonly ServedResult[] | undefined> {
+    const open = await this.#pool.open(spec, call);
+    const recorder = await this.#session.stores.records.strictRecorder(mode);
+    const { results, record } = await this.#read(client, open, requests, call);
+    if (!results.every(isSameForClient)) return undefined;
+    await recorder.record(record);
+    return results;
+  }
+
+  /** Reads secrets of one store. @returns the results, and what to record before any of them is handed out */
+  async #read(
+    client: AgentClient,
+    open: OpenStore,
     requests: readonly SecretRequest[],
     call: CallOptions,
-  ): Promise<readonly ServedResult[]> {
+  ): Promise<{ readonly results: readonly ServedResult[]; readonly record: readonly Access[] }> {
     const started = Date.now();
-    const fetchedAt = this.#session.world.now();
-    const answers = await provider.get(
-      requests.map(({ name, version, stage }) => ({ name, version, stage })),
-      call,
-    );
-    const results = answers.map((answer): ServedResult =>
-      answer.ok ? { ok: true, secret: answer.secret, fetchedAt, from: 'store' } : answer,
-    );
+    const results = await this.#reading.read(open, requests, call);
+    const { provider, spec } = open;
+    // Its credential may be the reason: the next one signs in anew.
+    if (results.some((result) => !result.ok && isAboutSignIn(result.error))) this.#pool.forget(open);
     const identity = provider.knownIdentity?.();
     const durationMs = Date.now() - started;
     const common = { store: spec.name, provider: spec.provider, identity, durationMs, by: byOf(client) };
-    const recorder = await this.#session.stores.records.recorder();
-    await recorder.record(readsOf(requests, results).map((one) => ({ ...one, ...common })));
-    return results;
+    return { results, record: readsOf(requests, results).map((one) => ({ ...one, ...common })) };
   }
 
   async describe(client: AgentClient, store: string, name: string, call: CallOptions): Promise<SecretInfo> {
@@ -133,17 +173,26 @@ export class Serving implements AgentStores {
     return (await this.#recordedStore(client, store, name, call)).put(name, write, call);
   }
 
+  /** A secret in a store of this kind was changed. */
+  dropKind(provider: string): void {
+    this.#reading.dropKind(provider);
+  }
+
   clear(): number {
-    return 0;
+    return this.#reading.clear();
   }
 
   status(): CacheStatus {
-    return { values: 0, bytes: 0, oldestMs: undefined, hits: 0, misses: 0 };
+    const { size: values, bytes, oldestMs } = this.#cache;
+    const { hits, misses } = this.#reading;
+    return { values, bytes, oldestMs, hits, misses, stores: this.#pool.size };
   }
 
-  /** Closes every store. */
-  close(): Promise<void> {
-    return this.#pool.closeAll();
+  /** Forgets every value and closes every store. */
+  async close(): Promise<void> {
+    clearInterval(this.#sweeper);
+    this.clear();
+    await this.#pool.closeAll();
   }
 
   async #recordedStore(
@@ -159,7 +208,8 @@ export class Serving implements AgentStores {
       intend: (access) => all.intend({ ...access, by }),
       record: (accesses) => all.record(accesses.map((access) => ({ ...access, by }))),
     };
-    return recorded({ provider, recorder, store: spec.name, kind: spec.provider });
+    const changed = (): Promise<void> => Promise.resolve(this.dropKind(spec.provider));
+    return recorded({ provider, recorder, store: spec.name, kind: spec.provider, changed });
   }
 
   /** A store of the agent's configuration. A failure to open it is recorded. */
@@ -168,10 +218,10 @@ export class Serving implements AgentStores {
       const config = await this.#session.storeConfig(store);
       await guard(config, (await this.#session.config()).file);
       const { name, provider, settings } = config;
-      return await this.#pool.open(
-        { name, provider, settings, cwd: this.#session.world.cwd, credentials: '' },
-        call,
-      );
+      const { world } = this.#session;
+      const descriptor = world.providers.find(({ kind }) => kind === provider);
+      const credentials = credentialState({ world, descriptor, settings });
+      return await this.#pool.open({ name, provider, settings, cwd: world.cwd, credentials }, call);
     } catch (thrown) {
       const error = toSecretsError(thrown);
       await this.#refused(client, { action: 'other', store, secret: secret || undefined, error });
@@ -183,6 +233,27 @@ export class Serving implements AgentStores {
     const recorder = await this.#session.stores.records.recorder();
     await recorder.record([{ ...access, by: byOf(client) }]);
   }
+}
+
+/**
+ * Whether a command that asks the store itself would see the same. Not for what depends on the client: the command may
+ * ask for a passphrase, or explain how to sign in.
+ */
+function isSameForClient(result: ServedResult): boolean {
+  return result.ok || ANSWERED.has(result.error.kind);
+}
+
+const ANSWERED: ReadonlySet<string> = new Set([
+  'NotFound',
+  'Denied',
+  'Invalid',
+  'Throttled',
+  'Unavailable',
+  'Integrity',
+]);
+
+function isAboutSignIn({ kind }: SecretsError): boolean {
+  return kind === 'Unauthenticated';
 }
 
 type ReadDetails = Pick<

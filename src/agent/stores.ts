@@ -85,4 +85,6 @@ export interface CacheStatus {
   readonly oldestMs: number | undefined;
   readonly hits: number;
   readonly misses: number;
+  /** How many stores are open. */
+  readonly stores: number;
 }

@@ -14,5 +14,6 @@ export const commonOptions: readonly OptionSpec[] = [
     flags: '--timeout <duration>',
     description: 'Time limit for backend calls, such as 10s (default 30s)',
   },
+  { flags: '--no-agent', description: 'Ask the stores, not a running agent (or SECRETS_AGENT=0)' },
   { flags: '--no-color', description: 'Disable colour (also: NO_COLOR)' },
 ];

@@ -1,4 +1,5 @@
 /** Every command, one line each, in the order of the help. Importing a spec loads none of the work. */
+import { agent } from './agent/agent.cli.ts';
 import { audit } from './audit/audit.cli.ts';
 import { completion } from './completion.cli.ts';
 import { copy } from './copy.cli.ts';
@@ -36,6 +37,7 @@ export const commands: readonly CommandSpec[] = [
   rotate,
   exec,
   env,
+  agent,
   reference,
   inject,
   terraform,

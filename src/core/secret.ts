@@ -33,6 +33,8 @@ export interface SecretVersion extends VersionInfo {
    * `#key` with that name returns the value. Otherwise `#key` selects from the value, which is a JSON object.
    */
   readonly soleKey?: string | undefined;
+  /** Set if the store didn't answer, and the agent did from memory: when the store gave it this value. */
+  readonly staleSince?: Date | undefined;
 }
 
 /** What is known of a secret, without a value. */

@@ -16,7 +16,7 @@ export function failureJson({ kind, message, hint, exitCode }: SecretsError): ob
   return compact({ kind, message, hint, exitCode });
 }
 
-export function versionJson(version: VersionInfo): object {
+export function versionJson(version: VersionInfo & { readonly staleSince?: Date | undefined }): object {
   return compact({
     version: version.id,
     state: version.state,
@@ -25,6 +25,7 @@ export function versionJson(version: VersionInfo): object {
     createdBy: version.createdBy,
     expiresAt: version.expiresAt?.toISOString(),
     note: version.note,
+    staleSince: version.staleSince?.toISOString(),
   });
 }
 

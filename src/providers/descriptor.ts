@@ -17,6 +17,11 @@ export interface ProviderDescriptor {
    * Environment variables that hold this provider's own credentials; removed from the environment of `exec`'s child.
    */
   readonly credentialVariables: readonly string[];
+  /**
+   * Files with the user's credentials, or that say which ones are used, other than those that variables and settings
+   * name. A running agent signs in anew when one of them changes.
+   */
+  readonly credentialFiles?: (place: Pick<Environment, 'env' | 'home'>) => readonly string[];
   /** Parses a native identifier (such as an ARN); `undefined` if it isn't one of this provider's. */
   readonly native?: (text: string) => NativeReference | undefined;
   /** The settings that need trust when they come from a secrets.yaml in the working tree: see `trustItemsFor`. */
@@ -98,6 +103,8 @@ export interface ProviderContext {
   readonly home: string;
   readonly cwd: string;
   readonly now: () => Date;
+  /** The process lives longer than files with credentials stay as they are: what a library remembers is read again. */
+  readonly rereadsFiles?: boolean | undefined;
   /** Prints a line to the user on stderr. */
   readonly warn: (message: string) => void;
   /** Prints a `--debug` line. Never pass a value. */

@@ -24,11 +24,13 @@ export interface ChainParts {
   /** Called when the provider is created, because it inspects the machine. */
   readonly context: () => ProviderContext;
   readonly call: CallOptions;
+  /** Called after each change of a secret. */
+  readonly changed?: () => Promise<void>;
 }
 
 /** @throws SecretsError Policy from the guard, Usage for invalid settings */
 export async function openChain(parts: ChainParts): Promise<Provider> {
-  const { store, extra, file, descriptor, records, context, call } = parts;
+  const { store, extra, file, descriptor, records, context, call, changed } = parts;
   const { name, provider: kind, settings } = store;
   if (descriptor === undefined)
     throw new SecretsError('Usage', `store ${name} has an unknown provider ${kind}`);
@@ -37,5 +39,5 @@ export async function openChain(parts: ChainParts): Promise<Provider> {
   const recorder = await records.recorder();
   const provider = keepingOut(await open({ ...settings, ...extra }, context(), call));
   await provider.prepare?.(call);
-  return recorded({ provider, recorder, store: name, kind });
+  return recorded({ provider, recorder, store: name, kind, changed });
 }

@@ -10,4 +10,6 @@ export interface CommonOptions {
   readonly debug?: boolean;
   readonly timeout?: string;
   readonly color?: boolean;
+  /** `--no-agent` */
+  readonly agent?: boolean;
 }

@@ -1,6 +1,6 @@
 /** What a session records: accesses through its stores, and attempts to use stores that could not be opened. */
 import type { Config } from '../config/config.ts';
-import type { AuditAction } from '../core/audit/record.ts';
+import type { AuditAction, AuditMode } from '../core/audit/record.ts';
 import { toSecretsError } from '../core/errors.ts';
 import type { Reference } from '../core/reference/reference.ts';
 import type { Target } from './resolver.ts';
@@ -50,6 +50,7 @@ interface RecorderContext {
 export class Records {
   readonly #context: RecorderContext;
   #recorder: Promise<Recorder> | undefined;
+  readonly #strict = new Map<string, Promise<Recorder>>();
   /** By store: references that were named and that no provider is known to have recorded. */
   readonly #named = new Map<string, Partial<Reference>[]>();
 
@@ -63,13 +64,40 @@ export class Records {
     return this.#recorder;
   }
 
+  /**
+   * A recorder for an agent's clients, which rejects if it can't write, in either mode: the client then does it itself,
+   * and says so as its own mode wants it.
+   */
+  strictRecorder(mode: Exclude<AuditMode, 'off'>): Promise<Recorder> {
+    let recorder = this.#strict.get(mode);
+    if (recorder === undefined) {
+      recorder = this.#make(mode);
+      this.#strict.set(mode, recorder);
+    }
+    return recorder;
+  }
+
+  /** The reason for this run's accesses. @throws SecretsError Usage for an invalid one */
+  reason(): string | undefined {
+    const { world, options } = this.#context;
+    return reasonOf(options.reason, world.env['SECRETS_REASON']);
+  }
+
+  /** An agent has recorded what this store was needed for. */
+  async isRecorded(store: string, extra: Target['native']): Promise<void> {
+    this.isOpen(store, extra);
+    const { sinks, untrustedSinks } = (await this.#context.config()).audit;
+    // The records are in this run's log: it delivers them as if it had written them.
+    if (sinks !== undefined || untrustedSinks === true) await this.recorder();
+  }
+
   /** Whether anything may have been recorded. */
   get hasBegun(): boolean {
     return this.#recorder !== undefined;
   }
 
-  async #make(): Promise<Recorder> {
-    const { world, options, verb, client } = this.#context;
+  async #make(strict?: Exclude<AuditMode, 'off'>): Promise<Recorder> {
+    const { world, verb, client } = this.#context;
     const { audit } = await this.#context.config();
     const { user, host } = world.names();
     const context = {
@@ -79,7 +107,7 @@ export class Records {
       host,
       pid: process.pid,
       client,
-      reason: reasonOf(options.reason, world.env['SECRETS_REASON']),
+      reason: this.reason(),
     };
     const warn = (message: string): void => this.#context.warn(message);
     if (audit.sinks !== undefined && audit.log !== 'off') {
@@ -94,10 +122,11 @@ export class Records {
       ...audit,
       stateFolder: xdgFolder(world, 'state'),
       headFolder: auditHeadFolder(world),
-      mode: audit.log === 'required' ? 'required' : 'best-effort',
+      mode: (strict ?? audit.log) === 'required' ? 'required' : 'best-effort',
       now: world.now,
     });
-    return new Recorder(log, audit, context, { now: world.now, warn });
+    const settings = strict === undefined ? audit : { ...audit, log: 'required' as const };
+    return new Recorder(log, settings, context, { now: world.now, warn });
   }
 
   /** @throws SecretsError Policy if the log is `required` and can't be written */

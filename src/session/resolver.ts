@@ -19,6 +19,9 @@ export interface Target {
   readonly native?: NativeReference['settings'];
 }
 
+/** What values are read from. */
+export type Reader = Pick<Provider, 'get'>;
+
 /** A value, or why there is none. */
 export type Resolved =
   | { readonly ok: true; readonly target: Target; readonly value: Uint8Array; readonly secret: SecretVersion }
@@ -31,7 +34,7 @@ export type Resolved =
  */
 export async function resolveAll(
   targets: readonly Target[],
-  open: (target: Target) => Promise<Provider>,
+  open: (target: Target) => Promise<Reader>,
   options: CallOptions,
 ): Promise<readonly Resolved[]> {
   const groups = new Map<string, number[]>();
@@ -65,7 +68,7 @@ function requestOf({ name, version, stage, parts }: Asked): SecretRequest {
 
 async function askStore(
   targets: readonly Target[],
-  open: (target: Target) => Promise<Provider>,
+  open: (target: Target) => Promise<Reader>,
   options: CallOptions,
 ): Promise<readonly Resolved[]> {
   // Several keys of one secret need only one request.

@@ -5,12 +5,18 @@ import { formatReference, parseReference } from '../core/reference/reference.ts'
 import { singleLine } from '../core/text/sanitize.ts';
 import { checkTyped } from '../output/confidential.ts';
 import type { Console } from '../output/console.ts';
+import type { CallOptions } from '../providers/call.ts';
 import type { ProviderContext } from '../providers/descriptor.ts';
-import type { Provider } from '../providers/provider.ts';
+import type { GetResult, Provider, SecretRequest } from '../providers/provider.ts';
+import { findAgent } from '../platform/agent/place.ts';
 import { openChain } from './chain.ts';
+import { guard } from './guard.ts';
 import { Records, storeId } from './records.ts';
-import { type Resolved, resolveAll, type Target } from './resolver.ts';
+import { type Reader, type Resolved, resolveAll, type Target } from './resolver.ts';
 import type { Run } from './run.ts';
+
+/** The commands that a running agent answers. */
+const THROUGH_AGENT: ReadonlySet<string> = new Set(['get', 'exec', 'env']);
 
 export class Stores {
   readonly #run: Run;
@@ -18,6 +24,7 @@ export class Stores {
   readonly #providers = new Map<string, Promise<Provider>>();
   readonly #opened: Provider[] = [];
   #config: Promise<Config> | undefined;
+  #agentPath: { readonly path: string | undefined } | undefined;
   readonly records: Records;
 
   constructor(run: Run, output: Console) {
@@ -99,7 +106,7 @@ export class Stores {
   /** Resolves references given as texts; see `resolveAll`. @throws SecretsError Usage for a malformed one */
   async resolve(texts: readonly string[]): Promise<readonly Resolved[]> {
     const targets = await Promise.all(texts.map((text) => this.target(text)));
-    return resolveAll(targets, (target) => this.open(target.store, target.native), this.#run.call());
+    return resolveAll(targets, (target) => this.reader(target), this.#run.call());
   }
 
   /** Like `resolve`, but a malformed reference only fails itself, so that every failure can be listed. */
@@ -114,11 +121,7 @@ export class Stores {
       }),
     );
     const good = targets.filter((target): target is Target => !(target instanceof SecretsError));
-    const resolved = await resolveAll(
-      good,
-      (target) => this.open(target.store, target.native),
-      this.#run.call(),
-    );
+    const resolved = await resolveAll(good, (target) => this.reader(target), this.#run.call());
     let next = 0;
     return targets.map((target, index): Resolved => {
       if (!(target instanceof SecretsError)) return resolved[next++] as Resolved;
@@ -175,6 +178,76 @@ export class Stores {
     }
   }
 
+  /**
+   * What reads the values of a target: a running agent, or the store.
+   * @throws SecretsError as `open` has them
+   */
+  async reader(target: Target): Promise<Reader> {
+    const path = THROUGH_AGENT.has(this.#run.verb) ? this.#agent() : undefined;
+    if (path === undefined) return this.open(target.store, target.native);
+    return {
+      get: async (requests, options) =>
+        (await this.#askAgent(path, target, requests, options)) ??
+        (await this.open(target.store, target.native)).get(requests, options),
+    };
+  }
+
+  /** From now on, what the stores have counts, and nothing that was read before. */
+  leaveAgent(): void {
+    this.#agentPath = { path: undefined };
+  }
+
+  /** The agent's socket. Looked for once, where that is two system calls without an agent. */
+  #agent(): string | undefined {
+    if (this.#agentPath === undefined) {
+      const found = this.#run.options.agent === false ? undefined : findAgent(this.#run.world);
+      if (found?.problem !== undefined) this.#output.debug(`agent: not used: ${found.problem}`);
+      this.#agentPath = { path: found?.problem === undefined ? found?.path : undefined };
+    }
+    return this.#agentPath.path;
+  }
+
+  async #askAgent(
+    path: string,
+    { store: name, native }: Target,
+    requests: readonly SecretRequest[],
+    options: CallOptions,
+  ): Promise<readonly GetResult[] | undefined> {
+    const { mayAsk, readThroughAgent } = await import('./agent.ts');
+    const config = await this.config();
+    const { world, verb } = this.#run;
+    const store = await this.storeConfig(name);
+    // The files that a trusted file names are compared with what was trusted, which only this process knows.
+    const isPinned = store.source === 'project' && (config.project?.files.length ?? 0) > 0;
+    if (isPinned || !mayAsk(store, config.audit)) return undefined;
+    await guard(store, config.file);
+    const answers = await readThroughAgent(
+      {
+        path,
+        world,
+        verb,
+        reason: this.records.reason(),
+        audit: config.audit,
+        warn: (message) => this.#output.warn(message),
+        debug: (message) => this.#output.debug(message),
+      },
+      store,
+      native,
+      requests,
+      options,
+    );
+    if (answers !== undefined) await this.records.isRecorded(name, native);
+    return answers;
+  }
+
+  /** A secret of this kind of store was changed. */
+  async #changed(provider: string): Promise<void> {
+    const path = this.#agent();
+    if (path === undefined) return;
+    const { dropFromAgent } = await import('./agent.ts');
+    await dropFromAgent(path, provider, (message) => this.#output.debug(message));
+  }
+
   async #open(name: string, extra: Target['native']): Promise<Provider> {
     const store = await this.storeConfig(name);
     const provider = await openChain({
@@ -185,6 +258,7 @@ export class Stores {
       records: this.records,
       context: () => this.providerContext(name),
       call: this.#run.lazyCall(),
+      changed: () => this.#changed(store.provider),
     });
     this.#opened.push(provider);
     return provider;

@@ -27,6 +27,7 @@ const WITHOUT: Readonly<Record<string, string>> = {
   audit: 'only its verbs do something',
   terraform: 'only its verbs do something',
   'terraform-serve': 'OpenTofu starts it',
+  agent: 'only its verbs do something',
 };
 
 /** Each command line in order, in one place; `schema` is a file of schemas/output. */
@@ -120,6 +121,12 @@ const RUNS: readonly (readonly [schema: string, line: string, exit?: number])[] 
     'echo \'audit: { sinks: { s: { type: syslog, address: "unix:/nobody" } } }\' > s.yaml; printf v | secrets put s --config s.yaml --trust --quiet; secrets audit send --config s.yaml --trust --json',
     6,
   ],
+  ['agent-start', 'secrets agent start --detach --json --idle 60s'],
+  ['agent-start', 'secrets agent start --detach --json'],
+  ['agent-status', 'secrets agent status --json'],
+  ['agent-status', 'VAULT_TOKEN=other secrets agent status --json'],
+  ['agent-clear', 'secrets agent clear --json'],
+  ['agent-stop', 'secrets agent stop --json'],
   ['audit-sinks', 'secrets audit sinks --config s.yaml --trust --json'],
 ];
 

@@ -14,6 +14,8 @@ interface RecordedStore {
   readonly recorder: AccessRecorder;
   readonly store: string;
   readonly kind: string;
+  /** Called after each change, also after one that failed, which may have been made. */
+  readonly changed?: (() => Promise<void>) | undefined;
   /** Set for polling; see `forPolling`. */
   readonly dedup?: PollDedup;
 }
@@ -267,8 +269,10 @@ async function change<T>(
   try {
     result = await work();
   } catch (thrown) {
+    await recordedStore.changed?.();
     return failed(recordedStore, started, { ...details, intent }, thrown);
   }
+  await recordedStore.changed?.();
   const { id: version = details.version, requestId } = (result ?? {}) as { id?: string; requestId?: string };
   try {
     await note(recordedStore, started, [{ ...details, version, requestId, intent }]);

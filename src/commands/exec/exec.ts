@@ -53,6 +53,8 @@ export async function run(session: Session, { args, options }: Invocation<ExecOp
     const resolve = (): Promise<Variables> => resolveVariables(session, options, withheld);
     const ready = (found: Variables): Prepared => prepare(session, args, options, found, withheld);
     const variables = await resolve();
+    // What is read later is read because it has changed.
+    session.stores.leaveAgent();
     const start = ready(variables);
     if (options.allowEmpty !== true && variables.list.length + variables.missing.length === 0)
       throw nothingFound(session, await session.config(), options);

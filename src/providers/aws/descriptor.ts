@@ -40,6 +40,7 @@ export const aws: ProviderDescriptor = {
     'AWS_CONTAINER_AUTHORIZATION_TOKEN',
     'AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE',
   ],
+  credentialFiles: ({ home }) => [`${home}/.aws/config`, `${home}/.aws/credentials`],
   native,
   trustItems: trustItemsFor(EFFECTS, HARMLESS),
   harmless: HARMLESS,

@@ -182,6 +182,10 @@ export class AwsService {
     process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
     const sdk = await import('@aws-sdk/client-secrets-manager');
     const { env } = this.#context;
+    if (this.#context.rereadsFiles === true) {
+      const { loadSharedConfigFiles } = await import('@smithy/core/config');
+      await loadSharedConfigFiles({ ignoreCache: true });
+    }
     const region = this.#settings.region ?? env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'];
     const { profile } = this.#credentials;
     const credentials = await this.#credentials.provide(this.#sts(region));

@@ -85,6 +85,7 @@ export const azure: ProviderDescriptor = {
     'MSI_SECRET',
     'AZURE_ACCESS_TOKEN',
   ],
+  credentialFiles: ({ env, home }) => [`${env['AZURE_CONFIG_DIR'] || `${home}/.azure`}/azureProfile.json`],
   native,
   trustItems,
   harmless: HARMLESS,

@@ -12,6 +12,7 @@ export const conjur: ProviderDescriptor = {
     'CONJUR_AUTHN_JWT_TOKEN',
     'JWT_TOKEN_PATH',
   ],
+  credentialFiles: ({ home }) => ['/etc/conjur.conf', `${home}/.conjurrc`, `${home}/.netrc`],
   native: (text) => {
     const match = /^([^:/?#\s]+):variable:([^/].*)$/.exec(text);
     return match === null

@@ -22,6 +22,12 @@ export const gcp: ProviderDescriptor = {
     'CLOUDSDK_AUTH_ACCESS_TOKEN_FILE',
     'CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE',
   ],
+  credentialFiles: ({ env, home }) => {
+    const folder = env['CLOUDSDK_CONFIG'] || `${home}/.config/gcloud`;
+    const active = env['CLOUDSDK_ACTIVE_CONFIG_NAME'] || 'default';
+    const names = ['application_default_credentials.json', 'active_config', 'configurations'];
+    return [...names, `configurations/config_${active}`].map((name) => `${folder}/${name}`);
+  },
   native: parseNative,
   harmless: HARMLESS,
   files: { ca: 'pinned', credentials: 'pinned' },

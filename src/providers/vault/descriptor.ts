@@ -14,6 +14,7 @@ export const vault: ProviderDescriptor = {
     'VAULT_CLIENT_KEY',
     'BAO_TOKEN',
   ],
+  credentialFiles: ({ home }) => [`${home}/.vault-token`],
   // Nothing is harmless here: another mount, or the wrong version of its engine, stores values in another place.
   harmless: {},
   files: { ca: 'pinned', 'auth.token-file': 'pinned', 'trail.file': 'data' },

@@ -58,7 +58,7 @@ export function storesOf(
     put: (client, store, name, written, call) =>
       of(client, `put ${store}://${name}`, store).put(name, written, call),
     clear: () => 0,
-    status: () => ({ values: 0, bytes: 0, oldestMs: undefined, hits: 0, misses: 0 }),
+    status: () => ({ values: 0, bytes: 0, oldestMs: undefined, hits: 0, misses: 0, stores: 0 }),
   };
   return stores;
 }

@@ -1,0 +1,192 @@
+/**
+ * The door for our own command line: a Unix socket in a folder of the user's own. One request for each connection. A
+ * client is served as itself or not at all; see `AgentIdentity`.
+ */
+import type { Server, Socket } from 'node:net';
+import {
+  AGENT_PROTOCOL,
+  AGENT_PULSE_MS,
+  type AgentAnswer,
+  type AgentIdentity,
+  type AgentRead,
+  type AgentRefusal,
+  type AgentResult,
+} from '../core/agent/messages.ts';
+import { encodeSecret } from '../core/agent/secret-codec.ts';
+import { toSecretsError } from '../core/errors.ts';
+import type { JsonValue } from '../core/json.ts';
+import { version } from '../core/version.ts';
+import type { ProgramWorld } from '../config/kinds.ts';
+import { frame, FrameReader, MOST_ANSWER_BYTES, MOST_REQUEST_BYTES } from '../platform/agent/frames.ts';
+import type { Door, DoorContext } from './doors.ts';
+import { checkSettings, parseRequest } from './request-schema.ts';
+import type { Serving } from './serving.ts';
+import type { ServedResult } from './stores.ts';
+
+/** A client has this long to send its request. */
+const REQUEST_MS = 5000;
+/** The agent answers before its client gives up. */
+const MARGIN_MS = 200;
+
+export interface OwnDoorParts extends Omit<DoorContext, 'stores'> {
+  readonly world: ProgramWorld;
+  readonly stores: Serving;
+  readonly server: Server;
+  readonly address: string;
+  readonly identity: AgentIdentity;
+  readonly status: () => Readonly<Record<string, JsonValue>>;
+  readonly stop: () => void;
+}
+
+export class OwnDoor implements Door {
+  readonly name = 'own';
+  readonly address: string;
+  readonly #parts: OwnDoorParts;
+  readonly #sockets = new Set<Socket>();
+  #served = 0;
+
+  constructor(parts: OwnDoorParts) {
+    this.#parts = parts;
+    this.address = parts.address;
+    parts.server.on('connection', (socket) => this.#welcome(socket));
+  }
+
+  status(): Readonly<Record<string, JsonValue>> {
+    return { connections: this.#sockets.size, requests: this.#served };
+  }
+
+  async stop(): Promise<void> {
+    const { server } = this.#parts;
+    const closed = new Promise((resolve) => server.close(resolve));
+    for (const socket of this.#sockets) socket.destroySoon();
+    await closed;
+  }
+
+  #welcome(socket: Socket): void {
+    this.#sockets.add(socket);
+    const reader = new FrameReader(MOST_REQUEST_BYTES);
+    const timer = setTimeout(() => socket.destroy(), REQUEST_MS).unref();
+    const gone = new AbortController();
+    let isAsked = false;
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => {
+      clearTimeout(timer);
+      gone.abort();
+      this.#sockets.delete(socket);
+    });
+    socket.on('data', (chunk: Buffer) => {
+      try {
+        // Nothing comes after the request.
+        if (isAsked) throw new TypeError('one request');
+        const [message] = reader.push(chunk);
+        if (message === undefined) return;
+        isAsked = true;
+        clearTimeout(timer);
+        void this.#serve(socket, message, gone.signal);
+      } catch {
+        socket.destroy();
+      }
+    });
+    socket.write(frame({ agent: 'secrets', protocol: AGENT_PROTOCOL, version, pid: process.pid }));
+  }
+
+  async #serve(socket: Socket, message: unknown, gone: AbortSignal): Promise<void> {
+    this.#served += 1;
+    this.#parts.used();
+    const pulse = setInterval(() => socket.write(frame({ waiting: true })), AGENT_PULSE_MS);
+    let answer: AgentAnswer;
+    try {
+      answer = await this.#answer(message, gone);
+    } catch (thrown) {
+      const { kind, message: detail } = toSecretsError(thrown);
+      this.#parts.debug(`a request failed: ${kind}: ${detail}`);
+      answer = { refused: 'store', detail: 'it can’t open the store, or record the access' };
+    } finally {
+      clearInterval(pulse);
+    }
+    const bytes = frame(answer);
+    const fits = bytes.length <= MOST_ANSWER_BYTES;
+    socket.end(fits ? bytes : frame({ refused: 'request', detail: 'the values are too large' }));
+  }
+
+  async #answer(message: unknown, gone: AbortSignal): Promise<AgentAnswer> {
+    const request = parseRequest(message);
+    const { stores } = this.#parts;
+    switch (request?.op) {
+      case 'read':
+        return this.#read(request, gone);
+      case 'status':
+        return { done: this.#status(request.identity) };
+      case 'clear':
+        return { done: { cleared: stores.clear() } };
+      case 'drop':
+        stores.dropKind(request.provider);
+        return { done: true };
+      case 'stop':
+        // After the answer.
+        setImmediate(this.#parts.stop);
+        return { done: true };
+      case undefined:
+        return { refused: 'request', detail: 'it doesn’t understand the request' };
+    }
+  }
+
+  #status(client: AgentIdentity | undefined): JsonValue {
+    const refusal = client && refusalOf(client, this.#parts.identity);
+    return { ...this.#parts.status(), ...(refusal !== undefined && { refuses: refusal.detail }) };
+  }
+
+  async #read(request: AgentRead, gone: AbortSignal): Promise<AgentAnswer> {
+    const refusal = refusalOf(request.identity, this.#parts.identity);
+    if (refusal !== undefined) return refusal;
+    const { store, cwd, credentials, client, requests, mode } = request;
+    const descriptor = this.#parts.world.providers.find(({ kind }) => kind === store.provider);
+    if (descriptor === undefined) return { refused: 'store', detail: 'it has no such provider' };
+    await checkSettings(descriptor, store.settings);
+    const end = new AbortController();
+    const abort = (): void => end.abort();
+    gone.addEventListener('abort', abort, { once: true });
+    const waitMs = Math.max(0, request.waitMs - MARGIN_MS);
+    const timer = setTimeout(abort, waitMs);
+    try {
+      const results = await this.#parts.stores.readFor(
+        { door: 'own', ...client },
+        { ...store, cwd, credentials },
+        requests,
+        mode,
+        { signal: end.signal, deadline: Date.now() + waitMs },
+      );
+      if (results === undefined) return { refused: 'store', detail: 'the store wants to know who asks' };
+      return { results: results.map(encode) };
+    } finally {
+      clearTimeout(timer);
+      gone.removeEventListener('abort', abort);
+    }
+  }
+}
+
+function refusalOf(
+  client: AgentIdentity,
+  own: AgentIdentity,
+): { readonly refused: AgentRefusal; readonly detail: string } | undefined {
+  if (client.version !== own.version)
+    return { refused: 'version', detail: `it is of version ${own.version}; restart it` };
+  if (client.home !== own.home) return { refused: 'home', detail: `it was started with HOME=${own.home}` };
+  if (client.environment !== own.environment)
+    return {
+      refused: 'environment',
+      detail: 'it was started with other variables of a secret manager, such as AWS_PROFILE or VAULT_TOKEN',
+    };
+  if (client.log !== own.log)
+    return { refused: 'log', detail: 'it was started with another audit log in its configuration' };
+  return undefined;
+}
+
+function encode(result: ServedResult): AgentResult {
+  if (result.ok) {
+    const { secret, from, fetchedAt } = result;
+    return { secret: encodeSecret(secret), from, fetchedAt: fetchedAt.toISOString() };
+  }
+  const { kind, message, hint } = result.error;
+  return { error: { kind, message, hint } };
+}

@@ -1,0 +1,95 @@
+/** A client's side of one exchange with the agent: connect, hear who it is, ask, get one answer. */
+import { connect } from 'node:net';
+import { AGENT_HELLO_MS, AGENT_PROTOCOL, AGENT_SILENCE_MS } from '../../core/agent/messages.ts';
+import type { AgentAnswer, AgentHello, AgentRequest } from '../../core/agent/messages.ts';
+import { isJsonObject } from '../../core/json.ts';
+import { codeOf } from '../files.ts';
+import { frame, FrameReader, MOST_ANSWER_BYTES } from './frames.ts';
+
+/** Why there was no answer. `gone`: nobody listens. */
+export class NoAgent extends Error {
+  override readonly name = 'NoAgent';
+  readonly why: 'gone' | 'silent' | 'stranger' | 'protocol';
+  /** What it said of itself, if it did. */
+  readonly hello: AgentHello | undefined;
+
+  constructor(why: NoAgent['why'], message: string, hello?: AgentHello) {
+    super(message);
+    this.why = why;
+    this.hello = hello;
+  }
+}
+
+export interface Exchange {
+  readonly hello: AgentHello;
+  readonly answer: Exclude<AgentAnswer, { readonly waiting: true }>;
+}
+
+/**
+ * Asks the agent once. Never waits longer than it stays silent, however long the answer takes.
+ * @throws NoAgent
+ */
+export function askAgent(path: string, request: AgentRequest, signal?: AbortSignal): Promise<Exchange> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path);
+    const reader = new FrameReader(MOST_ANSWER_BYTES);
+    let hello: AgentHello | undefined;
+    const end = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abandon);
+      socket.destroy();
+    };
+    const fail = (why: NoAgent['why'], message: string): void => {
+      end();
+      reject(new NoAgent(why, message, hello));
+    };
+    const abandon = (): void => fail('silent', 'nobody waits for it any more');
+    let timer = setTimeout(() => fail('silent', 'it does not answer'), AGENT_HELLO_MS);
+    const hear = (message: unknown): void => {
+      if (hello === undefined) {
+        hello = helloOf(message);
+        if (hello === undefined) return fail('stranger', 'what listens there is not an agent');
+        if (hello.protocol !== AGENT_PROTOCOL)
+          return fail('protocol', `it is of version ${hello.version}, which speaks differently`);
+        socket.write(frame(request));
+      } else if (!isAnswer(message)) return fail('stranger', 'its answer makes no sense');
+      else if (!('waiting' in message)) {
+        end();
+        return resolve({ hello, answer: message });
+      }
+      clearTimeout(timer);
+      timer = setTimeout(() => fail('silent', 'it has stopped answering'), AGENT_SILENCE_MS);
+    };
+    socket.on('data', (chunk: Buffer) => {
+      try {
+        for (const message of reader.push(chunk)) if (!socket.destroyed) hear(message);
+      } catch {
+        fail('stranger', 'its answer makes no sense');
+      }
+    });
+    socket.on('error', (error) =>
+      fail(hello === undefined ? 'gone' : 'silent', codeOf(error) ?? 'the connection failed'),
+    );
+    socket.on('close', () => fail(hello === undefined ? 'gone' : 'silent', 'it has hung up'));
+    signal?.addEventListener('abort', abandon, { once: true });
+    if (signal?.aborted === true) abandon();
+  });
+}
+
+function helloOf(message: unknown): AgentHello | undefined {
+  if (!isJsonObject(message)) return undefined;
+  const { agent, protocol, version, pid } = message;
+  if (agent !== 'secrets' || typeof protocol !== 'number') return undefined;
+  if (typeof version !== 'string' || version.length > 100 || typeof pid !== 'number') return undefined;
+  return { agent, protocol, version, pid };
+}
+
+function isAnswer(message: unknown): message is AgentAnswer {
+  return (
+    isJsonObject(message) &&
+    (message['waiting'] === true ||
+      typeof message['refused'] === 'string' ||
+      Array.isArray(message['results']) ||
+      'done' in message)
+  );
+}

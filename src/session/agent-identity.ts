@@ -1,0 +1,92 @@
+/**
+ * Who a process would be for a store, and how it would record: a running agent answers only for a client that would be
+ * the same. Both sides compute this the same way. Loaded only if there is an agent.
+ */
+import { createHash } from 'node:crypto';
+import { lstatSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { AuditSettings } from '../audit/log/settings.ts';
+import type { AgentIdentity } from '../core/agent/messages.ts';
+import type { JsonValue } from '../core/json.ts';
+import { version } from '../core/version.ts';
+import type { World } from '../platform/world.ts';
+import type { ProviderDescriptor } from '../providers/descriptor.ts';
+
+/**
+ * The variables that a sign-in, an address or a connection may depend on, by their families: secret managers and their
+ * libraries read more of them than anybody lists, and a variable that makes no difference only costs the detour.
+ * tests/session compares it with what the providers read.
+ */
+const FAMILIES =
+  /^(AWS|AMAZON|AZURE|ARM|MSI|IDENTITY|IMDS|KEY_VAULT|GOOGLE|GCLOUD|GCP|GCE|CLOUDSDK|METADATA|VAULT|BAO|CONJUR|CONJURRC|JWT|SECRETS|KUBERNETES|NODE|SSL|OPENSSL|APPDATA)(_|$)|^ACTIONS_ID_TOKEN_|^XDG_(CONFIG|DATA|STATE|CACHE)_HOME$|^(USERPROFILE|HOMEDRIVE|HOMEPATH)$|_proxy$/i;
+/** Of those, what doesn't reach a store: its effect is in the settings, or in the request. */
+const NO_MATTER =
+  /^(SECRETS_(AGENT|REASON|PROFILE|CONFIG|TRUSTED|COMPLETION_CACHE)|AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED)$/;
+/** A variable with the path of a file that a sign-in reads. */
+const PATH_NAME = /(FILE|PATH|CREDENTIALS|CACERT|CAPATH|CERT|KEY|BUNDLE|CONFIG|CONJURRC|IDENTITY)$/;
+
+export function mattersToStores(name: string): boolean {
+  return FAMILIES.test(name) && !NO_MATTER.test(name);
+}
+
+/** A digest, not the variables: what listens on the socket learns nothing it doesn't have. */
+export function agentIdentity({ env, home, uid }: World, audit: AuditSettings): AgentIdentity {
+  const { path, key, rotateSize, keepMs, keepFiles } = audit;
+  return {
+    version,
+    home,
+    environment: digest([uid ?? null, ...relevant(env)]),
+    log: digest([path, key ?? null, rotateSize ?? null, keepMs ?? null, keepFiles ?? null]),
+  };
+}
+
+function relevant(env: World['env']): [string, string][] {
+  return Object.entries(env)
+    .filter((entry): entry is [string, string] => entry[1] !== undefined && mattersToStores(entry[0]))
+    .sort(([one], [other]) => (one < other ? -1 : 1));
+}
+
+interface CredentialFiles {
+  readonly world: Pick<World, 'env' | 'home' | 'cwd'>;
+  readonly descriptor: ProviderDescriptor | undefined;
+  readonly settings: JsonValue;
+}
+
+/**
+ * The state of the files that say who the user is: a new sign-in (`aws configure`, `vault login`) changes it. Not their
+ * content, which would have to be read each time.
+ */
+export function credentialState({ world, descriptor, settings }: CredentialFiles): string {
+  const { env, home, cwd } = world;
+  const expand = (path: string): string => resolve(cwd, path.replace(/^~(?=\/|$)/, home));
+  const named = relevant(env)
+    .filter(([name, value]) => PATH_NAME.test(name) && value.length < 4096)
+    .map(([, value]) => expand(value));
+  const usual = descriptor?.credentialFiles?.({ env, home }) ?? [];
+  const paths = new Set([...named, ...usual, ...pathsIn(settings).map(expand)]);
+  return digest([...paths].sort().map((path) => [path, stateOf(path)]));
+}
+
+/** Paths among the settings: relative ones have been made absolute. */
+function pathsIn(value: JsonValue): readonly string[] {
+  if (typeof value === 'string') return /^(\/|~\/)/.test(value) ? [value] : [];
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(pathsIn) : [];
+}
+
+function stateOf(path: string): string {
+  try {
+    const link = lstatSync(path, { bigint: true });
+    const { mtimeNs, ctimeNs, size, ino } = link.isSymbolicLink() ? statSync(path, { bigint: true }) : link;
+    return [mtimeNs, ctimeNs, size, ino].join(' ');
+  } catch {
+    return '';
+  }
+}
+
+function digest(parts: unknown): string {
+  // Shortened: enough to compare, and of less use to whoever would guess a password from it.
+  return createHash('sha256')
+    .update(`secrets agent\n${JSON.stringify(parts)}`)
+    .digest('hex')
+    .slice(0, 32);
+}
