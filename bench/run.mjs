@@ -101,7 +101,7 @@ async function compareAgent(reference, env) {
   try {
     const get = { args: [program, 'get', reference], env, expect: 'the-value' };
     await compare('get on aws, through the agent', 0.5, [
-      { ...get, name: 'secrets get --no-agent', args: [...get.args, '--no-agent'] },
+      { ...get, name: 'SECRETS_AGENT=0 secrets get', env: { ...env, SECRETS_AGENT: '0' } },
       { ...get, name: 'secrets get' },
     ]);
   } finally {

@@ -39,7 +39,7 @@ const { output } = await bundle.write({
   minify: true,
   // Native packages are required: a script that bin/secrets loads has no import().
   dynamicImportInCjs: false,
-  codeSplitting: { groups: [startChunk(), parserChunk()] },
+  codeSplitting: { groups: [startChunk(), parserChunk(), agentChunk()] },
 });
 await bundle.close();
 await writeFile(join(outDir, 'package.json'), '{ "type": "commonjs" }\n');
@@ -63,7 +63,7 @@ function startChunk() {
     'audit/recording/(poll-dedup|reason|recorded|recorder)\\.ts',
     'platform/(agent/place|files|pinned|unlock-file|world)\\.ts',
     // Named one by one: whatever else is in there costs every start the reading of it.
-    'core/(duration|errors|json|utf8)\\.ts',
+    'core/(duration|errors|json|utf8|version)\\.ts',
     'core/(audit/chain|reference/(nearest|reference)|text/sanitize)\\.ts',
     'config/(config|find|judge|load|named-files)\\.ts',
     'output/(confidential|console|report|shapes|style)',
@@ -79,7 +79,15 @@ function startChunk() {
 function parserChunk() {
   return {
     name: 'parser',
-    test: /\/(src\/(cli\/command-line|commands\/common-options|core\/version)\.ts|node_modules\/commander\/)/,
+    test: /\/(src\/(cli\/command-line|commands\/common-options)\.ts|node_modules\/commander\/)/,
+  };
+}
+
+/** A command's way to a running agent, in one file. */
+function agentChunk() {
+  return {
+    name: 'agent-link',
+    test: /\/src\/(session\/agent(-identity)?|platform\/agent\/(connect|frames)|core\/agent\/\w[\w-]*)\.ts/,
   };
 }
 
