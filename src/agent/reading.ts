@@ -55,7 +55,7 @@ export class Reading {
     }
     if (missing.size > 0) this.#fetch(store, missing);
     return Promise.all(
-      keys.map((key, index): Promise<ServedResult> | ServedResult => {
+      keys.map(async (key, index): Promise<ServedResult> => {
         const own = held[index];
         if (own !== undefined && this.#isFresh(own)) {
           this.hits += 1;

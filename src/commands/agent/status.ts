@@ -37,8 +37,10 @@ function rowsOf(status: Status): readonly (readonly [string, string])[] {
   ];
 }
 
-function doorText({ name: _, address, ...facts }: Status): string {
-  const texts = Object.entries(facts).map(([fact, value]) => `${textOf(value)} ${fact}`);
+function doorText({ address, ...facts }: Status): string {
+  const texts = Object.entries(facts)
+    .filter(([fact]) => fact !== 'name')
+    .map(([fact, value]) => `${textOf(value)} ${fact}`);
   return [textOf(address), ...texts].join(', ');
 }
 
