@@ -33,18 +33,20 @@ test.each<[string, Record<string, string>]>([
 test.each([
   [
     'DB_PASSWORD=p@ss#word',
-    '.env:1: DB_PASSWORD: docker-compose and python and shell versus dotenv read different values',
+    '.env:1: DB_PASSWORD: docker-compose, python and shell read one value, dotenv another',
   ],
   ['A="a\\"b"', '.env:1: A: has a backslash before a quote (dotenv)'],
-  ['A="a\\nb"', '.env:1: A: docker-compose and dotenv and python versus shell read different values'],
+  ['A="a\\nb"', '.env:1: A: docker-compose, dotenv and python read one value, shell another'],
   ['A=1\nMOTD=hello world', '.env:2: MOTD: has an unquoted blank, which ends the value in a shell (shell)'],
   ['A=${B}', '.env:1: A: has an unquoted $, which Docker Compose replaces (docker-compose, python, shell)'],
   ['A=$(id)', '.env:1: A: has an unquoted $, which Docker Compose replaces (docker-compose, shell)'],
-  ['A = 1', '.env:1: is not NAME=VALUE; a value of several lines needs quotes around it (shell)'],
+  ['A = 1', '.env:1: has a blank before the = (shell)'],
+  ['A=1\nmy.name=2', '.env:2: has a name that is not just letters, digits and _ (shell)'],
+  ['A="$$5\\n"', '.env:1: A: has $ or ` in double quotes, which a shell replaces (shell)'],
   ['A=1\r\n', '.env:1: A: ends in a carriage return, which a shell keeps (shell)'],
   ['\ufeffA=1', '.env:1: begins with a byte order mark, which a shell takes for text (shell)'],
   ['A=a;b', '.env:1: A: has an unquoted character that means something else to a shell (shell)'],
-  ["A='a\\\\b'", '.env:1: A: docker-compose and dotenv and shell versus python read different values'],
+  ["A='a\\\\b'", '.env:1: A: docker-compose, dotenv and shell read one value, python another'],
 ])('%j is refused without a dialect: %s', (text, message) => {
   expect(read(text)).toBe(message);
 });
@@ -84,6 +86,19 @@ test.each<[string, Partial<Record<Dialect, string>>]>([
     const value = values[dialect];
     if (value === undefined) expect(read(text, dialect)).toMatch(/^\.env:1: A: has /);
     else expect(read(text, dialect)).toEqual({ A: value });
+  }
+});
+
+test.each([
+  ['A = 1', 'remove it, or name the reader'],
+  ['my.name=2', 'rename it, or name the reader'],
+  ['A=p@ss#word', 'quote the value, or name the reader'],
+])('%j: the advice fits what is wrong: %s', (text, advice) => {
+  try {
+    readEnvFile(text, new FileProblems('.env'), undefined);
+    throw new Error('was taken');
+  } catch (thrown) {
+    expect((thrown as { hint?: string }).hint).toContain(advice);
   }
 });
 

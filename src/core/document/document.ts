@@ -229,7 +229,13 @@ function step(node: JsonNode, token: string): JsonNode | undefined {
 }
 
 function missingKey(key: string, known: readonly string[]): SecretsError {
-  const hint = known.length === 0 ? undefined : `its keys are ${known.slice(0, 10).join(', ')}`;
+  const hint =
+    known.length === 0
+      ? undefined
+      : `its keys are ${known
+          .slice(0, 10)
+          .map((key) => key || '""')
+          .join(', ')}`;
   return new SecretsError('NotFound', `has no key ${key}`, { hint });
 }
 

@@ -53,14 +53,14 @@ export function readDialect(
 }
 
 function takeAssignment(scan: Scanner, grammar: Grammar): Assignment {
-  const { line } = scan;
+  const { line, at: start } = scan;
   const exported = scan.take(/export[ \t]+/y) !== undefined;
   const name = scan.take(grammar.name);
   if (scan.at === 0 && scan.next === '\ufeff')
     scan.fail('begins with a byte order mark, which a shell takes for text');
-  if (name === undefined || name === 'export') scan.fail(NO_ASSIGNMENT);
+  if (name === undefined || name === 'export') throw noAssignment(scan, start, line);
   if (grammar.spaced) scan.take(BLANKS);
-  if (scan.take(/=/y) === undefined) scan.fail(NO_ASSIGNMENT);
+  if (scan.take(/=/y) === undefined) throw noAssignment(scan, start, line);
   const blanks = grammar.spaced && scan.take(BLANKS) !== '';
   try {
     if (/^-----BEGIN /.test(scan.text.slice(scan.at, scan.at + 11)))
@@ -68,8 +68,18 @@ function takeAssignment(scan: Scanner, grammar: Grammar): Assignment {
     return { name, value: grammar.value(scan, { blanks, exported }), line };
   } catch (thrown) {
     if (!(thrown instanceof EnvFileProblem)) throw thrown;
-    throw new EnvFileProblem(line, `${name}: ${thrown.message}`);
+    throw new EnvFileProblem(line, `${name}: ${thrown.message}`, thrown.fix);
   }
+}
+
+/** Why a line is no assignment. Without a name, it may be part of a value, so the message repeats nothing of it. */
+function noAssignment({ text }: Scanner, start: number, line: number): EnvFileProblem {
+  const before = /^(?:export[ \t]+)?([^=\n]*)=/.exec(text.slice(start, start + 1000))?.[1];
+  if (before !== undefined && /^[\w.-]+[ \t]+$/.test(before))
+    return new EnvFileProblem(line, 'has a blank before the =', 'remove it');
+  if (before !== undefined && /^[A-Za-z0-9_.-]+$/.test(before))
+    return new EnvFileProblem(line, 'has a name that is not just letters, digits and _', 'rename it');
+  return new EnvFileProblem(line, NO_ASSIGNMENT);
 }
 
 /** After a closing quote only a comment is allowed, separated by a space or tab. */

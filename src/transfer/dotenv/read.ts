@@ -81,17 +81,13 @@ function dissent(problems: FileProblems, readings: readonly Reading[], index: nu
   if (problem !== undefined) {
     const who =
       failed.length === readings.length ? '' : ` (${failed.map(({ dialect }) => dialect).join(', ')})`;
-    return problems.at(problem.line, `${problem.message}${who}`, `quote the value, or ${CHOOSE}`);
+    return problems.at(problem.line, `${problem.message}${who}`, `${problem.fix}, or ${CHOOSE}`);
   }
   const name = readings.find(({ assignments }) => assignments[index] !== undefined)?.assignments[index]?.name;
-  return problems.at(
-    line,
-    `${name}: ${groupsOf(readings, index)} read different values`,
-    `quote the value, or ${CHOOSE}`,
-  );
+  return problems.at(line, `${name}: ${groupsOf(readings, index)}`, `quote the value, or ${CHOOSE}`);
 }
 
-/** `docker-compose and python, dotenv, shell`: groups the dialects that read the same value. */
+/** `docker-compose and python read one value, dotenv and shell another`: who agrees with whom. */
 function groupsOf(readings: readonly Reading[], index: number): string {
   const groups = new Map<string, string[]>();
   for (const { dialect, assignments } of readings) {
@@ -99,8 +95,13 @@ function groupsOf(readings: readonly Reading[], index: number): string {
     const key = JSON.stringify([name, value]);
     groups.set(key, [...(groups.get(key) ?? []), dialect]);
   }
-  const names = [...groups.values()].map((group) => group.join(' and '));
-  return `${names.slice(0, -1).join(', ')}${names.length > 1 ? ' versus ' : ''}${names.at(-1)}`;
+  const [most = [], others = [], ...more] = [...groups.values()].toSorted((a, b) => b.length - a.length);
+  if (more.length > 0) return `${listOf(DIALECTS)} disagree on its value`;
+  return `${listOf(most)} read one value, ${listOf(others)} another`;
+}
+
+function listOf(names: readonly string[]): string {
+  return names.length === 1 ? `${names[0]}` : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
 }
 
 /** Files with encrypted values that only their own tool can read. */

@@ -4,10 +4,13 @@ import { lineCounter } from '../problems.ts';
 export class EnvFileProblem extends Error {
   /** Counted from 1. */
   readonly line: number;
+  /** What to do about it, as one clause. */
+  readonly fix: string;
 
-  constructor(line: number, message: string) {
+  constructor(line: number, message: string, fix = 'quote the value') {
     super(message);
     this.line = line;
+    this.fix = fix;
   }
 }
 
@@ -63,7 +66,7 @@ export class Scanner {
     return text.trimEnd();
   }
 
-  fail(message: string): never {
-    throw new EnvFileProblem(this.line, message);
+  fail(message: string, fix?: string): never {
+    throw new EnvFileProblem(this.line, message, fix);
   }
 }

@@ -318,4 +318,14 @@ describe('select', () => {
     const half = JsonDocument.parse('{"a":"\\ud800"}');
     expect(() => half.textOf(half.select('a'))).toThrow('an unpaired surrogate');
   });
+
+  test('a missing key names those that are there, an empty one too', () => {
+    let hint: string | undefined;
+    try {
+      JsonDocument.parse('{"":1,"a":2}').select('b');
+    } catch (thrown) {
+      ({ hint } = thrown as { hint?: string });
+    }
+    expect(hint).toBe('its keys are "", a');
+  });
 });
