@@ -1,7 +1,7 @@
 /** The collection secrets.cli, run by ansible-playbook with the built program and the local store. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ANSIBLE, type Controller, packedIn, startController } from '../backends/ansible.ts';
+import { ANSIBLE, COLLECTION, type Controller, packedIn, startController } from '../backends/ansible.ts';
 import { describeWith } from '../backends/server.ts';
 import { ROOT } from '../e2e/program.ts';
 import { findFiles, formsOf, watchProcesses } from '../e2e/leak-watch.ts';
@@ -44,6 +44,22 @@ describeWith('the collection for Ansible', [ANSIBLE], () => {
     const galaxy = readFileSync(join(ROOT, 'integrations/ansible/galaxy.yml'), 'utf8');
     expect(galaxy).toContain(`\nversion: ${version}\n`);
   });
+
+  test('ansible-doc describes every option that the plugins take', async () => {
+    const described = async (type: string): Promise<readonly string[]> => {
+      const { stdout } = await ansible.sh(`ansible-doc --json -t ${type} secrets.cli.secrets`);
+      const docs = JSON.parse(stdout) as Record<string, { doc: { options: object } }>;
+      return Object.keys(docs['secrets.cli.secrets']?.doc.options ?? {}).toSorted();
+    };
+    const action = readFileSync(join(COLLECTION, 'plugins/action/secrets.py'), 'utf8');
+    const shared = [...(/^SHARED = \((.*)\)$/m.exec(action)?.[1] ?? '').matchAll(/"(\w+)"/g)];
+    const own = [...action.matchAll(/^ {4}"(\w+)": \{/gm)];
+    const taken = [...shared, ...own].map(([, name]) => name);
+    expect(taken).toHaveLength(13);
+    expect(await described('module')).toEqual(taken.toSorted());
+    const read = ['_terms', 'as', 'default', ...shared.map(([, name]) => name)];
+    expect(await described('lookup')).toEqual(read.toSorted());
+  }, 60_000);
 
   test('the first example of docs/ansible.md works as printed', async () => {
     const [, store = ''] = /```sh\n([^`]*put[^`]*)```/.exec(page) ?? [];
@@ -212,6 +228,10 @@ describeWith('the collection for Ansible', [ANSIBLE], () => {
           { loop: [{ name: 'leak/two#key', value }] },
         ),
         write({ name: 'leak/../three', value }, { ignore_errors: true }),
+        write(
+          { name: 'leak/four', value: '{{ item }}', if_absent: 'perhaps' },
+          { loop: [value], ignore_errors: true },
+        ),
       ],
       '-vvv --diff',
       folders,
@@ -219,7 +239,7 @@ describeWith('the collection for Ansible', [ANSIBLE], () => {
     const forms = formsOf(canary);
     const { result, sightings, seen } = await watchProcesses(work, forms, () => false);
     expect({ code: result.code, stdout: result.stdout }).toMatchObject({ code: 0 });
-    expect(result.stdout).toMatch(/ok=7 +changed=2 .*ignored=1/);
+    expect(result.stdout).toMatch(/ok=8 +changed=2 .*ignored=2/);
     expect(await stored('leak/one')).toBe(canary);
     expect(sightings).toEqual([]);
     expect([...seen].some((command) => command.includes('ansible-playbook'))).toBe(true);

@@ -42,13 +42,15 @@ class ActionModule(ActionBase):
         if "ansible_loop_var" in variables:
             # Ansible prints the items of a loop, and an item may hold the value.
             result["_ansible_no_log"] = True
-        checked, wanted = self.validate_argument_spec(argument_spec=SPEC)
         try:
+            checked, wanted = self.validate_argument_spec(argument_spec=SPEC)
             result.update(self.ensure(wanted, variables))
-        except SecretsFailure as failure:
+        # As a result, because Ansible would print the item of a loop with an exception.
+        except (SecretsFailure, AnsibleActionFail) as failure:
             result.update(failed=True, msg=str(failure))
-            if failure.exit_code is not None:
-                result["exit_code"] = failure.exit_code
+            exit_code = getattr(failure, "exit_code", None)
+            if exit_code is not None:
+                result["exit_code"] = exit_code
         return result
 
     def ensure(self, wanted, variables):
