@@ -1,4 +1,5 @@
 /** GitHub Actions: values are registered with the runner, which reads commands from a step's output. */
+import { RUNNER } from './runner.ts';
 import { Box } from './setup.ts';
 
 let box: Box;
@@ -15,20 +16,6 @@ beforeAll(() => {
 afterAll(() => box.remove());
 
 const GITHUB = { GITHUB_ACTIONS: 'true', CI: 'true' };
-
-/** Stands for the runner: reads what a step prints from pipes of its own. The name is the one it is known by. */
-const RUNNER = `#!/usr/bin/perl
-use strict; use IO::Select;
-pipe(my $or, my $ow); pipe(my $er, my $ew);
-my $pid = fork();
-if (!$pid) { open(STDOUT, '>&', $ow); open(STDERR, '>&', $ew); close $_ for ($or, $ow, $er, $ew); exec @ARGV; }
-close $ow; close $ew;
-my $select = IO::Select->new($or, $er);
-while ($select->count) { for my $in ($select->can_read) {
-  if (sysread($in, my $data, 65536)) { syswrite($in == $or ? *STDOUT : *STDERR, $data); } else { $select->remove($in); }
-} }
-waitpid($pid, 0); exit($? >> 8);
-`;
 
 /** The masks that a step registers, in bash whose own streams are the step's. */
 async function masksOf(words: string): Promise<{ masks: string[]; stdout: string; stderr: string }> {
