@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { TOFU } from '../backends/vault-clients.ts';
 import { describeWith } from '../backends/server.ts';
 import { makePlace, type Place } from '../e2e/program.ts';
-import { makeProject, type Project } from './kit.ts';
+import { filesWith, lineIn, makeProject, type Project } from './kit.ts';
 
 const SOURCE = 'secrets.localhost/cli/secrets';
 const COOKIE = 'd602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2';
@@ -112,6 +112,51 @@ describeWith('the provider in OpenTofu', [TOFU], () => {
       1,
       expect.stringContaining('secrets is not on PATH'),
     ]);
+  });
+
+  test('a provider that is killed in the middle leaves no value in a log or a crash report', async () => {
+    const canary = 'c4n4ry-Ks7/Mw3+Zx9';
+    await project.ok('printf %s "$V" | secrets put a', { V: canary });
+    project.write(`
+ephemeral "secrets_secret" "a" {
+  ref = "a"
+}
+resource "terraform_data" "kill" {
+  provisioner "local-exec" {
+    command = "pkill -KILL -P $PPID -f 'terraform serve'; exit 0"
+  }
+}
+resource "secrets_secret" "b" {
+  ref        = "b"
+  value_wo   = ephemeral.secrets_secret.a.value
+  depends_on = [terraform_data.kill]
+}
+`);
+    const { code, stdout, stderr } = await project.sh('tofu apply -auto-approve', {
+      TF_LOG: 'TRACE',
+      TF_LOG_PATH: 'trace.log',
+    });
+    expect(code).toBe(1);
+    expect(stdout + stderr).toMatch(/plugin|provider/i);
+    expect(stdout + stderr).not.toContain(canary);
+    expect(await filesWith(project, canary)).toEqual([]);
+    expect((await project.sh('secrets get b')).code).toBe(3);
+  });
+
+  test('a setting of the provider that is not known yet is an error on it', async () => {
+    project.write(`
+resource "terraform_data" "name" {
+  input = "x"
+}
+provider "secrets" {
+  profile = terraform_data.name.id
+}
+data "secrets_list" "all" {
+}
+`);
+    const { code, stderr } = await project.sh('tofu plan');
+    expect([code, stderr]).toEqual([1, expect.stringContaining('profile must be known')]);
+    expect(lineIn(stderr)).toBe('profile = terraform_data.name.id');
   });
 
   test('leaves no process and no socket', async () => {
