@@ -353,7 +353,7 @@ const FROM_REGISTRIES = [
 ];
 const BUILT = [
   ['Vault', () => existsSync(join(work, 'vault-server')), 8, vault],
-  ['OpenTofu', () => matches(work, /^tofu-/), 4, openTofu],
+  ['OpenTofu', () => matches(work, /^tofu-/), 5, openTofu],
   ['consul-template', () => matches(work, /^consul-template-/), 1, consulTemplate],
   ["Vault's provider for OpenTofu", () => matches(work, /^vault-provider-/), 1.5, vaultProvider],
   ['actionlint', () => matches(work, /^actionlint-/), 1, actionlint],
