@@ -36,7 +36,7 @@ export async function main(world: ProgramWorld): Promise<number> {
  */
 export function plainGet([word, ...args]: readonly string[]): Line | undefined {
   if (word !== get.name || args.length === 0 || args.some((arg) => arg.startsWith('-'))) return undefined;
-  return [get, args, { color: true }, get.name];
+  return [get, args, { agent: true, color: true }, get.name];
 }
 
 /** The command that the first word names, or all of them for help and suggestions. */
