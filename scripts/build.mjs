@@ -121,7 +121,11 @@ function inlineRuntime(files) {
   };
   for (const own of [/\/start-/, /\/parser-/])
     take(
-      files.find(({ fileName }) => own.test(fileName)),
+      // Modules named `start` have files of this name as well, which don't use the helpers.
+      files.find(
+        ({ fileName, code, facadeModuleId }) =>
+          own.test(fileName) && !facadeModuleId && code.includes(basename(runtime.fileName)),
+      ),
       './',
       `((exports)=>{${runtime.code}\n;return exports})({})`,
     );

@@ -294,6 +294,7 @@ const PACKAGES = [
   // pgrep, and a Secret Service's bus without a desktop.
   ['procps', () => onPath('pgrep')],
   ['dbus', () => onPath('dbus-run-session')],
+  ['curl', () => onPath('curl')],
   ['openssh-client', () => onPath('ssh-keygen')],
   ['docker.io', () => onPath('docker')],
   // What checks the examples of schedules.

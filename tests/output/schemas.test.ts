@@ -28,6 +28,7 @@ const WITHOUT: Readonly<Record<string, string>> = {
   terraform: 'only its verbs do something',
   'terraform-serve': 'OpenTofu starts it',
   agent: 'only its verbs do something',
+  'agent-run': 'the output is the child’s',
 };
 
 /** Each command line in order, in one place; `schema` is a file of schemas/output. */

@@ -60,10 +60,11 @@ export async function openVaultDoor(options: VaultDoorOptions, context: DoorCont
     address: server.address,
     issue: (displayName) => issue(displayName),
     status: () => ({
-      address: server.address,
       tokens: tokens.size,
-      tokenFile: options.tokenFile ?? null,
-      writes: scope.write.map(({ store, prefix }) => `${store ?? '*'}://${prefix}`),
+      ...(options.tokenFile !== undefined && { tokenFile: options.tokenFile }),
+      ...(scope.write.length > 0 && {
+        writes: scope.write.map(({ store, prefix }) => `${store ?? '*'}://${prefix}`).join(' '),
+      }),
     }),
     stop: async () => {
       file?.close();

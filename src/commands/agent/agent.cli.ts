@@ -1,5 +1,6 @@
 import type { CommandSpec } from '../command.ts';
 import { agentClear } from './clear.cli.ts';
+import { agentRun } from './run.cli.ts';
 import { agentStart } from './start.cli.ts';
 import { agentStatus } from './status.cli.ts';
 import { agentStop } from './stop.cli.ts';
@@ -10,5 +11,5 @@ export const agent: CommandSpec = {
   group: 'Injection',
   summary: 'Keep stores open and values in memory for get, exec and env',
   examples: [],
-  subcommands: [agentStart, agentStatus, agentClear, agentStop],
+  subcommands: [agentStart, agentRun, agentStatus, agentClear, agentStop],
 };

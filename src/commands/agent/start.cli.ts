@@ -1,4 +1,5 @@
 import type { CommandSpec } from '../command.ts';
+import { scopeOptions } from './vault-options.cli.ts';
 
 export const agentStart: CommandSpec = {
   name: 'start',
@@ -21,10 +22,24 @@ export const agentStart: CommandSpec = {
     },
     { flags: '--max-values <number>', description: 'Hold at most this many values (default 10000)' },
     { flags: '--max-bytes <size>', description: 'Hold at most this much, such as 16M (default 64M)' },
+    {
+      flags: '--vault <address>',
+      description: 'Serve Vault’s HTTP API at 127.0.0.1:PORT (0 for any port) or unix:///PATH',
+    },
+    {
+      flags: '--token-file <path>',
+      description: 'With --vault: where programs find their token (removed when the agent ends)',
+    },
+    { flags: '--token-ttl <duration>', description: 'Life of a token in that file (default 1h)' },
+    ...scopeOptions,
   ],
   examples: [
     { command: 'secrets agent start --detach', does: 'Start it in the background, such as at login' },
     { command: 'secrets agent start --ttl 5m --idle 1h', does: 'Hold values for a shorter time' },
+    {
+      command: 'secrets agent start --vault 127.0.0.1:8200 --token-file ~/.vault-token',
+      does: 'Let programs that speak Vault read every store',
+    },
   ],
   load: () => import('./start.ts'),
 };

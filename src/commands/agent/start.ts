@@ -1,12 +1,20 @@
+import { resolve } from 'node:path';
 import { runAgent, type DaemonSettings, type DoorOpener, type Ready } from '../../agent/daemon.ts';
 import { DEFAULTS } from '../../agent/serving.ts';
+import { placeOf } from '../../agent/vault/server.ts';
+import { MAX_TTL } from '../../agent/vault/tokens.ts';
+import { reasonOf } from '../../audit/recording/reason.ts';
 import { parseDuration } from '../../core/duration.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
-import type { CommonOptions } from '../../session/options.ts';
+import { isJsonObject } from '../../core/json.ts';
 import type { Session } from '../../session/session.ts';
 import type { Invocation } from '../command.ts';
+import { scopeOf, type VaultOptions, type VaultScope } from './vault-options.ts';
 
-export interface StartOptions extends CommonOptions {
+export interface StartOptions extends VaultOptions {
+  readonly vault?: string;
+  readonly tokenFile?: string;
+  readonly tokenTtl?: string;
   readonly detach?: boolean;
   readonly ttl?: string;
   readonly fresh?: string;
@@ -18,19 +26,63 @@ export interface StartOptions extends CommonOptions {
 const DEFAULT_IDLE_MS = 8 * 3_600_000;
 
 export async function run(session: Session, { options }: Invocation<StartOptions>): Promise<void> {
-  const settings = settingsOf(options);
+  const scope = await scopeOf(session, options);
+  const settings = { ...settingsOf(options), write: scope.write };
+  const doors = doorsOf(session, options, scope);
   if (options.detach === true) {
     const { startDetached } = await import('./detach.ts');
     await startDetached(session);
+    if (options.vault !== undefined) await checkServing(session);
     return;
   }
-  const why = await runAgent(session, settings, doorsOf(options), (ready) => announce(session, ready));
+  const why = await runAgent(session, settings, doors, (ready) => announce(session, ready));
   if (why === 'idle') session.note('the agent has ended, because nobody has used it');
 }
 
-/** The doors that were asked for beside the command line's own. */
-function doorsOf(_options: StartOptions): readonly DoorOpener[] {
-  return [];
+/** An agent that was running before may have been started without it. @throws SecretsError Conflict */
+async function checkServing(session: Session): Promise<void> {
+  const { askRunning } = await import('./ask.ts');
+  const { done } = await askRunning(session, { op: 'status' });
+  const doors = isJsonObject(done) && Array.isArray(done['doors']) ? done['doors'].filter(isJsonObject) : [];
+  if (doors.some(({ name }) => name === 'vault')) return;
+  throw new SecretsError('Conflict', 'an agent without the Vault API is running already', {
+    hint: 'run secrets agent stop, and start it again',
+  });
+}
+
+/**
+ * The doors that were asked for beside the command line's own.
+ * @throws SecretsError Usage
+ */
+function doorsOf(
+  { world }: Session,
+  { vault, tokenFile, tokenTtl, read, write, reason: given }: StartOptions,
+  scope: VaultScope,
+): readonly DoorOpener[] {
+  if (vault === undefined) {
+    if ([tokenFile, tokenTtl, read, write].every((option) => option === undefined)) return [];
+    throw new SecretsError('Usage', '--token-file, --token-ttl, --read and --write need --vault', {
+      hint: 'as in: --vault 127.0.0.1:8200 --token-file ~/.vault-token',
+    });
+  }
+  if (tokenFile === undefined)
+    throw new SecretsError('Usage', '--vault needs --token-file, where programs find their token', {
+      hint: 'such as --token-file ~/.vault-token; for one program: secrets agent run',
+    });
+  const ttl = tokenTtl === undefined ? undefined : Math.round(parseDuration(tokenTtl) / 1000);
+  if (ttl !== undefined && (ttl < 60 || ttl > MAX_TTL))
+    throw new SecretsError('Usage', '--token-ttl is between 1m and 24h');
+  placeOf(vault);
+  const reason = reasonOf(given, world.env['SECRETS_REASON']);
+  return [
+    async (context) => {
+      const { openVaultDoor } = await import('../../agent/vault/door.ts');
+      return openVaultDoor(
+        { address: vault, tokenFile: resolve(world.cwd, tokenFile), tokenTtl: ttl, ...scope, reason },
+        context,
+      );
+    },
+  ];
 }
 
 /** @throws SecretsError Usage */
