@@ -34,12 +34,14 @@ export function askAgent(path: string, request: AgentRequest, signal?: AbortSign
     const socket = connect(path);
     const reader = new FrameReader(MOST_ANSWER_BYTES);
     let hello: AgentHello | undefined;
+    let isAnswered = false;
     const end = (): void => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', abandon);
       socket.destroy();
     };
     const fail = (why: NoAgent['why'], message: string): void => {
+      if (isAnswered) return;
       end();
       reject(new NoAgent(why, message, hello));
     };
@@ -54,8 +56,12 @@ export function askAgent(path: string, request: AgentRequest, signal?: AbortSign
         socket.write(frame(request));
       } else if (!isAnswer(message)) return fail('stranger', 'its answer makes no sense');
       else if (!('waiting' in message)) {
+        const exchange = { hello, answer: message };
+        isAnswered = true;
         end();
-        return resolve({ hello, answer: message });
+        // Not before: a process with an open handle can't end as fast.
+        socket.once('close', () => resolve(exchange));
+        return;
       }
       clearTimeout(timer);
       timer = setTimeout(() => fail('silent', 'it has stopped answering'), AGENT_SILENCE_MS);
