@@ -272,15 +272,15 @@ describe('bounds of secrets rotate', () => {
     const { keys, url } = await system();
     const names = Array.from({ length: 10 }, (_, index) => `k${index}`);
     const secrets = Object.fromEntries(names.map((name) => [name, url]));
-    await policies({ parallel: 10, 'per-target': 10, jitter: '3s' }, secrets);
+    await policies({ parallel: 10, 'per-target': 10, jitter: '6s' }, secrets);
     await ok('sleep 1.1; secrets rotate --due --trust');
     const [first = 0, last = 0] = [Math.min(...keys.asked), Math.max(...keys.asked)];
     expect(keys.asked).toHaveLength(10);
-    // All ten within a fifteenth of the time: once in a thousand million runs.
+    // All ten within a thirtieth of the time: hardly ever, also on a busy machine.
     expect(last - first).toBeGreaterThan(200);
 
     const file = join(place.cwd, 'secrets.yaml');
-    writeFileSync(file, readFileSync(file, 'utf8').replace('"3s"', '"9000h"'));
+    writeFileSync(file, readFileSync(file, 'utf8').replace('"6s"', '"9000h"'));
     const run = start('rotate', '--due', '--trust', '--debug');
     await run.saw(/waits for its turn/);
     run.child.kill('SIGTERM');
