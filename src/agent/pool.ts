@@ -9,6 +9,8 @@ import type { Provider } from '../providers/provider.ts';
 
 /** Clients may name any number of stores, and each open one has connections. */
 const MOST_OPEN = 32;
+/** How long a sign-in may take, whatever the client that comes first is ready to wait: others wait for it too. */
+const OPEN_MS = 30_000;
 const LONGEST_CALL_MS = 60_000;
 
 /** What a store is opened with. */
@@ -31,39 +33,66 @@ export interface OpenStore {
   readonly provider: Provider;
 }
 
+/** A store, and whether it may serve later clients as well. */
+interface Loaded extends OpenStore {
+  readonly isReady: boolean;
+}
+
 export class StorePool {
   readonly #world: ProgramWorld;
   readonly #context: (spec: StoreSpec) => ProviderContext;
   /** In the order of their last use. */
-  readonly #open = new Map<string, Promise<OpenStore>>();
+  readonly #open = new Map<string, Promise<Loaded>>();
 
   constructor(world: ProgramWorld, context: (spec: StoreSpec) => ProviderContext) {
     this.#world = world;
     this.#context = context;
   }
 
-  /** @throws SecretsError as the provider's `open` has them; a later call tries again */
+  /**
+   * @param call of the client, which waits no longer; the store is opened for others too
+   * @throws SecretsError as the provider's `open` has them; a later call tries again
+   */
   async open(spec: StoreSpec, call: CallOptions): Promise<OpenStore> {
     const key = keyOf(spec);
     const known = this.#open.get(key);
-    const opening = known ?? this.#load(key, spec, call);
+    const opening = known ?? this.#load(key, spec);
     this.#open.delete(key);
     this.#open.set(key, opening);
     if (known === undefined) {
-      opening.catch(() => this.#forget(key, opening));
+      void this.#keepIfReady(key, opening);
       this.#closeOldest();
     }
-    return opening;
+    return withinCall(opening, call.signal);
   }
 
-  async #load(key: string, spec: StoreSpec, call: CallOptions): Promise<OpenStore> {
+  /** A store that isn't ready answers every call with its first failure, which says nothing about the next client's. */
+  async #keepIfReady(key: string, opening: Promise<Loaded>): Promise<void> {
+    try {
+      if ((await opening).isReady) return;
+    } catch {
+      // The clients that wait for it get the failure.
+    }
+    this.#forget(key, opening);
+    closeLater(opening);
+  }
+
+  async #load(key: string, spec: StoreSpec): Promise<Loaded> {
     const descriptor = this.#world.providers.find(({ kind }) => kind === spec.provider);
     if (descriptor === undefined)
       throw new SecretsError('Usage', `store ${spec.name} has an unknown provider ${spec.provider}`);
-    const { open } = await descriptor.load();
-    const provider = await open({ ...spec.settings, ...spec.native }, this.#context(spec), call);
-    await provider.prepare?.(call);
-    return { key, spec, provider };
+    const end = new AbortController();
+    const tooSlow = (): void => end.abort(new DOMException('the store is too slow', 'TimeoutError'));
+    const timer = setTimeout(tooSlow, OPEN_MS).unref();
+    try {
+      const { open } = await descriptor.load();
+      const call = { signal: end.signal, deadline: Date.now() + OPEN_MS };
+      const provider = await open({ ...spec.settings, ...spec.native }, this.#context(spec), call);
+      const isReady = (await provider.prepare?.(call)) ?? true;
+      return { key, spec, provider, isReady };
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** The next client opens it anew. */
@@ -101,6 +130,17 @@ export class StorePool {
 function keyOf({ name, provider, settings, native, cwd, credentials }: StoreSpec): string {
   const parts = [name, provider, settings, native ?? null, cwd, credentials];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+}
+
+/** @throws SecretsError Unavailable when the client waits no longer */
+function withinCall(opening: Promise<OpenStore>, signal: AbortSignal): Promise<OpenStore> {
+  return new Promise((resolve, reject) => {
+    const abandon = (): void =>
+      reject(new SecretsError('Unavailable', 'no answer in time', { hint: 'try again, or raise --timeout' }));
+    if (signal.aborted) abandon();
+    signal.addEventListener('abort', abandon, { once: true });
+    void opening.then(resolve, reject).finally(() => signal.removeEventListener('abort', abandon));
+  });
 }
 
 /** Not at once: a call may be in progress. */

@@ -108,8 +108,9 @@ export interface Provider extends Optional {
   /**
    * Determines `capabilities` where they depend on the service's response. `Session.open` waits for it before a command
    * sees the provider. Never rejects: if it fails, every later call fails with that error.
+   * @returns whether it succeeded; if not, only a provider that is opened anew can
    */
-  prepare?(options: CallOptions): Promise<void>;
+  prepare?(options: CallOptions): Promise<boolean>;
 
   /** Closes sockets and timers. Called once, after the last call. */
   close(): Promise<void>;

@@ -32,12 +32,17 @@ export class Engine {
   /**
    * Requests the version before anything depends on it. A failure is kept: the caller has assumed that the store has
    * all capabilities, and a later success must not let it act on that. Never rejects, but every later call does.
+   * @returns whether it succeeded
    */
-  async prepare(signal: AbortSignal): Promise<void> {
+  async prepare(signal: AbortSignal): Promise<boolean> {
     const asked = this.version(signal);
-    await asked.catch(() => {
+    try {
+      await asked;
+      return true;
+    } catch {
       this.#version = asked;
-    });
+      return false;
+    }
   }
 
   /**

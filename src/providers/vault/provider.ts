@@ -97,7 +97,7 @@ export class VaultProvider implements Provider {
     return this.#engine.knownVersion === 1 ? CAPABILITIES_V1 : CAPABILITIES_V2;
   }
 
-  prepare({ signal }: CallOptions): Promise<void> {
+  prepare({ signal }: CallOptions): Promise<boolean> {
     return this.#engine.prepare(signal);
   }
 

@@ -1,0 +1,66 @@
+/** Which stores the agent keeps open, with providers that the test holds. */
+import { StorePool, type StoreSpec } from '../../src/agent/pool.ts';
+import type { ProgramWorld } from '../../src/config/kinds.ts';
+import { SecretsError } from '../../src/core/errors.ts';
+import type { CallOptions } from '../../src/providers/call.ts';
+import type { Provider } from '../../src/providers/provider.ts';
+
+const spec: StoreSpec = { name: 'prod', provider: 'test', settings: {}, cwd: '/', credentials: 'one' };
+const patient = (): CallOptions => ({ signal: new AbortController().signal });
+
+interface Opening {
+  readonly provider?: Partial<Provider>;
+  readonly error?: SecretsError;
+}
+
+/** A pool whose stores are opened as the test says, in this order. */
+function poolOf(...openings: readonly (Opening | Promise<Opening>)[]): {
+  readonly pool: StorePool;
+  readonly opened: readonly CallOptions[];
+} {
+  const opened: CallOptions[] = [];
+  const open = async (_settings: unknown, _context: unknown, call: CallOptions): Promise<Provider> => {
+    opened.push(call);
+    const opening = await openings[opened.length - 1];
+    if (opening === undefined) throw new Error('not expected');
+    if (opening.error !== undefined) throw opening.error;
+    return {
+      close: () => Promise.resolve(),
+      get: () => Promise.resolve([]),
+      ...opening.provider,
+    } as Provider;
+  };
+  const providers = [{ kind: 'test', load: () => Promise.resolve({ open }) }];
+  const world = { providers } as unknown as ProgramWorld;
+  return { pool: new StorePool(world, () => ({}) as never), opened };
+}
+
+test('a store is opened once, and anew after it could not be', async () => {
+  const { pool, opened } = poolOf({ error: new SecretsError('Unavailable', 'away') }, {}, {});
+  await expect(pool.open(spec, patient())).rejects.toThrow('away');
+  const first = await pool.open(spec, patient());
+  expect(await pool.open(spec, patient())).toBe(first);
+  expect(opened).toHaveLength(2);
+});
+
+test('a store that could not be prepared serves its client, and is not kept for the next', async () => {
+  const { pool, opened } = poolOf({ provider: { prepare: () => Promise.resolve(false) } }, {});
+  const first = await pool.open(spec, patient());
+  const second = await pool.open(spec, patient());
+  expect(second).not.toBe(first);
+  expect([opened.length, pool.size]).toEqual([2, 1]);
+});
+
+test('a client that gives up while a store is opened leaves it to the others', async () => {
+  let go: (opening: Opening) => void = () => undefined;
+  const { pool, opened } = poolOf(new Promise((resolve) => (go = resolve)));
+  const end = new AbortController();
+  const impatient = pool.open(spec, { signal: end.signal });
+  const other = pool.open(spec, patient());
+  end.abort();
+  await expect(impatient).rejects.toMatchObject({ kind: 'Unavailable', message: 'no answer in time' });
+  expect(opened[0]?.signal.aborted).toBe(false);
+  go({});
+  expect((await other).spec).toBe(spec);
+  expect(opened).toHaveLength(1);
+});
