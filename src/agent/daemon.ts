@@ -167,6 +167,8 @@ class Daemon {
   async stop(): Promise<void> {
     for (const remove of this.#listeners) remove();
     for (const timer of this.#timers) clearInterval(timer);
+    // Before anything that may take time: a client can keep its connection open.
+    this.#serving.clear();
     // First, so that the next start doesn't wait for an agent that no longer listens.
     this.#remove();
     await Promise.all(this.#doors.map((door) => door.stop()));

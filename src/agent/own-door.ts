@@ -27,6 +27,10 @@ import type { ServedResult } from './stores.ts';
 const REQUEST_MS = 5000;
 /** The agent answers before its client gives up. */
 const MARGIN_MS = 200;
+/** A client has this long to read its answer; it gives the agent up sooner itself. */
+const ANSWER_MS = 10_000;
+/** The same when the agent ends. */
+const LAST_ANSWER_MS = 1000;
 
 export interface OwnDoorParts extends Omit<DoorContext, 'stores'> {
   readonly world: ProgramWorld;
@@ -59,13 +63,17 @@ export class OwnDoor implements Door {
     const { server } = this.#parts;
     const closed = new Promise((resolve) => server.close(resolve));
     for (const socket of this.#sockets) socket.destroySoon();
+    const timer = setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy();
+    }, LAST_ANSWER_MS);
     await closed;
+    clearTimeout(timer);
   }
 
   #welcome(socket: Socket): void {
     this.#sockets.add(socket);
     const reader = new FrameReader(MOST_REQUEST_BYTES);
-    const timer = setTimeout(() => socket.destroy(), REQUEST_MS).unref();
+    let timer = setTimeout(() => socket.destroy(), REQUEST_MS).unref();
     const gone = new AbortController();
     let isAsked = false;
     socket.on('error', () => socket.destroy());
@@ -82,7 +90,11 @@ export class OwnDoor implements Door {
         if (message === undefined) return;
         isAsked = true;
         clearTimeout(timer);
-        void this.#serve(socket, message, gone.signal);
+        void this.#serve(socket, message, gone.signal)
+          .catch(() => socket.destroy())
+          .finally(() => {
+            if (!socket.closed) timer = setTimeout(() => socket.destroy(), ANSWER_MS).unref();
+          });
       } catch {
         socket.destroy();
       }
@@ -94,19 +106,19 @@ export class OwnDoor implements Door {
     this.#served += 1;
     this.#parts.used();
     const pulse = setInterval(() => socket.write(frame({ waiting: true })), AGENT_PULSE_MS);
-    let answer: AgentAnswer;
+    let bytes: Buffer;
     try {
-      answer = await this.#answer(message, gone);
+      bytes = frame(await this.#answer(message, gone));
+      if (bytes.length > MOST_ANSWER_BYTES)
+        bytes = frame({ refused: 'request', detail: 'its answer is too long' });
     } catch (thrown) {
       const { kind, message: detail } = toSecretsError(thrown);
       this.#parts.debug(`a request failed: ${kind}: ${detail}`);
-      answer = { refused: 'store', detail: 'it can’t open the store, or record the access' };
+      bytes = frame({ refused: 'store', detail: 'it can’t open the store, or record the access' });
     } finally {
       clearInterval(pulse);
     }
-    const bytes = frame(answer);
-    const fits = bytes.length <= MOST_ANSWER_BYTES;
-    socket.end(fits ? bytes : frame({ refused: 'request', detail: 'the values are too large' }));
+    socket.end(bytes);
   }
 
   async #answer(message: unknown, gone: AbortSignal): Promise<AgentAnswer> {
@@ -156,7 +168,7 @@ export class OwnDoor implements Door {
         mode,
         { signal: end.signal, deadline: Date.now() + waitMs },
       );
-      if (results === undefined) return { refused: 'store', detail: 'the store wants to know who asks' };
+      if (typeof results === 'string') return { refused: 'store', detail: results };
       return { results: results.map(encode) };
     } finally {
       clearTimeout(timer);

@@ -47,24 +47,25 @@ export class Reading {
     call: CallOptions,
   ): Promise<readonly ServedResult[]> {
     const keys = requests.map((request) => keyOf(store, request));
-    const held = keys.map((key) => this.#cache.get(key));
-    const missing = new Map<string, SecretRequest>();
-    for (const [index, request] of requests.entries()) {
-      const key = keys[index] as string;
-      if (!this.#isFresh(held[index]) && !this.#flights.has(key)) missing.set(key, request);
-    }
-    if (missing.size > 0) this.#fetch(store, missing);
-    return Promise.all(
-      keys.map(async (key, index): Promise<ServedResult> => {
-        const own = held[index];
-        if (own !== undefined && this.#isFresh(own)) {
-          this.hits += 1;
-          return { ok: true, secret: own.secret, fetchedAt: own.fetchedAt, from: 'cache' };
-        }
-        this.misses += 1;
-        return this.#await(this.#flights.get(key) as Flight, own, call);
-      }),
+    // A client may ask for the same value many times: it gets one copy.
+    const asked = new Map(keys.map((key, index) => [key, requests[index] as SecretRequest]));
+    const held = new Map([...asked.keys()].map((key) => [key, this.#cache.get(key)]));
+    const missing = new Map(
+      [...asked].filter(([key]) => !this.#isFresh(held.get(key)) && !this.#flights.has(key)),
     );
+    if (missing.size > 0) this.#fetch(store, missing);
+    const answers = new Map<string, Promise<ServedResult>>();
+    for (const [key, own] of held) answers.set(key, this.#one(key, own, call));
+    return Promise.all(keys.map((key) => answers.get(key) as Promise<ServedResult>));
+  }
+
+  async #one(key: string, held: Held | undefined, call: CallOptions): Promise<ServedResult> {
+    if (held !== undefined && this.#isFresh(held)) {
+      this.hits += 1;
+      return { ok: true, secret: held.secret, fetchedAt: held.fetchedAt, from: 'cache' };
+    }
+    this.misses += 1;
+    return this.#await(this.#flights.get(key) as Flight, held, call);
   }
 
   #isFresh(held: Held | undefined): boolean {

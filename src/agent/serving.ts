@@ -4,6 +4,7 @@ import type { Access, AccessClient, AccessRecorder } from '../audit/recording/re
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import type { SecretInfo, VersionInfo } from '../core/secret.ts';
 import { singleLine } from '../core/text/sanitize.ts';
+import { MOST_ANSWER_BYTES } from '../platform/agent/frames.ts';
 import type { CallOptions } from '../providers/call.ts';
 import { requireMethod } from '../providers/capabilities/require.ts';
 import type { Provider, SecretRequest, SecretWrite } from '../providers/provider.ts';
@@ -30,6 +31,8 @@ export const DEFAULTS: ServingSettings = {
 
 /** No value stays much longer in memory than it may be used. */
 const SWEEP_MS = 5000;
+/** The values of one answer. In base64, and with what is said about them, they fit in a message. */
+const MOST_BYTES = MOST_ANSWER_BYTES / 2;
 /** Longest program name in a record. */
 const MOST_PROGRAM = 200;
 
@@ -82,7 +85,7 @@ export class Serving implements AgentStores {
    * Reads secrets for the command line, which names the store by its settings. What the agent can't answer as the
    * command itself would isn't recorded, because the command does that.
    * @param mode how the client records
-   * @returns undefined if the client must ask the store itself
+   * @returns why the client must ask the store itself, if it must
    * @throws SecretsError if the store can't be opened, or the access can't be recorded
    */
   async readFor(
@@ -91,11 +94,12 @@ export class Serving implements AgentStores {
     requests: readonly SecretRequest[],
     mode: 'required' | 'best-effort',
     call: CallOptions,
-  ): Promise<readonly ServedResult[] | undefined> {
+  ): Promise<readonly ServedResult[] | string> {
     const open = await this.#pool.open(spec, call);
     const recorder = await this.#session.stores.records.strictRecorder(mode);
     const { results, record } = await this.#read(client, open, requests, call);
-    if (!results.every(isSameForClient)) return undefined;
+    if (!results.every(isSameForClient)) return 'the store wants to know who asks';
+    if (sizeOf(results) > MOST_BYTES) return 'the values are too large';
     await recorder.record(record);
     return results;
   }
@@ -233,6 +237,11 @@ export class Serving implements AgentStores {
     const recorder = await this.#session.stores.records.recorder();
     await recorder.record([{ ...access, by: byOf(client) }]);
   }
+}
+
+/** How long the values are that a client is sent. */
+function sizeOf(results: readonly ServedResult[]): number {
+  return results.reduce((sum, result) => sum + (result.ok ? result.secret.value.length : 0), 0);
 }
 
 /**

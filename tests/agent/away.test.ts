@@ -1,4 +1,8 @@
 /** The agent in front of a Vault that comes and goes. */
+import { join } from 'node:path';
+import { askAgent } from '../../src/platform/agent/connect.ts';
+import type { World } from '../../src/platform/world.ts';
+import { agentIdentity } from '../../src/session/agent-identity.ts';
 import { describeWith } from '../backends/server.ts';
 import { scenarioFiles, startVault, type Vault } from '../backends/vault.ts';
 import { type FaultProxy, startFaultProxy } from '../contract/fault-proxy.ts';
@@ -33,5 +37,37 @@ describeWith('the agent in front of Vault', scenarioFiles, () => {
     proxy.heal();
     expect(await place.sh('secrets get vault://a', env)).toEqual({ code: 0, stdout: 'one', stderr: '' });
     expect(place.records().at(-1)).toMatchObject({ outcome: 'allowed', agent: 'store' });
+  }, 120_000);
+
+  test('exec opens the stores itself if the sign-in has to outlive the start', async () => {
+    await place.start(env);
+    const line = 'secrets exec -e A=vault://a';
+    for (const flags of ['', '--keep-credentials', '--restart-on-rotate'])
+      expect((await place.sh(`${line} ${flags} -- printenv A`, env)).stdout).toBe('one\n');
+    expect(place.records().map(({ agent }) => agent)).toEqual(['store', undefined, undefined]);
+  }, 120_000);
+
+  test('a request for more than an answer holds is refused, not recorded, and the agent goes on', async () => {
+    await vault.api('POST', 'secret/data/large', { data: { value: 'x'.repeat(512 * 1024) } });
+    const agent = await place.start(env);
+    expect((await place.sh('secrets get vault://a', env)).code).toBe(0);
+    const world = { env: { ...place.env, ...env }, home: place.home, uid: process.getuid?.() } as World;
+    const path = join(place.home, '.local/state/secrets/audit/audit.jsonl');
+    const before = place.records().length;
+    const { hello } = await askAgent(agent.socket, { op: 'status' });
+    const { answer } = await askAgent(agent.socket, {
+      op: 'read',
+      identity: { ...agentIdentity(world, { log: 'best-effort', path }), version: hello.version },
+      mode: 'best-effort',
+      store: { name: 'vault', provider: 'vault', settings: {} },
+      cwd: place.cwd,
+      credentials: '',
+      client: { command: 'get', pid: 1 },
+      requests: Array.from({ length: 1000 }, () => ({ name: 'large' })),
+      waitMs: 30_000,
+    });
+    expect(answer).toEqual({ refused: 'store', detail: 'the values are too large' });
+    expect(place.records()).toHaveLength(before);
+    expect((await place.sh('secrets agent status', env)).code).toBe(0);
   }, 120_000);
 });

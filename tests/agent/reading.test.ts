@@ -92,6 +92,21 @@ test('secrets of one request that aren’t held are asked for in one call', asyn
   expect(store.calls).toEqual([['a'], ['b', 'c']]);
 });
 
+test('a value that one request names many times is one copy', async () => {
+  const { store, reading } = setUp();
+  const signal = new AbortController().signal;
+  const requests = Array.from({ length: 1000 }, () => ({ name: 'a' }));
+  const all = reading.read(store.open, requests, { signal });
+  store.answer('A');
+  const buffers = async (): Promise<number> => {
+    const results = await reading.read(store.open, requests, { signal });
+    return new Set(results.map((one) => (one.ok ? one.secret.value : undefined))).size;
+  };
+  expect(new Set((await all).map((one) => (one.ok ? one.secret.value : undefined))).size).toBe(1);
+  expect(await buffers()).toBe(1);
+  expect([store.calls, reading.misses, reading.hits]).toEqual([[['a']], 1, 1]);
+});
+
 test('a value is handed out while it is fresh, asked for again later, and never older than its time', async () => {
   const { store, clocks, ask } = setUp();
   const first = ask();

@@ -44,13 +44,13 @@ export interface Listening {
 
 export async function listen(place: Place, handler: Handler): Promise<Listening> {
   const isSocket = 'socket' in place;
-  const http = createHttp(LIMITS, (request, response) => void serve(request, response, handler, isSocket));
+  const take = (request: IncomingMessage, response: ServerResponse): void => {
+    void serve(request, response, handler, isSocket).catch(() => request.socket.destroy());
+  };
+  const http = createHttp(LIMITS, take);
   http.maxHeadersCount = 100;
   // A client that waits for 100 Continue gets the refusal instead of sending its body.
-  http.on(
-    'checkContinue',
-    (request: IncomingMessage, response: ServerResponse) => void serve(request, response, handler, isSocket),
-  );
+  http.on('checkContinue', take);
   http.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400;
     end(

@@ -49,6 +49,8 @@ export async function run(session: Session, { args, options }: Invocation<ExecOp
     removeLeftFolders(world);
     checkArguments(args);
     const watching = watchingOf(options);
+    // Only a store that is open here can have its sign-in renewed while the program runs.
+    if (options.keepCredentials === true || watching !== undefined) session.stores.leaveAgent();
     const withheld = await sessionCredentials(session);
     const resolve = (): Promise<Variables> => resolveVariables(session, options, withheld);
     const ready = (found: Variables): Prepared => prepare(session, args, options, found, withheld);
