@@ -4,7 +4,7 @@
  */
 import type { AuditSettings } from '../audit/log/settings.ts';
 import type { StoreConfig } from '../config/config.ts';
-import type { AgentRead } from '../core/agent/messages.ts';
+import { AGENT_SILENCE_MS, type AgentRead } from '../core/agent/messages.ts';
 import { decodeResult } from '../core/agent/secret-codec.ts';
 import { askAgent, NoAgent } from '../platform/agent/connect.ts';
 import type { ProgramWorld } from '../config/kinds.ts';
@@ -92,15 +92,28 @@ function decodeAll(
   });
 }
 
-/** Something was written to a store of this kind: the agent forgets what it holds of them. Never rejects. */
+/**
+ * Something was written to a store of this kind: the agent forgets what it holds of them. Never rejects.
+ * @returns whether it has been told, or isn't there to be told
+ */
 export async function dropFromAgent(
   path: string,
   provider: string,
-  debug: (message: string) => void,
-): Promise<void> {
+  { warn, debug }: Pick<AgentParts, 'warn' | 'debug'>,
+): Promise<boolean> {
   try {
-    await askAgent(path, { op: 'drop', provider });
+    // Longer than a read waits, which can do without the agent.
+    await askAgent(path, { op: 'drop', provider }, undefined, AGENT_SILENCE_MS);
+    return true;
   } catch (thrown) {
-    debug(`agent: not told of the change: ${(thrown as Error).message}`);
+    const { message } = thrown as Error;
+    const isThere = !(thrown instanceof NoAgent) || thrown.why === 'silent' || thrown.why === 'protocol';
+    if (isThere)
+      warn(
+        `the agent has not been told of the change, and may hand out the value before it: ${message}; ` +
+          'run secrets agent clear',
+      );
+    else debug(`agent: not told of the change: ${message}`);
+    return !isThere;
   }
 }

@@ -8,7 +8,7 @@ import type { Console } from '../output/console.ts';
 import type { CallOptions } from '../providers/call.ts';
 import type { ProviderContext } from '../providers/descriptor.ts';
 import type { GetResult, Provider, SecretRequest } from '../providers/provider.ts';
-import { findAgent } from '../platform/agent/place.ts';
+import { findAgent, findAgents } from '../platform/agent/place.ts';
 import { openChain } from './chain.ts';
 import { guard } from './guard.ts';
 import { Records, storeId } from './records.ts';
@@ -24,6 +24,8 @@ export class Stores {
   readonly #providers = new Map<string, Promise<Provider>>();
   readonly #opened: Provider[] = [];
   #config: Promise<Config> | undefined;
+  /** Sockets of agents that didn't answer. */
+  readonly #untold = new Set<string>();
   #agentPath: { readonly path: string | undefined } | undefined;
   readonly records: Records;
 
@@ -240,12 +242,21 @@ export class Stores {
     return answers;
   }
 
-  /** A secret of this kind of store was changed. */
+  /**
+   * A secret of this kind of store was changed. What this run itself asks makes no difference: others ask the agent, and
+   * must not get the value before.
+   */
   async #changed(provider: string): Promise<void> {
-    const path = this.#agent();
-    if (path === undefined) return;
-    const { dropFromAgent } = await import('./agent.ts');
-    await dropFromAgent(path, provider, (message) => this.#output.debug(message));
+    for (const { path, problem } of findAgents(this.#run.world)) {
+      if (problem !== undefined || this.#untold.has(path)) continue;
+      const { dropFromAgent } = await import('./agent.ts');
+      const told = await dropFromAgent(path, provider, {
+        warn: (message) => this.#output.warn(message),
+        debug: (message) => this.#output.debug(message),
+      });
+      // Each of a thousand changes would wait for it.
+      if (!told) this.#untold.add(path);
+    }
   }
 
   async #open(name: string, extra: Target['native']): Promise<Provider> {

@@ -47,6 +47,26 @@ describeWith('the agent in front of Vault', scenarioFiles, () => {
     expect(place.records().map(({ agent }) => agent)).toEqual(['store', undefined, undefined]);
   }, 120_000);
 
+  test('a change is seen at once, also by a command that doesn’t ask the agent itself', async () => {
+    await place.start(env);
+    const get = async (): Promise<string> => (await place.sh('secrets get vault://changed', env)).stdout;
+    await place.sh('printf one | secrets put vault://changed', env);
+    expect(await get()).toBe('one');
+    await place.sh('printf two | SECRETS_AGENT=0 secrets put vault://changed', env);
+    expect(await get()).toBe('two');
+  }, 120_000);
+
+  test('a change that the agent can’t be told of is said once', async () => {
+    const agent = await place.start(env);
+    agent.signal('SIGSTOP');
+    await place.sh('printf "A=1\nB=2\n" > .env');
+    const { code, stderr } = await place.sh('secrets import .env vault://told/', env);
+    agent.signal('SIGCONT');
+    expect(code).toBe(0);
+    expect(stderr.match(/the agent has not been told of the change/g)).toHaveLength(1);
+    expect(stderr).toContain('it does not answer; run secrets agent clear');
+  }, 120_000);
+
   test('a request for more than an answer holds is refused, not recorded, and the agent goes on', async () => {
     await vault.api('POST', 'secret/data/large', { data: { value: 'x'.repeat(512 * 1024) } });
     const agent = await place.start(env);

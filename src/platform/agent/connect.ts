@@ -29,7 +29,12 @@ export interface Exchange {
  * Asks the agent once. Never waits longer than it stays silent, however long the answer takes.
  * @throws NoAgent
  */
-export function askAgent(path: string, request: AgentRequest, signal?: AbortSignal): Promise<Exchange> {
+export function askAgent(
+  path: string,
+  request: AgentRequest,
+  signal?: AbortSignal,
+  helloMs = AGENT_HELLO_MS,
+): Promise<Exchange> {
   return new Promise((resolve, reject) => {
     const socket = connect(path);
     const reader = new FrameReader(MOST_ANSWER_BYTES);
@@ -46,7 +51,7 @@ export function askAgent(path: string, request: AgentRequest, signal?: AbortSign
       reject(new NoAgent(why, message, hello));
     };
     const abandon = (): void => fail('silent', 'nobody waits for it any more');
-    let timer = setTimeout(() => fail('silent', 'it does not answer'), AGENT_HELLO_MS);
+    let timer = setTimeout(() => fail('silent', 'it does not answer'), helloMs);
     const hear = (message: unknown): void => {
       if (hello === undefined) {
         hello = helloOf(message);
@@ -73,10 +78,12 @@ export function askAgent(path: string, request: AgentRequest, signal?: AbortSign
         fail('stranger', 'its answer makes no sense');
       }
     });
-    socket.on('error', (error) =>
-      fail(hello === undefined ? 'gone' : 'silent', codeOf(error) ?? 'the connection failed'),
-    );
-    socket.on('close', () => fail(hello === undefined ? 'gone' : 'silent', 'it has hung up'));
+    socket.on('error', (error) => {
+      const code = codeOf(error);
+      // Anything else, such as a queue that is full, may come from one that is at work.
+      fail(code === 'ECONNREFUSED' || code === 'ENOENT' ? 'gone' : 'silent', code ?? 'the connection failed');
+    });
+    socket.on('close', () => fail('silent', 'it has hung up'));
     signal?.addEventListener('abort', abandon, { once: true });
     if (signal?.aborted === true) abandon();
   });

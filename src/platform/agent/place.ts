@@ -25,18 +25,29 @@ export function socketPaths({ env, home }: Pick<World, 'env' | 'home'>): readonl
 
 /** The agent of this user, whether it answers or not; undefined if there is none, or it is turned off. */
 export function findAgent(place: Place): FoundAgent | undefined {
-  if (place.uid === undefined || isOff(place.env)) return undefined;
+  if (isOff(place.env)) return undefined;
   let doubtful: FoundAgent | undefined;
+  for (const found of findAgents(place)) {
+    if (found.problem === undefined) return found;
+    doubtful ??= found;
+  }
+  return doubtful;
+}
+
+/**
+ * Every socket of this user's agents, turned off or not: a shell without XDG_RUNTIME_DIR may have started one, and another
+ * shell a second.
+ */
+export function* findAgents(place: Place): Iterable<FoundAgent> {
+  if (place.uid === undefined) return;
   for (const path of socketPaths(place)) {
     const socket = look(path);
     if (socket === undefined) continue;
     const problem =
       problemOf(path, socket, place.uid, 'socket') ??
       problemOf(dirname(path), look(dirname(path)), place.uid, 'folder');
-    if (problem === undefined) return { path };
-    doubtful ??= { path, problem };
+    yield problem === undefined ? { path } : { path, problem };
   }
-  return doubtful;
 }
 
 /** `SECRETS_AGENT=0`. */
