@@ -103,6 +103,11 @@ export class ValueCache {
     for (const [key, entry] of this.#entries) if (entry.provider === provider) this.#forget(key, entry);
   }
 
+  /** Forgets the values whose keys start with this. */
+  dropPrefix(prefix: string): void {
+    for (const [key, entry] of this.#entries) if (key.startsWith(prefix)) this.#forget(key, entry);
+  }
+
   /** Forgets what is older than the time it may be held. */
   sweep(): void {
     for (const [key, entry] of this.#entries)

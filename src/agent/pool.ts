@@ -44,9 +44,17 @@ export class StorePool {
   /** In the order of their last use. */
   readonly #open = new Map<string, Promise<Loaded>>();
 
-  constructor(world: ProgramWorld, context: (spec: StoreSpec) => ProviderContext) {
+  readonly #replaced: (key: string) => void;
+
+  /** @param replaced called with the key of a store that others no longer get, because the sign-in is another */
+  constructor(
+    world: ProgramWorld,
+    context: (spec: StoreSpec) => ProviderContext,
+    replaced: (key: string) => void = () => undefined,
+  ) {
     this.#world = world;
     this.#context = context;
+    this.#replaced = replaced;
   }
 
   /**
@@ -60,6 +68,7 @@ export class StorePool {
     this.#open.delete(key);
     this.#open.set(key, opening);
     if (known === undefined) {
+      this.#closePredecessors(key);
       void this.#keepIfReady(key, opening);
       this.#closeOldest();
     }
@@ -107,6 +116,17 @@ export class StorePool {
     if (this.#open.get(key) === opening) this.#open.delete(key);
   }
 
+  /** The same store with credentials that are no longer the user's. */
+  #closePredecessors(key: string): void {
+    const [store] = key.split(' ');
+    for (const [other, opening] of this.#open) {
+      if (other === key || other.split(' ')[0] !== store) continue;
+      this.#open.delete(other);
+      this.#replaced(other);
+      closeLater(opening);
+    }
+  }
+
   #closeOldest(): void {
     for (const [key, opening] of this.#open) {
       if (this.#open.size <= MOST_OPEN) return;
@@ -127,9 +147,12 @@ export class StorePool {
   }
 }
 
+/** A digest of the store, and one of the credentials. */
 function keyOf({ name, provider, settings, native, cwd, credentials }: StoreSpec): string {
-  const parts = [name, provider, settings, native ?? null, cwd, credentials];
-  return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+  const store = [name, provider, settings, native ?? null, cwd];
+  return [store, credentials]
+    .map((part) => createHash('sha256').update(JSON.stringify(part)).digest('hex'))
+    .join(' ');
 }
 
 /** @throws SecretsError Unavailable when the client waits no longer */

@@ -122,6 +122,12 @@ export class Reading {
     this.#cache.dropKind(provider);
   }
 
+  /** This store is no longer used. */
+  dropStore(key: string): void {
+    this.#startAnew();
+    this.#cache.dropPrefix(`${key}\n`);
+  }
+
   /** @returns how many values were held */
   clear(): number {
     this.#startAnew();

@@ -54,7 +54,7 @@ export class Serving implements AgentStores {
       // The person at the agent's terminal isn't the one who waits.
       askHidden: undefined,
     });
-    this.#pool = new StorePool(session.world, context);
+    this.#pool = new StorePool(session.world, context, (key) => this.#reading.dropStore(key));
     this.#cache = new ValueCache(settings.bounds);
     this.#reading = new Reading(this.#cache, settings.reading, session.world.now);
     const everyMs = Math.min(Math.max(settings.bounds.ttlMs / 2, 100), SWEEP_MS);

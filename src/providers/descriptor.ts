@@ -5,6 +5,11 @@ import type { CallOptions } from './call.ts';
 import type { Provider } from './provider.ts';
 import type { HarmlessSettings } from './trust.ts';
 
+export interface SignInPlace extends Pick<Environment, 'env' | 'home'> {
+  /** The text of a file; undefined if it can't be read. */
+  readonly read: (path: string) => string | undefined;
+}
+
 /**
  * Has to be cheap to import, because every command imports all descriptors: no SDK, no schema library, nothing else
  * that is slow to load. src/providers/registry.ts lists the descriptors.
@@ -19,9 +24,15 @@ export interface ProviderDescriptor {
   readonly credentialVariables: readonly string[];
   /**
    * Files with the user's credentials, or that say which ones are used, other than those that variables and settings
-   * name. A running agent signs in anew when one of them changes.
+   * name. A path that ends in `/*` means every file of that folder. A running agent signs in anew when one of them
+   * changes.
    */
-  readonly credentialFiles?: (place: Pick<Environment, 'env' | 'home'>) => readonly string[];
+  readonly credentialFiles?: (place: SignInPlace) => readonly string[];
+  /**
+   * Whether the user may be signed in by another program, whose files aren't known. A running agent then signs in anew
+   * every few minutes.
+   */
+  readonly signsInElsewhere?: (place: SignInPlace, settings: StoreSettings) => boolean;
   /** Parses a native identifier (such as an ARN); `undefined` if it isn't one of this provider's. */
   readonly native?: (text: string) => NativeReference | undefined;
   /** The settings that need trust when they come from a secrets.yaml in the working tree: see `trustItemsFor`. */

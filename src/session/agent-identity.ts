@@ -3,11 +3,12 @@
  * the same. Both sides compute this the same way. Loaded only if there is an agent.
  */
 import { createHash } from 'node:crypto';
-import { lstatSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { AuditSettings } from '../audit/log/settings.ts';
 import type { AgentIdentity } from '../core/agent/messages.ts';
 import type { JsonValue } from '../core/json.ts';
+import type { StoreSettings } from '../core/trust.ts';
 import { version } from '../core/version.ts';
 import type { World } from '../platform/world.ts';
 import type { ProviderDescriptor } from '../providers/descriptor.ts';
@@ -22,6 +23,10 @@ const FAMILIES =
 /** Of those, what doesn't reach a store: its effect is in the settings, or in the request. */
 const NO_MATTER =
   /^(SECRETS_(AGENT|REASON|PROFILE|CONFIG|TRUSTED|COMPLETION_CACHE)|AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED)$/;
+/** How long a sign-in counts that another program has and that shows in no known file. */
+const ELSEWHERE_MS = 5 * 60_000;
+/** No configuration is larger; whatever else is at its path isn't read. */
+const MOST_CONFIG_BYTES = 1024 * 1024;
 /** A variable with the path of a file that a sign-in reads. */
 const PATH_NAME = /(FILE|PATH|CREDENTIALS|CACERT|CAPATH|CERT|KEY|BUNDLE|CONFIG|CONJURRC|IDENTITY)$/;
 
@@ -49,22 +54,47 @@ function relevant(env: World['env']): [string, string][] {
 interface CredentialFiles {
   readonly world: Pick<World, 'env' | 'home' | 'cwd'>;
   readonly descriptor: ProviderDescriptor | undefined;
-  readonly settings: JsonValue;
+  readonly settings: StoreSettings;
+  readonly now?: number | undefined;
 }
 
 /**
  * The state of the files that say who the user is: a new sign-in (`aws configure`, `vault login`) changes it. Not their
  * content, which would have to be read each time.
  */
-export function credentialState({ world, descriptor, settings }: CredentialFiles): string {
+export function credentialState({ world, descriptor, settings, now = Date.now() }: CredentialFiles): string {
   const { env, home, cwd } = world;
   const expand = (path: string): string => resolve(cwd, path.replace(/^~(?=\/|$)/, home));
   const named = relevant(env)
     .filter(([name, value]) => PATH_NAME.test(name) && value.length < 4096)
     .map(([, value]) => expand(value));
-  const usual = descriptor?.credentialFiles?.({ env, home }) ?? [];
+  const place = { env, home, read: (path: string) => textOf(expand(path)) };
+  const usual = descriptor?.credentialFiles?.(place).map(expand).flatMap(each) ?? [];
   const paths = new Set([...named, ...usual, ...pathsIn(settings).map(expand)]);
-  return digest([...paths].sort().map((path) => [path, stateOf(path)]));
+  const isElsewhere = descriptor?.signsInElsewhere?.(place, settings) === true;
+  return digest([
+    ...[...paths].sort().map((path) => [path, stateOf(path)]),
+    ...(isElsewhere ? [Math.floor(now / ELSEWHERE_MS)] : []),
+  ]);
+}
+
+/** The files that a path with `/*` at its end means. */
+function each(path: string): readonly string[] {
+  if (!path.endsWith('/*')) return [path];
+  const folder = path.slice(0, -2);
+  try {
+    return readdirSync(folder).map((name) => `${folder}/${name}`);
+  } catch {
+    return [];
+  }
+}
+
+function textOf(path: string): string | undefined {
+  try {
+    return statSync(path).size > MOST_CONFIG_BYTES ? undefined : readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
 }
 
 /** Paths among the settings: relative ones have been made absolute. */

@@ -17,6 +17,8 @@ interface Opening {
 function poolOf(...openings: readonly (Opening | Promise<Opening>)[]): {
   readonly pool: StorePool;
   readonly opened: readonly CallOptions[];
+  /** Keys of stores whose sign-in was replaced. */
+  readonly replaced: readonly string[];
 } {
   const opened: CallOptions[] = [];
   const open = async (_settings: unknown, _context: unknown, call: CallOptions): Promise<Provider> => {
@@ -32,7 +34,16 @@ function poolOf(...openings: readonly (Opening | Promise<Opening>)[]): {
   };
   const providers = [{ kind: 'test', load: () => Promise.resolve({ open }) }];
   const world = { providers } as unknown as ProgramWorld;
-  return { pool: new StorePool(world, () => ({}) as never), opened };
+  const replaced: string[] = [];
+  return {
+    pool: new StorePool(
+      world,
+      () => ({}) as never,
+      (key) => replaced.push(key),
+    ),
+    opened,
+    replaced,
+  };
 }
 
 test('a store is opened once, and anew after it could not be', async () => {
@@ -63,4 +74,14 @@ test('a client that gives up while a store is opened leaves it to the others', a
   go({});
   expect((await other).spec).toBe(spec);
   expect(opened).toHaveLength(1);
+});
+
+test('a new sign-in closes the same store with the one before, and leaves others', async () => {
+  const { pool, replaced } = poolOf({}, {}, {});
+  const first = await pool.open(spec, patient());
+  const other = await pool.open({ ...spec, name: 'other' }, patient());
+  const second = await pool.open({ ...spec, credentials: 'two' }, patient());
+  expect(second.key).not.toBe(first.key);
+  expect([replaced, pool.size]).toEqual([[first.key], 2]);
+  expect(await pool.open({ ...spec, name: 'other' }, patient())).toBe(other);
 });

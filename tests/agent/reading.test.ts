@@ -205,6 +205,17 @@ test('a change in one kind of store leaves the values of others', async () => {
   expect(await next).toBe('store two');
 });
 
+test('the values of a store that is signed in to anew are forgotten, and no others', async () => {
+  const { store, ask, reading, cache } = setUp();
+  const first = ask();
+  store.answer('one');
+  await first;
+  reading.dropStore('stor');
+  expect(cache.size).toBe(1);
+  reading.dropStore('store');
+  expect(cache.size).toBe(0);
+});
+
 test('values are bounded in number and size, the least recently used goes first, and is overwritten', () => {
   const clocks = new HeldClocks();
   const cache = new ValueCache({ ttlMs: 1000, maxValues: 2, maxBytes: 4000 }, clocks);

@@ -40,7 +40,16 @@ export const aws: ProviderDescriptor = {
     'AWS_CONTAINER_AUTHORIZATION_TOKEN',
     'AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE',
   ],
-  credentialFiles: ({ home }) => [`${home}/.aws/config`, `${home}/.aws/credentials`],
+  credentialFiles: ({ home }) => [
+    ...['config', 'credentials'].map((name) => `${home}/.aws/${name}`),
+    // `aws sso login` and `aws login`.
+    ...['sso', 'login'].map((name) => `${home}/.aws/${name}/cache/*`),
+  ],
+  signsInElsewhere: ({ env, home, read }) =>
+    [
+      env['AWS_CONFIG_FILE'] || `${home}/.aws/config`,
+      env['AWS_SHARED_CREDENTIALS_FILE'] || `${home}/.aws/credentials`,
+    ].some((path) => /^\s*credential_process\s*=/m.test(read(path) ?? '')),
   native,
   trustItems: trustItemsFor(EFFECTS, HARMLESS),
   harmless: HARMLESS,

@@ -70,6 +70,8 @@ function isAzureVault(text: string): boolean {
   return protocol === 'https:' && isAddress && cloudOfHost(hostname) !== undefined;
 }
 
+const ELSEWHERE: ReadonlySet<string> = new Set(['azure-cli', 'azure-developer-cli', 'azure-powershell']);
+
 export const azure: ProviderDescriptor = {
   kind: 'azure',
   title: 'Azure Key Vault',
@@ -86,6 +88,12 @@ export const azure: ProviderDescriptor = {
     'AZURE_ACCESS_TOKEN',
   ],
   credentialFiles: ({ env, home }) => [`${env['AZURE_CONFIG_DIR'] || `${home}/.azure`}/azureProfile.json`],
+  // The Azure CLI, the Azure Developer CLI and PowerShell: a new sign-in of the same subscription changes no file of a
+  // fixed name.
+  signsInElsewhere: (_place, { auth }) => {
+    const method = typeof auth === 'object' && auth !== null && 'method' in auth ? auth['method'] : undefined;
+    return method === undefined || ELSEWHERE.has(String(method));
+  },
   native,
   trustItems,
   harmless: HARMLESS,

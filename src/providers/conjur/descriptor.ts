@@ -12,7 +12,15 @@ export const conjur: ProviderDescriptor = {
     'CONJUR_AUTHN_JWT_TOKEN',
     'JWT_TOKEN_PATH',
   ],
-  credentialFiles: ({ home }) => ['/etc/conjur.conf', `${home}/.conjurrc`, `${home}/.netrc`],
+  credentialFiles: ({ env, home, read }) => {
+    const settings = ['/etc/conjur.conf', env['CONJURRC'] || `${home}/.conjurrc`];
+    const named = settings.flatMap((path) =>
+      [...(read(path) ?? '').matchAll(/^\s*(?:netrc_path|jwt_file)\s*:\s*["']?(.+?)["']?\s*$/gm)].map(
+        ([, file = '']) => file,
+      ),
+    );
+    return [...settings, ...named, `${home}/.netrc`];
+  },
   native: (text) => {
     const match = /^([^:/?#\s]+):variable:([^/].*)$/.exec(text);
     return match === null

@@ -24,9 +24,8 @@ export const gcp: ProviderDescriptor = {
   ],
   credentialFiles: ({ env, home }) => {
     const folder = env['CLOUDSDK_CONFIG'] || `${home}/.config/gcloud`;
-    const active = env['CLOUDSDK_ACTIVE_CONFIG_NAME'] || 'default';
-    const names = ['application_default_credentials.json', 'active_config', 'configurations'];
-    return [...names, `configurations/config_${active}`].map((name) => `${folder}/${name}`);
+    const names = ['application_default_credentials.json', 'active_config', 'configurations/*'];
+    return names.map((name) => `${folder}/${name}`);
   },
   native: parseNative,
   harmless: HARMLESS,
