@@ -50,7 +50,7 @@ export async function openVaultDoor(options: VaultDoorOptions, context: DoorCont
   try {
     const ttl = options.tokenTtl ?? DEFAULT_TTL;
     if (options.tokenFile !== undefined)
-      file = new TokenFile(options.tokenFile, ttl, () => Buffer.from(issue('agent', ttl)), context.warn);
+      file = new TokenFile(options.tokenFile, ttl, () => Buffer.from(issue('agent', ttl)), context);
   } catch (thrown) {
     await server.close();
     throw thrown;
@@ -75,33 +75,55 @@ export async function openVaultDoor(options: VaultDoorOptions, context: DoorCont
 }
 
 const WHAT = 'the token file';
+/** How often the time of its token is looked at: a timer for the whole time would stand still while the machine sleeps. */
+const TICK_MS = 5000;
 
 /** The file with the agent's token. A new token replaces it at half of its life; the old one stays valid to its end. */
 class TokenFile {
   readonly #path: string;
+  readonly #ttl: number;
   readonly #issue: () => Buffer;
+  readonly #context: Pick<DoorContext, 'world' | 'warn'>;
   readonly #timer: NodeJS.Timeout;
   #written: Buffer;
+  #issuedAt: number;
+  /** Issued, but not written: writing it is tried again. */
+  #next: { readonly token: Buffer; readonly issuedAt: number } | undefined;
 
   /** @throws SecretsError for a file in its place that is not a token of ours, or open to others */
-  constructor(path: string, ttl: number, issue: () => Buffer, warn: (message: string) => void) {
+  constructor(path: string, ttl: number, issue: () => Buffer, context: Pick<DoorContext, 'world' | 'warn'>) {
     this.#path = path;
+    this.#ttl = ttl;
     this.#issue = issue;
+    this.#context = context;
+    this.#issuedAt = this.#now();
     const before = readPrivateFile(path, WHAT, true);
     this.#written = issue();
     // What an agent left behind that was killed is replaced; anything else is somebody's.
     if (before === undefined || !isToken(before)) createPrivateFile(path, this.#written, WHAT);
     else replacePrivateFile(path, this.#written, WHAT);
-    this.#timer = setInterval(() => this.#renew(ttl, warn), ttl * 500).unref();
+    this.#timer = setInterval(() => this.#tick(), Math.min(ttl * 100, TICK_MS)).unref();
   }
 
-  #renew(ttl: number, warn: (message: string) => void): void {
+  #now(): number {
+    return this.#context.world.now().getTime();
+  }
+
+  #tick(): void {
+    if (this.#now() - this.#issuedAt < this.#ttl * 500) return;
+    const isFirst = this.#next === undefined;
     try {
-      const next = this.#issue();
-      replacePrivateFile(this.#path, next, WHAT);
-      this.#written = next;
+      this.#next ??= { token: this.#issue(), issuedAt: this.#now() };
+      const { token, issuedAt } = this.#next;
+      replacePrivateFile(this.#path, token, WHAT);
+      this.#written = token;
+      this.#issuedAt = issuedAt;
+      this.#next = undefined;
     } catch {
-      warn(`the token file can't be written; the token in it ends within ${Math.ceil(ttl / 2)} seconds`);
+      if (isFirst)
+        this.#context.warn(
+          `the token file can't be written; the token in it ends within ${Math.ceil(this.#ttl / 2)} seconds`,
+        );
     }
   }
 

@@ -80,6 +80,9 @@ function authOf(token: Token, secret: string, seconds: number): GoValue {
 function create(request: DoorRequest, tokens: Tokens): Answer {
   const { token: parent, body } = request;
   if (!parent.rights.mayMakeTokens) return NOT_ALLOWED;
+  // Its children would have no such limit.
+  if ((parent.uses ?? 0) > 0) return failed(400, 'restricted use token cannot generate child tokens');
+  if (!tokens.mayHaveChildren(parent)) return failed(400, 'too many tokens follow from one another');
   const wanted = wantedToken(request);
   if (typeof wanted === 'string') return failed(400, wanted);
   const { ttl, warnings } = ttlOf(field(body, 'ttl') ?? field(body, 'lease'), wanted.explicitMaxTtl ?? 0);

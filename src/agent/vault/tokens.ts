@@ -10,6 +10,8 @@ const MOST_TOKENS = 10_000;
 /** The longest life of a token, and how far renewals go. Vault has 32 days; these are for one machine's use. */
 export const MAX_TTL = 24 * 3600;
 export const DEFAULT_TTL = 3600;
+/** How many tokens may follow from one another: each use looks at all of them. */
+const MOST_DEPTH = 32;
 
 export interface NewToken {
   readonly scope: Scope;
@@ -35,6 +37,9 @@ export interface Token extends NewToken {
   expiresAt: number | undefined;
   renewedAt: number | undefined;
   usesLeft: number | undefined;
+  isRevoked: boolean;
+  /** How many tokens this one follows from. */
+  readonly depth: number;
 }
 
 interface Held {
@@ -72,6 +77,8 @@ export class Tokens {
       expiresAt: wanted.ttl === undefined ? undefined : createdAt + wanted.ttl * 1000,
       renewedAt: undefined,
       usesLeft: wanted.uses === 0 ? undefined : wanted.uses,
+      isRevoked: false,
+      depth: wanted.parent === undefined ? 0 : wanted.parent.depth + 1,
     };
     const digest = digestOf(secret);
     this.#held.set(keyOf(digest), { token, digest });
@@ -90,7 +97,7 @@ export class Tokens {
     }
     if (token.usesLeft !== undefined) {
       token.usesLeft -= 1;
-      if (token.usesLeft === 0) this.#forget(token);
+      if (token.usesLeft === 0) this.revoke(token);
     }
     return token;
   }
@@ -103,8 +110,9 @@ export class Tokens {
   /** Moves the end. @returns the seconds from now on */
   renew(token: Token, increment: number | undefined): number {
     const now = this.#now().getTime();
-    const longest = Math.floor((token.createdAt + (token.explicitMaxTtl || MAX_TTL) * 1000 - now) / 1000);
-    const seconds = Math.max(0, Math.min(increment ?? token.ttl ?? DEFAULT_TTL, longest));
+    const longest = Math.min(token.explicitMaxTtl || MAX_TTL, MAX_TTL);
+    const left = Math.floor((token.createdAt + longest * 1000 - now) / 1000);
+    const seconds = Math.max(0, Math.min(increment ?? token.ttl ?? DEFAULT_TTL, left));
     token.expiresAt = now + seconds * 1000;
     token.renewedAt = now;
     return seconds;
@@ -112,22 +120,24 @@ export class Tokens {
 
   /** Ends a token and its children. */
   revoke(token: Token): void {
-    this.#forget(token);
-    for (const { token: child } of this.#held.values()) if (child.parent === token) this.revoke(child);
+    token.isRevoked = true;
+    this.#sweep();
   }
 
   revokeAll(): void {
     this.#held.clear();
   }
 
-  #forget(token: Token): void {
-    for (const [key, held] of this.#held) if (held.token === token) this.#held.delete(key);
+  /** Whether a token may have children. */
+  mayHaveChildren({ depth }: Token): boolean {
+    return depth < MOST_DEPTH;
   }
 
-  /** A token ends at its time, and with its parent. */
+  /** A token ends at its time, when it is revoked, and with its parent. */
   #lives(token: Token): boolean {
     for (let one: Token | undefined = token; one !== undefined; one = one.parent)
-      if (one.expiresAt !== undefined && one.expiresAt <= this.#now().getTime()) return false;
+      if (one.isRevoked || (one.expiresAt !== undefined && one.expiresAt <= this.#now().getTime()))
+        return false;
     return true;
   }
 

@@ -165,6 +165,25 @@ describeWith('the door beside the real Vault', scenarioFiles, () => {
     await door.stop();
   }, 120_000);
 
+  test('a token with a number of uses has no children', async () => {
+    const home = localStore();
+    homes.push(home);
+    const { real, door } = await both('uses', home.local);
+    const replies = [];
+    for (const [url, token] of [
+      [vault.url, real],
+      [door.address, door.token],
+    ] as const) {
+      const create = (by: string, body: object): Promise<Reply> =>
+        ask(url, '/v1/auth/token/create', { method: 'POST', token: by, body: JSON.stringify(body) });
+      const { body } = await create(token, { ttl: '1h', num_uses: 3 });
+      const { auth } = JSON.parse(body) as { readonly auth: { readonly client_token: string } };
+      replies.push(visible(await create(auth.client_token, { ttl: '1h' })));
+    }
+    expect(replies[1]).toEqual(replies[0]);
+    expect(replies[1]).toMatchObject({ status: 400 });
+  }, 120_000);
+
   test('writes, where they are allowed', async () => {
     const home = localStore();
     homes.push(home);

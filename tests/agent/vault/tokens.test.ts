@@ -134,6 +134,33 @@ test('a renewal reaches a day after the creation at most, and no further than ex
   expect([await renew(bounded, '1h'), await renew(parent, '99h')]).toEqual([60, 24 * 3600 - 30]);
 });
 
+test('a renewal reaches no further than a day, whatever explicit_max_ttl says', () => {
+  const tokens = new Tokens(() => new Date(time));
+  const made = tokens.issue({ scope: READ_ALL, displayName: 'x', ttl: 60, explicitMaxTtl: 10 * 24 * 3600 });
+  if (made === undefined) throw new Error('none');
+  expect(tokens.renew(made.token, 99 * 3600)).toBe(24 * 3600);
+});
+
+test('a revoked token ends all that follow from it, of which there are a limited number', async () => {
+  const one = await door({ tokenFile: join(folder, 'deep') });
+  const chain = [readFileSync(join(folder, 'deep'), 'utf8')];
+  for (let depth = 1; depth <= 32; depth += 1)
+    chain.push(await child(one, chain.at(-1) ?? '', { ttl: '10m' }));
+  const last = chain.at(-1) ?? '';
+  const more = await ask(one.address, '/v1/auth/token/create', { method: 'POST', token: last, body: '{}' });
+  expect(more).toMatchObject({
+    status: 400,
+    body: '{"errors":["too many tokens follow from one another"]}\n',
+  });
+  expect(await read(one, last)).toBe(200);
+  const [, second = ''] = chain;
+  await ask(one.address, '/v1/auth/token/revoke-self', { method: 'POST', token: second });
+  expect(await Promise.all(chain.map((token) => read(one, token)))).toEqual([
+    200,
+    ...chain.slice(1).map(() => 403),
+  ]);
+});
+
 test('ten thousand tokens at most', () => {
   const tokens = new Tokens(() => new Date(time));
   const make = (): unknown => tokens.issue({ scope: READ_ALL, displayName: 'x', ttl: 60 });
@@ -158,8 +185,19 @@ describe('the token file', () => {
     const path = join(folder, 'e');
     const one = await door({ tokenFile: path, tokenTtl: 2 });
     const first = readFileSync(path, 'utf8');
+    time += 1000;
     while (readFileSync(path, 'utf8') === first) await new Promise((resolve) => setTimeout(resolve, 20));
     expect([await read(one, first), await read(one, readFileSync(path, 'utf8'))]).toEqual([200, 200]);
+  });
+
+  test('gets a new token after the machine has slept for longer than the old one lived', async () => {
+    const path = join(folder, 'slept');
+    const one = await door({ tokenFile: path, tokenTtl: 2 });
+    const first = readFileSync(path, 'utf8');
+    time += 8 * 3_600_000;
+    expect(await read(one, first)).toBe(403);
+    while (readFileSync(path, 'utf8') === first) await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(await read(one, readFileSync(path, 'utf8'))).toBe(200);
   });
 
   test('that a killed agent left is replaced; any other file is kept, and the door stays shut', async () => {
