@@ -14,7 +14,15 @@ import type { Session } from '../session/session.ts';
 import { type CacheBounds, ValueCache } from './cache.ts';
 import { Reading, type ReadingSettings } from './reading.ts';
 import { type OpenStore, StorePool, type StoreSpec } from './pool.ts';
-import type { AgentClient, AgentStore, AgentStores, CacheStatus, Served, ServedResult } from './stores.ts';
+import type {
+  AgentClient,
+  AgentStore,
+  AgentStores,
+  CacheStatus,
+  Refused,
+  Served,
+  ServedResult,
+} from './stores.ts';
 
 export interface ServingSettings {
   /** `--write`: references of the secrets, or of prefixes that end in `/`, that doors may write. */
@@ -175,6 +183,14 @@ export class Serving implements AgentStores {
       throw error;
     }
     return (await this.#recordedStore(client, store, name, call)).put(name, write, call);
+  }
+
+  async refused(client: AgentClient, { action, store, name }: Refused): Promise<void> {
+    const error =
+      store === undefined
+        ? new SecretsError('Unauthenticated', 'the token is not known')
+        : new SecretsError('Policy', 'the token is not for this secret');
+    await this.#refused(client, { action, store: store ?? '', secret: name || undefined, error });
   }
 
   /** A secret in a store of this kind was changed. */

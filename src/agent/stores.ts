@@ -1,4 +1,5 @@
 /** What the agent's doors know of stores: reads and writes by name, each recorded with the client that asked. */
+import type { AuditAction } from '../core/audit/record.ts';
 import type { SecretInfo, SecretVersion, VersionInfo } from '../core/secret.ts';
 import type { CallOptions } from '../providers/call.ts';
 import type { GetResult, SecretRequest, SecretWrite } from '../providers/provider.ts';
@@ -72,10 +73,21 @@ export interface AgentStores {
     call: CallOptions,
   ): Promise<VersionInfo>;
 
+  /** Records what a door has refused. @throws SecretsError Policy if it can't be recorded, and must be */
+  refused(client: AgentClient, what: Refused): Promise<void>;
+
   /** Forgets every value. @returns how many */
   clear(): number;
 
   status(): CacheStatus;
+}
+
+/** What a client asked for without the right to it; without a store: it isn't known at all. */
+export interface Refused {
+  readonly action: AuditAction;
+  readonly store?: string | undefined;
+  /** The name of a secret, or the start of names. */
+  readonly name?: string | undefined;
 }
 
 export interface CacheStatus {

@@ -36,6 +36,9 @@ export interface RawRequest {
 
 const METHODS = new Set(['GET', 'HEAD', 'LIST', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
+/** How often a token that isn't known is recorded. */
+const STRANGER_MS = 60_000;
+
 /** How a store's failure looks to a client of Vault. 5xx and 429 are what clients try again. */
 const STATUS: Readonly<Record<ErrorKind, number>> = {
   NotFound: 404,
@@ -59,6 +62,7 @@ export class Handler {
   readonly #startedAt: Date;
 
   readonly #reason: string | undefined;
+  #strangerAt = Number.NEGATIVE_INFINITY;
 
   constructor(context: DoorContext, tokens: Tokens, reason: string | undefined) {
     this.#reason = reason;
@@ -97,7 +101,10 @@ export class Handler {
     if (open !== undefined) return open;
     const secret = tokenIn(request.headers);
     const token = secret === undefined ? undefined : this.#tokens.use(secret);
-    if (secret === undefined || token === undefined) return this.#unknown(secret, request.method, path);
+    if (secret === undefined || token === undefined) {
+      if (secret !== undefined) await this.#recordStranger(request);
+      return this.#unknown(secret, request.method, path);
+    }
     this.#context.used();
     const method = methodOf(request.method, query);
     if (method === undefined) return failed(400);
@@ -123,6 +130,15 @@ export class Handler {
       call,
       now: world.now,
     });
+  }
+
+  /** Who guesses tokens is recorded, but can't fill the log: one record stands for all of its minute. */
+  async #recordStranger({ headers }: RawRequest): Promise<void> {
+    const now = this.#context.world.now().getTime();
+    if (Math.abs(now - this.#strangerAt) < STRANGER_MS) return;
+    this.#strangerAt = now;
+    const program = programOf(headers['user-agent']);
+    await this.#context.stores.refused({ door: 'vault', program }, { action: 'other' });
   }
 
   /** What anybody on this machine may ask. */

@@ -3,15 +3,15 @@ import { JsonDocument } from '../../core/document/document.ts';
 import { toSecretsError } from '../../core/errors.ts';
 import type { SecretWrite } from '../../providers/provider.ts';
 import { decode } from '../../providers/vault/kv.ts';
-import { type Answer, envelope, failed, NO_CONTENT, NOT_ALLOWED, wrongKvPath } from './answers.ts';
+import { type Answer, envelope, failed, NO_CONTENT, wrongKvPath } from './answers.ts';
 import { goTime } from './go-json.ts';
-import type { DoorRequest } from './request.ts';
+import { denied, type DoorRequest } from './request.ts';
 import { numberOf } from './values.ts';
 
 /** KV version 2: `{"data": {…}, "options": {"cas": N}}`. */
 export async function writeData(request: DoorRequest, store: string, name: string): Promise<Answer> {
   const { body } = request;
-  if (!mayWrite(request, store, name)) return NOT_ALLOWED;
+  if (!mayWrite(request, store, name)) return denied(request, 'write', store, name);
   if (name === '' || name.endsWith('/')) return wrongKvPath(false);
   const data = body?.member('data');
   if (body === undefined || data === undefined) return failed(400, 'no data provided');
@@ -43,7 +43,7 @@ const MISMATCH = failed(400, 'check-and-set parameter did not match the current 
 /** KV version 1: the body is the map. */
 export async function writeMap(request: DoorRequest, store: string, name: string): Promise<Answer> {
   const { body } = request;
-  if (!mayWrite(request, store, name)) return NOT_ALLOWED;
+  if (!mayWrite(request, store, name)) return denied(request, 'write', store, name);
   if (body === undefined || body.keys.length === 0) return failed(400, 'missing data fields');
   await request.stores.put(request.client, store, name, decode(body), request.call);
   return NO_CONTENT;

@@ -1,4 +1,5 @@
 /** KV version 2: data, metadata, subkeys, and lists of names. Version 1: the map itself. */
+import type { AuditAction } from '../../core/audit/record.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type { SecretInfo, VersionInfo } from '../../core/secret.ts';
 import type { SecretRequest } from '../../providers/provider.ts';
@@ -17,8 +18,13 @@ import { goDuration } from './durations.ts';
 import { type GoValue, goString, goTime, Raw } from './go-json.ts';
 import { writeData, writeMap } from './kv-write.ts';
 import type { Mount } from './paths.ts';
-import type { DoorRequest } from './request.ts';
+import { denied, type DoorRequest } from './request.ts';
 import { mapOf, numberOf, subkeysOf } from './values.ts';
+
+/** What a request would have done that no token may do. */
+function actionOf(method: string): AuditAction {
+  return method === 'DELETE' ? 'delete' : method === 'POST' || method === 'PUT' ? 'write' : 'other';
+}
 
 /** How long clients of KV version 1 may use a value before they read it again: Vault's default, 32 days. */
 const V1_LEASE = 2_764_800;
@@ -26,9 +32,9 @@ const V1_LEASE = 2_764_800;
 export function kvV1(request: DoorRequest, { store }: Mount, rest: string): Promise<Answer> | Answer {
   if (request.method === 'LIST') return listNames(request, store, rest);
   if (request.method === 'POST' || request.method === 'PUT') return writeMap(request, store, rest);
-  if (request.method !== 'GET') return NOT_ALLOWED;
+  if (request.method !== 'GET') return denied(request, actionOf(request.method), store, rest);
   if (rest === '' || rest.endsWith('/')) return NOT_FOUND;
-  if (!request.token.rights.mayRead(store, rest)) return NOT_ALLOWED;
+  if (!request.token.rights.mayRead(store, rest)) return denied(request, 'read', store, rest);
   return readMap(request, store, rest);
 }
 
@@ -58,18 +64,20 @@ export function kvV2(request: DoorRequest, mount: Mount, rest: string): Promise<
   if (method === 'LIST')
     return kind === 'metadata' ? listNames(request, store, name) : unknownPath(request, store, true);
   const isWrite = method === 'POST' || method === 'PUT';
-  if (isWrite) return kind === 'data' ? writeData(request, store, name) : NOT_ALLOWED;
-  if (method !== 'GET') return NOT_ALLOWED;
+  if (isWrite && kind === 'data') return writeData(request, store, name);
+  if (method !== 'GET') return denied(request, actionOf(method), store, name);
   if (kind === 'metadata') {
     const bare = name.replace(/\/$/, '');
     if (bare === '') return token.rights.mayUse(store) ? NOT_FOUND : NOT_ALLOWED;
-    return token.rights.mayRead(store, bare) ? readMetadata(request, store, bare) : NOT_ALLOWED;
+    return token.rights.mayRead(store, bare)
+      ? readMetadata(request, store, bare)
+      : denied(request, 'describe', store, bare);
   }
   if (kind !== 'data' && kind !== 'subkeys') return unknownPath(request, store, false);
   if (slash === -1) return token.rights.mayUse(store) ? ROOT_OF_MOUNT() : NOT_ALLOWED;
   if (name === '' && kind === 'subkeys') return token.rights.mayUse(store) ? NOT_FOUND : NOT_ALLOWED;
   if (name === '' || name.endsWith('/')) return unknownPath(request, store, false);
-  if (!token.rights.mayRead(store, name)) return NOT_ALLOWED;
+  if (!token.rights.mayRead(store, name)) return denied(request, 'read', store, name);
   return readData(request, store, name, kind);
 }
 
@@ -164,7 +172,7 @@ async function readMetadata(request: DoorRequest, store: string, name: string): 
 
 async function listNames(request: DoorRequest, store: string, path: string): Promise<Answer> {
   const folder = path === '' || path.endsWith('/') ? path : `${path}/`;
-  if (!request.token.rights.mayList(store, folder)) return NOT_ALLOWED;
+  if (!request.token.rights.mayList(store, folder)) return denied(request, 'list', store, folder);
   const keys = new Set<string>();
   for await (const { name } of request.stores.names(request.client, store, folder, request.call)) {
     const below = name.slice(folder.length);

@@ -2,6 +2,8 @@
 import type { JsonDocument } from '../../core/document/document.ts';
 import type { CallOptions } from '../../providers/call.ts';
 import type { AgentClient, AgentStores } from '../stores.ts';
+import type { AuditAction } from '../../core/audit/record.ts';
+import { type Answer, NOT_ALLOWED } from './answers.ts';
 import type { Token } from './tokens.ts';
 
 export interface DoorRequest {
@@ -25,4 +27,15 @@ export function field(body: JsonDocument | undefined, name: string): unknown {
   const node = body?.member(name);
   if (body === undefined || node === undefined) return undefined;
   return (JSON.parse(body.sourceOf(node)) as unknown) ?? undefined;
+}
+
+/** The answer to what a token isn't for. Recorded first: who tries what is what a log is read for. */
+export async function denied(
+  { stores, client }: DoorRequest,
+  action: AuditAction,
+  store: string,
+  name: string,
+): Promise<Answer> {
+  await stores.refused(client, { action, store, name });
+  return NOT_ALLOWED;
 }

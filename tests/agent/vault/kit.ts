@@ -57,6 +57,10 @@ export function storesOf(
     mayWrite: (store, name) => write.some((prefix) => `${store}://${name}`.startsWith(prefix)),
     put: (client, store, name, written, call) =>
       of(client, `put ${store}://${name}`, store).put(name, written, call),
+    refused: (client, { action, store, name }) => {
+      asked.push({ ...client, what: `refused ${action} ${store ?? '?'}://${name ?? ''}` });
+      return Promise.resolve();
+    },
     clear: () => 0,
     status: () => ({ values: 0, bytes: 0, oldestMs: undefined, hits: 0, misses: 0, stores: 0 }),
   };

@@ -61,6 +61,15 @@ describe('agent run', () => {
     expect([log.includes(token), log.includes(CANARY)]).toEqual([false, false]);
   });
 
+  curl('records what its token is not for', async () => {
+    await putCanary();
+    await sh(`secrets agent run --read local://other -- sh -c '${CURL}'`);
+    expect(place.records().at(-1)).toMatchObject({
+      ...{ action: 'read', store: 'local', secret: 'app', outcome: 'denied', error: 'Policy' },
+      client: expect.stringMatching(/^vault: curl.*, token \w{24}$/) as string,
+    });
+  });
+
   test('passes on no credential of its own, and nothing that sends Vault’s clients elsewhere', async () => {
     const { code, stdout } = await sh('secrets agent run -- env', {
       VAULT_ADDR: 'http://127.0.0.1:1',

@@ -73,6 +73,48 @@ test('a token reads, lists and writes what it is for, and nothing else', async (
   ]).toEqual([200, 200, 200, 200, 200, 403, 403, 403, 403, 403, 200, 204, 403, 403]);
 });
 
+test('what a token is not for is recorded, and one record a minute stands for tokens that aren’t known', async () => {
+  const one = await door({ read: [{ store: 'local', prefix: 'app/' }] });
+  const before = stores.asked.length;
+  const [token, data] = [one.token, '{"data":{"a":"b"}}'];
+  for (const [method, path, body] of [
+    ['GET', 'local/data/other'],
+    ['GET', 'local/subkeys/other'],
+    ['GET', 'local/metadata/other'],
+    ['LIST', 'local/metadata/'],
+    ['POST', 'local/data/app/db', data],
+    ['DELETE', 'local/data/app/db'],
+    ['POST', 'local/destroy/app/db', '{"versions":[1]}'],
+    ['GET', 'kv1/local/other'],
+    ['PUT', 'kv1/local/other', data],
+    ['DELETE', 'kv1/local/other'],
+  ] as const)
+    expect([
+      path,
+      (await ask(one.address, `/v1/${path}`, { method, token, ...(body !== undefined && { body }) })).status,
+    ]).toEqual([path, 403]);
+  await read(one, 'hvs.unknown');
+  await read(one, 'hvs.unknown');
+  time += 60_000;
+  await read(one, 'hvs.unknown');
+  const asked = stores.asked.slice(before);
+  expect(asked.map(({ what }) => what)).toEqual([
+    'refused read local://other',
+    'refused read local://other',
+    'refused describe local://other',
+    'refused list local://',
+    'refused write local://app/db',
+    'refused delete local://app/db',
+    'refused write local://app/db',
+    'refused read local://other',
+    'refused write local://other',
+    'refused delete local://other',
+    'refused other ?://',
+    'refused other ?://',
+  ]);
+  expect(new Set(asked.slice(0, 10).map((client) => client.token)).size).toBe(1);
+});
+
 test('without --write nothing is written, whatever a token says', async () => {
   const one = await openDoor(storesOf({ local: home.local }), { write: [{ prefix: '' }] });
   doors.push(one);
