@@ -17,6 +17,7 @@ import { toSecretsError } from '../core/errors.ts';
 import type { JsonValue } from '../core/json.ts';
 import { version } from '../core/version.ts';
 import type { ProgramWorld } from '../config/kinds.ts';
+import { clean, learnSpellings } from '../output/confidential.ts';
 import { frame, FrameReader, MOST_ANSWER_BYTES, MOST_REQUEST_BYTES } from '../platform/agent/frames.ts';
 import type { Door, DoorContext } from './doors.ts';
 import { checkSettings, parseRequest } from './request-schema.ts';
@@ -169,7 +170,8 @@ export class OwnDoor implements Door {
         { signal: end.signal, deadline: Date.now() + waitMs },
       );
       if (typeof results === 'string') return { refused: 'store', detail: results };
-      return { results: results.map(encode) };
+      if (results.some(({ ok }) => !ok)) await learnSpellings(this.#parts.world);
+      return { results: results.map((result) => encode(result, this.#parts.world)) };
     } finally {
       clearTimeout(timer);
       gone.removeEventListener('abort', abort);
@@ -194,11 +196,12 @@ function refusalOf(
   return undefined;
 }
 
-function encode(result: ServedResult): AgentResult {
+function encode(result: ServedResult, world: ProgramWorld): AgentResult {
   if (result.ok) {
     const { secret, from, fetchedAt } = result;
     return { secret: encodeSecret(secret), from, fetchedAt: fetchedAt.toISOString() };
   }
   const { kind, message, hint } = result.error;
-  return { error: { kind, message, hint } };
+  // It may repeat a value that another client has read; this one can't know that.
+  return { error: { kind, message: clean(message, world), hint: hint && clean(hint, world) } };
 }

@@ -6,6 +6,7 @@ import type { ProgramWorld } from '../config/kinds.ts';
 import type { CallOptions } from '../providers/call.ts';
 import type { NativeReference, ProviderContext } from '../providers/descriptor.ts';
 import type { Provider } from '../providers/provider.ts';
+import { keepingOut } from '../session/keeping-out.ts';
 
 /** Clients may name any number of stores, and each open one has connections. */
 const MOST_OPEN = 32;
@@ -96,7 +97,9 @@ export class StorePool {
     try {
       const { open } = await descriptor.load();
       const call = { signal: end.signal, deadline: Date.now() + OPEN_MS };
-      const provider = await open({ ...spec.settings, ...spec.native }, this.#context(spec), call);
+      const provider = keepingOut(
+        await open({ ...spec.settings, ...spec.native }, this.#context(spec), call),
+      );
       const isReady = (await provider.prepare?.(call)) ?? true;
       return { key, spec, provider, isReady };
     } finally {

@@ -15,14 +15,22 @@ export interface ReadingSettings {
   readonly freshMs: number;
   /** How long a store may take before memory answers instead. */
   readonly patienceMs: number;
-  /** How long a call to a store may take. Clients may give up earlier. */
+  /** How long a call to a store may take, unless a client waits longer. Clients may give up earlier. */
   readonly callMs: number;
 }
 
 /** Stores on this machine: asking them costs no more than remembering, and they change by hand. */
 const NOT_HELD: ReadonlySet<string> = new Set(['local']);
 
-type Flight = Promise<GetResult>;
+/** A call in progress, for one value. */
+interface Flight {
+  readonly answer: Promise<GetResult>;
+  /** A client waits until then. */
+  readonly extend: (deadline: number) => void;
+}
+
+/** The longest timer that Node supports. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export class Reading {
   readonly #cache: ValueCache;
@@ -53,7 +61,7 @@ export class Reading {
     const missing = new Map(
       [...asked].filter(([key]) => !this.#isFresh(held.get(key)) && !this.#flights.has(key)),
     );
-    if (missing.size > 0) this.#fetch(store, missing);
+    if (missing.size > 0) this.#fetch(store, missing, call);
     const answers = new Map<string, Promise<ServedResult>>();
     for (const [key, own] of held) answers.set(key, this.#one(key, own, call));
     return Promise.all(keys.map((key) => answers.get(key) as Promise<ServedResult>));
@@ -65,14 +73,16 @@ export class Reading {
       return { ok: true, secret: held.secret, fetchedAt: held.fetchedAt, from: 'cache' };
     }
     this.misses += 1;
-    return this.#await(this.#flights.get(key) as Flight, held, call);
+    const flight = this.#flights.get(key) as Flight;
+    if (call.deadline !== undefined) flight.extend(call.deadline);
+    return this.#await(flight.answer, held, call);
   }
 
   #isFresh(held: Held | undefined): boolean {
     return held !== undefined && held.ageMs < this.#settings.freshMs;
   }
 
-  async #await(flight: Flight, held: Held | undefined, call: CallOptions): Promise<ServedResult> {
+  async #await(flight: Flight['answer'], held: Held | undefined, call: CallOptions): Promise<ServedResult> {
     const { patienceMs } = this.#settings;
     const answer = await within(flight, call.signal, held === undefined ? undefined : patienceMs);
     if (answer.ok) {
@@ -86,33 +96,45 @@ export class Reading {
   }
 
   /** Asks the store for all of them in one call. */
-  #fetch({ provider, spec }: OpenStore, missing: ReadonlyMap<string, SecretRequest>): void {
+  #fetch(
+    { provider, spec }: OpenStore,
+    missing: ReadonlyMap<string, SecretRequest>,
+    { deadline = 0 }: CallOptions,
+  ): void {
     const generation = this.#generation;
     const end = new AbortController();
     // Many reads listen to it, and Node would warn about that.
     setMaxListeners(0, end.signal);
-    const { callMs } = this.#settings;
     const tooSlow = (): void => end.abort(new DOMException('the store is too slow', 'TimeoutError'));
-    const timer = setTimeout(tooSlow, callMs).unref();
+    let until = Math.max(Date.now() + this.#settings.callMs, deadline);
+    const startTimer = (): NodeJS.Timeout =>
+      setTimeout(tooSlow, Math.min(until - Date.now(), LONGEST_TIMER_MS)).unref();
+    let timer = startTimer();
+    const extend = (later: number): void => {
+      if (later <= until) return;
+      until = later;
+      clearTimeout(timer);
+      timer = startTimer();
+    };
     const requests = [...missing.values()].map(({ name, version, stage }) => ({ name, version, stage }));
     const call = provider
-      .get(requests, { signal: end.signal, deadline: Date.now() + callMs })
+      .get(requests, { signal: end.signal, deadline: until })
       .catch((thrown: unknown): readonly GetResult[] => {
         const error = toSecretsError(thrown);
         return requests.map(() => ({ ok: false, error }));
       })
       .finally(() => clearTimeout(timer));
     for (const [index, key] of [...missing.keys()].entries()) {
-      const flight: Flight = call.then((answers) => {
+      const received = call.then((answers) => {
         const answer = answers[index] ?? { ok: false, error: new SecretsError('Failed', 'no answer') };
-        if (this.#flights.get(key) === flight) this.#flights.delete(key);
+        if (this.#flights.get(key)?.answer === received) this.#flights.delete(key);
         const isCurrent = generation === this.#generation;
         if (answer.ok && isCurrent && !NOT_HELD.has(spec.provider))
           this.#cache.set(key, spec.provider, answer.secret);
         else if (!answer.ok && isCurrent && !isAway(answer.error)) this.#cache.delete(key);
         return answer;
       });
-      this.#flights.set(key, flight);
+      this.#flights.set(key, { answer: received, extend });
     }
   }
 
@@ -150,7 +172,7 @@ function isAway({ kind }: SecretsError): boolean {
 }
 
 /** The answer, or that there is none in time. The call goes on, for others and for later. */
-function within(flight: Flight, signal: AbortSignal, ms: number | undefined): Promise<GetResult> {
+function within(flight: Flight['answer'], signal: AbortSignal, ms: number | undefined): Promise<GetResult> {
   const late = (): GetResult => ({
     ok: false,
     error: new SecretsError('Unavailable', 'no answer in time', {

@@ -4,6 +4,7 @@ import type { Access, AccessClient, AccessRecorder } from '../audit/recording/re
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import type { SecretInfo, VersionInfo } from '../core/secret.ts';
 import { singleLine } from '../core/text/sanitize.ts';
+import { forgetValues } from '../output/confidential.ts';
 import { MOST_ANSWER_BYTES } from '../platform/agent/frames.ts';
 import type { CallOptions } from '../providers/call.ts';
 import { requireMethod } from '../providers/capabilities/require.ts';
@@ -51,6 +52,8 @@ export class Serving implements AgentStores {
   readonly #cache: ValueCache;
   readonly #reading: Reading;
   readonly #sweeper: NodeJS.Timeout;
+  /** Stores that have answered. */
+  readonly #known = new WeakSet<OpenStore>();
 
   constructor(session: Session, settings: ServingSettings) {
     this.#session = session;
@@ -66,7 +69,14 @@ export class Serving implements AgentStores {
     this.#cache = new ValueCache(settings.bounds);
     this.#reading = new Reading(this.#cache, settings.reading, session.world.now);
     const everyMs = Math.min(Math.max(settings.bounds.ttlMs / 2, 100), SWEEP_MS);
-    this.#sweeper = setInterval(() => this.#cache.sweep(), everyMs).unref();
+    this.#sweeper = setInterval(() => this.#sweep(), everyMs).unref();
+  }
+
+  #sweep(): void {
+    const before = this.#cache.size;
+    this.#cache.sweep();
+    // Nothing that is still held can appear in a message.
+    if (before > 0 && this.#cache.size === 0) forgetValues();
   }
 
   async list(): Promise<readonly AgentStore[]> {
@@ -79,14 +89,23 @@ export class Serving implements AgentStores {
   }
 
   async get(client: AgentClient, store: string, request: SecretRequest, call: CallOptions): Promise<Served> {
-    const open = await this.#opened(client, store, request.name, call);
     const recorder = await this.#session.stores.records.recorder();
-    const { results, record } = await this.#read(client, open, [request], call);
-    await recorder.record(record);
-    const [result] = results;
-    if (result === undefined) throw new TypeError('one was asked for');
-    if (!result.ok) throw result.error.forReference(`${store}://${request.name}`);
-    return result;
+    let record: readonly Access[] = [];
+    try {
+      return await this.#signedIn(
+        () => this.#opened(client, store, request.name, call),
+        async (open) => {
+          const read = await this.#read(client, open, [request], call);
+          record = read.record;
+          const [result] = read.results;
+          if (result === undefined) throw new TypeError('one was asked for');
+          if (!result.ok) throw result.error.forReference(`${store}://${request.name}`);
+          return result;
+        },
+      );
+    } finally {
+      await recorder.record(record);
+    }
   }
 
   /**
@@ -130,21 +149,22 @@ export class Serving implements AgentStores {
     return { results, record: readsOf(requests, results).map((one) => ({ ...one, ...common })) };
   }
 
-  async describe(client: AgentClient, store: string, name: string, call: CallOptions): Promise<SecretInfo> {
-    return (await this.#recordedStore(client, store, name, call)).describe(name, call);
+  describe(client: AgentClient, store: string, name: string, call: CallOptions): Promise<SecretInfo> {
+    return this.#inStore(client, store, name, call, (provider) => provider.describe(name, call));
   }
 
-  async versions(
+  versions(
     client: AgentClient,
     store: string,
     name: string,
     call: CallOptions,
   ): Promise<readonly VersionInfo[]> {
-    const provider = await this.#recordedStore(client, store, name, call);
-    const history = requireMethod(provider, 'history', `${store} keeps no versions`);
-    const versions: VersionInfo[] = [];
-    for await (const version of history(name, call)) versions.push(version);
-    return versions;
+    return this.#inStore(client, store, name, call, async (provider) => {
+      const history = requireMethod(provider, 'history', `${store} keeps no versions`);
+      const versions: VersionInfo[] = [];
+      for await (const version of history(name, call)) versions.push(version);
+      return versions;
+    });
   }
 
   async *names(
@@ -153,8 +173,16 @@ export class Serving implements AgentStores {
     prefix: string,
     call: CallOptions,
   ): AsyncIterable<SecretInfo> {
-    const provider = await this.#recordedStore(client, store, prefix, call);
-    yield* provider.list({ prefix }, call);
+    // The first name shows whether the sign-in is good.
+    const { all, first } = await this.#inStore(client, store, prefix, call, async (provider) => {
+      const iterator = provider.list({ prefix }, call)[Symbol.asyncIterator]();
+      return { all: iterator, first: await iterator.next() };
+    });
+    try {
+      for (let next = first; next.done !== true; next = await all.next()) yield next.value;
+    } finally {
+      await all.return?.();
+    }
   }
 
   mayWrite(store: string, name: string): boolean {
@@ -182,7 +210,7 @@ export class Serving implements AgentStores {
       await this.#refused(client, { action: 'write', store, secret: name, error });
       throw error;
     }
-    return (await this.#recordedStore(client, store, name, call)).put(name, write, call);
+    return this.#inStore(client, store, name, call, (provider) => provider.put(name, write, call));
   }
 
   async refused(client: AgentClient, { action, store, name }: Refused): Promise<void> {
@@ -199,6 +227,7 @@ export class Serving implements AgentStores {
   }
 
   clear(): number {
+    forgetValues();
     return this.#reading.clear();
   }
 
@@ -215,13 +244,40 @@ export class Serving implements AgentStores {
     await this.#pool.closeAll();
   }
 
-  async #recordedStore(
+  /** Calls a store of the agent's configuration, which records it. */
+  #inStore<T>(
     client: AgentClient,
     store: string,
     secret: string,
     call: CallOptions,
-  ): Promise<Provider> {
-    const { provider, spec } = await this.#opened(client, store, secret, call);
+    work: (provider: Provider) => Promise<T>,
+  ): Promise<T> {
+    return this.#signedIn(
+      () => this.#opened(client, store, secret, call),
+      async (open) => work(await this.#recorded(client, open)),
+    );
+  }
+
+  /**
+   * Calls a store. If it no longer knows the agent, although it did before, it is opened anew once: the sign-in may have
+   * ended. A sign-in that never worked isn't repeated, because that may lock an account.
+   */
+  async #signedIn<T>(open: () => Promise<OpenStore>, work: (open: OpenStore) => Promise<T>): Promise<T> {
+    for (let isSecond = false; ; isSecond = true) {
+      const store = await open();
+      try {
+        const done = await work(store);
+        this.#known.add(store);
+        return done;
+      } catch (thrown) {
+        if (!isAboutSignIn(toSecretsError(thrown))) throw thrown;
+        this.#pool.forget(store);
+        if (isSecond || !this.#known.has(store)) throw thrown;
+      }
+    }
+  }
+
+  async #recorded(client: AgentClient, { provider, spec }: OpenStore): Promise<Provider> {
     const all = await this.#session.stores.records.recorder();
     const by = byOf(client);
     const recorder: AccessRecorder = {

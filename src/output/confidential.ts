@@ -58,6 +58,14 @@ export function keepOut(value: Uint8Array): void {
   if (news.length > 2 * MOST_VALUES) news = news.filter(isHeld);
 }
 
+/** Forgets the values: what has read them is over, in a process that lives on. */
+export function forgetValues(): void {
+  values.clear();
+  total = 0;
+  maskers.length = 0;
+  news = [...credentialBytes];
+}
+
 /** Whether the value is still remembered. */
 function isHeld(value: Uint8Array): boolean {
   return values.has(value) || credentialBytes.has(value);

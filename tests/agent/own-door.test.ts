@@ -37,7 +37,7 @@ async function open(readFor: () => Promise<readonly ServedResult[]>): Promise<Ow
   await new Promise<void>((resolve) => server.listen(path, resolve));
   const schema = async (): Promise<unknown> => (await import('valibot')).object({});
   return new OwnDoor({
-    world: { providers: [{ kind: 'test', schema }] } as unknown as ProgramWorld,
+    world: { env: {}, providers: [{ kind: 'test', schema }] } as unknown as ProgramWorld,
     stores: { readFor } as unknown as Serving,
     server,
     address: path,

@@ -1,6 +1,7 @@
 /** Which stores the agent keeps open, with providers that the test holds. */
 import { StorePool, type StoreSpec } from '../../src/agent/pool.ts';
 import type { ProgramWorld } from '../../src/config/kinds.ts';
+import { clean, forgetValues, learnSpellings } from '../../src/output/confidential.ts';
 import { SecretsError } from '../../src/core/errors.ts';
 import type { CallOptions } from '../../src/providers/call.ts';
 import type { Provider } from '../../src/providers/provider.ts';
@@ -60,6 +61,19 @@ test('a store that could not be prepared serves its client, and is not kept for 
   const second = await pool.open(spec, patient());
   expect(second).not.toBe(first);
   expect([opened.length, pool.size]).toEqual([2, 1]);
+});
+
+test('a value that a store has given is kept out of messages until it is forgotten', async () => {
+  const value = Buffer.from('canary-7e1a');
+  const secret = { name: 'a', id: '1', state: 'enabled', stages: [], value } as const;
+  const { pool } = poolOf({ provider: { get: () => Promise.resolve([{ ok: true, secret }]) } });
+  const { provider } = await pool.open(spec, patient());
+  await provider.get([{ name: 'a' }], patient());
+  const world = { env: {} };
+  await learnSpellings(world);
+  expect(clean('400: canary-7e1a is not valid', world)).toBe('400: *** is not valid');
+  forgetValues();
+  expect(clean('canary-7e1a', world)).toBe('canary-7e1a');
 });
 
 test('a client that gives up while a store is opened leaves it to the others', async () => {

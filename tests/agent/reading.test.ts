@@ -178,6 +178,27 @@ test('a client that gives up keeps no other from its answer', async () => {
   expect(store.calls).toHaveLength(1);
 });
 
+test('a call lasts as long as a client waits for it', async () => {
+  const ends: AbortSignal[] = [];
+  const provider = {
+    get: (_requests: unknown, { signal }: CallOptions) =>
+      new Promise((_resolve, reject) => {
+        ends.push(signal);
+        signal.addEventListener('abort', () => reject(new SecretsError('Unavailable', 'aborted')));
+      }),
+  } as unknown as Provider;
+  const open: OpenStore = { ...new HeldStore().open, provider };
+  const settings = { freshMs: 100, patienceMs: 10_000, callMs: 50 };
+  const reading = new Reading(new ValueCache(bounds), settings, () => new Date());
+  const began = Date.now();
+  const read = (ms: number): Promise<unknown> =>
+    reading.read(open, [{ name: 'a' }], { signal: new AbortController().signal, deadline: began + ms });
+  const [first] = [read(10), read(400)];
+  await first;
+  expect(Date.now() - began).toBeGreaterThanOrEqual(399);
+  expect(ends).toHaveLength(1);
+});
+
 test('what was read before a change is neither kept nor given to who asks after it', async () => {
   const { store, ask, reading, cache } = setUp();
   const before = ask();
