@@ -2,13 +2,14 @@
  * The agent's socket: made for this user alone, taken over from an agent that crashed, or given by systemd. Two starts
  * at the same time end with one agent.
  */
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import { unlinkSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { dirname } from 'node:path';
 import { takeLock } from '../audit/log/lock.ts';
 import { SecretsError } from '../core/errors.ts';
+import { bindAt } from '../platform/agent/bind.ts';
 import { askAgent, NoAgent } from '../platform/agent/connect.ts';
-import { look, MOST_PATH_BYTES, problemOf, socketPaths } from '../platform/agent/place.ts';
+import { findAgents, look, MOST_PATH_BYTES, problemOf, socketPaths } from '../platform/agent/place.ts';
 import { checkFolder, codeOf, fileError, isMissing, makePrivateFolder } from '../platform/files.ts';
 import type { World } from '../platform/world.ts';
 import { givenSocket, pathOfSocket } from './systemd.ts';
@@ -43,6 +44,7 @@ export async function listen(world: World): Promise<Listening> {
       hint: 'try again in a moment',
     });
   try {
+    await checkOthers(path, world);
     await clearTheWay(path, world.uid);
     return await listenAt(path);
   } finally {
@@ -66,15 +68,16 @@ function choosePath(world: World, uid: number): string {
 }
 
 /**
- * Removes a socket that nobody listens on. Under the lock: nobody can begin to listen on it meanwhile.
- * @throws SecretsError Conflict if an agent is running
+ * A shell with another XDG_RUNTIME_DIR may have started an agent elsewhere, which commands would ask instead.
+ * @throws SecretsError Conflict
  */
-async function clearTheWay(path: string, uid: number): Promise<void> {
-  const stats = look(path);
-  if (stats === undefined) return;
-  const problem = problemOf(path, stats, uid, 'socket');
-  if (problem !== undefined)
-    throw new SecretsError('Denied', problem, { hint: 'look who made it, and remove it' });
+async function checkOthers(path: string, world: World): Promise<void> {
+  for (const other of findAgents(world))
+    if (other.path !== path && other.problem === undefined) await checkFree(other.path);
+}
+
+/** @throws SecretsError Conflict if somebody listens there */
+async function checkFree(path: string): Promise<void> {
   try {
     const { hello } = await askAgent(path, { op: 'status' });
     throw new SecretsError('Conflict', `an agent is running already (process ${hello.pid})`, {
@@ -90,6 +93,19 @@ async function clearTheWay(path: string, uid: number): Promise<void> {
             : `end process ${thrown.hello.pid}, and start the agent again`,
       });
   }
+}
+
+/**
+ * Removes a socket that nobody listens on. Under the lock: nobody can begin to listen on it meanwhile.
+ * @throws SecretsError Conflict if an agent is running
+ */
+async function clearTheWay(path: string, uid: number): Promise<void> {
+  const stats = look(path);
+  if (stats === undefined) return;
+  const problem = problemOf(path, stats, uid, 'socket');
+  if (problem !== undefined)
+    throw new SecretsError('Denied', problem, { hint: 'check who created it, then remove it' });
+  await checkFree(path);
   try {
     unlinkSync(path);
   } catch (thrown) {
@@ -99,23 +115,11 @@ async function clearTheWay(path: string, uid: number): Promise<void> {
 
 async function listenAt(path: string): Promise<Listening> {
   const server = createServer();
-  // Nobody else gets in between making it and its mode: the folder is closed to them. The mask makes sure of both.
-  const mask = process.umask(0o177);
   try {
-    await bound(server, () => server.listen(path));
-  } finally {
-    process.umask(mask);
+    return { server, path, remove: await bindAt(server, path) };
+  } catch (thrown) {
+    throw fileError(thrown, `cannot listen (${codeOf(thrown) ?? 'failed'})`, path);
   }
-  chmodSync(path, 0o600);
-  const { ino } = lstatSync(path);
-  const remove = (): void => {
-    try {
-      if (lstatSync(path).ino === ino) unlinkSync(path);
-    } catch {
-      // It is gone, or somebody else's.
-    }
-  };
-  return { server, path, remove };
 }
 
 async function listenOn(

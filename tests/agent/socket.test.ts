@@ -46,6 +46,36 @@ test('XDG_RUNTIME_DIR is used if it is the user’s own', async () => {
   expect((await place.sh('secrets agent status --json', env)).code).toBe(0);
 });
 
+test('an agent of a shell with another XDG_RUNTIME_DIR is found, and ended with the rest', async () => {
+  const runtime = join(place.root, 'run');
+  mkdirSync(runtime, { mode: 0o700 });
+  const env = { XDG_RUNTIME_DIR: runtime };
+  const without = await place.start();
+  const second = await place.sh('secrets agent start', env);
+  expect([second.code, second.stderr]).toEqual([
+    5,
+    expect.stringContaining(`process ${without.pid}`) as string,
+  ]);
+  // One that doesn't know of the other.
+  mkdirSync(join(place.home, '.cache/aside'), { recursive: true });
+  await place.sh('mv ~/.cache/secrets/agent/agent.sock ~/.cache/aside/');
+  await place.start(env);
+  await place.sh('mv ~/.cache/aside/agent.sock ~/.cache/secrets/agent/');
+  expect((await place.sh('secrets agent clear', env)).code).toBe(0);
+  expect((await place.sh('secrets agent stop', env)).code).toBe(0);
+  expect(await without.ended).toBe(0);
+  expect((await place.sh('secrets agent status', env)).code).toBe(3);
+});
+
+test('an agent that ends leaves the socket of the next one', async () => {
+  const first = await place.start();
+  await place.sh('rm ~/.cache/secrets/agent/agent.sock');
+  await place.start();
+  first.signal('SIGTERM');
+  expect(await first.ended).toBe(0);
+  expect((await place.sh('secrets agent status')).code).toBe(0);
+});
+
 test('a second start says so, and is no failure with --detach', async () => {
   const agent = await place.start();
   const second = await place.sh('secrets agent start');
@@ -114,7 +144,7 @@ test('what is no socket, or not only the user’s, is neither used nor replaced'
   writeFileSync(place.socket, 'mine', { mode: 0o600 });
   const start = await place.sh('secrets agent start');
   expect(start.code).toBe(4);
-  expect(start.stderr).toContain(`${place.socket} is not a socket; look who made it`);
+  expect(start.stderr).toContain(`${place.socket} is not a socket; check who created it`);
   const read = await place.sh(READ, VAULT);
   expect(read.stderr).toContain(`debug: agent: not used: ${place.socket} is not a socket`);
   expect(read.code).toBe(6);
@@ -131,7 +161,7 @@ testNeeding(ROOT_USER)('another user’s socket is not used', async () => {
   const start = await place.sh('secrets agent start');
   expect({ code: start.code, stderr: start.stderr }).toEqual({
     code: 4,
-    stderr: `secrets: ${place.socket} belongs to another user (uid 1000); look who made it, and remove it\n`,
+    stderr: `secrets: ${place.socket} belongs to another user (uid 1000); check who created it, then remove it\n`,
   });
   server.close();
 });

@@ -5,7 +5,8 @@ import { connect, createServer, type Server as NetServer } from 'node:net';
 import { dirname } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { SecretsError } from '../../core/errors.ts';
-import { checkFolder, makePrivateFolder, removeFile } from '../../platform/files.ts';
+import { bindAt } from '../../platform/agent/bind.ts';
+import { checkFolder, codeOf, makePrivateFolder } from '../../platform/files.ts';
 import { type Answer, failed } from './answers.ts';
 import { Connection } from './connection.ts';
 import type { Handler } from './handler.ts';
@@ -68,7 +69,7 @@ export async function listen(place: Place, handler: Handler): Promise<Listening>
     http.emit('connection', connection);
   });
   server.maxConnections = MOST_CONNECTIONS;
-  await (isSocket ? listenOnSocket(server, place.socket) : listenOn(server, place));
+  const remove = isSocket ? await listenOnSocket(server, place.socket) : await listenOn(server, place);
   const bound = server.address();
   const address =
     typeof bound === 'object' && bound !== null
@@ -78,55 +79,55 @@ export async function listen(place: Place, handler: Handler): Promise<Listening>
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     for (const connection of connections) connection.destroy();
     await closed;
-    if (isSocket) removeFile(place.socket);
+    remove();
   };
   return { address, close };
 }
 
-function listenOn(server: NetServer, options: object): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) =>
-      reject(
-        new SecretsError('Failed', `can't listen for Vault's clients: ${cause.code ?? 'unknown failure'}`, {
-          hint:
-            cause.code === 'EADDRINUSE'
-              ? 'another program has that port: choose another, or 0 for any'
-              : undefined,
-          cause,
-        }),
-      ),
+async function listenOn(server: NetServer, options: object): Promise<() => void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) =>
+      reject(notListening(cause, 'another program has that port: choose another, or 0 for any')),
     );
     server.listen(options, resolve);
   });
+  return () => undefined;
 }
 
-async function listenOnSocket(server: NetServer, path: string): Promise<void> {
+function notListening(cause: unknown, whenUsed: string): SecretsError {
+  const code = codeOf(cause);
+  return new SecretsError('Failed', `can't listen for Vault's clients: ${code ?? 'unknown failure'}`, {
+    hint: code === 'EADDRINUSE' ? whenUsed : undefined,
+    cause,
+  });
+}
+
+/** @returns what removes the socket, unless another has taken its place */
+async function listenOnSocket(server: NetServer, path: string): Promise<() => void> {
   if (Buffer.byteLength(path) > 100)
     throw new SecretsError('Usage', 'the path of a Unix socket has at most 100 bytes');
   const folder = dirname(path);
   makePrivateFolder(folder);
   checkFolder(folder, 'nothing');
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true && !(await answers(path)))
-    removeFile(path);
-  // The mode of a socket comes from the umask, so that nobody else can connect before it is changed.
-  const before = process.umask(0o177);
-  let bound;
+  const there = lstatSync(path, { throwIfNoEntry: false });
+  if (there !== undefined && (!there.isSocket() || (await isUsed(path))))
+    throw notListening({ code: 'EADDRINUSE' }, `another program has ${path}: choose another path`);
   try {
-    bound = listenOn(server, { path });
-  } finally {
-    process.umask(before);
+    return await bindAt(server, path);
+  } catch (thrown) {
+    throw notListening(thrown, `another program has ${path}: choose another path`);
   }
-  await bound;
 }
 
-/** Whether a server has that socket; an agent that was killed leaves one behind. */
-function answers(path: string): Promise<boolean> {
+/** Whether a server may have that socket; an agent that was killed leaves one behind. */
+function isUsed(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path, () => {
       socket.destroy();
       resolve(true);
     });
-    socket.once('error', () => resolve(false));
+    // Any other failure, such as a queue that is full, is one of a server.
+    socket.once('error', (error) => resolve(!['ECONNREFUSED', 'ENOENT'].includes(codeOf(error) ?? '')));
   });
 }
 
