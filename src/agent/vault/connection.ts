@@ -46,6 +46,13 @@ export class Connection extends Duplex {
     this.#timer = ms === undefined ? undefined : setTimeout(() => this.#late(this), ms).unref();
   }
 
+  /** From now on, a client has this long to take what was written; then it is cut off. */
+  mustTake(ms: number): void {
+    clearTimeout(this.#timer);
+    if (!this.destroyed && this.writableLength > 0)
+      this.#timer = setTimeout(() => this.destroy(), ms).unref();
+  }
+
   /** The method that the client sent, of a request that the parser has read. */
   methodOf(parsed: string): string {
     return parsed === STAND_IN && this.#isList ? 'LIST' : parsed;
@@ -86,7 +93,8 @@ export class Connection extends Duplex {
   /** The last answer: what the client still sends is not read, and it can't keep the connection. */
   destroySoon(): void {
     this.end();
-    this.allow(GOODBYE_MS);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.destroy(), GOODBYE_MS).unref();
   }
 
   override _read(): void {

@@ -82,6 +82,12 @@ export class Handler {
     return typeof path === 'string' ? failed(400, path) : path === undefined ? NO_PAGE : undefined;
   }
 
+  /** Whether a request has a token of ours. */
+  knows({ headers }: Pick<RawRequest, 'headers'>): boolean {
+    const secret = tokenIn(headers);
+    return secret !== undefined && this.#tokens.knows(secret);
+  }
+
   /** Answers a request that wasn't refused. Never rejects. */
   async answer(request: RawRequest): Promise<Answer> {
     try {

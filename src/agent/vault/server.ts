@@ -18,6 +18,9 @@ const LIMITS = { maxHeaderSize: 16 * 1024, keepAliveTimeout: 60_000 };
 /** A client has this long to send the body of a request. */
 const BODY_MS = 20_000;
 const MOST_CONNECTIONS = 2048;
+/** And this long to take the answer, or the last one. */
+const TAKE_MS = 30_000;
+const GOODBYE_MS = 2000;
 /** A store has this long; clients of Vault wait 60 seconds. */
 const ANSWER_MS = 30_000;
 
@@ -45,13 +48,16 @@ export interface Listening {
 
 export async function listen(place: Place, handler: Handler): Promise<Listening> {
   const isSocket = 'socket' in place;
-  const take = (request: IncomingMessage, response: ServerResponse): void => {
-    void serve(request, response, handler, isSocket).catch(() => request.socket.destroy());
+  const take = (request: IncomingMessage, response: ServerResponse, waits: boolean): void => {
+    const { socket } = request;
+    void serve(request, response, handler, { isSocket, waits }).catch(() => socket.destroy());
   };
-  const http = createHttp(LIMITS, take);
+  const http = createHttp(LIMITS, (request, response) => take(request, response, false));
   http.maxHeadersCount = 100;
   // A client that waits for 100 Continue gets the refusal instead of sending its body.
-  http.on('checkContinue', take);
+  http.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
+    take(request, response, true),
+  );
   http.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400;
     end(
@@ -61,7 +67,10 @@ export async function listen(place: Place, handler: Handler): Promise<Listening>
     );
   });
   const connections = new Set<Connection>();
-  const late = (connection: Connection): void => end(connection, 408, 'the request takes too long');
+  const late = (connection: Connection): void => {
+    end(connection, 408, 'the request takes too long');
+    connection.mustTake(GOODBYE_MS);
+  };
   const server = createServer({ noDelay: true }, (socket) => {
     const connection = new Connection(socket, late);
     connections.add(connection);
@@ -135,19 +144,25 @@ async function serve(
   message: IncomingMessage,
   response: ServerResponse,
   handler: Handler,
-  isSocket: boolean,
+  { isSocket, waits }: { readonly isSocket: boolean; readonly waits: boolean },
 ): Promise<void> {
   const connection = message.socket as unknown as Connection;
   const { url = '', headers, rawHeaders } = message;
   const request = { method: connection.methodOf(message.method ?? ''), url, headers, rawHeaders, isSocket };
-  response.once('finish', () => connection.answered());
+  response.once('finish', () => {
+    connection.allow(undefined);
+    connection.answered();
+  });
   const refused = handler.refuse(request);
   if (refused !== undefined) {
     connection.allow(undefined);
     return send(message, response, refused, request.method);
   }
+  // A body costs memory, so only who has a token may send one. Others are answered without it.
+  const isRead = !hasBody(message) || handler.knows(request);
+  if (isRead && waits && !isTooLarge(message)) response.writeContinue();
   connection.allow(BODY_MS);
-  const body = await bodyOf(message);
+  const body = isRead ? await bodyOf(message) : Buffer.alloc(0);
   connection.allow(undefined);
   if (body === undefined)
     return send(message, response, failed(413, 'the body is too large'), request.method);
@@ -169,9 +184,17 @@ async function serve(
   send(message, response, answer, request.method);
 }
 
+function isTooLarge({ headers }: IncomingMessage): boolean {
+  return Number(headers['content-length'] ?? 0) > MOST_BODY;
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0;
+}
+
 /** The whole body, or undefined if it is too large. */
 async function bodyOf(message: IncomingMessage): Promise<Buffer | undefined> {
-  if (Number(message.headers['content-length'] ?? 0) > MOST_BODY) return undefined;
+  if (isTooLarge(message)) return undefined;
   const chunks: Buffer[] = [];
   let length = 0;
   try {
@@ -188,6 +211,8 @@ async function bodyOf(message: IncomingMessage): Promise<Buffer | undefined> {
 
 function send(message: IncomingMessage, response: ServerResponse, answer: Answer, method: string): void {
   if (response.destroyed) return;
+  // Afterwards the message may have lost it.
+  const connection = message.socket as unknown as Connection;
   const { status, body, contentType = 'application/json' } = answer;
   response.statusCode = status;
   response.setHeader('Cache-Control', 'no-store');
@@ -202,6 +227,7 @@ function send(message: IncomingMessage, response: ServerResponse, answer: Answer
   if (body !== '' && !(method === 'HEAD' && status === 200))
     response.setHeader('Content-Length', Buffer.byteLength(body));
   response.end(method === 'HEAD' ? undefined : body);
+  connection.mustTake(TAKE_MS);
 }
 
 /** Answers without a parsed request, and ends the connection. */

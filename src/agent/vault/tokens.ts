@@ -85,16 +85,24 @@ export class Tokens {
     return { secret, token };
   }
 
-  /** The token of a request, which uses it once; undefined if it isn't known or has ended. */
-  use(secret: string): Token | undefined {
+  /** Whether `use` would find it. */
+  knows(secret: string): boolean {
+    return this.#find(secret) !== undefined;
+  }
+
+  #find(secret: string): Token | undefined {
     const digest = digestOf(secret);
     const held = this.#held.get(keyOf(digest));
     if (held === undefined || !timingSafeEqual(held.digest, digest)) return undefined;
-    const { token } = held;
-    if (!this.#lives(token)) {
-      this.revoke(token);
-      return undefined;
-    }
+    if (this.#lives(held.token)) return held.token;
+    this.revoke(held.token);
+    return undefined;
+  }
+
+  /** The token of a request, which uses it once; undefined if it isn't known or has ended. */
+  use(secret: string): Token | undefined {
+    const token = this.#find(secret);
+    if (token === undefined) return undefined;
     if (token.usesLeft !== undefined) {
       token.usesLeft -= 1;
       if (token.usesLeft === 0) this.revoke(token);

@@ -9,9 +9,10 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { connect } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Connection } from '../../../src/agent/vault/connection.ts';
 import { placeOf } from '../../../src/agent/vault/server.ts';
 import { SecretsError } from '../../../src/core/errors.ts';
 import { ask, localStore, openDoor, storesOf, type TestDoor } from './kit.ts';
@@ -226,6 +227,44 @@ test('a body that is too large is refused by its length, and chunk by chunk', as
   expect(await raw(`${start}Transfer-Encoding: chunked\r\n\r\n${chunk.repeat(20)}`)).toMatch(
     /^HTTP\/1\.1 413 /,
   );
+});
+
+test('no body is read of a client without a token', async () => {
+  for (const token of ['', 'X-Vault-Token: hvs.unknown\r\n']) {
+    const began = Date.now();
+    const head = `POST ${SECRET} HTTP/1.1\r\nHost: localhost\r\n${token}Content-Length: 900000\r\n\r\n{`;
+    expect(await raw(head, 15_000)).toMatch(/^HTTP\/1\.1 403 [^]*Connection: close/);
+    expect(Date.now() - began).toBeLessThan(10_000);
+  }
+});
+
+test('a client that waits for 100 Continue gets it, or the refusal', async () => {
+  const head = (token: string, length: number): string =>
+    `PUT /v1/auth/token/renew-self HTTP/1.1\r\nHost: localhost\r\nX-Vault-Token: ${token}\r\n` +
+    `Expect: 100-continue\r\nConnection: close\r\nContent-Length: ${length}\r\n\r\n`;
+  const accepted = await raw(head(door.token, 2), 500);
+  expect(accepted).toBe('HTTP/1.1 100 Continue\r\n\r\n');
+  expect(await raw(head('hvs.unknown', 2))).toMatch(/^HTTP\/1\.1 403 /);
+  expect(await raw(head(door.token, 2_000_000))).toMatch(/^HTTP\/1\.1 413 /);
+});
+
+test('a client that doesn’t take its answer is cut off', async () => {
+  let cutOff: () => void = () => undefined;
+  const isCutOff = new Promise<void>((resolve) => (cutOff = resolve));
+  const server = createServer((socket) => {
+    const made = new Connection(socket, () => undefined);
+    made.on('error', () => undefined);
+    made.once('close', cutOff);
+    made.write(Buffer.alloc(32 * 1024 * 1024));
+    made.mustTake(200);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1').pause();
+  client.on('error', () => undefined);
+  await isCutOff;
+  expect(client.destroyed).toBe(false);
+  client.destroy();
+  await new Promise((resolve) => server.close(resolve));
 });
 
 test('a client that sends its request slowly is answered with 408 and let go', async () => {
