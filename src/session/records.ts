@@ -126,7 +126,11 @@ export class Records {
       now: world.now,
     });
     const settings = strict === undefined ? audit : { ...audit, log: 'required' as const };
-    return new Recorder(log, settings, context, { now: world.now, warn });
+    return new Recorder(log, settings, context, {
+      now: world.now,
+      warn,
+      isLasting: verb === 'agent start' || verb === 'agent run',
+    });
   }
 
   /** @throws SecretsError Policy if the log is `required` and can't be written */

@@ -63,6 +63,13 @@ interface Queue<T> {
   next: Promise<T> | undefined;
 }
 
+interface RecorderParts {
+  readonly now: () => Date;
+  readonly warn: (message: string) => void;
+  /** Whether the process serves many clients, one after the other. */
+  readonly isLasting?: boolean;
+}
+
 /** Writes a command's accesses to the log, as strictly as the mode demands. */
 export class Recorder {
   readonly #log: AuditLog;
@@ -70,6 +77,7 @@ export class Recorder {
   readonly #context: CommandContext;
   readonly #now: () => Date;
   readonly #warn: (message: string) => void;
+  readonly #isLasting: boolean;
   readonly #outcomes: Queue<void> = { waiting: [], next: undefined };
   readonly #intents: Queue<readonly number[]> = { waiting: [], next: undefined };
   #last: Promise<unknown> = Promise.resolve();
@@ -81,13 +89,14 @@ export class Recorder {
     log: AuditLog,
     settings: AuditSettings,
     context: CommandContext,
-    { now, warn }: { readonly now: () => Date; readonly warn: (message: string) => void },
+    { now, warn, isLasting = false }: RecorderParts,
   ) {
     this.#log = log;
     this.#settings = settings;
     this.#context = context;
     this.#now = now;
     this.#warn = warn;
+    this.#isLasting = isLasting;
   }
 
   /**
@@ -97,8 +106,9 @@ export class Recorder {
    */
   async intend(access: Access): Promise<number | undefined> {
     if (this.#settings.log !== 'required') return undefined;
-    // After a record couldn't be written, make no further changes.
-    if (this.#broken !== undefined) throw this.#broken;
+    // After a record couldn't be written, a command makes no further changes. In a process that lives on, the log may
+    // be good again: the intent shows it.
+    if (this.#broken !== undefined && !this.#isLasting) throw this.#broken;
     const place = this.#intents.waiting.push({ ...this.#event(access), outcome: 'unknown' }) - 1;
     return (await this.#written(this.#intents, (batch) => this.#log.intend(batch)))[place];
   }
