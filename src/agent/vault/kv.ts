@@ -99,7 +99,7 @@ async function readData(
     wanted === 0 ? { name } : await requestFor(request, store, name, wanted);
   if (asked === undefined) return NOT_FOUND;
   const served = await stores.get(client, store, asked, call).catch(ifMissing);
-  if (served === undefined) return deletedVersion(request, store, name, wanted, kind);
+  if (served === undefined) return missing(request, store, name, wanted, kind);
   const map = mapOf(served.secret);
   const metadata = metadataOf(served.secret, numberOf(served.secret));
   const data: GoValue =
@@ -120,7 +120,26 @@ async function requestFor(
   return version === undefined ? undefined : { name, version: version.id };
 }
 
-/** A deleted version is a 404 with a body that says so; clients tell it from a missing one by that. */
+/**
+ * A deleted version is a 404 with a body that says so; clients tell it from a missing one by that. Who may read values may
+ * not be allowed to see more, which doesn't make a missing secret a forbidden one.
+ */
+async function missing(
+  ...parts: readonly [
+    request: DoorRequest,
+    store: string,
+    name: string,
+    wanted: number,
+    kind: 'data' | 'subkeys',
+  ]
+): Promise<Answer> {
+  try {
+    return await deletedVersion(...parts);
+  } catch {
+    return NOT_FOUND;
+  }
+}
+
 async function deletedVersion(
   request: DoorRequest,
   store: string,

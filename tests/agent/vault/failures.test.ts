@@ -11,6 +11,8 @@ let home: ReturnType<typeof localStore>;
 let door: TestDoor;
 /** What the store does with the next read. */
 let next: ((call: CallOptions) => Promise<never>) | undefined;
+/** Whether it allows reading values, and nothing else. */
+let isStrict = false;
 
 beforeAll(async () => {
   home = localStore();
@@ -21,6 +23,10 @@ beforeAll(async () => {
     ...stores,
     get: (client, store, wanted, call) =>
       next === undefined ? get(client, store, wanted, call) : next(call),
+    versions: (client, store, name, call) =>
+      isStrict
+        ? Promise.reject(new SecretsError('Denied', 'no'))
+        : stores.versions(client, store, name, call),
   });
   keepOut(Buffer.from(CANARY));
 });
@@ -50,6 +56,14 @@ test.each([
   const { errors } = JSON.parse(reply.body) as { errors: readonly string[] };
   const said = kind === 'NotFound' ? [] : ['local://app: the service said ***; try that'];
   expect([reply.status, errors]).toEqual([status, said]);
+});
+
+test('a missing secret is 404 where nothing but values may be read', async () => {
+  isStrict = true;
+  next = () => Promise.reject(new SecretsError('NotFound', 'none'));
+  const reply = await read();
+  isStrict = false;
+  expect([reply.status, reply.body]).toEqual([404, '{"errors":[]}\n']);
 });
 
 test('a failure of the program itself says nothing of where it happened', async () => {
