@@ -17,6 +17,7 @@ import { toSecretsError } from '../core/errors.ts';
 import type { JsonValue } from '../core/json.ts';
 import { version } from '../core/version.ts';
 import type { ProgramWorld } from '../config/kinds.ts';
+import { reasonOf } from '../audit/recording/reason.ts';
 import { clean, learnSpellings } from '../output/confidential.ts';
 import { frame, FrameReader, MOST_ANSWER_BYTES, MOST_REQUEST_BYTES } from '../platform/agent/frames.ts';
 import type { Door, DoorContext } from './doors.ts';
@@ -105,7 +106,6 @@ export class OwnDoor implements Door {
 
   async #serve(socket: Socket, message: unknown, gone: AbortSignal): Promise<void> {
     this.#served += 1;
-    this.#parts.used();
     const pulse = setInterval(() => socket.write(frame({ waiting: true })), AGENT_PULSE_MS);
     let bytes: Buffer;
     try {
@@ -127,6 +127,8 @@ export class OwnDoor implements Door {
     const { stores } = this.#parts;
     switch (request?.op) {
       case 'read':
+        // Who only looks at the agent doesn't use it.
+        this.#parts.used();
         return this.#read(request, gone);
       case 'status':
         return { done: this.#status(request.identity) };
@@ -163,7 +165,7 @@ export class OwnDoor implements Door {
     const timer = setTimeout(abort, waitMs);
     try {
       const results = await this.#parts.stores.readFor(
-        { door: 'own', ...client },
+        { door: 'own', ...client, reason: reasonOf(undefined, client.reason) },
         { ...store, cwd, credentials },
         requests,
         mode,

@@ -10,7 +10,7 @@ import { reportError } from '../output/report.ts';
 import { version } from '../core/version.ts';
 import type { World } from '../platform/world.ts';
 
-/** `exec` failed before it started a program, with the same code as `env` and `timeout`. */
+/** `exec` or `agent run` failed before it started a program, with the same code as `env` and `timeout`. */
 const EXEC_FAILED = 125;
 
 const COMMON_OPTIONS = 'Common options:';
@@ -82,7 +82,8 @@ export async function parseLine(
       await reportError(world, usageError(thrown, helpFor(named, words)), { json: words.includes('--json') });
     }
     // Any other code could be the program's own.
-    return named?.name() === 'exec' ? EXEC_FAILED : EXIT_CODES.Usage;
+    const isAgentRun = named?.name() === 'agent' && wordsBefore(world.argv).includes('run');
+    return named?.name() === 'exec' || isAgentRun ? EXEC_FAILED : EXIT_CODES.Usage;
   }
 }
 

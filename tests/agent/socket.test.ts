@@ -119,6 +119,13 @@ test('it ends when nobody uses it', async () => {
   expect(existsSync(place.socket)).toBe(false);
 });
 
+test('who only looks at it doesn’t keep it from ending', async () => {
+  const agent = await place.start({}, '--idle', '2s');
+  const looking = place.sh('while secrets agent status; do :; done');
+  expect(await agent.ended).toBe(0);
+  await looking;
+}, 30_000);
+
 test.each([
   ['open to others', (folder: string) => chmodSync(folder, 0o755), /mode 755|others/],
   [

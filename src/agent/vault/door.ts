@@ -62,9 +62,8 @@ export async function openVaultDoor(options: VaultDoorOptions, context: DoorCont
     status: () => ({
       tokens: tokens.size,
       ...(options.tokenFile !== undefined && { tokenFile: options.tokenFile }),
-      ...(scope.write.length > 0 && {
-        writes: scope.write.map(({ store, prefix }) => `${store ?? '*'}://${prefix}`).join(' '),
-      }),
+      ...(options.read !== undefined && { reads: textOf(options.read) }),
+      ...(scope.write.length > 0 && { writes: textOf(scope.write) }),
     }),
     stop: async () => {
       file?.close();
@@ -72,6 +71,14 @@ export async function openVaultDoor(options: VaultDoorOptions, context: DoorCont
       await server.close();
     },
   };
+}
+
+/** Parts of stores, as `--read` and `--write` have them. */
+export function textOf(parts: readonly Part[]): string {
+  return parts
+    .map(({ store, prefix }) => `${store ?? '*'}://${prefix}`)
+    .sort()
+    .join(' ');
 }
 
 const WHAT = 'the token file';

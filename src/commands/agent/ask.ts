@@ -69,11 +69,9 @@ async function askOne({ path, problem }: FoundAgent, request: AgentRequest): Pro
   try {
     const { hello, answer } = await askAgent(path, request);
     if ('done' in answer) return { path, hello, done: answer.done };
-    return new SecretsError(
-      'Failed',
-      `the agent (process ${hello.pid}) refuses: it doesn’t know this request`,
-      { hint: `it is of version ${hello.version}, this is ${version}; start it again` },
-    );
+    return new SecretsError('Failed', `the agent (process ${hello.pid}) doesn’t know this request`, {
+      hint: `it is of version ${hello.version}, this is ${version}; start it again`,
+    });
   } catch (thrown) {
     if (thrown instanceof NoAgent) return unanswered(path, thrown);
     throw thrown;

@@ -87,7 +87,9 @@ async function prepare(
   const withheld = keepCredentials === true ? new Set<string>() : await sessionCredentials(session);
   const env = inherited(world.env, { pristine: pristine === true, withheld });
   const changed = unreadableVariables(env);
-  for (const name of [...changed, ...MISLEADING]) delete env[name];
+  // OpenBao's clients prefer their own.
+  const bao = Object.keys(env).filter((name) => name.startsWith('BAO_'));
+  for (const name of [...changed, ...MISLEADING, ...bao]) delete env[name];
   if (changed.length > 0)
     session.warn(`not passed to the program, because they are not UTF-8: ${changed.join(', ')}`);
   const [command = '', ...rest] = args;

@@ -37,7 +37,7 @@ export const agentStart: CommandSpec = {
     { command: 'secrets agent start --detach', does: 'Start it in the background, such as at login' },
     { command: 'secrets agent start --ttl 5m --idle 1h', does: 'Hold values for a shorter time' },
     {
-      command: 'secrets agent start --vault 127.0.0.1:8200 --token-file ~/.vault-token',
+      command: 'secrets agent start --vault 127.0.0.1:8200 --token-file ~/.secrets-vault-token',
       does: 'Let programs that speak Vault read every store',
     },
   ],

@@ -29,25 +29,71 @@ export async function run(session: Session, { options }: Invocation<StartOptions
   const scope = await scopeOf(session, options);
   const settings = { ...settingsOf(options), write: scope.write };
   const doors = doorsOf(session, options, scope);
+  if (options.tokenFile !== undefined) await checkTokenFile(session, options.tokenFile);
   if (options.detach === true) {
     const { startDetached } = await import('./detach.ts');
     await startDetached(session);
-    if (options.vault !== undefined) await checkServing(session);
+    if (options.vault !== undefined) await checkServing(session, options, scope);
     return;
   }
   const why = await runAgent(session, settings, doors, (ready) => announce(session, ready));
   if (why === 'idle') session.note('the agent has ended, because nobody has used it');
 }
 
-/** An agent that was running before may have been started without it. @throws SecretsError Conflict */
-async function checkServing(session: Session): Promise<void> {
+/** An agent that was running before may have been started in another way. @throws SecretsError Conflict */
+async function checkServing(
+  session: Session,
+  { vault = '', tokenFile = '' }: StartOptions,
+  { read, write }: VaultScope,
+): Promise<void> {
   const { askRunning } = await import('./ask.ts');
+  const { textOf } = await import('../../agent/vault/door.ts');
   const { done } = await askRunning(session, { op: 'status' });
   const doors = isJsonObject(done) && Array.isArray(done['doors']) ? done['doors'].filter(isJsonObject) : [];
-  if (doors.some(({ name }) => name === 'vault')) return;
-  throw new SecretsError('Conflict', 'an agent without the Vault API is running already', {
-    hint: 'run secrets agent stop, and start it again',
-  });
+  const door = doors.find(({ name }) => name === 'vault');
+  const hint = 'run secrets agent stop, and start it again';
+  if (door === undefined)
+    throw new SecretsError('Conflict', 'an agent without the Vault API is running already', { hint });
+  const differs = [
+    ['another --vault', !isAt(String(door['address']), vault)],
+    ['another --token-file', door['tokenFile'] !== resolve(session.world.cwd, tokenFile)],
+    ['other --read', (door['reads'] ?? undefined) !== (read && textOf(read))],
+    ['other --write', (door['writes'] ?? '') !== textOf(write)],
+  ] as const;
+  const found = differs.filter(([, isOther]) => isOther).map(([what]) => what);
+  if (found.length > 0)
+    throw new SecretsError('Conflict', `an agent with ${found.join(' and ')} is running already`, { hint });
+}
+
+/** Whether a door is where it was asked for: port 0 is any. */
+function isAt(address: string, asked: string): boolean {
+  const place = placeOf(asked);
+  const is = placeOf(address);
+  if ('socket' in place || 'socket' in is)
+    return 'socket' in place && 'socket' in is && place.socket === is.socket;
+  const [own, other] = [place, is].map(({ host }) => (host === 'localhost' ? '127.0.0.1' : host));
+  return own === other && (place.port === 0 || place.port === is.port);
+}
+
+/**
+ * The token of this agent would be sent to the real Vault, and the store would no longer be signed in.
+ * @throws SecretsError Usage
+ */
+async function checkTokenFile(session: Session, tokenFile: string): Promise<void> {
+  const { home, cwd, env } = session.world;
+  const path = resolve(cwd, tokenFile);
+  for (const { name, provider, settings, source } of (await session.config()).stores.values()) {
+    if (provider !== 'vault' || source === 'builtin') continue;
+    const auth = isJsonObject(settings['auth']) ? settings['auth'] : {};
+    const isToken = auth['method'] === undefined || auth['method'] === 'token';
+    const own = auth['token-file'];
+    const usual = (env['VAULT_TOKEN'] ?? '') === '' ? `${home}/.vault-token` : undefined;
+    const read = typeof own === 'string' ? resolve(cwd, own.replace(/^~(?=\/)/, home)) : usual;
+    if (isToken && read === path)
+      throw new SecretsError('Usage', `--token-file is where the store ${name} finds its own token`, {
+        hint: 'choose another path',
+      });
+  }
 }
 
 /**
@@ -62,12 +108,12 @@ function doorsOf(
   if (vault === undefined) {
     if ([tokenFile, tokenTtl, read, write].every((option) => option === undefined)) return [];
     throw new SecretsError('Usage', '--token-file, --token-ttl, --read and --write need --vault', {
-      hint: 'as in: --vault 127.0.0.1:8200 --token-file ~/.vault-token',
+      hint: 'as in: --vault 127.0.0.1:8200 --token-file ~/.secrets-vault-token',
     });
   }
   if (tokenFile === undefined)
     throw new SecretsError('Usage', '--vault needs --token-file, where programs find their token', {
-      hint: 'such as --token-file ~/.vault-token; for one program: secrets agent run',
+      hint: 'such as --token-file ~/.secrets-vault-token; for one program: secrets agent run',
     });
   const ttl = tokenTtl === undefined ? undefined : Math.round(parseDuration(tokenTtl) / 1000);
   if (ttl !== undefined && (ttl < 60 || ttl > MAX_TTL))

@@ -40,8 +40,15 @@ function rowsOf(status: Status): readonly (readonly [string, string])[] {
 function doorText({ address, ...facts }: Status): string {
   const texts = Object.entries(facts)
     .filter(([fact]) => fact !== 'name')
-    .map(([fact, value]) => `${textOf(value)} ${fact}`);
+    .map(([fact, value]) => factText(fact, value));
   return [textOf(address), ...texts].join(', ');
+}
+
+/** `1 token`, `token file /path`. */
+function factText(fact: string, value: JsonValue): string {
+  const words = fact.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  if (typeof value !== 'number') return `${words} ${textOf(value)}`;
+  return `${value} ${value === 1 ? words.replace(/s$/, '') : words}`;
 }
 
 function textOf(value: JsonValue | undefined): string {

@@ -62,7 +62,7 @@ export function problemOf(
   uid: number,
   kind: 'socket' | 'folder',
 ): string | undefined {
-  if (stats === undefined) return `${path} can’t be looked at`;
+  if (stats === undefined) return `${path} can’t be read`;
   if (stats.isSymbolicLink()) return `${path} is a symbolic link`;
   if (kind === 'socket' ? !stats.isSocket() : !stats.isDirectory()) return `${path} is not a ${kind}`;
   if (stats.uid !== uid) return `${path} belongs to another user (uid ${stats.uid})`;

@@ -76,13 +76,14 @@ describe('agent run', () => {
       VAULT_TOKEN: 'hvs.upstream',
       VAULT_NAMESPACE: 'team',
       VAULT_AGENT_ADDR: 'http://127.0.0.1:2',
+      BAO_ADDR: 'http://127.0.0.1:1',
       AWS_SECRET_ACCESS_KEY: 'upstream',
       http_proxy: 'http://proxy.example.com',
       no_proxy: 'example.org',
       PLAIN: 'kept',
     });
     expect(code).toBe(0);
-    expect(stdout).not.toMatch(/upstream|127\.0\.0\.1:[12]$|^VAULT_NAMESPACE|^VAULT_AGENT_ADDR/m);
+    expect(stdout).not.toMatch(/upstream|127\.0\.0\.1:[12]$|^VAULT_NAMESPACE|^VAULT_AGENT_ADDR|^BAO_/m);
     expect(stdout).toMatch(/^PLAIN=kept$/m);
     expect(stdout).toMatch(/^no_proxy=example\.org,127\.0\.0\.1$/m);
   });
@@ -96,6 +97,7 @@ describe('agent run', () => {
       'is not a reference of a store',
     ],
     ['a store that is not there', 'secrets agent run --read other://x/ -- true', 125, 'other'],
+    ['an option that is not there', 'secrets agent run --nonsense -- true', 125, 'nonsense'],
     ['a signal', `secrets agent run -- sh -c 'kill -TERM $$'`, 143, ''],
   ])('%s', async (_, line, code, message) => {
     const outcome = await sh(line);
@@ -133,6 +135,8 @@ describe('agent start --vault', () => {
     const reply = await ask(door?.address ?? '', '/v1/secret/data/app', { token });
     expect([reply.status, reply.body.includes(CANARY)]).toEqual([200, true]);
     expect(status.stdout).not.toContain(token);
+    const shown = await sh('secrets agent status');
+    expect(shown.stdout).toContain(`, 1 token, token file ${file}\n`);
     expect((await sh('secrets agent stop')).code).toBe(0);
     await agent.ended;
     expect([existsSync(file), agent.output().includes(token)]).toEqual([false, false]);
@@ -146,6 +150,14 @@ describe('agent start --vault', () => {
     const token = readFileSync(join(place.cwd, 'token'), 'utf8');
     const reply = await ask(doors[1]?.address ?? '', '/v1/local/data/app', { token });
     expect([code, reply.status]).toEqual([0, 200]);
+    expect((await sh(line)).code).toBe(0);
+    const flags = '--vault unix://$PWD/v.sock --token-file other --read local://app --write local://app';
+    const other = await sh(`secrets agent start --detach ${flags}`);
+    expect([other.code, other.stderr]).toEqual([
+      5,
+      'secrets: an agent with another --vault and another --token-file and other --read and other --write is running ' +
+        'already; run secrets agent stop, and start it again\n',
+    ]);
     await sh('secrets agent stop && secrets agent start --detach');
     const again = await sh(line);
     await sh('secrets agent stop');
@@ -156,9 +168,16 @@ describe('agent start --vault', () => {
     ['an address of the network', '--vault 0.0.0.0:8200 --token-file t', 'loopback'],
     ['no place for the token', '--vault 127.0.0.1:0', 'needs --token-file'],
     ['a token file without the API', '--token-file t', 'need --vault'],
+    [
+      'the file in which a store finds its own token',
+      '--vault 127.0.0.1:0 --token-file ~/.vault-token',
+      '--token-file is where the store team finds its own token; choose another path',
+    ],
     ['a life that is too long', '--vault 127.0.0.1:0 --token-file t --token-ttl 25h', '24h'],
   ])('refuses %s', async (_, flags, message) => {
-    const { code, stderr } = await sh(`secrets agent start ${flags}`);
+    const config =
+      'mkdir -p ~/.config/secrets && echo "stores: { team: { provider: vault } }" > ~/.config/secrets/secrets.yaml';
+    const { code, stderr } = await sh(`${config} && secrets agent start ${flags}`);
     expect([code, stderr.includes(message), existsSync(join(place.cwd, 't'))]).toEqual([2, true, false]);
   });
 });
