@@ -13,11 +13,12 @@ const WITH_VALUE: ReadonlySet<string> = new Set([
   '--reason',
 ]);
 
-/** 125 for `exec`, whose other codes are the program's; otherwise 1. */
+/** 125 for `exec` and `agent run`, whose other codes are the program's; otherwise 1. */
 function failureCode(words: readonly string[]): number {
   let at = 0;
   while (words[at]?.startsWith('-') === true) at += WITH_VALUE.has(words[at] as string) ? 2 : 1;
-  return words[at] === 'exec' || words[at] === 'run' ? 125 : 1;
+  const isAgentRun = words[at] === 'agent' && words[at + 1] === 'run';
+  return words[at] === 'exec' || words[at] === 'run' || isAgentRun ? 125 : 1;
 }
 
 /**
