@@ -162,6 +162,15 @@ const RUNS: readonly Run[] = [
   { covers: 'exec', line: 'secrets exec -e A=a -- no-such-program', exit: 127 },
   { covers: 'exec', line: 'secrets exec --from a -- true', exit: 125 },
   { covers: 'env', line: '(cat "$IN"; printf "\\0") | secrets put nul; secrets env -e A=nul', exit: 2 },
+  { covers: 'agent start', line: 'unset XDG_RUNTIME_DIR; secrets agent start -d --idle 1m' }, // Exec has its files there.
+  { covers: 'agent status', line: 'unset XDG_RUNTIME_DIR; secrets agent status' },
+  { covers: 'agent clear', line: 'unset XDG_RUNTIME_DIR; secrets agent clear' },
+  { covers: 'agent stop', line: 'unset XDG_RUNTIME_DIR; secrets agent stop' },
+  {
+    covers: 'agent run',
+    line: 'secrets agent run -- true',
+  },
+  { covers: 'agent', line: 'secrets agent', exit: 2 },
   { covers: 'purge', line: 'secrets purge a', exit: 2 },
   { covers: 'purge', line: 'secrets purge a --yes' },
 ];
