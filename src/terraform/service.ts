@@ -7,6 +7,7 @@ import * as resource from './resource.ts';
 import { DATA, EPHEMERAL, PROVIDER, RESOURCES } from './schema.ts';
 import type { Sessions } from './sessions.ts';
 import { type Attributes, decodeBlock, type DynamicValue, encodeBlock, textOf } from './values.ts';
+import type { Written } from './written.ts';
 
 /** The fields of all requests: each call uses some of them. */
 interface Request {
@@ -27,7 +28,7 @@ interface Request {
 type Answer = Readonly<Record<string, unknown>> & { readonly diagnostics?: readonly Diagnostic[] };
 type Work = (request: Request) => Promise<Answer> | Answer;
 
-const CAPABILITIES = { get_provider_schema_optional: true };
+const CAPABILITIES = { plan_destroy: true, get_provider_schema_optional: true };
 const named = (blocks: object): object[] => Object.keys(blocks).map((name) => ({ type_name: name }));
 
 /** Calls that answer with the same every time. */
@@ -142,12 +143,12 @@ function reading(sessions: Sessions): Readonly<Record<string, Work>> {
 }
 
 /** What the program keeps beside the state: base64 of JSON there. */
-function writtenOf(kept: Uint8Array | undefined): resource.Written {
+function writtenOf(kept: Uint8Array | undefined): Written {
   if (kept === undefined || kept.length === 0) return {};
-  return JSON.parse(Buffer.from(kept).toString()) as resource.Written;
+  return JSON.parse(Buffer.from(kept).toString()) as Written;
 }
 
-const bytesOf = (written: resource.Written): Buffer => Buffer.from(JSON.stringify(written));
+const bytesOf = (written: Written): Buffer => Buffer.from(JSON.stringify(written));
 
 function managing(sessions: Sessions): Readonly<Record<string, Work>> {
   const session = (): ReturnType<Sessions['of']> => sessions.of('resource');

@@ -47,16 +47,70 @@ describeWith('resource secrets_secret', [TOFU], () => {
     project.write(secret('value_wo_version = 1'));
     const refused = await project.sh(APPLY);
     expect(refused.code).toBe(1);
-    expect(refused.stderr).toContain('this resource did not create it');
+    expect(refused.stderr).toMatch(/already exists, and is not in the state/);
     expect([await current(), stateOf(project)?.resources ?? []]).toEqual(['theirs', []]);
 
+    project.write(secret('value_wo_version = 1'));
+    await project.ok('tofu import secrets_secret.db app/db');
+    // The first number stands for the value that the secret has.
+    const adopted = await project.ok(APPLY);
+    expect(adopted.stdout).toContain('Warning: app/db was imported, and keeps its value');
+    expect(await current()).toBe('theirs');
+    expect((await project.sh('tofu plan -detailed-exitcode')).code).toBe(0);
+    project.write(secret('value_wo_version = 2'));
+    await project.ok(APPLY);
+    expect(await current()).toBe(CANARY);
+  });
+
+  test('an import without a number keeps its value until the second one', async () => {
+    await project.ok('printf theirs | secrets put app/db');
     project.write(secret());
     await project.ok('tofu import secrets_secret.db app/db');
     expect((await project.sh('tofu plan -detailed-exitcode')).code).toBe(0);
+    project.write(secret('encoding = "text"\n  value_wo_version = 7'));
+    await project.ok(APPLY);
     expect(await current()).toBe('theirs');
-    project.write(secret('value_wo_version = 1'));
+    project.write(secret('value_wo_version = 8'));
     await project.ok(APPLY);
     expect(await current()).toBe(CANARY);
+  });
+
+  const named = (ref: string, version: number, value = CANARY): string =>
+    secret(`value_wo_version = ${version}`, `"${value}"`).replace('app/db', ref);
+
+  test('another default store reads, writes and deletes nothing there', async () => {
+    const stores = 'stores: { one: { provider: local, path: ./1 }, two: { provider: local, path: ./2 } }';
+    const useStore = (name: string): Promise<unknown> =>
+      project.ok(`printf '%s\\n' "default: ${name}" '${stores}' > secrets.yaml && secrets trust --yes`);
+    await useStore('one');
+    project.write(named('app/db', 1));
+    await project.ok(`${APPLY} && printf theirs | secrets put two://app/db`);
+    await useStore('two');
+    const before = project.records().length;
+    project.write(named('app/db', 2));
+    const refused = await project.sh(APPLY);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain('leads to two://app/db now, and this resource has one://app/db');
+    expect(lineIn(refused.stderr)).toBe('ref = "app/db"');
+    expect(accesses(project.records().slice(before))).toEqual([
+      'terraform resource: describe one://app/db allowed',
+    ]);
+    // Without the block, it is deleted where it was written.
+    project.write('');
+    expect((await project.ok(APPLY)).stdout).toContain('1 destroyed');
+    expect((await project.ok('secrets get two://app/db')).stdout).toBe('theirs');
+    expect((await project.sh('secrets get one://app/db')).code).toBe(3);
+  });
+
+  test('another spelling of its reference is the same secret', async () => {
+    project.write(named('app/db', 1));
+    await project.ok(APPLY);
+    project.write(named('local://app/db', 1, 'other'));
+    expect((await project.ok(APPLY)).stdout).toContain('0 added, 1 changed, 0 destroyed');
+    expect([await current(), version()]).toEqual([CANARY, '1']);
+    project.write(named('local://app/d%62', 2, 'other'));
+    expect((await project.ok(APPLY)).stdout).toContain('0 added, 1 changed, 0 destroyed');
+    expect([await current(), version()]).toEqual(['other', '2']);
   });
 
   test('an import of what is not there is an error, and so is one of a key', async () => {
@@ -88,8 +142,39 @@ describeWith('resource secrets_secret', [TOFU], () => {
     project.write(secret('value_wo_version = 2', '"mine"'));
     await project.ok('tofu plan -out plan.bin && printf theirs | secrets put app/db');
     const { code, stderr } = await project.sh('tofu apply plan.bin');
-    expect([code, stderr]).toEqual([1, expect.stringContaining('something else has written it since')]);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/its current version is 2, not 1[^]*Make a new plan;/),
+    ]);
     expect([await current(), version()]).toEqual(['theirs', '1']);
+  });
+
+  test('a version that the plan has not seen is not deleted; a plan to destroy it warns', async () => {
+    project.write(named('app/db', 1));
+    await project.ok(`${APPLY} && tofu plan -destroy -out plan.bin && printf theirs | secrets put app/db`);
+    const { code, stderr } = await project.sh('tofu apply plan.bin');
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining('its current version is 2, and 1 in the plan'),
+    ]);
+    expect(await current()).toBe('theirs');
+    const planned = await project.ok('tofu plan -destroy');
+    expect(planned.stdout).toMatch(
+      /Warning: app\/db was written by something else[^]*It is deleted\s+nevertheless/,
+    );
+    await project.ok('tofu destroy -auto-approve');
+    expect((await project.sh('secrets get app/db')).code).toBe(3);
+  });
+
+  test('a new secret of the same name and version is somebody else’s', async () => {
+    project.write(named('app/db', 1));
+    await project.ok(`${APPLY} && tofu plan -destroy -out plan.bin`);
+    await project.ok('secrets purge app/db --yes && printf theirs | secrets put app/db');
+    const destroyed = await project.sh('tofu apply plan.bin');
+    expect([destroyed.code, destroyed.stderr]).toEqual([1, expect.stringContaining('is another secret')]);
+    expect((await project.ok('tofu plan')).stdout).toContain('1 to add');
+    expect((await project.sh(APPLY)).stderr).toContain('already exists, and is not in the state');
+    expect(await current()).toBe('theirs');
   });
 
   test('a secret that was deleted is planned anew, and created beside its old versions', async () => {
