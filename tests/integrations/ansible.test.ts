@@ -1,5 +1,5 @@
 /** The collection secrets.cli, run by ansible-playbook with the built program and the local store. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ANSIBLE, COLLECTION, type Controller, packedIn, startController } from '../backends/ansible.ts';
 import { describeWith } from '../backends/server.ts';
@@ -14,6 +14,11 @@ const keep = (content: string, file = 'out.json'): object => ({
   'ansible.builtin.copy': { content, dest: `{{ playbook_dir }}/${file}`, mode: '0600' },
   no_log: true,
 });
+/** The lines that a diff removes and adds, for a reference. */
+const diffOf = (stdout: string, reference: string): readonly string[] => {
+  const [, ...after] = stdout.split(`+++ after: ${reference}\n`);
+  return (after[0] ?? '').split('\n').slice(1, 3);
+};
 const write = (args: object, more: object = {}): object => ({ 'secrets.cli.secrets': args, ...more });
 
 describeWith('the collection for Ansible', [ANSIBLE], () => {
@@ -146,10 +151,13 @@ describeWith('the collection for Ansible', [ANSIBLE], () => {
     const count = tasks.length;
     const rehearsed = await ansible.play(tasks, '--check --diff');
     expect(rehearsed.stdout).toMatch(new RegExp(`ok=${count} +changed=${count} .*failed=0`));
+    expect(diffOf(rehearsed.stdout, 'm/text')).toEqual(['-absent', '+a new version']);
     expect((await ansible.sh('secrets list m/')).stdout).toBe('');
     const first = await ansible.play(tasks);
     expect(first.stdout).toMatch(new RegExp(`ok=${count} +changed=${count} .*failed=0`));
     const made = await stored('m/made');
+    const other = await ansible.play([write({ name: 'm/text', value: 'other' })], '--check --diff');
+    expect(diffOf(other.stdout, 'm/text')).toEqual(['-version 1', '+a new version']);
     const again = await ansible.play([...tasks, write({ name: 'm/once', value: 'second', if_absent: true })]);
     expect(again.stdout).toMatch(new RegExp(`ok=${count + 1} +changed=0 .*failed=0`));
     expect(await stored('m/text')).toBe('a\n "b"');
@@ -163,10 +171,103 @@ describeWith('the collection for Ansible', [ANSIBLE], () => {
   test('the module deletes once, and check mode deletes nothing', async () => {
     await ansible.sh('printf v | secrets put --quiet d/x');
     const task = [write({ name: 'd/x', state: 'absent' })];
-    expect((await ansible.play(task, '--check --diff')).stdout).toMatch(/changed=1 /);
+    const rehearsed = await ansible.play(task, '--check --diff');
+    expect(rehearsed.stdout).toMatch(/changed=1 /);
+    expect(diffOf(rehearsed.stdout, 'd/x')).toEqual(['-present', '+deleted']);
     expect(await stored('d/x')).toBe('v');
     expect((await ansible.play([...task, ...task])).stdout).toMatch(/ok=2 +changed=1 .*failed=0/);
     expect((await ansible.sh('secrets get d/x')).code).toBe(3);
+  }, 300_000);
+
+  test('if_absent is only ok if there is a secret that can be read', async () => {
+    const error = (kind: string, message: string): string => JSON.stringify({ error: { kind, message } });
+    // A store as a service would be: what it says of the secret, and of a write.
+    const stores = {
+      deleted: {
+        metadata: '{"deletedAt":"2026-01-01"}',
+        put: [5, error('Conflict', 'a deleted secret blocks it')],
+      },
+      declared: { metadata: '{"name":"x"}', put: [0, '{"version":"1"}'] },
+      raced: { metadata: '', put: [5, error('Conflict', 'already exists')] },
+      plain: { metadata: '{"name":"x"}', put: [2, error('Unsupported', 'no conditional write')] },
+    } as const;
+    const bin = join(ansible.place.root, 'stores');
+    mkdirSync(bin);
+    for (const [name, { metadata, put }] of Object.entries(stores)) {
+      // Whoever was first in a race is there at the second look.
+      const look =
+        name === 'raced' ? `[ -e '${bin}/there' ] && echo '{"currentVersion":"7"}'` : `echo '${metadata}'`;
+      const script = `#!/bin/sh
+case "$*" in
+  *' get --metadata '*) ${look} && exit 0; exit 3 ;;
+  *' get '*) echo '{"value":"theirs","encoding":"utf8","version":"4"}' ;;
+  *) : > '${bin}/there'; echo '${put[1]}' >${put[0] === 0 ? '&1' : '&2'}; exit ${put[0]} ;;
+esac
+`;
+      writeFileSync(join(bin, name), script, { mode: 0o755 });
+    }
+    const { stdout } = await ansible.play(
+      Object.keys(stores).map((name) =>
+        write(
+          { name: 'x', value: 'mine', if_absent: true, executable: join(bin, name) },
+          { name, ignore_errors: true },
+        ),
+      ),
+    );
+    const results = [...stdout.matchAll(/^TASK \[(\w+)\][^]*?^(ok|changed|fatal): (.*)$/gm)];
+    expect(results.map(([, name, outcome]) => [name, outcome])).toEqual([
+      ['deleted', 'fatal'],
+      ['declared', 'changed'],
+      ['raced', 'ok'],
+      ['plain', 'ok'],
+    ]);
+    expect(results[0]?.[3]).toContain('a deleted secret blocks it');
+  }, 300_000);
+
+  test('a fact of a host chooses neither the program nor the store', async () => {
+    const evil = join(ansible.place.root, 'evil');
+    writeFileSync(evil, `#!/bin/sh\n: > '${evil}-ran'\n`, { mode: 0o755 });
+    // Among the facts, as those that a module on the host returns.
+    const facts = (more: object): object => ({
+      'ansible.builtin.set_fact': { ...more, cacheable: true },
+    });
+    const use = (name: string): readonly object[] => [
+      { ...write({ name, value: 'v' }), ignore_errors: true },
+      { 'ansible.builtin.debug': { msg: lookup("'t'") }, ignore_errors: true },
+    ];
+    await ansible.sh('printf v | secrets put --quiet t');
+    const program = await ansible.play([facts({ secrets_executable: evil }), ...use('f/one')]);
+    expect(program.stdout).toMatch(/ok=3 +changed=1 .*failed=0/);
+    const store = await ansible.play([facts({ secrets_profile: 'x' }), ...use('f/two')]);
+    expect(store.stdout.match(/secrets_profile is a fact of the host/g)?.length).toBeGreaterThanOrEqual(2);
+    expect(existsSync(`${evil}-ran`)).toBe(false);
+    const configured = await ansible.play(
+      [{ ...write({ name: 'f/x', value: 'v' }), ignore_errors: true }],
+      '',
+      {
+        SECRETS_EXECUTABLE: evil,
+      },
+    );
+    expect(existsSync(`${evil}-ran`)).toBe(true);
+    expect(configured.stdout).toMatch(/failed=0/);
+  }, 300_000);
+
+  test('no value of a loop is shown by a failure, whatever failed', async () => {
+    const value = 'canary-loop';
+    const looped = (args: object, more: object = {}): object =>
+      write({ value: '{{ item }}', ...args }, { loop: [value], ignore_errors: true, ...more });
+    const foreign = join(ansible.place.root, 'foreign');
+    writeFileSync(foreign, "#!/bin/sh\necho '[1]'\n", { mode: 0o755 });
+    const tasks = [
+      looped({ name: 'l/one' }, { vars: { secrets_reason: '{{ nothing }}' } }),
+      looped({ name: "l/two{{ '%c' | format(0) }}" }),
+      looped({ name: 'l/three', executable: foreign }),
+      looped({ name: 'l/four' }, { async: 5 }),
+      looped({ name: 'l/five', reason: "{{ '%c' | format(55296) }}" }),
+    ];
+    const { stdout, stderr } = await ansible.play(tasks, '-vvv');
+    expect(stdout).toMatch(/ignored=5/);
+    expect(stdout + stderr).not.toContain('canary');
   }, 300_000);
 
   test('the module refuses what would be lost, and says so without the value', async () => {

@@ -2,19 +2,22 @@ from __future__ import annotations
 
 import base64
 import binascii
-import os
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import lookup_loader
 from ansible_collections.secrets.cli.plugins.module_utils.cli import (
     EXIT_NOT_FOUND,
     SecretsFailure,
     command_line,
+    refuse_facts,
     run,
     value_of,
 )
 
 SHARED = ("store", "profile", "config", "reason", "timeout", "executable")
+# The program that runs on the controller is not among them: a variable may come from a host.
+FROM_VARIABLES = tuple(name for name in SHARED if name != "executable")
 SPEC = {
     "name": {"type": "str", "required": True, "aliases": ["reference"]},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -37,31 +40,36 @@ class ActionModule(ActionBase):
     _supports_diff = True
 
     def run(self, tmp=None, task_vars=None):
-        result = super().run(tmp, task_vars)
         variables = task_vars or {}
-        if "ansible_loop_var" in variables:
-            # Ansible prints the items of a loop, and an item may hold the value.
-            result["_ansible_no_log"] = True
+        result = {}
+        # As results, because Ansible prints the items of a loop with an exception, and an item may hold the value.
         try:
-            checked, wanted = self.validate_argument_spec(argument_spec=SPEC)
+            result = super().run(tmp, task_vars)
+            _checked, wanted = self.validate_argument_spec(argument_spec=SPEC)
             result.update(self.ensure(wanted, variables))
-        # As a result, because Ansible would print the item of a loop with an exception.
         except (SecretsFailure, AnsibleActionFail) as failure:
             result.update(failed=True, msg=str(failure))
             exit_code = getattr(failure, "exit_code", None)
             if exit_code is not None:
                 result["exit_code"] = exit_code
+        except Exception as error:
+            # Without its text, which may quote the value.
+            result.update(failed=True, msg="the task failed (%s); check its arguments and variables" % type(error).__name__)
+        if "ansible_loop_var" in variables:
+            result["_ansible_no_log"] = True
         return result
 
     def ensure(self, wanted, variables):
-        options = {name: wanted.get(name) or self.templated(variables, name) for name in SHARED}
-        executable = options["executable"] or os.environ.get("SECRETS_EXECUTABLE") or "secrets"
-        self.words = command_line(executable, options)
+        named = [name for name in FROM_VARIABLES if not wanted.get(name)]
+        refuse_facts(variables, named)
+        options = {name: wanted.get(name) for name in SHARED}
+        options.update((name, self.templated(variables, name)) for name in named)
+        self.words = command_line(options["executable"] or configured_executable(), options)
         self.name = wanted["name"]
         given = [name for name in SOURCES if wanted.get(name) is not None]
         if wanted["state"] == "absent":
             if given or wanted["if_absent"]:
-                raise AnsibleActionFail("state absent takes no %s" % (given + ["if_absent"])[0])
+                raise AnsibleActionFail("%s can't be combined with state: absent" % (given + ["if_absent"])[0])
             return self.absent()
         if len(given) != 1:
             raise AnsibleActionFail("state present takes one of value, value_base64 and generate")
@@ -82,33 +90,44 @@ class ActionModule(ActionBase):
     def present(self, flags, value):
         row = self.found(["get"])
         if row is not None and value_of(row) == value:
-            return self.outcome(False, row.get("version"), row.get("version"))
+            return self.there(row.get("version"))
         return self.put(flags, value, None if row is None else row.get("version"))
 
     def if_absent(self, flags, value):
         # A key can only be seen by reading the secret; a whole secret by its metadata.
-        with_key = "#" in self.name
-        row = self.found(["get"] if with_key else ["get", "--metadata"])
-        version = None if row is None else row.get("version", row.get("currentVersion"))
-        if row is not None and "deletedAt" not in row:
-            return self.outcome(False, version, version)
-        if with_key:
-            return self.put(flags, value, None)
+        if "#" in self.name:
+            row = self.found(["get"])
+            return self.put(flags, value, None) if row is None else self.there(row.get("version"))
+        row = self.found(["get", "--metadata"])
+        if has_value(row):
+            return self.there(row["currentVersion"])
         try:
             return self.put(flags + ["--if-absent"], value, None)
         except SecretsFailure as failure:
-            # Somebody else created it meanwhile.
             if failure.kind == "Conflict":
-                return self.outcome(False, None, None)
+                # Somebody else may have created it meanwhile. A deleted secret in the way is a conflict, too.
+                row = self.found(["get", "--metadata"])
+                if not has_value(row):
+                    raise
+                return self.there(row["currentVersion"])
             if failure.kind != "Unsupported":
                 raise
-        # A store without a conditional write: the look above has to do.
+        # A store without a conditional write: looking has to do, and not every such store names its versions.
+        if row is not None and "deletedAt" not in row:
+            row = self.found(["get"])
+            if row is not None:
+                return self.there(row.get("version"))
         return self.put(flags, value, None)
+
+    def there(self, version):
+        return self.outcome(False, version, ())
 
     def put(self, flags, value, before):
         dry = ["--dry-run"] if self._task.check_mode else []
         written = run(self.words + ["put"] + flags + dry + ["--", self.name], value) or {}
-        return self.outcome(True, before, written.get("version"))
+        version = written.get("version")
+        states = ("absent" if before is None else named_version(before), named_version(version))
+        return self.outcome(True, version, states)
 
     def absent(self):
         dry = ["--dry-run"] if self._task.check_mode else []
@@ -117,8 +136,8 @@ class ActionModule(ActionBase):
         except SecretsFailure as failure:
             if failure.exit_code != EXIT_NOT_FOUND:
                 raise
-            return self.outcome(False, None, None, gone=True)
-        return self.outcome(True, None, None, gone=True)
+            return self.outcome(False, None, ())
+        return self.outcome(True, None, ("present", "deleted"))
 
     def found(self, command):
         """What the command says about the secret; None if there is no such secret, or no such key."""
@@ -129,12 +148,11 @@ class ActionModule(ActionBase):
                 return None
             raise
 
-    def outcome(self, changed, before, after, gone=False):
+    def outcome(self, changed, version, states):
         result = {"changed": changed, "reference": self.name}
-        if after is not None:
-            result["version"] = after
+        if version is not None:
+            result["version"] = version
         if self._task.diff and changed:
-            states = ("present", "deleted") if gone else (versioned(before), versioned(after))
             result["diff"] = {
                 "before_header": self.name,
                 "after_header": self.name,
@@ -144,8 +162,21 @@ class ActionModule(ActionBase):
         return result
 
 
-def versioned(version):
-    return "no such version" if version is None else "version %s" % version
+def has_value(row):
+    """Whether a secret's metadata are those of one that can be read."""
+    return row is not None and "deletedAt" not in row and row.get("currentVersion") is not None
+
+
+def named_version(version):
+    """A version in a diff. The next one has no name before it is written."""
+    return "a new version" if version is None else "version %s" % version
+
+
+def configured_executable():
+    """From ansible.cfg or the environment, as the lookup reads it."""
+    plugin = lookup_loader.get("secrets.cli.secrets")
+    plugin.set_options()
+    return plugin.get_option("executable")
 
 
 def given_value(wanted, source):

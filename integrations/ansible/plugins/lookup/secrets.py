@@ -14,6 +14,7 @@ requirements:
   - the secrets command on the controller
 notes:
   - Set C(no_log) to true on every task that uses a value. Ansible shows the arguments of a task with C(-vvv).
+  - The variables of the options may not be facts of a host, which has no say in what runs on the controller.
 options:
   _terms:
     description: References, such as C(payments/db#password) or C(prod://stripe?stage=previous#key).
@@ -53,12 +54,11 @@ options:
     type: str
     vars: [{ name: secrets_timeout }]
   executable:
-    description: The secrets command.
+    description: The secrets command. No variable sets it, because a host could.
     type: str
     default: secrets
     env: [{ name: SECRETS_EXECUTABLE }]
     ini: [{ section: secrets, key: executable }]
-    vars: [{ name: secrets_executable }]
 """
 
 EXAMPLES = r"""
@@ -91,7 +91,13 @@ import json
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.secrets.cli.plugins.module_utils.cli import SecretsFailure, command_line, run, value_of
+from ansible_collections.secrets.cli.plugins.module_utils.cli import (
+    SecretsFailure,
+    command_line,
+    refuse_facts,
+    run,
+    value_of,
+)
 
 
 class LookupModule(LookupBase):
@@ -102,6 +108,11 @@ class LookupModule(LookupBase):
         for term in terms:
             if not isinstance(term, str):
                 raise AnsibleLookupError("secrets: a reference is a string; to look up a list of them, use query() with *LIST")
+        options = ("store", "profile", "config", "reason", "timeout")
+        try:
+            refuse_facts(variables, [name for name in options if kwargs.get(name) is None])
+        except SecretsFailure as failure:
+            raise AnsibleLookupError("secrets: %s" % failure) from None
         words = command_line(self.get_option("executable"), self.get_options())
         words.append("get")
         default = self.get_option("default")

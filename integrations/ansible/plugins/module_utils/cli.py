@@ -34,16 +34,24 @@ def command_line(executable, options):
     return words
 
 
+def refuse_facts(variables, names):
+    """Fails if a host has set one of the variables: the command runs on the controller, with the rights there."""
+    facts = (variables or {}).get("ansible_facts") or {}
+    for name in names:
+        if "secrets_%s" % name in facts:
+            raise SecretsFailure("secrets_%s is a fact of the host; set it in the inventory or the playbook" % name)
+
+
 def run(words, stdin=b""):
     """The command's JSON; None if it printed nothing."""
     try:
         done = subprocess.run(words, input=stdin, capture_output=True, check=False)
     except FileNotFoundError:
         raise SecretsFailure(
-            'the program "%s" was not found on the controller; install secrets, or set secrets_executable' % words[0]
+            'the program "%s" was not found on the controller; install secrets, or set SECRETS_EXECUTABLE' % words[0]
         ) from None
     except OSError as error:
-        reason = "too many references for one command line" if error.errno == errno.E2BIG else error.strerror
+        reason = "too many references for one command line; split the lookup" if error.errno == errno.E2BIG else error.strerror
         raise SecretsFailure('cannot run "%s": %s' % (words[0], reason)) from None
     if done.returncode != 0:
         raise failure(done)

@@ -13,8 +13,11 @@ description:
 requirements:
   - the secrets command on the controller
 notes:
-  - The result and the diff contain versions, never a value. If the task has a loop, its items are hidden, because Ansible
-    prints each of them.
+  - The result and the diff contain versions, never a value.
+  - Set C(no_log) to true if the items of a loop hold values, or loop over names. The task hides its results, but Ansible
+    prints the items that C(when) skips and those whose arguments can't be evaluated, and C(register) keeps each item.
+  - The variables C(secrets_*) may not be facts of a host, which has no say in what runs on the controller.
+  - C(environment), C(become) and C(delegate_to) of the task have no effect on the command.
   - With several hosts in the play the task runs once for each. Use C(run_once) unless the reference contains the host's name.
 attributes:
   check_mode:
@@ -71,8 +74,8 @@ options:
     type: str
   executable:
     description:
-      - The secrets command. By default the variable C(secrets_executable), then the environment's C(SECRETS_EXECUTABLE), then
-        C(secrets).
+      - The secrets command. By default C(SECRETS_EXECUTABLE) of the environment, then C(executable) in the section C(secrets)
+        of ansible.cfg, then C(secrets). No variable sets it, because a host could.
     type: str
 """
 
