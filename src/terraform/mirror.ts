@@ -54,7 +54,7 @@ export function isInstalled(path: string): boolean {
 export function install(path: string): void {
   const temporary = `${path}.${process.pid}.tmp`;
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: MODE });
+    makeFolders(dirname(path));
     writeFileSync(temporary, SCRIPT, { flag: 'wx', mode: MODE });
     try {
       // Whatever the umask is.
@@ -67,6 +67,13 @@ export function install(path: string): void {
   } catch (thrown) {
     throw fileError(thrown, 'cannot install the provider', path);
   }
+}
+
+/** Whatever the umask is, as for the program itself. Folders that are there stay as they are. */
+function makeFolders(folder: string): void {
+  const first = mkdirSync(folder, { recursive: true });
+  if (first === undefined) return;
+  for (let made = folder; made.length >= first.length; made = dirname(made)) chmodSync(made, MODE);
 }
 
 /** The block that a configuration needs. */

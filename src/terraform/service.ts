@@ -105,6 +105,11 @@ function configuring(sessions: Sessions): Readonly<Record<string, Work>> {
       const { timeout } = given;
       if (timeout !== undefined) await about('timeout', () => void parseDuration(timeout));
       sessions.configure(given, request.terraform_version ?? '');
+      // Here, and not again on every block that needs them.
+      const { profile, store } = given;
+      const session = sessions.of('data');
+      if (profile !== undefined) await about('profile', () => session.config());
+      if (store !== undefined) await about('store', () => session.storeConfig(store));
       return {};
     },
     StopProvider: () => {

@@ -133,19 +133,30 @@ resource "secrets_secret" "new" {
 
   test('the settings of the provider block apply', async () => {
     await project.ok(
-      `echo 'profiles: { ci: { default: elsewhere } }\nstores: { elsewhere: { provider: local, path: ./s } }' > secrets.yaml`,
+      `printf '%s\\n' 'stores: { elsewhere: { provider: local, path: ./s } }' 'profiles: { ci: { default: elsewhere } }' > secrets.yaml
+      secrets trust --yes && printf x | secrets put elsewhere://app/only-there`,
     );
-    project.write(`
-provider "secrets" {
-  store  = "nowhere"
-  reason = "a deployment"
-}
-ephemeral "secrets_secret" "db" {
-  ref = "app/db"
-}
-`);
-    expect((await project.sh('tofu plan')).stderr).toContain('no store named nowhere');
-    project.write('provider "secrets" {\n  timeout = "soon"\n}\ndata "secrets_list" "a" {\n}\n');
-    expect((await project.sh('tofu plan')).stderr).toMatch(/soon[^]*timeout = "soon"/);
+    const block = (settings: string): void =>
+      project.write(
+        `provider "secrets" {\n  ${settings}\n}\nephemeral "secrets_secret" "db" {\n  ref = "app/only-there"\n}\n`,
+      );
+    block('profile = "ci"\n  reason = "a deployment"');
+    await project.ok('tofu plan');
+    expect(project.records().at(-1)).toMatchObject({
+      command: 'terraform ephemeral',
+      store: 'elsewhere',
+      secret: 'app/only-there',
+      reason: 'a deployment',
+    });
+    for (const [line, message] of [
+      ['store = "nowhere"', 'no store named nowhere'],
+      ['profile = "nobody"', 'no profile named "nobody"'],
+      ['timeout = "soon"', 'soon'],
+    ] as const) {
+      block(line);
+      const { code, stderr } = await project.sh('tofu plan');
+      expect([code, stderr]).toEqual([1, expect.stringContaining(message)]);
+      expect(lineIn(stderr)).toBe(line);
+    }
   });
 });

@@ -90,9 +90,25 @@ function contentOf(path: string): string {
   try {
     return readFileSync(path, 'latin1');
   } catch {
-    // A folder.
+    // A folder, or a process that has ended.
     return '';
   }
+}
+
+/** The processes of the provider that run for this place. */
+export function providersOf({ home }: Place): readonly number[] {
+  return readdirSync('/proc').flatMap((entry) => {
+    if (!/^\d+$/.test(entry)) return [];
+    const isOurs =
+      contentOf(`/proc/${entry}/cmdline`).includes('\0terraform\0serve\0') &&
+      contentOf(`/proc/${entry}/environ`).split('\0').includes(`HOME=${home}`);
+    return isOurs ? [Number(entry)] : [];
+  });
+}
+
+/** Waits until something is so; a test that waits in vain is ended by its own limit. */
+export async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
 /** `terraform ephemeral: read local://app/db allowed`, each once. */

@@ -7,8 +7,8 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { TOFU } from '../backends/vault-clients.ts';
 import { describeWith } from '../backends/server.ts';
-import { makePlace, type Place } from '../e2e/program.ts';
-import { filesWith, lineIn, makeProject, type Project } from './kit.ts';
+import { makePlace, NODE, type Place, PROGRAM } from '../e2e/program.ts';
+import { filesWith, lineIn, makeProject, type Project, providersOf, until } from './kit.ts';
 
 const SOURCE = 'secrets.localhost/cli/secrets';
 const COOKIE = 'd602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2';
@@ -36,6 +36,9 @@ describe('secrets terraform install', () => {
     writeFileSync(written[0] ?? '', 'something else');
     const third = await place.sh('secrets terraform install --json');
     expect((JSON.parse(third.stdout) as { written: string[] }).written).toEqual([written[0]]);
+    // Others can read what root installs for all, whatever the umask is.
+    for (const folder of ['', '.terraform.d', '.terraform.d/plugins', `.terraform.d/plugins/${SOURCE}`])
+      expect(statSync(join(place.home, folder)).mode & 0o777).toBe(folder === '' ? 0o700 : 0o755);
     // Nothing else is in the home folder, no configuration of OpenTofu's either.
     expect(readdirSync(place.home)).toEqual(['.terraform.d']);
   });
@@ -48,6 +51,17 @@ describe('secrets terraform install', () => {
     expect(real.stdout).toContain(`path    = "${join(place.cwd, 'm')}"`);
     expect(real.stdout).toContain('# In your CLI configuration (~/.tofurc, ~/.terraformrc):');
     expect(readdirSync(join(place.cwd, 'm'))).toEqual(['secrets.localhost']);
+  });
+
+  test('says where secrets is not found, and follows SECRETS_PROGRAM', async () => {
+    const install = `'${NODE}' '${PROGRAM}' terraform install --dry-run`;
+    const bare = { PATH: '/usr/bin:/bin' };
+    expect((await place.sh(install, bare)).stderr).toContain(
+      'secrets is not on PATH, where the provider looks',
+    );
+    expect((await place.sh(install, { ...bare, SECRETS_PROGRAM: PROGRAM })).stderr).toBe('');
+    const wrong = await place.sh(install, { ...bare, SECRETS_PROGRAM: '/no/such/secrets' });
+    expect(wrong.stderr).toContain('SECRETS_PROGRAM, which the provider runs, is not a program');
   });
 
   test.each([
@@ -96,7 +110,7 @@ describeWith('the provider in OpenTofu', [TOFU], () => {
 
   test('init writes a lock file whose hash holds on every platform', async () => {
     const lock = readFileSync(join(project.place.cwd, '.terraform.lock.hcl'), 'utf8');
-    expect(lock).toMatch(/provider "secrets\.localhost\/cli\/secrets"[^]*version +"?= "0\.1\.0"|version +=/);
+    expect(lock).toMatch(/^provider "secrets\.localhost\/cli\/secrets" \{\n +version += "0\.1\.0"$/m);
     const own = /"(h1:[^"]+)"/.exec(lock)?.[1];
     await project.ok(
       'tofu providers lock -fs-mirror ~/.terraform.d/plugins -platform=darwin_arm64 -platform=linux_arm64',
@@ -121,23 +135,32 @@ describeWith('the provider in OpenTofu', [TOFU], () => {
 ephemeral "secrets_secret" "a" {
   ref = "a"
 }
-resource "terraform_data" "kill" {
+resource "terraform_data" "wait" {
+  depends_on = [ephemeral.secrets_secret.a]
   provisioner "local-exec" {
-    command = "pkill -KILL -P $PPID -f 'terraform serve'; exit 0"
+    command = "touch started; until test -e killed; do sleep 0.1; done"
   }
 }
 resource "secrets_secret" "b" {
   ref        = "b"
   value_wo   = ephemeral.secrets_secret.a.value
-  depends_on = [terraform_data.kill]
+  depends_on = [terraform_data.wait]
 }
 `);
-    const { code, stdout, stderr } = await project.sh('tofu apply -auto-approve', {
-      TF_LOG: 'TRACE',
-      TF_LOG_PATH: 'trace.log',
-    });
+    const { place } = project;
+    const applied = project.sh('tofu apply -auto-approve', { TF_LOG: 'TRACE', TF_LOG_PATH: 'trace.log' });
+    await until(() => existsSync(join(place.cwd, 'started')));
+    const running = providersOf(place);
+    expect(running).toHaveLength(1);
+    for (const pid of running) process.kill(pid, 'SIGKILL');
+    await until(() => providersOf(place).length === 0);
+    writeFileSync(join(place.cwd, 'killed'), '');
+    const { code, stdout, stderr } = await applied;
     expect(code).toBe(1);
-    expect(stdout + stderr).toMatch(/plugin|provider/i);
+    // A call about a resource: b is the only one of this provider.
+    expect(stderr.replaceAll(/\s+/g, ' ')).toMatch(
+      /Error: Plugin did not respond .*GRPCProvider\)\.\w+Resource\w+ call/,
+    );
     expect(stdout + stderr).not.toContain(canary);
     expect(await filesWith(project, canary)).toEqual([]);
     expect((await project.sh('secrets get b')).code).toBe(3);
@@ -162,6 +185,7 @@ data "secrets_list" "all" {
   test('leaves no process and no socket', async () => {
     project.write('ephemeral "secrets_generate" "x" {\n}\n');
     await project.ok('tofu plan');
+    await until(() => providersOf(project.place).length === 0);
     expect(readdirSync(project.place.tmp)).toEqual([]);
   });
 
@@ -183,19 +207,25 @@ data "secrets_list" "all" {
       cwd: place.cwd,
       env: { ...place.env, ...env, VAULT_TOKEN: 'hvs.test' },
       detached: true,
-      stdio: 'ignore',
+      stdio: ['ignore', 'pipe', 'pipe'],
     });
+    let shown = '';
+    for (const stream of [tofu.stdout, tofu.stderr])
+      stream.on('data', (chunk: Buffer) => {
+        shown += chunk.toString();
+      });
     try {
       const socket = await asked;
       const gone = once(socket, 'close');
-      const exit = once(tofu, 'exit');
+      const exit = once(tofu, 'close');
+      expect(providersOf(place)).not.toEqual([]);
       // A terminal sends it to every process of the group.
       process.kill(group ? -(tofu.pid ?? 0) : (tofu.pid ?? 0), signal);
-      await exit;
+      expect(await exit).toEqual(group ? [1, null] : [null, signal]);
       await gone;
-      while (readdirSync(place.tmp).some((name) => name.startsWith('secrets-tf-')))
-        await new Promise((resolve) => setTimeout(resolve, 100));
-      expect(existsSync(place.tmp)).toBe(true);
+      await until(() => providersOf(place).length === 0);
+      expect(readdirSync(place.tmp)).toEqual([]);
+      if (group) expect(shown).toMatch(/Interrupt received[^]*Error: /);
     } finally {
       server.close();
       if (tofu.exitCode === null && tofu.signalCode === null) tofu.kill('SIGKILL');

@@ -32,8 +32,13 @@ export async function run(session: Session, { options }: Invocation<InstallOptio
   const dryRun = options.dryRun === true;
   const written = providerPaths(mirror).filter((path) => !isInstalled(path));
   if (!dryRun) for (const path of written) install(path);
-  if (typeof findProgram('secrets', world.env['PATH'], world.cwd) === 'number')
-    session.warn('the provider runs secrets from PATH, where it is not; set SECRETS_PROGRAM to its path');
+  const program = world.env['SECRETS_PROGRAM'] || undefined;
+  if (typeof findProgram(program ?? 'secrets', world.env['PATH'], world.cwd) === 'number')
+    session.warn(
+      program === undefined
+        ? 'secrets is not on PATH, where the provider looks for it; set SECRETS_PROGRAM to its path'
+        : 'SECRETS_PROGRAM, which the provider runs, is not a program; set it to the path of secrets',
+    );
 
   if (options.json === true) {
     await session.printJson({ source: SOURCE, version, mirror, written, ...(dryRun && { dryRun }) });
