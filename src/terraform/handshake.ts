@@ -10,6 +10,9 @@ import { PROTOCOL } from './protocol.ts';
 /** Set by both programs for every provider: no secret, but a sign that a person has not started it. */
 const COOKIE = 'd602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2';
 
+/** The first versions with ephemeral resources and write-only attributes. */
+export const NEEDED = 'use OpenTofu 1.11 or Terraform 1.11, or a later version';
+
 export function isStartedByProgram({ env }: Pick<World, 'env'>): boolean {
   return env['TF_PLUGIN_MAGIC_COOKIE'] === COOKIE;
 }
@@ -26,7 +29,7 @@ export function clientCertificate(world: Pick<World, 'env'>): string {
   const { PLUGIN_PROTOCOL_VERSIONS: versions = '', PLUGIN_CLIENT_CERT: certificate = '' } = world.env;
   if (!versions.split(',').includes(String(PROTOCOL)))
     throw new SecretsError('Usage', `the provider needs plugin protocol ${PROTOCOL}`, {
-      hint: 'use OpenTofu, or Terraform 1.0 or later',
+      hint: NEEDED,
     });
   if (certificate === '')
     throw new SecretsError('Policy', 'the connection to the provider would not be encrypted', {

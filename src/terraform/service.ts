@@ -1,8 +1,10 @@
 /** The calls of the protocol: what each is asked, and what it answers. */
 import type { sendUnaryData, ServerUnaryCall, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { parseDuration } from '../core/duration.ts';
+import { SecretsError } from '../core/errors.ts';
 import { about, type Diagnostic, failure, warning } from './diagnostics.ts';
 import { DATA_READERS, EPHEMERAL_READERS, type Reader } from './reading.ts';
+import { NEEDED } from './handshake.ts';
 import * as resource from './resource.ts';
 import { DATA, EPHEMERAL, PROVIDER, RESOURCES } from './schema.ts';
 import type { Sessions } from './sessions.ts';
@@ -20,6 +22,7 @@ interface Request {
   readonly proposed_new_state?: DynamicValue | null;
   readonly planned_state?: DynamicValue | null;
   readonly raw_state?: { readonly json?: Uint8Array } | null;
+  readonly client_capabilities?: { readonly write_only_attributes_allowed?: boolean } | null;
   readonly private?: Uint8Array;
   readonly prior_private?: Uint8Array;
   readonly planned_private?: Uint8Array;
@@ -160,6 +163,17 @@ function managing(sessions: Sessions): Readonly<Record<string, Work>> {
   return {
     ValidateResourceConfig: async (request) => {
       await resource.check(session(), configOf(request));
+      // Without it, the program would keep the value in its state, and call the answer a bug of the provider.
+      if (request.client_capabilities?.write_only_attributes_allowed !== true)
+        await about('value_wo', () => {
+          throw new SecretsError(
+            'Unsupported',
+            'this version of OpenTofu or Terraform has no write-only attributes',
+            {
+              hint: NEEDED,
+            },
+          );
+        });
       return {};
     },
     UpgradeResourceState: ({ raw_state: raw }) => ({ upgraded_state: { json: raw?.json } }),

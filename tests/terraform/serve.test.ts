@@ -69,7 +69,7 @@ describe('secrets terraform install', () => {
     [
       'with another protocol',
       { TF_PLUGIN_MAGIC_COOKIE: COOKIE, PLUGIN_PROTOCOL_VERSIONS: '4,5' },
-      'protocol 6',
+      'use OpenTofu 1.11 or Terraform 1.11',
     ],
     [
       'without a certificate',
