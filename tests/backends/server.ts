@@ -90,7 +90,7 @@ const NAMES: readonly (readonly [RegExp, string])[] = [
   [/drongo-venv/, 'drongo (Google)'],
   [/otlp-venv/, 'an OTLP receiver'],
   [/ansible-venv/, 'Ansible'],
-  [/localstack-venv/, 'LocalStack'],
+  [/localstack-venv/, 'LocalStack (with Python 3.13)'],
   [/kubernetes-validate-venv/, 'kubernetes-validate'],
   [/actionlint/, 'actionlint'],
   [/tofu-/, 'OpenTofu'],
