@@ -241,12 +241,25 @@ export async function apply(
   return withStore(session, place, async (opened) => {
     const value = await about('value_wo', () => decodeValue(config ?? {}));
     const seen = prior === null ? { isNew: true } : { isNew: false, version: textOf(prior, 'version') };
+    if (prior !== null) await checkIdentity(session, opened, written);
     const { id } = await write(session, opened, value, seen);
     const identity = prior === null ? await learned(session, opened) : identityOf(written);
     return {
       state: { ...planned, value_wo: null, version: id },
       written: { version: id, ref: opened.target.text, ...identity },
     };
+  });
+}
+
+/** A condition on the version isn't enough where versions count from 1 again. @throws SecretsError Conflict */
+async function checkIdentity(session: Session, opened: Opened, written: Written): Promise<void> {
+  const info = await found(session, opened);
+  if (info !== undefined && isAnother(info, written)) throw another('written');
+}
+
+function another(done: string): SecretsError {
+  return new SecretsError('Conflict', 'is another secret of this name than the one in the state', {
+    hint: `nothing was ${done}; make a new plan`,
   });
 }
 
@@ -352,9 +365,9 @@ function destroy(session: Session, prior: Attributes, written: Written): Promise
 function checkUnchanged(info: SecretInfo, prior: Attributes, written: Written): void {
   const { currentVersion: now } = info;
   const planned = textOf(prior, 'version');
-  const hint = 'nothing was deleted; make a new plan';
-  if (isAnother(info, written))
-    throw new SecretsError('Conflict', 'is another secret of this name than the one in the state', { hint });
+  if (isAnother(info, written)) throw another('deleted');
   if (now !== undefined && planned !== undefined && now !== planned)
-    throw new SecretsError('Conflict', `its current version is ${now}, and ${planned} in the plan`, { hint });
+    throw new SecretsError('Conflict', `its current version is ${now}, and ${planned} in the plan`, {
+      hint: 'nothing was deleted; make a new plan',
+    });
 }

@@ -168,9 +168,13 @@ describeWith('resource secrets_secret', [TOFU], () => {
 
   test('a new secret of the same name and version is somebody else’s', async () => {
     project.write(named('app/db', 1));
-    await project.ok(`${APPLY} && tofu plan -destroy -out plan.bin`);
+    await project.ok(APPLY);
+    project.write(named('app/db', 2));
+    await project.ok('tofu plan -out plan.bin');
     await project.ok('secrets purge app/db --yes && printf theirs | secrets put app/db');
-    const destroyed = await project.sh('tofu apply plan.bin');
+    const updated = await project.sh('tofu apply plan.bin');
+    expect([updated.code, updated.stderr]).toEqual([1, expect.stringContaining('is another secret')]);
+    const destroyed = await project.sh('tofu destroy -refresh=false -auto-approve');
     expect([destroyed.code, destroyed.stderr]).toEqual([1, expect.stringContaining('is another secret')]);
     expect((await project.ok('tofu plan')).stdout).toContain('1 to add');
     expect((await project.sh(APPLY)).stderr).toContain('already exists, and is not in the state');
