@@ -278,6 +278,8 @@ describe('shell', () => {
     ['a part of a word', 'export NAME=a{{ x }}b # {{ not }} read', ['a', 'b']],
     ['double quotes', 'export NAME="a{{ x }}$(printf b; )"', ['a', 'b']],
     ['single quotes', "export NAME='\"{{ x }}'", ['"', '']],
+    ['what is escaped before it', 'X="\\$(\\\\$$"; export NAME={{ x }}', ['', '']],
+    ['a continued line before it', "export NAME=a\\\n#'{{ x }}'", ['a#', '']],
     ['a command in double quotes', 'export NAME="$(printf %s. {{ x }})"', ['', '.']],
   ])('%s', async (_title, line, around) => {
     const { text, kept, refused } = await write('shell', line);

@@ -37,6 +37,14 @@ const IN_DOUBLE = place('dotenv double', (value) => {
 });
 
 const NO_VALUE = refusal('the placeholder does not stand in a value', 'write NAME={{ REF }}');
+const BLANKS = refusal(
+  'there are blanks around the =, and sh would run the value as a command',
+  'write NAME={{ REF }} without blanks',
+);
+const IN_EXPANSION = refusal(
+  'the placeholder follows $ or stands inside of ${…}, which some readers replace',
+  'put the value in single quotes, or in a variable of its own',
+);
 const PART = refusal(
   'the placeholder is a part of a value without quotes, where nothing can be escaped',
   'write NAME={{ REF }}, or put the whole value in single quotes',
@@ -46,9 +54,14 @@ export class DotenvLexer implements Lexer {
   #mode: 'name' | 'start' | 'bare' | 'written' | 'single' | 'double' | 'closed' | 'comment' = 'name';
   /** What stands before `=`. */
   #name = '';
+  /** Between `=` and the value. */
+  #blank = false;
+  /** The character before; empty if it has no meaning of its own, such as an escaped one. */
+  #previous = '';
   #escaped = false;
-  /** The string has a line break: not every reader knows where it ends. */
-  #broken = false;
+  /** Inside of `${…}`, in double quotes. */
+  #expansion = false;
+  /** Readers don't agree any more on where a string ends. */
   #lost = false;
 
   feed(text: string): Refusal | undefined {
@@ -58,7 +71,9 @@ export class DotenvLexer implements Lexer {
         wrong = PART;
         this.#mode = 'bare';
       }
+      const escaped = this.#escaped;
       this.#read(char);
+      this.#previous = escaped ? '' : char;
     }
     return wrong;
   }
@@ -68,53 +83,98 @@ export class DotenvLexer implements Lexer {
     else if (char === '\n') {
       this.#mode = 'name';
       this.#name = '';
-    } else if (this.#mode === 'name') {
+    } else if (this.#mode === 'comment') return;
+    else if (this.#opensForSh(char)) this.#lost = true;
+    else if (this.#mode === 'name') {
       if (char === '#' && this.#name.trim() === '') this.#mode = 'comment';
-      else if (char === '=') this.#mode = 'start';
-      else if (this.#name.length < 1000) this.#name += char;
-    } else if (this.#mode === 'start') {
+      else if (char === '=') {
+        this.#mode = 'start';
+        this.#blank = false;
+      } else if (this.#name.length < 1000) this.#name += char;
+    } else if (char === '#' && isBlank(this.#previous)) this.#mode = 'comment';
+    else if (this.#mode === 'start') {
       if (char === "'") this.#open('single');
       else if (char === '"') this.#open('double');
-      else if (char === '#') this.#mode = 'comment';
-      else if (char !== ' ' && char !== '\t') this.#mode = 'bare';
-    } else if (char === '#' && this.#mode === 'closed') this.#mode = 'comment';
+      else if (isBlank(char)) this.#blank = true;
+      else this.#mode = 'bare';
+    }
+  }
+
+  /** For sh, a quote inside of a value, a backquote and `$(` begin what may go on in the next lines. */
+  #opensForSh(char: string): boolean {
+    if (char === '`' || (char === '(' && this.#previous === '$')) return true;
+    return this.#mode !== 'start' && (char === "'" || char === '"');
   }
 
   #open(mode: 'single' | 'double'): void {
     this.#mode = mode;
-    this.#broken = false;
+    this.#expansion = false;
   }
 
   #quoted(char: string): void {
-    if (char === '\n') {
-      this.#broken = true;
-      this.#lost = true;
-    }
-    if (this.#escaped) this.#escaped = false;
-    // Some readers let a backslash escape a single quote too.
-    else if (char === '\\') this.#escaped = true;
-    else if (char === (this.#mode === 'single' ? "'" : '"')) this.#mode = 'closed';
+    // Not every reader knows strings of several lines.
+    if (char === '\n') this.#lost = true;
+    if (this.#escaped) {
+      this.#escaped = false;
+      // Some readers let a backslash escape a single quote too; for sh the string ends here.
+      if (this.#mode === 'single' && char === "'") this.#lost = true;
+    } else if (char === '\\') this.#escaped = true;
+    else if (char === (this.#mode === 'single' ? "'" : '"')) {
+      // "${A:-"b"}" ends elsewhere for sh.
+      if (this.#expansion) this.#lost = true;
+      this.#mode = 'closed';
+    } else if (this.#mode === 'double') this.#replaced(char);
+  }
+
+  /** What readers replace in double quotes. */
+  #replaced(char: string): void {
+    if (char === '`' || (char === '(' && this.#previous === '$')) this.#lost = true;
+    else if (char === '{' && this.#previous === '$') this.#expansion = true;
+    else if (char === '}') this.#expansion = false;
   }
 
   place(): Place | Refusal | 'comment' {
-    if (this.#lost || this.#broken) return LOST;
+    const found = this.#placeOf();
+    this.#previous = '';
+    return found;
+  }
+
+  #placeOf(): Place | Refusal | 'comment' {
+    if (this.#lost) return LOST;
     switch (this.#mode) {
       case 'comment':
         return 'comment';
       case 'name':
         return NO_VALUE;
-      case 'start':
-        if (!/^\s*(?:export\s+)?[A-Za-z_][\w.-]*\s*$/.test(this.#name)) return NO_VALUE;
+      case 'start': {
+        const wrong = this.#wrongName();
+        if (wrong !== undefined) return wrong;
         this.#mode = 'written';
         return WHOLE;
+      }
       case 'single':
-        return this.#escaped ? AFTER_BACKSLASH : IN_SINGLE;
+        return this.#wrongName() ?? (this.#escaped ? AFTER_BACKSLASH : IN_SINGLE);
       case 'double':
-        return this.#escaped ? AFTER_BACKSLASH : IN_DOUBLE;
+        return this.#wrongName() ?? this.#inDouble();
       default:
         return PART;
     }
   }
 
+  #wrongName(): Refusal | undefined {
+    const [, name = ''] = /^\s*(?:export\s+)?(.*)$/s.exec(this.#name) ?? [];
+    if (!/^[A-Za-z_][\w.-]*\s*$/.test(name)) return NO_VALUE;
+    return this.#blank || /\s$/.test(name) ? BLANKS : undefined;
+  }
+
+  #inDouble(): Place | Refusal {
+    if (this.#escaped) return AFTER_BACKSLASH;
+    return this.#expansion || this.#previous === '$' ? IN_EXPANSION : IN_DOUBLE;
+  }
+
   end(): undefined {}
+}
+
+function isBlank(char: string): boolean {
+  return char === ' ' || char === '\t';
 }

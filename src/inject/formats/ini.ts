@@ -26,8 +26,15 @@ const PERHAPS_COMMENT = refusal(
   'put the comment on a line of its own',
 );
 
+const AFTER_SIGN = refusal(
+  'the placeholder follows %, $ or a backslash, with which some readers would read the value’s first character',
+  'put another character between them, or the whole value into the secret',
+);
+
 export class IniLexer implements Lexer {
   #mode: 'start' | 'comment' | 'section' | 'name' | 'value' | 'unclear' = 'start';
+
+  #previous = '';
 
   feed(text: string): undefined {
     for (const char of text) {
@@ -36,13 +43,17 @@ export class IniLexer implements Lexer {
         this.#mode = char === ';' || char === '#' ? 'comment' : char === '[' ? 'section' : 'name';
       if (this.#mode === 'name' && (char === '=' || char === ':')) this.#mode = 'value';
       else if (this.#mode === 'value' && (char === ';' || char === '#')) this.#mode = 'unclear';
+      this.#previous = char;
     }
   }
 
   place(): Place | Refusal | 'comment' {
     if (this.#mode === 'comment') return 'comment';
     if (this.#mode === 'unclear') return PERHAPS_COMMENT;
-    return this.#mode === 'value' ? VALUE : NO_VALUE;
+    if (this.#mode !== 'value') return NO_VALUE;
+    if (/[%$\\]/.test(this.#previous)) return AFTER_SIGN;
+    this.#previous = '';
+    return VALUE;
   }
 
   end(): undefined {}

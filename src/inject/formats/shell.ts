@@ -44,26 +44,59 @@ type Mode =
   | 'heredoc'
   | 'lost';
 
+/** A here-document that begins with the next line. */
+interface Document {
+  readonly delimiter: string;
+  readonly dash: boolean;
+  /** With quotes around its delimiter nothing in it has a meaning. */
+  readonly quoted: boolean;
+  /** How many constructs were open around it. */
+  readonly depth: number;
+}
+
+const NEUTRAL = '\0';
+/** The process id. Whether `"$$("` begins a substitution, shells disagree on. */
+const PID = '$$';
+/** In a here-document: escapes, and the expansions that are closed on their line. */
+const CLOSED = /\\.|\$\(\([^()"'\\`$]*\)\)|\$\([^()"'\\`$]*\)|\$\{[^{}"'\\`$]*\}|`[^`"'\\$]*`/g;
+
 export class ShellLexer implements Lexer {
   /** The innermost last. `$(…)` begins with `bare` again. */
   #modes: Mode[] = ['bare'];
   #escaped = false;
+  /** The character before; NEUTRAL if it is escaped and so begins nothing together with the next one. */
   #previous = '\n';
+  /** The one before a backslash, which a continued line goes on after. */
+  #beforeEscape = '';
   /** The word so far, outside of quotes, in a command substitution. */
   #word = '';
   /** `<<` was read, and the delimiter so far. */
   #delimiter: string | undefined;
   #dash = false;
-  #lines: { readonly delimiter: string; readonly dash: boolean }[] = [];
+  #documents: Document[] = [];
   #line = '';
   /** Open parentheses of `((`. */
   #parentheses = 0;
 
   feed(text: string): undefined {
     for (const char of text) {
+      const next = this.#next(char);
       this.#read(char);
-      this.#previous = char;
+      this.#previous = next;
     }
+  }
+
+  /** What the character is for the one after it. */
+  #next(char: string): string {
+    if (this.#escaped) {
+      if (char !== '\n') return NEUTRAL;
+      // A continued line: shells disagree on an operator that is split by it.
+      if (/^(?:\$+|<|\()$/.test(this.#beforeEscape)) this.#lose();
+      return this.#beforeEscape;
+    }
+    if (char === '\\') this.#beforeEscape = this.#previous;
+    if (this.#previous === PID && /[$({[]/.test(char) && /^(?:bare|double)$/.test(this.#mode)) this.#lose();
+    return char === '$' && this.#previous === '$' ? PID : char;
   }
 
   get #mode(): Mode {
@@ -78,7 +111,9 @@ export class ShellLexer implements Lexer {
     if (this.#escaped) {
       this.#escaped = false;
       // What is escaped here isn't the start of anything.
-      this.#word += char;
+      if (char !== '\n') this.#word += char;
+      // Not every shell knows $'…'.
+      if (char === "'" && this.#mode === 'dollar-single') this.#lose();
       return;
     }
     switch (this.#mode) {
@@ -111,7 +146,8 @@ export class ShellLexer implements Lexer {
         else if (/["'\\`$]/.test(char)) this.#lose();
         return;
       case 'arithmetic':
-        if (/["'\\`]/.test(char)) this.#lose();
+        // Over several lines, or with a comment, it may be two subshells.
+        if (/["'\\`\n]/.test(char) || (char === '#' && /[ \t]/.test(this.#previous))) this.#lose();
         else if (char === '(') this.#parentheses += 1;
         else if (char === ')') {
           this.#parentheses -= 1;
@@ -146,7 +182,9 @@ export class ShellLexer implements Lexer {
         this.#modes.push('backquote');
         break;
       case '#':
-        if (/[ \t\n;&|()]/.test(this.#previous)) this.#modes.push('comment');
+        // $(…)# goes on with the word, (…)# begins a comment.
+        if (this.#previous === ')') this.#lose();
+        else if (/[ \t\n;&|(]/.test(this.#previous)) this.#modes.push('comment');
         break;
       case '{':
         if (dollar) this.#modes.push('brace');
@@ -158,17 +196,28 @@ export class ShellLexer implements Lexer {
         this.#parenthesis(dollar);
         break;
       case ')':
-        if (this.#modes.length > 1) this.#modes.pop();
+        if (this.#modes.length > 1) {
+          this.#modes.pop();
+          // Before its text has come, shells disagree on where it is.
+          if (this.#documents.length > 0) this.#lose();
+        }
         break;
       case '<':
         if (this.#previous === '<') this.#delimiter = '';
         break;
       case '\n':
-        if (this.#lines.length > 0) {
-          this.#modes.push('heredoc');
-          this.#line = '';
-        }
+        this.#beginDocuments();
     }
+  }
+
+  #beginDocuments(): void {
+    if (this.#documents.length === 0) return;
+    if (this.#documents.some(({ depth }) => depth !== this.#modes.length)) {
+      this.#lose();
+      return;
+    }
+    this.#modes.push('heredoc');
+    this.#line = '';
   }
 
   #double(char: string): void {
@@ -210,7 +259,13 @@ export class ShellLexer implements Lexer {
       return true;
     }
     if (!/^(?:[\w.+-]+|'[^'"\\$`]+'|"[^'"\\$`]+"|\\[\w.+-]+)$/.test(text)) this.#lose();
-    else this.#lines.push({ delimiter: text.replace(/^["'\\]|["']$/g, ''), dash: this.#dash });
+    else
+      this.#documents.push({
+        delimiter: text.replace(/^["'\\]|["']$/g, ''),
+        dash: this.#dash,
+        quoted: /^["'\\]/.test(text),
+        depth: this.#modes.length,
+      });
     this.#delimiter = undefined;
     this.#dash = false;
     return this.#mode === 'lost';
@@ -221,10 +276,18 @@ export class ShellLexer implements Lexer {
       this.#line += char;
       return;
     }
-    const [next] = this.#lines;
+    const [next] = this.#documents;
+    // A line that goes on, or an expansion that does, may hide the delimiter.
+    if (
+      next?.quoted === false &&
+      (this.#line.endsWith('\\') || /`|\$[({]/.test(this.#line.replace(CLOSED, '')))
+    ) {
+      this.#lose();
+      return;
+    }
     if (next !== undefined && (next.dash ? this.#line.replace(/^\t+/, '') : this.#line) === next.delimiter) {
-      this.#lines.shift();
-      if (this.#lines.length === 0) this.#modes.pop();
+      this.#documents.shift();
+      if (this.#documents.length === 0) this.#modes.pop();
     }
     this.#line = '';
   }
@@ -234,7 +297,7 @@ export class ShellLexer implements Lexer {
     if (this.#mode === 'lost') return LOST;
     if (this.#escaped) return AFTER_BACKSLASH;
     const found = this.#placeOf(this.#mode);
-    this.#previous = '}';
+    this.#previous = NEUTRAL;
     this.#word = '_';
     return found;
   }
@@ -245,12 +308,12 @@ export class ShellLexer implements Lexer {
         return 'comment';
       case 'bare':
         // $'…' has escapes.
-        return this.#previous === '$' ? IN_EXPANSION : BARE;
+        return this.#previous.startsWith('$') ? IN_EXPANSION : BARE;
       case 'single':
         return IN_SINGLE;
       case 'double':
         // "$" before a value would make an expansion of it.
-        return this.#previous === '$' ? IN_EXPANSION : IN_DOUBLE;
+        return this.#previous.startsWith('$') ? IN_EXPANSION : IN_DOUBLE;
       case 'heredoc':
         return IN_HEREDOC;
       default:
