@@ -25,21 +25,22 @@ interface InjectOptions extends CommonOptions, InjectWatchFlags {
 interface Destination {
   readonly path: string;
   readonly shown: string;
+  /** @throws SecretsError Policy for a file that git would commit */
+  readonly checkRepository: () => void;
 }
 
 export async function run(session: Session, { args, options }: Invocation<InjectOptions>): Promise<void> {
-  const { world } = session;
   checkWatchFlags(options, args);
   const out = destinationOf(session, options);
   if (out !== undefined && options.dryRun !== true) {
     checkPlace(out.path, out.shown);
-    if (options.force !== true) checkIgnored(out.path, out.shown, world);
+    out.checkRepository();
   }
   const template = await templateOf(session, options);
   if (options.dryRun === true) await showUses(session, template, survey(template));
   else if (out === undefined) await renderOnce(session, template, undefined);
   else if (options.watch === true) {
-    const path = resolve(world.cwd, options.in as string);
+    const path = resolve(session.world.cwd, options.in as string);
     await watchFile(session, options, args, path, (last) => renderOnce(session, template, out, last));
   } else await renderOnce(session, template, out);
 }
@@ -97,7 +98,13 @@ function destinationOf({ world }: Session, options: InjectOptions): Destination 
     throw new SecretsError('Usage', '-i and -o are the same file', {
       hint: 'the template would be lost; give it a name of its own, such as config.json.tmpl',
     });
-  return { path, shown: out };
+  return {
+    path,
+    shown: out,
+    checkRepository: () => {
+      if (options.force !== true) checkIgnored(path, out, world);
+    },
+  };
 }
 
 async function templateOf(session: Session, options: InjectOptions): Promise<Template> {
@@ -234,10 +241,12 @@ async function printAll(session: Session, rendering: Rendering): Promise<void> {
 async function writeFile(
   session: Session,
   rendering: Rendering,
-  { path, shown }: Destination,
+  { path, shown, checkRepository }: Destination,
   last: string | undefined,
 ): Promise<string> {
   const { mode } = checkPlace(path, shown);
+  // A watch runs for weeks, and .gitignore changes.
+  if (last !== undefined) checkRepository();
   removeLeftovers(path);
   const file = new OutputFile(path);
   const stop = discardOnSignal(session, file);
@@ -268,7 +277,7 @@ async function writeFile(
 async function reportFile(
   session: Session,
   { template: { format }, found }: Rendering,
-  file: Destination & { readonly bytes: number; readonly mode: number | undefined },
+  file: Pick<Destination, 'path' | 'shown'> & { readonly bytes: number; readonly mode: number | undefined },
 ): Promise<void> {
   const { path, shown, bytes, mode } = file;
   if (mode !== undefined && mode !== 0o600)

@@ -1,6 +1,6 @@
 /**
- * The rendered file: written beside its place with access for the user only, and put there whole. What a killed run
- * leaves behind is removed by the next one.
+ * The rendered file: written in a folder beside its place that only the user can open and git ignores, and put in its
+ * place whole. What a killed run leaves behind is removed by the next one that can tell that it has ended.
  */
 import { randomBytes } from 'node:crypto';
 import {
@@ -8,18 +8,21 @@ import {
   constants,
   fsyncSync,
   lstatSync,
+  mkdirSync,
   openSync,
   renameSync,
+  rmSync,
   statSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { SecretsError } from '../core/errors.ts';
-import { codeOf, entriesOf, fileError, removeFile, syncParent } from '../platform/files.ts';
+import { codeOf, entriesOf, fileError, syncParent } from '../platform/files.ts';
 import { pidNamespace, startTime } from '../platform/process-identity.ts';
 
 const WHAT = 'cannot write the file';
-/** A file's name has 255 bytes at most. */
+/** Bytes; a file's name has 255 at most. */
 const MOST_OF_NAME = 100;
 
 /** What is in the file's place now. */
@@ -65,7 +68,7 @@ export function checkPlace(path: string, shown: string): Existing {
 
 export class OutputFile {
   readonly #path: string;
-  readonly #temporary: string;
+  readonly #folder: string;
   #fd: number | undefined;
   readonly #onExit = (): void => this.discard();
 
@@ -73,14 +76,22 @@ export class OutputFile {
   constructor(path: string) {
     this.#path = path;
     const owner = `${pidNamespace()}-${process.pid}-${startTime(process.pid) ?? '0'}`;
-    this.#temporary = join(dirname(path), `${prefixOf(path)}${owner}-${randomBytes(8).toString('hex')}`);
+    this.#folder = join(dirname(path), `${prefixOf(path)}${owner}-${randomBytes(8).toString('hex')}`);
     const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
+    process.once('exit', this.#onExit);
     try {
+      mkdirSync(this.#folder, { mode: 0o700 });
+      // A `git add .` that runs meanwhile, or after this run was killed, takes no values.
+      writeFileSync(join(this.#folder, '.gitignore'), '*\n', { mode: 0o600, flag: 'wx' });
       this.#fd = openSync(this.#temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
     } catch (thrown) {
+      this.discard();
       throw fileError(thrown, WHAT, path);
     }
-    process.once('exit', this.#onExit);
+  }
+
+  get #temporary(): string {
+    return join(this.#folder, 'file');
   }
 
   write(bytes: Uint8Array): void {
@@ -97,7 +108,7 @@ export class OutputFile {
       fsyncSync(this.#fd as number);
       this.#close();
       renameSync(this.#temporary, this.#path);
-      process.off('exit', this.#onExit);
+      this.discard();
       syncParent(this.#path);
     } catch (thrown) {
       throw fileError(thrown, WHAT, this.#path);
@@ -108,7 +119,7 @@ export class OutputFile {
   discard(): void {
     this.#close();
     process.off('exit', this.#onExit);
-    removeFile(this.#temporary);
+    removeFolder(this.#folder);
   }
 
   #close(): void {
@@ -118,7 +129,18 @@ export class OutputFile {
 }
 
 function prefixOf(path: string): string {
-  return `.${basename(path).slice(0, MOST_OF_NAME)}.secrets-inject-`;
+  const name = Buffer.from(basename(path)).subarray(0, MOST_OF_NAME).toString();
+  // The cut may have split a character.
+  return `.${name.replace(/\ufffd+$/, '')}.secrets-inject-`;
+}
+
+/** What can't be removed now, the next run removes. */
+function removeFolder(folder: string): void {
+  try {
+    rmSync(folder, { recursive: true, force: true });
+  } catch {
+    // The folder around it may have become read-only.
+  }
 }
 
 /** Removes what runs for the same file have left that were killed. Never throws. */
@@ -132,7 +154,7 @@ export function removeLeftovers(path: string): void {
       // Process ids of another container can't be compared.
       if (owner === null || owner[1] !== pidNamespace() || startTime(Number(owner[2])) === owner[3]) continue;
       const stats = lstatSync(join(folder, entry));
-      if (stats.isFile() && stats.uid === process.geteuid?.()) removeFile(join(folder, entry));
+      if (stats.isDirectory() && stats.uid === process.geteuid?.()) removeFolder(join(folder, entry));
     }
   } catch {
     // Another run is removing it, or the folder can't be listed.

@@ -30,20 +30,28 @@ export function checkIgnored(path: string, shown: string, { env, cwd }: Pick<Wor
   const folders = absoluteFolders(env['PATH']);
   const git = folders === undefined ? 127 : findProgram('git', folders, cwd);
   if (typeof git === 'number') throw unknown('git is not there to say whether it ignores the file');
-  const { status, error } = spawnSync(git, [...SAFE, 'check-ignore', '--quiet', '--', basename(path)], {
+  const { status, error, stdout } = spawnSync(git, [...SAFE, ...CHECK], {
     cwd: folder,
     env: environment(env),
-    stdio: 'ignore',
+    // A name that begins with a colon would have a meaning of its own.
+    input: `./${basename(path)}\0`,
+    stdio: ['pipe', 'pipe', 'ignore'],
+    encoding: 'utf8',
     timeout: GIT_TIMEOUT_MS,
   });
-  if (status === 0) return;
-  if (status === 1) throw unknown('.gitignore does not cover it, or it is tracked');
+  const [, , pattern, ...names] = stdout?.split('\0') ?? [];
+  // git before 2.26 says by its exit code that a file is ignored which !PATTERN keeps.
+  if (status === 0 && names.length === 2 && pattern !== undefined && /^[^!]/.test(pattern)) return;
+  if (status === 0 || status === 1) throw unknown('.gitignore does not cover it, or it is tracked');
   throw unknown(
     error === undefined
       ? 'git does not say whether it ignores the file (git status may say why)'
       : 'git could not be asked whether it ignores the file',
   );
 }
+
+/** Prints SOURCE, LINE, PATTERN and PATH, each with a NUL behind it; the first three are empty if no pattern matches. */
+const CHECK = ['check-ignore', '--verbose', '--non-matching', '-z', '--stdin'];
 
 /**
  * The repository's own settings may be a stranger's: these can name programs. What is left of them only decides about

@@ -142,8 +142,13 @@ describe('the place of the file', () => {
 
   test('what a killed run left is removed, what a running one has is not', async () => {
     const other = `.out.secrets-inject-${pidNamespace()}-${process.pid}-${startTime(process.pid)}-0123456789abcdef`;
-    box.write(`.out.secrets-inject-${pidNamespace()}-1-1-0123456789abcdef`, 'old');
-    box.write(other, 'in use');
+    for (const [name, text] of [
+      [`.out.secrets-inject-${pidNamespace()}-1-1-0123456789abcdef`, 'old'],
+      [other, 'in use'],
+    ] as const) {
+      mkdirSync(join(box.cwd, name));
+      box.write(`${name}/file`, text);
+    }
     expect((await render('-o', 'out')).code).toBe(0);
     expect(readdirSync(box.cwd).toSorted()).toEqual([other, 'out', 't']);
   });
@@ -186,6 +191,42 @@ describe('a git repository', () => {
     git('add', '-f', 'out');
     expect((await render()).code).toBe(8);
     expect((await render({}, '--force')).code).toBe(0);
+  });
+
+  testNeeding(program('git'))('has nothing to take while the file is written, and after a kill', async () => {
+    box.write('.gitignore', 'out\n');
+    git('add', '.');
+    writeFileSync(join(box.cwd, 't'), `{{ key }}${`${'x'.repeat(1023)}\n`.repeat(40_000)}`);
+    const running = box.start(['inject', '-i', 't', '-o', 'out']);
+    const unfinished = (): string =>
+      readdirSync(box.cwd).find((name) => name.startsWith('.out.secrets-inject-')) ?? '';
+    await until(
+      () => existsSync(join(box.cwd, unfinished(), 'file')) && unfinished() !== '',
+      () => 'the folder beside',
+    );
+    running.process.kill('SIGKILL');
+    await running.ended;
+    expect(modeOf(unfinished())).toBe('700');
+    const { stdout } = spawnSync('git', ['status', '--porcelain', '-uall'], {
+      cwd: box.cwd,
+      env: { ...box.env },
+      encoding: 'utf8',
+    });
+    expect(stdout).toMatch(/^AM t$/m);
+    expect(stdout).not.toContain('secrets-inject');
+  });
+
+  test('takes no file that !PATTERN keeps, whatever the exit code of an old git says', async () => {
+    const bin = join(box.root, 'bin');
+    mkdirSync(bin);
+    const old = `#!/bin/sh\ncase "$*" in *--verbose*) printf '.gitignore\\0002\\000%s\\000./out\\000' "$PATTERN";; esac\n`;
+    const play = (pattern: string) => {
+      writeFileSync(join(bin, 'git'), old.replace('$PATTERN', pattern), { mode: 0o755 });
+      return render({ PATH: `${bin}:/usr/bin:/bin` });
+    };
+    expect((await play('!out')).code).toBe(8);
+    expect((await play('')).code).toBe(8);
+    expect((await play('out')).code).toBe(0);
   });
 
   testNeeding(program('git'))('is asked whatever the environment says about git', async () => {

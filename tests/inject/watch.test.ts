@@ -1,7 +1,9 @@
 /** `inject --watch`: renders again after a change, and runs a command. */
+import { spawnSync } from 'node:child_process';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Box, type Running, until } from '../exec/setup.ts';
+import { program, testNeeding } from '../needs.ts';
 
 let box: Box;
 let running: Running | undefined;
@@ -87,6 +89,20 @@ test('a value that is written again as it was runs nothing', async () => {
   child.kill('SIGTERM');
   await ended;
 }, 120_000);
+
+testNeeding(program('git'))('git is asked before each writing', async () => {
+  spawnSync('git', ['init', '-q'], { cwd: box.cwd, env: { ...box.env } });
+  box.write('.gitignore', 'out.yaml\n');
+  const { output } = watch();
+  await has('out.yaml', 'a: "first"\n');
+  box.write('.gitignore', '');
+  box.put('a', 'second');
+  await until(
+    () => output.stderr.includes('the file stays as it is: out.yaml is inside the git repository'),
+    () => JSON.stringify(output),
+  );
+  expect(read('out.yaml')).toBe('a: "first"\n');
+});
 
 test('a running command is ended with the watch', async () => {
   const {
