@@ -5,7 +5,16 @@ import { NOT_REGISTERED, registerMasks } from '../exec/github.ts';
 import { formatOf } from '../inject/formats/index.ts';
 import type { Format } from '../inject/formats/names.ts';
 import { checkPlace, OutputFile, removeLeftovers } from '../inject/output-file.ts';
-import { at, render, type Survey, survey, type Template, tryAll, type Use } from '../inject/render.ts';
+import {
+  at,
+  type Output,
+  render,
+  type Survey,
+  survey,
+  type Template,
+  tryAll,
+  type Use,
+} from '../inject/render.ts';
 import { checkIgnored } from '../inject/repository.ts';
 import { openSource } from '../inject/source.ts';
 import type { Resolved } from '../session/resolver.ts';
@@ -71,11 +80,8 @@ interface Rendering {
   readonly values: ReadonlyMap<string, Uint8Array>;
 }
 
-function renderTo(
-  { template, found, values }: Rendering,
-  write: (bytes: Uint8Array) => Promise<void>,
-): Promise<void> {
-  return render(template, found, (ref) => values.get(ref) as Uint8Array, write);
+function renderTo({ template, found, values }: Rendering, output: Output): Promise<void> {
+  return render(template, found, (ref) => values.get(ref) as Uint8Array, output);
 }
 
 /** @throws SecretsError Usage */
@@ -233,7 +239,10 @@ async function printAll(session: Session, rendering: Rendering): Promise<void> {
         );
     }
   }
-  await renderTo(rendering, (bytes) => session.print(bytes));
+  await renderTo(rendering, {
+    write: (bytes) => session.print(bytes),
+    afterChange: 'what was printed is not complete; repeat it',
+  });
   if (isTerminal) session.note('the secrets are now on your screen and in its scrollback');
 }
 
@@ -253,14 +262,15 @@ async function writeFile(
   const hash = createHash('sha256');
   let bytes = 0;
   try {
-    await renderTo(rendering, async (chunk) => {
+    const write = async (chunk: Uint8Array): Promise<void> => {
       file.write(chunk);
       hash.update(chunk);
       bytes += chunk.length;
       // Lets signals through, in a template of any size.
       await new Promise((next) => setImmediate(next));
       session.interrupt.signal.throwIfAborted();
-    });
+    };
+    await renderTo(rendering, { write, afterChange: 'nothing was written; repeat it' });
     const digest = hash.digest('hex');
     if (digest === last) file.discard();
     else file.commit();

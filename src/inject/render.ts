@@ -119,7 +119,7 @@ export function survey(template: Template): Survey {
         add(placeholder, TWICE, ref);
         continue;
       }
-      const key = JSON.stringify([ref, filters, place.id]);
+      const key = keyOf(placeholder, place);
       const known = uses.get(key);
       if (known !== undefined) known.count += 1;
       else if (uses.size < MOST_USES) uses.set(key, { ref, filters, place, line, column, count: 1 });
@@ -135,6 +135,11 @@ export function survey(template: Template): Survey {
   }
   if (more > 0) problems.push(new SecretsError('Invalid', `${source.name}: and ${more} more such problems`));
   return { uses: [...uses.values()], problems, hash: source.hash() };
+}
+
+/** One for all placeholders that are written the same way. */
+function keyOf({ ref, filters }: Pick<Placeholder, 'ref' | 'filters'>, { id }: Place): string {
+  return JSON.stringify([ref, filters, id]);
 }
 
 function checkText(source: Source, decoder: InstanceType<typeof TextDecoder>, text: string): void {
@@ -195,19 +200,28 @@ export function tryAll(
 /** Gather small pieces: one write each would be slow. */
 const MOST_GATHERED = 64 * 1024;
 
+/** Where the rendered template goes. */
+export interface Output {
+  write(bytes: Uint8Array): Promise<void> | void;
+  /** What to tell the user if the template was changed meanwhile. */
+  readonly afterChange: string;
+}
+
 /**
  * Writes the template with its values.
  * @throws SecretsError Conflict if it isn't the template that was looked at
  */
 export async function render(
   template: Template,
-  { hash }: Survey,
+  { hash, uses }: Survey,
   valueOf: (ref: string) => Uint8Array,
-  write: (bytes: Uint8Array) => Promise<void> | void,
+  { write, afterChange }: Output,
 ): Promise<void> {
   const { source, format } = template;
+  // Only these have been read and tried.
+  const tried = new Set(uses.map((use) => keyOf(use, use.place)));
   const changed = new SecretsError('Conflict', `${source.name} was changed while it was read`, {
-    hint: 'nothing was written; repeat it',
+    hint: afterChange,
   });
   let gathered: Uint8Array[] = [];
   let size = 0;
@@ -218,6 +232,7 @@ export async function render(
   };
   for (const piece of pieces(template)) {
     if (piece.kind === 'problem') throw changed;
+    if (piece.kind === 'value' && !tried.has(keyOf(piece.placeholder, piece.place))) throw changed;
     const bytes =
       piece.kind === 'text'
         ? Buffer.from(piece.text, 'latin1')

@@ -38,7 +38,8 @@ export async function inject(
   };
   const problems = [...found.problems, ...tryAll(template, found.uses, valueOf)];
   const output: Uint8Array[] = [];
-  if (problems.length === 0) await render(template, found, valueOf, (bytes) => void output.push(bytes));
+  if (problems.length === 0)
+    await render(template, found, valueOf, { write: (bytes) => void output.push(bytes), afterChange: '' });
   return {
     output: Buffer.concat(output),
     problems: problems.map(({ message }) => message.replace(/^template:/, '')),

@@ -1,6 +1,7 @@
 /** Where placeholders stand, and where they can't; the template's own syntax. */
 import { type Format, FORMATS } from '../../src/inject/formats/names.ts';
 import { formatOf } from '../../src/inject/formats/index.ts';
+import { render as renderPass, survey } from '../../src/inject/render.ts';
 import { inject, refusedFor } from './kit.ts';
 
 const X = new Map([
@@ -181,6 +182,27 @@ test('every problem is listed, with the number of those that are too many', asyn
   const many = await problemsOf('text', '{{ }}\n'.repeat(1000));
   expect(many).toHaveLength(51);
   expect(many.at(-1)).toMatch(/and 950 more/);
+});
+
+test.each([
+  ['a new reference', 'a: "{{ n }}" # {{ x }}', 'a: "{{ n }}"\nb: {{ x }}'],
+  ['a place that was not tried', "a: {{ n }} # '", "a: '{{ n }}'"],
+  ['a filter that was not tried', 'a: {{ n }}', 'a: {{ n | bool }}'],
+  ['other text', 'a: {{ n }}', 'b: {{ n }}'],
+])('a template that has %s in the second pass is a conflict', async (_, before, after) => {
+  let text = before;
+  const source = { name: 'template', chunks: () => [text], hash: () => text };
+  const template = { source, format: 'yaml', stores: undefined } as const;
+  const found = survey(template);
+  text = after;
+  const valueOf = (ref: string): Buffer => Buffer.from(new Map([['n', '\0']]).get(ref) as string);
+  await expect(
+    renderPass(template, found, valueOf, { write: () => undefined, afterChange: 'repeat it' }),
+  ).rejects.toMatchObject({
+    kind: 'Conflict',
+    message: 'template was changed while it was read',
+    hint: 'repeat it',
+  });
 });
 
 test('--bare: references into known stores, and nothing else', async () => {
