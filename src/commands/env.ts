@@ -2,14 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { variableText } from '../core/environment/environment.ts';
 import { type EnvFormat, writeEnv } from '../core/environment/formats.ts';
 import { combineErrors, SecretsError, toSecretsError } from '../core/errors.ts';
-import { NOT_REGISTERED, registerMasks } from '../exec/github.ts';
+import { type MaskStreams, NOT_REGISTERED, registerMasks } from '../exec/github.ts';
 import { resolveVariables, type SourceOptions, type Variable } from '../exec/sources.ts';
 import { sessionCredentials } from '../session/own-credentials.ts';
 import type { Session } from '../session/session.ts';
 import type { CommonOptions } from '../session/options.ts';
 import type { Invocation } from './command.ts';
 
-interface EnvOptions extends CommonOptions, SourceOptions {
+interface EnvOptions extends CommonOptions, SourceOptions, Pick<MaskStreams, 'maskOnStderr'> {
   readonly format?: EnvFormat;
   readonly name?: string;
   readonly skipFiles?: boolean;
@@ -32,17 +32,30 @@ export async function run(session: Session, { options }: Invocation<EnvOptions>)
   const format = options.json === true ? 'json' : (options.format ?? 'dotenv');
   const output = writeEnv(format, texts, { name, nonce: randomBytes(16).toString('hex') });
   if (session.world.stdout.isTTY === true) checkTerminal(session, output);
-  // The runner shows the variables of GITHUB_ENV in the log of later steps.
-  if (session.world.env['GITHUB_ACTIONS'] === 'true') {
-    const done = await registerMasks(
-      session.world,
-      list.filter(({ secret }) => secret).map(({ value }) => value),
-      'stderr',
-    );
-    if (!done) session.warn(NOT_REGISTERED);
-  }
+  await register(session, list, options.maskOnStderr, format);
   await session.print(output);
   if (format === 'kubernetes') session.note(KUBECTL);
+}
+
+/**
+ * Tells the runner of GitHub Actions, where there is one, which values to mask.
+ * @throws SecretsError Policy if that can't be done, and the log would show them
+ */
+async function register(
+  session: Session,
+  list: readonly Variable[],
+  maskOnStderr: boolean | undefined,
+  format: EnvFormat,
+): Promise<void> {
+  if (session.world.env['GITHUB_ACTIONS'] !== 'true') return;
+  const secrets = list.filter(({ secret }) => secret).map(({ value }) => value);
+  if (await registerMasks(session.world, secrets, { maskOnStderr, stdoutIsResult: true })) return;
+  // The runner shows the variables of GITHUB_ENV in the log of each later step.
+  if (format === 'github' && secrets.length > 0)
+    throw new SecretsError('Policy', `${NOT_REGISTERED}, so later steps would show them`, {
+      hint: 'pass --mask-on-stderr if stderr goes straight to the log of the step',
+    });
+  session.warn(NOT_REGISTERED);
 }
 
 /** A plain `kubectl apply` copies what it is given to the annotation last-applied-configuration. */

@@ -1,5 +1,6 @@
 import { FORMATS } from '../inject/formats/names.ts';
 import type { CommandSpec } from './command.ts';
+import { maskOption } from './exec/exec.cli.ts';
 
 export const inject: CommandSpec = {
   name: 'inject',
@@ -37,6 +38,7 @@ export const inject: CommandSpec = {
       flags: '--debounce <duration>',
       description: 'Time without further changes before writing (default 5s)',
     },
+    maskOption,
     { flags: '--dry-run', description: 'List what the template asks for, without reading a value' },
   ],
   examples: [

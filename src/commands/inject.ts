@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { isAbsolute, join, resolve } from 'node:path';
 import { combineErrors, SecretsError } from '../core/errors.ts';
-import { NOT_REGISTERED, registerMasks } from '../exec/github.ts';
+import { type MaskStreams, NOT_REGISTERED, registerMasks } from '../exec/github.ts';
 import { formatOf } from '../inject/formats/index.ts';
 import type { Format } from '../inject/formats/names.ts';
 import { checkPlace, OutputFile, removeLeftovers } from '../inject/output-file.ts';
@@ -23,7 +23,7 @@ import type { CommonOptions } from '../session/options.ts';
 import type { Invocation } from './command.ts';
 import { checkWatchFlags, type InjectWatchFlags, type Rendered, watchFile } from './inject-watch.ts';
 
-interface InjectOptions extends CommonOptions, InjectWatchFlags {
+interface InjectOptions extends CommonOptions, InjectWatchFlags, Pick<MaskStreams, 'maskOnStderr'> {
   readonly format?: Format;
   readonly bare?: boolean;
   readonly force?: boolean;
@@ -47,11 +47,13 @@ export async function run(session: Session, { args, options }: Invocation<Inject
   }
   const template = await templateOf(session, options);
   if (options.dryRun === true) await showUses(session, template, survey(template));
-  else if (out === undefined) await renderOnce(session, template, undefined);
+  else if (out === undefined) await renderOnce(session, template, undefined, options);
   else if (options.watch === true) {
     const path = resolve(session.world.cwd, options.in as string);
-    await watchFile(session, options, args, path, (last) => renderOnce(session, template, out, last));
-  } else await renderOnce(session, template, out);
+    await watchFile(session, options, args, path, (last) =>
+      renderOnce(session, template, out, options, last),
+    );
+  } else await renderOnce(session, template, out, options);
 }
 
 /**
@@ -62,11 +64,12 @@ async function renderOnce(
   session: Session,
   template: Template,
   out: Destination | undefined,
+  { maskOnStderr }: InjectOptions,
   last?: string,
 ): Promise<Rendered> {
   const found = survey(template);
   const { values, sources } = await readValues(session, template, found);
-  await registerWith(session, values, out === undefined);
+  await registerWith(session, values, { maskOnStderr, stdoutIsResult: out === undefined });
   const rendering = { template, found, values };
   if (out !== undefined) return { sources, hash: await writeFile(session, rendering, out, last) };
   await printAll(session, rendering);
@@ -216,10 +219,10 @@ async function showUses(session: Session, template: Template, { uses, problems }
 async function registerWith(
   session: Session,
   values: ReadonlyMap<string, Uint8Array>,
-  onStdout: boolean,
+  streams: MaskStreams,
 ): Promise<void> {
   if (session.world.env['GITHUB_ACTIONS'] !== 'true') return;
-  const done = await registerMasks(session.world, values.values(), onStdout ? 'stderr' : undefined);
+  const done = await registerMasks(session.world, values.values(), streams);
   if (!done) session.warn(NOT_REGISTERED);
 }
 

@@ -6,21 +6,28 @@ import type { OutputStream, World } from '../platform/world.ts';
 /** The runner's program, which starts the steps of a job and reads their output. */
 const RUNNER = 'Runner.Worker';
 
+/** Where the command may go. */
+export interface MaskStreams {
+  /** `--mask-on-stderr`: the user says that stderr leads to the runner. */
+  readonly maskOnStderr?: boolean | undefined;
+  readonly stdoutIsResult?: boolean;
+}
+
 /**
  * Registers values with `::add-mask::`, whole and line by line (GitHub docs: workflow commands, "Masking a value in a
  * log"). The command itself contains the values, so it is written only to a pipe whose other end is known to be the
  * runner's: not to a file, another program's pipe, `$(…)` or `tee`, anywhere in a script.
  * @returns false if no stream is known to lead to the runner: in a container, or without /proc
- * @param only `stderr` if stdout carries a result
  */
 export async function registerMasks(
   world: World,
   values: Iterable<Uint8Array>,
-  only?: 'stderr',
+  { maskOnStderr = false, stdoutIsResult = false }: MaskStreams = {},
 ): Promise<boolean> {
-  const pipes = runnerPipes();
-  const leads = (fd: number): boolean => pipes.has(pipeOf('self', String(fd)) ?? '');
-  const sink = only === undefined && leads(1) ? world.stdout : leads(2) ? world.stderr : undefined;
+  const pipes = maskOnStderr ? undefined : runnerPipes();
+  const leads = (fd: number): boolean => pipes?.has(pipeOf('self', String(fd)) ?? '') === true;
+  const sink =
+    !stdoutIsResult && leads(1) ? world.stdout : maskOnStderr || leads(2) ? world.stderr : undefined;
   if (sink === undefined) return false;
   const lines = new Set<string>();
   for (const value of values) {

@@ -11,6 +11,9 @@ export const SINK_CREDENTIALS = [
   'OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY',
 ] as const;
 
+/** With these, a job of GitHub Actions gets an OpenID Connect token for any audience, and so each of its sign-ins. */
+const JOB_CREDENTIALS = ['ACTIONS_ID_TOKEN_REQUEST_URL', 'ACTIONS_ID_TOKEN_REQUEST_TOKEN'];
+
 /** The ending of a variable that names a credential, or a file that contains one. */
 const CREDENTIAL =
   '(TOKEN|SECRET|SECRET_ID|PASSWORD|PASSPHRASE|SESSION|HEADERS?|KEY|CREDENTIALS?|JWT|IDENTITY|COOKIE)(_FILE|_PATH)?';
@@ -37,6 +40,7 @@ export function ownCredentials(
   return new Set([
     ...providers.flatMap(({ credentialVariables }) => credentialVariables),
     ...SINK_CREDENTIALS,
+    ...JOB_CREDENTIALS,
     ...handed.filter((name) => NAMED_AS_CREDENTIAL.test(name)),
     ...Object.keys(env).filter((name) => FAMILIES.test(name)),
   ]);

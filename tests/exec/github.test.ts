@@ -86,6 +86,34 @@ describe('on GitHub Actions', () => {
     expect(stderr).toBe('::add-mask::plain-value\n');
   });
 
+  test('env --format github prints nothing that the log would show: without a runner, or where stderr leads elsewhere', async () => {
+    const refused = {
+      code: 8,
+      stdout: '',
+      stderr: expect.stringMatching(/not registered with the runner.*--mask-on-stderr/s) as string,
+    };
+    const args = ['env', '-e', 'A=text', '--format', 'github'];
+    expect(await box.run(args, { env: GITHUB })).toMatchObject(refused);
+    const { masks, stdout } = await masksOf('secrets env -e A=text --format github 2>err | cat; cat err');
+    expect({ masks, stdout }).toEqual({ masks: [], stdout: refused.stderr });
+  });
+
+  test.each([
+    [['env', '-e', 'A=text', '--format', 'github'], /^A<</],
+    [['exec', '-e', 'A=text', '--redact', '--', 'echo', 'x'], /^x$/m],
+    [['inject'], /^plain-value$/m],
+  ])('--mask-on-stderr: %j registers there without a runner that can be seen', async (args, wanted) => {
+    const [command = '', ...rest] = args;
+    const all = [command, '--mask-on-stderr', ...rest];
+    const { code, stdout, stderr } = await box.run(all, { env: GITHUB, input: '{{ text }}' });
+    expect({ code, stdout, stderr }).toEqual({
+      code: 0,
+      stdout: expect.stringMatching(wanted) as string,
+      stderr: '::add-mask::plain-value\n',
+    });
+    expect((await box.run(all, { input: '{{ text }}' })).stderr).not.toContain('plain-value');
+  });
+
   test('elsewhere nothing is registered', async () => {
     const { stdout, stderr } = await box.run(['exec', '-e', 'A=text', '--', 'echo', 'x']);
     expect({ stdout, stderr }).toEqual({ stdout: 'x\n', stderr: '' });

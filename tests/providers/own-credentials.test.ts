@@ -28,7 +28,7 @@ const NO_CREDENTIAL: Readonly<Record<string, string>> = {
   CONJUR_CERT_FILE: 'a certificate of an authority',
   CONJUR_SSL_CERTIFICATE: 'a certificate of an authority',
   CONJUR_CREDENTIAL_STORAGE: 'where the Conjur CLI keeps credentials',
-  ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'the runner’s, for every step of a job to ask for its own token',
+  ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'the runner’s, which is withheld whatever the provider',
   ACTIONS_ID_TOKEN_REQUEST_URL: 'an address',
   SSL_CERT_FILE: 'certificates of authorities',
   SSL_CERT_DIR: 'certificates of authorities',
@@ -99,6 +99,8 @@ describe('all of them', () => {
       'BW_NEW_PASSWORD',
       'OP_SESSION_team',
       'SECRETS_X_KEY',
+      'ACTIONS_ID_TOKEN_REQUEST_URL',
+      'ACTIONS_ID_TOKEN_REQUEST_TOKEN',
     ])
       expect(names).toContain(name);
   });

@@ -1,5 +1,11 @@
 import type { CommandSpec, OptionSpec } from '../command.ts';
 
+/** For `exec`, `env` and `inject`. */
+export const maskOption: OptionSpec = {
+  flags: '--mask-on-stderr',
+  description: 'In GitHub Actions: stderr leads to the runner, so register the values there (::add-mask::)',
+};
+
 /** What `exec` and `env` share: where the variables come from. */
 export const sourceOptions: readonly OptionSpec[] = [
   {
@@ -30,6 +36,7 @@ export const sourceOptions: readonly OptionSpec[] = [
   },
   { flags: '--resolve-env', description: 'Resolve references in inherited variables' },
   { flags: '--no-project', description: 'Ignore the variables of secrets.yaml' },
+  maskOption,
 ];
 
 export const exec: CommandSpec = {

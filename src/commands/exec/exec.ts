@@ -150,7 +150,7 @@ async function launch(
     options.keepCredentials === true || renewing !== undefined
       ? session.stores.opened().filter((provider) => provider.keepAlive !== undefined)
       : [];
-  await registerWith(session, variables);
+  await registerWith(session, variables, options);
   if (redact) warnOfShort(session, variables);
   else if (start.files.length === 0 && kept.length === 0 && renewing === undefined) {
     await session.close();

@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import { parseDuration } from '../../core/duration.ts';
 import { SecretsError } from '../../core/errors.ts';
 import { MIN_SECRET_BYTES } from '../../core/redaction/redactor.ts';
-import { NOT_REGISTERED, registerMasks } from '../../exec/github.ts';
+import { type MaskStreams, NOT_REGISTERED, registerMasks } from '../../exec/github.ts';
 import type { GrowingMasks } from '../../exec/masks.ts';
 import type { ChildFiles } from '../../exec/private-files.ts';
 import type { SignalRelay } from '../../exec/signals.ts';
@@ -14,7 +14,7 @@ import { VersionWatch } from '../../exec/watch.ts';
 import type { Session } from '../../session/session.ts';
 import type { Prepared } from './prepared.ts';
 
-export interface WatchFlags {
+export interface WatchFlags extends Pick<MaskStreams, 'maskOnStderr'> {
   readonly restartOnRotate?: boolean;
   readonly signalOnRotate?: string;
   readonly poll?: string;
@@ -29,7 +29,7 @@ const DEFAULT_STOP_MS = 10_000;
 const SHORTEST_POLL_MS = 1_000;
 
 /** What is done when secrets change. */
-export interface Watching {
+export interface Watching extends Pick<MaskStreams, 'maskOnStderr'> {
   readonly restart: boolean;
   readonly signal: NodeJS.Signals | undefined;
   readonly pollMs: number;
@@ -41,7 +41,7 @@ export interface Watching {
 
 /** @throws SecretsError Usage */
 export function watchingOf(flags: WatchFlags): Watching | undefined {
-  const { restartOnRotate, signalOnRotate, poll, debounce, stopTimeout } = flags;
+  const { restartOnRotate, signalOnRotate, poll, debounce, stopTimeout, maskOnStderr } = flags;
   const restart = restartOnRotate === true;
   if (!restart && signalOnRotate === undefined) {
     if (poll === undefined && debounce === undefined && stopTimeout === undefined) return undefined;
@@ -56,6 +56,7 @@ export function watchingOf(flags: WatchFlags): Watching | undefined {
   const signal = signalOnRotate === undefined ? undefined : signalNamed(signalOnRotate);
   const pollMs = pollOf(poll);
   return {
+    maskOnStderr,
     restart,
     signal,
     pollMs,
@@ -119,12 +120,17 @@ export function warnOfShort(session: Session, variables: readonly Variable[]): v
 const warned = new WeakSet<Session>();
 
 /** Tells the runner of GitHub Actions, where there is one. */
-export async function registerWith(session: Session, variables: readonly Variable[]): Promise<void> {
+export async function registerWith(
+  session: Session,
+  variables: readonly Variable[],
+  { maskOnStderr }: Pick<MaskStreams, 'maskOnStderr'>,
+): Promise<void> {
   const { world } = session;
   if (world.env['GITHUB_ACTIONS'] !== 'true') return;
   const done = await registerMasks(
     world,
     secretsOf(variables).map(({ value }) => value),
+    { maskOnStderr },
   );
   if (!done && !warned.has(session)) session.warn(NOT_REGISTERED);
   warned.add(session);
@@ -201,7 +207,7 @@ export class Renewing {
     }
     const start = this.#sources.ready(variables);
     this.#watch.follow(variables.sources, variables.listings);
-    await registerWith(session, variables.list);
+    await registerWith(session, variables.list, this.#watching);
     if (masked) warnOfShort(session, variables.list);
     const { restart, signal } = this.#watching;
     const others = changed.filter(({ file }) => !file);
