@@ -61,6 +61,7 @@ interface Played {
 async function play(
   inputs: Readonly<Record<string, string>>,
   env: Readonly<Record<string, string>> = {},
+  runner = 'Runner.Worker',
 ): Promise<Played> {
   for (const name of Object.keys(inputs)) expect(Object.keys(action.inputs)).toContain(name);
   const value = (text: string): string =>
@@ -74,28 +75,24 @@ async function play(
     const own = Object.fromEntries(Object.entries(step.env).map(([name, text]) => [name, value(text)]));
     const script = box.write('step.sh', step.run);
     const address = server.address() as AddressInfo;
-    const child = spawn(
-      join(box.cwd, 'Runner.Worker'),
-      ['bash', '--noprofile', '--norc', '-eo', 'pipefail', script],
-      {
-        cwd: box.cwd,
-        env: {
-          ...box.env,
-          PATH: `${join(box.root, 'bin')}:${NODE.replace(/\/[^/]*$/, '')}:${box.env['PATH']}`,
-          CI: 'true',
-          GITHUB_ACTIONS: 'true',
-          GITHUB_ACTION_PATH: ROOT,
-          GITHUB_ENV: join(box.root, 'env'),
-          GITHUB_OUTPUT: join(box.root, 'output'),
-          GITHUB_PATH: join(box.root, 'path'),
-          RUNNER_TEMP: join(box.root, 'temp'),
-          ACTIONS_ID_TOKEN_REQUEST_URL: `http://127.0.0.1:${address.port}/token?api-version=2.0`,
-          ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'request-token',
-          ...own,
-          ...env,
-        },
+    const child = spawn(join(box.cwd, runner), ['bash', '--noprofile', '--norc', '-eo', 'pipefail', script], {
+      cwd: box.cwd,
+      env: {
+        ...box.env,
+        PATH: `${join(box.root, 'bin')}:${NODE.replace(/\/[^/]*$/, '')}:${box.env['PATH']}`,
+        CI: 'true',
+        GITHUB_ACTIONS: 'true',
+        GITHUB_ACTION_PATH: ROOT,
+        GITHUB_ENV: join(box.root, 'env'),
+        GITHUB_OUTPUT: join(box.root, 'output'),
+        GITHUB_PATH: join(box.root, 'path'),
+        RUNNER_TEMP: join(box.root, 'temp'),
+        ACTIONS_ID_TOKEN_REQUEST_URL: `http://127.0.0.1:${address.port}/token?api-version=2.0`,
+        ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'request-token',
+        ...own,
+        ...env,
       },
-    );
+    });
     child.stdout.on('data', (chunk: Buffer) => (log += chunk.toString()));
     child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()));
     code = await new Promise((resolve) => child.once('close', resolve));
@@ -150,18 +147,25 @@ test('the first example of the page: the script gets the variables of a trusted 
   });
 });
 
-test('without a script the later steps get the variables, all or none, after they are masked', async () => {
-  const env = '\n  # the database\n  URL_TOKEN=local://app/db#url  \n  PASSWORD=app/db#password\n';
-  const { code, log, exported } = await play({ env });
-  expect({ code, exported }).toEqual({
-    code: 0,
-    exported: { URL_TOKEN: 'postgres-url-value', PASSWORD: 'hunter2000' },
-  });
-  expect(log).toContain('::add-mask::hunter2000');
-  expect(shown(log)).not.toContain('hunter2000');
-  writeFileSync(join(box.root, 'env'), '');
-  expect(await play({ env: `${env}GONE=nope` })).toMatchObject({ code: 3, exported: {} });
-});
+test.each([
+  ['a runner that is seen', 'Runner.Worker'],
+  ['one that is not, as in a container and on macOS', 'unseen'],
+])(
+  'export: the later steps get the variables, all or none, after they are masked, on %s',
+  async (_, runner) => {
+    box.write('unseen', RUNNER, 0o755);
+    const env = '\n  # the database\n  URL_TOKEN=local://app/db#url  \n  PASSWORD=app/db#password\n';
+    const { code, log, exported } = await play({ env, export: 'true' }, {}, runner);
+    expect({ code, exported }).toEqual({
+      code: 0,
+      exported: { URL_TOKEN: 'postgres-url-value', PASSWORD: 'hunter2000' },
+    });
+    expect(log).toContain('::add-mask::hunter2000');
+    expect(shown(log)).not.toContain('hunter2000');
+    writeFileSync(join(box.root, 'env'), '');
+    expect(await play({ env: `${env}GONE=nope`, export: 'true' })).toMatchObject({ code: 3, exported: {} });
+  },
+);
 
 test('a template becomes a file', async () => {
   box.write('t.json', '{"password": {{ app/db#password }}}');
@@ -171,8 +175,14 @@ test('a template becomes a file', async () => {
 });
 
 test.each([
-  [{ run: 'true', template: 't', output: 'o' }, 'two steps'],
+  [{ run: 'true', template: 't', output: 'o' }, 'steps of their own'],
+  [{ run: 'true', export: 'true' }, 'steps of their own'],
+  [{ env: 'A=app/db#url', run: '' }, 'nothing to do'],
+  [{ env: 'A=app/db#url', template: '', output: 'o' }, 'nothing to do'],
+  [{ export: 'yes' }, 'true or false'],
   [{ template: 't' }, 'needs output'],
+  [{ run: 'true', output: 'o' }, 'needs template'],
+  [{ template: 't', output: 'o', env: 'A=app/db#url' }, 'names its secrets itself'],
   [{ program: 'no-such-program' }, 'not installed'],
 ])('%j is refused', async (inputs, why) => {
   expect(await play(inputs as Record<string, string>)).toMatchObject({
@@ -183,8 +193,9 @@ test.each([
 
 test('an input that looks like a command is none', async () => {
   const hostile = '$(touch ran)`touch ran`";touch ran;"\'';
-  await play({ env: hostile, profile: hostile, trusted: hostile, template: hostile, output: hostile });
-  await play({ env: hostile, 'gcp-provider': hostile, 'aws-role': hostile });
+  await play({ profile: hostile, trusted: hostile, template: hostile, output: hostile, export: hostile });
+  await play({ profile: hostile, trusted: hostile, template: hostile, output: hostile });
+  await play({ env: hostile, 'gcp-provider': hostile, 'aws-role': hostile, export: 'true' });
   expect(existsSync(join(box.cwd, 'ran'))).toBe(false);
 });
 
@@ -218,6 +229,26 @@ echo "$AWS_ROLE_ARN $AWS_REGION $AZURE_CLIENT_ID $AZURE_TENANT_ID $VAULT_JWT" >&
     expect(shown(log)).toContain(seen);
     if (!('vault-audience' in inputs)) expect(log).toContain(' 600');
     expect(shown(log)).not.toContain(TOKEN);
+  });
+
+  test('credentials that the job has already are not used in its place, and the script can ask for no token', async () => {
+    writeFileSync(join(box.root, 'bin/found'), '#!/bin/sh\nenv\n', { mode: 0o755 });
+    const names = {
+      'aws-role': ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'AWS_PROFILE'],
+      'azure-client-id': ['AZURE_CLIENT_SECRET', 'AZURE_CLIENT_CERTIFICATE_PATH', 'AZURE_ACCESS_TOKEN'],
+      'gcp-provider': ['GOOGLE_CREDENTIALS', 'GOOGLE_OAUTH_ACCESS_TOKEN'],
+      'vault-audience': ['VAULT_TOKEN', 'VAULT_SECRET_ID'],
+    };
+    for (const [input, left] of Object.entries(names)) {
+      const { code, log } = await play(
+        { program: 'found', run: 'true', [input]: 'x' },
+        Object.fromEntries(left.map((name) => [name, 'left-behind'])),
+      );
+      expect([input, code]).toEqual([input, 0]);
+      expect(log).not.toMatch(/left-behind|request-token|ACTIONS_ID_TOKEN/);
+    }
+    const kept = await play({ program: 'found', run: 'true' }, { AWS_ACCESS_KEY_ID: 'left-behind' });
+    expect(kept.log).toContain('AWS_ACCESS_KEY_ID=left-behind');
   });
 
   test('without the right to a token, and with a wrong one, it fails before anything else', async () => {
