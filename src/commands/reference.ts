@@ -125,16 +125,21 @@ function placeOf(
  */
 async function check(session: Session, provider: Provider, target: Target): Promise<readonly Checked[]> {
   const { name, key, version, stage } = target.reference;
-  const { deletedAt } = await provider.describe(name, session.call());
+  const { deletedAt, currentVersion } = await provider.describe(name, session.call());
   if (deletedAt !== undefined)
     throw new SecretsError('NotFound', 'is deleted', { hint: 'secrets restore undoes that' });
+  const isCurrent = version === undefined && (stage === undefined || stage === 'current');
+  if (isCurrent && currentVersion === undefined && provider.capabilities.has('versions'))
+    throw new SecretsError('NotFound', 'has no current version with a value', {
+      hint: 'store a value with secrets put, or name a version: secrets history lists them',
+    });
   const checks: Checked[] = [{ what: 'secret', how: 'by its metadata' }];
   if (key !== undefined) {
     const [answer] = await provider.get([{ name, version, stage, keys: [key] }], session.call());
     if (answer?.ok !== true) throw answer?.error ?? new SecretsError('NotFound', 'no such secret');
     keyText(answer.secret, key);
     checks.push({ what: 'key', how: 'by reading the value, which isn’t shown' });
-  } else if (version !== undefined || (stage !== undefined && stage !== 'current')) {
+  } else if (!isCurrent) {
     await findVersion(session, provider, target);
     checks.push({ what: 'version', how: 'by the list of versions' });
   }

@@ -267,6 +267,15 @@ withStore('references to Vault', vaultFiles, startVault, (sh) => {
     const step = await sh('secrets reference vault://ref/db#password --for github --check');
     expect(step).toMatchObject({ code: 0, stderr: '' });
     expect(step.stdout).toContain('secret/data/ref/db password | DB_PASSWORD');
+    const empty = `fetch(process.env.VAULT_ADDR + '/v1/secret/metadata/ref/empty', {
+      method: 'POST', headers: { 'x-vault-token': process.env.VAULT_TOKEN }, body: '{"custom_metadata":{"a":"b"}}',
+    }).then(({ status }) => console.log(status))`;
+    expect((await sh(`node -e "${empty.replaceAll('"', '\\"')}"`)).stdout).toBe('204\n');
+    expect(await sh('secrets reference vault://ref/empty --for external-secrets --check')).toMatchObject({
+      code: 3,
+      stdout: '',
+      stderr: expect.stringContaining('no current version') as string,
+    });
     const job = parse((await sh('secrets reference vault://ref/db#password --for gitlab')).stdout) as object;
     expect(job).toEqual({
       secrets: {

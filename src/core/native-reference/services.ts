@@ -13,6 +13,18 @@ import {
   type Writer,
 } from './secret.ts';
 
+/**
+ * The project, which these readers are told elsewhere.
+ * @throws SecretsError Unsupported for a regional secret, which they would look for among the global ones
+ */
+function globalProject(secret: NativeSecret, tool: string): string {
+  const [, project, rest] = /^projects\/([^/]+)\/(\w+)\//.exec(secret.id ?? '') ?? [];
+  if (project === undefined)
+    throw refuse(secret, 'the store didn’t give the secret’s name', 'allow secretmanager.secrets.get');
+  if (rest === 'secrets') return project;
+  throw refuse(secret, `${tool} reads no regional secrets`, 'use a global secret, or secrets exec');
+}
+
 const lastPart = (id: string): string => id.slice(id.lastIndexOf('/') + 1);
 
 /** https://learn.microsoft.com/azure/app-service/app-service-key-vault-references */
@@ -26,9 +38,11 @@ export const azureApp: Writer = (secret) => {
 /** https://cloud.google.com/run/docs/configuring/services/secrets */
 export const cloudRun: Writer = (secret, { variable }) => {
   wholeOnly(secret, 'Cloud Run');
-  if (secret.id?.includes('/locations/') === true)
-    throw refuse(secret, 'Cloud Run reads no regional secrets', 'use a global secret, or secrets exec');
-  return `- name: ${variable}
+  const project = globalProject(secret, 'Cloud Run');
+  const elsewhere = `${secret.name}:projects/${project}/secrets/${secret.name}`;
+  return `# For a service of the project ${project}. Another one needs this annotation in spec.template.metadata:
+# run.googleapis.com/secrets: ${quote(elsewhere)}
+- name: ${variable}
   valueFrom:
     secretKeyRef:
       name: ${quote(secret.name)}
@@ -62,7 +76,9 @@ const GITLAB: Readonly<Record<string, (secret: NativeSecret) => string>> = {
   },
   gcp: (secret) => {
     wholeOnly(secret, 'GitLab');
-    return `    gcp_secret_manager:\n${fields(6, { name: secret.name, version: pinnedVersion(secret) })}`;
+    const project = globalProject(secret, 'GitLab');
+    const fieldsOf = fields(6, { name: secret.name, version: pinnedVersion(secret) });
+    return `    # GCP_PROJECT_NUMBER has to be the number of the project ${project}.\n    gcp_secret_manager:\n${fieldsOf}`;
   },
   vault: (secret) => {
     currentOnly(secret, 'GitLab');
@@ -88,11 +104,11 @@ const GITHUB: Readonly<Record<string, (secret: NativeSecret, variable: string) =
   },
   gcp: (secret, variable) => {
     wholeOnly(secret, 'The action');
-    const [project = '', name = ''] = [secret.id?.split('/')[1], secret.name];
+    const project = globalProject(secret, 'The action');
     const version = pinnedVersion(secret) ?? 'latest';
     return step('google-github-actions/get-secretmanager-secrets@v2', '  id: secrets\n', [
       'secrets: |-',
-      `  ${variable}:${project}/${name}/${version}`,
+      `  ${variable}:${project}/${secret.name}/${version}`,
     ]);
   },
   vault: (secret, variable) => {

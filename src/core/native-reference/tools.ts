@@ -36,7 +36,7 @@ export const TOOLS: Readonly<Record<string, Tool>> = {
   gitlab: {
     title: 'GitLab',
     reads: ['aws', 'azure', 'gcp', 'vault'],
-    byId: ['azure'],
+    byId: ['azure', 'gcp'],
     write: gitlab,
   },
   'azure-app': { title: 'App Service', reads: ['azure'], byId: ['azure'], write: azureApp },

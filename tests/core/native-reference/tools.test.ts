@@ -33,6 +33,14 @@ function written(tool: string, of: NativeSecret): string {
 
 const ARN = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:payments/db-AbCdEf';
 
+test('references to Google say which project they mean', () => {
+  for (const tool of ['github', 'gitlab', 'cloud-run'])
+    expect([tool, written(tool, secret('gcp'))]).toEqual([tool, expect.stringContaining('acme')]);
+  expect(written('cloud-run', secret('gcp'))).toContain(
+    'run.googleapis.com/secrets: "payments-db:projects/acme/secrets/payments-db"',
+  );
+});
+
 test.each<[string, string, Partial<NativeSecret>, string]>([
   ['cloudformation', 'aws', {}, '{{resolve:secretsmanager:payments/db}}'],
   [
@@ -113,6 +121,9 @@ test.each<[string, string, Partial<NativeSecret>, RegExp]>([
   ['azure-app', 'azure', { stage: 'previous' }, /no stage previous/],
   ['azure-app', 'azure', { key: 'a' }, /whole secrets/],
   ['cloud-run', 'gcp', { id: 'projects/p/locations/l/secrets/s' }, /regional/],
+  ['github', 'gcp', { id: 'projects/p/locations/l/secrets/s' }, /regional/],
+  ['gitlab', 'gcp', { id: 'projects/p/locations/l/secrets/s' }, /regional/],
+  ['github', 'gcp', { id: undefined }, /didn’t give/],
 ])('%s for %s %j is refused with what to do', (tool, provider, more, message) => {
   let refusal: unknown;
   try {
