@@ -46,6 +46,7 @@ export async function run(session: Session, { args, options }: Invocation<Refere
     const written = tool.write(secret, namesFor(secret, options.name));
     const checks = options.check === true ? await check(session, provider, target) : undefined;
     await report(session, target, toolName, written, checks);
+    if (tool.note !== undefined) session.note(tool.note);
   } catch (thrown) {
     throw naming(thrown, target.text);
   }

@@ -97,19 +97,23 @@ const GITHUB: Readonly<Record<string, (secret: NativeSecret, variable: string) =
   aws: (secret, variable) => {
     wholeOnly(secret, 'The action');
     currentOnly(secret, 'The action');
-    return step('aws-actions/aws-secretsmanager-get-secrets@v2', '', [
-      'secret-ids: |',
-      `  ${variable}, ${secret.name}`,
-    ]);
+    return step(
+      'aws-actions/aws-secretsmanager-get-secrets@v2',
+      after('aws-actions/configure-aws-credentials'),
+      '',
+      ['secret-ids: |', `  ${variable}, ${secret.name}`],
+    );
   },
   gcp: (secret, variable) => {
     wholeOnly(secret, 'The action');
     const project = globalProject(secret, 'The action');
     const version = pinnedVersion(secret) ?? 'latest';
-    return step('google-github-actions/get-secretmanager-secrets@v2', '  id: secrets\n', [
-      'secrets: |-',
-      `  ${variable}:${project}/${secret.name}/${version}`,
-    ]);
+    return step(
+      'google-github-actions/get-secretmanager-secrets@v2',
+      after('google-github-actions/auth'),
+      '  id: secrets\n',
+      ['secrets: |-', `  ${variable}:${project}/${secret.name}/${version}`],
+    );
   },
   vault: (secret, variable) => {
     currentOnly(secret, 'The action');
@@ -123,15 +127,20 @@ const GITHUB: Readonly<Record<string, (secret: NativeSecret, variable: string) =
     const { address, namespace } = secret.place;
     const url = address === undefined ? [] : [`url: ${quote(address)}`];
     const space = namespace === undefined ? [] : [`namespace: ${quote(namespace)}`];
-    return step('hashicorp/vault-action@v3', '', [
+    return step('hashicorp/vault-action@v3', JWT, '', [
       ...[...url, ...space, 'method: jwt', 'secrets: |'],
       `  ${vaultPath(secret)} ${key} | ${variable}`,
     ]);
   },
 };
 
-function step(action: string, more: string, lines: readonly string[]): string {
-  return `- uses: ${action}\n${more}  with:\n${lines.map((line) => `    ${line}\n`).join('')}`;
+const after = (action: string): string =>
+  `# After a step that signs in (${action}), in a job with permissions: id-token: write`;
+const JWT =
+  '# In a job with permissions: id-token: write. Add role: the role of the JWT sign-in, if its mount has no default';
+
+function step(action: string, before: string, more: string, lines: readonly string[]): string {
+  return `${before}\n- uses: ${action}\n${more}  with:\n${lines.map((line) => `    ${line}\n`).join('')}`;
 }
 
 export const github: Writer = (secret, { variable }) =>

@@ -12,13 +12,20 @@ export interface Tool {
   /** Kinds of which it needs the service's own identifier. */
   readonly byId?: readonly string[];
   readonly write: Writer;
+  /** What has to be known besides what is printed. */
+  readonly note?: string;
 }
 
 export const TOOLS: Readonly<Record<string, Tool>> = {
   cloudformation: { title: 'CloudFormation', reads: ['aws'], write: cloudformation },
   cdk: { title: 'the CDK', reads: ['aws'], write: cdk },
   ecs: { title: 'ECS', reads: ['aws'], byId: ['aws'], write: ecs },
-  lambda: { title: 'the Lambda extension', reads: ['aws'], write: lambda },
+  lambda: {
+    title: 'the Lambda extension',
+    reads: ['aws'],
+    write: lambda,
+    note: 'the request needs the header X-Aws-Parameters-Secrets-Token, with the function’s AWS_SESSION_TOKEN',
+  },
   'eks-csi': { title: 'the CSI driver of EKS', reads: ['aws'], write: awsCsi },
   'external-secrets': {
     title: 'External Secrets',

@@ -33,6 +33,13 @@ function written(tool: string, of: NativeSecret): string {
 
 const ARN = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:payments/db-AbCdEf';
 
+test('steps of GitHub say which sign-in they need, and the address of Lambda which header', () => {
+  expect(written('github', secret('aws'))).toMatch(/^# After .*aws-actions\/configure-aws-credentials/);
+  expect(written('github', secret('gcp'))).toMatch(/^# After .*google-github-actions\/auth/);
+  expect(written('github', secret('vault', { key: 'a' }))).toMatch(/^# .*Add role: /);
+  expect(TOOLS['lambda']?.note).toContain('X-Aws-Parameters-Secrets-Token');
+});
+
 test('references to Google say which project they mean', () => {
   for (const tool of ['github', 'gitlab', 'cloud-run'])
     expect([tool, written(tool, secret('gcp'))]).toEqual([tool, expect.stringContaining('acme')]);
