@@ -63,7 +63,7 @@ async function programOf(session: Session, command: readonly string[]): Promise<
   if (typeof file === 'number')
     throw new SecretsError(
       'Usage',
-      `the program ${JSON.stringify(argv0)} ${file === 127 ? 'is not found' : 'can’t be executed'}`,
+      `the program ${JSON.stringify(argv0)} ${file === 127 ? 'was not found' : 'can’t be executed'}`,
       {
         hint: 'it is started without a shell; check its name and PATH',
       },

@@ -120,7 +120,7 @@ test.each([
   [['inject', '-i', 't.yaml', '-o', 'o', '--', 'true'], 'only with --watch'],
   [['inject', '-i', 't.yaml', '-o', 'o', '--poll', '5s'], 'need --watch'],
   [['inject', '-i', 't.yaml', '-o', 'o', '--watch', '--poll', '1ms'], 'shorter than a second'],
-  [['inject', '-i', 't.yaml', '-o', 'o', '--watch', '--', 'no-such-program'], 'is not found'],
+  [['inject', '-i', 't.yaml', '-o', 'o', '--watch', '--', 'no-such-program'], 'was not found'],
 ])('%j is refused before anything is written', async (args, why) => {
   expect(await box.run(args)).toMatchObject({ code: 2, stderr: expect.stringContaining(why) as string });
   expect(read('o')).toBe('');

@@ -98,7 +98,7 @@ async function prepare(
 }
 
 function notStarted(command: string, code: 126 | 127): SecretsError {
-  const why = code === 127 ? 'is not found' : 'can’t be executed';
+  const why = code === 127 ? 'was not found' : 'can’t be executed';
   return new SecretsError('Failed', `the program ${JSON.stringify(command)} ${why}`, {
     hint: code === 127 ? 'check its name and PATH' : 'check its permissions',
   });

@@ -93,7 +93,7 @@ class LookupError extends SecretsError {
   readonly code: number;
 
   constructor(command: string, code: 126 | 127) {
-    const why = code === 127 ? 'is not found' : 'can’t be executed';
+    const why = code === 127 ? 'was not found' : 'can’t be executed';
     super('Failed', `the program ${JSON.stringify(command)} ${why}`, {
       hint: code === 127 ? 'check its name and PATH' : 'check its permissions',
     });

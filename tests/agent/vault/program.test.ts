@@ -89,7 +89,7 @@ describe('agent run', () => {
   });
 
   test.each([
-    ['a program that is not there', 'secrets agent run -- nowhere', 127, 'is not found'],
+    ['a program that is not there', 'secrets agent run -- nowhere', 127, 'was not found'],
     [
       'what is no reference',
       'secrets agent run --read nonsense -- true',
