@@ -4,7 +4,7 @@ import { combineErrors, SecretsError, settleAll, toSecretsError } from '../core/
 import type { Resolved } from '../session/resolver.ts';
 import { codeOf, fileError, replacePrivateFile } from '../platform/files.ts';
 import { compact, secretJson, valueJson, versionJson } from '../output/shapes.ts';
-import { utf8 } from '../core/utf8.ts';
+import { isPlainText } from '../core/utf8.ts';
 import type { Session } from '../session/session.ts';
 import type { CommonOptions } from '../session/options.ts';
 import type { Invocation } from './command.ts';
@@ -133,9 +133,7 @@ async function printMetadata(session: Session, args: readonly string[]): Promise
 
 /** A terminal obeys control characters: a stored value must not be able to give it orders (CWE-150). */
 function checkPrintable(value: Uint8Array, reference: string): void {
-  const text = utf8(value);
-  if (text !== undefined && !/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/.test(text.replaceAll('\r\n', '\n')))
-    return;
+  if (isPlainText(value)) return;
   throw new SecretsError('Invalid', 'the value is not plain text, so it is not shown on a terminal', {
     reference,
     hint: 'use --out FILE, a pipe, or --raw',

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { isAbsolute, join, resolve } from 'node:path';
 import { combineErrors, SecretsError } from '../core/errors.ts';
+import { isPlainText } from '../core/utf8.ts';
 import { type MaskStreams, NOT_REGISTERED, registerMasks } from '../exec/github.ts';
 import { formatOf } from '../inject/formats/index.ts';
 import type { Format } from '../inject/formats/names.ts';
@@ -46,7 +47,8 @@ export async function run(session: Session, { args, options }: Invocation<Inject
     out.checkRepository();
   }
   const template = await templateOf(session, options);
-  if (options.dryRun === true) await showUses(session, template, survey(template));
+  if (options.dryRun === true)
+    await showUses(session, template, await survey(template, session.interrupt.signal));
   else if (out === undefined) await renderOnce(session, template, undefined, options);
   else if (options.watch === true) {
     const path = resolve(session.world.cwd, options.in as string);
@@ -67,7 +69,7 @@ async function renderOnce(
   { maskOnStderr }: InjectOptions,
   last?: string,
 ): Promise<Rendered> {
-  const found = survey(template);
+  const found = await survey(template, session.interrupt.signal);
   const { values, sources } = await readValues(session, template, found);
   await registerWith(session, values, { maskOnStderr, stdoutIsResult: out === undefined });
   const rendering = { template, found, values };
@@ -227,26 +229,28 @@ async function registerWith(
 }
 
 async function printAll(session: Session, rendering: Rendering): Promise<void> {
-  const isTerminal = session.world.stdout.isTTY === true;
-  if (isTerminal) {
-    // A terminal obeys control characters: a stored value must not be able to give it orders (CWE-150).
-    for (const [reference, value] of rendering.values) {
-      if (/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.test(Buffer.from(value).toString('latin1')))
-        throw new SecretsError(
-          'Invalid',
-          'the value has control characters, so it is not shown on a terminal',
-          {
-            reference,
-            hint: 'use -o FILE, or a pipe',
-          },
-        );
-    }
+  if (session.world.stdout.isTTY !== true) {
+    await renderTo(rendering, {
+      write: (bytes) => session.print(bytes),
+      afterChange: 'what was printed is not complete; repeat it',
+    });
+    return;
   }
+  const chunks: Uint8Array[] = [];
   await renderTo(rendering, {
-    write: (bytes) => session.print(bytes),
-    afterChange: 'what was printed is not complete; repeat it',
+    write: (bytes) => void chunks.push(bytes),
+    afterChange: 'nothing was printed; repeat it',
   });
-  if (isTerminal) session.note('the secrets are now on your screen and in its scrollback');
+  const all = Buffer.concat(chunks);
+  // A terminal obeys control characters: a template or a value must not be able to give it orders (CWE-150).
+  if (!isPlainText(all))
+    throw new SecretsError(
+      'Invalid',
+      'the result has control characters or is not UTF-8, so it is not shown on a terminal',
+      { hint: 'use -o FILE, or a pipe' },
+    );
+  await session.print(all);
+  session.note('the secrets are now on your screen and in its scrollback');
 }
 
 /** @returns a hash of the file's content */

@@ -18,3 +18,11 @@ export function utf8(value: Uint8Array): string | undefined {
     return undefined;
   }
 }
+
+/** Whether bytes are text without control characters other than tabs and line breaks: C0, DEL, C1 and a lone CR. */
+export function isPlainText(bytes: Uint8Array): boolean {
+  const text = utf8(bytes);
+  return (
+    text !== undefined && !/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/.test(text.replaceAll('\r\n', '\n'))
+  );
+}

@@ -36,6 +36,7 @@ export interface Survey {
 }
 
 type Piece =
+  | { readonly kind: 'pause' }
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'value'; readonly placeholder: Placeholder; readonly place: Place }
   | { readonly kind: 'problem'; readonly spot: Spot; readonly refusal: Refusal; readonly ref?: string };
@@ -91,13 +92,30 @@ function* pieces({ source, format, stores }: Template): Iterable<Piece> {
       }
     }
   }
-  for (const chunk of source.chunks()) yield* walk(scanner.feed(chunk));
+  for (const chunk of source.chunks()) {
+    yield* walk(scanner.feed(chunk));
+    yield { kind: 'pause' };
+  }
   yield* walk(scanner.end());
   yield* after(lexer.end());
 }
 
-/** Finds what a template asks for. Reads no value. */
-export function survey(template: Template): Survey {
+/**
+ * Finds what a template asks for. Reads no value.
+ * @param interrupt ends it between two chunks, however long the template is
+ */
+export async function survey(template: Template, interrupt: AbortSignal): Promise<Survey> {
+  const steps = surveySteps(template);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    await new Promise((next) => setImmediate(next));
+    interrupt.throwIfAborted();
+  }
+}
+
+/** The same, with a step for each chunk. */
+export function* surveySteps(template: Template): Generator<void, Survey> {
   const { source, format } = template;
   const uses = new Map<string, Use>();
   const problems: SecretsError[] = [];
@@ -109,7 +127,8 @@ export function survey(template: Template): Survey {
   };
   const decoder = new TextDecoder('utf-8', { fatal: true });
   for (const piece of pieces(template)) {
-    if (piece.kind === 'problem') add(piece.spot, piece.refusal, piece.ref);
+    if (piece.kind === 'pause') yield;
+    else if (piece.kind === 'problem') add(piece.spot, piece.refusal, piece.ref);
     else if (piece.kind === 'text') {
       if (format !== 'text') checkText(source, decoder, piece.text);
     } else {
@@ -231,6 +250,7 @@ export async function render(
     size = 0;
   };
   for (const piece of pieces(template)) {
+    if (piece.kind === 'pause') continue;
     if (piece.kind === 'problem') throw changed;
     if (piece.kind === 'value' && !tried.has(keyOf(piece.placeholder, piece.place))) throw changed;
     const bytes =

@@ -39,6 +39,24 @@ const BARE_REST = '[\\w./%#?=&+~-]';
 /** Longest word that may be a store's name, with `://`. */
 const LONGEST_SCHEME = 67;
 
+/** Finds a word again and again, further on each time: each character of the text is looked at once. */
+class Finder {
+  readonly #text: string;
+  readonly #word: string;
+  #at = -2;
+
+  constructor(text: string, word: string) {
+    this.#text = text;
+    this.#word = word;
+  }
+
+  /** @returns -1 if there is none */
+  from(start: number): number {
+    if (this.#at !== -1 && this.#at < start) this.#at = this.#text.indexOf(this.#word, start);
+    return this.#at;
+  }
+}
+
 export class TemplateScanner {
   readonly #bare: RegExp | undefined;
   #rest = '';
@@ -66,6 +84,7 @@ export class TemplateScanner {
 
   #scan(text: string, last: boolean): readonly Part[] {
     const parts: Part[] = [];
+    const ends = { close: new Finder(text, '}}'), line: new Finder(text, '\n') };
     let at = 0;
     for (;;) {
       const open = text.indexOf('{{', at);
@@ -73,7 +92,7 @@ export class TemplateScanner {
       this.#addText(parts, text.slice(at, until), open !== -1 || last);
       at = until;
       if (open === -1) break;
-      const length = this.#placeholder(parts, text, open, last);
+      const length = this.#placeholder(parts, text, open, last, ends);
       if (length === 0) break;
       at = open + length;
     }
@@ -96,7 +115,13 @@ export class TemplateScanner {
   }
 
   /** @returns the length in the text; 0 if the next chunk is needed */
-  #placeholder(parts: Part[], text: string, open: number, last: boolean): number {
+  #placeholder(
+    parts: Part[],
+    text: string,
+    open: number,
+    last: boolean,
+    ends: { readonly close: Finder; readonly line: Finder },
+  ): number {
     const near = text.slice(open, open + LONGEST);
     const literal = LITERAL.exec(near);
     if (literal !== null) {
@@ -104,14 +129,15 @@ export class TemplateScanner {
       this.#count(literal[0]);
       return literal[0].length;
     }
-    const close = near.indexOf('}}', 2);
-    const lineEnd = near.indexOf('\n');
+    const [close, lineEnd] = [ends.close.from(open + 2), ends.line.from(open)].map((end) =>
+      end === -1 || end >= open + LONGEST ? -1 : end - open,
+    ) as [number, number];
     const closed = close !== -1 && (lineEnd === -1 || close < lineEnd);
     // `{{ "}}" }}` may still be coming.
     if (!last && near.length < LONGEST && (closed ? open + close + 6 > text.length : lineEnd === -1))
       return 0;
     const spot = { line: this.#line, column: this.#column };
-    const source = closed ? near.slice(0, close + 2) : near.slice(0, 2);
+    const source = closed ? near.slice(0, close + 2) : (/^\{+/.exec(near)?.[0] ?? '');
     this.#count(source);
     if (!closed) {
       parts.push(

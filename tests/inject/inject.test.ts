@@ -14,7 +14,8 @@ import {
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { pidNamespace, startTime } from '../../src/platform/process-identity.ts';
-import { Box, until } from '../exec/setup.ts';
+import { Box, NODE, PROGRAM, until } from '../exec/setup.ts';
+import { closeTerminals, openTerminal } from '../exec/terminals.ts';
 import { program, ROOT_USER, testNeeding } from '../needs.ts';
 import { sized } from '../size.ts';
 
@@ -24,7 +25,10 @@ beforeEach(() => {
   box.put('db', '{"password":"p\\"w","port":5432}');
   box.put('key', 'one\ntwo\n');
 });
-afterEach(() => box.remove());
+afterEach(() => {
+  closeTerminals();
+  box.remove();
+});
 
 const read = (name: string): string => readFileSync(join(box.cwd, name), 'utf8');
 const modeOf = (name: string): string => (statSync(join(box.cwd, name)).mode & 0o777).toString(8);
@@ -79,6 +83,34 @@ test('everything that is wrong is listed at once with its place, and nothing is 
 test('one kind of failure keeps its exit code: 3 for what is not there, 2 for what is malformed', async () => {
   expect((await box.run(['inject'], { input: '{{ a }} {{ b }}' })).code).toBe(3);
   expect((await box.run(['inject'], { input: '{{ }}' })).code).toBe(2);
+});
+
+test('a terminal gets no orders, from a value or from the template: C0 and C1 controls, a lone CR', async () => {
+  box.put('c1', '\u009b31mred');
+  box.put('cr', 'shown\rhidden');
+  const atTerminal = async (template: string): Promise<{ code: number; shown: string }> => {
+    box.write('t', template);
+    const terminal = openTerminal(box, NODE, [PROGRAM, 'inject', '-i', 't']);
+    const { exitCode } = await terminal.ended;
+    return { code: exitCode, shown: terminal.shown() };
+  };
+  for (const template of [
+    'plain {{ c1 }}',
+    'plain {{ cr }}',
+    'plain \u001b[31m{{ db#port }}',
+    'plain \u009b{{ db#port }}',
+  ]) {
+    const { code, shown } = await atTerminal(template);
+    expect({ code, shown }).toEqual({
+      code: 2,
+      shown: expect.stringContaining('control characters') as string,
+    });
+    expect(shown).not.toMatch(/plain|\u009b|hidden/);
+  }
+  expect(await atTerminal('plain\r\n\t{{ db#port }}')).toMatchObject({
+    code: 0,
+    shown: expect.stringContaining('5432') as string,
+  });
 });
 
 test('--dry-run lists the references and reads none', async () => {

@@ -1,7 +1,16 @@
 /** Renders templates in this process, in chunks as small as they can be. */
 import { createHash } from 'node:crypto';
 import type { Format } from '../../src/inject/formats/names.ts';
-import { render, survey, type Template, tryAll, type Use, written } from '../../src/inject/render.ts';
+import {
+  render,
+  survey,
+  surveySteps,
+  type Survey,
+  type Template,
+  tryAll,
+  type Use,
+  written,
+} from '../../src/inject/render.ts';
 import { Unfit } from '../../src/inject/formats/lexer.ts';
 import type { Source } from '../../src/inject/source.ts';
 
@@ -30,7 +39,7 @@ export async function inject(
   { chunk = 1 << 20, stores }: { readonly chunk?: number; readonly stores?: readonly string[] } = {},
 ): Promise<Outcome> {
   const template: Template = { source: sourceOf(text, chunk), format, stores };
-  const found = survey(template);
+  const found = await survey(template, new AbortController().signal);
   const valueOf = (ref: string): Uint8Array => {
     const value = values.get(ref);
     if (value === undefined) throw new Error(`no value for ${ref}`);
@@ -46,9 +55,17 @@ export async function inject(
   };
 }
 
+function surveyAtOnce(template: Template): Survey {
+  const steps = surveySteps(template);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
 /** Where the only placeholder of a template stands. */
 export function useOf(format: Format, text: string): Use {
-  const { uses, problems } = survey({ source: sourceOf(text, 1 << 20), format, stores: undefined });
+  const { uses, problems } = surveyAtOnce({ source: sourceOf(text, 1 << 20), format, stores: undefined });
   if (problems.length > 0) throw problems[0] as Error;
   if (uses.length !== 1) throw new Error(`${uses.length} placeholders in ${text}`);
   return uses[0] as Use;

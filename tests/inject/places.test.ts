@@ -161,6 +161,7 @@ test.each([
 test.each([
   ['{{ x', '1:1: {{ is not closed on its line'],
   ['a\né{{ x\n}}', '2:2: {{ is not closed on its line'],
+  ['{{{{{{{ x', '1:1: {{ is not closed on its line'],
   ['{{ }}', '1:1: the placeholder is empty'],
   ['{{ x | }}', '1:1: a filter is missing after |'],
   ['{{ x | upper }}', '1:1: there is no such filter'],
@@ -193,7 +194,7 @@ test.each([
   let text = before;
   const source = { name: 'template', chunks: () => [text], hash: () => text };
   const template = { source, format: 'yaml', stores: undefined } as const;
-  const found = survey(template);
+  const found = await survey(template, new AbortController().signal);
   text = after;
   const valueOf = (ref: string): Buffer => Buffer.from(new Map([['n', '\0']]).get(ref) as string);
   await expect(
@@ -203,6 +204,18 @@ test.each([
     message: 'template was changed while it was read',
     hint: 'repeat it',
   });
+});
+
+test('the first pass can be interrupted, however long the template is', async () => {
+  function* chunks(): Iterable<string> {
+    for (;;) yield 'a: {{ x }}\n';
+  }
+  const interrupt = new AbortController();
+  setTimeout(() => interrupt.abort(), 20);
+  const source = { name: 'template', chunks, hash: () => '' };
+  await expect(survey({ source, format: 'yaml', stores: undefined }, interrupt.signal)).rejects.toMatchObject(
+    { name: 'AbortError' },
+  );
 });
 
 test('--bare: references into known stores, and nothing else', async () => {
