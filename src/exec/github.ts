@@ -24,8 +24,8 @@ export async function registerMasks(
   values: Iterable<Uint8Array>,
   { maskOnStderr = false, stdoutIsResult = false }: MaskStreams = {},
 ): Promise<boolean> {
-  const pipes = maskOnStderr ? undefined : runnerPipes();
-  const leads = (fd: number): boolean => pipes?.has(pipeOf('self', String(fd)) ?? '') === true;
+  const pipes = runnerPipes();
+  const leads = (fd: number): boolean => pipes.has(pipeOf('self', String(fd)) ?? '');
   const sink =
     !stdoutIsResult && leads(1) ? world.stdout : maskOnStderr || leads(2) ? world.stderr : undefined;
   if (sink === undefined) return false;

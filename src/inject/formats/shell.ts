@@ -57,8 +57,22 @@ interface Document {
 const NEUTRAL = '\0';
 /** The process id. Whether `"$$("` begins a substitution, shells disagree on. */
 const PID = '$$';
-/** In a here-document: escapes, and the expansions that are closed on their line. */
-const CLOSED = /\\.|\$\(\([^()"'\\`$]*\)\)|\$\([^()"'\\`$]*\)|\$\{[^{}"'\\`$]*\}|`[^`"'\\$]*`/g;
+/** In a here-document: escapes, and the expansions that certainly end on their line, with nothing nested. */
+const CLOSED = (() => {
+  // One letter of the name: the others are words, in one way only, so that no line takes long.
+  const variable = String.raw`\$\w|\$\{\w+\}`;
+  const quoted = String.raw`"(?:[^"\\${'`'}$()]|${variable})*"|'[^'\\${'`'}()]*'`;
+  // A comment would hide the end.
+  const words = String.raw`(?:[^()"'\\${'`'}$#<]|<(?!<)|${variable}|${quoted})*`;
+  const parts = [
+    String.raw`\\.`,
+    String.raw`\$\(\([^()"'\\${'`'}$]*\)\)`,
+    String.raw`\$\(${words}\)`,
+    String.raw`\$\{[^{}"'\\${'`'}$]*\}`,
+    String.raw`${'`'}[^"'\\$${'`'}]*${'`'}`,
+  ];
+  return new RegExp(parts.join('|'), 'g');
+})();
 
 export class ShellLexer implements Lexer {
   /** The innermost last. `$(…)` begins with `bare` again. */
