@@ -8,6 +8,7 @@ import { functionArn } from '../backends/functions.ts';
 import { describeWith } from '../backends/server.ts';
 import { scenarioFiles as vaultFiles, startVault } from '../backends/vault.ts';
 import { makePlace, type Place } from '../e2e/program.ts';
+import { NO_SECRET } from './no-secret.ts';
 import { accessesIn, logOf, shortOf } from './program.ts';
 
 type Env = Readonly<Record<string, string>>;
@@ -105,6 +106,31 @@ const LINES: readonly Line[] = [
   },
   { covers: 'env', line: 'secrets env -e A=@a --format json', records: ['read @a'] },
   { covers: 'env', line: 'secrets env --from @j --prefix J_ --format json', records: ['read @j'] },
+  {
+    covers: 'inject',
+    line: 'printf "{{ @a }} {{ @j#k }}" | secrets inject',
+    records: ['read @a', 'read @j#k'],
+  },
+  {
+    covers: 'inject',
+    line: 'printf "{{ @a }} {{ @nope }}" | secrets inject',
+    records: ['read @a', `read @nope ${NOT_FOUND}`],
+    exit: 3,
+    denied: ['read @a', 'read @nope'],
+  },
+  {
+    covers: 'reference',
+    line: 'secrets reference @a --for cloudformation --check',
+    records: ['describe @a'],
+    store: 'aws',
+  },
+  {
+    covers: 'reference',
+    line: 'secrets reference @j#k --for external-secrets --check',
+    records: ['describe @j', 'read @j#k'],
+    denied: ['describe @j'],
+    store: 'vault',
+  },
   {
     covers: 'copy',
     line: 'secrets copy @a @c',
@@ -242,32 +268,6 @@ const LINES: readonly Line[] = [
   { covers: 'purge', line: 'secrets purge @a --yes', records: ['purge @a'] },
   { covers: 'stores rekey', line: 'secrets stores rekey', records: ['rekey @'], store: 'local' },
 ];
-
-/** Commands that touch no secret, and why. */
-const NO_SECRET: Readonly<
-  Record<string, { readonly line: string; readonly why: string; readonly exit?: number }>
-> = {
-  audit: { line: 'secrets audit --help', why: 'reads the log alone' },
-  'audit log': { line: 'secrets audit log --json', why: 'reads the log alone' },
-  'audit verify': { line: 'secrets audit verify', why: 'reads the log alone, and here is none', exit: 3 },
-  'audit anchor': { line: 'secrets audit anchor', why: 'writes a checkpoint into the log' },
-  'audit send': { line: 'secrets audit send', why: 'sends the log alone, and here to nobody', exit: 2 },
-  'audit sinks': { line: 'secrets audit sinks', why: 'looks at what was sent' },
-  'audit trail': { line: 'secrets audit trail local://', why: 'reads what others recorded' },
-  completion: { line: 'secrets completion bash', why: 'prints a script' },
-  doctor: { line: 'secrets doctor', why: 'asks who one is' },
-  generate: { line: 'secrets generate', why: 'makes a value that nothing keeps' },
-  init: { line: 'secrets init --dry-run', why: 'writes addresses' },
-  stores: { line: 'secrets stores --check', why: 'asks who one is' },
-  terraform: { line: 'secrets terraform --help', why: 'only its verbs do something' },
-  'terraform install': { line: 'secrets terraform install', why: 'writes a script' },
-  'terraform serve': {
-    line: 'secrets terraform serve',
-    why: 'OpenTofu starts it; tests/terraform has its records',
-    exit: 2,
-  },
-  trust: { line: 'secrets trust --list', why: 'reads secrets.yaml' },
-};
 
 /** The accesses of one line. */
 async function run(place: Place, store: string, line: string, env: Env) {
