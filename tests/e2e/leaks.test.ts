@@ -28,6 +28,8 @@ const CHILD = 'sleep 0.31';
 const CHANGING = '{ until [ -e runs ]; do sleep 0.05; done; (cat "$IN"; echo more) | secrets put a; } &';
 const FAST = '--redact --poll 1s --debounce 100ms';
 const WAITING = 'while :; do sleep 0.31; done';
+/** Not where exec has its files, which are looked for. */
+const AGENT = 'unset XDG_RUNTIME_DIR; secrets agent start -d --idle 1m; ';
 
 interface Run {
   /** Commands and verbs that this line covers. */
@@ -162,14 +164,11 @@ const RUNS: readonly Run[] = [
   { covers: 'exec', line: 'secrets exec -e A=a -- no-such-program', exit: 127 },
   { covers: 'exec', line: 'secrets exec --from a -- true', exit: 125 },
   { covers: 'env', line: '(cat "$IN"; printf "\\0") | secrets put nul; secrets env -e A=nul', exit: 2 },
-  { covers: 'agent start', line: 'unset XDG_RUNTIME_DIR; secrets agent start -d --idle 1m' }, // Exec has its files there.
-  { covers: 'agent status', line: 'unset XDG_RUNTIME_DIR; secrets agent status' },
-  { covers: 'agent clear', line: 'unset XDG_RUNTIME_DIR; secrets agent clear' },
-  { covers: 'agent stop', line: 'unset XDG_RUNTIME_DIR; secrets agent stop' },
-  {
-    covers: 'agent run',
-    line: 'secrets agent run -- true',
-  },
+  { covers: 'agent start', line: `${AGENT}secrets agent stop` },
+  { covers: 'agent status', line: `${AGENT}secrets agent status; secrets agent stop` },
+  { covers: 'agent clear', line: `${AGENT}secrets agent clear && secrets agent stop` },
+  { covers: 'agent stop', line: 'secrets agent stop', exit: 3 },
+  { covers: 'agent run', line: 'secrets agent run -- true' },
   { covers: 'agent', line: 'secrets agent', exit: 2 },
   { covers: 'purge', line: 'secrets purge a', exit: 2 },
   { covers: 'purge', line: 'secrets purge a --yes' },
