@@ -12,6 +12,7 @@ const PAGES: Readonly<Record<string, string>> = { local: 'local-store', exec: 'p
 const NO_CREDENTIAL: Readonly<Record<string, string>> = {
   AWS_ROLE_ARN: 'names a role',
   AWS_ENDPOINT_URL_SECRETS_MANAGER: 'an address',
+  AWS_SHARED_CREDENTIALS_FILE: 'the path of a file of the user, who may name another for the program',
   AZURE_KEYVAULT_NAME: 'a name',
   AZURE_KEYVAULT_URL: 'an address',
   KEY_VAULT_NAME: 'a name',
