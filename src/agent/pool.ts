@@ -1,12 +1,12 @@
 /** The stores that the agent has open: each one once for the same settings, and closed when others are used more. */
 import { createHash } from 'node:crypto';
-import { SecretsError } from '../core/errors.ts';
+import { outOfTime } from '../core/errors.ts';
 import type { StoreSettings } from '../core/trust.ts';
 import type { ProgramWorld } from '../config/kinds.ts';
 import type { CallOptions } from '../providers/call.ts';
 import type { NativeReference, ProviderContext } from '../providers/descriptor.ts';
 import type { Provider } from '../providers/provider.ts';
-import { keepingOut } from '../session/keeping-out.ts';
+import { openProvider, unknownProvider } from '../session/chain.ts';
 
 /** Clients may name any number of stores, and each open one has connections. */
 const MOST_OPEN = 32;
@@ -89,19 +89,17 @@ export class StorePool {
 
   async #load(key: string, spec: StoreSpec): Promise<Loaded> {
     const descriptor = this.#world.providers.find(({ kind }) => kind === spec.provider);
-    if (descriptor === undefined)
-      throw new SecretsError('Usage', `store ${spec.name} has an unknown provider ${spec.provider}`);
+    if (descriptor === undefined) throw unknownProvider(spec.name, spec.provider);
     const end = new AbortController();
     const tooSlow = (): void => end.abort(new DOMException('the store is too slow', 'TimeoutError'));
     const timer = setTimeout(tooSlow, OPEN_MS).unref();
     try {
-      const { open } = await descriptor.load();
-      const call = { signal: end.signal, deadline: Date.now() + OPEN_MS };
-      const provider = keepingOut(
-        await open({ ...spec.settings, ...spec.native }, this.#context(spec), call),
-      );
-      const isReady = (await provider.prepare?.(call)) ?? true;
-      return { key, spec, provider, isReady };
+      const opened = await openProvider(descriptor, {
+        settings: { ...spec.settings, ...spec.native },
+        context: () => this.#context(spec),
+        call: { signal: end.signal, deadline: Date.now() + OPEN_MS },
+      });
+      return { key, spec, ...opened };
     } finally {
       clearTimeout(timer);
     }
@@ -161,8 +159,7 @@ function keyOf({ name, provider, settings, native, cwd, credentials }: StoreSpec
 /** @throws SecretsError Unavailable when the client waits no longer */
 function withinCall(opening: Promise<OpenStore>, signal: AbortSignal): Promise<OpenStore> {
   return new Promise((resolve, reject) => {
-    const abandon = (): void =>
-      reject(new SecretsError('Unavailable', 'no answer in time', { hint: 'try again, or raise --timeout' }));
+    const abandon = (): void => reject(outOfTime(undefined));
     if (signal.aborted) abandon();
     signal.addEventListener('abort', abandon, { once: true });
     void opening.then(resolve, reject).finally(() => signal.removeEventListener('abort', abandon));

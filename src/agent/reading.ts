@@ -3,7 +3,7 @@
  * asked once however many clients wait for the same value. When the store is away, memory answers as long as it may.
  */
 import { setMaxListeners } from 'node:events';
-import { SecretsError, toSecretsError } from '../core/errors.ts';
+import { outOfTime, SecretsError, toSecretsError } from '../core/errors.ts';
 import type { CallOptions } from '../providers/call.ts';
 import type { GetResult, SecretRequest } from '../providers/provider.ts';
 import type { Held, ValueCache } from './cache.ts';
@@ -173,12 +173,7 @@ function isAway({ kind }: SecretsError): boolean {
 
 /** The answer, or that there is none in time. The call goes on, for others and for later. */
 function within(flight: Flight['answer'], signal: AbortSignal, ms: number | undefined): Promise<GetResult> {
-  const late = (): GetResult => ({
-    ok: false,
-    error: new SecretsError('Unavailable', 'no answer in time', {
-      hint: 'try again, or raise --timeout',
-    }),
-  });
+  const late = (): GetResult => ({ ok: false, error: outOfTime(undefined) });
   if (signal.aborted) return Promise.resolve(late());
   return new Promise((resolve) => {
     const end = (answer: GetResult): void => {

@@ -31,13 +31,35 @@ export interface ChainParts {
 /** @throws SecretsError Policy from the guard, Usage for invalid settings */
 export async function openChain(parts: ChainParts): Promise<Provider> {
   const { store, extra, file, descriptor, records, context, call, changed } = parts;
-  const { name, provider: kind, settings } = store;
-  if (descriptor === undefined)
-    throw new SecretsError('Usage', `store ${name} has an unknown provider ${kind}`);
+  const { name, provider: kind } = store;
+  if (descriptor === undefined) throw unknownProvider(name, kind);
   await guard(store, file);
-  const { open } = await descriptor.load();
   const recorder = await records.recorder();
-  const provider = keepingOut(await open({ ...settings, ...extra }, context(), call));
-  await provider.prepare?.(call);
+  const settings = { ...store.settings, ...extra };
+  const { provider } = await openProvider(descriptor, { settings, context, call });
   return recorded({ provider, recorder, store: name, kind, changed });
+}
+
+interface ProviderParts {
+  readonly settings: StoreConfig['settings'];
+  readonly context: () => ProviderContext;
+  readonly call: CallOptions;
+}
+
+/**
+ * Opens a provider and keeps values out of its messages.
+ * @returns with `isReady`, which is false if each of its calls would fail as its preparation did
+ */
+export async function openProvider(
+  descriptor: ProviderDescriptor,
+  { settings, context, call }: ProviderParts,
+): Promise<{ readonly provider: Provider; readonly isReady: boolean }> {
+  const { open } = await descriptor.load();
+  const provider = keepingOut(await open(settings, context(), call));
+  const isReady = (await provider.prepare?.(call)) ?? true;
+  return { provider, isReady };
+}
+
+export function unknownProvider(store: string, kind: string): SecretsError {
+  return new SecretsError('Usage', `store ${store} has an unknown provider ${kind}`);
 }

@@ -4,7 +4,6 @@
  */
 import { lstatSync, type Stats } from 'node:fs';
 import { dirname } from 'node:path';
-import { isMissing } from '../files.ts';
 import { type World, xdgFolder } from '../world.ts';
 
 const NAME = 'agent.sock';
@@ -74,9 +73,8 @@ export function problemOf(
 export function look(path: string): Stats | undefined {
   try {
     return lstatSync(path);
-  } catch (thrown) {
-    if (isMissing(thrown)) return undefined;
-    // A runtime folder of another user, after `su`.
+  } catch {
+    // Nothing is there, or it is in a runtime folder of another user, after `su`.
     return undefined;
   }
 }
