@@ -1,0 +1,30 @@
+/** Programs that speak Vault, unchanged, read the local store, AWS and Vault through the agent, and see the same. */
+import { scenarioFiles as awsFiles } from '../../../backends/aws.ts';
+import { describeWith } from '../../../backends/server.ts';
+import { scenarioFiles as vaultFiles } from '../../../backends/vault.ts';
+import { HASHI_VAULT } from './ansible.ts';
+import { CONSUL } from './consul-template.ts';
+import { HVAC } from './hvac.ts';
+import { OPENTOFU } from './opentofu.ts';
+import { type ClientsPlace, expected, startClientsPlace, STORES } from './place.ts';
+
+describeWith('the agent in front of local, AWS and Vault', [...awsFiles, ...vaultFiles], () => {
+  let place: ClientsPlace;
+  beforeAll(async () => {
+    place = await startClientsPlace();
+  }, 120_000);
+  afterAll(() => place.stop());
+
+  for (const client of [HVAC, CONSUL, OPENTOFU, HASHI_VAULT])
+    describeWith(client.name, client.files, () => {
+      test('reads the same from each store', async () => {
+        const before = place.records().length;
+        expect(await client.read(place)).toEqual(expected(client));
+        const stores = place
+          .records()
+          .slice(before)
+          .map((record) => ('store' in record ? record.store : undefined));
+        for (const store of STORES) expect(stores).toContain(store);
+      }, 240_000);
+    });
+});
