@@ -21,6 +21,8 @@ export class Connection extends Duplex {
   #start: Buffer | undefined = Buffer.alloc(0);
   /** The request in progress came as LIST. */
   #isList = false;
+  #isBusy = false;
+  #isClosing = false;
 
   #timer: NodeJS.Timeout | undefined;
 
@@ -58,13 +60,26 @@ export class Connection extends Duplex {
     return parsed === STAND_IN && this.#isList ? 'LIST' : parsed;
   }
 
+  /**
+   * The parser has read the head of a request. One that comes before the answer to the one before it has no time limit
+   * of its own, and its LIST goes unnoticed: it isn't served, and nothing after it is read.
+   * @returns whether it may be served
+   */
+  begins(): boolean {
+    this.#isClosing ||= this.#isBusy;
+    this.#isBusy = true;
+    return !this.#isClosing;
+  }
+
   /** The request has been answered: what comes next is another one. */
   answered(): void {
+    this.#isBusy = false;
     this.#isList = false;
     this.#start ??= Buffer.alloc(0);
   }
 
   #take(chunk: Buffer): void {
+    if (this.#isClosing) return;
     const ready = this.#start === undefined ? chunk : this.#begin(Buffer.concat([this.#start, chunk]));
     if (ready !== undefined && !this.push(ready)) this.#socket.pause();
   }

@@ -49,11 +49,13 @@ export interface Listening {
 export async function listen(place: Place, handler: Handler): Promise<Listening> {
   const isSocket = 'socket' in place;
   const take = (request: IncomingMessage, response: ServerResponse, waits: boolean): void => {
-    const { socket } = request;
+    const socket = request.socket as unknown as Connection;
+    if (!socket.begins()) return refusePipelined(request, response);
     void serve(request, response, handler, { isSocket, waits }).catch(() => socket.destroy());
   };
   const http = createHttp(LIMITS, (request, response) => take(request, response, false));
-  http.maxHeadersCount = 100;
+  // All that the limit on their size leaves: Node drops those above a count, and with them what refuses a request.
+  http.maxHeadersCount = 0;
   // A client that waits for 100 Continue gets the refusal instead of sending its body.
   http.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
     take(request, response, true),
@@ -228,6 +230,12 @@ function send(message: IncomingMessage, response: ServerResponse, answer: Answer
     response.setHeader('Content-Length', Buffer.byteLength(body));
   response.end(method === 'HEAD' ? undefined : body);
   connection.mustTake(TAKE_MS);
+}
+
+/** The first of the requests that came before their turn has an answer; the connection ends with it. */
+function refusePipelined(message: IncomingMessage, response: ServerResponse): void {
+  response.setHeader('Connection', 'close');
+  send(message, response, failed(400, 'a request came before the answer to the one before it'), '');
 }
 
 /** Answers without a parsed request, and ends the connection. */
