@@ -1,5 +1,5 @@
 /** The stores that the agent has open: each one once for the same settings, and closed when others are used more. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { outOfTime } from '../core/errors.ts';
 import type { StoreSettings } from '../core/trust.ts';
 import type { ProgramWorld } from '../config/kinds.ts';
@@ -45,6 +45,9 @@ export class StorePool {
   /** In the order of their last use. */
   readonly #open = new Map<string, Promise<Loaded>>();
 
+  /** Nobody needs to wait for these. */
+  readonly #ready = new WeakMap<Promise<Loaded>, OpenStore>();
+
   readonly #replaced: (key: string) => void;
 
   /** @param replaced called with the key of a store that others no longer get, because the sign-in is another */
@@ -73,13 +76,17 @@ export class StorePool {
       void this.#keepIfReady(key, opening);
       this.#closeOldest();
     }
-    return withinCall(opening, call.signal);
+    return this.#ready.get(opening) ?? withinCall(opening, call.signal);
   }
 
   /** A store that isn't ready answers every call with its first failure, which says nothing about the next client's. */
   async #keepIfReady(key: string, opening: Promise<Loaded>): Promise<void> {
     try {
-      if ((await opening).isReady) return;
+      const loaded = await opening;
+      if (loaded.isReady) {
+        this.#ready.set(opening, loaded);
+        return;
+      }
     } catch {
       // The clients that wait for it get the failure.
     }
@@ -149,12 +156,17 @@ export class StorePool {
 }
 
 /** A digest of the store, and one of the credentials. */
-function keyOf({ name, provider, settings, native, cwd, credentials }: StoreSpec): string {
+function keyOf(spec: StoreSpec): string {
+  const known = keys.get(spec);
+  if (known !== undefined) return known;
+  const { name, provider, settings, native, cwd, credentials } = spec;
   const store = [name, provider, settings, native ?? null, cwd];
-  return [store, credentials]
-    .map((part) => createHash('sha256').update(JSON.stringify(part)).digest('hex'))
-    .join(' ');
+  const key = [store, credentials].map((part) => hash('sha256', JSON.stringify(part), 'hex')).join(' ');
+  keys.set(spec, key);
+  return key;
 }
+
+const keys = new WeakMap<StoreSpec, string>();
 
 /** @throws SecretsError Unavailable when the client waits no longer */
 function withinCall(opening: Promise<OpenStore>, signal: AbortSignal): Promise<OpenStore> {

@@ -54,6 +54,8 @@ export class Reading {
     requests: readonly SecretRequest[],
     call: CallOptions,
   ): Promise<readonly ServedResult[]> {
+    const [only] = requests;
+    if (requests.length === 1 && only !== undefined) return [await this.#single(store, only, call)];
     const keys = requests.map((request) => keyOf(store, request));
     // A client may ask for the same value many times: it gets one copy.
     const asked = new Map(keys.map((key, index) => [key, requests[index] as SecretRequest]));
@@ -65,6 +67,14 @@ export class Reading {
     const answers = new Map<string, Promise<ServedResult>>();
     for (const [key, own] of held) answers.set(key, this.#one(key, own, call));
     return Promise.all(keys.map((key) => answers.get(key) as Promise<ServedResult>));
+  }
+
+  /** The usual request, without what keeps many apart. */
+  #single(store: OpenStore, request: SecretRequest, call: CallOptions): Promise<ServedResult> {
+    const key = keyOf(store, request);
+    const held = this.#cache.get(key);
+    if (!this.#isFresh(held) && !this.#flights.has(key)) this.#fetch(store, new Map([[key, request]]), call);
+    return this.#one(key, held, call);
   }
 
   async #one(key: string, held: Held | undefined, call: CallOptions): Promise<ServedResult> {

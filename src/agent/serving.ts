@@ -1,6 +1,7 @@
 /** The agent's stores: opens them by the agent's configuration, and records each access with the client that asked. */
 import { recorded } from '../audit/recording/recorded.ts';
 import type { Access, AccessClient, AccessRecorder } from '../audit/recording/recorder.ts';
+import type { StoreConfig } from '../config/config.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import type { SecretInfo, VersionInfo } from '../core/secret.ts';
 import { singleLine } from '../core/text/sanitize.ts';
@@ -52,6 +53,8 @@ export class Serving implements AgentStores {
   readonly #cache: ValueCache;
   readonly #reading: Reading;
   readonly #sweeper: NodeJS.Timeout;
+  readonly #specs = new Map<string, { readonly spec: StoreSpec; readonly isOfThisTurn: boolean }>();
+  #list: readonly AgentStore[] | undefined;
   /** Stores that have answered. */
   readonly #known = new WeakSet<OpenStore>();
 
@@ -79,7 +82,13 @@ export class Serving implements AgentStores {
     if (before > 0 && this.#cache.size === 0) forgetValues();
   }
 
+  /** The same array each time: the configuration is read once. */
   async list(): Promise<readonly AgentStore[]> {
+    this.#list ??= await this.#listed();
+    return this.#list;
+  }
+
+  async #listed(): Promise<readonly AgentStore[]> {
     const { stores, defaultStore, untrustedDefault } = await this.#session.config();
     const isDefault = (name: string): boolean => untrustedDefault === undefined && name === defaultStore;
     return [...stores.values()]
@@ -293,16 +302,32 @@ export class Serving implements AgentStores {
     try {
       const config = await this.#session.storeConfig(store);
       await guard(config, (await this.#session.config()).file);
-      const { name, provider, settings } = config;
-      const { world } = this.#session;
-      const descriptor = world.providers.find(({ kind }) => kind === provider);
-      const credentials = credentialState({ world, descriptor, settings });
-      return await this.#pool.open({ name, provider, settings, cwd: world.cwd, credentials }, call);
+      return await this.#pool.open(this.#spec(config), call);
     } catch (thrown) {
       const error = toSecretsError(thrown);
       await this.#refused(client, { action: 'other', store, secret: secret || undefined, error });
       throw thrown;
     }
+  }
+
+  /**
+   * What a store is opened with. The files with credentials are looked at once for all requests that have come in this
+   * turn of the event loop.
+   */
+  #spec({ name, provider, settings }: StoreConfig): StoreSpec {
+    const known = this.#specs.get(name);
+    if (known?.isOfThisTurn === true) return known.spec;
+    const { world } = this.#session;
+    const descriptor = world.providers.find(({ kind }) => kind === provider);
+    const credentials = credentialState({ world, descriptor, settings });
+    const isSame = known?.spec.credentials === credentials;
+    const spec = isSame ? known.spec : { name, provider, settings, cwd: world.cwd, credentials };
+    const own = { spec, isOfThisTurn: true };
+    this.#specs.set(name, own);
+    setImmediate(() => {
+      own.isOfThisTurn = false;
+    });
+    return spec;
   }
 
   async #refused(client: AgentClient, access: Access): Promise<void> {

@@ -91,7 +91,8 @@ function each(path: string): readonly string[] {
 
 function textOf(path: string): string | undefined {
   try {
-    return statSync(path).size > MOST_CONFIG_BYTES ? undefined : readFileSync(path, 'utf8');
+    const stats = statSync(path, { throwIfNoEntry: false });
+    return stats === undefined || stats.size > MOST_CONFIG_BYTES ? undefined : readFileSync(path, 'utf8');
   } catch {
     return undefined;
   }
@@ -105,7 +106,8 @@ function pathsIn(value: JsonValue): readonly string[] {
 
 function stateOf(path: string): string {
   try {
-    const link = lstatSync(path, { bigint: true });
+    const link = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+    if (link === undefined) return '';
     const { mtimeNs, ctimeNs, size, ino } = link.isSymbolicLink() ? statSync(path, { bigint: true }) : link;
     return [mtimeNs, ctimeNs, size, ino].join(' ');
   } catch {

@@ -13,9 +13,16 @@ function agentWith(...callsOfSignIns: readonly number[]): {
   readonly serving: Serving;
   readonly records: readonly Access[];
   readonly opened: () => number;
+  /** How often the files with credentials were looked at. */
+  readonly looked: () => number;
 } {
   const left = [...callsOfSignIns];
   let opened = 0;
+  let looked = 0;
+  const credentialFiles = (): readonly string[] => {
+    looked += 1;
+    return [];
+  };
   const open = (): Promise<Provider> => {
     let calls = left[opened] ?? 0;
     opened += 1;
@@ -65,7 +72,7 @@ function agentWith(...callsOfSignIns: readonly number[]): {
       home: '/nowhere',
       cwd: '/nowhere',
       now: () => new Date(),
-      providers: [{ kind: 'test', load: () => Promise.resolve({ open }) }],
+      providers: [{ kind: 'test', load: () => Promise.resolve({ open }), credentialFiles }],
     },
     stores: { providerContext: () => ({}), records: { recorder: () => Promise.resolve(recorder) } },
     storeConfig: () => Promise.resolve(store),
@@ -73,7 +80,8 @@ function agentWith(...callsOfSignIns: readonly number[]): {
   } as unknown as Session;
   const reading = { ...DEFAULTS.reading, freshMs: 0 };
   const write = [{ store: 'prod', prefix: '' }];
-  return { serving: new Serving(session, { ...DEFAULTS, reading, write }), records, opened: () => opened };
+  const serving = new Serving(session, { ...DEFAULTS, reading, write });
+  return { serving, records, opened: () => opened, looked: () => looked };
 }
 
 const names = async (serving: Serving): Promise<readonly string[]> => {
@@ -115,5 +123,16 @@ test('names can be left in the middle', async () => {
     expect(name).toBe('a');
     break;
   }
+  await serving.close();
+});
+
+test('requests of one turn of the event loop look at the files with credentials once, later ones again', async () => {
+  const { serving, looked } = agentWith(100);
+  const read = (): Promise<unknown> => serving.get(client, 'prod', { name: 'a' }, call());
+  await Promise.all([read(), read(), read()]);
+  expect(looked()).toBe(1);
+  await new Promise((resolve) => setImmediate(resolve));
+  await read();
+  expect(looked()).toBe(2);
   await serving.close();
 });

@@ -80,7 +80,10 @@ export class Connection extends Duplex {
 
   #take(chunk: Buffer): void {
     if (this.#isClosing) return;
-    const ready = this.#start === undefined ? chunk : this.#begin(Buffer.concat([this.#start, chunk]));
+    const ready =
+      this.#start === undefined
+        ? chunk
+        : this.#begin(this.#start.length === 0 ? chunk : Buffer.concat([this.#start, chunk]));
     if (ready !== undefined && !this.push(ready)) this.#socket.pause();
   }
 

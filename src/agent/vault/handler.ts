@@ -6,6 +6,7 @@ import { learnSpellings } from '../../output/confidential.ts';
 import { errorLine } from '../../output/report.ts';
 import type { CallOptions } from '../../providers/call.ts';
 import type { DoorContext } from '../doors.ts';
+import type { AgentStore } from '../stores.ts';
 import {
   type Answer,
   BAD_TOKEN,
@@ -17,7 +18,7 @@ import {
   NOT_ALLOWED,
 } from './answers.ts';
 import { kvV1, kvV2 } from './kv.ts';
-import { mountAt, mountsOf, readPath, type RequestPath } from './paths.ts';
+import { type Mount, mountAt, mountsOf, readPath, type RequestPath } from './paths.ts';
 import { programOf, refusal } from './refusals.ts';
 import type { DoorRequest } from './request.ts';
 import { capabilitiesSelf, health, leases, mountList, oneMount, sealStatus } from './system.ts';
@@ -29,9 +30,14 @@ export interface RawRequest {
   readonly url: string;
   readonly headers: IncomingHttpHeaders;
   readonly rawHeaders: readonly string[];
-  readonly body: Uint8Array;
   readonly isSocket: boolean;
-  readonly call: CallOptions;
+}
+
+/** A request that wasn't refused. */
+export interface CheckedRequest {
+  readonly method: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly target: RequestPath;
 }
 
 const METHODS = new Set(['GET', 'HEAD', 'LIST', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
@@ -63,6 +69,7 @@ export class Handler {
 
   readonly #reason: string | undefined;
   #strangerAt = Number.NEGATIVE_INFINITY;
+  #mounts: { readonly stores: readonly AgentStore[]; readonly all: readonly Mount[] } | undefined;
 
   constructor(context: DoorContext, tokens: Tokens, reason: string | undefined) {
     this.#reason = reason;
@@ -71,27 +78,28 @@ export class Handler {
     this.#startedAt = context.world.now();
   }
 
-  /** What is wrong with a request before its body is read. */
-  refuse(request: Omit<RawRequest, 'body' | 'call'>): Answer | undefined {
-    const refused = refusal(request.headers, request.rawHeaders, request.isSocket);
+  /** What is wrong with a request before its body is read, or the request. */
+  check({ method, url, headers, rawHeaders, isSocket }: RawRequest): Answer | CheckedRequest {
+    const refused = refusal(headers, rawHeaders, isSocket);
     if (refused !== undefined) return failed(403, refused);
-    if (!METHODS.has(request.method)) return METHOD_NOT_ALLOWED;
-    if (request.headers['x-vault-wrap-ttl'] !== undefined)
+    if (!METHODS.has(method)) return METHOD_NOT_ALLOWED;
+    if (headers['x-vault-wrap-ttl'] !== undefined)
       return failed(400, 'response wrapping is not supported by secrets agent');
-    const path = readPath(request.url);
-    return typeof path === 'string' ? failed(400, path) : path === undefined ? NO_PAGE : undefined;
+    const target = readPath(url);
+    if (typeof target === 'string') return failed(400, target);
+    return target === undefined ? NO_PAGE : { method, headers, target };
   }
 
   /** Whether a request has a token of ours. */
-  knows({ headers }: Pick<RawRequest, 'headers'>): boolean {
+  knows({ headers }: CheckedRequest): boolean {
     const secret = tokenIn(headers);
     return secret !== undefined && this.#tokens.knows(secret);
   }
 
   /** Answers a request that wasn't refused. Never rejects. */
-  async answer(request: RawRequest): Promise<Answer> {
+  async answer(request: CheckedRequest, bytes: Uint8Array, call: CallOptions): Promise<Answer> {
     try {
-      return await this.#answer(request, readPath(request.url) as RequestPath);
+      return await this.#answer(request, bytes, call);
     } catch (thrown) {
       return this.#failure(toSecretsError(thrown));
     }
@@ -102,7 +110,8 @@ export class Handler {
     return failed(STATUS[error.kind], errorLine(error, this.#context.world));
   }
 
-  async #answer(request: RawRequest, { path, query }: RequestPath): Promise<Answer> {
+  async #answer(request: CheckedRequest, bytes: Uint8Array, call: CallOptions): Promise<Answer> {
+    const { path, query } = request.target;
     const open = this.#withoutToken(request.method, path);
     if (open !== undefined) return open;
     const secret = tokenIn(request.headers);
@@ -114,9 +123,8 @@ export class Handler {
     this.#context.used();
     const method = methodOf(request.method, query);
     if (method === undefined) return failed(400);
-    const body = bodyOf(request.body);
+    const body = bodyOf(bytes);
     if (typeof body === 'string') return failed(400, body);
-    const { call } = request;
     const { stores, world } = this.#context;
     const client = {
       door: 'vault',
@@ -139,7 +147,7 @@ export class Handler {
   }
 
   /** Who guesses tokens is recorded, but can't fill the log: one record stands for all of its minute. */
-  async #recordStranger({ headers }: RawRequest): Promise<void> {
+  async #recordStranger({ headers }: CheckedRequest): Promise<void> {
     const now = this.#context.world.now().getTime();
     if (Math.abs(now - this.#strangerAt) < STRANGER_MS) return;
     this.#strangerAt = now;
@@ -165,12 +173,17 @@ export class Handler {
     return path === 'sys/internal/ui/mounts' && method === 'GET' ? mountList([], undefined) : NO_TOKEN;
   }
 
+  #mountsOf(stores: readonly AgentStore[]): readonly Mount[] {
+    if (this.#mounts?.stores !== stores) this.#mounts = { stores, all: mountsOf(stores) };
+    return this.#mounts.all;
+  }
+
   async #route(request: DoorRequest): Promise<Answer> {
     const { path, method } = request;
     if (path.startsWith('auth/token/')) return tokenCall(request, this.#tokens);
     if (path.startsWith('auth/')) return NOT_ALLOWED;
     if (path.startsWith('sys/leases/')) return leases(request);
-    const mounts = mountsOf(await this.#context.stores.list());
+    const mounts = this.#mountsOf(await this.#context.stores.list());
     const listed = 'sys/internal/ui/mounts';
     if (path === listed && method === 'GET') return mountList(mounts, request.token);
     if (path.startsWith(`${listed}/`) && method === 'GET')

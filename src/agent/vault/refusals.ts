@@ -16,17 +16,22 @@ export function refusal(
   rawHeaders: readonly string[],
   isSocket: boolean,
 ): string | undefined {
-  const names = rawHeaders.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase());
-  if (names.filter((name) => name === 'host').length > 1) return 'more than one Host header';
-  if (names.filter((name) => name === 'x-vault-token').length > 1) return 'more than one token';
+  let [hosts, tokens, isForwarded] = [0, 0, false];
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = (rawHeaders[index] as string).toLowerCase();
+    if (name === 'host') hosts += 1;
+    else if (name === 'x-vault-token') tokens += 1;
+    else isForwarded ||= FORWARDED.test(name);
+  }
+  if (hosts > 1) return 'more than one Host header';
+  if (tokens > 1) return 'more than one token';
   // No web page reaches a Unix socket.
   if (!isSocket && !LOOPBACK_HOST.test(headers.host ?? ''))
     return 'the Host header is not a loopback address: use 127.0.0.1 or localhost';
   if (headers.origin !== undefined) return 'requests of web pages are refused: this one has an Origin header';
   const site = headers['sec-fetch-site'];
   if (site !== undefined && site !== 'none') return 'requests of web pages are refused';
-  if (names.some((name) => FORWARDED.test(name)))
-    return 'forwarded requests are refused: the agent is for programs on this machine';
+  if (isForwarded) return 'forwarded requests are refused: the agent is for programs on this machine';
   return undefined;
 }
 

@@ -1,6 +1,11 @@
 /** The HTTP server of the Vault door: where it listens, and what a client may cost. */
 import { lstatSync } from 'node:fs';
-import { createServer as createHttp, type IncomingMessage, type ServerResponse } from 'node:http';
+import {
+  createServer as createHttp,
+  type IncomingMessage,
+  type Server as HttpServer,
+  type ServerResponse,
+} from 'node:http';
 import { connect, createServer, type Server as NetServer } from 'node:net';
 import { dirname } from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -9,7 +14,9 @@ import { bindAt } from '../../platform/agent/bind.ts';
 import { checkFolder, codeOf, makePrivateFolder } from '../../platform/files.ts';
 import { type Answer, failed } from './answers.ts';
 import { Connection } from './connection.ts';
-import type { Handler } from './handler.ts';
+import type { CallOptions } from '../../providers/call.ts';
+import type { CheckedRequest, Handler } from './handler.ts';
+import { Turns } from './turns.ts';
 
 /** A value has at most 512 KiB in Vault; this leaves room for its JSON. */
 const MOST_BODY = 1024 * 1024;
@@ -23,6 +30,8 @@ const TAKE_MS = 30_000;
 const GOODBYE_MS = 2000;
 /** A store has this long; clients of Vault wait 60 seconds. */
 const ANSWER_MS = 30_000;
+
+const NO_BODY: Buffer = Buffer.alloc(0);
 
 /** Where to listen. */
 export type Place = { readonly host: string; readonly port: number } | { readonly socket: string };
@@ -48,26 +57,8 @@ export interface Listening {
 
 export async function listen(place: Place, handler: Handler): Promise<Listening> {
   const isSocket = 'socket' in place;
-  const take = (request: IncomingMessage, response: ServerResponse, waits: boolean): void => {
-    const socket = request.socket as unknown as Connection;
-    if (!socket.begins()) return refusePipelined(request, response);
-    void serve(request, response, handler, { isSocket, waits }).catch(() => socket.destroy());
-  };
-  const http = createHttp(LIMITS, (request, response) => take(request, response, false));
-  // All that the limit on their size leaves: Node drops those above a count, and with them what refuses a request.
-  http.maxHeadersCount = 0;
-  // A client that waits for 100 Continue gets the refusal instead of sending its body.
-  http.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
-    take(request, response, true),
-  );
-  http.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400;
-    end(
-      socket,
-      status,
-      status === 431 ? 'the head of the request is too large' : 'the request is not valid HTTP',
-    );
-  });
+  const turns = new Turns();
+  const http = httpServer(handler, turns, isSocket);
   const connections = new Set<Connection>();
   const late = (connection: Connection): void => {
     end(connection, 408, 'the request takes too long');
@@ -76,6 +67,7 @@ export async function listen(place: Place, handler: Handler): Promise<Listening>
   const server = createServer({ noDelay: true }, (socket) => {
     const connection = new Connection(socket, late);
     connections.add(connection);
+    turns.come();
     connection.once('close', () => connections.delete(connection));
     http.emit('connection', connection);
   });
@@ -93,6 +85,45 @@ export async function listen(place: Place, handler: Handler): Promise<Listening>
     remove();
   };
   return { address, close };
+}
+
+/** Takes requests; it doesn't listen itself. */
+function httpServer(handler: Handler, turns: Turns, isSocket: boolean): HttpServer {
+  const take = (message: IncomingMessage, response: ServerResponse, waits: boolean): void => {
+    const { socket } = message;
+    const connection = socket as unknown as Connection;
+    if (!connection.begins()) return refusePipelined(message, response);
+    const { url = '', headers, rawHeaders } = message;
+    const method = connection.methodOf(message.method ?? '');
+    response.once('finish', () => {
+      connection.allow(undefined);
+      connection.answered();
+    });
+    const checked = handler.check({ method, url, headers, rawHeaders, isSocket });
+    if ('status' in checked) {
+      connection.allow(undefined);
+      return send(message, response, checked, method);
+    }
+    turns.take(() => {
+      void serve(message, response, handler, { request: checked, waits }).catch(() => socket.destroy());
+    });
+  };
+  const http = createHttp(LIMITS, (request, response) => take(request, response, false));
+  // All that the limit on their size leaves: Node drops those above a count, and with them what refuses a request.
+  http.maxHeadersCount = 0;
+  // A client that waits for 100 Continue gets the refusal instead of sending its body.
+  http.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
+    take(request, response, true),
+  );
+  http.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400;
+    end(
+      socket,
+      status,
+      status === 431 ? 'the head of the request is too large' : 'the request is not valid HTTP',
+    );
+  });
+  return http;
 }
 
 async function listenOn(server: NetServer, options: object): Promise<() => void> {
@@ -146,44 +177,46 @@ async function serve(
   message: IncomingMessage,
   response: ServerResponse,
   handler: Handler,
-  { isSocket, waits }: { readonly isSocket: boolean; readonly waits: boolean },
+  { request, waits }: { readonly request: CheckedRequest; readonly waits: boolean },
 ): Promise<void> {
   const connection = message.socket as unknown as Connection;
-  const { url = '', headers, rawHeaders } = message;
-  const request = { method: connection.methodOf(message.method ?? ''), url, headers, rawHeaders, isSocket };
-  response.once('finish', () => {
-    connection.allow(undefined);
-    connection.answered();
-  });
-  const refused = handler.refuse(request);
-  if (refused !== undefined) {
-    connection.allow(undefined);
-    return send(message, response, refused, request.method);
-  }
   // A body costs memory, so only who has a token may send one. Others are answered without it.
-  const isRead = !hasBody(message) || handler.knows(request);
-  if (isRead && waits && !isTooLarge(message)) response.writeContinue();
-  connection.allow(BODY_MS);
-  const body = isRead ? await bodyOf(message) : Buffer.alloc(0);
+  const isRead = hasBody(message) && handler.knows(request);
+  // A client that waits sends its body only now, if it has one.
+  if (waits && (isRead || !hasBody(message)) && !isTooLarge(message)) response.writeContinue();
+  if (isRead) connection.allow(BODY_MS);
+  const body = isRead ? await bodyOf(message) : NO_BODY;
   connection.allow(undefined);
   if (body === undefined)
     return send(message, response, failed(413, 'the body is too large'), request.method);
+  send(message, response, await handler.answer(request, body, callFor(response)), request.method);
+}
+
+/** Until the client is gone or the time is over. Watched only for what waits: most answers come from memory. */
+function callFor(response: ServerResponse): CallOptions {
+  const deadline = Date.now() + ANSWER_MS;
+  let watched: AbortSignal | undefined;
+  return {
+    deadline,
+    get signal(): AbortSignal {
+      watched ??= signalFor(response, deadline);
+      return watched;
+    },
+  };
+}
+
+function signalFor(response: ServerResponse, deadline: number): AbortSignal {
   const gone = new AbortController();
-  const timer = setTimeout(
-    () => gone.abort(new DOMException('the store has not answered in time', 'TimeoutError')),
-    ANSWER_MS,
-  );
-  response.once('close', () => {
+  const leave = (): void => {
     clearTimeout(timer);
     if (!response.writableFinished) gone.abort(new DOMException('the client is gone', 'AbortError'));
-  });
-  const answer = await handler.answer({
-    ...request,
-    body,
-    call: { signal: gone.signal, deadline: Date.now() + ANSWER_MS },
-  });
-  clearTimeout(timer);
-  send(message, response, answer, request.method);
+  };
+  const late = (): void => gone.abort(new DOMException('the store has not answered in time', 'TimeoutError'));
+  const timer = setTimeout(late, Math.max(0, deadline - Date.now())).unref();
+  response.once('finish', () => clearTimeout(timer));
+  response.once('close', leave);
+  if (response.destroyed || response.closed) leave();
+  return gone.signal;
 }
 
 function isTooLarge({ headers }: IncomingMessage): boolean {

@@ -2,7 +2,7 @@
  * The tokens of the Vault door. They are made here, live in memory only, as hashes, and end by themselves. A token's
  * children end with it.
  */
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { policiesOf, Rights, type Scope } from './scope.ts';
 
 /** Terraform asks for one token a run; more than this at a time is a client that never stops asking. */
@@ -155,7 +155,7 @@ export class Tokens {
 }
 
 function digestOf(secret: string): Buffer {
-  return createHash('sha256').update(secret).digest();
+  return hash('sha256', secret, 'buffer');
 }
 
 function keyOf(digest: Buffer): string {

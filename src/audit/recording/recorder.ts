@@ -135,9 +135,13 @@ export class Recorder {
     }
   }
 
-  /** One write at a time, of intents or of outcomes; events that arrive meanwhile go into the next. */
+  /**
+   * One write at a time, of intents or of outcomes; events that arrive meanwhile go into the next. With many clients,
+   * a write waits for the other requests that have come by now: it costs as much for hundreds of records as for one.
+   */
   #written<T>(queue: Queue<T>, write: (batch: readonly AuditEvent[]) => Promise<T>): Promise<T> {
-    queue.next ??= this.#last.then(() => {
+    queue.next ??= this.#last.then(async () => {
+      if (this.#isLasting) await new Promise<void>((resolve) => setImmediate(resolve));
       const batch = queue.waiting;
       queue.waiting = [];
       queue.next = undefined;

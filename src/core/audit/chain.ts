@@ -75,9 +75,23 @@ export interface Sealed {
 
 /** Seals the next record. */
 export function seal(head: Head, content: Content): Sealed {
-  const record = wellFormed({ ...content, v: 1, seq: head.seq + 1, prev: head.hash });
-  const hash = hashOf(record);
-  return { head: { seq: head.seq + 1, hash }, line: canonicalJson({ ...record, hash }) };
+  const record: Readonly<Record<string, unknown>> = wellFormed({
+    ...content,
+    v: 1,
+    seq: head.seq + 1,
+    prev: head.hash,
+  });
+  // Both texts from the same parts: they differ by the hash alone.
+  let [before, after] = ['', ''];
+  for (const name of Object.keys(record).sort()) {
+    const member = record[name];
+    if (member === undefined) continue;
+    const text = `${scalar(name)}:${canonicalJson(member)}`;
+    if (name < 'hash') before += `${text},`;
+    else after += `,${text}`;
+  }
+  const hash = sha256(`{${before}${after.slice(1)}}`);
+  return { head: { seq: head.seq + 1, hash }, line: `{${before}"hash":"${hash}"${after}}` };
 }
 
 /**
