@@ -1,7 +1,7 @@
 // Bundles src into dist/: CommonJS, since Node loads it faster than modules; one chunk for each dynamic import,
 // so that a cloud's SDK is read from disk only when that cloud is asked for.
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { basename, join } from 'node:path';
 import { rolldown } from 'rolldown';
@@ -24,6 +24,8 @@ const bundle = await rolldown({
   transform: {
     define: {
       SECRETS_VERSION: JSON.stringify(pkg.version),
+      // From a chunk; see src/policy/engine.ts.
+      SECRETS_CEDAR_WASM: JSON.stringify('../cedar.wasm'),
       // See src/output/html/assets.ts.
       SECRETS_PAGE_STYLE: JSON.stringify(await pagePart('page.css')),
       SECRETS_PAGE_SCRIPT: JSON.stringify(await pagePart('page.js')),
@@ -42,6 +44,10 @@ const { output } = await bundle.write({
   codeSplitting: { groups: [startChunk(), parserChunk(), agentChunk()] },
 });
 await bundle.close();
+await copyFile(
+  join(root, 'node_modules/@cedar-policy/cedar-wasm/web/cedar_wasm_bg.wasm'),
+  join(outDir, 'cedar.wasm'),
+);
 await writeFile(join(outDir, 'package.json'), '{ "type": "commonjs" }\n');
 await makeCodeCache(root);
 await writeFile(join(outDir, 'THIRD_PARTY_LICENSES.txt'), await licences(output));
@@ -58,7 +64,8 @@ function pagePart(name) {
 function startChunk() {
   const parts = [
     'cli/(cli|process-world|program)\\.ts',
-    'session/(chain|delivery|guard|keeping-out|records|resolver|run|session|stores)\\.ts',
+    'session/(chain|delivery|guard|keeping-out|policies|records|resolver|run|session|stores)\\.ts',
+    'policy/find\\.ts',
     'audit/log/(files|lock|log|room|second-head|settings|time)\\.ts',
     'audit/recording/(poll-dedup|reason|recorded|recorder)\\.ts',
     'platform/(agent/place|files|pinned|unlock-file|world)\\.ts',

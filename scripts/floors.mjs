@@ -13,6 +13,7 @@ export const FLOORS = [
   ['providers', 'output'],
   ['audit'],
   ['config'],
+  ['policy'],
   ['session'],
   ['exec', 'rotation', 'transfer', 'agent', 'access', 'inject', 'terraform', 'scan'],
   ['report'],

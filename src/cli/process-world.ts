@@ -28,6 +28,8 @@ export function processWorld(kinds: Kinds): ProgramWorld {
     get home() {
       return homeFolder();
     },
+    // Not from a variable: what stands there binds every user.
+    machineFolder: '/etc/secrets',
     uid: process.getuid?.(),
     names: () => ({ user: systemUser(), host: hostName() }),
     // Getters, because Node creates each stream on first use, which takes time: a command that reads nothing needs no

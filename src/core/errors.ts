@@ -72,6 +72,8 @@ export interface ErrorDetails {
   readonly hint?: string | undefined;
   /** The underlying error; only `--debug` shows it, by name and code, never its fields. */
   readonly cause?: unknown;
+  /** Ids of the policies because of which it isn't allowed. */
+  readonly policies?: readonly string[] | undefined;
   /** The individual failures of a `Partial`. */
   readonly errors?: readonly SecretsError[] | undefined;
 }
@@ -83,6 +85,7 @@ export class SecretsError extends Error {
   readonly reference: string | undefined;
   readonly hint: string | undefined;
   readonly errors: readonly SecretsError[];
+  readonly policies: readonly string[] | undefined;
 
   constructor(kind: ErrorKind, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -90,6 +93,7 @@ export class SecretsError extends Error {
     this.reference = details.reference;
     this.hint = details.hint;
     this.errors = details.errors ?? [];
+    this.policies = details.policies;
   }
 
   get exitCode(): number {
@@ -104,6 +108,7 @@ export class SecretsError extends Error {
       hint: this.hint,
       cause: this.cause,
       errors: this.errors,
+      policies: this.policies,
     });
   }
 }

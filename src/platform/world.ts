@@ -19,6 +19,8 @@ export interface World {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly home: string;
+  /** Where this machine's administrator keeps settings for every user. */
+  readonly machineFolder: string;
   /** Numeric user id; `undefined` if the system has none. */
   readonly uid: number | undefined;
   /** The user's login name and the machine's name, according to the system. A container may run as a numeric user. */

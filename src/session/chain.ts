@@ -1,6 +1,6 @@
 /**
- * The chain around a provider, in the order of a call: guard → recorder → keeping values out of messages → provider.
- * The guard decides once, when the store is opened; the others wrap every call.
+ * The chain around a provider, in the order of a call: guard → recorder → policies → keeping values out of messages →
+ * provider. The guard decides once, when the store is opened; the others wrap every call.
  */
 import { recorded } from '../audit/recording/recorded.ts';
 import type { StoreConfig } from '../config/config.ts';
@@ -10,6 +10,7 @@ import type { ProviderContext, ProviderDescriptor } from '../providers/descripto
 import type { Provider } from '../providers/provider.ts';
 import { guard } from './guard.ts';
 import { keepingOut } from './keeping-out.ts';
+import type { Policies } from './policies.ts';
 import type { Records } from './records.ts';
 import type { Target } from './resolver.ts';
 
@@ -21,6 +22,7 @@ export interface ChainParts {
   readonly file: string | undefined;
   readonly descriptor: ProviderDescriptor | undefined;
   readonly records: Records;
+  readonly policies: Policies;
   /** Called when the provider is created, because it inspects the machine. */
   readonly context: () => ProviderContext;
   readonly call: CallOptions;
@@ -30,14 +32,16 @@ export interface ChainParts {
 
 /** @throws SecretsError Policy from the guard, Usage for invalid settings */
 export async function openChain(parts: ChainParts): Promise<Provider> {
-  const { store, extra, file, descriptor, records, context, call, changed } = parts;
+  const { store, extra, file, descriptor, records, policies, context, call, changed } = parts;
   const { name, provider: kind } = store;
   if (descriptor === undefined) throw unknownProvider(name, kind);
   await guard(store, file);
+  await policies.checkNamed(store, extra, records.named(name, extra));
   const recorder = await records.recorder();
   const settings = { ...store.settings, ...extra };
-  const { provider } = await openProvider(descriptor, { settings, context, call });
-  return recorded({ provider, recorder, store: name, kind, changed });
+  const opened = await openProvider(descriptor, { settings, context, call });
+  const { provider, permits } = await policies.around(opened.provider, store, extra);
+  return recorded({ provider, recorder, store: name, kind, changed, permits });
 }
 
 interface ProviderParts {

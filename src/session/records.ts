@@ -135,7 +135,12 @@ export class Records {
 
   /** @throws SecretsError Policy if the log is `required` and can't be written */
   async record(access: Access): Promise<void> {
-    await (await this.recorder()).record([access]);
+    await this.recordAll([access]);
+  }
+
+  /** @throws SecretsError as `record` has them */
+  async recordAll(accesses: readonly Access[]): Promise<void> {
+    await (await this.recorder()).record(accesses);
   }
 
   /** Notes what a store is needed for, before it is opened. */
@@ -144,6 +149,11 @@ export class Records {
     const known = this.#named.get(id);
     if (known === undefined) this.#named.set(id, [reference]);
     else known.push(reference);
+  }
+
+  /** What the store is needed for, as far as it was noted. */
+  named(store: string, extra: Target['native']): readonly Partial<Reference>[] {
+    return this.#named.get(storeId(store, extra)) ?? [];
   }
 
   /** From now on the store's own provider records every access. */

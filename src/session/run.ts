@@ -14,6 +14,8 @@ export class Run {
   readonly options: CommonOptions;
   /** The command's full name, such as `rotate resume`. */
   readonly verb: string;
+  /** The program that `exec` starts, as soon as it is known. */
+  program: string | undefined;
   /** The program that asks, if this one answers for another: `Terraform 1.14.0`. */
   readonly client: string | undefined;
   /** Aborted by `stop` when the user interrupts. */

@@ -11,6 +11,7 @@ import type { GetResult, Provider, SecretRequest } from '../providers/provider.t
 import { findAgent, findAgents } from '../platform/agent/place.ts';
 import { openChain } from './chain.ts';
 import { guard } from './guard.ts';
+import { Policies } from './policies.ts';
 import { Records, storeId } from './records.ts';
 import { type Reader, type Resolved, resolveAll, type Target } from './resolver.ts';
 import type { Run } from './run.ts';
@@ -28,6 +29,7 @@ export class Stores {
   readonly #untold = new Set<string>();
   #agentPath: { readonly path: string | undefined } | undefined;
   readonly records: Records;
+  readonly policies: Policies;
 
   constructor(run: Run, output: Console) {
     this.#run = run;
@@ -40,6 +42,13 @@ export class Stores {
       client,
       config: () => this.config(),
       warn: (message) => output.warn(message),
+    });
+    this.policies = new Policies({
+      run,
+      config: () => this.config(),
+      canAsk: () => output.canAsk,
+      reason: () => this.records.reason(),
+      record: (accesses) => this.records.recordAll(accesses),
     });
   }
 
@@ -186,12 +195,14 @@ export class Stores {
    */
   async reader(target: Target): Promise<Reader> {
     const path = THROUGH_AGENT.has(this.#run.verb) ? this.#agent() : undefined;
-    if (path === undefined) return this.open(target.store, target.native);
-    return {
-      get: async (requests, options) =>
-        (await this.#askAgent(path, target, requests, options)) ??
-        (await this.open(target.store, target.native)).get(requests, options),
-    };
+    const { store, native } = target;
+    const { judge } = await this.policies.known();
+    if (path === undefined && judge === undefined) return this.open(store, native);
+    const get: Reader['get'] = async (requests, options) =>
+      (path === undefined ? undefined : await this.#askAgent(path, target, requests, options)) ??
+      (await this.open(store, native)).get(requests, options);
+    if (judge === undefined) return { get };
+    return this.policies.reader(await this.storeConfig(store), native, get);
   }
 
   /** From now on, what the stores have counts, and nothing that was read before. */
@@ -222,6 +233,8 @@ export class Stores {
     // The files that a trusted file names are compared with what was trusted, which only this process knows.
     const isPinned = store.source === 'project' && (config.project?.files.length ?? 0) > 0;
     if (isPinned || !mayAsk(store, config.audit)) return undefined;
+    // An agent doesn't look at labels for its clients.
+    if (await this.policies.needLabels(store, native, requests)) return undefined;
     await guard(store, config.file);
     const answers = await readThroughAgent(
       {
@@ -267,6 +280,7 @@ export class Stores {
       file: (await this.config()).file,
       descriptor: this.#run.world.providers.find(({ kind }) => kind === store.provider),
       records: this.records,
+      policies: this.policies,
       context: () => this.providerContext(name),
       call: this.#run.lazyCall(),
       changed: () => this.#changed(store.provider),

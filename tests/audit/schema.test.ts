@@ -22,7 +22,9 @@ afterEach(() => place.remove());
 test('describes each kind of record', async () => {
   const log = place.open({ rotateSize: 4096, keepFiles: 1 });
   for (let n = 0; n < 40; n += 1)
-    await log.append([event(n, { keys: ['a'], stage: 'pending', reason: 'x' })]);
+    await log.append([
+      event(n, { keys: ['a'], stage: 'pending', reason: 'x', policies: ['project:readers'] }),
+    ]);
   const [intent] = await log.intend([event(0, { action: 'write', outcome: 'unknown' })]);
   await log.append([event(0, { action: 'write', intent })]);
   await log.checkpoint({ from: 1, hash: '0'.repeat(64) });

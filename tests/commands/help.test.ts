@@ -22,6 +22,7 @@ function makeWorld(argv: readonly string[] = []): { world: ProgramWorld; written
     env: {},
     cwd: '/',
     home: '/',
+    machineFolder: '/nonexistent',
     uid: 0,
     names: () => ({ user: 'ann', host: 'laptop' }),
     stdin: new PassThrough(),

@@ -27,6 +27,7 @@ export function makeMachine(): Machine {
       env: {},
       home,
       cwd: join(root, cwd),
+      machineFolder: '/nonexistent',
       uid: process.getuid?.(),
       names: () => ({ user: 'ann', host: 'laptop' }),
       providers,

@@ -70,6 +70,7 @@ async function resolve(
     env,
     cwd: '/',
     home: '/nonexistent',
+    machineFolder: '/nonexistent',
     uid: 0,
     names: () => ({ user: 'ann', host: 'laptop' }),
     stdin: new PassThrough(),

@@ -16,6 +16,7 @@ function makeSession(
       env: {},
       cwd: '/',
       home: '/',
+      machineFolder: '/nonexistent',
       uid: 0,
       names: () => ({ user: 'ann', host: 'laptop' }),
       stdin: new PassThrough(),

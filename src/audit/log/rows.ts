@@ -65,6 +65,7 @@ const COLUMNS: Readonly<Record<string, (record: AuditRecord, isOpen: boolean) =>
   host: ({ host }) => host,
   pid: ({ pid }) => pid,
   reason: ({ reason }) => reason,
+  policies: ({ policies }) => (Array.isArray(policies) ? policies.join(' ') : undefined),
   durationMs: ({ durationMs }) => durationMs,
   requestId: ({ requestId }) => requestId,
   intent: ({ intent }) => intent,

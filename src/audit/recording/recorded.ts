@@ -2,6 +2,7 @@
  * A provider that records every access. `openChain` wraps each provider in it, so that no command can forget to
  * record. Loaded on every start, so it imports no library.
  */
+import type { AuditAction } from '../../core/audit/record.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type { GetResult, Provider, SecretRequest } from '../../providers/provider.ts';
 import type { NativeRotations } from '../../providers/capabilities/rotation.ts';
@@ -16,6 +17,10 @@ interface RecordedStore {
   readonly kind: string;
   /** Called after each change, also after one that failed, which may have been made. */
   readonly changed?: (() => Promise<void>) | undefined;
+  /** The policies that permitted the last such access; missing without policies. */
+  readonly permits?:
+    | ((action: AuditAction, secret: string | undefined) => readonly string[] | undefined)
+    | undefined;
   /** Set for polling; see `forPolling`. */
   readonly dedup?: PollDedup;
 }
@@ -167,13 +172,22 @@ function milliseconds(): number {
 type AccessDetails = Omit<Access, 'store' | 'provider' | 'identity' | 'durationMs'>;
 
 async function note(
-  { provider, recorder, store, kind }: RecordedStore,
+  { provider, recorder, store, kind, permits }: RecordedStore,
   started: number,
   details: readonly AccessDetails[],
 ): Promise<void> {
   const identity = provider.knownIdentity?.();
   const durationMs = milliseconds() - started;
-  await recorder.record(details.map((one) => ({ ...one, store, provider: kind, identity, durationMs })));
+  await recorder.record(
+    details.map((one) => ({
+      ...one,
+      ...(permits !== undefined && { policies: permits(one.action, one.secret) }),
+      store,
+      provider: kind,
+      identity,
+      durationMs,
+    })),
+  );
 }
 
 /** How a poll is compared with the previous one. */

@@ -36,6 +36,8 @@ export interface Access {
   readonly intent?: number | undefined;
   /** Set if the agent answered; see `AuditEvent.agent`. */
   readonly agent?: AuditEvent['agent'];
+  /** The policies that permitted it; those that denied it are in `error`. */
+  readonly policies?: readonly string[] | undefined;
   /** Who asked, if it wasn't this process: a client of the agent. */
   readonly by?: AccessClient | undefined;
 }
@@ -196,6 +198,8 @@ export class Recorder {
     if (keys !== undefined) event.keys = keys.slice(0, MAX_KEYS).map(told);
     if (client !== undefined) event.client = bounded(client);
     if (reason !== undefined) event.reason = hideIssued(reason);
+    const policies = error?.policies ?? access.policies ?? [];
+    if (policies.length > 0) event.policies = policies.slice(0, MAX_KEYS).map(bounded);
     if (durationMs !== undefined) event.durationMs = durationMs;
     if (requestId !== undefined) event.requestId = bounded(requestId);
     if (intent !== undefined) event.intent = intent;

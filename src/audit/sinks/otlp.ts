@@ -156,6 +156,7 @@ function attributesOf(record: AuditRecord): AnyValueMap {
     'secrets.version': record.version,
     'secrets.stage': record.stage,
     'secrets.keys': keys === undefined ? undefined : [...keys],
+    'secrets.policies': record.policies === undefined ? undefined : [...record.policies],
     'secrets.agent': record.agent,
     'secrets.reason': record.reason,
     'secrets.request_id': record.requestId,

@@ -1,3 +1,5 @@
+import { realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { CONFIG_FILE, findUpward, nearlyNamed } from '../../config/find.ts';
 import { checkVariableSize, inherited, variableText } from '../../core/environment/environment.ts';
@@ -52,16 +54,19 @@ export async function run(session: Session, { args, options }: Invocation<ExecOp
     // Only a store that is open here can have its sign-in renewed while the program runs.
     if (options.keepCredentials === true || watching !== undefined) session.stores.leaveAgent();
     const withheld = await sessionCredentials(session);
-    const resolve = (): Promise<Variables> => resolveVariables(session, options, withheld);
-    const ready = (found: Variables): Prepared => prepare(session, args, options, found, withheld);
-    const variables = await resolve();
+    await nameProgram(session, args);
+    const resolveAgain = (): Promise<Variables> => resolveVariables(session, options, withheld);
+    const ready = (found: Variables): Prepared =>
+      asDecided(session, prepare(session, args, options, found, withheld));
+    const variables = await resolveAgain();
     // What is read later is read because it has changed.
     session.stores.leaveAgent();
     const start = ready(variables);
     if (options.allowEmpty !== true && variables.list.length + variables.missing.length === 0)
       throw nothingFound(session, await session.config(), options);
     watching?.check(start);
-    const renewing = watching && new Renewing(session, watching, { resolve, ready }, variables, start);
+    const renewing =
+      watching && new Renewing(session, watching, { resolve: resolveAgain, ready }, variables, start);
     return await launch(session, start, options, variables.list, renewing);
   } catch (thrown) {
     // The user's Ctrl-C before the start: the program's frame gives 130.
@@ -69,6 +74,29 @@ export async function run(session: Session, { args, options }: Invocation<ExecOp
     await reportError(session.world, toSecretsError(thrown), options);
     return thrown instanceof StartError || thrown instanceof LookupError ? thrown.code : FAILED_BEFORE_START;
   }
+}
+
+/** Policies may be about the program, so they are told which it is, as the user's own PATH has it. */
+async function nameProgram(session: Session, [command = '']: readonly string[]): Promise<void> {
+  const { judge } = await session.stores.policies.known();
+  if (judge === undefined) return;
+  const { env, cwd } = session.world;
+  const file = findProgram(command, env['PATH'], cwd);
+  session.run.program = typeof file === 'string' ? realpathSync(resolve(cwd, file)) : command;
+}
+
+/** @throws SecretsError Policy if it isn't the program that the policies were asked about */
+function asDecided(session: Session, prepared: Prepared): Prepared {
+  const { run, world } = session;
+  if (run.program === undefined || realpathSync(resolve(world.cwd, prepared.file)) === run.program)
+    return prepared;
+  throw new SecretsError(
+    'Policy',
+    `the policies were asked about ${run.program}, and this would start ${prepared.file}`,
+    {
+      hint: 'leave PATH out of the variables',
+    },
+  );
 }
 
 /** Why there is nothing to start the program with. */

@@ -75,6 +75,8 @@ export interface AuditEvent {
   readonly agent?: 'store' | 'cache' | 'stale' | undefined;
   /** `--reason` or SECRETS_REASON. */
   readonly reason?: string | undefined;
+  /** The policies that decided it, each as `LAYER:ID`. Only in our own records, and only where there are policies. */
+  readonly policies?: readonly string[] | undefined;
   readonly durationMs?: number | undefined;
   /** The service's own request id, by which its trail and our log identify the same call. */
   readonly requestId?: string | undefined;

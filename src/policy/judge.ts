@@ -1,0 +1,111 @@
+/** Decides calls of one run: who it is and what is known of it stay the same, while stores and secrets differ. */
+import { SecretsError } from '../core/errors.ts';
+import { actionFor, actionsOf, type CallKind } from '../core/policy/actions.ts';
+import { type Circumstances, listedPrefix, type Principal, type Resource } from '../core/policy/request.ts';
+import { type SpellingParts, spellingsOf } from '../core/policy/spelling.ts';
+import type { World } from '../platform/world.ts';
+import { branchOf, circumstancesOf, type RunFacts } from './circumstances.ts';
+import type { PolicyPlace } from './find.ts';
+import { type Decision, Policy } from './policy.ts';
+import { principalOf } from './principal.ts';
+
+/** The store of a call, as its configuration has it. */
+export type JudgedStore = Omit<SpellingParts, 'name' | 'store'> & { readonly name: string };
+
+/** The labels of a secret; `unknown` if its store has no way to tell. */
+export type KnownLabels = Readonly<Record<string, string>> | 'unknown';
+
+export interface JudgeParts {
+  readonly world: World;
+  readonly places: readonly PolicyPlace[];
+  /** Called at each decision: a program is known later than its command. */
+  readonly facts: () => RunFacts;
+  readonly isLasting?: boolean;
+}
+
+export class Judge {
+  readonly policy: Policy;
+  readonly #world: World;
+  readonly #facts: JudgeParts['facts'];
+  readonly #principal: Principal;
+  readonly #place: Pick<Circumstances, 'branch' | 'host'>;
+
+  /** @throws SecretsError Policy if a file can't be used */
+  constructor({ world, places, facts, isLasting }: JudgeParts) {
+    this.policy = Policy.load(world, places, isLasting);
+    this.#world = world;
+    this.#facts = facts;
+    this.#principal = principalOf(world);
+    const { host } = world.names();
+    // The branch is looked up in files, and only if a policy asks for it.
+    this.#place = { host, branch: this.policy.usesBranch ? branchOf(world) : undefined };
+  }
+
+  /** @param name of a secret; the text that a listing's names start with; undefined for the store as a whole */
+  decide(store: JudgedStore, call: CallKind, name: string | undefined, labels?: KnownLabels): Decision {
+    const facts = this.#facts();
+    const action = actionFor(facts.command, call);
+    const circumstances = circumstancesOf(this.#world, facts, this.#place);
+    const permits: string[] = [];
+    for (const resource of resourcesOf(store, call, name)) {
+      if (labels === 'unknown' && this.policy.needsLabels(resource, action)) return labelsUnknown(resource);
+      const known = labels === 'unknown' ? undefined : labels;
+      const decision = this.policy.decide({
+        principal: this.#principal,
+        action,
+        resource: { ...resource, labels: known },
+        circumstances,
+      });
+      if (!decision.allowed) return decision;
+      permits.push(...decision.policies);
+    }
+    return { allowed: true, policies: [...new Set(permits)] };
+  }
+
+  needsLabels(store: JudgedStore, call: CallKind, name: string | undefined): boolean {
+    const action = actionFor(this.#facts().command, call);
+    return resourcesOf(store, call, name).some((resource) => this.policy.needsLabels(resource, action));
+  }
+
+  /**
+   * Before a store is opened, which may sign in: fails if nothing that the command may do is allowed for any of the
+   * secrets that it names.
+   * @throws SecretsError Policy
+   */
+  checkNamed(store: JudgedStore, names: readonly string[]): void {
+    const { needs } = actionsOf(this.#facts().command) ?? { needs: [] };
+    const calls = needs.filter((call) => call !== 'inject');
+    const denials = names.flatMap((name) =>
+      calls.map((call) => (this.needsLabels(store, call, name) ? undefined : this.decide(store, call, name))),
+    );
+    const [first] = denials;
+    if (first !== undefined && denials.every((one) => one?.allowed === false)) throw denialOf(first);
+  }
+}
+
+function resourcesOf(
+  { name: store, provider, settings, native }: JudgedStore,
+  call: CallKind,
+  name: string | undefined,
+): readonly Resource[] {
+  const about = call === 'list' ? listedPrefix(name) : name;
+  return spellingsOf({ store, provider, settings, native, name: about ?? '' }).map((spelt) => ({
+    store: spelt.store,
+    provider,
+    name: spelt.name === '' ? undefined : spelt.name,
+  }));
+}
+
+function labelsUnknown({ store, name }: Resource): Decision {
+  return {
+    allowed: false,
+    policies: [],
+    why: `a policy asks for the labels of ${store}://${name}, and this store has none to show`,
+    hint: 'name the secret or its prefix in the policy',
+  };
+}
+
+/** The failure of a call that isn't allowed. */
+export function denialOf({ why = 'no policy permits this', hint, policies }: Decision): SecretsError {
+  return new SecretsError('Policy', why, { hint, policies });
+}
