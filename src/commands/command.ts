@@ -39,7 +39,7 @@ export interface CommandSpec {
   readonly name: string;
   readonly aliases?: readonly string[];
   /** Heading it stands under in `secrets --help`. */
-  readonly group: 'Secrets' | 'Injection' | 'Transfer' | 'Audit' | 'Stores' | 'Setup';
+  readonly group: 'Secrets' | 'Injection' | 'Transfer' | 'Audit' | 'Access' | 'Stores' | 'Setup';
   readonly summary: string;
   /** More for the command's own --help, after the summary. */
   readonly description?: string;

@@ -1,4 +1,5 @@
 /** Every command, one line each, in the order of the help. Importing a spec loads none of the work. */
+import { access } from './access/access.cli.ts';
 import { agent } from './agent/agent.cli.ts';
 import { audit } from './audit/audit.cli.ts';
 import { completion } from './completion.cli.ts';
@@ -46,6 +47,7 @@ export const commands: readonly CommandSpec[] = [
   sync,
   importSecrets,
   audit,
+  access,
   stores,
   doctor,
   generate,

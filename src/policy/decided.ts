@@ -6,6 +6,7 @@ import { SecretsError, toSecretsError } from '../core/errors.ts';
 import type { CallKind } from '../core/policy/actions.ts';
 import { pool } from '../core/waiting.ts';
 import type { CallOptions } from '../providers/call.ts';
+import type { AccessControl } from '../providers/capabilities/grants.ts';
 import type { NativeRotations } from '../providers/capabilities/rotation.ts';
 import type { GetResult, Provider, SecretRequest } from '../providers/provider.ts';
 import { denialOf, type Judge, type JudgedStore, type KnownLabels } from './judge.ts';
@@ -107,7 +108,28 @@ const deciding: Deciding = {
     return setLabels(name, labels, options);
   },
   nativeRotation: (decisions, load) => async () => decidedNative(decisions, await load()),
+  accessControl: (decisions, load) => async () => decidedControl(decisions, await load()),
 };
+
+/** Looking at policies is describing; only the change itself is a grant, so `--dry-run` doesn't need that right. */
+function decidedControl(decisions: Decisions, control: AccessControl): AccessControl {
+  const describe = (name: string | undefined, options: CallOptions): Promise<void> =>
+    decisions.check(name === undefined ? 'list' : 'describe', name, options);
+  return {
+    plan: async (wish, options) => (await describe(wish.name, options), control.plan(wish, options)),
+    apply: async (plan, options) => {
+      await decisions.check('grant', plan.wish.name, options);
+      return control.apply(plan, options);
+    },
+    list: async (name, options) => (await describe(name, options), control.list(name, options)),
+    check: async (name, principal, options) => (
+      await describe(name, options),
+      control.check(name, principal, options)
+    ),
+    ownAccess: async (name, options) => (await describe(name, options), control.ownAccess(name, options)),
+    settles: control.settles.bind(control),
+  };
+}
 
 function decidedNative(decisions: Decisions, native: NativeRotations): NativeRotations {
   const { start, watch } = native;

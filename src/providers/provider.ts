@@ -25,7 +25,7 @@
 import type { SecretsError } from '../core/errors.ts';
 import type { SecretInfo, SecretVersion, VersionInfo } from '../core/secret.ts';
 import type { CallOptions } from './call.ts';
-import type { Grants } from './capabilities/grants.ts';
+import type { Grants, Granting } from './capabilities/grants.ts';
 import type { KeepAlive } from './capabilities/keep-alive.ts';
 import type { LabelChanges, Labels } from './capabilities/labels.ts';
 import type { NativeId } from './capabilities/native-id.ts';
@@ -39,6 +39,7 @@ import type { Versions } from './capabilities/versions.ts';
 /** The optional part: one interface for each capability. */
 export type Optional = Partial<
   Grants &
+    Granting &
     KeepAlive &
     Labels &
     NativeId &

@@ -84,6 +84,8 @@ describe('local', () => {
 describeWith('vault', vaultFiles, () => {
   itRecords('vault', async () => {
     const vault = await startVault();
+    await vault.api('POST', 'sys/auth/userpass', { type: 'userpass' });
+    await vault.api('POST', 'auth/userpass/users/alice', { password: 'p-1' });
     await vault.api('PUT', 'sys/policies/acl/none', {
       policy:
         'path "sys/internal/ui/mounts/*" { capabilities = ["read"] }\npath "secret/data/none" { capabilities = ["read"] }',

@@ -254,5 +254,27 @@ export const LINES: readonly Line[] = [
   },
   { covers: 'restore', line: 'secrets restore @a', records: ['restore @a'] },
   { covers: 'purge', line: 'secrets purge @a --yes', records: ['purge @a'] },
+  {
+    covers: 'access grant',
+    line: 'secrets access grant user:alice @w',
+    records: ['access @w', 'describe @w'],
+    denied: ['access @w'],
+    store: 'vault',
+  },
+  { covers: 'access list', line: 'secrets access list @w', records: ['describe @w'], store: 'vault' },
+  { covers: 'access list', line: 'secrets access list @', records: ['list @'], store: 'vault' },
+  {
+    covers: 'access check',
+    line: 'secrets access check user:alice @w',
+    records: ['describe @w'],
+    store: 'vault',
+  },
+  {
+    covers: 'access revoke',
+    line: 'secrets access revoke user:alice @w --dry-run && secrets access revoke user:alice @w',
+    records: ['access @w', 'describe @w'],
+    denied: ['access @w'],
+    store: 'vault',
+  },
   { covers: 'stores rekey', line: 'secrets stores rekey', records: ['rekey @'], store: 'local' },
 ];

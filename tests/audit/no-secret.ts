@@ -2,6 +2,7 @@
 export const NO_SECRET: Readonly<
   Record<string, { readonly line: string; readonly why: string; readonly exit?: number }>
 > = {
+  access: { line: 'secrets access --help', why: 'only its verbs do something' },
   agent: { line: 'secrets agent --help', why: 'only its verbs do something' },
   'agent start': { line: 'secrets agent start --idle 1s', why: 'waits for clients, which tests/agent has' },
   'agent run': { line: 'secrets agent run -- true', why: 'reads what its program asks for' },

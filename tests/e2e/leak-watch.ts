@@ -126,3 +126,12 @@ export function findFiles(
   for (const folder of folders) walk(folder);
   return found;
 }
+
+/** What leaks.test.ts runs of the commands about access: the local store has none, and what they refuse shows no value. */
+export const ACCESS = [
+  { covers: 'access', line: 'secrets access --help' },
+  { covers: 'access list', line: 'secrets access list local://a', exit: 2 },
+  { covers: 'access grant', line: 'secrets access grant user:alice local://a', exit: 2 },
+  { covers: 'access revoke', line: 'secrets access revoke user:alice local://a', exit: 2 },
+  { covers: 'access check', line: 'secrets access check self local://a', exit: 2 },
+] as const;

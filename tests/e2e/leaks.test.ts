@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { commands } from '../../src/commands/index.ts';
 import { traceExec } from './exec-trace.ts';
 import { accessesIn, logOf } from '../audit/program.ts';
-import { findFiles, formsOf, hashesOf, holds, watchProcesses } from './leak-watch.ts';
+import { ACCESS, findFiles, formsOf, hashesOf, holds, watchProcesses } from './leak-watch.ts';
 import { makePlace, type Outcome, type Place } from './program.ts';
 import { describeNeeding, mayTrace } from '../needs.ts';
 import { sampled, sized } from '../size.ts';
@@ -106,6 +106,7 @@ const RUNS: readonly Run[] = [
   { covers: 'restore', line: 'secrets restore a --version 1' },
   { covers: 'stores', line: 'secrets stores --check' },
   { covers: 'stores rekey', line: 'secrets stores rekey' },
+  ...ACCESS,
   { covers: 'doctor', line: 'secrets doctor' },
   { covers: 'generate', line: 'secrets generate' },
   { covers: 'completion', line: 'secrets completion bash' },

@@ -5,6 +5,9 @@
 import type { AuditAction } from '../../core/audit/record.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type { GetResult, Provider, SecretRequest } from '../../providers/provider.ts';
+import type { AccessPlan } from '../../core/access/plan.ts';
+import type { AuditGrant } from '../../core/audit/record.ts';
+import type { AccessControl } from '../../providers/capabilities/grants.ts';
 import type { NativeRotations } from '../../providers/capabilities/rotation.ts';
 import { PollDedup } from './poll-dedup.ts';
 import type { Access, AccessRecorder } from './recorder.ts';
@@ -48,6 +51,7 @@ const recording: Recording = {
   nativeId: undefined,
   checkRights: undefined,
   nativeRotation: (recordedStore, load) => async () => recordedNative(recordedStore, await load()),
+  accessControl: (recordedStore, load) => async () => recordedControl(recordedStore, await load()),
   close: undefined,
   get: (recordedStore, get) => async (requests, options) => {
     const started = milliseconds();
@@ -132,6 +136,35 @@ function recordedNative(recordedStore: RecordedStore, native: NativeRotations): 
     }),
     ...(watch !== undefined && { watch: watch.bind(native) }),
   };
+}
+
+/** Changes of policies are recorded with what they change; looking at policies as looking at the secret. */
+function recordedControl(recordedStore: RecordedStore, control: AccessControl): AccessControl {
+  return {
+    plan: async (wish, options) => {
+      const started = milliseconds();
+      const { change, name: secret, principal } = wish;
+      const plan = await control.plan(wish, options).catch((thrown: unknown) =>
+        // It didn't come to a change, and this is what was refused.
+        failed(recordedStore, started, { action: 'access', secret, grant: { change, principal } }, thrown),
+      );
+      await note(recordedStore, started, [{ action: 'describe', secret }]);
+      return plan;
+    },
+    apply: (plan, options) =>
+      change(recordedStore, { action: 'access', secret: plan.wish.name, grant: grantOf(plan) }, () =>
+        control.apply(plan, options),
+      ),
+    list: (name, options) => inspect(recordedStore, name, () => control.list(name, options)),
+    check: (name, principal, options) =>
+      inspect(recordedStore, name, () => control.check(name, principal, options)),
+    ownAccess: control.ownAccess.bind(control),
+    settles: control.settles.bind(control),
+  };
+}
+
+function grantOf({ wish: { change, until }, principal, before, after }: AccessPlan): AuditGrant {
+  return { change, principal, before, after, ...(until !== undefined && { until: until.toISOString() }) };
 }
 
 /** What each wrapped provider was made from. */
@@ -257,12 +290,13 @@ async function failed(
 
 async function inspect<T>(
   recordedStore: RecordedStore,
-  secret: string,
+  secret: string | undefined,
   work: () => Promise<T>,
   poll?: Poll<T>,
 ): Promise<T> {
   const started = milliseconds();
-  const details = { action: 'describe', secret } as const;
+  // Of a whole store: names are what comes out.
+  const details = { action: secret === undefined ? 'list' : 'describe', secret } as const;
   const found = await work().catch((thrown: unknown) =>
     failed(recordedStore, started, details, thrown, poll),
   );

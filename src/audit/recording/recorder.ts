@@ -1,5 +1,5 @@
 /** Writes the records of a command's accesses. Loaded on every start, so it imports no library. */
-import type { AuditAction, AuditActor, AuditEvent, AuditLog } from '../../core/audit/record.ts';
+import type { AuditAction, AuditActor, AuditEvent, AuditGrant, AuditLog } from '../../core/audit/record.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { hideIssued } from '../../core/text/suspect.ts';
 import type { KnownIdentity } from '../../providers/provider.ts';
@@ -34,6 +34,7 @@ export interface Access {
   readonly durationMs?: number | undefined;
   /** The intent, as returned by `intend`, whose outcome this is. */
   readonly intent?: number | undefined;
+  readonly grant?: AuditGrant | undefined;
   /** Set if the agent answered; see `AuditEvent.agent`. */
   readonly agent?: AuditEvent['agent'];
   /** The policies that permitted it; those that denied it are in `error`. */
@@ -203,6 +204,8 @@ export class Recorder {
     if (durationMs !== undefined) event.durationMs = durationMs;
     if (requestId !== undefined) event.requestId = bounded(requestId);
     if (intent !== undefined) event.intent = intent;
+    if (access.grant !== undefined)
+      event.grant = { ...access.grant, principal: told(access.grant.principal) };
     if (access.agent !== undefined) event.agent = access.agent;
     if (access.by?.address !== undefined) event.address = bounded(access.by.address);
     return event;

@@ -82,6 +82,20 @@ export interface AuditEvent {
   readonly requestId?: string | undefined;
   /** Number of the intent whose outcome this is. Only in our own records. */
   readonly intent?: number | undefined;
+  /** For `access`: whose access was changed, and how. Only in our own records. */
+  readonly grant?: AuditGrant | undefined;
+}
+
+/** A change of the service's policies. */
+export interface AuditGrant {
+  readonly change: 'grant' | 'revoke';
+  /** In the service's words; as the user wrote it if it never came to a plan. */
+  readonly principal: string;
+  /** SHA-256 of the edited documents before and after, lower-case hex: docs/access.md says of what. */
+  readonly before?: string | undefined;
+  readonly after?: string | undefined;
+  /** When the grant ends by itself, in UTC. */
+  readonly until?: string | undefined;
 }
 
 /** A signature over the whole log up to this record. */

@@ -1,4 +1,5 @@
-/** Who may read a secret, according to the service's policies. */
+/** Who may read a secret, according to the service's policies; and the changes of that. */
+import type { AccessEntry, AccessPlan, AccessVerdict, AccessWish } from '../../core/access/plan.ts';
 import type { CallOptions } from '../call.ts';
 import type { Grant } from '../../core/secret.ts';
 
@@ -9,4 +10,45 @@ export interface Grants {
    * @throws SecretsError NotFound, Denied if the caller may not see policies
    */
   grants(name: string, options: CallOptions): Promise<readonly Grant[]>;
+}
+
+/**
+ * Changes the service's own policies. A change is a loop: plan, apply, plan again; a plan without edits shows that the
+ * service is as wished. So a concurrent change that is lost between two calls is found and made again.
+ */
+export interface AccessControl {
+  /**
+   * What has to change for the wish to be true. Changes nothing. Never plans to change what others wrote.
+   * @throws SecretsError Usage for a text that is no principal, NotFound for an unknown principal or secret, Policy for
+   *   a principal that stands for many without `broad`, Unsupported for what the service can't do, Conflict when
+   *   somebody else has edited what a grant wrote
+   */
+  plan(wish: AccessWish, options: CallOptions): Promise<AccessPlan>;
+
+  /**
+   * Makes the edits in their order.
+   * @throws SecretsError Conflict if a document isn't as it was when the plan was made; earlier edits stay, and a new
+   *   plan takes them into account
+   */
+  apply(plan: AccessPlan, options: CallOptions): Promise<void>;
+
+  /** Who may read one secret; without a name, the grants that `secrets` wrote in the whole store. */
+  list(name: string | undefined, options: CallOptions): Promise<readonly AccessEntry[]>;
+
+  /** Whether a principal may read the secret. @throws SecretsError Usage, NotFound as `plan` */
+  check(name: string, principal: string, options: CallOptions): Promise<AccessVerdict>;
+
+  /** Whether the caller itself may read the secret, as the service says without giving the value out. */
+  ownAccess(name: string, options: CallOptions): Promise<AccessVerdict['verdict']>;
+
+  /**
+   * Milliseconds to wait before the change is looked at a second time, where the service has no compare-and-set for
+   * what this plan edits; `undefined` where nobody else writes these documents.
+   */
+  settles(plan: AccessPlan): number | undefined;
+}
+
+export interface Granting {
+  /** Loads the implementation on first use. */
+  accessControl(): Promise<AccessControl>;
 }

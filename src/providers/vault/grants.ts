@@ -12,6 +12,8 @@ import { asMap } from './errors.ts';
 export interface PathRule {
   readonly path: string;
   readonly capabilities: readonly string[];
+  /** More is asked for than the capability, such as a control group's approval. */
+  readonly conditional?: boolean;
 }
 
 export interface Policy {
@@ -19,6 +21,8 @@ export interface Policy {
   readonly rules: readonly PathRule[];
 }
 
+/** Settings of a rule that keep some reads from succeeding. */
+const CONDITION = /\b(?:control_group|min_wrapping_ttl|max_wrapping_ttl|required_parameters)\b/;
 const PARALLEL = 8;
 /** More than any server should have; the rest is ignored. */
 const MOST_POLICIES = 2000;
@@ -46,6 +50,7 @@ export function rulesOf(text: string): readonly PathRule[] {
       return Object.entries(paths).map(([path, rule]) => ({
         path,
         capabilities: isJsonObject(rule) ? capabilitiesOf(rule['capabilities'], rule['policy']) : [],
+        ...(CONDITION.test(JSON.stringify(rule)) && { conditional: true }),
       }));
     return [];
   } catch {
@@ -69,7 +74,11 @@ export function rulesOf(text: string): readonly PathRule[] {
     const list = /\bcapabilities\s*=\s*\[([^\][]*)\]/.exec(body)?.[1];
     const old = /\bpolicy\s*=\s*"(\w+)"/.exec(body)?.[1];
     const capabilities = list?.match(/"(\w+)"/g)?.map((quoted) => quoted.slice(1, -1));
-    rules.push({ path, capabilities: capabilitiesOf(capabilities, old) });
+    rules.push({
+      path,
+      capabilities: capabilitiesOf(capabilities, old),
+      ...(CONDITION.test(body) && { conditional: true }),
+    });
   }
   return rules;
 }
@@ -174,7 +183,7 @@ function bestRule(path: string, rules: readonly PathRule[]): PathRule | undefine
 }
 
 /** A trailing `*` matches any rest, `+` matches one segment. */
-function fits(pattern: string, path: string): boolean {
+export function fits(pattern: string, path: string): boolean {
   const prefix = pattern.endsWith('*');
   const parts = (prefix ? pattern.slice(0, -1) : pattern).split('/');
   const segments = path.split('/');

@@ -9,6 +9,7 @@
 import type { AuditEvent } from '../../core/audit/record.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { pool } from '../../core/waiting.ts';
+import type { AccessControl } from '../capabilities/grants.ts';
 import type { Action, Right } from '../capabilities/rights.ts';
 import type { CallOptions } from '../call.ts';
 import type {
@@ -406,6 +407,11 @@ export class VaultProvider implements Provider {
     const path = [this.#engine.mount, kind, name].filter((part) => part !== '').join('/');
     const root = kind === '' ? `${this.#engine.mount}/` : `${this.#engine.mount}/data/`;
     return grantsOn(path, root, await this.#policies);
+  }
+
+  async accessControl(): Promise<AccessControl> {
+    const { VaultAccess } = await import('./access.ts');
+    return new VaultAccess(this.#engine, (name) => this.checkName(name));
   }
 
   identity({ signal }: CallOptions): Promise<Identity> {

@@ -1,0 +1,14 @@
+import type { CommandSpec } from '../command.ts';
+import { accessCheck } from './check.cli.ts';
+import { accessGrant } from './grant.cli.ts';
+import { accessList } from './list.cli.ts';
+import { accessRevoke } from './revoke.cli.ts';
+
+export const access: CommandSpec = {
+  name: 'access',
+  group: 'Access',
+  summary: 'Show and change who may read a secret at its store',
+  description: 'Works for vault. Not available yet for aws, azure, conjur, gcp and local stores.',
+  examples: [],
+  subcommands: [accessList, accessGrant, accessRevoke, accessCheck],
+};
