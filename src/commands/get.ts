@@ -2,7 +2,7 @@ import { lstatSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { combineErrors, SecretsError, settleAll, toSecretsError } from '../core/errors.ts';
 import type { Resolved } from '../session/resolver.ts';
-import { codeOf, fileError, replacePrivateFile } from '../platform/files.ts';
+import { codeOf, fileError } from '../platform/files.ts';
 import { compact, secretJson, valueJson, versionJson } from '../output/shapes.ts';
 import { isPlainText } from '../core/utf8.ts';
 import type { Session } from '../session/session.ts';
@@ -107,7 +107,8 @@ async function writeOut(session: Session, out: string, reference: string, value:
   } catch (thrown) {
     if (codeOf(thrown) !== 'ENOENT') throw fileError(thrown, 'cannot write the value', path);
   }
-  replacePrivateFile(path, value, 'the value');
+  const { writeOutput } = await import('../platform/output-file.ts');
+  writeOutput(path, value);
   if (replaced) session.warn(`replaced the existing file ${out}`);
   if (session.options.json === true)
     await session.printJson({ reference, out: path, bytes: value.length, replaced });

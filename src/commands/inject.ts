@@ -5,7 +5,7 @@ import { isPlainText } from '../core/utf8.ts';
 import { type MaskStreams, NOT_REGISTERED, registerMasks } from '../exec/github.ts';
 import { formatOf } from '../inject/formats/index.ts';
 import type { Format } from '../inject/formats/names.ts';
-import { checkPlace, OutputFile, removeLeftovers } from '../inject/output-file.ts';
+import { checkPlace, OutputFile, removeLeftovers } from '../platform/output-file.ts';
 import {
   at,
   type Output,

@@ -3,12 +3,13 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { baselineOf, parseBaseline } from '../core/findings/gates.ts';
 import type { Finding } from '../core/findings/finding.ts';
 import { SecretsError } from '../core/errors.ts';
-import { codeOf, fileError, removeFile, replacePrivateFile } from '../platform/files.ts';
+import { codeOf, fileError, removeFile } from '../platform/files.ts';
+import { writeOutput } from '../platform/output-file.ts';
 import { jsonText } from '../core/text/sanitize.ts';
 
 /** Writes the report with access for the user only, because it says which secrets are weak. */
 export function writeReport(path: string, text: string): void {
-  replacePrivateFile(path, Buffer.from(text), 'the report');
+  writeOutput(path, Buffer.from(text));
 }
 
 /**

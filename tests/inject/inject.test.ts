@@ -173,9 +173,9 @@ describe('the place of the file', () => {
   });
 
   test('what a killed run left is removed, what a running one has is not', async () => {
-    const other = `.out.secrets-inject-${pidNamespace()}-${process.pid}-${startTime(process.pid)}-0123456789abcdef`;
+    const other = `.out.secrets-${pidNamespace()}-${process.pid}-${startTime(process.pid)}-0123456789abcdef`;
     for (const [name, text] of [
-      [`.out.secrets-inject-${pidNamespace()}-1-1-0123456789abcdef`, 'old'],
+      [`.out.secrets-${pidNamespace()}-1-1-0123456789abcdef`, 'old'],
       [other, 'in use'],
     ] as const) {
       mkdirSync(join(box.cwd, name));
@@ -189,7 +189,7 @@ describe('the place of the file', () => {
     writeFileSync(join(box.cwd, 't'), `${'x'.repeat(1023)}\n`.repeat(40_000) + '{{ key }}');
     const running = box.start(['inject', '-i', 't', '-o', 'out']);
     await until(
-      () => readdirSync(box.cwd).some((name) => name.startsWith('.out.secrets-inject-')),
+      () => readdirSync(box.cwd).some((name) => name.startsWith('.out.secrets-')),
       () => 'the file beside',
     );
     running.process.kill('SIGTERM');
@@ -231,7 +231,7 @@ describe('a git repository', () => {
     writeFileSync(join(box.cwd, 't'), `{{ key }}${`${'x'.repeat(1023)}\n`.repeat(40_000)}`);
     const running = box.start(['inject', '-i', 't', '-o', 'out']);
     const unfinished = (): string =>
-      readdirSync(box.cwd).find((name) => name.startsWith('.out.secrets-inject-')) ?? '';
+      readdirSync(box.cwd).find((name) => name.startsWith('.out.secrets-')) ?? '';
     await until(
       () => existsSync(join(box.cwd, unfinished(), 'file')) && unfinished() !== '',
       () => 'the folder beside',

@@ -1,6 +1,7 @@
 /**
- * The rendered file: written in a folder beside its place that only the user can open and git ignores, and put in its
- * place whole. What a killed run leaves behind is removed by the next one that can tell that it has ended.
+ * A file with values that the user asked for: written in a folder beside its place that only the user can open and git
+ * ignores, and put in its place whole. What a killed run leaves behind is removed by the next one that can tell that it
+ * has ended.
  */
 import { randomBytes } from 'node:crypto';
 import {
@@ -18,8 +19,8 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { SecretsError } from '../core/errors.ts';
-import { codeOf, entriesOf, fileError, syncParent } from '../platform/files.ts';
-import { pidNamespace, startTime } from '../platform/process-identity.ts';
+import { codeOf, entriesOf, fileError, syncParent } from './files.ts';
+import { pidNamespace, startTime } from './process-identity.ts';
 
 const WHAT = 'cannot write the file';
 /** Bytes; a file's name has 255 at most. */
@@ -128,10 +129,23 @@ export class OutputFile {
   }
 }
 
+/** Writes a whole file at once. @throws SecretsError */
+export function writeOutput(path: string, content: Uint8Array): void {
+  removeLeftovers(path);
+  const file = new OutputFile(path);
+  try {
+    file.write(content);
+    file.commit();
+  } catch (thrown) {
+    file.discard();
+    throw thrown;
+  }
+}
+
 function prefixOf(path: string): string {
   const name = Buffer.from(basename(path)).subarray(0, MOST_OF_NAME).toString();
   // The cut may have split a character.
-  return `.${name.replace(/\ufffd+$/, '')}.secrets-inject-`;
+  return `.${name.replace(/\ufffd+$/, '')}.secrets-`;
 }
 
 /** What can't be removed now, the next run removes. */
