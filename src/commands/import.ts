@@ -6,6 +6,7 @@ import { changedKeys, sameValue } from '../core/transfer.ts';
 import { startProgress } from '../output/progress.ts';
 import { utf8 } from '../core/utf8.ts';
 import type { SecretVersion } from '../core/secret.ts';
+import { isWithoutValue } from '../providers/errors.ts';
 import type { SecretWrite } from '../providers/provider.ts';
 import type { Session } from '../session/session.ts';
 import { readMany } from '../transfer/compare.ts';
@@ -143,7 +144,10 @@ async function planAll(
       const before = result?.ok === true ? result.secret : undefined;
       const { value } = valueFor(one, before);
       unfit.push(sizeError(target, one.name, value.length));
-      if (before === undefined) return { one, step: { ...common, action: 'create' } };
+      if (before === undefined) {
+        const isFirstValue = result?.ok === false && isWithoutValue(result.error);
+        return { one, step: { ...common, isFirstValue, action: isFirstValue ? 'update' : 'create' } };
+      }
       const action = sameValue({ value }, before) ? 'same' : 'update';
       const keys = action === 'same' ? undefined : changedKeys(before, { value });
       return { one, step: { ...common, action, keys } };

@@ -1,9 +1,16 @@
 /** Errors that several services can cause: every adapter says them in the same words. */
 import { SecretsError } from '../core/errors.ts';
 
+const NO_VALUE_YET = 'has no value yet';
+
 /** The error of `get` for a secret that was created without a value. */
 export function noValueYet(cause?: unknown): SecretsError {
-  return new SecretsError('NotFound', 'has no value yet', { hint: 'write one with secrets put', cause });
+  return new SecretsError('NotFound', NO_VALUE_YET, { hint: 'write one with secrets put', cause });
+}
+
+/** Whether the secret is there. By its words, which an agent passes on. */
+export function isWithoutValue({ kind, message }: SecretsError): boolean {
+  return kind === 'NotFound' && message === NO_VALUE_YET;
 }
 
 /** The secret is soft-deleted. */

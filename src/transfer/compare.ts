@@ -4,6 +4,7 @@ import { changedKeys, type Pair, sameValue } from '../core/transfer.ts';
 import type { GetResult } from '../providers/provider.ts';
 import type { SecretVersion } from '../core/secret.ts';
 import type { Session } from '../session/session.ts';
+import { isWithoutValue } from '../providers/errors.ts';
 import { absenceOf } from './absence.ts';
 import type { Pace } from './pace.ts';
 import { type Place, textOf } from './place.ts';
@@ -27,6 +28,8 @@ export interface ComparedPair {
   readonly comparison: Comparison;
   readonly source?: SecretVersion | undefined;
   readonly target?: SecretVersion | undefined;
+  /** The target is there, but has no value yet. */
+  readonly targetHasNoValue?: boolean;
   /** The source was listed, but has no value yet. */
   readonly hasNoValue?: boolean;
 }
@@ -134,7 +137,10 @@ function compare({ source, target }: Sides, pair: Pair, from: GetResult, to: Get
       : { pair, status: 'different', keys: changedKeys(from.secret, to.secret) };
     return { comparison, source: from.secret, target: to.secret };
   }
-  if (from.ok) return { comparison: { pair, status: 'source-only' }, source: from.secret };
+  if (from.ok) {
+    const targetHasNoValue = !to.ok && isWithoutValue(to.error);
+    return { comparison: { pair, status: 'source-only' }, source: from.secret, targetHasNoValue };
+  }
   if (to.ok) return { comparison: { pair, status: 'target-only' }, target: to.secret };
   return failed((from as { error: SecretsError }).error, source, pair.source);
 }

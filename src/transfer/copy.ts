@@ -56,7 +56,8 @@ export async function planCopy(
 ): Promise<readonly PlannedStep[]> {
   const unfit: (SecretsError | undefined)[] = [];
   const { steps, fitting } = checkNames(sides, pairs);
-  for await (const { comparison, source, target, hasNoValue } of comparePairs(session, sides, fitting)) {
+  for await (const compared of comparePairs(session, sides, fitting)) {
+    const { comparison, source, target, hasNoValue, targetHasNoValue } = compared;
     const { pair } = comparison;
     options.onProgress(`compared ${steps.length + 1} of ${pairs.length}`);
     const common = {
@@ -64,6 +65,7 @@ export async function planCopy(
       source: textOf(sides.source, pair.source),
       target: textOf(sides.target, pair.target),
       onTopOf: target?.id,
+      isFirstValue: targetHasNoValue,
     };
     if (comparison.status === 'failed') {
       steps.push({ ...common, action: 'failed', error: comparison.error });
@@ -78,7 +80,8 @@ export async function planCopy(
       steps.push({ ...common, action: 'failed', error });
       continue;
     }
-    const action = target === undefined ? 'create' : comparison.status === 'same' ? 'same' : 'update';
+    const writes = target === undefined && targetHasNoValue !== true ? 'create' : 'update';
+    const action = comparison.status === 'same' ? 'same' : writes;
     const keys = comparison.status === 'different' ? comparison.keys : undefined;
     if (!options.history) {
       if (action !== 'same') unfit.push(sizeError(sides.target, pair.target, source.value.length));
@@ -91,7 +94,7 @@ export async function planCopy(
       const versions = missing.length;
       steps.push({
         ...common,
-        action: versions === 0 ? 'same' : target === undefined ? 'create' : 'update',
+        action: versions === 0 ? 'same' : writes,
         versions,
       });
     } catch (thrown) {

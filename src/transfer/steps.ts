@@ -17,6 +17,8 @@ export interface Step {
   readonly keys?: readonly string[] | undefined;
   /** For an import: the names in the file that the secret takes. */
   readonly names?: readonly string[] | undefined;
+  /** The target exists and gets its first value. */
+  readonly isFirstValue?: boolean | undefined;
   /** The number of versions to write (`--history`). */
   readonly versions?: number | undefined;
   readonly error?: SecretsError | undefined;
@@ -54,9 +56,10 @@ function sourceText({ source }: Step): string {
   return source === undefined ? '' : ` from ${source}`;
 }
 
-function detailText({ action, keys, names, versions }: Step): string {
+function detailText({ action, keys, names, versions, isFirstValue }: Step): string {
   const parts = [
     ...(action === 'skip' ? ['no value yet'] : []),
+    ...(isFirstValue === true ? ['first value'] : []),
     ...(versions !== undefined && versions > 1 ? [`${versions} versions`] : []),
     ...(names !== undefined && names.length > 0 ? [`takes ${names.join(', ')}`] : []),
     ...(keys !== undefined && keys.length > 0 ? [`keys ${keys.join(', ')}`] : []),

@@ -128,10 +128,20 @@ describe.each([
         printf one | secrets put --quiet ${store}://plain && secrets get ${store}://plain --newline
         printf two | secrets put --quiet '${store}://map#key' && secrets get '${store}://map#key' --newline
         printf three | secrets put --quiet ${unlessThere} ${store}://claimed && secrets get ${store}://claimed --newline
-        secrets import --quiet in.env ${store}://imported >/dev/null && secrets get '${store}://imported#X' --newline
+        secrets import --quiet in.env ${store}://imported --dry-run
+        secrets import --quiet in.env ${store}://imported && secrets get '${store}://imported#X' --newline
         printf four | secrets put --quiet local://from
-        secrets copy --quiet local://from ${store}://copied >/dev/null && secrets get ${store}://copied --newline`);
-      expect({ stdout, stderr }).toEqual({ stdout: 'one\ntwo\nthree\n1\nfour\n', stderr: '' });
+        secrets copy --quiet local://from ${store}://copied --dry-run
+        secrets copy --quiet local://from ${store}://copied && secrets get ${store}://copied --newline`);
+      const [imported, copied] = [
+        `\t${store}://imported\t\t(first value; takes X)\n`,
+        `\t${store}://copied\tlocal://from\t(first value)\n`,
+      ];
+      // They are there, so they aren't created.
+      expect({ stdout, stderr }).toEqual({
+        stdout: `one\ntwo\nthree\nupdate${imported}updated${imported}1\nupdate${copied}updated${copied}four\n`,
+        stderr: '',
+      });
     });
 
     test('is named as such by a dry run, and passed over by a copy of many', async () => {
