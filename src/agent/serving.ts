@@ -1,10 +1,11 @@
 /** The agent's stores: opens them by the agent's configuration, and records each access with the client that asked. */
 import { recorded } from '../audit/recording/recorded.ts';
-import type { Access, AccessClient, AccessRecorder } from '../audit/recording/recorder.ts';
+import type { Access, AccessRecorder } from '../audit/recording/recorder.ts';
+import type { AuditAction } from '../core/audit/record.ts';
 import type { StoreConfig } from '../config/config.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
+import type { CallKind } from '../core/policy/actions.ts';
 import type { SecretInfo, VersionInfo } from '../core/secret.ts';
-import { singleLine } from '../core/text/sanitize.ts';
 import { forgetValues } from '../output/confidential.ts';
 import { MOST_ANSWER_BYTES } from '../platform/agent/frames.ts';
 import type { CallOptions } from '../providers/call.ts';
@@ -14,6 +15,8 @@ import { credentialState } from '../session/agent-identity.ts';
 import { guard } from '../session/guard.ts';
 import type { Session } from '../session/session.ts';
 import { type CacheBounds, ValueCache } from './cache.ts';
+import { byOf, isSameForClient, readsOf, sizeOf } from './client-answers.ts';
+import { AgentPolicies } from './policies.ts';
 import { Reading, type ReadingSettings } from './reading.ts';
 import { type OpenStore, StorePool, type StoreSpec } from './pool.ts';
 import type {
@@ -43,8 +46,6 @@ export const DEFAULTS: ServingSettings = {
 const SWEEP_MS = 5000;
 /** The values of one answer. In base64, and with what is said about them, they fit in a message. */
 const MOST_BYTES = MOST_ANSWER_BYTES / 2;
-/** Longest program name in a record. */
-const MOST_PROGRAM = 200;
 
 export class Serving implements AgentStores {
   readonly #session: Session;
@@ -52,6 +53,7 @@ export class Serving implements AgentStores {
   readonly #pool: StorePool;
   readonly #cache: ValueCache;
   readonly #reading: Reading;
+  readonly #policies: AgentPolicies;
   readonly #sweeper: NodeJS.Timeout;
   readonly #specs = new Map<string, { readonly spec: StoreSpec; readonly isOfThisTurn: boolean }>();
   #list: readonly AgentStore[] | undefined;
@@ -69,6 +71,7 @@ export class Serving implements AgentStores {
       askHidden: undefined,
     });
     this.#pool = new StorePool(session.world, context, (key) => this.#reading.dropStore(key));
+    this.#policies = new AgentPolicies(session);
     this.#cache = new ValueCache(settings.bounds);
     this.#reading = new Reading(this.#cache, settings.reading, session.world.now);
     const everyMs = Math.min(Math.max(settings.bounds.ttlMs / 2, 100), SWEEP_MS);
@@ -102,9 +105,10 @@ export class Serving implements AgentStores {
     let record: readonly Access[] = [];
     try {
       return await this.#signedIn(
-        () => this.#opened(client, store, request.name, call),
+        () => this.#opened(client, 'read', store, request.name, call),
         async (open) => {
-          const read = await this.#read(client, open, [request], call);
+          const policies = await this.#allowed(client, open, request.name, call);
+          const read = await this.#read(client, open, [request], call, () => policies);
           record = read.record;
           const [result] = read.results;
           if (result === undefined) throw new TypeError('one was asked for');
@@ -131,9 +135,12 @@ export class Serving implements AgentStores {
     mode: 'required' | 'best-effort',
     call: CallOptions,
   ): Promise<readonly ServedResult[] | string> {
+    // The client then decides and records it as itself.
+    const permits = await this.#policies.permitsFor(client, spec, requests);
+    if (permits === undefined) return 'a policy keeps it from answering';
     const open = await this.#pool.open(spec, call);
     const recorder = await this.#session.stores.records.strictRecorder(mode);
-    const { results, record } = await this.#read(client, open, requests, call);
+    const { results, record } = await this.#read(client, open, requests, call, (name) => permits.get(name));
     if (!results.every(isSameForClient)) return 'the store wants to know who asks';
     if (sizeOf(results) > MOST_BYTES) return 'the values are too large';
     await recorder.record(record);
@@ -146,6 +153,7 @@ export class Serving implements AgentStores {
     open: OpenStore,
     requests: readonly SecretRequest[],
     call: CallOptions,
+    permits: (name: string) => readonly string[] | undefined,
   ): Promise<{ readonly results: readonly ServedResult[]; readonly record: readonly Access[] }> {
     const started = Date.now();
     const results = await this.#reading.read(open, requests, call);
@@ -154,12 +162,18 @@ export class Serving implements AgentStores {
     if (results.some((result) => !result.ok && isAboutSignIn(result.error))) this.#pool.forget(open);
     const identity = provider.knownIdentity?.();
     const durationMs = Date.now() - started;
-    const common = { store: spec.name, provider: spec.provider, identity, durationMs, by: byOf(client) };
-    return { results, record: readsOf(requests, results).map((one) => ({ ...one, ...common })) };
+    const by = byOf(client);
+    const common = { store: spec.name, provider: spec.provider, identity, durationMs, by };
+    const record = readsOf(requests, results).map((one) => ({
+      ...one,
+      ...common,
+      policies: permits(one.secret),
+    }));
+    return { results, record };
   }
 
   describe(client: AgentClient, store: string, name: string, call: CallOptions): Promise<SecretInfo> {
-    return this.#inStore(client, store, name, call, (provider) => provider.describe(name, call));
+    return this.#inStore(client, 'describe', store, name, call, (provider) => provider.describe(name, call));
   }
 
   versions(
@@ -168,7 +182,7 @@ export class Serving implements AgentStores {
     name: string,
     call: CallOptions,
   ): Promise<readonly VersionInfo[]> {
-    return this.#inStore(client, store, name, call, async (provider) => {
+    return this.#inStore(client, 'describe', store, name, call, async (provider) => {
       const history = requireMethod(provider, 'history', `${store} keeps no versions`);
       const versions: VersionInfo[] = [];
       for await (const version of history(name, call)) versions.push(version);
@@ -183,7 +197,7 @@ export class Serving implements AgentStores {
     call: CallOptions,
   ): AsyncIterable<SecretInfo> {
     // The first name shows whether the sign-in is good.
-    const { all, first } = await this.#inStore(client, store, prefix, call, async (provider) => {
+    const { all, first } = await this.#inStore(client, 'list', store, prefix, call, async (provider) => {
       const iterator = provider.list({ prefix }, call)[Symbol.asyncIterator]();
       return { all: iterator, first: await iterator.next() };
     });
@@ -219,7 +233,7 @@ export class Serving implements AgentStores {
       await this.#refused(client, { action: 'write', store, secret: name, error });
       throw error;
     }
-    return this.#inStore(client, store, name, call, (provider) => provider.put(name, write, call));
+    return this.#inStore(client, 'write', store, name, call, (provider) => provider.put(name, write, call));
   }
 
   async refused(client: AgentClient, { action, store, name }: Refused): Promise<void> {
@@ -256,13 +270,14 @@ export class Serving implements AgentStores {
   /** Calls a store of the agent's configuration, which records it. */
   #inStore<T>(
     client: AgentClient,
+    kind: CallKind,
     store: string,
     secret: string,
     call: CallOptions,
     work: (provider: Provider) => Promise<T>,
   ): Promise<T> {
     return this.#signedIn(
-      () => this.#opened(client, store, secret, call),
+      () => this.#opened(client, kind, store, secret, call),
       async (open) => work(await this.#recorded(client, open)),
     );
   }
@@ -294,18 +309,45 @@ export class Serving implements AgentStores {
       record: (accesses) => all.record(accesses.map((access) => ({ ...access, by }))),
     };
     const changed = (): Promise<void> => Promise.resolve(this.dropKind(spec.provider));
-    return recorded({ provider, recorder, store: spec.name, kind: spec.provider, changed });
+    const recordedStore = { recorder, store: spec.name, kind: spec.provider, changed };
+    return recorded({ ...recordedStore, ...(await this.#policies.around(client, { provider, spec })) });
   }
 
-  /** A store of the agent's configuration. A failure to open it is recorded. */
-  async #opened(client: AgentClient, store: string, secret: string, call: CallOptions): Promise<OpenStore> {
+  /** Decides a read that memory may answer. @returns the policies that permit it @throws SecretsError Policy */
+  async #allowed(
+    client: AgentClient,
+    open: OpenStore,
+    secret: string,
+    call: CallOptions,
+  ): Promise<readonly string[] | undefined> {
+    try {
+      return await this.#policies.checkRead(client, open, secret, call);
+    } catch (thrown) {
+      const { name: store, provider } = open.spec;
+      await this.#refused(client, { action: 'read', store, provider, secret, error: toSecretsError(thrown) });
+      throw thrown;
+    }
+  }
+
+  /** A store of the agent's configuration. A failure to open it is recorded, and so is a denial. */
+  async #opened(
+    client: AgentClient,
+    kind: CallKind,
+    store: string,
+    secret: string,
+    call: CallOptions,
+  ): Promise<OpenStore> {
+    let action: AuditAction = 'other';
     try {
       const config = await this.#session.storeConfig(store);
       await guard(config, (await this.#session.config()).file);
+      action = kind === 'read' || kind === 'list' || kind === 'describe' || kind === 'write' ? kind : 'other';
+      await this.#policies.checkBefore(client, kind, config, secret);
+      action = 'other';
       return await this.#pool.open(this.#spec(config), call);
     } catch (thrown) {
       const error = toSecretsError(thrown);
-      await this.#refused(client, { action: 'other', store, secret: secret || undefined, error });
+      await this.#refused(client, { action, store, secret: secret || undefined, error });
       throw thrown;
     }
   }
@@ -336,65 +378,6 @@ export class Serving implements AgentStores {
   }
 }
 
-/** How long the values are that a client is sent. */
-function sizeOf(results: readonly ServedResult[]): number {
-  return results.reduce((sum, result) => sum + (result.ok ? result.secret.value.length : 0), 0);
-}
-
-/**
- * Whether a command that asks the store itself would see the same. Not for what depends on the client: the command may
- * ask for a passphrase, or explain how to sign in.
- */
-function isSameForClient(result: ServedResult): boolean {
-  return result.ok || ANSWERED.has(result.error.kind);
-}
-
-const ANSWERED: ReadonlySet<string> = new Set([
-  'NotFound',
-  'Denied',
-  'Invalid',
-  'Throttled',
-  'Unavailable',
-  'Integrity',
-]);
-
 function isAboutSignIn({ kind }: SecretsError): boolean {
   return kind === 'Unauthenticated';
-}
-
-type ReadDetails = Pick<
-  Access,
-  'action' | 'secret' | 'version' | 'stage' | 'keys' | 'requestId' | 'error' | 'agent'
->;
-
-/** One record for each version that was asked for. */
-function readsOf(
-  requests: readonly SecretRequest[],
-  results: readonly ServedResult[],
-): readonly ReadDetails[] {
-  const details = new Map<string, ReadDetails>();
-  for (const [index, { name, version, stage, keys }] of requests.entries()) {
-    const result = results[index];
-    const id = JSON.stringify([name, version, stage]);
-    if (result === undefined || details.has(id)) continue;
-    const asked = { action: 'read', secret: name, stage, keys } as const;
-    if (!result.ok) details.set(id, { ...asked, version, error: result.error });
-    else {
-      const { secret, from } = result;
-      // The trail of the store has one call with this id, which another record names.
-      const requestId = from === 'store' ? secret.requestId : undefined;
-      details.set(id, { ...asked, version: secret.id, requestId, agent: from });
-    }
-  }
-  return [...details.values()];
-}
-
-/** A client, as a record has it. */
-function byOf({ door, command, program, pid, token, address, reason }: AgentClient): AccessClient {
-  const names = [
-    program === undefined ? undefined : singleLine(program).slice(0, MOST_PROGRAM),
-    token === undefined ? undefined : `token ${token}`,
-  ].filter((name) => name !== undefined && name !== '');
-  const client = door === 'own' ? undefined : `${door}: ${names.join(', ') || 'unknown'}`;
-  return { command, pid, reason, client, address };
 }

@@ -12,7 +12,7 @@ export interface RunFacts {
 }
 
 export function circumstancesOf(
-  world: World,
+  world: Pick<World, 'env' | 'now'>,
   facts: RunFacts,
   { branch, host }: Pick<Circumstances, 'branch' | 'host'>,
 ): Circumstances {

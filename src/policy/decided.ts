@@ -254,6 +254,11 @@ function permitKey(call: string, name: string | undefined): string {
 
 export interface Decided {
   readonly provider: Provider;
+  /**
+   * Decides a call that somebody else answers, such as a memory of values.
+   * @throws SecretsError Policy
+   */
+  check(call: CallKind, name: string | undefined, options: CallOptions): Promise<void>;
   /** The policies that permitted the last such call. */
   permits(call: CallKind, name: string | undefined): readonly string[] | undefined;
 }
@@ -273,5 +278,9 @@ export function decided(of: DecidedStore): Decided {
         : (wrap as (of: Decisions, method: unknown) => unknown)(decisions, call);
     },
   });
-  return { provider, permits: (call, name) => decisions.permits.get(permitKey(call, name)) };
+  return {
+    provider,
+    check: (call, name, options) => decisions.check(call, name, options),
+    permits: (call, name) => decisions.permits.get(permitKey(call, name)),
+  };
 }

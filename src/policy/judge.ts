@@ -15,43 +15,44 @@ export type JudgedStore = Omit<SpellingParts, 'name' | 'store'> & { readonly nam
 /** The labels of a secret; `unknown` if its store has no way to tell. */
 export type KnownLabels = Readonly<Record<string, string>> | 'unknown';
 
-export interface JudgeParts {
-  readonly world: World;
-  readonly places: readonly PolicyPlace[];
+/** A run whose calls are decided. */
+export interface JudgedRun {
+  readonly principal: Principal;
+  readonly world: Pick<World, 'env' | 'now'>;
+  readonly place: Pick<Circumstances, 'branch' | 'host'>;
   /** Called at each decision: a program is known later than its command. */
   readonly facts: () => RunFacts;
-  readonly isLasting?: boolean;
 }
 
 export class Judge {
   readonly policy: Policy;
-  readonly #world: World;
-  readonly #facts: JudgeParts['facts'];
-  readonly #principal: Principal;
-  readonly #place: Pick<Circumstances, 'branch' | 'host'>;
+  readonly #run: JudgedRun;
 
-  /** @throws SecretsError Policy if a file can't be used */
-  constructor({ world, places, facts, isLasting }: JudgeParts) {
-    this.policy = Policy.load(world, places, isLasting);
-    this.#world = world;
-    this.#facts = facts;
-    this.#principal = principalOf(world);
-    const { host } = world.names();
+  constructor(policy: Policy, run: JudgedRun) {
+    this.policy = policy;
+    this.#run = run;
+  }
+
+  /** Of this process. @throws SecretsError Policy if a file can't be used */
+  static load(world: World, places: readonly PolicyPlace[], facts: JudgedRun['facts']): Judge {
+    const policy = Policy.load(world, places);
     // The branch is looked up in files, and only if a policy asks for it.
-    this.#place = { host, branch: this.policy.usesBranch ? branchOf(world) : undefined };
+    const place = { host: world.names().host, branch: policy.usesBranch ? branchOf(world) : undefined };
+    return new Judge(policy, { principal: principalOf(world), world, place, facts });
   }
 
   /** @param name of a secret; the text that a listing's names start with; undefined for the store as a whole */
   decide(store: JudgedStore, call: CallKind, name: string | undefined, labels?: KnownLabels): Decision {
-    const facts = this.#facts();
+    const { principal, world, place } = this.#run;
+    const facts = this.#run.facts();
     const action = actionFor(facts.command, call);
-    const circumstances = circumstancesOf(this.#world, facts, this.#place);
+    const circumstances = circumstancesOf(world, facts, place);
     const permits: string[] = [];
     for (const resource of resourcesOf(store, call, name)) {
       if (labels === 'unknown' && this.policy.needsLabels(resource, action)) return labelsUnknown(resource);
       const known = labels === 'unknown' ? undefined : labels;
       const decision = this.policy.decide({
-        principal: this.#principal,
+        principal,
         action,
         resource: { ...resource, labels: known },
         circumstances,
@@ -63,7 +64,7 @@ export class Judge {
   }
 
   needsLabels(store: JudgedStore, call: CallKind, name: string | undefined): boolean {
-    const action = actionFor(this.#facts().command, call);
+    const action = actionFor(this.#run.facts().command, call);
     return resourcesOf(store, call, name).some((resource) => this.policy.needsLabels(resource, action));
   }
 
@@ -73,7 +74,7 @@ export class Judge {
    * @throws SecretsError Policy
    */
   checkNamed(store: JudgedStore, names: readonly string[]): void {
-    const { needs } = actionsOf(this.#facts().command) ?? { needs: [] };
+    const { needs } = actionsOf(this.#run.facts().command) ?? { needs: [] };
     const calls = needs.filter((call) => call !== 'inject');
     const denials = names.flatMap((name) =>
       calls.map((call) => (this.needsLabels(store, call, name) ? undefined : this.decide(store, call, name))),

@@ -11,6 +11,7 @@ import {
   entitiesOf,
   idIn,
   type PolicyRequest,
+  principalId,
   type Resource,
 } from '../core/policy/request.ts';
 import { type Rule, RuleIndex } from '../core/policy/rules.ts';
@@ -97,7 +98,7 @@ export class Policy {
     const { key, rules } = layer.index.about(chainOf(request.resource, request.action));
     if (rules.length === 0) return nothingPermits(layer, request);
     const answer = loadCedar().statefulIsAuthorized({
-      principal: { type: request.principal.type, id: request.principal.id },
+      principal: principalId(request.principal),
       action: { type: 'Action', id: request.action },
       resource: chainOf(request.resource, request.action)[0] as { type: string; id: string },
       context: contextOf(request.circumstances),
@@ -153,7 +154,7 @@ function nothingPermits(layer: Layer, { action, principal, resource }: PolicyReq
   return {
     allowed: false,
     policies: [],
-    why: `no policy in ${layer.path} permits ${principal.id} to ${VERBS[action]} ${what}`,
+    why: `no policy in ${layer.path} permits ${principal.client === undefined ? principal.id : `the agent’s client ${principal.client}`} to ${VERBS[action]} ${what}`,
     hint: undefined,
   };
 }

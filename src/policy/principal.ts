@@ -10,7 +10,6 @@ export function principalOf(world: Pick<World, 'uid' | 'names'>): Principal {
   const { user } = world.names();
   const { uid } = world;
   return {
-    type: 'User',
     id: user ?? (uid === undefined ? 'unknown' : `uid:${uid}`),
     uid,
     groups: groupsOf(process.getgroups?.() ?? [], process.getegid?.()),

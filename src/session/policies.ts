@@ -28,7 +28,7 @@ interface Around {
 }
 
 /** What each recorded action is as a call. */
-const CALLS: Readonly<Record<AuditAction, CallKind>> = {
+export const CALLS: Readonly<Record<AuditAction, CallKind>> = {
   read: 'read',
   list: 'list',
   describe: 'describe',
@@ -72,7 +72,7 @@ export class Policies {
       terminal: this.#context.canAsk(),
     };
     return {
-      judge: new Judge({ world: run.world, places, facts: () => ({ ...facts, program: run.program }) }),
+      judge: Judge.load(run.world, places, () => ({ ...facts, program: run.program })),
     };
   }
 
@@ -158,6 +158,9 @@ export class Policies {
   }
 }
 
-function judgedStore({ name, provider, settings }: StoreConfig, native: Target['native']): JudgedStore {
+export function judgedStore(
+  { name, provider, settings }: Pick<StoreConfig, 'name' | 'provider' | 'settings'>,
+  native: Target['native'],
+): JudgedStore {
   return { name, provider, settings, native };
 }

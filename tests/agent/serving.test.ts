@@ -70,6 +70,7 @@ function agentWith(...callsOfSignIns: readonly number[]): {
     world: {
       env: {},
       home: '/nowhere',
+      machineFolder: '/nowhere',
       cwd: '/nowhere',
       now: () => new Date(),
       providers: [{ kind: 'test', load: () => Promise.resolve({ open }), credentialFiles }],

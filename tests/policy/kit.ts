@@ -48,7 +48,7 @@ export function makePolicyMachine(): PolicyMachine {
       ...more,
     });
     const places = findPolicies(world, { file: join(machine.root, 'project/secrets.yaml') });
-    return new Judge({ world, places, facts: () => ({ command, program, reason, terminal }) });
+    return Judge.load(world, places, () => ({ command, program, reason, terminal }));
   };
   return {
     ...machine,

@@ -18,11 +18,18 @@ export interface Entity {
 
 /** Who asks. */
 export interface Principal {
-  readonly type: 'User';
+  /** The operating system's user, by name. */
   readonly id: string;
   readonly uid: number | undefined;
   /** Names, and `gid:NUMBER`. */
   readonly groups: readonly string[];
+  /** A client of the user's agent, by the door through which it asks. */
+  readonly client?: string | undefined;
+}
+
+/** The principal itself, as policies name it. */
+export function principalId({ id, client }: Principal): EntityId {
+  return client === undefined ? { type: 'User', id } : { type: 'Client', id: client };
 }
 
 /** What is known of the run; see `Context` of the schema. */
@@ -95,9 +102,11 @@ export function entitiesOf({ principal, action, resource }: PolicyRequest): read
     return { uid, attrs: { name, store, provider }, parents, ...tags };
   });
   const groups = principal.groups.map((id): EntityId => ({ type: 'Group', id }));
+  const user: EntityId = { type: 'User', id: principal.id };
   return [
+    ...(principal.client === undefined ? [] : [{ uid: principalId(principal), attrs: {}, parents: [user] }]),
     {
-      uid: { type: principal.type, id: principal.id },
+      uid: user,
       attrs: principal.uid === undefined ? {} : { uid: principal.uid },
       parents: groups,
     },

@@ -13,6 +13,10 @@ entity User in [Group] {
   uid?: Long,
 };
 
+// A program that asks a running agent in another way than the command line does: Client::"vault" speaks Vault's
+// protocol. It belongs to the user that the agent runs as.
+entity Client in [User];
+
 // A store of secrets.yaml, by its name there.
 entity Store {
   // The kind of provider: "aws", "azure", "conjur", "gcp", "local", "vault".
@@ -64,19 +68,19 @@ action read
 // Delete permanently.
 , purge
 , rotate
-  appliesTo { principal: [User], resource: [Secret], context: Context };
+  appliesTo { principal: [User, Client], resource: [Secret], context: Context };
 
 // Metadata, versions and who has access, never a value; of a store: its own audit log, and whether it works.
 action describe
 // Change who can use it, in the store itself.
 , grant
-  appliesTo { principal: [User], resource: [Secret, Store], context: Context };
+  appliesTo { principal: [User, Client], resource: [Secret, Store], context: Context };
 
 // The names below a prefix, or of a whole store.
 action list
-  appliesTo { principal: [User], resource: [Prefix, Store], context: Context };
+  appliesTo { principal: [User, Client], resource: [Prefix, Store], context: Context };
 
 // Renew a store's own encryption key.
 action rekey
-  appliesTo { principal: [User], resource: [Store], context: Context };
+  appliesTo { principal: [User, Client], resource: [Store], context: Context };
 `;

@@ -32,7 +32,7 @@ test('a listing is about the part up to the last slash, and never about a secret
 
 test('the entities are linked from the secret up, and from the user to the groups', () => {
   const entities = entitiesOf({
-    principal: { type: 'User', id: 'ann', uid: 7, groups: ['dev', 'gid:100'] },
+    principal: { id: 'ann', uid: 7, groups: ['dev', 'gid:100'] },
     action: 'read',
     resource: { ...local, name: 'a/b', labels: { env: 'test' } },
     circumstances: { command: 'get', ci: false, terminal: false, hour: 1, weekday: 1, host: 'h' },
