@@ -5,6 +5,7 @@ import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXIT_CODES } from '../../src/core/errors.ts';
 import { makePlace, type Place, ROOT } from '../e2e/program.ts';
+import { heardIn } from '../heard.ts';
 
 /** Every documented code, provoked through the built program on the local store. */
 const TABLE: readonly (readonly [code: number, what: string, script: string])[] = [
@@ -69,21 +70,16 @@ describe('exit codes', () => {
   });
 
   test('130: interrupted while it waits for stdin', async () => {
-    const interruptAfter = async (ms: number): Promise<unknown> => {
-      const child = spawn('secrets', ['put', 'a'], {
-        cwd: place.cwd,
-        env: { ...place.env },
-        stdio: ['pipe', 'pipe', 'pipe'],
-      });
-      const ended = new Promise((resolve) => child.once('close', (code, signal) => resolve(code ?? signal)));
-      await new Promise((resolve) => setTimeout(resolve, ms));
-      child.kill('SIGINT');
-      return ended;
-    };
-    // Before it listens, which nothing shows, a signal ends it as any program: longer on a busy machine.
-    let ended: unknown = 'SIGINT';
-    for (let ms = 500; ms < 20_000 && ended === 'SIGINT'; ms *= 3) ended = await interruptAfter(ms);
-    expect(ended).toBe(130);
+    const heard = heardIn(place.root);
+    const child = spawn('secrets', ['put', 'a'], {
+      cwd: place.cwd,
+      env: { ...place.env, ...heard.env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    const ended = new Promise((resolve) => child.once('close', (code, signal) => resolve(code ?? signal)));
+    await heard.saw('waits for stdin');
+    child.kill('SIGINT');
+    expect(await ended).toBe(130);
   });
 
   test('docs/exit-codes.md lists every kind of error with its code', () => {
