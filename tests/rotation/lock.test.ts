@@ -33,6 +33,31 @@ async function fresh(provider: Provider, manner = PASSWORD): Promise<{ name: str
   return { name, system: new FakeSystem(manner, 'first') };
 }
 
+/**
+ * Whoever comes to change the system waits there until all others have come as far or have ended: so many runs overlap,
+ * on any machine.
+ */
+function meet(system: FakeSystem, count: number): (run: Promise<Ending>) => Promise<Ending> {
+  let there = 0;
+  let go: () => void = () => {};
+  const all = new Promise<void>((resolve) => (go = resolve));
+  const arrive = (): void => {
+    there += 1;
+    if (there === count) go();
+  };
+  system.trouble = async (call) => {
+    if (call !== 'apply' && call !== 'issue') return;
+    arrive();
+    await all;
+  };
+  return async (run) => {
+    const ending = await run;
+    arrive();
+    return ending;
+  };
+}
+type Ending = Awaited<ReturnType<typeof rotateOn>>;
+
 const endings = (all: readonly Awaited<ReturnType<typeof rotateOn>>[]): string[] =>
   all.map((one) => (one === 'died' ? one : one.ending)).toSorted();
 
@@ -56,12 +81,10 @@ for (const store of LOCKED)
           const before = await look(provider, name);
           system.accepts.clear();
           system.accepts.add(String(before.current?.fields?.['password']));
-          const runs = Array.from({ length: 3 }, async () => {
-            await new Promise((resolve) => setTimeout(resolve, Math.random() * 20));
-            return rotateOn(provider, name, system, { lock });
-          });
+          const met = meet(system, 3);
+          const runs = Array.from({ length: 3 }, () => met(rotateOn(provider, name, system, { lock })));
           const ends = endings(await Promise.all(runs));
-          // All of them overlap: whoever did not win has found the winner's claim.
+          // Whoever did not win has found the winner's claim.
           expect([turn, ends]).toEqual([turn, ['done', 'held', 'held']]);
           const after = await look(provider, name);
           expectSettled(system, after);
@@ -139,8 +162,13 @@ for (const store of UNCONDITIONAL)
       const { provider } = started;
       for (let turn = 1; turn <= 4; turn += 1) {
         const { name, system } = await fresh(provider);
-        system.trouble = async () => expectNotLockedOut(system, await look(provider, name));
-        const ends = endings(await Promise.all([1, 2].map(() => rotateOn(provider, name, system, {}))));
+        const met = meet(system, 2);
+        const meeting = system.trouble;
+        system.trouble = async (call) => {
+          expectNotLockedOut(system, await look(provider, name));
+          await meeting(call);
+        };
+        const ends = endings(await Promise.all([1, 2].map(() => met(rotateOn(provider, name, system, {})))));
         const won = ends.filter((ending) => ending === 'done').length;
         expect([turn, won <= 1, ends.every((ending) => ['done', 'held', 'lost'].includes(ending))]).toEqual([
           turn,
