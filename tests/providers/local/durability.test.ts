@@ -1,4 +1,4 @@
-/** The local store under many writers, under `kill -9`, and with damaged files. */
+/** The local store under many writers, under `kill -9` at each change that a put makes, and with damaged files. */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,10 +9,11 @@ import { open } from '../../../src/providers/local/index.ts';
 import type { Provider } from '../../../src/providers/provider.ts';
 import { contextFor, readOne } from '../../contract/suite.ts';
 import { bundled } from '../../shared.ts';
-import { sized } from '../../size.ts';
+import { sized, startOf } from '../../size.ts';
 
-/** How many puts are killed. */
-const KILLS = sized(12, 200);
+/** A small run kills at every so many of the moments. */
+const EVERY = sized(4, 1);
+const KILLER = fileURLToPath(new URL('../../audit/kill-at.cjs', import.meta.url));
 const PROGRAM = fileURLToPath(new URL('../../../bin/secrets', import.meta.url));
 const now = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(60_000) });
 
@@ -25,11 +26,14 @@ function run(
   home: string,
   args: readonly string[],
   input: string,
-  { killAfterMs, program = PROGRAM }: { readonly killAfterMs?: number; readonly program?: string } = {},
+  {
+    env = {},
+    program = PROGRAM,
+  }: { readonly env?: Readonly<Record<string, string>>; readonly program?: string } = {},
 ): Promise<Ended> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [program, ...args], {
-      env: { PATH: process.env['PATH'], HOME: home, SECRETS_LOCAL_KEY_METHOD: 'key-file' },
+      env: { PATH: process.env['PATH'], HOME: home, SECRETS_LOCAL_KEY_METHOD: 'key-file', ...env },
       cwd: home,
     });
     let stderr = '';
@@ -38,12 +42,7 @@ function run(
     });
     child.stdin.on('error', () => undefined);
     child.stdin.end(input);
-    const timer =
-      killAfterMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfterMs);
-    child.once('exit', (code) => {
-      clearTimeout(timer);
-      resolve({ code, stderr });
-    });
+    child.once('exit', (code) => resolve({ code, stderr }));
   });
 }
 
@@ -81,18 +80,34 @@ describe('the local store', () => {
     expect(values.size).toBe(1 + 16 * turns);
   }, 300_000);
 
-  test(`kill -9 at ${KILLS} instants leaves a store that reads and holds every acknowledged write`, async () => {
-    const acknowledged: string[] = [];
-    let killed = 0;
-    for (let turn = 0; turn < KILLS; turn += 1) {
-      // Spread over the whole life of a put, its start included.
-      const { code } = await run(home, ['put', 'kept', '--quiet'], `value ${turn}`, {
-        killAfterMs: 20 + ((turn * 37) % 110),
+  test('kill -9 at any change of a put leaves a store that reads and holds every acknowledged write', async () => {
+    const count = join(home, 'count');
+    const put = (value: string, at: string): Promise<Ended> =>
+      run(home, ['put', 'kept', '--quiet'], value, {
+        env: { NODE_OPTIONS: `--require=${KILLER}`, KILL_AT: at, KILL_LOG: count },
       });
-      if (code === 0) acknowledged.push(`value ${turn}`);
+    // The first one makes the store, which none after it does.
+    await put('first', '0 never');
+    await put('second', '0 never');
+    const points = Number(readFileSync(count, 'utf8'));
+    expect(points).toBeGreaterThan(8);
+    const acknowledged = ['first', 'second'];
+    const moments = Array.from({ length: points }, (_, index) => index + 1).flatMap((point) =>
+      ['before', 'half', 'after'].map((when) => `${point} ${when}`),
+    );
+    let killed = 0;
+    for (let at = startOf(EVERY); at < moments.length; at += EVERY) {
+      const { code } = await put(`value ${at}`, moments[at] as string);
+      // After its last change it may have said so.
+      if (code === 0) acknowledged.push(`value ${at}`);
       else killed += 1;
+      const { value } = await readOne(storeOf(home), { name: 'kept' });
+      expect([moments[at], Buffer.from(value).toString()]).toEqual([
+        moments[at],
+        code === 0 ? `value ${at}` : expect.any(String),
+      ]);
     }
-    expect(killed).toBeGreaterThan(KILLS / 10);
+    expect(killed).toBeGreaterThan(moments.length / EVERY / 2);
     await run(home, ['put', 'kept', '--quiet'], 'last');
     const store = storeOf(home);
     const values = new Set<string>();
