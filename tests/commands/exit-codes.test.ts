@@ -77,9 +77,13 @@ describe('exit codes', () => {
       stdio: ['pipe', 'pipe', 'pipe'],
     });
     const ended = new Promise((resolve) => child.once('close', (code, signal) => resolve(code ?? signal)));
-    await heard.saw('waits for stdin');
-    child.kill('SIGINT');
-    expect(await ended).toBe(130);
+    try {
+      await heard.saw('waits for stdin');
+      child.kill('SIGINT');
+      expect(await ended).toBe(130);
+    } finally {
+      child.kill('SIGKILL');
+    }
   });
 
   test('docs/exit-codes.md lists every kind of error with its code', () => {
