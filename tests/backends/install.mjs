@@ -28,8 +28,10 @@ async function run(command, args, options = {}) {
   if (code !== 0) throw new Error(`${command} ${args.join(' ')}: ended with ${signal ?? code}`);
 }
 
-const goBuild = (source, program, command = '.') =>
-  run('go', ['build', '-p', '2', '-trimpath', '-ldflags', '-s -w', '-o', program, command], { cwd: source });
+const goBuild = (source, program, command = '.', tags = '') =>
+  run('go', ['build', '-p', '2', '-tags', tags, '-trimpath', '-ldflags', '-s -w', '-o', program, command], {
+    cwd: source,
+  });
 
 /** A virtual environment of Python with one package of this version, unless it is there. */
 async function pythonPackage(name, version, folder = name) {
@@ -44,18 +46,24 @@ async function pythonPackage(name, version, folder = name) {
   writeFileSync(stamp, '');
 }
 
-async function vault() {
-  const source = join(here, 'vault-server');
+/** A program of the sources in a folder here, unless it is there and was made of them. */
+async function ownProgram(name, said = undefined) {
+  const source = join(here, name);
   const hash = createHash('sha256');
   for (const file of readdirSync(source).toSorted()) hash.update(readFileSync(join(source, file)));
   const made = hash.digest('hex');
-  const program = join(work, 'vault-server');
+  const program = join(work, name);
   const stamp = `${program}.sha256`;
   if (existsSync(program) && existsSync(stamp) && readFileSync(stamp, 'utf8') === made) return;
-  process.stderr.write('building Vault; this takes some minutes\n');
+  if (said !== undefined) process.stderr.write(`${said}\n`);
   await goBuild(source, program);
   writeFileSync(stamp, made);
 }
+
+const vault = () => ownProgram('vault-server', 'building Vault; this takes some minutes');
+
+/** A program around External Secrets' provider for Vault. */
+const externalSecrets = () => ownProgram('external-secrets');
 
 /** What checks the workflow of examples/schedules. */
 async function actionlint() {
@@ -89,23 +97,23 @@ async function openTofu() {
 }
 
 /** A program that reads from Vault, of the module in this folder; go.sum pins its sources. */
-async function goTool(folder, module, name, into = '.') {
+async function goTool(folder, module, name, { into = '.', tags } = {}) {
   const source = join(here, folder);
   const version = new RegExp(`${module} (v[\\d.]+)`).exec(readFileSync(join(source, 'go.mod'), 'utf8'))[1];
   const program = join(work, `${name}-${version}`, into);
-  if (!existsSync(program)) await goBuild(source, program, `github.com/${module}`);
+  if (!existsSync(program)) await goBuild(source, program, `github.com/${module}`, tags);
 }
+
+/** Vault's own command line, without the engines of its server. It shares most packages with the server above. */
+const vaultCli = () => goTool('vault-cli', 'hashicorp/vault', 'vault-cli', { tags: 'minimal' });
 
 const consulTemplate = () => goTool('consul-template', 'hashicorp/consul-template', 'consul-template');
 
 /** HashiCorp's provider for Vault, in a folder of its own, which a development override names. */
 const vaultProvider = () =>
-  goTool(
-    'vault-provider',
-    'terraform-providers/terraform-provider-vault',
-    'vault-provider',
-    'terraform-provider-vault',
-  );
+  goTool('vault-provider', 'terraform-providers/terraform-provider-vault', 'vault-provider', {
+    into: 'terraform-provider-vault',
+  });
 
 const pythonDotenv = () => pythonPackage('python-dotenv', '1.2.4');
 
@@ -363,6 +371,8 @@ const BUILT = [
   ['Vault', () => existsSync(join(work, 'vault-server')), 8, vault],
   ['OpenTofu', () => matches(work, /^tofu-/), 5, openTofu],
   ['consul-template', () => matches(work, /^consul-template-/), 1, consulTemplate],
+  ["Vault's command line", () => matches(work, /^vault-cli-/), 1, vaultCli],
+  ["External Secrets' provider", () => existsSync(join(work, 'external-secrets')), 2, externalSecrets],
   ["Vault's provider for OpenTofu", () => matches(work, /^vault-provider-/), 1.5, vaultProvider],
   ['actionlint', () => matches(work, /^actionlint-/), 1, actionlint],
   ['compose-go and godotenv', () => existsSync(join(work, 'env-readers')), 0.5, envReaders],

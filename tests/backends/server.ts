@@ -84,6 +84,8 @@ function stop(child: ChildProcess): Promise<void> {
 /** What the reader of the table of skipped tests knows a file by; anything else by the file's own name. */
 const NAMES: readonly (readonly [RegExp, string])[] = [
   [/vault-server$/, 'Vault'],
+  [/vault-cli-/, "Vault's command line"],
+  [/external-secrets$/, "External Secrets' provider"],
   [/vault-provider-/, "Vault's provider for OpenTofu"],
   [/consul-template-/, 'consul-template'],
   [/moto-venv/, 'moto (AWS)'],

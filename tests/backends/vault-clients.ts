@@ -16,6 +16,10 @@ export const CONSUL_TEMPLATE = built('consul-template', 'hashicorp/consul-templa
 export const TOFU = built('opentofu', 'opentofu/opentofu', 'tofu');
 /** A folder with HashiCorp's provider for Vault in it. */
 export const VAULT_PROVIDER = built('vault-provider', 'terraform-provider-vault', 'vault-provider');
+/** Vault's own command line. */
+export const VAULT_CLI = built('vault-cli', 'hashicorp/vault', 'vault-cli');
+/** A program around External Secrets' provider for Vault. */
+export const EXTERNAL_SECRETS = join(WORK_DIR, 'external-secrets');
 /** Python with hvac. */
 export const PYTHON = join(WORK_DIR, 'ansible-venv/bin/python');
 export const ANSIBLE = join(WORK_DIR, 'ansible-venv/bin/ansible-playbook');

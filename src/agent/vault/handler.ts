@@ -21,7 +21,7 @@ import { kvV1, kvV2 } from './kv.ts';
 import { type Mount, mountAt, mountsOf, readPath, type RequestPath } from './paths.ts';
 import { programOf, refusal } from './refusals.ts';
 import type { DoorRequest } from './request.ts';
-import { capabilitiesSelf, health, leases, mountList, oneMount, sealStatus } from './system.ts';
+import { capabilitiesSelf, health, leader, leases, mountList, oneMount, sealStatus } from './system.ts';
 import { tokenCall } from './token-calls.ts';
 import type { Tokens } from './tokens.ts';
 
@@ -157,8 +157,9 @@ export class Handler {
 
   /** What anybody on this machine may ask. */
   #withoutToken(method: string, path: string): Answer | undefined {
-    if (path !== 'sys/health' && path !== 'sys/seal-status') return undefined;
-    if (method !== 'GET' && method !== 'HEAD') return METHOD_NOT_ALLOWED;
+    if (path !== 'sys/health' && path !== 'sys/seal-status' && path !== 'sys/leader') return undefined;
+    if (method !== 'GET' && !(method === 'HEAD' && path === 'sys/health')) return METHOD_NOT_ALLOWED;
+    if (path === 'sys/leader') return leader();
     return path === 'sys/health' ? health(this.#context.world.now()) : sealStatus(this.#startedAt);
   }
 

@@ -51,6 +51,19 @@ export function sealStatus(startedAt: Date): Answer {
   });
 }
 
+/** `vault status` asks for it after the seal. One server alone has no leader. */
+export function leader(): Answer {
+  return json({
+    ha_enabled: false,
+    is_self: false,
+    active_time: '0001-01-01T00:00:00Z',
+    leader_address: '',
+    leader_cluster_address: '',
+    performance_standby: false,
+    performance_standby_last_remote_wal: 0,
+  });
+}
+
 /** A stable id for a mount: clients compare it, nobody looks it up. */
 function idOf(text: string): string {
   return createHash('sha256').update(text).digest('hex');

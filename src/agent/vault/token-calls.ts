@@ -100,7 +100,6 @@ function create(request: DoorRequest, tokens: Tokens): Answer {
 const REFUSED: Readonly<Record<string, string>> = {
   id: 'root or sudo privileges required to specify token id',
   no_parent: 'root or sudo privileges required to create orphan token',
-  period: 'root or sudo privileges required to create periodic token',
   entity_alias: 'entity aliases are not supported by secrets agent',
 };
 
@@ -109,6 +108,8 @@ function wantedToken({ token: parent, body }: DoorRequest): NewToken | string {
     const value = field(body, name);
     if (value !== undefined && value !== false && value !== '' && value !== 0) return message;
   }
+  const period = wrongPeriod(field(body, 'period'));
+  if (period !== undefined) return period;
   const type = field(body, 'type') ?? 'service';
   if (type === 'batch') return 'batch tokens are not supported by secrets agent';
   if (type !== 'service' && type !== 'default' && type !== '') return "invalid 'token_type' value";
@@ -132,6 +133,14 @@ function wantedToken({ token: parent, body }: DoorRequest): NewToken | string {
     meta,
     parent,
   };
+}
+
+/** What is wrong with a period. Vault's command line always sends one, `0s` by default, which is none. */
+function wrongPeriod(asked: unknown): string | undefined {
+  const period = goDuration(asked ?? 0);
+  if ('error' in period) return period.error;
+  if (period.seconds < 0) return 'period must be positive';
+  return period.seconds > 0 ? 'root or sudo privileges required to create periodic token' : undefined;
 }
 
 function childPolicies(parent: Token, asked: unknown, noDefault: boolean): readonly string[] | undefined {

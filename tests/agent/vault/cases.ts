@@ -110,6 +110,10 @@ export const READS: readonly Case[] = [
   post('sys/health'),
   get('sys/seal-status'),
   post('sys/seal-status'),
+  ['sys/seal-status', { method: 'HEAD' }],
+  get('sys/leader'),
+  ['sys/leader', { method: 'HEAD' }],
+  post('sys/leader'),
 ];
 
 export const TOKENS: readonly Case[] = [
@@ -138,6 +142,15 @@ export const TOKENS: readonly Case[] = [
   ...[{ id: 'x' }, { no_parent: true }, { period: '1h' }, { type: 'nope' }].map((body) =>
     post('auth/token/create', body),
   ),
+  // As Vault's command line asks.
+  post('auth/token/create', {
+    ttl: '1h',
+    period: '0s',
+    explicit_max_ttl: '0s',
+    num_uses: 0,
+    no_parent: false,
+  }),
+  ...['', 0, '0', 'abc', '-1h'].map((period) => post('auth/token/create', { ttl: '1h', period })),
   post('auth/token/renew-self'),
   post('auth/token/renew-self', { increment: '60s' }),
   post('auth/token/renew-self', { increment: 'xx' }),

@@ -61,6 +61,8 @@ export interface ClientsPlace {
   /** The number of the first version of `turned`, in each store. */
   readonly first: Readonly<Record<StoreName, number>>;
   readonly records: AgentPlace['records'];
+  /** The real Vault, which has the same secrets in `secret/` as the agent there from the local store. */
+  readonly upstream: Vault;
   /** A new folder for a client. */
   folder(name: string): string;
   stop(): Promise<void>;
@@ -111,6 +113,7 @@ export async function startClientsPlace(): Promise<ClientsPlace> {
     env: { HOME: folder('home'), TMPDIR: place.tmp, VAULT_ADDR: address, VAULT_TOKEN: token },
     first: Object.fromEntries(await Promise.all(numbers)) as ClientsPlace['first'],
     records: () => place.records(),
+    upstream: vault,
     folder,
     async stop() {
       await place.remove();
@@ -126,14 +129,19 @@ async function fill(home: string, aws: Aws, vault: Vault): Promise<void> {
     openAws({}, context(aws.admin)) as Provider,
     openVault({}, context({ VAULT_ADDR: vault.url, VAULT_TOKEN: vault.token })) as Provider,
   ];
-  const put = async (name: string, value: string | Buffer): Promise<void> => {
+  const put = async (
+    name: string,
+    value: string | Buffer,
+    labels: Record<string, string> = {},
+  ): Promise<void> => {
     const call = { signal: AbortSignal.timeout(60_000) };
-    for (const one of providers) await one.put(name, { value: Buffer.from(value as string) }, call);
+    const written = { value: Buffer.from(value as string), labels };
+    for (const one of providers) await one.put(name, written, call);
   };
   await put('turned', '{"k":"first"}');
   // AWS's versions are told apart by the second in which they were made.
   const nextSecond = new Promise((resolve) => setTimeout(resolve, 1100));
-  await put('payments/db', JSON.stringify(DB));
+  await put('payments/db', JSON.stringify(DB), { team: 'payments' });
   await put('payments/deep/key', '{"k":"deep"}');
   await put('text', TEXT);
   await put('bytes', BYTES);

@@ -4,9 +4,11 @@ import { describeWith } from '../../../backends/server.ts';
 import { scenarioFiles as vaultFiles } from '../../../backends/vault.ts';
 import { HASHI_VAULT } from './ansible.ts';
 import { CONSUL } from './consul-template.ts';
+import { OPERATOR } from './external-secrets.ts';
 import { HVAC } from './hvac.ts';
 import { OPENTOFU } from './opentofu.ts';
 import { type ClientsPlace, expected, startClientsPlace, STORES } from './place.ts';
+import { VAULT_COMMAND } from './vault-cli.ts';
 
 describeWith('the agent in front of local, AWS and Vault', [...awsFiles, ...vaultFiles], () => {
   let place: ClientsPlace;
@@ -15,7 +17,7 @@ describeWith('the agent in front of local, AWS and Vault', [...awsFiles, ...vaul
   }, 120_000);
   afterAll(() => place.stop());
 
-  for (const client of [HVAC, CONSUL, OPENTOFU, HASHI_VAULT])
+  for (const client of [HVAC, CONSUL, OPENTOFU, HASHI_VAULT, OPERATOR, VAULT_COMMAND])
     describeWith(client.name, client.files, () => {
       test('reads the same from each store', async () => {
         const before = place.records().length;
