@@ -1,8 +1,7 @@
 // Installs the servers and programs that the tests talk to: some into .work (or $SECRETS_BACKENDS_DIR), some from
 // Debian's packages. Says beforehand what is missing and how long it takes; `--dry-run` says no more than that. What is
 // there already and was made from the same sources is kept. Needs Go for Vault and OpenTofu, and Python 3 for moto and drongo.
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
@@ -17,21 +16,17 @@ import {
 } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-
-const here = fileURLToPath(new URL('.', import.meta.url));
-const work = process.env.SECRETS_BACKENDS_DIR ?? fileURLToPath(new URL('../../.work', import.meta.url));
-mkdirSync(work, { recursive: true });
-
-async function run(command, args, options = {}) {
-  const [code, signal] = await once(spawn(command, args, { stdio: 'inherit', ...options }), 'close');
-  if (code !== 0) throw new Error(`${command} ${args.join(' ')}: ended with ${signal ?? code}`);
-}
-
-const goBuild = (source, program, command = '.', tags = '') =>
-  run('go', ['build', '-p', '2', '-tags', tags, '-trimpath', '-ldflags', '-s -w', '-o', program, command], {
-    cwd: source,
-  });
+import { here, run, work } from './install-base.mjs';
+import {
+  actionlint,
+  consulTemplate,
+  envReaders,
+  externalSecrets,
+  openTofu,
+  vault,
+  vaultCli,
+  vaultProvider,
+} from './install-go.mjs';
 
 /** A virtual environment of Python with one package of this version, unless it is there. */
 async function pythonPackage(name, version, folder = name) {
@@ -45,75 +40,6 @@ async function pythonPackage(name, version, folder = name) {
   ]);
   writeFileSync(stamp, '');
 }
-
-/** A program of the sources in a folder here, unless it is there and was made of them. */
-async function ownProgram(name, said = undefined) {
-  const source = join(here, name);
-  const hash = createHash('sha256');
-  for (const file of readdirSync(source).toSorted()) hash.update(readFileSync(join(source, file)));
-  const made = hash.digest('hex');
-  const program = join(work, name);
-  const stamp = `${program}.sha256`;
-  if (existsSync(program) && existsSync(stamp) && readFileSync(stamp, 'utf8') === made) return;
-  if (said !== undefined) process.stderr.write(`${said}\n`);
-  await goBuild(source, program);
-  writeFileSync(stamp, made);
-}
-
-const vault = () => ownProgram('vault-server', 'building Vault; this takes some minutes');
-
-/** A program around External Secrets' provider for Vault. */
-const externalSecrets = () => ownProgram('external-secrets');
-
-/** What checks the workflow of examples/schedules. */
-async function actionlint() {
-  const source = join(here, 'actionlint');
-  const version = /actionlint (v\S+)/.exec(readFileSync(join(source, 'go.mod'), 'utf8'))[1];
-  const program = join(work, `actionlint-${version}`);
-  if (existsSync(program)) return;
-  await goBuild(source, program);
-}
-
-/** The readers of env files that are written in Go: compose-go and godotenv. */
-async function envReaders() {
-  const source = join(here, 'env-readers');
-  const hash = createHash('sha256');
-  for (const file of ['go.mod', 'go.sum', 'main.go']) hash.update(readFileSync(join(source, file)));
-  const program = join(work, `env-readers-${hash.digest('hex').slice(0, 16)}`);
-  if (existsSync(program)) return;
-  await goBuild(source, program);
-  rmSync(join(work, 'env-readers'), { force: true });
-  symlinkSync(program, join(work, 'env-readers'));
-}
-
-/** What reads the provider of `secrets terraform`. Its version is in go.mod, its sources are pinned by go.sum. */
-async function openTofu() {
-  const source = join(here, 'opentofu');
-  const version = /opentofu\/opentofu (v\S+)/.exec(readFileSync(join(source, 'go.mod'), 'utf8'))[1];
-  const program = join(work, `tofu-${version}`);
-  if (existsSync(program)) return;
-  process.stderr.write('building OpenTofu; this takes some minutes\n');
-  await goBuild(source, program, 'github.com/opentofu/opentofu/cmd/tofu');
-}
-
-/** A program that reads from Vault, of the module in this folder; go.sum pins its sources. */
-async function goTool(folder, module, name, { into = '.', tags } = {}) {
-  const source = join(here, folder);
-  const version = new RegExp(`${module} (v[\\d.]+)`).exec(readFileSync(join(source, 'go.mod'), 'utf8'))[1];
-  const program = join(work, `${name}-${version}`, into);
-  if (!existsSync(program)) await goBuild(source, program, `github.com/${module}`, tags);
-}
-
-/** Vault's own command line, without the engines of its server. It shares most packages with the server above. */
-const vaultCli = () => goTool('vault-cli', 'hashicorp/vault', 'vault-cli', { tags: 'minimal' });
-
-const consulTemplate = () => goTool('consul-template', 'hashicorp/consul-template', 'consul-template');
-
-/** HashiCorp's provider for Vault, in a folder of its own, which a development override names. */
-const vaultProvider = () =>
-  goTool('vault-provider', 'terraform-providers/terraform-provider-vault', 'vault-provider', {
-    into: 'terraform-provider-vault',
-  });
 
 const pythonDotenv = () => pythonPackage('python-dotenv', '1.2.4');
 

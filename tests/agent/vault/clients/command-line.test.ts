@@ -78,7 +78,7 @@ function masked(text: string): string {
     .replaceAll(/vault-cluster-\w+|secrets-agent/g, 'CLUSTER')
     .replaceAll(/(accessor\W+)\w{24}/g, '$1ACCESSOR')
     .replaceAll(/((?:server_time_utc|creation_time|last_renewal_time)\W+)\d+/g, '$10')
-    .replaceAll(/(ttl\W+)(?:1h|59m59s|59m58s|3600|3599|3598)(?=\s|,)/g, '$11h')
+    .replaceAll(/(ttl\W+)(?:1h|59m\d\ds|3600|35\d\d)(?=\s|,)/g, '$11h')
     .replaceAll(/((?:created|deleted|last_updated)_by *) (?:<nil>|map\[[^\]]*\])/g, '$1 …')
     .replaceAll(/ +$/gm, '');
 }
