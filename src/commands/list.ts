@@ -54,6 +54,7 @@ export async function run(session: Session, { args, options }: Invocation<ListOp
   } catch (thrown) {
     // Nobody reads what the other stores answer.
     session.run.abandonCalls();
+    session.output.closeQuestions();
     throw thrown;
   }
   const errors = failures.filter((failure) => failure !== undefined);

@@ -20,6 +20,9 @@ export class Console implements Output {
   readonly #lines: StderrLines;
   #progress: Progress | undefined;
   #terminalGiven = false;
+  /** Aborted by an interrupt, and when nobody needs the answers to the questions any more. Made at the first question. */
+  #questions: AbortController | undefined;
+  #isUnneeded = false;
 
   constructor(world: World, options: OutputOptions, run: InterruptibleRun) {
     this.world = world;
@@ -116,8 +119,20 @@ export class Console implements Output {
     return this.#prompt(async () => (await import('./prompt.ts')).ask(this.world, question, this.#signal));
   }
 
+  /** Closes the questions that are open, because nobody needs their answers any more. */
+  closeQuestions(): void {
+    this.#isUnneeded = true;
+    this.#questions?.abort();
+  }
+
   get #signal(): AbortSignal {
-    return this.#run.interrupt.signal;
+    if (this.#questions !== undefined) return this.#questions.signal;
+    const questions = new AbortController();
+    this.#questions = questions;
+    const { signal } = this.#run.interrupt;
+    signal.addEventListener('abort', () => questions.abort(), { once: true });
+    if (signal.aborted || this.#isUnneeded) questions.abort();
+    return questions.signal;
   }
 
   async #prompt(ask: () => Promise<string>): Promise<string> {
@@ -125,7 +140,7 @@ export class Console implements Output {
       return await this.statusLine.ask(ask);
     } catch (thrown) {
       // In raw mode Ctrl-C is a key, not a signal, but must have the same effect.
-      if (thrown instanceof Error && thrown.name === 'Interrupted') this.#run.stop();
+      if (thrown instanceof Error && thrown.name === 'Interrupted' && !this.#isUnneeded) this.#run.stop();
       throw thrown;
     }
   }

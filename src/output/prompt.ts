@@ -2,6 +2,8 @@
 import type { World } from '../platform/world.ts';
 import { SecretsError } from '../core/errors.ts';
 
+const SHOW_CURSOR = '\u001b[?25h';
+
 /** Asks for a secret without showing it. @throws SecretsError Usage if there is no terminal */
 export async function askHidden(world: World, question: string, signal: AbortSignal): Promise<string> {
   const { default: password } = await import('@inquirer/password');
@@ -37,7 +39,14 @@ async function asked(
     });
   }
   const before = answers.get(world.stdin) ?? Promise.resolve();
-  const answer = before.then(() => prompt({ input: world.stdin, output: world.stderr, signal }));
+  const answer = before.then(async () => {
+    const forget = showCursorOnSignal(world);
+    try {
+      return await prompt({ input: world.stdin, output: world.stderr, signal });
+    } finally {
+      forget();
+    }
+  });
   // Ctrl-C ends the command: what waits for its turn isn't asked.
   const answered = answer.catch((thrown: unknown) => {
     if (isInterrupt(thrown)) throw thrown;
@@ -50,6 +59,21 @@ async function asked(
     if (isInterrupt(thrown)) throw new Interrupted();
     throw thrown;
   }
+}
+
+/** The prompt hides the cursor; a signal that ends the process would leave the terminal without one. */
+function showCursorOnSignal(world: World): () => void {
+  const stops = (['SIGTERM', 'SIGHUP'] as const).map((signal) => {
+    const stop = world.onSignal(signal, () => {
+      stop();
+      world.stderr.write(`${SHOW_CURSOR}\n`);
+      process.kill(process.pid, signal);
+    });
+    return stop;
+  });
+  return () => {
+    for (const stop of stops) stop();
+  };
 }
 
 /** The user pressed Ctrl-C or sent SIGINT: the program ends with 130 and no message. */

@@ -52,6 +52,37 @@ describe('at a terminal', () => {
     expect(terminal.seen).not.toContain('secrets:');
   });
 
+  test.each([
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ])('%s at a prompt ends it, and the cursor is shown', async (signal, code) => {
+    terminal.type('stty -a > before; (echo $BASHPID > pid; exec secrets put a); echo "code=$?"\n');
+    await terminal.until(/Value/);
+    await terminal.untilAsked();
+    await place.sh(`kill -${signal.slice(3)} "$(cat pid)"`);
+    expect(await terminal.until(/code=\d+/)).toContain(`code=${code}`);
+    const [shown, hidden] = ['h', 'l'].map((end) => terminal.seen.lastIndexOf(`\u001b[?25${end}`));
+    expect(shown).toBeGreaterThan(hidden ?? 0);
+    terminal.type('stty -a > after; cmp before after && echo sa""me\n');
+    await terminal.until(/same/);
+  });
+
+  test('a list that nobody reads on closes the question of another store', async () => {
+    const stores = {
+      open: { provider: 'local', path: join(place.root, 'open'), key: { method: 'key-file' } },
+      shut: { provider: 'local', path: join(place.root, 'shut'), key: { method: 'passphrase' } },
+    };
+    await writeFile(join(place.cwd, 'secrets.yaml'), JSON.stringify({ stores }));
+    expect((await place.sh('secrets trust --yes')).code).toBe(0);
+    await place.sh('printf v | secrets put --quiet shut://a', { SECRETS_PASSPHRASE: 'a passphrase' });
+    for (const name of ['a', 'b', 'c']) await place.sh(`printf v | secrets put --quiet open://${name}`);
+    // What reads the list ends with its first line, before the others are written.
+    terminal.type('secrets list --all-stores | head -1; echo "code=${PIPESTATUS[0]}"\n');
+    const seen = await terminal.until(/code=\d+/);
+    expect(seen).toContain('open://a');
+    expect(seen).toContain('code=0');
+  });
+
   test('a value is asked for twice and never shown', async () => {
     terminal.type('secrets put typed; echo "code=$?"\n');
     await terminal.until(/Value/);
