@@ -16,7 +16,7 @@ import { encodeSecret } from '../core/agent/secret-codec.ts';
 import { toSecretsError } from '../core/errors.ts';
 import type { JsonValue } from '../core/json.ts';
 import { version } from '../core/version.ts';
-import type { ProgramWorld } from '../config/kinds.ts';
+import { descriptorOf, type ProgramWorld } from '../config/kinds.ts';
 import { reasonOf } from '../audit/recording/reason.ts';
 import { clean, learnSpellings } from '../output/confidential.ts';
 import { frame, FrameReader, MOST_ANSWER_BYTES, MOST_REQUEST_BYTES } from '../platform/agent/frames.ts';
@@ -155,7 +155,7 @@ export class OwnDoor implements Door {
     const refusal = refusalOf(request.identity, this.#parts.identity);
     if (refusal !== undefined) return refusal;
     const { store, cwd, credentials, client, requests, mode } = request;
-    const descriptor = this.#parts.world.providers.find(({ kind }) => kind === store.provider);
+    const descriptor = descriptorOf(this.#parts.world, store.provider);
     if (descriptor === undefined) return { refused: 'store', detail: 'it has no such provider' };
     await checkSettings(descriptor, store.settings);
     const end = new AbortController();

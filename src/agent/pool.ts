@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto';
 import { outOfTime } from '../core/errors.ts';
 import type { StoreSettings } from '../core/trust.ts';
-import type { ProgramWorld } from '../config/kinds.ts';
+import { descriptorOf, type ProgramWorld } from '../config/kinds.ts';
 import type { CallOptions } from '../providers/call.ts';
 import type { NativeReference, ProviderContext } from '../providers/descriptor.ts';
 import type { Provider } from '../providers/provider.ts';
@@ -95,7 +95,7 @@ export class StorePool {
   }
 
   async #load(key: string, spec: StoreSpec): Promise<Loaded> {
-    const descriptor = this.#world.providers.find(({ kind }) => kind === spec.provider);
+    const descriptor = descriptorOf(this.#world, spec.provider);
     if (descriptor === undefined) throw unknownProvider(spec.name, spec.provider);
     const end = new AbortController();
     const tooSlow = (): void => end.abort(new DOMException('the store is too slow', 'TimeoutError'));

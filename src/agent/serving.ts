@@ -1,4 +1,5 @@
 /** The agent's stores: opens them by the agent's configuration, and records each access with the client that asked. */
+import { descriptorOf } from '../config/kinds.ts';
 import { recorded } from '../audit/recording/recorded.ts';
 import type { Access, AccessRecorder } from '../audit/recording/recorder.ts';
 import type { AuditAction } from '../core/audit/record.ts';
@@ -360,7 +361,7 @@ export class Serving implements AgentStores {
     const known = this.#specs.get(name);
     if (known?.isOfThisTurn === true) return known.spec;
     const { world } = this.#session;
-    const descriptor = world.providers.find(({ kind }) => kind === provider);
+    const descriptor = descriptorOf(world, provider);
     const credentials = credentialState({ world, descriptor, settings });
     const isSame = known?.spec.credentials === credentials;
     const spec = isSame ? known.spec : { name, provider, settings, cwd: world.cwd, credentials };

@@ -1,3 +1,4 @@
+import { descriptorOf } from '../config/kinds.ts';
 import { checkPlaceInTemplate } from '../core/native-reference/aws.ts';
 import type { NativeSecret, Place } from '../core/native-reference/secret.ts';
 import { namesFor, type Tool, toolFor } from '../core/native-reference/tools.ts';
@@ -37,7 +38,7 @@ export async function run(session: Session, { args, options }: Invocation<Refere
   const target = await session.target(text);
   try {
     const { provider: kind } = await session.storeConfig(target.store);
-    const title = session.world.providers.find((descriptor) => descriptor.kind === kind)?.title ?? kind;
+    const title = descriptorOf(session.world, kind)?.title ?? kind;
     const tool = toolFor(toolName, { provider: kind, title, text: target.text });
     if (into !== undefined) checkPlaceInTemplate(into, target.text);
     const provider = await session.open(target.store, target.native);

@@ -23,5 +23,13 @@ export interface Kinds {
   readonly targets: () => Promise<readonly TargetKind[]>;
 }
 
+/** The provider of this kind, as `provider:` in a secrets.yaml names it. */
+export function descriptorOf(
+  { providers }: Pick<Kinds, 'providers'>,
+  kind: string,
+): ProviderDescriptor | undefined {
+  return providers.find((descriptor) => descriptor.kind === kind);
+}
+
 /** The machine, and the kinds of providers and targets. */
 export type ProgramWorld = World & Kinds;

@@ -4,7 +4,7 @@ import { type AuditLayer, joinAudit } from '../audit/log/settings.ts';
 import { SecretsError } from '../core/errors.ts';
 import { nearest } from '../core/reference/nearest.ts';
 import { xdgFolder } from '../platform/world.ts';
-import type { ProgramWorld } from './kinds.ts';
+import { descriptorOf, type ProgramWorld } from './kinds.ts';
 import type { ReportSettings, SuppressionSettings } from './audit-report.ts';
 import type { Config, EnvEntry, PolicyConfig, ProjectFile, StoreConfig } from './config.ts';
 import type { TrustLine } from '../core/trust.ts';
@@ -136,7 +136,7 @@ function joinStores(
       const { provider } = store;
       const asks =
         source === 'user' || project?.trusted === true ? [] : storeTrust(world, name, store, layers);
-      const descriptor = world.providers.find(({ kind }) => kind === provider);
+      const descriptor = descriptorOf(world, provider);
       const folder = dirname(parsed.realPath);
       const settings = placedSettings(store.settings, descriptor ?? {}, folder, world.home);
       stores.set(name, { name, provider, settings, source, ...(asks.length > 0 && { untrusted: asks }) });

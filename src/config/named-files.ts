@@ -3,6 +3,7 @@
  * a store, these are the settings that its provider declares as files; for rotations, notifications and sinks, any
  * text, or word of a command, that is the path of a file.
  */
+import { descriptorOf } from './kinds.ts';
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
@@ -74,7 +75,7 @@ export function namedFiles(parsed: ParsedConfig, environment: Environment): read
 function storeFiles({ stores }: ParsedPart, environment: Environment): readonly string[] {
   const { providers, folder, home } = environment;
   return [...stores.values()].flatMap(({ provider, settings }) => {
-    const descriptor = providers.find(({ kind }) => kind === provider);
+    const descriptor = descriptorOf({ providers }, provider);
     const pinned = Object.entries(descriptor?.files ?? {}).filter(([, how]) => how === 'pinned');
     const texts = pinned.flatMap(([setting]) => textsOf(valueAt(settings, setting.split('.'))));
     const program =

@@ -3,7 +3,7 @@
  */
 import { parseReference } from '../core/reference/reference.ts';
 import type { ProviderDescriptor } from '../providers/descriptor.ts';
-import type { ProgramWorld } from './kinds.ts';
+import { descriptorOf, type ProgramWorld } from './kinds.ts';
 import type { Layer } from './layer.ts';
 import type { ParsedPart } from './parse.ts';
 
@@ -29,5 +29,5 @@ export function providerOf(
   }
   store ??= parts.find(({ defaultStore }) => defaultStore !== undefined)?.defaultStore?.name ?? 'local';
   const named = parts.find(({ stores }) => stores.has(store))?.stores.get(store);
-  return world.providers.find(({ kind }) => kind === (named?.provider ?? store));
+  return descriptorOf(world, named?.provider ?? store);
 }

@@ -19,7 +19,7 @@ import {
   wrongSuppression,
 } from './audit-report.ts';
 import { BOUNDS, NOTIFY, type NotifySetting, type PolicySettings, type RotationBounds } from './rotation.ts';
-import type { Kinds, ProgramWorld } from './kinds.ts';
+import { descriptorOf, type Kinds, type ProgramWorld } from './kinds.ts';
 import { knownKeys } from './known-keys.ts';
 import { listAsMap } from './lists.ts';
 import { looseFileSchema, type PartDocument } from './schema.ts';
@@ -422,7 +422,7 @@ async function readStore(
   at: readonly string[],
 ): Promise<ParsedStore> {
   const kinds = reading.providers.map(({ kind }) => kind);
-  const kind = reading.providers.find((descriptor) => descriptor.kind === provider);
+  const kind = descriptorOf(reading, provider);
   if (kind === undefined) {
     const near = nearest(provider, kinds);
     const hint = near === undefined ? `known are ${kinds.join(', ')}` : `did you mean ${near}?`;

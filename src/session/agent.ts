@@ -7,7 +7,7 @@ import type { StoreConfig } from '../config/config.ts';
 import { AGENT_SILENCE_MS, type AgentRead } from '../core/agent/messages.ts';
 import { decodeResult } from '../core/agent/secret-codec.ts';
 import { askAgent, NoAgent } from '../platform/agent/connect.ts';
-import type { ProgramWorld } from '../config/kinds.ts';
+import { descriptorOf, type ProgramWorld } from '../config/kinds.ts';
 import type { CallOptions } from '../providers/call.ts';
 import type { GetResult, SecretRequest } from '../providers/provider.ts';
 import { keepOut } from '../output/confidential.ts';
@@ -44,7 +44,7 @@ export async function readThroughAgent(
   { signal, deadline }: CallOptions,
 ): Promise<readonly GetResult[] | undefined> {
   const { world, audit, verb, reason } = parts;
-  const descriptor = world.providers.find(({ kind }) => kind === provider);
+  const descriptor = descriptorOf(world, provider);
   const { cwd } = world;
   const request: AgentRead = {
     op: 'read',

@@ -1,4 +1,5 @@
 /** The stores of a run: finds the store of a reference, and opens each store once. */
+import { descriptorOf } from '../config/kinds.ts';
 import type { Config, StoreConfig } from '../config/config.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { formatReference, parseReference } from '../core/reference/reference.ts';
@@ -278,7 +279,7 @@ export class Stores {
       store,
       extra,
       file: (await this.config()).file,
-      descriptor: this.#run.world.providers.find(({ kind }) => kind === store.provider),
+      descriptor: descriptorOf(this.#run.world, store.provider),
       records: this.records,
       policies: this.policies,
       context: () => this.providerContext(name),
