@@ -27,6 +27,7 @@ import {
   vaultCli,
   vaultProvider,
 } from './install-go.mjs';
+import { springVault } from './install-java.mjs';
 
 /** A virtual environment of Python with one package of this version, unless it is there. */
 async function pythonPackage(name, version, folder = name) {
@@ -250,6 +251,9 @@ const PACKAGES = [
   // A receiver of the audit log's records, and its TLS.
   ['rsyslog', () => onPath('rsyslogd')],
   ['rsyslog-gnutls', () => existsSync('/usr/lib/x86_64-linux-gnu/rsyslog/lmnsd_gtls.so')],
+  // What one of the programs that read from Vault is built with.
+  ['default-jdk-headless', () => onPath('javac')],
+  ['maven', () => onPath('mvn')],
   // A browser for the report's page, and letters to show in it.
   ['chromium', () => onPath('chromium')],
   ['fonts-dejavu-core', () => existsSync('/usr/share/fonts/truetype/dejavu')],
@@ -282,6 +286,8 @@ async function packages(missing) {
 const FROM_DEBIAN = [
   ['MySQL', () => existsSync(join(work, 'mysql')), 1, mysql],
   ["MariaDB's plugins", () => existsSync(join(work, 'mariadb-plugins')), 0.5, mariadbPlugins],
+  // Built with Debian's JDK.
+  ['Spring Vault', () => existsSync(join(work, 'spring-vault')), 0.5, springVault],
 ];
 const FROM_REGISTRIES = [
   ['moto (AWS)', () => existsSync(join(work, 'moto-venv')), 1, moto],

@@ -85,6 +85,7 @@ function stop(child: ChildProcess): Promise<void> {
 const NAMES: readonly (readonly [RegExp, string])[] = [
   [/vault-server$/, 'Vault'],
   [/vault-cli-/, "Vault's command line"],
+  [/spring-vault/, 'Spring Vault (with Java and Maven)'],
   [/external-secrets$/, "External Secrets' provider"],
   [/vault-provider-/, "Vault's provider for OpenTofu"],
   [/consul-template-/, 'consul-template'],

@@ -20,6 +20,8 @@ export const VAULT_PROVIDER = built('vault-provider', 'terraform-provider-vault'
 export const VAULT_CLI = built('vault-cli', 'hashicorp/vault', 'vault-cli');
 /** A program around External Secrets' provider for Vault. */
 export const EXTERNAL_SECRETS = join(WORK_DIR, 'external-secrets');
+/** Folders of a program around Spring Vault, for Java's class path. */
+export const SPRING_VAULT = ['classes', 'jars'].map((name) => join(WORK_DIR, 'spring-vault', name));
 /** Python with hvac. */
 export const PYTHON = join(WORK_DIR, 'ansible-venv/bin/python');
 export const ANSIBLE = join(WORK_DIR, 'ansible-venv/bin/ansible-playbook');
