@@ -31,7 +31,7 @@ const bundle = await rolldown({
       SECRETS_PAGE_SCRIPT: JSON.stringify(await pagePart('page.js')),
     },
   },
-  plugins: [lazyChildProcess(), forLauncher(), leanGoogle],
+  plugins: [apart(), lazyChildProcess(), forLauncher(), leanGoogle],
 });
 const { output } = await bundle.write({
   dir: outDir,
@@ -44,6 +44,7 @@ const { output } = await bundle.write({
   codeSplitting: { groups: [startChunk(), parserChunk(), agentChunk()] },
 });
 await bundle.close();
+await bundlePlainGet();
 await copyFile(
   join(root, 'node_modules/@cedar-policy/cedar-wasm/web/cedar_wasm_bg.wasm'),
   join(outDir, 'cedar.wasm'),
@@ -51,6 +52,42 @@ await copyFile(
 await writeFile(join(outDir, 'package.json'), '{ "type": "commonjs" }\n');
 await makeCodeCache(root);
 await writeFile(join(outDir, 'THIRD_PARTY_LICENSES.txt'), await licences(output));
+
+/** What `get` with an agent loads instead of the program, with its own copy of what both need: one small file. */
+async function bundlePlainGet() {
+  const small = await rolldown({
+    cwd: root,
+    input: { 'plain-get': 'src/cli/plain-get.ts' },
+    platform: 'node',
+    transform: { define: { SECRETS_VERSION: JSON.stringify(pkg.version) } },
+    plugins: [forLauncher((files) => files.length === 1 || fail('plain-get is more than one file'))],
+  });
+  await small.write({ dir: outDir, format: 'cjs', entryFileNames: '[name].js', minify: true });
+  await small.close();
+}
+
+function fail(message) {
+  throw new Error(message);
+}
+
+/** Leaves that file out of the program, which requires it, without the bundler's helper for modules. */
+function apart() {
+  const eager = "import('./plain-get.ts')";
+  return {
+    name: 'apart',
+    transform: {
+      filter: { id: /src\/cli\/main\.ts$/ },
+      handler: (code) =>
+        code.includes(eager)
+          ? code.replace(eager, "require('./plain-get.js')")
+          : fail('main.ts loads plain-get in another way now'),
+    },
+    resolveId: {
+      filter: { id: /^\.\/plain-get\.js$/ },
+      handler: (id) => ({ id, external: true }),
+    },
+  };
+}
 
 /** A part of the page that `audit report --format html` writes. */
 function pagePart(name) {
@@ -102,12 +139,12 @@ function agentChunk() {
  * What bin/secrets expects: each file one function, and ASCII, which is read at half the cost of anything else.
  * Characters beyond it only stand in strings and patterns.
  */
-function forLauncher() {
+function forLauncher(settle = inlineRuntime) {
   const escaped = (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
   return {
     name: 'for-launcher',
     generateBundle(_options, files) {
-      inlineRuntime(Object.values(files));
+      settle(Object.values(files));
       for (const file of Object.values(files))
         if (file.type === 'chunk')
           file.code = `(function (exports, require, module, __filename, __dirname) {${file.code.replaceAll(/[^\0-\x7f]/g, escaped)}\n})`;

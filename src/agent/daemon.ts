@@ -7,7 +7,8 @@ import type { Session } from '../session/session.ts';
 import type { Door, DoorContext } from './doors.ts';
 import { listen } from './listen.ts';
 import { OwnDoor } from './own-door.ts';
-import { Serving, type ServingSettings } from './serving.ts';
+import { Serving } from './serving.ts';
+import type { ServingSettings } from './serving-settings.ts';
 import { notifySystemd } from './systemd.ts';
 
 /** How often records go on to the audit sinks. */

@@ -7,6 +7,7 @@ import {
   AGENT_PROTOCOL,
   AGENT_PULSE_MS,
   type AgentAnswer,
+  type AgentGet,
   type AgentIdentity,
   type AgentRead,
   type AgentRefusal,
@@ -21,6 +22,7 @@ import { reasonOf } from '../audit/recording/reason.ts';
 import { clean, learnSpellings } from '../output/confidential.ts';
 import { frame, FrameReader, MOST_ANSWER_BYTES, MOST_REQUEST_BYTES } from '../platform/agent/frames.ts';
 import type { Door, DoorContext } from './doors.ts';
+import { heldFor } from './plain-get.ts';
 import { checkSettings, parseRequest } from './request-schema.ts';
 import type { Serving } from './serving.ts';
 import type { ServedResult } from './stores.ts';
@@ -130,6 +132,9 @@ export class OwnDoor implements Door {
         // Who only looks at the agent doesn't use it.
         this.#parts.used();
         return this.#read(request, gone);
+      case 'get':
+        this.#parts.used();
+        return this.#get(request);
       case 'status':
         return { done: this.#status(request.identity) };
       case 'clear':
@@ -149,6 +154,15 @@ export class OwnDoor implements Door {
   #status(client: AgentIdentity | undefined): JsonValue {
     const refusal = client && refusalOf(client, this.#parts.identity);
     return { ...this.#parts.status(), ...(refusal !== undefined && { refuses: refusal.detail }) };
+  }
+
+  async #get(request: AgentGet): Promise<AgentAnswer> {
+    const { identity, world, stores } = this.#parts;
+    const refusal = refusalOf({ ...request.identity, log: identity.log }, identity);
+    if (refusal !== undefined) return refusal;
+    const value = await heldFor(request, { identity, world, stores });
+    if (value === undefined) return { refused: 'request', detail: 'it holds no value for that' };
+    return { value: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64') };
   }
 
   async #read(request: AgentRead, gone: AbortSignal): Promise<AgentAnswer> {

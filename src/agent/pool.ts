@@ -79,6 +79,17 @@ export class StorePool {
     return this.#ready.get(opening) ?? withinCall(opening, call.signal);
   }
 
+  /** A store that is open, if nobody has to wait for it. */
+  ready(spec: StoreSpec): OpenStore | undefined {
+    const key = keyOf(spec);
+    const opening = this.#open.get(key);
+    const store = opening && this.#ready.get(opening);
+    if (opening === undefined || store === undefined) return undefined;
+    this.#open.delete(key);
+    this.#open.set(key, opening);
+    return store;
+  }
+
   /** A store that isn't ready answers every call with its first failure, which says nothing about the next client's. */
   async #keepIfReady(key: string, opening: Promise<Loaded>): Promise<void> {
     try {

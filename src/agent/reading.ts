@@ -69,6 +69,11 @@ export class Reading {
     return Promise.all(keys.map((key) => answers.get(key) as Promise<ServedResult>));
   }
 
+  /** Whether the value is in memory and may be handed out without asking its store. */
+  holds(store: OpenStore, request: SecretRequest): boolean {
+    return this.#isFresh(this.#cache.get(keyOf(store, request)));
+  }
+
   /** The usual request, without what keeps many apart. */
   #single(store: OpenStore, request: SecretRequest, call: CallOptions): Promise<ServedResult> {
     const key = keyOf(store, request);

@@ -3,12 +3,14 @@ import * as v from 'valibot';
 import type { AgentRequest } from '../core/agent/messages.ts';
 import { SecretsError } from '../core/errors.ts';
 import type { JsonValue } from '../core/json.ts';
+import { isOfRequest } from '../session/agent-identity.ts';
 import type { ProviderDescriptor } from '../providers/descriptor.ts';
 
 const MOST_REQUESTS = 1000;
 const MOST_WAIT_MS = 24 * 3_600_000;
 
 const text = v.pipe(v.string(), v.maxLength(8192));
+const pid = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
 const settings = v.record(
   text,
   v.custom<JsonValue>((value) => value !== undefined),
@@ -25,7 +27,7 @@ const read = v.strictObject({
   credentials: text,
   client: v.strictObject({
     command: v.picklist(['get', 'exec', 'env']),
-    pid: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
+    pid,
     reason: v.optional(v.pipe(v.string(), v.maxLength(1000))),
   }),
   requests: v.pipe(
@@ -43,12 +45,23 @@ const read = v.strictObject({
   waitMs: v.pipe(v.number(), v.minValue(0), v.maxValue(MOST_WAIT_MS)),
 });
 
+const get = v.strictObject({
+  op: v.literal('get'),
+  identity: v.strictObject({ version: text, home: text, environment: text }),
+  place: text,
+  cwd: v.pipe(text, v.startsWith('/')),
+  reference: text,
+  variables: v.record(v.pipe(text, v.check(isOfRequest)), v.string()),
+  pid,
+});
+
 const schema = v.variant('op', [
   v.strictObject({ op: v.literal('status'), identity: v.optional(identity) }),
   v.strictObject({ op: v.literal('clear') }),
   v.strictObject({ op: v.literal('stop') }),
   v.strictObject({ op: v.literal('drop'), provider: text }),
   read,
+  get,
 ]);
 
 /** The request, or undefined if it isn't one. */

@@ -6,7 +6,7 @@ import type { AuditAction } from '../core/audit/record.ts';
 import type { StoreConfig } from '../config/config.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import type { CallKind } from '../core/policy/actions.ts';
-import type { SecretInfo, VersionInfo } from '../core/secret.ts';
+import type { SecretInfo, SecretVersion, VersionInfo } from '../core/secret.ts';
 import { forgetValues } from '../output/confidential.ts';
 import { MOST_ANSWER_BYTES } from '../platform/agent/frames.ts';
 import type { CallOptions } from '../providers/call.ts';
@@ -15,10 +15,11 @@ import type { Provider, SecretRequest, SecretWrite } from '../providers/provider
 import { credentialState } from '../session/agent-identity.ts';
 import { guard } from '../session/guard.ts';
 import type { Session } from '../session/session.ts';
-import { type CacheBounds, ValueCache } from './cache.ts';
+import { ValueCache } from './cache.ts';
 import { byOf, isSameForClient, readsOf, sizeOf } from './client-answers.ts';
 import { AgentPolicies } from './policies.ts';
-import { Reading, type ReadingSettings } from './reading.ts';
+import { Reading } from './reading.ts';
+import type { ServingSettings } from './serving-settings.ts';
 import { type OpenStore, StorePool, type StoreSpec } from './pool.ts';
 import type {
   AgentClient,
@@ -29,19 +30,6 @@ import type {
   Served,
   ServedResult,
 } from './stores.ts';
-
-export interface ServingSettings {
-  /** `--write`: references of the secrets, or of prefixes that end in `/`, that doors may write. */
-  readonly write: readonly { readonly store: string; readonly prefix: string }[];
-  readonly bounds: CacheBounds;
-  readonly reading: ReadingSettings;
-}
-
-export const DEFAULTS: ServingSettings = {
-  write: [],
-  bounds: { ttlMs: 15 * 60_000, maxValues: 10_000, maxBytes: 64 * 1024 * 1024 },
-  reading: { freshMs: 60_000, patienceMs: 3000, callMs: 30_000 },
-};
 
 /** No value stays much longer in memory than it may be used. */
 const SWEEP_MS = 5000;
@@ -146,6 +134,31 @@ export class Serving implements AgentStores {
     if (sizeOf(results) > MOST_BYTES) return 'the values are too large';
     await recorder.record(record);
     return results;
+  }
+
+  /**
+   * What a plain `get` prints, if it is in memory: recorded as the command's own read.
+   * @param select the part of it that is wanted
+   * @returns undefined if the client must ask in full; nothing is recorded then
+   * @throws SecretsError if the access can't be recorded, or as `select` has them
+   */
+  async readHeld(
+    client: AgentClient,
+    spec: StoreSpec,
+    request: SecretRequest,
+    mode: 'required' | 'best-effort',
+    select: (secret: SecretVersion) => Promise<Uint8Array>,
+  ): Promise<Uint8Array | undefined> {
+    const open = this.#pool.ready(spec);
+    const permits = await this.#policies.permitsFor(client, spec, [request]);
+    if (permits === undefined || open === undefined || !this.#reading.holds(open, request)) return undefined;
+    const { signal } = new AbortController();
+    const read = await this.#read(client, open, [request], { signal }, (name) => permits.get(name));
+    const [result] = read.results;
+    if (result?.ok !== true || result.from !== 'cache' || sizeOf(read.results) > MOST_BYTES) return undefined;
+    const value = await select(result.secret);
+    await (await this.#session.stores.records.strictRecorder(mode)).record(read.record);
+    return value;
   }
 
   /** Reads secrets of one store. @returns the results, and what to record before any of them is handed out */

@@ -23,6 +23,8 @@ export interface ConfigOptions {
   readonly profile?: string | undefined;
   /** `--trust`: use the file this once, whatever it contains. */
   readonly trust?: boolean | undefined;
+  /** The agent reads it for a client: what this process has pinned stays. */
+  readonly forAnother?: boolean | undefined;
 }
 
 /** @throws SecretsError Usage for an invalid file, Policy for one that must not be read */
@@ -46,9 +48,7 @@ export async function loadConfig(world: ProgramWorld, options: ConfigOptions): P
 
   const variables = layers.length === 0 ? [] : (await import('./variables.ts')).allVariables(world, layers);
   const project =
-    projectFile === undefined
-      ? undefined
-      : await judge(world, projectFile, layers, variables, options.trust === true);
+    projectFile === undefined ? undefined : await judge(world, projectFile, layers, variables, options);
   const stores = joinStores(world, layers, project);
   return {
     file: found.path,

@@ -2,8 +2,8 @@
  * Who a process would be for a store, and how it would record: a running agent answers only for a client that would be
  * the same. Both sides compute this the same way. Loaded only if there is an agent.
  */
-import { createHash } from 'node:crypto';
-import { lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { hash } from 'node:crypto';
+import { lstatSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { AuditSettings } from '../audit/log/settings.ts';
 import type { AgentIdentity } from '../core/agent/messages.ts';
@@ -30,19 +30,48 @@ const MOST_CONFIG_BYTES = 1024 * 1024;
 /** A variable with the path of a file that a sign-in reads. */
 const PATH_NAME = /(FILE|PATH|CREDENTIALS|CACERT|CAPATH|CERT|KEY|BUNDLE|CONFIG|CONJURRC|IDENTITY)$/;
 
+/** A variable that counts for one request only: it is sent with a plain `get`. */
+export function isOfRequest(name: string): boolean {
+  return NO_MATTER.test(name);
+}
+
 export function mattersToStores(name: string): boolean {
   return FAMILIES.test(name) && !NO_MATTER.test(name);
 }
 
 /** A digest, not the variables: what listens on the socket learns nothing it doesn't have. */
-export function agentIdentity({ env, home, uid }: World, audit: AuditSettings): AgentIdentity {
+export function agentIdentity(world: World, audit: AuditSettings): AgentIdentity {
   const { path, key, rotateSize, keepMs, keepFiles } = audit;
   return {
-    version,
-    home,
-    environment: digest([uid ?? null, ...relevant(env)]),
+    ...clientIdentity(world),
     log: digest([path, key ?? null, rotateSize ?? null, keepMs ?? null, keepFiles ?? null]),
   };
+}
+
+/** What is known of a client before it has read a configuration. */
+export function clientIdentity({
+  env,
+  home,
+  uid,
+}: Pick<World, 'env' | 'home' | 'uid'>): Omit<AgentIdentity, 'log'> {
+  return { version, home, environment: digest([uid ?? null, ...relevant(env)]) };
+}
+
+/**
+ * What this process sees of the file system and may open there, as far as it can be told: the mount namespace, the root
+ * and this folder, and the groups.
+ * @throws system errors if the folder isn't there
+ */
+export function placeOf(cwd: string): string {
+  let mounts = '';
+  try {
+    mounts = readlinkSync('/proc/self/ns/mnt');
+  } catch {
+    // Not on Linux.
+  }
+  const [root, here] = [statSync('/'), statSync(cwd)];
+  const groups = [...(process.getgroups?.() ?? [])].sort((one, other) => one - other);
+  return [mounts, root.dev, root.ino, here.dev, here.ino, process.getegid?.(), groups.join()].join(' ');
 }
 
 function relevant(env: World['env']): [string, string][] {
@@ -117,8 +146,5 @@ function stateOf(path: string): string {
 
 function digest(parts: unknown): string {
   // Shortened: enough to compare, and of less use to whoever would guess a password from it.
-  return createHash('sha256')
-    .update(`secrets agent\n${JSON.stringify(parts)}`)
-    .digest('hex')
-    .slice(0, 32);
+  return hash('sha256', `secrets agent\n${JSON.stringify(parts)}`, 'hex').slice(0, 32);
 }

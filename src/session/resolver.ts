@@ -110,7 +110,7 @@ async function askStore(
  * The whole value, or one of its keys.
  * @throws SecretsError NotFound if the key doesn't exist, Invalid if the value has no keys
  */
-async function selectValue(secret: SecretVersion, key: string | undefined): Promise<Uint8Array> {
+export async function selectValue(secret: SecretVersion, key: string | undefined): Promise<Uint8Array> {
   if (key === undefined) return secret.value;
   // Loaded only for a key: a whole value is never parsed.
   const { keyText } = await import('../core/document/secret.ts');

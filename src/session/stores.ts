@@ -15,6 +15,7 @@ import { guard } from './guard.ts';
 import { Policies } from './policies.ts';
 import { Records, storeId } from './records.ts';
 import { type Reader, type Resolved, resolveAll, type Target } from './resolver.ts';
+import type { ProgramWorld } from '../config/kinds.ts';
 import type { Run } from './run.ts';
 
 /** The commands that a running agent answers. */
@@ -97,22 +98,7 @@ export class Stores {
   }
 
   async #nativeTarget(text: string, config: Config): Promise<Target | undefined> {
-    const hash = text.indexOf('#');
-    const identifier = hash === -1 ? text : text.slice(0, hash);
-    for (const descriptor of this.#run.world.providers) {
-      const native = descriptor.native?.(identifier);
-      if (native === undefined) continue;
-      // Prefer the store from --store or the default, if it is of that kind: it knows how to sign in.
-      const named = this.#run.options.store ?? (config.untrustedDefault ? undefined : config.defaultStore);
-      const own = [...config.stores.values()].filter((store) => store.provider === descriptor.kind);
-      const chosen =
-        own.find(({ name }) => name === named) ?? own.find(({ source }) => source === 'builtin') ?? own[0];
-      const store = chosen?.name ?? descriptor.kind;
-      const { name, version, stage, settings } = native;
-      const key = hash === -1 ? undefined : parseReference(`x${text.slice(hash)}`).key;
-      return { text, store, reference: { store, name, version, stage, key }, native: settings };
-    }
-    return undefined;
+    return nativeTarget(this.#run.world, text, config, this.#run.options.store);
   }
 
   /** Resolves references given as texts; see `resolveAll`. @throws SecretsError Usage for a malformed one */
@@ -323,4 +309,29 @@ export class Stores {
       opened.map((result) => (result.status === 'fulfilled' ? result.value.close() : Promise.resolve())),
     );
   }
+}
+
+/** The target of a service's own identifier, such as an ARN; undefined for anything else. */
+export function nativeTarget(
+  { providers }: Pick<ProgramWorld, 'providers'>,
+  text: string,
+  config: Config,
+  option: string | undefined,
+): Target | undefined {
+  const hash = text.indexOf('#');
+  const identifier = hash === -1 ? text : text.slice(0, hash);
+  for (const descriptor of providers) {
+    const native = descriptor.native?.(identifier);
+    if (native === undefined) continue;
+    // Prefer the store from --store or the default, if it is of that kind: it knows how to sign in.
+    const named = option ?? (config.untrustedDefault ? undefined : config.defaultStore);
+    const own = [...config.stores.values()].filter((store) => store.provider === descriptor.kind);
+    const chosen =
+      own.find(({ name }) => name === named) ?? own.find(({ source }) => source === 'builtin') ?? own[0];
+    const store = chosen?.name ?? descriptor.kind;
+    const { name, version, stage, settings } = native;
+    const key = hash === -1 ? undefined : parseReference(`x${text.slice(hash)}`).key;
+    return { text, store, reference: { store, name, version, stage, key }, native: settings };
+  }
+  return undefined;
 }

@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DEFAULTS } from '../../src/agent/serving.ts';
+import { DEFAULTS } from '../../src/agent/serving-settings.ts';
 import { NODE, PROGRAM, ROOT } from '../e2e/program.ts';
 import { program, testNeeding } from '../needs.ts';
 import { type AgentPlace, makeAgentPlace } from './kit.ts';

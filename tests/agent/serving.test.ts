@@ -1,5 +1,6 @@
 /** What the agent does when a store no longer knows it, with a store that the test holds. */
-import { DEFAULTS, Serving } from '../../src/agent/serving.ts';
+import { DEFAULTS } from '../../src/agent/serving-settings.ts';
+import { Serving } from '../../src/agent/serving.ts';
 import type { Access } from '../../src/audit/recording/recorder.ts';
 import { SecretsError } from '../../src/core/errors.ts';
 import type { Provider } from '../../src/providers/provider.ts';

@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
-import { DEFAULTS, Serving } from '../../agent/serving.ts';
+import { DEFAULTS } from '../../agent/serving-settings.ts';
+import { Serving } from '../../agent/serving.ts';
 import { openVaultDoor, type VaultDoor } from '../../agent/vault/door.ts';
 import { reasonOf } from '../../audit/recording/reason.ts';
 import { inherited } from '../../core/environment/environment.ts';

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { runAgent, type DaemonSettings, type DoorOpener, type Ready } from '../../agent/daemon.ts';
-import { DEFAULTS } from '../../agent/serving.ts';
+import { DEFAULTS } from '../../agent/serving-settings.ts';
 import { placeOf } from '../../agent/vault/server.ts';
 import { MAX_TTL } from '../../agent/vault/tokens.ts';
 import { reasonOf } from '../../audit/recording/reason.ts';

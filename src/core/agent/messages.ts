@@ -19,7 +19,8 @@ export type AgentRequest =
   | { readonly op: 'status'; readonly identity?: AgentIdentity | undefined }
   /** Something was written to a store of this kind: its values are out of date. */
   | { readonly op: 'drop'; readonly provider: string }
-  | AgentRead;
+  | AgentRead
+  | AgentGet;
 
 /** Who the client would be for the store, and how it would record: the agent only answers if it would be the same. */
 export interface AgentIdentity {
@@ -29,6 +30,22 @@ export interface AgentIdentity {
   readonly environment: string;
   /** Digest of where and how accesses are recorded. */
   readonly log: string;
+}
+
+/**
+ * `secrets get REF` of a client that has read no configuration: the agent reads it, with the client's variables and in its
+ * folder, and answers only with a value that it holds. Everything else the client does itself.
+ */
+export interface AgentGet {
+  readonly op: 'get';
+  readonly identity: Omit<AgentIdentity, 'log'>;
+  /** What the client sees of the file system, and may open there: the agent must see and may open the same. */
+  readonly place: string;
+  readonly cwd: string;
+  readonly reference: string;
+  /** The variables of the request itself, such as SECRETS_PROFILE, which aren't in the identity. */
+  readonly variables: Readonly<Record<string, string>>;
+  readonly pid: number;
 }
 
 export interface AgentRead {
@@ -67,6 +84,8 @@ export type AgentAnswer =
   | { readonly waiting: true }
   | { readonly refused: AgentRefusal; readonly detail?: string | undefined }
   | { readonly results: readonly AgentResult[] }
+  /** What `get` prints, in base64. */
+  | { readonly value: string }
   | { readonly done: JsonValue };
 
 export type AgentResult =

@@ -103,6 +103,7 @@ function isAnswer(message: unknown): message is AgentAnswer {
     (message['waiting'] === true ||
       typeof message['refused'] === 'string' ||
       Array.isArray(message['results']) ||
+      typeof message['value'] === 'string' ||
       'done' in message)
   );
 }

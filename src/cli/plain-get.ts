@@ -1,0 +1,79 @@
+/**
+ * The most frequent command where an agent runs: `secrets get REF`. Asks the agent before the program is loaded, which
+ * would take most of the time. Without a plain answer nothing has happened, and the program does it all itself.
+ * A bundle of its own (scripts/build.mjs), so it imports little and shares no state.
+ */
+import { fstatSync, writeSync } from 'node:fs';
+import { AGENT_HELLO_MS } from '../core/agent/messages.ts';
+import { askAgent } from '../platform/agent/connect.ts';
+import { findAgent } from '../platform/agent/place.ts';
+import { clientIdentity, isOfRequest, placeOf } from '../session/agent-identity.ts';
+
+/** 128 + SIGINT, as in shells. */
+const INTERRUPTED = 130;
+
+/** Whether the value has been printed. Never rejects before it has begun to print. */
+export async function plainGet(reference: string): Promise<boolean> {
+  const value = await valueOf(reference).catch(() => undefined);
+  if (value === undefined) return false;
+  return print(value);
+}
+
+async function valueOf(reference: string): Promise<Buffer | undefined> {
+  const { env } = process;
+  const { HOME: home = '' } = env;
+  const uid = process.getuid?.();
+  // On a terminal, more is said, and checked.
+  if (!home.startsWith('/') || uid === undefined || !isPlain(1)) return undefined;
+  const agent = findAgent({ env, home, uid });
+  if (agent === undefined || agent.problem !== undefined) return undefined;
+  const interrupt = (): void => process.exit(INTERRUPTED);
+  process.on('SIGINT', interrupt);
+  try {
+    const cwd = process.cwd();
+    const request = {
+      op: 'get',
+      identity: clientIdentity({ env, home, uid }),
+      place: placeOf(cwd),
+      cwd,
+      reference,
+      variables: variablesOf(env),
+      pid: process.pid,
+    } as const;
+    const { answer } = await askAgent(agent.path, request, undefined, AGENT_HELLO_MS);
+    return 'value' in answer ? Buffer.from(answer.value, 'base64') : undefined;
+  } finally {
+    process.off('SIGINT', interrupt);
+  }
+}
+
+function variablesOf(env: NodeJS.ProcessEnv): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(env).filter(
+      (entry): entry is [string, string] => entry[1] !== undefined && isOfRequest(entry[0]),
+    ),
+  );
+}
+
+/** Whether it is written to as `process.stdout` writes to it, without what that loads. */
+function isPlain(fd: number): boolean {
+  const info = fstatSync(fd);
+  return info.isFIFO() || info.isSocket() || info.isFile();
+}
+
+/** @returns false if nothing could be printed: the program says why */
+function print(value: Buffer): boolean {
+  let rest = value;
+  try {
+    while (rest.length > 0) rest = rest.subarray(writeSync(1, rest));
+  } catch (thrown) {
+    const { code } = thrown as NodeJS.ErrnoException;
+    // A pipe that is full and doesn't wait: Node's own stream does. A reader that is gone isn't an error.
+    if (code === 'EAGAIN') process.stdout.on('error', () => undefined).write(rest);
+    else if (code !== 'EPIPE') {
+      if (rest.length === value.length) return false;
+      throw thrown;
+    }
+  }
+  return true;
+}
