@@ -127,13 +127,17 @@ function placeOf(
  */
 async function check(session: Session, provider: Provider, target: Target): Promise<readonly Checked[]> {
   const { name, key, version, stage } = target.reference;
-  const { deletedAt, currentVersion } = await provider.describe(name, session.call());
+  const { deletedAt, currentVersion, isDisabled } = await provider.describe(name, session.call());
   if (deletedAt !== undefined)
     throw new SecretsError('NotFound', 'is deleted', { hint: 'secrets restore undoes that' });
   const isCurrent = version === undefined && (stage === undefined || stage === 'current');
   if (isCurrent && currentVersion === undefined && provider.capabilities.has('versions'))
     throw new SecretsError('NotFound', 'has no current version with a value', {
       hint: 'store a value with secrets put, or name a version: secrets history lists them',
+    });
+  if (isCurrent && isDisabled === true)
+    throw new SecretsError('NotFound', `the current version, ${currentVersion}, is disabled`, {
+      hint: 'enable it, store another value, or name a version: secrets history lists them',
     });
   const checks: Checked[] = [{ what: 'secret', how: 'by its metadata' }];
   if (key !== undefined) {

@@ -58,6 +58,8 @@ export interface SecretInfo {
   readonly purgeAt?: Date | undefined;
   /** Id of the current version, if the service returns it without a further call. */
   readonly currentVersion?: string | undefined;
+  /** The current version can't be read until it is enabled again. */
+  readonly isDisabled?: boolean | undefined;
   /**
    * `native-rotation`: what the service does by itself, if included in the same response. The reason why an attempt
    * has failed isn't included: `NativeRotations.read` looks for it.

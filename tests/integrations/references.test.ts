@@ -9,7 +9,12 @@ import type { NativeSecret } from '../../src/core/native-reference/secret.ts';
 import { namesFor, TOOLS, toolFor } from '../../src/core/native-reference/tools.ts';
 import { accessesIn, logOf } from '../audit/program.ts';
 import { scenarioFiles as awsFiles, startForScenarios as startAws } from '../backends/aws.ts';
-import { scenarioFiles as azureFiles, startForScenarios as startAzure } from '../backends/azure.ts';
+import {
+  type Azure,
+  scenarioFiles as azureFiles,
+  startAzure as startAzureAlone,
+  startForScenarios as startAzure,
+} from '../backends/azure.ts';
 import { scenarioFiles as gcpFiles, startForScenarios as startGcp } from '../backends/gcp.ts';
 import { describeWith, WORK_DIR } from '../backends/server.ts';
 import { scenarioFiles as vaultFiles, startForScenarios as startVault } from '../backends/vault.ts';
@@ -312,3 +317,28 @@ withStore('references to Azure', azureFiles, startAzure, (sh) => {
     ).toBe('@Microsoft.KeyVault(SecretUri=https://pay.vault.azure.net/secrets/x)\n');
   }, 60_000);
 });
+
+let azure: Azure;
+withStore(
+  'a disabled version in Azure',
+  azureFiles,
+  async () => {
+    azure = await startAzureAlone();
+    return { env: azure.env('officer'), stop: azure.stop };
+  },
+  (sh) => {
+    test('is none that a service could read', async () => {
+      await sh('printf v | secrets put --quiet azure://off');
+      const { id: url } = azure.vault.get('off', '') as { id: string };
+      const id = url.slice(url.lastIndexOf('/') + 1);
+      const check = (): Promise<Outcome> => sh('secrets reference azure://off --for azure-app --check');
+      expect((await check()).code).toBe(0);
+      azure.vault.update('off', id, { attributes: { enabled: false } });
+      expect(await check()).toEqual({
+        code: 3,
+        stdout: '',
+        stderr: `secrets: azure://off: the current version, ${id}, is disabled; enable it, store another value, or name a version: secrets history lists them\n`,
+      });
+    }, 60_000);
+  },
+);

@@ -470,7 +470,7 @@ export class AzureProvider implements Provider {
   }
 
   #info(name: string, properties: SecretProperties): SecretInfo {
-    const { contentType, tags, createdOn, updatedOn, expiresOn, version } = properties;
+    const { contentType, tags, createdOn, updatedOn, expiresOn, version, enabled } = properties;
     return {
       name,
       nativeId: `${this.#service.vaultUrl}/secrets/${properties.name}`,
@@ -479,6 +479,7 @@ export class AzureProvider implements Provider {
       updatedAt: updatedOn,
       ...(expiresOn !== undefined && { expiresAt: expiresOn, rotation: reminderOf(expiresOn, createdOn) }),
       ...(version !== undefined && { currentVersion: version }),
+      ...(enabled === false && { isDisabled: true }),
     };
   }
 }
