@@ -47,6 +47,9 @@ const pythonDotenv = () => pythonPackage('python-dotenv', '1.2.4');
 /** What checks the manifest there; it brings Kubernetes' own schemas along. */
 const kubernetesValidate = () => pythonPackage('kubernetes-validate', '1.37.0');
 
+/** A command with published JSON Schemas of CI systems, GitLab's among them. */
+const checkJsonschema = () => pythonPackage('check-jsonschema', '0.39.0');
+
 const moto = () => pythonPackage('moto[server]', '5.2.5', 'moto');
 
 /** An emulator of Google's services by others; the double in tests/backends/gcp needs nothing. */
@@ -293,6 +296,7 @@ const FROM_REGISTRIES = [
   ['moto (AWS)', () => existsSync(join(work, 'moto-venv')), 1, moto],
   ['python-dotenv', () => existsSync(join(work, 'python-dotenv-venv')), 0.5, pythonDotenv],
   ['kubernetes-validate', () => existsSync(join(work, 'kubernetes-validate-venv')), 0.5, kubernetesValidate],
+  ['check-jsonschema', () => existsSync(join(work, 'check-jsonschema-venv')), 0.5, checkJsonschema],
   ['drongo (Google)', () => existsSync(join(work, 'drongo-venv')), 0.5, drongo],
   ['OTLP receiver', () => existsSync(join(work, 'otlp-venv')), 0.5, otlp],
   ['Ansible', () => existsSync(join(work, 'ansible-venv')), 0.5, ansible],

@@ -95,6 +95,7 @@ const NAMES: readonly (readonly [RegExp, string])[] = [
   [/ansible-venv/, 'Ansible'],
   [/localstack-venv/, 'LocalStack (with Python 3.13)'],
   [/kubernetes-validate-venv/, 'kubernetes-validate'],
+  [/check-jsonschema-venv/, 'check-jsonschema'],
   [/actionlint/, 'actionlint'],
   [/tofu-/, 'OpenTofu'],
   [/postgres-18/, 'PostgreSQL 18'],

@@ -5,8 +5,6 @@ import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { parse, parseAllDocuments, stringify } from 'yaml';
 import { WRITE_ONLY } from '../../src/core/native-reference/aws.ts';
-import type { NativeSecret } from '../../src/core/native-reference/secret.ts';
-import { namesFor, TOOLS, toolFor } from '../../src/core/native-reference/tools.ts';
 import { accessesIn, logOf } from '../audit/program.ts';
 import { scenarioFiles as awsFiles, startForScenarios as startAws } from '../backends/aws.ts';
 import {
@@ -19,43 +17,11 @@ import { scenarioFiles as gcpFiles, startForScenarios as startGcp } from '../bac
 import { describeWith, WORK_DIR } from '../backends/server.ts';
 import { scenarioFiles as vaultFiles, startForScenarios as startVault } from '../backends/vault.ts';
 import { makePlace, type Outcome, type Place, ROOT } from '../e2e/program.ts';
+import { manifests } from './manifests.ts';
 
 const PYTHON = join(WORK_DIR, 'moto-venv/bin/python');
 const CFN_LINT = join(WORK_DIR, 'moto-venv/bin/cfn-lint');
 const [ACTIONLINT = 'actionlint'] = readdirSync(WORK_DIR).filter((name) => name.startsWith('actionlint-'));
-
-function secret(provider: string, more: Partial<NativeSecret> = {}): NativeSecret {
-  const ids: Readonly<Record<string, string>> = {
-    aws: 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:pay/db-AbCdEf',
-    azure: 'https://pay.vault.azure.net/secrets/pay-db',
-    gcp: 'projects/acme/secrets/pay-db',
-  };
-  const name = provider === 'azure' || provider === 'gcp' ? 'pay-db' : 'pay/db';
-  const place =
-    provider === 'vault' ? { address: 'https://v.example', mount: 'kv', kvVersion: 2 as const } : {};
-  return { text: name, store: 'prod', provider, title: provider, name, id: ids[provider], place, ...more };
-}
-
-const written = (tool: string, of: NativeSecret): string => toolFor(tool, of).write(of, namesFor(of));
-
-/** The manifests that this tool prints: the current secret, a key of it, a version, where it takes them. */
-function manifests(tool: string): readonly string[] {
-  const variants: readonly Partial<NativeSecret>[] = [
-    {},
-    { key: 'password' },
-    { version: '2' },
-    { key: 'pass-word', stage: 'previous' },
-  ];
-  return (TOOLS[tool]?.reads ?? []).flatMap((provider) =>
-    variants.flatMap((more) => {
-      try {
-        return [written(tool, secret(provider, more))];
-      } catch {
-        return [];
-      }
-    }),
-  );
-}
 
 interface Schema {
   readonly type?: string;

@@ -78,7 +78,9 @@ const GITLAB: Readonly<Record<string, (secret: NativeSecret) => string>> = {
     wholeOnly(secret, 'GitLab');
     const project = globalProject(secret, 'GitLab');
     const fieldsOf = fields(6, { name: secret.name, version: pinnedVersion(secret) });
-    return `    # GCP_PROJECT_NUMBER has to be the number of the project ${project}.\n    gcp_secret_manager:\n${fieldsOf}`;
+    return `    # GCP_PROJECT_NUMBER has to be the number of the project ${project}. The job has to have the token, whose audience
+    # is the provider of the workload identity pool: id_tokens: { GCP_ID_TOKEN: { aud: … } }
+    gcp_secret_manager:\n${fieldsOf}    token: $GCP_ID_TOKEN\n`;
   },
   vault: (secret) => {
     currentOnly(secret, 'GitLab');
