@@ -1,6 +1,6 @@
 import { descriptorOf } from '../config/kinds.ts';
 import { checkPlaceInTemplate } from '../core/native-reference/aws.ts';
-import type { NativeSecret, Place } from '../core/native-reference/secret.ts';
+import { checkVersion, type NativeSecret, type Place } from '../core/native-reference/secret.ts';
 import { namesFor, type Tool, toolFor } from '../core/native-reference/tools.ts';
 import { keyText } from '../core/document/secret.ts';
 import { SecretsError } from '../core/errors.ts';
@@ -44,6 +44,7 @@ export async function run(session: Session, { args, options }: Invocation<Refere
     const provider = await session.open(target.store, target.native);
     provider.checkName(target.reference.name);
     const secret = await locate(session, provider, target, { kind, title, tool });
+    checkVersion(secret);
     const written = tool.write(secret, namesFor(secret, options.name));
     const checks = options.check === true ? await check(session, provider, target) : undefined;
     await report(session, target, toolName, written, checks);

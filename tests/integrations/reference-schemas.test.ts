@@ -25,7 +25,7 @@ function said(file: string, args: readonly string[], documents: readonly unknown
     return path;
   });
   const { status, stdout, stderr } = spawnSync(file, [...args, ...paths]);
-  return status === 0 ? '' : `${stdout}${stderr}`;
+  return status === 0 ? '' : stdout.toString() + stderr.toString();
 }
 
 const gitlab = (...documents: unknown[]): string =>
@@ -106,4 +106,20 @@ describeWith('Kubernetes’ schema of a container', [KUBERNETES], () => {
     ).toBe('');
     expect(said(KUBERNETES, ['--strict'], [pod([{ name: 'A', valueFrom: { secret: {} } }])])).not.toBe('');
   }, 60_000);
+});
+
+test.each([
+  ['cloudformation', 'version=1}}{{resolve:ssm:other'],
+  ['cdk', 'version=1"})'],
+  ['ecs', 'version=1:2'],
+  ['gitlab', 'version=1%0a'],
+])('what would end a reference for %s is refused: ?%s', async (tool, query) => {
+  const env = { AWS_REGION: 'eu-west-1', AWS_ACCESS_KEY_ID: 'x', AWS_SECRET_ACCESS_KEY: 'y' };
+  const arn = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:pay/db-AbCdEf';
+  const refused = await place.sh(
+    `secrets reference '${tool === 'ecs' ? arn : 'aws://pay/db'}?${query}' --for ${tool}`,
+    env,
+  );
+  expect([refused.code, refused.stdout]).toEqual([2, '']);
+  expect(refused.stderr).toMatch(/^secrets: .*\n$/);
 });

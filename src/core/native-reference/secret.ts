@@ -85,6 +85,15 @@ export function pinnedVersion(secret: NativeSecret): string | undefined {
   );
 }
 
+/**
+ * The ids of all services are of these characters; others could end the reference and begin another one.
+ * @throws SecretsError Unsupported
+ */
+export function checkVersion(secret: NativeSecret): void {
+  if (secret.version === undefined || /^[\w-]{1,64}$/.test(secret.version)) return;
+  throw refuse(secret, 'this is not the id of a version', 'secrets history lists them');
+}
+
 /** @throws SecretsError Unsupported if the reference names anything but the current version */
 export function currentOnly(secret: NativeSecret, tool: string): void {
   const { stage, version } = secret;
