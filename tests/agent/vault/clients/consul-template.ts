@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { CONSUL_TEMPLATE, runClient } from '../../../backends/vault-clients.ts';
 import { type Client, type ClientsPlace, type Seen, type StoreName, STORES } from './place.ts';
 
-function template(store: StoreName, first: number): string {
+export function template(store: StoreName, first: number): string {
   const map = (path: string): string =>
     `{{ with secret "${store}/data/${path}" }}{{ .Data.data | toJSON }}{{ end }}`;
   return `"${store}": {

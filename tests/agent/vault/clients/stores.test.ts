@@ -8,7 +8,9 @@ import { OPERATOR } from './external-secrets.ts';
 import { HVAC } from './hvac.ts';
 import { OPENTOFU } from './opentofu.ts';
 import { type ClientsPlace, expected, startClientsPlace, STORES } from './place.ts';
+import { OWN_PROVIDER } from './own-provider.ts';
 import { SPRING } from './spring-vault.ts';
+import { VAULT_AGENT } from './vault-agent.ts';
 import { VAULT_COMMAND } from './vault-cli.ts';
 
 describeWith('the agent in front of local, AWS and Vault', [...awsFiles, ...vaultFiles], () => {
@@ -18,7 +20,17 @@ describeWith('the agent in front of local, AWS and Vault', [...awsFiles, ...vaul
   }, 120_000);
   afterAll(() => place.stop());
 
-  for (const client of [HVAC, CONSUL, OPENTOFU, HASHI_VAULT, OPERATOR, VAULT_COMMAND, SPRING])
+  for (const client of [
+    HVAC,
+    CONSUL,
+    OPENTOFU,
+    HASHI_VAULT,
+    OPERATOR,
+    VAULT_COMMAND,
+    VAULT_AGENT,
+    SPRING,
+    OWN_PROVIDER,
+  ])
     describeWith(client.name, client.files, () => {
       test('reads the same from each store', async () => {
         const before = place.records().length;
