@@ -16,6 +16,7 @@ import { importSecrets } from './import.cli.ts';
 import { init } from './init.cli.ts';
 import { inject } from './inject.cli.ts';
 import { list } from './list.cli.ts';
+import { policy } from './policy/policy.cli.ts';
 import { purge } from './purge.cli.ts';
 import { put } from './put.cli.ts';
 import { reference } from './reference.cli.ts';
@@ -48,6 +49,7 @@ export const commands: readonly CommandSpec[] = [
   importSecrets,
   audit,
   access,
+  policy(() => commands),
   stores,
   doctor,
   generate,

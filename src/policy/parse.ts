@@ -77,11 +77,13 @@ function validate(source: string, texts: readonly PolicyText[]): readonly Policy
   if (answer.type === 'failure')
     return answer.errors.map((error) => problemOf(source, { start: 0, text: source }, error, 'error'));
   const at = (id: string): PolicyText => texts[Number(id)] ?? { start: 0, text: source };
+  const wrong = new Set(answer.validationErrors.map(({ policyId }) => policyId));
   return [
     ...answer.validationErrors.map(({ policyId, error }) => problemOf(source, at(policyId), error, 'error')),
-    ...answer.validationWarnings.map(({ policyId, error }) =>
-      problemOf(source, at(policyId), error, 'warning'),
-    ),
+    // What else is said of a policy with an error follows from it.
+    ...answer.validationWarnings
+      .filter(({ policyId }) => !wrong.has(policyId))
+      .map(({ policyId, error }) => problemOf(source, at(policyId), error, 'warning')),
   ];
 }
 

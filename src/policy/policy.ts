@@ -60,12 +60,17 @@ export class Policy {
    */
   static load(world: World, places: readonly PolicyPlace[], isLasting = false): Policy {
     loadCedar(isLasting);
+    return Policy.of(places.map((place) => ({ ...place, text: readPolicy(world, place) })));
+  }
+
+  /** @throws SecretsError Policy if one isn't valid */
+  static of(files: readonly (PolicyPlace & { readonly text: string })[]): Policy {
     return new Policy(
-      places.map((place) => {
-        const { rules, problems } = parsePolicies(readPolicy(world, place));
+      files.map(({ layer, path, text }) => {
+        const { rules, problems } = parsePolicies(text);
         const errors = problems.filter(({ severity }) => severity === 'error');
-        if (errors.length > 0) throw invalid(place.path, errors);
-        return { name: place.layer, path: place.path, rules, index: new RuleIndex(rules) };
+        if (errors.length > 0) throw invalid(path, errors);
+        return { name: layer, path, rules, index: new RuleIndex(rules) };
       }),
     );
   }

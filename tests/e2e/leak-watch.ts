@@ -134,4 +134,10 @@ export const ACCESS = [
   { covers: 'access grant', line: 'secrets access grant user:alice local://a', exit: 2 },
   { covers: 'access revoke', line: 'secrets access revoke user:alice local://a', exit: 2 },
   { covers: 'access check', line: 'secrets access check self local://a', exit: 2 },
+  { covers: 'policy', line: 'secrets policy --help' },
+  { covers: 'policy init', line: 'secrets policy init --user --dry-run' },
+  { covers: 'policy check', line: 'secrets policy check' },
+  { covers: 'policy list', line: 'secrets policy list' },
+  { covers: 'policy explain', line: 'secrets policy explain get a' },
+  { covers: 'policy test', line: 'secrets policy test', exit: 3 },
 ] as const;
