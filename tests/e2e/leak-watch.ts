@@ -4,7 +4,7 @@ import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { sized } from '../size.ts';
 
-/** Between two looks at all processes, each of which costs as much of the processor as a start of the program. */
+/** Between two looks. */
 const PAUSE_MS = sized(25, 5);
 
 /** The value as it is, in base64 at each of the three alignments, and in hex; all as latin-1 text. */
@@ -52,11 +52,12 @@ export interface Sighting {
 }
 
 /**
- * Reads every process of the machine over and over while the work runs. Processes of which `expected` is true may
- * hold the canary in their environment (the program that exec starts), never in their arguments.
+ * Reads every process that is there since the work began, over and over while it runs: to those that were there before
+ * nobody hands arguments or an environment any more. Processes of which `expected` is true may hold the canary in their
+ * environment (the program that exec starts), never in their arguments.
  */
 export async function watchProcesses<T>(
-  work: Promise<T>,
+  start: () => Promise<T>,
   forms: readonly string[],
   expected: (command: string) => boolean,
 ): Promise<{
@@ -67,12 +68,13 @@ export async function watchProcesses<T>(
   const sightings = new Map<string, Sighting>();
   const seen = new Set<string>();
   const state = { running: true };
-  const done = work.finally(() => {
+  const before = new Set(readdirSync('/proc'));
+  const done = start().finally(() => {
     state.running = false;
   });
   while (state.running) {
     for (const entry of readdirSync('/proc'))
-      if (/^\d+$/.test(entry)) look(Number(entry), forms, expected, sightings, seen);
+      if (/^\d+$/.test(entry) && !before.has(entry)) look(Number(entry), forms, expected, sightings, seen);
     // Leaves the processor to the work: what lives for less than that is for strace to find.
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
@@ -86,7 +88,6 @@ function look(
   sightings: Map<string, Sighting>,
   seen: Set<string>,
 ): void {
-  if (pid === process.pid) return;
   const commandLine = (): string => read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim();
   const command = commandLine();
   if (command === '') return;

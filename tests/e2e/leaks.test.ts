@@ -9,11 +9,11 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { commands } from '../../src/commands/index.ts';
-import { traceExec } from './exec-trace.ts';
+import { type Started, traceExec } from './exec-trace.ts';
 import { accessesIn, logOf } from '../audit/program.ts';
 import { ACCESS, findFiles, formsOf, hashesOf, holds, watchProcesses } from './leak-watch.ts';
 import { makePlace, type Outcome, type Place } from './program.ts';
-import { describeNeeding, mayTrace } from '../needs.ts';
+import { mayTrace, testNeeding } from '../needs.ts';
 import { sampled, sized } from '../size.ts';
 
 /** Of this run alone: another one on the same machine has processes of its own with a canary in them. */
@@ -203,23 +203,45 @@ function stateOf(place: Place): string {
   return join(place.home, '.local/state/secrets');
 }
 
-async function watch(place: Place, line: string, env: Readonly<Record<string, string>> = {}) {
-  const work = place.sh(line, {
-    IN: join(place.root, 'canary'),
-    XDG_RUNTIME_DIR: join(place.root, 'run'),
-    ...env,
-  });
-  return watchProcesses(work, FORMS, expected);
+/** @param trace also lists every program that is started, however short it lives */
+async function watch(place: Place, line: string, { env = {}, trace = false }: WatchOptions = {}) {
+  let started: readonly Started[] = [];
+  const all = { IN: join(place.root, 'canary'), XDG_RUNTIME_DIR: join(place.root, 'run'), ...env };
+  const work = async (): Promise<Outcome> => {
+    if (!trace) return place.sh(line, all);
+    const traced = await traceExec(place, line, all);
+    started = traced.started;
+    return traced.result;
+  };
+  const { result, sightings } = await watchProcesses(work, FORMS, expected);
+  return { result, sightings, started };
 }
 
-const WAYS: readonly (readonly [title: string, how: { readonly DEBUG?: string }])[] = [
-  [' with --debug', { DEBUG: '1' }],
-  ['', {}],
-];
+interface WatchOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly trace?: boolean;
+}
+
+interface Way {
+  readonly title: string;
+  readonly debug: boolean;
+  /** The lines of which every start is looked at as well. */
+  readonly traced: readonly Run[];
+}
 
 // A small run has them with --debug alone, which says more.
-describe.each(WAYS.slice(0, sized(1, 2)))('no command%s leaks a value', (title, { DEBUG }) => {
+const WAYS: readonly Way[] = sized(
+  [{ title: ' with --debug', debug: true, traced: sampled(runs, 5) }],
+  [
+    { title: ' with --debug', debug: true, traced: [] },
+    { title: '', debug: false, traced: runs },
+  ],
+);
+
+describe.each(WAYS)('no command$title leaks a value', ({ title, debug, traced }) => {
   let place: Place;
+  /** Of each line that was traced, what it started. */
+  const starts = new Map<string, readonly Started[]>();
   beforeAll(async () => {
     place = await makePlaceWithCanary();
     await place.sh('printf first | secrets put a');
@@ -227,9 +249,12 @@ describe.each(WAYS.slice(0, sized(1, 2)))('no command%s leaks a value', (title, 
   afterAll(() => place.remove());
 
   // In this order: later lines use what earlier ones wrote.
-  test.each(runs)(`$line${title}`, async ({ line, shows, file, exit = 0 }) => {
-    const debugged = DEBUG === undefined ? line : line.replaceAll(/secrets (?=[a-z])/g, 'secrets --debug ');
-    const { result, sightings } = await watch(place, debugged);
+  test.each(runs)(`$line${title}`, async (run) => {
+    const { shows, file, exit = 0 } = run;
+    const line = debug ? run.line.replaceAll(/secrets (?=[a-z])/g, 'secrets --debug ') : run.line;
+    const trace = mayTrace().met && traced.includes(run);
+    const { result, sightings, started } = await watch(place, line, { trace });
+    if (trace) starts.set(run.line, started);
     expect({ code: result.code, stderr: result.stderr }).toEqual({
       code: exit,
       stderr: expect.any(String) as string,
@@ -253,50 +278,34 @@ describe.each(WAYS.slice(0, sized(1, 2)))('no command%s leaks a value', (title, 
   test('and they left records, in what was searched', () => {
     expect(accessesIn(logOf(place)).length).toBeGreaterThan(10);
   });
+
+  const eachTraced = traced.length === 0 ? [] : [testNeeding(mayTrace())];
+  for (const testTraced of eachTraced)
+    testTraced.each(traced)(
+      `no program that it starts, however short it lives, is given a value: $line${title}`,
+      ({ line }) => {
+        const started = starts.get(line) ?? [];
+        expect(started.filter(({ command }) => command.includes('secrets')).length).toBeGreaterThan(0);
+        expect(started.filter(({ args }) => holds(args, FORMS))).toEqual([]);
+        const given = started.filter(({ environment }) => holds(environment, FORMS));
+        expect(given.map(({ command }) => command).filter((command) => !expected(command))).toEqual([]);
+      },
+    );
 });
 
-describeNeeding(mayTrace())(
-  'no program that a command starts, however short it lives, is given a value',
-  () => {
-    let place: Place;
-    beforeAll(async () => {
-      place = await makePlaceWithCanary();
-      await place.sh('printf first | secrets put a');
-    });
-    afterAll(() => place.remove());
-
-    let done = 0;
-    test.each(sampled(runs, 5))('$line', async (run) => {
-      const { line, exit = 0 } = run;
-      const env = { IN: join(place.root, 'canary'), XDG_RUNTIME_DIR: join(place.root, 'run') };
-      // Later lines use what earlier ones wrote, also those that a small run does not trace.
-      for (; runs[done] !== run; done += 1) await place.sh(runs[done]?.line ?? '', env);
-      done += 1;
-      // What every start has in its environment here: the line itself, which holds no value.
-      const { result, started } = await traceExec(place, line, env);
-      expect({ code: result.code, stderr: result.stderr }).toEqual({
-        code: exit,
-        stderr: expect.any(String) as string,
-      });
-      expect(started.filter(({ command }) => command.includes('secrets')).length).toBeGreaterThan(0);
-      expect(started.filter(({ args }) => holds(args, FORMS))).toEqual([]);
-      const given = started.filter(({ environment }) => holds(environment, FORMS));
-      expect(given.map(({ command }) => command).filter((command) => !expected(command))).toEqual([]);
-    });
-
-    test('and one that is would be found', async () => {
-      const leak = 'A=$(secrets get a) true; sh -c : "$(secrets get a)"; A=$(secrets get a) printenv HOME';
-      await place.sh('secrets put a < ../canary');
-      const { started } = await traceExec(place, leak, {});
-      expect(started.filter(({ args }) => holds(args, FORMS)).map(({ command }) => command)).toEqual([
-        `sh -c : ${CANARY}`,
-      ]);
-      expect(
-        started.filter(({ environment }) => holds(environment, FORMS)).map(({ command }) => command),
-      ).toEqual(['printenv HOME']);
-    });
-  },
-);
+testNeeding(mayTrace())('a program that is started with a value would be found by its start', async () => {
+  const place = await makePlaceWithCanary();
+  const leak = 'A=$(secrets get a) true; sh -c : "$(secrets get a)"; A=$(secrets get a) printenv HOME';
+  await place.sh('secrets put a < ../canary');
+  const { started } = await traceExec(place, leak, {});
+  expect(started.filter(({ args }) => holds(args, FORMS)).map(({ command }) => command)).toEqual([
+    `sh -c : ${CANARY}`,
+  ]);
+  expect(
+    started.filter(({ environment }) => holds(environment, FORMS)).map(({ command }) => command),
+  ).toEqual(['printenv HOME']);
+  await place.remove();
+});
 
 describe('a store that answers with the value in its error', () => {
   let place: Place;
@@ -322,11 +331,9 @@ describe('a store that answers with the value in its error', () => {
     const { port } = server.address() as AddressInfo;
     for (const address of [`http://127.0.0.1:${port}`, 'http://127.0.0.1:1']) {
       const env = { VAULT_ADDR: address, VAULT_TOKEN: 'hvs.not-the-canary' };
-      const { result, sightings } = await watch(
-        place,
-        'secrets --debug put vault://a --timeout 2s < "$IN"',
+      const { result, sightings } = await watch(place, 'secrets --debug put vault://a --timeout 2s < "$IN"', {
         env,
-      );
+      });
       expect(result.code).not.toBe(0);
       expect(sightings).toEqual([]);
       expect(holds(result.stdout + result.stderr, FORMS)).toBe(false);
@@ -392,7 +399,7 @@ describe('the watch itself finds', () => {
   });
 
   test('the environment of exec’s child, which is where the value belongs', async () => {
-    const work = place.sh(`secrets exec -e A=a -- ${CHILD}`);
+    const work = () => place.sh(`secrets exec -e A=a -- ${CHILD}`);
     const { sightings, seen } = await watchProcesses(work, FORMS, () => false);
     expect(seen).toContain(CHILD);
     expect(sightings.map(({ where, command }) => `${where} of ${command}`)).toContain(`environ of ${CHILD}`);

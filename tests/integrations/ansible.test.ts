@@ -317,26 +317,27 @@ esac
       ANSIBLE_CACHE_PLUGIN_CONNECTION: join(place.root, 'facts'),
       ANSIBLE_KEEP_REMOTE_FILES: '1',
     };
-    const work = ansible.play(
-      [
-        { 'ansible.builtin.setup': { gather_subset: '!all' } },
-        { 'ansible.builtin.set_fact': { password: value }, no_log: true },
-        write({ name: 'leak/one', value }),
-        write({ name: 'leak/one', value: '{{ password }}' }, { register: 'told' }),
-        { 'ansible.builtin.debug': { var: 'told' } },
-        write(
-          { name: '{{ item.name }}', value: '{{ item.value }}' },
-          { loop: [{ name: 'leak/two#key', value }] },
-        ),
-        write({ name: 'leak/../three', value }, { ignore_errors: true }),
-        write(
-          { name: 'leak/four', value: '{{ item }}', if_absent: 'perhaps' },
-          { loop: [value], ignore_errors: true },
-        ),
-      ],
-      '-vvv --diff',
-      folders,
-    );
+    const work = () =>
+      ansible.play(
+        [
+          { 'ansible.builtin.setup': { gather_subset: '!all' } },
+          { 'ansible.builtin.set_fact': { password: value }, no_log: true },
+          write({ name: 'leak/one', value }),
+          write({ name: 'leak/one', value: '{{ password }}' }, { register: 'told' }),
+          { 'ansible.builtin.debug': { var: 'told' } },
+          write(
+            { name: '{{ item.name }}', value: '{{ item.value }}' },
+            { loop: [{ name: 'leak/two#key', value }] },
+          ),
+          write({ name: 'leak/../three', value }, { ignore_errors: true }),
+          write(
+            { name: 'leak/four', value: '{{ item }}', if_absent: 'perhaps' },
+            { loop: [value], ignore_errors: true },
+          ),
+        ],
+        '-vvv --diff',
+        folders,
+      );
     const forms = formsOf(canary);
     const { result, sightings, seen } = await watchProcesses(work, forms, () => false);
     expect({ code: result.code, stdout: result.stdout }).toMatchObject({ code: 0 });

@@ -92,7 +92,7 @@ describeWith('docs/terraform.md', [TOFU], () => {
     const row = page.split('\n').find((line) => line.startsWith(`| ${way} |`)) ?? '';
     const [, state = '', plan = '', environment = '', log = ''] = row.split(' | ');
     const trace = { TF_LOG: 'TRACE', TF_LOG_PATH: 'trace.log', ...env };
-    const planning = project.ok(`${start} tofu plan -out plan.bin`, trace);
+    const planning = () => project.ok(`${start} tofu plan -out plan.bin`, trace);
     const { sightings, seen } = await watchProcesses(planning, formsOf(CANARY), () => false);
     expect([...seen].some((command) => /^\S*tofu plan/.test(command))).toBe(true);
     await project.ok(`${start} tofu apply plan.bin`, trace);
