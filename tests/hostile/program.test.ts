@@ -13,7 +13,7 @@ beforeEach(async () => {
 afterEach(() => place.remove());
 
 describe('a secrets.yaml', () => {
-  test.each(sampled(documents, 4))('$title', async ({ bytes, refused, trust = false }) => {
+  test.each(sampled(documents, 8))('$title', async ({ bytes, refused, trust = false }) => {
     await writeFile(join(place.cwd, 'secrets.yaml'), bytes);
     const start = 'exec --allow-empty -- sh -c "echo started"';
     if (trust) {
@@ -78,8 +78,27 @@ const COMMAND_LINES: readonly [string, number | RegExp, string][] = [
   ['trust taken from nothing', 3, "trust --revoke $'\\e[31m'"],
 ];
 
+const ENVIRONMENTS: readonly (readonly [string, string])[] = [
+  // The shell that starts the program complains as well.
+  [
+    'a working directory that is gone',
+    'mkdir gone; cd gone; rmdir ../gone; secrets list 2>&1 | grep -v getcwd >&2',
+  ],
+  ['no HOME', 'unset HOME; secrets stores'],
+  ['a HOME that is not there', 'HOME=$PWD/no/where secrets stores'],
+  ['a HOME that is a device', 'HOME=/dev/null secrets stores'],
+  ['a relative HOME', 'HOME=. secrets stores'],
+  ['settings in a device', 'XDG_CONFIG_HOME=/dev/null secrets stores'],
+  [
+    'trust in a device',
+    'echo "stores: {v: {provider: vault, address: \'https://x\'}}" > secrets.yaml; XDG_STATE_HOME=/dev/null secrets trust --yes',
+  ],
+  ['a profile of the environment', "SECRETS_PROFILE=$'\\e[31m' secrets stores"],
+  ['a hash of the environment', "SECRETS_TRUSTED=$'\\e[31m' secrets stores"],
+];
+
 describe('a command line', () => {
-  test.each(sampled(COMMAND_LINES, 2))('%s', async (title, code, line) => {
+  test.each(sampled(COMMAND_LINES, 4))('%s', async (title, code, line) => {
     // A small run has each line in one of the two forms.
     const forms = ['', ' --json'];
     for (const json of sized([forms[(title.length + startOf(2)) % 2] ?? ''], forms)) {
@@ -109,27 +128,27 @@ describe('a command line', () => {
     });
   });
 
-  test.each([
-    // The shell that starts the program complains as well.
-    [
-      'a working directory that is gone',
-      'mkdir gone; cd gone; rmdir ../gone; secrets list 2>&1 | grep -v getcwd >&2',
-    ],
-    ['no HOME', 'unset HOME; secrets stores'],
-    ['a HOME that is not there', 'HOME=$PWD/no/where secrets stores'],
-    ['a HOME that is a device', 'HOME=/dev/null secrets stores'],
-    ['a relative HOME', 'HOME=. secrets stores'],
-    ['settings in a device', 'XDG_CONFIG_HOME=/dev/null secrets stores'],
-    [
-      'trust in a device',
-      'echo "stores: {v: {provider: vault, address: \'https://x\'}}" > secrets.yaml; XDG_STATE_HOME=/dev/null secrets trust --yes',
-    ],
-    ['a profile of the environment', "SECRETS_PROFILE=$'\\e[31m' secrets stores"],
-    ['a hash of the environment', "SECRETS_TRUSTED=$'\\e[31m' secrets stores"],
-  ])('%s', async (_, script) => {
+  test.each(sampled(ENVIRONMENTS, 3))('%s', async (_, script) => {
     expect(problemsOf(await place.within(script))).toEqual([]);
   });
 });
+
+const FORMATS = 'dotenv shell fish powershell json yaml docker github gitlab kubernetes tfvars'.split(' ');
+
+const JSON_SECRETS: readonly (readonly [string, string])[] = [
+  ['lists nested 400,000 deep', "head -c 400000 /dev/zero | tr '\\0' '['"],
+  [
+    'closed lists nested 200,000 deep',
+    "{ head -c 200000 /dev/zero | tr '\\0' '['; head -c 200000 /dev/zero | tr '\\0' ']'; }",
+  ],
+  ['a key of 500 kB', `{ printf '{"'; head -c 500000 /dev/zero | tr '\\0' 'k'; printf '":"v"}'; }`],
+  ['a key with an escape sequence', `printf '{"a\\\\u001b[31m":"v","\\\\u009b":"w","\\\\u202e":"x"}'`],
+  [
+    '50,000 keys',
+    `node -e 'process.stdout.write(JSON.stringify(Object.fromEntries(Array.from({ length: 50000 }, (_, i) => ["k" + i, i]))))'`,
+  ],
+  ['keys that become one variable', `printf '{"a-b":1,"a_b":2,"a.b":3}'`],
+];
 
 describe('a JSON secret', () => {
   const SECRET =
@@ -154,32 +173,16 @@ describe('a JSON secret', () => {
     expect(changed.stdout).toBe(SECRET.replace('{"polluted":"yes"},"c', '"new","c'));
   });
 
-  test.each('dotenv shell fish powershell json yaml docker github gitlab kubernetes tfvars'.split(' '))(
-    'with __proto__ in it, as %s',
-    async (format) => {
-      const outcome = await place.within(
-        `printf '%s' '${SECRET}' | secrets put --quiet j; secrets env --from j --prefix MY_ --format ${format}`,
-      );
-      expect(problemsOf(outcome)).toEqual([]);
-      expect(outcome.code).toBe(0);
-      expect(outcome.stdout).toContain('__PROTO__');
-    },
-  );
+  test.each(sampled(FORMATS, 4))('with __proto__ in it, as %s', async (format) => {
+    const outcome = await place.within(
+      `printf '%s' '${SECRET}' | secrets put --quiet j; secrets env --from j --prefix MY_ --format ${format}`,
+    );
+    expect(problemsOf(outcome)).toEqual([]);
+    expect(outcome.code).toBe(0);
+    expect(outcome.stdout).toContain('__PROTO__');
+  });
 
-  test.each([
-    ['lists nested 400,000 deep', "head -c 400000 /dev/zero | tr '\\0' '['"],
-    [
-      'closed lists nested 200,000 deep',
-      "{ head -c 200000 /dev/zero | tr '\\0' '['; head -c 200000 /dev/zero | tr '\\0' ']'; }",
-    ],
-    ['a key of 500 kB', `{ printf '{"'; head -c 500000 /dev/zero | tr '\\0' 'k'; printf '":"v"}'; }`],
-    ['a key with an escape sequence', `printf '{"a\\\\u001b[31m":"v","\\\\u009b":"w","\\\\u202e":"x"}'`],
-    [
-      '50,000 keys',
-      `node -e 'process.stdout.write(JSON.stringify(Object.fromEntries(Array.from({ length: 50000 }, (_, i) => ["k" + i, i]))))'`,
-    ],
-    ['keys that become one variable', `printf '{"a-b":1,"a_b":2,"a.b":3}'`],
-  ])('with %s gets a value or a line', async (_, write) => {
+  test.each(sampled(JSON_SECRETS, 3))('with %s gets a value or a line', async (_, write) => {
     const { code } = await place.within(`${write} | secrets put --quiet j`);
     expect([0, 2]).toContain(code);
     for (const line of [
@@ -229,7 +232,7 @@ const IMPORTED: readonly [string, string, number, string][] = [
 ];
 
 describe('a file to import', () => {
-  test.each(sampled(IMPORTED, 2))('%s, in %s', async (_, name, code, content) => {
+  test.each(sampled(IMPORTED, 4))('%s, in %s', async (_, name, code, content) => {
     await writeFile(
       join(place.cwd, name),
       content,
@@ -248,16 +251,18 @@ describe('a file to import', () => {
   });
 });
 
+const ENV_FILES: readonly (readonly [string, string])[] = [
+  ['names with escape sequences', 'A\u001b[31m=x\nB=y\n'],
+  ['names that change what programs run', 'NODE_OPTIONS=-r ./x\nPATH=/x\nB=y\n'],
+  ['JavaScript’s own names', '__proto__=x\nconstructor=y\nprototype=z\nB=y\n'],
+  ['a name of 100 kB', `${'A'.repeat(100_000)}=x\nB=y\n`],
+  ['text for YAML', 'A: b\n"]: {=x\nB=y\n'],
+  ['no text', '\0\u0001\xff\nB=y\n'],
+  ['quotes without end', `${'A="'.repeat(20_000)}\n`],
+];
+
 describe('.env files, for init', () => {
-  test.each([
-    ['names with escape sequences', 'A\u001b[31m=x\nB=y\n'],
-    ['names that change what programs run', 'NODE_OPTIONS=-r ./x\nPATH=/x\nB=y\n'],
-    ['JavaScript’s own names', '__proto__=x\nconstructor=y\nprototype=z\nB=y\n'],
-    ['a name of 100 kB', `${'A'.repeat(100_000)}=x\nB=y\n`],
-    ['text for YAML', 'A: b\n"]: {=x\nB=y\n'],
-    ['no text', '\0\u0001\xff\nB=y\n'],
-    ['quotes without end', `${'A="'.repeat(20_000)}\n`],
-  ])('%s', async (_, content) => {
+  test.each(sampled(ENV_FILES, 3))('%s', async (_, content) => {
     await writeFile(join(place.cwd, '.env'), content);
     const outcome = await place.within('secrets init && cat secrets.yaml && secrets stores');
     expect(problemsOf(outcome)).toEqual([]);

@@ -176,7 +176,7 @@ async function runAll(lines: readonly string[], options: string, env: Readonly<R
 const exitsOf = (stderr: string): Map<string, number> =>
   new Map([...stderr.matchAll(/^exit (\d+) (.*)$/gm)].map(([, code, line = '']) => [line, Number(code)]));
 
-describe.each([...sampled(SENDING, 3), ...sampled(RUNNING, 3)].map((one, turn) => ({ ...one, turn })))(
+describe.each([...sampled(SENDING, 5), ...sampled(RUNNING, 5)].map((one, turn) => ({ ...one, turn })))(
   '$title',
   ({ yaml, env: more, options = '', ref = 'team://a', proof, turn }) => {
     const lines = LINES(ref, turn);
