@@ -41,7 +41,7 @@ function define(store: string, backend: Awaited<ReturnType<typeof findBackend>>)
     });
     afterAll(() => running?.stop());
     // Of what each store does alike, a small run tries some.
-    test.each(sampled(own, store === 'local' ? 2 : 3))('$title ($file)', async ({ file, ...scenario }) => {
+    test.each(sampled(own, store === 'local' ? 3 : 5))('$title ($file)', async ({ file, ...scenario }) => {
       const place = await makePlace();
       try {
         const played = play(scenario, file, place, { ...running?.env, STORE: store });
