@@ -18,7 +18,7 @@ import {
   type RunOptions,
 } from './kit.ts';
 import type { Store } from './stores.ts';
-import { sized, startOf } from '../size.ts';
+import { sampled, sized, startOf } from '../size.ts';
 
 const LONG = 600_000;
 /**
@@ -43,6 +43,11 @@ function pointsOf(calls: number, title: string): number[] {
 
 function leftOf(title: string): readonly number[] {
   return strideOf(title) === 1 ? LEFT : LEFT.filter((_, index) => index === offset % 3);
+}
+
+/** In a store of requests a small run has half of the manners, others in each run. */
+function mannersIn(title: string): readonly Manner[] {
+  return title === 'local' ? MANNERS : sampled(MANNERS, 2);
 }
 
 /** Defines the tests of these stores: each has a test file of its own, so that several run at a time. */
@@ -70,7 +75,7 @@ export function defineEngineTests(stores: readonly Store[]): void {
         return { name, system: new FakeSystem(manner, 'first') };
       };
 
-      describe.each(MANNERS)('of a system that $title', (manner) => {
+      describe.each(mannersIn(store.title))('of a system that $title', (manner) => {
         test('end with a new current value, the old one as previous, and nothing pending', async () => {
           const { name, system } = await fresh(manner);
           const outcome = await rotate(name, system, {});

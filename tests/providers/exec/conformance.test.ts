@@ -92,7 +92,7 @@ const BROKEN: readonly (readonly [mode: string, check: string, detail: RegExp])[
   ['stubborn', 'ends with its input', /goes on after its input ended/],
 ];
 
-test.each(sampled(BROKEN, 8))('a plugin that does %s fails: %s', async (mode, check, detail) => {
+test.each(sampled(BROKEN, 14))('a plugin that does %s fails: %s', async (mode, check, detail) => {
   const findings = await full(mode);
   expect(failed(findings)).toContain(check);
   const finding = findings.find((one) => one.check === check && one.status === 'fail');

@@ -1,9 +1,11 @@
 import { ADMIN, type Account } from '../../backends/gcp.ts';
 import { freePort } from '../../backends/server.ts';
 import { itKeepsTheContract } from '../../contract/suite.ts';
+import { sampled } from '../../size.ts';
 import { type Bench, startBench } from './setup.ts';
 
-describe.each(['rest', 'grpc'] as const)('gcp over %s', (transport) => {
+// A small run has one of the two, another run the other.
+describe.each(sampled(['rest', 'grpc'] as const, 2))('gcp over %s', (transport) => {
   let bench: Bench;
   let admin: Account;
   let nobody: Account;

@@ -3,6 +3,7 @@ import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import { generateIdentity, identityToRecipient } from 'age-encryption';
 import { makePlace, type Outcome, type Place } from '../../e2e/program.ts';
+import { sized } from '../../size.ts';
 import { entriesOf, expectRefused, makeStore, STORE } from './place.ts';
 
 let place: Place;
@@ -79,9 +80,11 @@ describe('secrets stores rekey', () => {
 
   test('loses nothing that is written and fails no read meanwhile', async () => {
     place = await makeStore({ shared: 'first', still: 'still' });
+    const [writers, puts, rekeys] = sized([2, 4, 3], [3, 8, 6]) as [number, number, number];
+    const count = writers * puts + 1;
     const { stdout, stderr } = await place.sh(
-      `for w in 1 2 3; do
-         (for n in 1 2 3 4 5 6 7 8; do printf "$w-$n" | secrets put --quiet shared || echo "put failed"; done) &
+      `for w in $(seq ${writers}); do
+         (for n in $(seq ${puts}); do printf "$w-$n" | secrets put --quiet shared || echo "put failed"; done) &
          writers="$writers $!"
        done
        (while [ ! -e stop ]; do
@@ -89,16 +92,16 @@ describe('secrets stores rekey', () => {
           secrets list >/dev/null || echo "list failed"
           secrets history shared >/dev/null || echo "history failed"
         done) & reader=$!
-       for n in 1 2 3 4 5 6; do secrets stores rekey --quiet || echo "rekey failed"; done
+       for n in $(seq ${rekeys}); do secrets stores rekey --quiet || echo "rekey failed"; done
        wait $writers; touch stop; wait $reader
        secrets history shared --json | jq -r '.versions[].version' | sort -n | tr '\\n' ' '`,
     );
     expect(stderr).toBe('');
-    expect(stdout).toBe(`${Array.from({ length: 25 }, (_, index) => index + 1).join(' ')} `);
+    expect(stdout).toBe(`${Array.from({ length: count }, (_, index) => index + 1).join(' ')} `);
     const { stdout: values } = await place.sh(
-      'for n in $(seq 25); do secrets get "shared?version=$n" --newline; done | sort | uniq | wc -l',
+      `for n in $(seq ${count}); do secrets get "shared?version=$n" --newline; done | sort | uniq | wc -l`,
     );
-    expect(values.trim()).toBe('25');
+    expect(values.trim()).toBe(String(count));
   });
 
   test('two at once: each does its work or says that another was faster', async () => {
