@@ -12,7 +12,7 @@ const LONG = 900_000;
 /** Every so many points are tried. */
 const STRIDE = sized(13, 3, 1);
 /** Up to here all of them are. */
-const DENSE = sized(8, 40);
+const DENSE = sized(18, 40);
 
 let writer: string;
 beforeAll(async () => {

@@ -142,7 +142,6 @@ test(`a copy of ${MANY} secrets of ${KIB} KiB holds some of them at a time`, asy
     const few = await peakOf(place, env, ['copy', 'few/', 'few-copied/', '--json']);
     const many = await peakOf(place, env, ['copy', 'many/', 'many-copied/', '--json']);
     expect((await all(local.list({ prefix: 'many-copied/' }, now()))).length).toBe(MANY);
-    console.log(many, few);
     // Node frees buffers late, by the tens of megabytes.
     expect(many - few).toBeLessThan(100 * 1024);
   } finally {
