@@ -2,7 +2,7 @@
 import { copyFileSync, cpSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Outcome, Place } from '../../e2e/program.ts';
-import { entriesOf, expectRefused, flip, makeStore, STORE } from './place.ts';
+import { entriesOf, expectRefused, flip, makeStore, putInto, STORE } from './place.ts';
 
 describe('a damaged local store', () => {
   let place: Place;
@@ -20,11 +20,10 @@ describe('a damaged local store', () => {
       ['good/two', 'two'],
       ['good/three', 'three'],
     ] as const) {
-      for (const value of values) {
-        await place.sh(`printf '${value}' | secrets put --quiet ${name}`, {
-          SECRETS_LOCAL_KEY_METHOD: 'key-file',
-        });
-      }
+      await putInto(
+        place,
+        values.map((value) => [name, value]),
+      );
       files[name] = entriesOf(store).filter((file) => !known.has(file));
       for (const file of files[name]) known.add(file);
     }

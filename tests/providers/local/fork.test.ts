@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { generateIdentity, identityToRecipient } from 'age-encryption';
 import { makePlace, type Outcome, type Place } from '../../e2e/program.ts';
 import { makeManifest, printManifest } from '../../../src/providers/local/manifest.ts';
+import { open } from '../../../src/providers/local/index.ts';
+import { contextFor, now } from '../../contract/kit.ts';
 import { expectRefused } from './place.ts';
 
 interface Version {
@@ -34,8 +36,12 @@ describe('a store in two clones of a git repository', () => {
     SECRETS_LOCAL_PATH: `${place.home}/${who}/store`,
     SECRETS_AGE_IDENTITY: `${place.home}/${who}.txt`,
   });
-  const put = (who: 'ann' | 'bob', name: string, value: string): Promise<string> =>
-    by(who, `printf '${value}' | secrets put --quiet ${name}`);
+  const put = async (who: 'ann' | 'bob', name: string, value: string): Promise<void> => {
+    const settings = { key: { recipients: Object.values(recipients) } };
+    const store = open(settings, contextFor({ ...identityOf(who), USER: who }, place.home));
+    await store.put(name, { value: Buffer.from(value) }, now());
+    await store.close();
+  };
   const commit = (who: 'ann' | 'bob'): Promise<string> => by(who, 'git add -A && git commit -qm changes');
   const merge = (who: 'ann' | 'bob', other: string): Promise<string> =>
     by(who, `git pull -q --no-rebase --no-edit ../${other} main && git status --porcelain`);

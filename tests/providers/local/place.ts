@@ -1,6 +1,8 @@
 /** What the tests of the local store share: a store in a home of its own, and its files. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { open } from '../../../src/providers/local/index.ts';
+import { contextFor, now } from '../../contract/kit.ts';
 import { makePlace, type Outcome, type Place } from '../../e2e/program.ts';
 
 /** The store's folder, from a home. */
@@ -14,16 +16,19 @@ export async function makeStore(
   env: Readonly<Record<string, string>> = {},
 ): Promise<Place> {
   const place = await makePlace();
-  for (const [name, value] of Object.entries(secrets)) {
-    const { code, stderr } = await place.sh(`printf %s "$VALUE" | secrets put --quiet "$NAME"`, {
-      SECRETS_LOCAL_KEY_METHOD: 'key-file',
-      ...env,
-      NAME: name,
-      VALUE: value,
-    });
-    if (code !== 0) throw new Error(stderr);
-  }
+  await putInto(place, Object.entries(secrets), env);
   return place;
+}
+
+/** Puts values into the store of a home one after the other, in this process: a start of the program each takes longer. */
+export async function putInto(
+  place: Place,
+  secrets: readonly (readonly [name: string, value: string])[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const store = open({}, contextFor({ SECRETS_LOCAL_KEY_METHOD: 'key-file', ...env }, place.home));
+  for (const [name, value] of secrets) await store.put(name, { value: Buffer.from(value) }, now());
+  await store.close();
 }
 
 /** Paths of all entries in a store's folder; those of one secret in order. */

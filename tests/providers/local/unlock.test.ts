@@ -3,10 +3,11 @@
  * ones, and the reader is an ordinary user. The modes are those of systemd's credentials, Docker's secrets and
  * Kubernetes' volumes.
  */
-import { chmodSync, chownSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readUnlockFile } from '../../../src/platform/unlock-file.ts';
 import { makePlace, type Outcome, type Place } from '../../e2e/program.ts';
+import { makeStore } from './place.ts';
 import { describeNeeding, ROOT_USER, testNeeding } from '../../needs.ts';
 
 const UID = 12_345;
@@ -37,9 +38,12 @@ function mountFile(name: string, uid: number, gid: number, mode: number): string
 describe('what is handed over by a descriptor', () => {
   const get = (redirect: string, file: string): Promise<Outcome> =>
     place.sh(`SECRETS_PASSPHRASE_FILE=${file} secrets get a ${redirect}`);
-  beforeEach(async () => {
-    await place.sh('printf one | secrets put --quiet a', { ...local, SECRETS_PASSPHRASE: PASSPHRASE });
+  let template: Place;
+  beforeAll(async () => {
+    template = await makeStore({ a: 'one' }, { ...local, SECRETS_PASSPHRASE: PASSPHRASE });
   });
+  beforeEach(() => cpSync(template.home, place.home, { recursive: true }));
+  afterAll(() => template.remove());
 
   test.each([
     ['a pipe', "< <(printf '%s\\n' 'correct horse battery staple')", '/dev/stdin'],
