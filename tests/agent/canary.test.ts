@@ -84,7 +84,7 @@ describeNeeding(program('find'))('what a session leaves', () => {
       return shown;
     };
     try {
-      const { result, sightings, seen } = await watchProcesses(session(), FORMS, (command) =>
+      const { result, sightings, seen } = await watchProcesses(session, FORMS, (command) =>
         // Between exec and its own end it has what it was given.
         command.startsWith('sh -c kill -9'),
       );
