@@ -217,21 +217,15 @@ async function watch(place: Place, line: string, { env = {}, trace = false } = {
   return { result, sightings, started };
 }
 
-interface Way {
-  readonly title: string;
-  readonly debug: boolean;
-  /** The lines of which every start is looked at as well. */
-  readonly traced: readonly Run[];
-}
-
-// A small run has them with --debug alone, which says more.
-const WAYS: readonly Way[] = sized(
-  [{ title: ' with --debug', debug: true, traced: sampled(runs, 5) }],
-  [
-    { title: ' with --debug', debug: true, traced: [] },
-    { title: '', debug: false, traced: runs },
-  ],
-);
+// Of what is traced every start is looked at as well. A small run has all with --debug alone, which says more.
+const WAYS: readonly { readonly title: string; readonly debug: boolean; readonly traced: readonly Run[] }[] =
+  sized(
+    [{ title: ' with --debug', debug: true, traced: sampled(runs, 5) }],
+    [
+      { title: ' with --debug', debug: true, traced: [] },
+      { title: '', debug: false, traced: runs },
+    ],
+  );
 
 describe.each(WAYS)('no command$title leaks a value', ({ title, debug, traced }) => {
   let place: Place;
