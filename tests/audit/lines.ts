@@ -39,6 +39,33 @@ function report(store: string, names: readonly string[]): Line {
   };
 }
 
+/** A grant from its plan to its end. */
+function accessLines(store: string, principal: string): readonly Line[] {
+  const changing = (verb: string, line: string): Line => ({
+    ...{ covers: `access ${verb}`, line, records: ['access @w', 'describe @w'] },
+    ...{ denied: ['access @w'], store },
+  });
+  return [
+    changing('grant', `secrets access grant ${principal} @w`),
+    { covers: 'access list', line: 'secrets access list @w', records: ['describe @w'], store },
+    { covers: 'access list', line: 'secrets access list @', records: ['list @'], store },
+    {
+      ...{
+        covers: 'access check',
+        line: `secrets access check ${principal} @w`,
+        records: ['describe @w'],
+        store,
+      },
+      // Whom every policy denies.
+      exit: principal === 'user:nobody' ? 1 : 0,
+    },
+    changing(
+      'revoke',
+      `secrets access revoke ${principal} @w --dry-run && secrets access revoke ${principal} @w`,
+    ),
+  ];
+}
+
 export const LINES: readonly Line[] = [
   { covers: 'put', line: 'printf one | secrets put @a', records: ['write @a'] },
   {
@@ -254,27 +281,7 @@ export const LINES: readonly Line[] = [
   },
   { covers: 'restore', line: 'secrets restore @a', records: ['restore @a'] },
   { covers: 'purge', line: 'secrets purge @a --yes', records: ['purge @a'] },
-  {
-    covers: 'access grant',
-    line: 'secrets access grant user:alice @w',
-    records: ['access @w', 'describe @w'],
-    denied: ['access @w'],
-    store: 'vault',
-  },
-  { covers: 'access list', line: 'secrets access list @w', records: ['describe @w'], store: 'vault' },
-  { covers: 'access list', line: 'secrets access list @', records: ['list @'], store: 'vault' },
-  {
-    covers: 'access check',
-    line: 'secrets access check user:alice @w',
-    records: ['describe @w'],
-    store: 'vault',
-  },
-  {
-    covers: 'access revoke',
-    line: 'secrets access revoke user:alice @w --dry-run && secrets access revoke user:alice @w',
-    records: ['access @w', 'describe @w'],
-    denied: ['access @w'],
-    store: 'vault',
-  },
+  ...accessLines('vault', 'user:alice'),
+  ...accessLines('aws', 'user:nobody'),
   { covers: 'stores rekey', line: 'secrets stores rekey', records: ['rekey @'], store: 'local' },
 ];

@@ -8,6 +8,12 @@ export const principalArgument: ArgumentSpec = {
 
 export const referenceArgument: ArgumentSpec = { name: '<ref>', description: 'Secret: STORE://NAME' };
 
+export const throughOption: OptionSpec = {
+  flags: '--through <policy>',
+  description: 'For aws: the principal’s own policy or the secret’s (default: identity where possible)',
+  choices: ['identity', 'resource'],
+};
+
 export const dryRunOption: OptionSpec = {
   flags: '--dry-run',
   description: 'Print the diff of the store’s policies without changing them',

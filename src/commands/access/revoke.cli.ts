@@ -1,5 +1,5 @@
 import type { CommandSpec } from '../command.ts';
-import { dryRunOption, principalArgument, referenceArgument } from './options.ts';
+import { dryRunOption, principalArgument, referenceArgument, throughOption } from './options.ts';
 
 export const accessRevoke: CommandSpec = {
   name: 'revoke',
@@ -7,7 +7,7 @@ export const accessRevoke: CommandSpec = {
   summary: 'Take back what `access grant` granted',
   description: 'Removes exactly that. What others have granted stays: secrets access check shows it.',
   args: [principalArgument, referenceArgument],
-  options: [dryRunOption],
+  options: [throughOption, dryRunOption],
   examples: [
     {
       command: 'secrets access revoke approle:deploy prod://payments/db',

@@ -24,6 +24,7 @@ const EFFECTS = {
   endpoint: 'requests signed by you are sent to this server',
   'sts-endpoint': 'requests signed by you are sent to this server',
   'cloudtrail-endpoint': 'requests signed by you are sent to this server',
+  'iam-endpoint': 'requests signed by you are sent to this server',
   'assume-role': 'your credential is used to become this role',
   'external-id': 'this is told to the role that your credential becomes',
   'kms-key': 'whoever may use this key can keep you from, or read, what you put',

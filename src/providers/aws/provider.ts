@@ -2,6 +2,7 @@
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import type { AuditEvent } from '../../core/audit/record.ts';
 import { pool } from '../../core/waiting.ts';
+import type { AccessControl } from '../capabilities/grants.ts';
 import type { Action, Right } from '../capabilities/rights.ts';
 import type { CallOptions } from '../call.ts';
 import type {
@@ -332,45 +333,19 @@ export class AwsProvider implements Provider {
   }
 
   async diagnose({ signal }: CallOptions): Promise<readonly Finding[]> {
-    const findings: Finding[] = [];
-    const look = async (check: string, work: () => Promise<Omit<Finding, 'check'>>): Promise<boolean> => {
-      try {
-        findings.push({ check, ...(await work()) });
-        return true;
-      } catch (thrown) {
-        const { kind, message, hint } = toSecretsError(thrown);
-        findings.push({ check, status: 'fail', detail: message, hint });
-        return kind !== 'Unauthenticated' && kind !== 'Usage';
-      }
-    };
-    const usable = await look('credential', async () => {
-      const { principal, source } = await this.#service.identity(signal);
-      return { status: 'ok', detail: `${principal} from ${source}` };
+    const { diagnose } = await import('./diagnose.ts');
+    return diagnose(this.#service, signal);
+  }
+
+  async accessControl(): Promise<AccessControl> {
+    const { AwsAccess } = await import('./access.ts');
+    return new AwsAccess(this.#service, this.#context, {
+      prefix: this.#prefix,
+      idOf: (name) => {
+        this.checkName(name);
+        return this.#id(name);
+      },
     });
-    if (!usable) return findings;
-    await look('service', async () => {
-      await this.#service
-        .read(signal, ({ sdk, client }, http) =>
-          client.send(new sdk.ListSecretsCommand({ MaxResults: 1 }), http),
-        )
-        .catch((thrown: unknown) => {
-          // A least-privilege policy allows reading single secrets, but not listing.
-          if (toSecretsError(thrown).kind !== 'Denied') throw thrown;
-        });
-      const { region, endpoint } = await this.#service.endpointAndClock(signal);
-      return { status: 'ok', detail: `${region} answers at ${endpoint}` };
-    });
-    await look('clock', async () => {
-      const { clock } = await this.#service.endpointAndClock(signal);
-      // Responses carry whole seconds, and take up to a second themselves.
-      if (Math.abs(clock) < 60) return { status: 'ok', detail: 'agrees with AWS’s' };
-      return {
-        status: 'warn',
-        detail: `is ${Math.abs(clock)} s ${clock > 0 ? 'behind' : 'ahead of'} AWS’s`,
-        hint: 'set it: AWS refuses requests that are more than five minutes off',
-      };
-    });
-    return findings;
   }
 
   async *trail(query: TrailQuery, options: CallOptions): AsyncIterable<AuditEvent> {

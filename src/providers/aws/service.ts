@@ -13,6 +13,7 @@ import type { AwsSettings } from './settings.ts';
 
 type Sdk = typeof import('@aws-sdk/client-secrets-manager');
 type Client = InstanceType<Sdk['SecretsManagerClient']>;
+type IamSdk = typeof import('@aws-sdk/client-iam');
 type TrailSdk = typeof import('@aws-sdk/client-cloudtrail');
 
 export interface Opened {
@@ -23,6 +24,11 @@ export interface Opened {
 interface OpenedTrail {
   readonly sdk: TrailSdk;
   readonly client: InstanceType<TrailSdk['CloudTrailClient']>;
+}
+
+interface OpenedIam {
+  readonly sdk: IamSdk;
+  readonly client: InstanceType<IamSdk['IAMClient']>;
 }
 
 export type Work<T> = (opened: Opened, http: { abortSignal: AbortSignal }) => Promise<T>;
@@ -40,7 +46,10 @@ export class AwsService {
   readonly #stsEndpoint: string | undefined;
   /** CloudTrail's endpoint, if it isn't AWS's own. */
   readonly #trailEndpoint: string | undefined;
+  /** IAM's endpoint, if it isn't AWS's own. */
+  readonly #iamEndpoint: string | undefined;
   #opened: Promise<Opened> | undefined;
+  #iam: Promise<OpenedIam> | undefined;
   #trail: Promise<OpenedTrail> | undefined;
   #noted: Promise<void> | undefined;
 
@@ -62,6 +71,11 @@ export class AwsService {
     this.#trailEndpoint = checkEndpoint(
       settings['cloudtrail-endpoint'] ??
         env['AWS_ENDPOINT_URL_CLOUDTRAIL'] ??
+        (emulator ? endpoint : env['AWS_ENDPOINT_URL']),
+    );
+    this.#iamEndpoint = checkEndpoint(
+      settings['iam-endpoint'] ??
+        env['AWS_ENDPOINT_URL_IAM'] ??
         (emulator ? endpoint : env['AWS_ENDPOINT_URL']),
     );
   }
@@ -150,6 +164,30 @@ export class AwsService {
     });
   }
 
+  /** Asks IAM with the same credential; throws SecretsErrors. */
+  async iam<T>(
+    signal: AbortSignal,
+    work: (opened: OpenedIam, http: { abortSignal: AbortSignal }) => Promise<T>,
+  ): Promise<T> {
+    return this.read(signal, async ({ client }, http) => {
+      this.#iam ??= this.#openIam(client);
+      return work(await this.#iam, http);
+    });
+  }
+
+  async #openIam({ config }: Client): Promise<OpenedIam> {
+    const sdk = await import('@aws-sdk/client-iam');
+    const client = new sdk.IAMClient({
+      ...OURS,
+      region: await config.region(),
+      credentials: config.credentials,
+      ...(this.#iamEndpoint !== undefined && { endpoint: this.#iamEndpoint }),
+    });
+    // A different client, but the same middleware stack for this purpose.
+    guard(client as never);
+    return { sdk, client };
+  }
+
   async #openTrail({ config }: Client): Promise<OpenedTrail> {
     const sdk = await import('@aws-sdk/client-cloudtrail');
     const client = new sdk.CloudTrailClient({
@@ -173,7 +211,7 @@ export class AwsService {
   }
 
   async close(): Promise<void> {
-    for (const opened of [this.#opened, this.#trail])
+    for (const opened of [this.#opened, this.#trail, this.#iam])
       (await opened?.catch(() => undefined))?.client.destroy();
   }
 

@@ -12,6 +12,7 @@ export const settingsSchema = v.strictObject({
   'cloudtrail-endpoint': said(
     'URL of CloudTrail; default $AWS_ENDPOINT_URL_CLOUDTRAIL, or an endpoint on loopback',
   ),
+  'iam-endpoint': said('URL of IAM, for access; default $AWS_ENDPOINT_URL_IAM, or an endpoint on loopback'),
   'kms-key': said('KMS key for new secrets; default AWS’s own'),
   prefix: said('prefix of every name, removed in lists'),
 });

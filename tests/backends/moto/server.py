@@ -1,6 +1,6 @@
 """moto's server, corrected where it differs from AWS in ways that a client notices.
 
-Not corrected: resource policies are kept and not enforced; ListSecretVersionIds lists all versions on one page.
+Not corrected: ListSecretVersionIds lists all versions on one page.
 """
 
 import json
@@ -15,6 +15,7 @@ from moto.server import main
 from moto.sts.exceptions import STSClientError
 from moto.sts.responses import TokenResponse as STSResponse
 
+import access
 import rotation
 
 MAX_VALUE = 65_536
@@ -261,6 +262,7 @@ for action in ("create_secret", "put_secret_value", "update_secret"):
 for action in WRITES:
     one_at_a_time(action)
 rotation.correct(ONE_AT_A_TIME)
+access.correct()
 
 if __name__ == "__main__":
     main()
