@@ -18,20 +18,12 @@ async function readStore({ env, first, folder }: ClientsPlace, mount: StoreName)
   await provider.close();
   const json = async (...args: Parameters<typeof read>): Promise<unknown> =>
     JSON.parse(await read(...args)) as unknown;
-  const {
-    db,
-    v1,
-    first: old,
-    last,
-  } = {
+  return {
     db: await json(mount, 'payments/db'),
     v1: await json(`kv1/${mount}`, 'payments/db'),
     first: await json(mount, 'turned', String(first[mount])),
     last: await json(mount, 'turned'),
-  };
-  return {
-    ...{ db, v1, first: old, last },
-    // The key that Vault's users keep a text in is no part of it for this client.
+    // This client has no maps of one key: it takes the text out of them.
     text: { value: await read(mount, 'text') },
     bytes: { encoding: 'base64', value: await read(mount, 'bytes') },
     keys: names.toSorted().join() === 'payments/db,payments/deep/key' ? EVERYTHING.keys : names,
@@ -39,7 +31,7 @@ async function readStore({ env, first, folder }: ClientsPlace, mount: StoreName)
   };
 }
 
-/** Our own provider for Vault, with the agent of another machine's user as its Vault. */
+/** Our own provider for Vault, with the agent as its Vault. */
 export const OWN_PROVIDER: Client = {
   name: 'the provider for Vault of `secrets` itself',
   files: [],

@@ -96,7 +96,8 @@ export async function startClientsPlace(): Promise<ClientsPlace> {
   await fill(place.home, aws, vault);
   const file = join(place.home, 'token');
   const env = { SECRETS_LOCAL_KEY_METHOD: 'key-file', ...aws.admin, ...upstream };
-  await place.start(env, '--vault', '127.0.0.1:0', '--token-file', file);
+  const writes = STORES.flatMap((store) => ['--write', `${store}://new/`]);
+  await place.start(env, '--vault', '127.0.0.1:0', '--token-file', file, ...writes);
   const status = await place.sh('secrets agent status --json');
   const [, door] = (JSON.parse(status.stdout) as { doors: readonly { address: string }[] }).doors;
   const address = door?.address ?? '';

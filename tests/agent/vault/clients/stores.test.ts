@@ -5,13 +5,13 @@ import { scenarioFiles as vaultFiles } from '../../../backends/vault.ts';
 import { HASHI_VAULT } from './ansible.ts';
 import { CONSUL } from './consul-template.ts';
 import { OPERATOR } from './external-secrets.ts';
-import { HVAC } from './hvac.ts';
+import { HVAC, hvacWrites } from './hvac.ts';
 import { OPENTOFU } from './opentofu.ts';
 import { type ClientsPlace, expected, startClientsPlace, STORES } from './place.ts';
 import { OWN_PROVIDER } from './own-provider.ts';
 import { SPRING } from './spring-vault.ts';
 import { VAULT_AGENT } from './vault-agent.ts';
-import { VAULT_COMMAND } from './vault-cli.ts';
+import { commandWrites, VAULT_COMMAND } from './vault-cli.ts';
 
 describeWith('the agent in front of local, AWS and Vault', [...awsFiles, ...vaultFiles], () => {
   let place: ClientsPlace;
@@ -42,4 +42,24 @@ describeWith('the agent in front of local, AWS and Vault', [...awsFiles, ...vaul
         for (const store of STORES) expect(stores).toContain(store);
       }, 240_000);
     });
+
+  describeWith('hvac', HVAC.files, () => {
+    test('writes where it may, each version after the one that it names', async () => {
+      const one = { first: 'made', again: 'InvalidRequest', turned: 'new', old: 'one', last: 'two' };
+      const all = { ...one, v1: { k: 'flat' }, elsewhere: 'Forbidden' };
+      expect(await hvacWrites(place)).toEqual(Object.fromEntries(STORES.map((store) => [store, all])));
+    }, 120_000);
+  });
+
+  describeWith("Vault's command line", VAULT_COMMAND.files, () => {
+    test.each(STORES)(
+      'writes to %s where it may',
+      async (store) => {
+        const { data, version } = await commandWrites(place, store);
+        expect(data).toEqual({ password: 'a "b" <é>\n', port: '5432', more: 'x' });
+        expect(version).toBeGreaterThan(0);
+      },
+      120_000,
+    );
+  });
 });

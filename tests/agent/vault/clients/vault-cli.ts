@@ -2,7 +2,7 @@ import { runClient, VAULT_CLI } from '../../../backends/vault-clients.ts';
 import { type Client, type ClientsPlace, outputOf, type Seen, type StoreName, STORES } from './place.ts';
 
 /** Vault's own command line; its answer as JSON. */
-export async function vaultCli(env: ClientsPlace['env'], ...args: readonly string[]): Promise<unknown> {
+async function vaultCli(env: ClientsPlace['env'], ...args: readonly string[]): Promise<unknown> {
   const ended = await runClient(VAULT_CLI, args, { env: { ...env, VAULT_FORMAT: 'json' } });
   return JSON.parse(outputOf(ended)) as unknown;
 }
@@ -38,3 +38,23 @@ export const VAULT_COMMAND: Client = {
     return Object.fromEntries(await Promise.all(seen));
   },
 };
+
+/** Writes a map, then one more key of it, as people do. @returns what is there then */
+export async function commandWrites(
+  { env }: ClientsPlace,
+  store: StoreName,
+): Promise<{ readonly data: unknown; readonly version: number }> {
+  const put = ['kv', 'put', '-mount', store, '-cas=0', 'new/command'];
+  const json = { ...env, VAULT_FORMAT: 'json' };
+  const input = JSON.stringify({ password: 'a "b" <é>\n', port: '5432' });
+  outputOf(await runClient(VAULT_CLI, [...put, '-'], { env: json, input }));
+  const again = await runClient(VAULT_CLI, [...put, 'k=v'], { env: json });
+  expect([again.code, again.stderr]).toEqual([2, expect.stringContaining('check-and-set parameter did not')]);
+  await vaultCli(env, 'kv', 'patch', '-mount', store, '-method=rw', 'new/command', 'more=x');
+  const elsewhere = await runClient(VAULT_CLI, ['kv', 'put', '-mount', store, 'other', 'k=v'], { env });
+  expect([elsewhere.code, elsewhere.stderr]).toEqual([2, expect.stringContaining('permission denied')]);
+  const { data } = (await vaultCli(env, 'kv', 'get', '-mount', store, 'new/command')) as {
+    readonly data: { readonly data: unknown; readonly metadata: { readonly version: number } };
+  };
+  return { data: data.data, version: data.metadata.version };
+}
