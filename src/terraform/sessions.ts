@@ -12,6 +12,9 @@ import { Session } from '../session/session.ts';
 /** The kinds of blocks that use secrets, as the audit log names them after `terraform`. */
 export type BlockKind = 'data' | 'ephemeral' | 'resource';
 
+/** How long a store has to answer to what resources do when the user has interrupted the program. */
+const WRITE_MS = 5000;
+
 export class Sessions {
   readonly #world: ProgramWorld;
   readonly #opened = new Map<BlockKind, Session>();
@@ -50,10 +53,16 @@ export class Sessions {
     return session;
   }
 
-  /** The user has interrupted the program: ends every call in progress, and lets no new one begin. */
+  /**
+   * The user has interrupted the program: lets no new session begin, and ends every call in progress. Those of resources
+   * get time first: a secret that was written is in no state if its write is broken off.
+   */
   stop(): void {
     this.#stopped = true;
-    for (const session of this.#opened.values()) session.run.stop();
+    for (const [kind, { run }] of this.#opened) {
+      if (kind === 'resource') setTimeout(() => run.stop(), WRITE_MS).unref();
+      else run.stop();
+    }
   }
 
   /** Warnings that haven't been shown yet, once each. */
