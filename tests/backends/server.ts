@@ -1,5 +1,6 @@
 /** Starts the real servers that tests talk to, and says how to get one that is missing. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { createServer, connect } from 'node:net';
 import { basename } from 'node:path';
@@ -18,13 +19,22 @@ export interface Server {
   stop(): Promise<void>;
 }
 
+/**
+ * A port that nobody has. Below those that the system gives to connections and to servers that leave the choice to it
+ * (from 32768, ip(7)), so that none of these takes it before it is used, or while a test wants nobody to listen there.
+ */
 export async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const address = probe.address();
-  await new Promise<void>((resolve) => probe.close(() => resolve()));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
+  for (;;) {
+    const port = randomInt(10_000, 32_000);
+    const probe = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      probe.once('error', () => resolve(false));
+      probe.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!isFree) continue;
+    await new Promise<void>((resolve) => probe.close(() => resolve()));
+    return port;
+  }
 }
 
 export interface StartOptions {
