@@ -60,8 +60,14 @@ export interface FaultProxy {
   readonly endlessBytes: number;
   /** The most requests that were under way at one time since the start or the last `heal`. */
   readonly peak: number;
-  /** From now on: lets `skip` requests pass, then treats `times` of them (all that come, by default) like this. */
-  fault(fault: Fault, options?: { readonly skip?: number; readonly times?: number }): void;
+  /**
+   * From now on: lets `skip` requests pass, then treats `times` of them (all that come, by default) like this; with
+   * `method` only those with it are counted and treated.
+   */
+  fault(
+    fault: Fault,
+    options?: { readonly skip?: number; readonly times?: number; readonly method?: string },
+  ): void;
   /** Behaves from now on, breaks off what hangs, forgets the requests. */
   heal(): void;
   stop(): Promise<void>;
@@ -82,15 +88,15 @@ const HOP = new Set([
 export async function startFaultProxy(upstream: Upstream): Promise<FaultProxy> {
   const { tls, host = '127.0.0.1' } = upstream;
   let requests: Seen[] = [];
-  let rule: { fault: Fault; skip: number; times: number } | undefined;
+  let rule: { fault: Fault; skip: number; times: number; method: string | undefined } | undefined;
   let endlessBytes = 0;
   let running = 0;
   let peak = 0;
   const hanging = new Set<Socket>();
   const sockets = new Set<Socket>();
 
-  const next = (): Fault | undefined => {
-    if (rule === undefined) return undefined;
+  const next = (method: string | undefined): Fault | undefined => {
+    if (rule === undefined || (rule.method !== undefined && rule.method !== method)) return undefined;
     if (rule.skip > 0) {
       rule.skip -= 1;
       return undefined;
@@ -102,7 +108,7 @@ export async function startFaultProxy(upstream: Upstream): Promise<FaultProxy> {
 
   const serve = async (request: http.IncomingMessage, response: http.ServerResponse): Promise<void> => {
     requests.push({ method: request.method ?? '', path: request.url ?? '', at: Date.now() });
-    const fault = next();
+    const fault = next(request.method);
     const { socket } = request;
     const pieces: Buffer[] = [];
     for await (const piece of request) pieces.push(piece as Buffer);
@@ -166,8 +172,8 @@ export async function startFaultProxy(upstream: Upstream): Promise<FaultProxy> {
     get peak() {
       return peak;
     },
-    fault: (fault, { skip = 0, times = Infinity } = {}) => {
-      rule = { fault, skip, times };
+    fault: (fault, { skip = 0, times = Infinity, method } = {}) => {
+      rule = { fault, skip, times, method };
     },
     heal: () => {
       rule = undefined;
