@@ -37,14 +37,27 @@ interface Asked {
   readonly asked: Promise<string>;
 }
 
-const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+/** The clock of these tests, which nothing else moves. */
+let time = 0;
+const clock = Date.now;
+beforeAll(() => {
+  Date.now = () => time;
+});
+afterAll(() => {
+  Date.now = clock;
+});
+/** So much later, when all that can be done without waiting is done. */
+const wait = (ms: number): Promise<void> => {
+  time += ms;
+  return new Promise((resolve) => setImmediate(resolve));
+};
 
 describe('progress', () => {
   test('shows nothing for what takes less than half a second', async () => {
     const { session, shown } = makeSession(true);
     const progress = startProgress(session);
     progress.update('1 secrets');
-    await wait(50);
+    await wait(499);
     progress.update('2 secrets');
     progress.done();
     expect(shown()).toBe('');
@@ -53,7 +66,7 @@ describe('progress', () => {
   test('shows a clean line that fits, and takes it away', async () => {
     const { session, shown } = makeSession(true);
     const progress = startProgress(session);
-    await wait(550);
+    await wait(500);
     progress.update('1 secrets \u001b[31mred\u0007');
     expect(shown()).toBe('\r\u001b[2K1 secrets \\u001b[31');
     progress.done();
@@ -136,10 +149,16 @@ test('a provider says what it waits for; the next line of output takes its place
   const { session, shown } = makeSession(true);
   const { progress } = session.stores.providerContext('cloud');
   progress?.('a is going');
-  await wait(650);
+  // What shows it is loaded when it is asked for, here a second time.
+  await session.output.showProgress('a is going');
+  await wait(500);
   progress?.('a is going');
-  await wait(50);
-  expect(shown()).toBe('\r\u001b[2Ka is going');
+  let text = '';
+  while (text === '') {
+    await wait(0);
+    text = shown();
+  }
+  expect(text).toBe('\r\u001b[2Ka is going');
   session.note('done');
   expect(shown()).toBe('\r\u001b[2Kdone\n');
 });
