@@ -81,7 +81,7 @@ testNeeding(program('systemd-notify'))(
     });
     const ended = new Promise((resolve) => agent.once('close', resolve));
     try {
-      const until = Date.now() + 20_000;
+      const until = Date.now() + 120_000;
       const told = (): string => (existsSync(word) ? readFileSync(word, 'utf8') : '');
       while (!told().includes('READY=1') && Date.now() < until)
         await new Promise((resolve) => setTimeout(resolve, 50));

@@ -333,7 +333,8 @@ describe('without a trail', () => {
 
   test('a pipe that nothing comes from ends with --timeout', async () => {
     configure('  offline: { provider: vault, address: "http://127.0.0.1:9", kv-version: 2 }\n');
-    const line = 'sleep 5 | secrets audit trail offline://a --from - --quiet --timeout 1s';
+    // Open for writing as well, so that it never ends.
+    const line = 'mkfifo p; secrets audit trail offline://a --from - --quiet --timeout 1s <> p';
     const outcome = await place.sh(line);
     expect(outcome).toMatchObject({
       code: 6,

@@ -60,7 +60,7 @@ export async function startVault({ standby, tls }: VaultOptions = {}): Promise<V
 
 /** A new KV v2 mount upgrades itself for a moment, during which it answers 400. */
 async function untilReady(vault: Vault): Promise<void> {
-  const end = Date.now() + 10_000;
+  const end = Date.now() + 120_000;
   for (;;) {
     try {
       await vault.api('POST', 'secret/data/ready', { data: {} });

@@ -29,7 +29,7 @@ export class Terminal {
 
   /** What appeared since the last `type`, once it matches. */
   async until(pattern: RegExp): Promise<string> {
-    const end = Date.now() + 15_000;
+    const end = Date.now() + 120_000;
     for (;;) {
       const since = this.#seen.slice(this.#mark);
       if (pattern.test(since)) return since;
@@ -40,7 +40,7 @@ export class Terminal {
 
   /** Until the terminal hands over each key as it is typed, and shows none: what was typed before would be shown. */
   async untilAsked(): Promise<void> {
-    const end = Date.now() + 15_000;
+    const end = Date.now() + 120_000;
     while (!/ -icanon .* -echo /s.test(modesOf(this.#pty.pid))) {
       if (Date.now() > end) throw new Error('no question takes keys');
       await new Promise((resolve) => setTimeout(resolve, 20));

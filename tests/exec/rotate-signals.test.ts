@@ -1,5 +1,6 @@
 /** Signals to `exec --restart-on-rotate`: they end a restart, and what they end is not restarted. */
 import { FAST, kill, looks, pidsIn, RESTART, RotatingBox, SERVER, SLOW, starts } from './rotating.ts';
+import { heardIn } from '../heard.ts';
 import { type Running, until } from './setup.ts';
 
 let box: RotatingBox;
@@ -15,12 +16,15 @@ describe('a signal to secrets while the program is being restarted', () => {
     async (signal) => {
       box.put('a', 'first');
       const slow =
-        'trap "echo stopping; sleep 1.5; exit 7" TERM; trap "" INT HUP; echo "pid=$$ has=$V;"; while :; do sleep 0.05; done';
-      const run = start([...RESTART, '-e', 'V=a', '--', 'sh', '-c', slow]);
+        'trap "echo stopping; until [ -e go ]; do sleep 0.05; done; exit 7" TERM; trap "" INT HUP; echo "pid=$$ has=$V;"; while :; do sleep 0.05; done';
+      const heard = heardIn(box.root);
+      const run = box.start([...RESTART, '-e', 'V=a', '--', 'sh', '-c', slow], { env: heard.env });
       await run.saw('has=first;');
       box.secrets(['put', '--quiet', 'a'], 'second');
       await run.saw('stopping');
       run.process.kill(signal);
+      await heard.saw(`got ${signal}`);
+      box.write('go', '');
       expect((await run.ended).code).toBe(7);
       expect(starts(run.output.stdout)).toEqual(['first']);
       expect(pidsIn(run.output.stdout).some((pid) => kill(pid, 0))).toBe(false);
@@ -54,11 +58,17 @@ describe('a signal to secrets while the program is being restarted', () => {
     'a program that was told to end is not started again, however long it takes',
     async () => {
       box.put('a', 'first');
-      const slow = 'trap "sleep 4; exit 9" TERM; echo "pid=$$ has=$V;"; while :; do sleep 0.05; done';
-      const run = start([...RESTART, '-e', 'V=a', '--', 'sh', '-c', slow]);
+      const slow =
+        'trap "until [ -e go ]; do sleep 0.05; done; exit 9" TERM; echo "pid=$$ has=$V;"; while :; do sleep 0.05; done';
+      const heard = heardIn(box.root);
+      const run = box.start([...RESTART, '-e', 'V=a', '--', 'sh', '-c', slow], { env: heard.env });
       await run.saw('has=first;');
       run.process.kill('SIGTERM');
+      await heard.saw('got SIGTERM');
       box.secrets(['put', '--quiet', 'a'], 'second');
+      // Nothing shows that it does not look any more: longer than a look and what follows would take.
+      await new Promise((resolve) => setTimeout(resolve, 3000));
+      box.write('go', '');
       expect((await run.ended).code).toBe(9);
       expect(starts(run.output.stdout)).toEqual(['first']);
     },

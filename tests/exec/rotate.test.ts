@@ -137,9 +137,20 @@ test(
   async () => {
     box.put('a', 'first');
     const args = ['exec', '--restart-on-rotate', '--poll', '1s', '--debounce', '1h', '--no-redact'];
-    const run = start([...args, '-e', 'V=a', '--', 'sh', '-c', 'echo "has=$V;"; sleep 3; exit 5']);
+    const run = start([
+      ...args,
+      '-e',
+      'V=a',
+      '--',
+      'sh',
+      '-c',
+      'echo "has=$V;"; until [ -e go ]; do sleep 0.05; done; exit 5',
+    ]);
     await run.saw('has=first;');
     box.secrets(['put', '--quiet', 'a'], 'second');
+    // Until it has looked again, of which nothing is said.
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    box.write('go', '');
     expect(await run.ended).toMatchObject({ code: 5, stderr: '' });
 
     const killed = start([...RESTART, '-e', 'V=a', '--', 'sh', '-c', 'kill -USR1 $$']);

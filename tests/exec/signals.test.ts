@@ -117,7 +117,7 @@ describeNeeding(mayUnsharePids())('as process 1', () => {
   // Left behind by the child, ended while it runs (a zombie then, if nobody asks for it), and still running: for longer
   // than `box` lets anything run.
   const ORPHANS =
-    '(sleep 0.1 & sleep 400 &) ; sleep 0.6; echo pid $$; ps -eo ppid=,stat=,comm= | grep -w sleep; exit 7';
+    'short=$( (sleep 0.1 > /dev/null & echo $!) ); (sleep 400 &) ; until ! [ -e /proc/$short ] || grep -q "State:.Z" /proc/$short/status; do sleep 0.05; done; echo pid $$; ps -eo ppid=,stat=,comm= | grep -w sleep; exit 7';
 
   test.each(WAYS)('orphans do not keep a child that is run %s from ending', async (_, more) => {
     const { code, stdout } = await box.run(['exec', '--allow-empty', ...more, '--', 'bash', '-c', ORPHANS], {

@@ -1,5 +1,5 @@
 /** Every way to sign in to Azure, with the built program, against the clouds' own host names. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Azure, type Env, OTHER_TENANT, scenarioFiles, startAzure, TENANT } from '../backends/azure.ts';
 import { describeWith, freePort } from '../backends/server.ts';
@@ -123,10 +123,15 @@ describeWith('signing in to azure', scenarioFiles, () => {
   });
 
   test('the deadline ends an Azure CLI that hangs, and the command with it', async () => {
-    const env = onPath(azure.makeAzureCli('echo $$ > "$HOME/pid"; sleep 45'));
-    const outcome = await get({ ...env, AZURE_TOKEN_CREDENTIALS: 'dev' }, '--timeout 2s');
-    expect(outcome).toMatchObject({ code: 6, stderr: expect.stringContaining('no answer in time') });
-    expect(readFileSync(join(place.home, 'pid'), 'utf8')).toMatch(/^\d+$/m);
+    const env = onPath(azure.makeAzureCli('echo $$ > "$HOME/pid"; sleep 600'));
+    const pid = join(place.home, 'pid');
+    // Longer until there is time enough for the Azure CLI to be started on this machine.
+    for (let seconds = 2; !existsSync(pid); seconds *= 2) {
+      const outcome = await get({ ...env, AZURE_TOKEN_CREDENTIALS: 'dev' }, `--timeout ${seconds}s`);
+      expect(outcome).toMatchObject({ code: 6, stderr: expect.stringContaining('no answer in time') });
+      expect([seconds, seconds < 100]).toEqual([seconds, true]);
+    }
+    expect(readFileSync(pid, 'utf8')).toMatch(/^\d+$/m);
   });
 
   test('in the order of DefaultAzureCredential, which AZURE_TOKEN_CREDENTIALS may change', async () => {

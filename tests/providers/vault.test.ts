@@ -90,7 +90,7 @@ describeWith('vault', scenarioFiles, () => {
   test('works at a mount path of several segments', async () => {
     await vault.api('POST', 'sys/mounts/team/a/kv', { type: 'kv', options: { version: '2' } });
     const provider = asRoot({ mount: 'team/a/kv/' });
-    const deadline = Date.now() + 10_000;
+    const deadline = Date.now() + 120_000;
     while ((await kindOf(provider.put('x', { value }, now()))) !== 'no error' && Date.now() < deadline)
       await new Promise((resolve) => setTimeout(resolve, 50));
     expect(Buffer.from((await readOne(provider, { name: 'x' })).value)).toEqual(value);

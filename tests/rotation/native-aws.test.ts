@@ -158,8 +158,14 @@ describeWith('rotation by aws', scenarioFiles, () => {
       code: 5,
       stderr: expect.stringMatching(/a rotation by AWS is not complete, version \S+ is pending: since /),
     });
-    setTimeout(() => runs.release(), 1500);
-    expect(await json('secrets rotate resume aws://slow --json')).toMatchObject({ outcome: 'done', code: 0 });
+    const said = join(runs.place.root, 'said-slow');
+    const waiting = json(`secrets rotate resume aws://slow --json --debug 2> '${said}'`);
+    await until(
+      () => existsSync(said) && /aws:\/\/slow: \w/.test(readFileSync(said, 'utf8')),
+      () => 'its first look at the rotation',
+    );
+    runs.release();
+    expect(await waiting).toMatchObject({ outcome: 'done', code: 0 });
     expect(await json('secrets rotate resume aws://slow --json')).toMatchObject({ outcome: 'nothing' });
     expect(await ok('secrets get aws://slow')).not.toBe('first');
   });

@@ -24,8 +24,9 @@ const program = (name: string, text: string): string => {
   writeFileSync(path, `#!/bin/sh\ncd '${place.cwd}'\ncat > /dev/null\n${text}\n`, { mode: 0o755 });
   return path;
 };
-const until = (file: string): string =>
-  `for n in $(seq 200); do [ -e ${file} ] && break; sleep 0.1; done; [ -e ${file} ] || exit 1`;
+/** Waits for a file, and for this text in it. */
+const until = (file: string, text = ''): string =>
+  `for n in $(seq 1200); do grep -qs '${text}' ${file} && break; sleep 0.1; done; grep -qs '${text}' ${file} || exit 1`;
 const linesOf = ({ stdout }: Outcome): readonly Readonly<Record<string, unknown>>[] =>
   stdout
     .split('\n')
@@ -53,13 +54,17 @@ test('each is said, and the code is that of the log where it is alone', async ()
 });
 
 test('one that is under way is waited for, and told of, when the failure of another can’t be recorded', async () => {
-  const breaks = `mv '${log}' kept; mkdir '${log}'; touch broken; sleep 3; rmdir '${log}'; mv kept '${log}'`;
+  // The log is away until the others are told of.
+  const away = `mv '${log}' kept; mkdir '${log}'; echo > broken`;
+  const breaks = `${away}; ${until('out', 'local://b')}; ${until('out', 'local://c')}; rmdir '${log}'; mv kept '${log}'`;
   settings({
     parallel: 2,
     a: { target: { type: 'program', apply: program('slow', `${until('begun')}; ${breaks}`) } },
-    b: { target: { type: 'program', apply: program('quick', `touch begun; ${until('broken')}`) } },
+    b: { target: { type: 'program', apply: program('quick', `echo > begun; ${until('broken')}`) } },
   });
-  const outcome = await place.sh('secrets rotate a b c --generate hex:8 --json');
+  const outcome = await place.sh(
+    'secrets rotate a b c --generate hex:8 --json > out; c=$?; cat out; exit $c',
+  );
   expect(linesOf(outcome)).toMatchObject([
     // Once the log has failed, the command changes no more.
     { reference: 'local://a', outcome: 'stuck', error: { kind: 'Policy' } },

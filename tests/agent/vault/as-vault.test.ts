@@ -245,7 +245,7 @@ function visible({ status, headers, body }: Reply): object {
 }
 
 async function untilUpgraded(write: () => Promise<unknown>): Promise<void> {
-  const end = Date.now() + 10_000;
+  const end = Date.now() + 120_000;
   for (;;)
     try {
       await write();

@@ -73,9 +73,12 @@ test('a failure of the program itself says nothing of where it happened', async 
 });
 
 test('a client that leaves ends its call to a store that hangs, and the next one is served', async () => {
+  let asked: () => void = () => undefined;
+  const isAsked = new Promise<void>((resolve) => (asked = resolve));
   const ended = new Promise<unknown>((resolve) => {
     next = ({ signal }) =>
       new Promise((_, reject) => {
+        asked();
         signal.addEventListener('abort', () => {
           resolve((signal.reason as Error).name);
           reject(new SecretsError('Unavailable', 'no answer'));
@@ -85,7 +88,7 @@ test('a client that leaves ends its call to a store that hangs, and the next one
   const leaving = request(`${door.address}/v1/local/data/app`, { headers: { 'X-Vault-Token': door.token } });
   leaving.on('error', () => undefined);
   leaving.end();
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await isAsked;
   leaving.destroy();
   expect(await ended).toBe('AbortError');
   next = undefined;
@@ -93,17 +96,20 @@ test('a client that leaves ends its call to a store that hangs, and the next one
 });
 
 test('closing the door ends what is in progress', async () => {
+  let asked: () => void = () => undefined;
+  const isAsked = new Promise<void>((resolve) => (asked = resolve));
   const other = await openDoor({
     ...storesOf({ local: home.local }),
     get: (_client, _store, _wanted, { signal }) =>
       new Promise((_, reject) => {
+        asked();
         signal.addEventListener('abort', () => reject(new SecretsError('Unavailable', 'no answer')));
       }),
   });
   const waiting = ask(other.address, '/v1/local/data/app', { token: other.token }).catch(
     (error: NodeJS.ErrnoException) => error.code,
   );
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await isAsked;
   await other.stop();
   expect(await waiting).toBe('ECONNRESET');
 });

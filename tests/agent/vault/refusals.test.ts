@@ -35,20 +35,22 @@ afterAll(async () => {
   await home.remove();
 });
 
-/** What the door writes for these bytes, until it closes the connection or the time is over. */
-function raw(bytes: string, ms = 2000): Promise<string> {
+/**
+ * What the door writes for these bytes, until it closes the connection.
+ * @param then what is sent as well once the door has written this
+ */
+function raw(bytes: string, then?: { readonly after: string; readonly send: string }): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(Number(new URL(door.address).port), '127.0.0.1', () => socket.write(bytes));
     let text = '';
-    const timer = setTimeout(() => socket.destroy(), ms);
-    socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString('latin1');
+      if (then !== undefined && text === then.after) socket.write(then.send);
+    });
     socket.on('error', (error: NodeJS.ErrnoException) =>
       error.code === 'ECONNRESET' || error.code === 'EPIPE' ? undefined : reject(error),
     );
-    socket.on('close', () => {
-      clearTimeout(timer);
-      resolve(text);
-    });
+    socket.on('close', () => resolve(text));
   });
 }
 
@@ -231,10 +233,9 @@ test('a body that is too large is refused by its length, and chunk by chunk', as
 
 test('no body is read of a client without a token', async () => {
   for (const token of ['', 'X-Vault-Token: hvs.unknown\r\n']) {
-    const began = Date.now();
     const head = `POST ${SECRET} HTTP/1.1\r\nHost: localhost\r\n${token}Content-Length: 900000\r\n\r\n{`;
-    expect(await raw(head, 15_000)).toMatch(/^HTTP\/1\.1 403 [^]*Connection: close/);
-    expect(Date.now() - began).toBeLessThan(10_000);
+    // The rest of the body never comes.
+    expect(await raw(head)).toMatch(/^HTTP\/1\.1 403 [^]*Connection: close/);
   }
 });
 
@@ -242,8 +243,10 @@ test('a client that waits for 100 Continue gets it, or the refusal', async () =>
   const head = (token: string, length: number): string =>
     `PUT /v1/auth/token/renew-self HTTP/1.1\r\nHost: localhost\r\nX-Vault-Token: ${token}\r\n` +
     `Expect: 100-continue\r\nConnection: close\r\nContent-Length: ${length}\r\n\r\n`;
-  const accepted = await raw(head(door.token, 2), 500);
-  expect(accepted).toBe('HTTP/1.1 100 Continue\r\n\r\n');
+  const goOn = 'HTTP/1.1 100 Continue\r\n\r\n';
+  const accepted = await raw(head(door.token, 2), { after: goOn, send: '{}' });
+  // The door's own token lives as long as the door.
+  expect(accepted).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 400 [^]*lease is not renewable/);
   expect(await raw(head('hvs.unknown', 2))).toMatch(/^HTTP\/1\.1 403 /);
   expect(await raw(head(door.token, 2_000_000))).toMatch(/^HTTP\/1\.1 413 /);
 });
@@ -274,15 +277,13 @@ test('a client that sends its request slowly is answered with 408 and let go', a
   socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
   socket.write('GET /v1/sys/health HTTP/1.1\r\n');
   const timer = setInterval(() => socket.write('X'), 500);
-  const start = Date.now();
   await new Promise((resolve) => socket.once('close', resolve));
   clearInterval(timer);
   expect(text).toMatch(/^HTTP\/1\.1 408 /);
-  expect(Date.now() - start).toBeLessThan(20_000);
   // Others were served meanwhile.
   expect((await ask(slow.address, '/v1/sys/health')).status).toBe(200);
   await slow.stop();
-}, 40_000);
+});
 
 test('response wrapping is refused instead of answered without', async () => {
   const reply = await ask(door.address, SECRET, { token: door.token, headers: { 'X-Vault-Wrap-TTL': '60' } });

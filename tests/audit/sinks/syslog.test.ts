@@ -20,7 +20,7 @@ beforeEach(() => {
 afterEach(() => place.remove());
 
 const until = async (done: () => boolean): Promise<void> => {
-  for (const end = Date.now() + 15_000; !done() && Date.now() < end;)
+  for (const end = Date.now() + 120_000; !done() && Date.now() < end;)
     await new Promise((resolve) => setTimeout(resolve, 50));
 };
 

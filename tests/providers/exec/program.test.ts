@@ -224,7 +224,7 @@ const gone = (pid: number): boolean => {
   }
 };
 async function until(holds: () => boolean): Promise<boolean> {
-  for (const end = Date.now() + 15_000; Date.now() < end; await new Promise((go) => setTimeout(go, 50)))
+  for (const end = Date.now() + 120_000; Date.now() < end; await new Promise((go) => setTimeout(go, 50)))
     if (holds()) return true;
   return false;
 }

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { makePlace, type Place } from '../../e2e/program.ts';
 import { describeWith } from '../../backends/server.ts';
 import { scenarioFiles } from '../../backends/vault.ts';
+import { startFaultProxy } from '../../contract/fault-proxy.ts';
+import { until } from '../../exec/setup.ts';
 import { type Kit, startKit } from './kit.ts';
 
 describeWith('vault: the program', scenarioFiles, () => {
@@ -21,19 +23,26 @@ describeWith('vault: the program', scenarioFiles, () => {
 
   afterEach(() => place.sh('rm -f secrets.yaml secret-id'));
 
-  test('exec keeps a token of two seconds alive while its program runs for six, and then ends at once', async () => {
-    const made = await kit.vault.api('POST', 'auth/token/create', { ttl: '2s', policies: ['root'] });
+  test('exec keeps a token of six seconds alive while its program runs, and no longer', async () => {
+    const proxy = await startFaultProxy({ url: kit.vault.url });
+    const made = await kit.vault.api('POST', 'auth/token/create', { ttl: '6s', policies: ['root'] });
     const { client_token: token } = made['auth'] as { client_token: string };
-    const env = { VAULT_ADDR: kit.vault.url, VAULT_TOKEN: token };
-    const ran = await place.sh(
-      `secrets exec --keep-credentials -e P=vault://app#password -- sh -c 'sleep 6; echo "$P $VAULT_TOKEN"'; date +%s`,
+    const env = { VAULT_ADDR: proxy.url, VAULT_TOKEN: token };
+    const running = place.sh(
+      `secrets exec --keep-credentials -e P=vault://app#password -- sh -c 'until [ -e go ]; do sleep 0.1; done; echo "$P $VAULT_TOKEN"'`,
       env,
     );
-    expect(ran).toMatchObject({ code: 0, stderr: '' });
-    const [line, ended] = ran.stdout.trim().split('\n');
-    expect(line).toBe(`p ${token}`);
-    expect(Date.now() / 1000 - Number(ended)).toBeLessThan(3);
-    // Three times its life has passed.
+    const renewals = (): number => proxy.requests.filter(({ path }) => path.endsWith('/renew-self')).length;
+    // Each comes when two thirds of its life have passed.
+    await until(
+      () => renewals() === 2,
+      () => 'the second renewal',
+    );
+    writeFileSync(join(place.cwd, 'go'), '');
+    expect(await running).toEqual({ code: 0, stdout: `p ${token}\n`, stderr: '' });
+    // It did not wait for the next one.
+    expect(renewals()).toBe(2);
+    await proxy.stop();
     const { data } = await kit.vault.api('POST', 'auth/token/lookup', { token });
     expect(data).toMatchObject({ renewable: true });
   });

@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { program } from '../../../src/rotation/targets/program/descriptor.ts';
+import { until } from '../../exec/setup.ts';
 import { credential, known, never, openTarget, rotate, rotation } from './kit.ts';
 import { makeTemporary } from './temporary.ts';
 
@@ -141,15 +142,23 @@ test('a hook that takes too long is ended, and what it started with it', async (
   // Longer than the test may take: it is ended, and does not end.
   const body = `sleep 600 & echo $! > child.pid; sleep 600`;
   const { target } = await openTarget(program, { apply: hook('slow', body) }, {}, { folder });
-  const call = target.apply(credential('a'), known(), rotation(), AbortSignal.timeout(700));
-  await expect(call).rejects.toMatchObject({
+  const deadline = new AbortController();
+  const call = target.apply(credential('a'), known(), rotation(), deadline.signal);
+  const refused = expect(call).rejects.toMatchObject({
     kind: 'Unavailable',
     message: expect.stringContaining('may have been made'),
   });
+  await until(
+    () => existsSync(join(folder, 'child.pid')) && seen('child.pid').endsWith('\n'),
+    () => 'what the hook starts',
+  );
+  deadline.abort(new DOMException('The operation timed out', 'TimeoutError'));
+  await refused;
   const pid = Number(seen('child.pid'));
-  for (let wait = 0; wait < 100 && runs(pid); wait += 1)
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  expect(runs(pid)).toBe(false);
+  await until(
+    () => !runs(pid),
+    () => 'its end',
+  );
 });
 
 test('a background process that a hook leaves behind does not hold up the rotation', async () => {

@@ -27,7 +27,7 @@ export async function startSilent(): Promise<Silent> {
   return {
     port: address.port,
     untilClosed: async () => {
-      const end = Date.now() + 10_000;
+      const end = Date.now() + 120_000;
       while (open.size > 0) {
         if (Date.now() > end) throw new Error('a connection is still open');
         await new Promise((resolve) => setTimeout(resolve, 10));
