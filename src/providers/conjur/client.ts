@@ -1,10 +1,11 @@
 /** One signed-in connection to Conjur's REST API; translates its errors. */
-import { excerpt, IN_DOUBT, SecretsError } from '../../core/errors.ts';
+import { SecretsError } from '../../core/errors.ts';
 import { isJsonObject, type JsonValue } from '../../core/json.ts';
 import { pool } from '../../core/waiting.ts';
-import { type WholeAnswer } from '../../platform/net/transport.ts';
+import type { WholeAnswer } from '../../platform/net/transport.ts';
 import type { Identity, KnownIdentity } from '../provider.ts';
 import type { ProviderContext } from '../descriptor.ts';
+import { isForeign, isMissing, messageOf, parse, translate } from './answers.ts';
 import { checkUrl, type ConjurConfig, readConfig } from './config.ts';
 import type { Statement } from './policy.ts';
 import type { ConjurSettings } from './settings.ts';
@@ -161,9 +162,12 @@ export class ConjurClient {
   /** Loads statements into a policy branch with PATCH. Declaring something that already exists changes nothing. */
   async load(branch: string, statements: readonly Statement[], signal: AbortSignal): Promise<void> {
     const { writePolicy } = await import('./policy.ts');
-    const body = writePolicy(statements);
+    const repeatable = statements.every((statement) => !('remove' in statement));
+    await this.loadText(branch, writePolicy(statements), repeatable, signal);
+  }
+
+  async loadText(branch: string, body: string, repeatable: boolean, signal: AbortSignal): Promise<void> {
     const path = `/policies/${encodeURIComponent(await this.account())}/policy/${encodeURIComponent(branch)}`;
-    const repeatable = statements.every((statement) => 'declare' in statement);
     const headers = { 'Content-Type': 'application/x-yaml' };
     const answer = await this.#loads(() =>
       this.#call({ method: 'PATCH', path, headers, body, repeatable }, signal),
@@ -183,6 +187,17 @@ export class ConjurClient {
       );
     }
     await this.#expect(answer, 201, 'update', signal);
+  }
+
+  /** A description of the API as it is; `undefined` if there is none, or none that this role may see. */
+  async json(
+    [what, kind, id, query = '']: readonly [string, string, string, string?],
+    signal: AbortSignal,
+  ): Promise<JsonValue | undefined> {
+    const answer = await this.#call(read(`${await this.#path(what, kind, id)}${query}`), signal);
+    if (isMissing(answer)) return undefined;
+    await this.#expect(answer, 200, 'read', signal);
+    return parse(answer);
   }
 
   /** Whether this role holds a privilege on a resource that it can see. */
@@ -217,7 +232,8 @@ export class ConjurClient {
   }
 
   async #path(what: string, kind: string, id: string): Promise<string> {
-    return `/${what}/${encodeURIComponent(await this.account())}/${kind}/${encodeURIComponent(id)}`;
+    const path = `/${what}/${encodeURIComponent(await this.account())}/${kind}`;
+    return id === '' ? path : `${path}/${encodeURIComponent(id)}`;
   }
 
   /** Sends a request with a valid token; once more with a new token if the server rejects it. */
@@ -325,69 +341,5 @@ export class ConjurClient {
       });
     }
     throw translate(answer, privilege === 'update');
-  }
-}
-
-function parse(answer: WholeAnswer): JsonValue {
-  try {
-    return JSON.parse(answer.body.toString('utf8')) as JsonValue;
-  } catch {
-    throw notConjur();
-  }
-}
-
-/** A 404 from Conjur itself, which is JSON; an HTML page comes from a proxy, or from a URL that is not Conjur's. */
-function isMissing(answer: WholeAnswer): boolean {
-  if (answer.status !== 404) return false;
-  if (!/^application\/json\b/i.test(answer.headers['content-type'] ?? '')) throw notConjur();
-  return true;
-}
-
-/** Whether a response has a body that is neither JSON nor plain text. */
-function isForeign({ headers, body }: WholeAnswer): boolean {
-  return body.length > 0 && !/^(application\/json|text\/plain)\b/i.test(headers['content-type'] ?? '');
-}
-
-/** Conjur's message about a failure; empty for a response without one. */
-function messageOf(answer: WholeAnswer): string {
-  try {
-    const body = JSON.parse(answer.body.toString('utf8')) as JsonValue;
-    const error = isJsonObject(body) ? body['error'] : undefined;
-    const message = isJsonObject(error) ? error['message'] : undefined;
-    return typeof message === 'string' ? message : '';
-  } catch {
-    return '';
-  }
-}
-
-/** Translates Conjur's response to an error. Source: the responses in the OpenAPI documents. */
-function translate(answer: WholeAnswer, writes: boolean): SecretsError {
-  const { status } = answer;
-  const said = excerpt(messageOf(answer).replaceAll(/\s+/g, ' ').trim());
-  switch (status) {
-    case 400:
-    case 405:
-    case 406:
-    case 422:
-      return new SecretsError('Invalid', said || `Conjur refused the request (status ${status})`);
-    case 401:
-      return new SecretsError('Unauthenticated', 'Conjur doesn’t know the caller');
-    case 404:
-      return isForeign(answer) ? notConjur() : new SecretsError('NotFound', said || 'not found');
-    case 409:
-      return new SecretsError('Conflict', said || 'being changed by somebody else');
-    case 413:
-      return new SecretsError('Invalid', 'the value is larger than the server allows');
-    case 414:
-      return new SecretsError('Invalid', 'the request is longer than the server allows');
-    case 429:
-      return new SecretsError('Throttled', 'Conjur’s rate limit is reached', { hint: 'try again later' });
-    default: {
-      const unknown = writes ? IN_DOUBT : '';
-      if (status < 500) return notConjur(unknown);
-      return new SecretsError('Unavailable', `Conjur answered with status ${status}${unknown}`, {
-        hint: 'try again',
-      });
-    }
   }
 }

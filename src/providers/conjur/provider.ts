@@ -10,6 +10,7 @@
 import type { AuditEvent } from '../../core/audit/record.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { pool } from '../../core/waiting.ts';
+import type { AccessControl } from '../capabilities/grants.ts';
 import type { Action, Right } from '../capabilities/rights.ts';
 import type { CallOptions } from '../call.ts';
 import type {
@@ -353,6 +354,11 @@ export class ConjurProvider implements Provider {
     this.checkName(name);
     const { branch } = this.#place(name, await this.#client.variable(name, signal));
     return checkRights(this.#client, { name, branch }, actions, signal);
+  }
+
+  async accessControl(): Promise<AccessControl> {
+    const { ConjurAccess } = await import('./access.ts');
+    return new ConjurAccess(this.#client, (name) => this.checkName(name));
   }
 
   async nativeId(name: string): Promise<string> {

@@ -73,6 +73,25 @@ export class Model {
     );
   }
 
+  /** Every role with a privilege: its owner, those with a permit, and whoever holds one of them. */
+  rolesThatCan(privilege, { owner, permissions }) {
+    const found = new Set([
+      owner,
+      ...permissions.filter((one) => one.privilege === privilege).map(({ role }) => role),
+    ]);
+    // A set goes on over what is added meanwhile.
+    for (const role of found) for (const member of this.members.get(role) ?? []) found.add(member);
+    return [...found];
+  }
+
+  /** Who was granted a role, as the roles API describes it. */
+  membersJson(role) {
+    return [...(this.members.get(role) ?? [])].map((member) => {
+      const ownership = this.resources.get(role)?.owner === member;
+      return { admin_option: ownership, ownership, role, member };
+    });
+  }
+
   /** Conjur shows a resource to its owner and to whoever has any privilege on it, and hides it from others. */
   visible(held, resource) {
     return held.has(resource.owner) || resource.permissions.some(({ role }) => held.has(role));

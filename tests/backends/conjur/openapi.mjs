@@ -18,6 +18,11 @@ const FOLDER = fileURLToPath(new URL('spec', import.meta.url));
  */
 const UNDOCUMENTED = new Set(['createSecret 404']);
 
+/** The documents have one schema for showResource, of a resource; with permitted_roles it answers a list of ids. */
+function answersOtherwise({ operationId }, { searchParams }) {
+  return operationId === 'showResource' && searchParams.has('permitted_roles');
+}
+
 const files = new Map(
   readdirSync(FOLDER)
     .filter((name) => name.endsWith('.yml'))
@@ -145,7 +150,7 @@ export function problemsOf(request, response) {
   if (answer === undefined) {
     if (!UNDOCUMENTED.has(`${operation.operationId} ${response.status}`))
       problems.push(`${title}: the documents have no such status`);
-  } else if (answer.content !== undefined) {
+  } else if (answer.content !== undefined && !answersOtherwise(operation, url)) {
     checkBody(answer.content, response.type, response.body, `${title}: response`, problems);
   }
   return problems;

@@ -100,7 +100,17 @@ function show(request, role, id, query) {
     if (!model.rolesOf(role).has(asked)) return empty(403);
     return empty(model.allowed(asked, privilege, resource) ? 204 : 404);
   }
+  if (query.has('permitted_roles')) {
+    const privilege = query.get('privilege');
+    if (privilege === null) return failure(422, 'argument_error', 'privilege');
+    return json(200, model.rolesThatCan(privilege, resource));
+  }
   return json(200, model.json(id));
+}
+
+/** The roles API tells everybody of a role, unlike that of resources. */
+function showRole(id) {
+  return model.roles.has(id) ? json(200, { id, members: model.membersJson(id) }) : notFound(id);
 }
 
 function list(role, kind, query) {
@@ -261,6 +271,7 @@ async function serveRole(request, { role, caller, what, owner, kind, rest, id, r
   if (what === 'secrets' && request.method === 'POST') return addSecret(role, id, request.body);
   if (what === 'resources' && reads && rest.length === 0 && owner === account) return list(role, kind, query);
   if (what === 'resources' && reads) return show(request, role, id, query);
+  if (what === 'roles' && reads && owner === account && rest.length > 0) return showRole(id);
   if (what === 'policies' && kind === 'policy' && (request.method === 'PATCH' || request.method === 'POST'))
     return changePolicy(role, id, request.body.toString('utf8'), request.method);
   return empty(404);
