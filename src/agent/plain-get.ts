@@ -9,6 +9,7 @@ import { reasonOf } from '../audit/recording/reason.ts';
 import type { AgentGet, AgentIdentity } from '../core/agent/messages.ts';
 import { parseReference } from '../core/reference/reference.ts';
 import { looksLikeValue } from '../core/text/suspect.ts';
+import { isPlainText } from '../core/utf8.ts';
 import { findPolicies } from '../policy/find.ts';
 import { mayAsk } from '../session/agent.ts';
 import {
@@ -33,7 +34,7 @@ interface Parts {
  * @throws whatever the command would report: it finds out itself
  */
 export async function heldFor(request: AgentGet, parts: Parts): Promise<Uint8Array | undefined> {
-  const { cwd, reference: text, variables, pid, place } = request;
+  const { cwd, reference: text, variables, terminal, pid, place } = request;
   // A client in a container has other files at the same paths.
   if (place !== placeOf(cwd) || looksLikeValue(text)) return undefined;
   const env = new ClientEnv(parts.world.env, variables);
@@ -68,7 +69,10 @@ export async function heldFor(request: AgentGet, parts: Parts): Promise<Uint8Arr
     { name, provider, settings, ...(native !== undefined && { native }), cwd, credentials },
     wanted,
     config.audit.log === 'required' ? 'required' : 'best-effort',
-    (secret) => selectValue(secret, key),
+    async (secret) => {
+      const value = await selectValue(secret, key);
+      return terminal && !isPlainText(value) ? undefined : value;
+    },
   );
 }
 

@@ -52,6 +52,7 @@ const get = v.strictObject({
   cwd: v.pipe(text, v.startsWith('/')),
   reference: text,
   variables: v.record(v.pipe(text, v.check(isOfRequest)), v.string()),
+  terminal: v.boolean(),
   pid,
 });
 

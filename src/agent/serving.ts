@@ -138,7 +138,7 @@ export class Serving implements AgentStores {
 
   /**
    * What a plain `get` prints, if it is in memory: recorded as the command's own read.
-   * @param select the part of it that is wanted
+   * @param select the part of it that is wanted, if the agent may answer with it
    * @returns undefined if the client must ask in full; nothing is recorded then
    * @throws SecretsError if the access can't be recorded, or as `select` has them
    */
@@ -147,7 +147,7 @@ export class Serving implements AgentStores {
     spec: StoreSpec,
     request: SecretRequest,
     mode: 'required' | 'best-effort',
-    select: (secret: SecretVersion) => Promise<Uint8Array>,
+    select: (secret: SecretVersion) => Promise<Uint8Array | undefined>,
   ): Promise<Uint8Array | undefined> {
     const open = this.#pool.ready(spec);
     const permits = await this.#policies.permitsFor(client, spec, [request]);
@@ -157,6 +157,7 @@ export class Serving implements AgentStores {
     const [result] = read.results;
     if (result?.ok !== true || result.from !== 'cache' || sizeOf(read.results) > MOST_BYTES) return undefined;
     const value = await select(result.secret);
+    if (value === undefined) return undefined;
     await (await this.#session.stores.records.strictRecorder(mode)).record(read.record);
     return value;
   }

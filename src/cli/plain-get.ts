@@ -3,7 +3,8 @@
  * would take most of the time. Without a plain answer nothing has happened, and the program does it all itself.
  * A bundle of its own (scripts/build.mjs), so it imports little and shares no state.
  */
-import { fstatSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { AGENT_HELLO_MS } from '../core/agent/messages.ts';
 import { askAgent } from '../platform/agent/connect.ts';
 import { findAgent } from '../platform/agent/place.ts';
@@ -23,8 +24,8 @@ async function valueOf(reference: string): Promise<Buffer | undefined> {
   const { env } = process;
   const { HOME: home = '' } = env;
   const uid = process.getuid?.();
-  // On a terminal, more is said, and checked.
-  if (!home.startsWith('/') || uid === undefined || !isPlain(1)) return undefined;
+  if (!home.startsWith('/') || uid === undefined) return undefined;
+  const terminal = isatty(1);
   const agent = findAgent({ env, home, uid });
   if (agent === undefined || agent.problem !== undefined) return undefined;
   const interrupt = (): void => process.exit(INTERRUPTED);
@@ -38,10 +39,13 @@ async function valueOf(reference: string): Promise<Buffer | undefined> {
       cwd,
       reference,
       variables: variablesOf(env),
+      terminal,
       pid: process.pid,
     } as const;
     const { answer } = await askAgent(agent.path, request, undefined, AGENT_HELLO_MS);
-    return 'value' in answer ? Buffer.from(answer.value, 'base64') : undefined;
+    if (!('value' in answer)) return undefined;
+    const value = Buffer.from(answer.value, 'base64');
+    return terminal ? Buffer.concat([value, Buffer.from('\n')]) : value;
   } finally {
     process.off('SIGINT', interrupt);
   }
@@ -53,12 +57,6 @@ function variablesOf(env: NodeJS.ProcessEnv): Readonly<Record<string, string>> {
       (entry): entry is [string, string] => entry[1] !== undefined && isOfRequest(entry[0]),
     ),
   );
-}
-
-/** Whether it is written to as `process.stdout` writes to it, without what that loads. */
-function isPlain(fd: number): boolean {
-  const info = fstatSync(fd);
-  return info.isFIFO() || info.isSocket() || info.isFile();
 }
 
 /** @returns false if nothing could be printed: the program says why */

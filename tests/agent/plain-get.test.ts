@@ -1,5 +1,6 @@
 /** `secrets get REF`, answered by the agent before the program is loaded: only where the command would do the same. */
 import { writeFileSync } from 'node:fs';
+import { spawn } from '@lydell/node-pty';
 import { join } from 'node:path';
 import { mayBeAgent } from '../../src/cli/agent-there.ts';
 import type { AgentGet } from '../../src/core/agent/messages.ts';
@@ -8,7 +9,7 @@ import { socketPaths } from '../../src/platform/agent/place.ts';
 import { clientIdentity, placeOf } from '../../src/session/agent-identity.ts';
 import { scenarioFiles, startAws, type Aws } from '../backends/aws.ts';
 import { describeWith } from '../backends/server.ts';
-import type { Outcome } from '../e2e/program.ts';
+import { NODE, type Outcome, PROGRAM } from '../e2e/program.ts';
 import { type Agent, type AgentPlace, makeAgentPlace } from './kit.ts';
 
 describeWith('a plain get through the agent', scenarioFiles, () => {
@@ -22,10 +23,11 @@ describeWith('a plain get through the agent', scenarioFiles, () => {
     for (const [name, value] of [
       ['text', 'one'],
       ['map', '{"user":"u","port":5432}'],
+      ['control', 'a\u001b[2Jb'],
     ])
       await place.sh(`printf '%s' '${value}' | secrets put --quiet aws://${name}`, aws.admin);
     agent = await place.start(aws.admin);
-    for (const name of ['text', 'map']) await get(`aws://${name}`);
+    for (const name of ['text', 'map', 'control']) await get(`aws://${name}`);
   }, 120_000);
   afterAll(async () => {
     await place.remove();
@@ -100,6 +102,28 @@ describeWith('a plain get through the agent', scenarioFiles, () => {
     expect(await asked('aws://text', { GREETING: 'mine' })).toEqual({ stdout: 'one', code: 0, requests: 2 });
   }, 60_000);
 
+  test('on a terminal, with a line break, and nothing that gives it orders', async () => {
+    const shown = async (name: string, more: Readonly<Record<string, string>> = {}): Promise<object> => {
+      const { cwd, env } = place;
+      const before = await served();
+      const pty = spawn(NODE, [PROGRAM, 'get', `aws://${name}`], {
+        cwd,
+        env: { ...env, ...aws.admin, ...more },
+      });
+      let output = '';
+      pty.onData((data) => (output += data));
+      const { exitCode } = await new Promise<{ exitCode: number }>((resolve) => pty.onExit(resolve));
+      return { output, exitCode, requests: (await served()) - before - 1 };
+    };
+    expect(await shown('text')).toEqual({ output: 'one\r\n', exitCode: 0, requests: 1 });
+    const without = await shown('control', { SECRETS_AGENT: '0' });
+    expect(without).toMatchObject({
+      output: expect.stringContaining('the value is not plain text') as string,
+      requests: 0,
+    });
+    expect(await shown('control')).toEqual({ ...without, requests: 2 });
+  }, 60_000);
+
   test('where there are policies, the client asks them', async () => {
     const file = '~/.config/secrets/secrets.policy.cedar';
     const policy = (text: string): Promise<Outcome> =>
@@ -140,6 +164,7 @@ describeWith('a plain get through the agent', scenarioFiles, () => {
         cwd,
         reference: 'aws://text',
         variables: {},
+        terminal: false,
         pid: 1,
       };
       expect((await askAgent(agent.socket, request)).answer).toEqual({ value: 'b25l' });

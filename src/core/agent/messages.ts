@@ -45,6 +45,8 @@ export interface AgentGet {
   readonly reference: string;
   /** The variables of the request itself, such as SECRETS_PROFILE, which aren't in the identity. */
   readonly variables: Readonly<Record<string, string>>;
+  /** It prints on a terminal, which may not get every value. */
+  readonly terminal: boolean;
   readonly pid: number;
 }
 
