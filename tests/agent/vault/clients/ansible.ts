@@ -1,7 +1,15 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ANSIBLE, COLLECTIONS, PYTHON, runClient } from '../../../backends/vault-clients.ts';
-import { CANARY, type Client, type ClientsPlace, type Seen, type StoreName, STORES } from './place.ts';
+import {
+  CANARY,
+  type Client,
+  type ClientsPlace,
+  EVERYTHING,
+  type Seen,
+  type StoreName,
+  STORES,
+} from './place.ts';
 
 const lookup = (name: string, rest: string): string => `lookup('community.hashi_vault.${name}', ${rest})`;
 
@@ -34,6 +42,12 @@ export const HASHI_VAULT: Client = {
         'ansible.builtin.copy': { dest: join(cwd, 'seen.json'), content: `{{ {${seen.join()}} | to_json }}` },
         no_log: true,
       },
+      // The collection's module, beside its lookups.
+      {
+        'community.hashi_vault.vault_kv2_get': { path: 'payments/db', engine_mount_point: 'aws' },
+        register: 'module',
+        no_log: true,
+      },
       ...STORES.map((store) => ({
         'ansible.builtin.set_fact': {
           none: `{{ ${lookup('vault_kv2_get', `'payments/none', engine_mount_point='${store}'`)} }}`,
@@ -46,6 +60,10 @@ export const HASHI_VAULT: Client = {
           dest: join(cwd, 'missing.json'),
           content: `{{ {${STORES.map((store) => `'${store}': ${store}.msg`).join()}} | to_json }}`,
         },
+      },
+      {
+        'ansible.builtin.copy': { dest: join(cwd, 'module.json'), content: '{{ module.secret | to_json }}' },
+        no_log: true,
       },
     ];
     const play = [{ hosts: 'localhost', gather_facts: false, tasks }];
@@ -67,6 +85,7 @@ export const HASHI_VAULT: Client = {
     expect(stdout + stderr).not.toContain(CANARY);
     const read = (name: string): Record<string, unknown> =>
       JSON.parse(readFileSync(join(cwd, name), 'utf8')) as Record<string, unknown>;
+    expect(read('module.json')).toEqual(EVERYTHING.db);
     const [found, gone] = [read('seen.json') as Record<string, Seen>, read('missing.json')];
     return Object.fromEntries(
       STORES.map((store) => {

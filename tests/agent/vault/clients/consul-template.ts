@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CONSUL_TEMPLATE, runClient } from '../../../backends/vault-clients.ts';
 import { type Client, type ClientsPlace, type Seen, type StoreName, STORES } from './place.ts';
@@ -44,3 +45,40 @@ export const CONSUL: Client = {
     );
   },
 };
+
+/**
+ * Runs it as a daemon while the secrets change, each in its store.
+ * @returns what it rendered before, and after
+ */
+export async function renderedTwice({ env, folder, sh }: ClientsPlace): Promise<readonly string[]> {
+  const cwd = folder('consul-template-daemon');
+  const put = (value: string): Promise<unknown> =>
+    sh(STORES.map((store) => `printf ${value} | secrets put --quiet ${store}://watched`).join(' && '));
+  const all = STORES.map(
+    (store) => `{{ with secret "${store}/data/watched" }}{{ .Data.data.value }}{{ end }}`,
+  );
+  writeFileSync(join(cwd, 'in'), all.join());
+  await put('before');
+  // It reads again what has no lease after this time; five minutes unless told.
+  const args = ['-vault-default-lease-duration', '1s', '-template', `${cwd}/in:${cwd}/out`];
+  const { PATH = '' } = process.env;
+  const daemon = spawn(CONSUL_TEMPLATE, args, { cwd, env: { PATH, ...env }, stdio: 'ignore' });
+  const ended = new Promise((resolve) => daemon.once('close', resolve));
+  const rendered = async (value: string): Promise<string> => {
+    const end = Date.now() + 60_000;
+    const wanted = STORES.map(() => value).join();
+    for (;;) {
+      const text = existsSync(join(cwd, 'out')) ? readFileSync(join(cwd, 'out'), 'utf8') : '';
+      if (text === wanted || Date.now() > end) return text;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  };
+  try {
+    const before = await rendered('before');
+    await put('after');
+    return [before, await rendered('after')];
+  } finally {
+    daemon.kill('SIGINT');
+    await ended;
+  }
+}

@@ -61,8 +61,8 @@ export interface ClientsPlace {
   /** The number of the first version of `turned`, in each store. */
   readonly first: Readonly<Record<StoreName, number>>;
   readonly records: AgentPlace['records'];
-  /** The real Vault, which has the same secrets in `secret/` as the agent there from the local store. */
-  readonly upstream: Vault;
+  /** A line of bash where `secrets` has the same stores. */
+  sh(line: string): ReturnType<AgentPlace['sh']>;
   /** A new folder for a client. */
   folder(name: string): string;
   stop(): Promise<void>;
@@ -114,7 +114,7 @@ export async function startClientsPlace(): Promise<ClientsPlace> {
     env: { HOME: folder('home'), TMPDIR: place.tmp, VAULT_ADDR: address, VAULT_TOKEN: token },
     first: Object.fromEntries(await Promise.all(numbers)) as ClientsPlace['first'],
     records: () => place.records(),
-    upstream: vault,
+    sh: (line) => place.sh(line, env),
     folder,
     async stop() {
       await place.remove();

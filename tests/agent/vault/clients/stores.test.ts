@@ -3,7 +3,7 @@ import { scenarioFiles as awsFiles } from '../../../backends/aws.ts';
 import { describeWith } from '../../../backends/server.ts';
 import { scenarioFiles as vaultFiles } from '../../../backends/vault.ts';
 import { HASHI_VAULT } from './ansible.ts';
-import { CONSUL } from './consul-template.ts';
+import { CONSUL, renderedTwice } from './consul-template.ts';
 import { OPERATOR } from './external-secrets.ts';
 import { HVAC, hvacWrites } from './hvac.ts';
 import { OPENTOFU } from './opentofu.ts';
@@ -49,6 +49,13 @@ describeWith('the agent in front of local, AWS and Vault', [...awsFiles, ...vaul
       const all = { ...one, v1: { k: 'flat' }, elsewhere: 'Forbidden' };
       expect(await hvacWrites(place)).toEqual(Object.fromEntries(STORES.map((store) => [store, all])));
     }, 120_000);
+  });
+
+  describeWith('consul-template', CONSUL.files, () => {
+    test('renders again what `secrets put` has changed', async () => {
+      const all = (value: string): string => STORES.map(() => value).join();
+      expect(await renderedTwice(place)).toEqual([all('before'), all('after')]);
+    }, 180_000);
   });
 
   describeWith("Vault's command line", VAULT_COMMAND.files, () => {
