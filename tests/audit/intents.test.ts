@@ -1,5 +1,5 @@
 /** Changes with `audit.log: required`: their intent is on the disk before they are made, what came of them after. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AuditRecord } from '../../src/core/audit/record.ts';
 import { makePlace, type Outcome, type Place } from '../e2e/program.ts';
@@ -8,16 +8,23 @@ import { accessesIn, logOf, recordsIn, shortOf } from './program.ts';
 
 let place: Place;
 let log: string;
+/** A home with the secrets of each test, made once and copied. */
+let template: Place;
 const config = (mode: string, more = ''): void =>
   writeFileSync(join(place.home, '.config/secrets/secrets.yaml'), `audit: { log: ${mode}${more} }\n`);
 const intents = (path = log): readonly AuditRecord[] =>
   recordsIn(path).filter(({ kind }) => kind === 'intent');
 
+beforeAll(async () => {
+  template = await makePlace();
+  mkdirSync(join(template.home, '.config/secrets'), { recursive: true, mode: 0o700 });
+  await template.sh('printf one | secrets put a; printf two | secrets put a; printf x | secrets put b');
+});
+afterAll(() => template.remove());
 beforeEach(async () => {
   place = await makePlace();
+  cpSync(template.home, place.home, { recursive: true });
   log = logOf(place);
-  mkdirSync(join(place.home, '.config/secrets'), { recursive: true, mode: 0o700 });
-  await place.sh('printf one | secrets put a; printf two | secrets put a; printf x | secrets put b');
   config('required');
 });
 afterEach(() => place.remove());

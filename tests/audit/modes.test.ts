@@ -4,7 +4,7 @@
  * How strictly accesses are recorded: what happens to values, changes and programs when the log can't be written. The
  * program runs as a user would run it; a limit of the system on the size of files stands for a full disk.
  */
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makePlace, type Outcome, type Place } from '../e2e/program.ts';
 import { accessesIn, logOf, recordsIn, shortOf } from './program.ts';
@@ -20,11 +20,18 @@ const config = (mode: string, more = ''): void =>
 const full = (line: string): Promise<Outcome> => place.sh(`ulimit -f 0; ${line}`);
 const current = async (): Promise<string> => (await place.sh('secrets get a')).stdout;
 
+/** A home with a secret, made once and copied. */
+let template: Place;
+beforeAll(async () => {
+  template = await makePlace();
+  mkdirSync(join(template.home, '.config/secrets'), { recursive: true, mode: 0o700 });
+  await template.sh(`printf ${VALUE} | secrets put a`);
+});
+afterAll(() => template.remove());
 beforeEach(async () => {
   place = await makePlace();
+  cpSync(template.home, place.home, { recursive: true });
   log = logOf(place);
-  mkdirSync(join(place.home, '.config/secrets'), { recursive: true, mode: 0o700 });
-  await place.sh(`printf ${VALUE} | secrets put a`);
 });
 afterEach(() => place.remove());
 

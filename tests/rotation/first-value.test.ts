@@ -18,7 +18,7 @@ import { bytes, contextFor, now, readOne } from '../contract/kit.ts';
 import { Death, FakeSystem, look, MANNERS, momentsOf, Pause, rotateOn, type RunOptions } from './kit.ts';
 
 const LONG = 300_000;
-const STRIDE = sized(3, 1);
+const STRIDE = sized(6, 1);
 const untold = { target: openNone };
 const whole = { keys: [] };
 

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { sized } from '../../size.ts';
 
 export const SEED = 20261123;
-export const COUNT = sized(400, 2000);
+export const COUNT = sized(200, 2000);
 
 const HOSTILE = [
   ...`'"\`\\$%#!&|;<>(){}[]*?~^=:,. \t-@`,
