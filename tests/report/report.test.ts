@@ -278,6 +278,8 @@ describeWith('on moto', awsFiles, () => {
         Version: '2012-10-17',
         Statement: [{ Effect: 'Allow', Principal: principal, Action: action, Resource: '*' }],
       });
+    // AWS takes no policy that names a role which isn't there.
+    await aws.makeRole('app', JSON.parse(allow(undefined, 'sts:GetCallerIdentity')) as object);
     for (const [name, policy] of [
       ['open', allow('*', 'secretsmanager:Get*')],
       ['ours', allow({ AWS: 'arn:aws:iam::123456789012:root' }, 'secretsmanager:GetSecretValue')],
