@@ -191,6 +191,24 @@ try {
     { name: 'secrets get', args: [program, 'get', 'bench/value'], expect: 'the-value' },
   ]);
 
+  // What policies cost: looked for where there are none, and decided where there is a file.
+  const policed = [];
+  for (const [folder, name] of [
+    ['plain', 'secrets get, no policy'],
+    ['policed', 'secrets get, with a policy'],
+  ]) {
+    const config = join(home, folder, 'secrets.yaml');
+    await mkdir(join(home, folder), { mode: 0o700 });
+    await writeFile(config, '{}\n');
+    const env = { ...baseEnv, SECRETS_CONFIG: config };
+    policed.push({ name, args: [program, 'get', 'bench/value'], env, expect: 'the-value' });
+  }
+  await writeFile(
+    join(home, 'policed', 'secrets.policy.cedar'),
+    'permit (principal, action == Action::"read", resource in Prefix::"local://bench/") when { context.hour < 24 };\n',
+  );
+  await compare('get on local, policies', undefined, policed);
+
   // What records cost: each mode in a log of its own, so that none has to note that it was switched.
   const auditing = [];
   for (const mode of ['off', 'best-effort', 'required']) {

@@ -187,11 +187,12 @@ class Decisions {
     options: CallOptions,
     changes?: Readonly<Record<string, string | null>>,
   ): Promise<void> {
-    const labels = await this.#labels(call, name, options);
+    const found = await this.#labels(call, name, options);
+    const labels = found === 'absent' ? changed({}, changes ?? {}) : found;
     const decision = this.decide(call, name, labels);
     if (!decision.allowed) throw denialOf(decision);
     // Otherwise a secret could be relabelled out of, or into, what a policy allows.
-    if (changes === undefined || labels === undefined || labels === 'unknown') return;
+    if (changes === undefined || labels === undefined || labels === 'unknown' || found === 'absent') return;
     const after = this.decide(call, name, changed(labels, changes));
     if (!after.allowed) throw denialOf(after);
   }
@@ -219,7 +220,7 @@ class Decisions {
     call: CallKind,
     name: string | undefined,
     options: CallOptions,
-  ): Promise<KnownLabels | undefined> {
+  ): Promise<KnownLabels | 'absent' | undefined> {
     const { judge, store, provider } = this.#of;
     if (name === undefined || call === 'list' || !judge.needsLabels(store, call, name)) return undefined;
     if (!provider.capabilities.has('labels')) return 'unknown';
@@ -227,7 +228,7 @@ class Decisions {
       return (await provider.describe(name, options)).labels ?? {};
     } catch (thrown) {
       const error = toSecretsError(thrown);
-      if (error.kind === 'NotFound') return {};
+      if (error.kind === 'NotFound') return 'absent';
       throw new SecretsError(
         'Policy',
         `a policy asks for its labels, which can’t be read: ${error.message}`,

@@ -1,6 +1,6 @@
 /** Decides calls of one run: who it is and what is known of it stay the same, while stores and secrets differ. */
 import { SecretsError } from '../core/errors.ts';
-import { actionFor, actionsOf, type CallKind } from '../core/policy/actions.ts';
+import { actionFor, type CallKind, callsOf } from '../core/policy/actions.ts';
 import { type Circumstances, listedPrefix, type Principal, type Resource } from '../core/policy/request.ts';
 import { type SpellingParts, spellingsOf } from '../core/policy/spelling.ts';
 import type { World } from '../platform/world.ts';
@@ -74,8 +74,7 @@ export class Judge {
    * @throws SecretsError Policy
    */
   checkNamed(store: JudgedStore, names: readonly string[]): void {
-    const { needs } = actionsOf(this.#run.facts().command) ?? { needs: [] };
-    const calls = needs.filter((call) => call !== 'inject');
+    const calls = callsOf(this.#run.facts().command);
     const denials = names.flatMap((name) =>
       calls.map((call) => (this.needsLabels(store, call, name) ? undefined : this.decide(store, call, name))),
     );

@@ -41,14 +41,26 @@ interface Layer {
   readonly index: RuleIndex;
 }
 
+/** What Cedar said of the policies of one layer. */
+interface Answer {
+  readonly decision: 'allow' | 'deny';
+  readonly decisive: readonly Rule[];
+  readonly failure: { readonly rule: Rule | undefined; readonly message: string } | undefined;
+}
+
+/** An agent's clients can give any number of reasons. */
+const MOST_ANSWERS = 10_000;
+
 export class Policy {
   readonly #layers: readonly Layer[];
   /** Sets of policies that Cedar has parsed. */
   readonly #prepared = new Set<string>();
+  readonly #answers = new Map<string, Answer>();
   static #count = 0;
   readonly #number = (Policy.#count += 1);
-  /** How often Cedar was asked; for tests. */
+  /** For tests: how often Cedar was asked, and of how many policies the largest set consists. */
   evaluations = 0;
+  largestSet = 0;
 
   private constructor(layers: readonly Layer[]) {
     this.#layers = layers;
@@ -85,6 +97,11 @@ export class Policy {
     return this.#layers.some(({ index }) => index.about(chain).rules.some(({ usesLabels }) => usesLabels));
   }
 
+  /** How many sets of policies Cedar has parsed. */
+  get sets(): number {
+    return this.#prepared.size;
+  }
+
   get usesBranch(): boolean {
     return this.#layers.some(({ rules }) => rules.some(({ usesBranch }) => usesBranch));
   }
@@ -100,8 +117,48 @@ export class Policy {
   }
 
   #decideIn(layer: Layer, request: PolicyRequest): Decision {
-    const { key, rules } = layer.index.about(chainOf(request.resource, request.action));
+    const chain = chainOf(request.resource, request.action);
+    const { key, rules } = layer.index.about(chain);
     if (rules.length === 0) return nothingPermits(layer, request);
+    const { decision, decisive, failure } = this.#answer(layer, key, rules, request);
+    // Cedar skips a policy that fails. If it forbids, that would allow what it forbids.
+    if (failure !== undefined)
+      return denied(
+        layer,
+        [failure.rule],
+        `the policy ${named(layer, failure.rule)} fails: ${failure.message}`,
+      );
+    if (decision === 'allow')
+      return { allowed: true, policies: decisive.map(({ id }) => `${layer.name}:${id}`) };
+    if (decisive.length === 0) return nothingPermits(layer, request);
+    return denied(
+      layer,
+      decisive,
+      `${request.action} is forbidden by the policy ${named(layer, decisive[0])}`,
+    );
+  }
+
+  /**
+   * Asks Cedar, unless it was asked the same before: where no condition looks at the resource, one answer is that of
+   * every secret about which the same policies are.
+   */
+  #answer(layer: Layer, key: string, rules: readonly Rule[], request: PolicyRequest): Answer {
+    const { principal, action, resource, circumstances } = request;
+    const [uid] = chainOf(resource, action);
+    const context = contextOf(circumstances);
+    if (rules.some(({ usesResource }) => usesResource)) return this.#ask(layer, key, rules, request);
+    const memory = JSON.stringify([layer.name, key, principal, action, uid?.type, context]);
+    let answer = this.#answers.get(memory);
+    if (answer === undefined) {
+      answer = this.#ask(layer, key, rules, request);
+      if (this.#answers.size >= MOST_ANSWERS) this.#answers.clear();
+      this.#answers.set(memory, answer);
+    }
+    return answer;
+  }
+
+  #ask(layer: Layer, key: string, rules: readonly Rule[], request: PolicyRequest): Answer {
+    this.evaluations += 1;
     const answer = loadCedar().statefulIsAuthorized({
       principal: principalId(request.principal),
       action: { type: 'Action', id: request.action },
@@ -111,25 +168,19 @@ export class Policy {
       preparsedPolicySetId: this.#prepare(layer, key, rules),
       validateRequest: false,
     });
-    this.evaluations += 1;
     if (answer.type === 'failure')
-      return denied(layer, [], `the policy ${layer.path} can’t be evaluated: ${answer.errors[0]?.message}`);
+      return {
+        decision: 'deny',
+        decisive: [],
+        failure: { rule: undefined, message: answer.errors[0]?.message ?? '' },
+      };
     const { decision, diagnostics } = answer.response;
-    const [failure] = diagnostics.errors;
-    // Cedar skips a policy that fails. If it forbids, that would allow what it forbids.
-    if (failure !== undefined) {
-      const rule = rules[Number(failure.policyId)];
-      return denied(layer, [rule], `the policy ${named(layer, rule)} fails: ${failure.error.message}`);
-    }
-    const decisive = diagnostics.reason.map((id) => rules[Number(id)]).filter((rule) => rule !== undefined);
-    if (decision === 'allow')
-      return { allowed: true, policies: decisive.map(({ id }) => `${layer.name}:${id}`) };
-    if (decisive.length === 0) return nothingPermits(layer, request);
-    return denied(
-      layer,
-      decisive,
-      `${request.action} is forbidden by the policy ${named(layer, decisive[0])}`,
-    );
+    const [failed] = diagnostics.errors;
+    return {
+      decision,
+      decisive: diagnostics.reason.map((id) => rules[Number(id)]).filter((rule) => rule !== undefined),
+      failure: failed && { rule: rules[Number(failed.policyId)], message: failed.error.message },
+    };
   }
 
   /** Ids in a set are places in `rules`, which are the same for the same key. */
@@ -144,6 +195,7 @@ export class Policy {
         `the policy ${layer.path} can’t be read: ${answer.errors[0]?.message}`,
       );
     this.#prepared.add(id);
+    this.largestSet = Math.max(this.largestSet, rules.length);
     return id;
   }
 }

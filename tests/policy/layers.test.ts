@@ -3,7 +3,8 @@ import { chmodSync, chownSync, mkdirSync, readFileSync, renameSync, rmSync, syml
 import { join } from 'node:path';
 import { type SecretsError, toSecretsError } from '../../src/core/errors.ts';
 import { POLICY_SCHEMA } from '../../src/core/policy/schema.ts';
-import { ROOT_USER, testNeeding } from '../needs.ts';
+import { makePlace } from '../e2e/program.ts';
+import { mayTrace, ROOT_USER, testNeeding } from '../needs.ts';
 import { FILES, LOCAL, makePolicyMachine, type PolicyMachine } from './kit.ts';
 
 const ALL = '@id("all") permit(principal, action, resource);';
@@ -222,3 +223,24 @@ describe('a file that can’t be used allows nothing', () => {
     expect(() => machine.judge({ more: { uid: 12345 } })).toThrow(/it belongs to uid 12345/);
   });
 });
+
+testNeeding(mayTrace())(
+  'without a policy file nothing of Cedar is read, and each place is looked at once',
+  async () => {
+    const place = await makePlace();
+    try {
+      await place.sh('printf v | secrets put a; echo "{}" > secrets.yaml');
+      const { stderr } = await place.sh(
+        'strace -f -qq -e trace=file -e signal=none secrets get a 2>&1 > /dev/null | grep -E "policy.cedar|cedar.wasm" >&2',
+      );
+      const looked = [...stderr.matchAll(/"([^"]*(?:policy\.cedar|cedar\.wasm))"/g)].map(([, path]) => path);
+      expect(looked).toEqual([
+        '/etc/secrets/secrets.policy.cedar',
+        join(place.home, '.config/secrets/secrets.policy.cedar'),
+        join(place.cwd, 'secrets.policy.cedar'),
+      ]);
+    } finally {
+      await place.remove();
+    }
+  },
+);

@@ -1,7 +1,13 @@
 import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { EXIT_CODES, SecretsError } from '../../core/errors.ts';
-import { actionFor, actionsOf, type CallKind, type PolicyAction } from '../../core/policy/actions.ts';
+import {
+  actionFor,
+  actionsOf,
+  type CallKind,
+  callsOf,
+  type PolicyAction,
+} from '../../core/policy/actions.ts';
 import { nearest } from '../../core/reference/nearest.ts';
 import { withoutStar } from '../../core/reference/reference.ts';
 import { printTable } from '../../output/table.ts';
@@ -67,7 +73,7 @@ async function explain(session: Session, line: Line, options: ExplainOptions): P
   for (const reference of await referencesOf(session, line)) {
     const { text, store: inStore, name, native } = await placeOf(session, reference);
     const store = judgedStore(await session.storeConfig(inStore), native);
-    for (const call of new Set(needs.map(callOf))) {
+    for (const call of callsOf(line.verb)) {
       // Only prefixes and stores are listed.
       if (call === 'list' && needs[0] !== 'list' && name !== '' && !name.endsWith('/')) continue;
       rows.push(rowFor(judge, line.verb, text, { store, call, name }, options.label));
@@ -94,11 +100,6 @@ async function placeOf(session: Session, text: string): Promise<Place> {
   if (text.endsWith('://')) return { text, store: text.slice(0, -3), name: '', native: undefined };
   const target = await session.target(text, false);
   return { text: target.text, store: target.store, name: target.reference.name, native: target.native };
-}
-
-/** The kind of call that an action of the command's list stands for; `inject` is a read. */
-function callOf(action: PolicyAction): CallKind {
-  return action === 'inject' ? 'read' : action;
 }
 
 function rowFor(

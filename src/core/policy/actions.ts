@@ -104,6 +104,13 @@ export function actionsOf(verb: string): CommandActions | undefined {
   return COMMAND_ACTIONS[verb] ?? COMMAND_ACTIONS[verb.split(' ', 1)[0] ?? ''];
 }
 
+/** The kinds of calls that a command may make, what it is for first. */
+export function callsOf(verb: string): readonly CallKind[] {
+  const { needs } = actionsOf(verb) ?? { needs: [] };
+  // Values are injected after they were read.
+  return [...new Set(needs.map((action) => (action === 'inject' ? 'read' : action)))];
+}
+
 /** What a call does; `read` and the changes depend on the command. */
 export type CallKind = PolicyAction;
 

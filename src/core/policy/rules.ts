@@ -24,6 +24,8 @@ export interface Rule {
   readonly text: string;
   /** The resource or what contains it, if the policy's head names one. */
   readonly scope: EntityId | undefined;
+  /** Whether a condition looks at the resource, beyond the head. */
+  readonly usesResource: boolean;
   /** Whether a condition looks at labels. */
   readonly usesLabels: boolean;
   /** Whether a condition looks at the branch. */
@@ -40,6 +42,7 @@ export function ruleOf(json: PolicyJson, text: string, line: number): Rule {
     text,
     scope: entityOf(resource.entity ?? resource.in?.entity),
     // In the JSON form these are names of operators and attributes; the same word in a text costs a call at most.
+    usesResource: body.includes('"Var":"resource"'),
     usesLabels: /"(?:hasTag|getTag)"/.test(body),
     usesBranch: body.includes('"branch"'),
   };
