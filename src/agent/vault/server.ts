@@ -1,5 +1,5 @@
 /** The HTTP server of the Vault door: where it listens, and what a client may cost. */
-import { lstatSync } from 'node:fs';
+import { lstatSync, readFileSync } from 'node:fs';
 import {
   createServer as createHttp,
   type IncomingMessage,
@@ -71,7 +71,7 @@ export async function listen(place: Place, handler: Handler): Promise<Listening>
     connection.once('close', () => connections.delete(connection));
     http.emit('connection', connection);
   });
-  server.maxConnections = MOST_CONNECTIONS;
+  server.maxConnections = Math.min(MOST_CONNECTIONS, Math.floor(mostFiles() / 2));
   const remove = isSocket ? await listenOnSocket(server, place.socket) : await listenOn(server, place);
   const bound = server.address();
   const address =
@@ -124,6 +124,19 @@ function httpServer(handler: Handler, turns: Turns, isSocket: boolean): HttpServ
     );
   });
   return http;
+}
+
+/**
+ * How many files this process may have open. Any user of the machine can connect to a port: half of them stay for
+ * stores, records, and the command line's door.
+ */
+function mostFiles(): number {
+  try {
+    const [, files] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
+    return Number(files ?? Infinity);
+  } catch {
+    return Infinity;
+  }
 }
 
 async function listenOn(server: NetServer, options: object): Promise<() => void> {

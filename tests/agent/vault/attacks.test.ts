@@ -205,6 +205,24 @@ test('thousands of connections keep nobody from the command line’s door, and e
   await Promise.all(closes);
 }, 90_000);
 
+test('connections without a token leave files for the rest', async () => {
+  const other = await makeAgentPlace();
+  const start = 'ulimit -n 300; secrets agent start -d --vault 127.0.0.1:0 --token-file token --json';
+  const { stdout } = await other.sh(start, ENV);
+  const { doors, pid } = JSON.parse(stdout) as { doors: readonly { address: string }[]; pid: number };
+  const own = Number(new URL(doors[1]?.address ?? '').port);
+  const sockets = Array.from({ length: 600 }, () => connect(own, '127.0.0.1').on('error', () => undefined));
+  try {
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const status = await other.sh('secrets agent status', ENV);
+    expect([status.code, status.stderr]).toEqual([0, '']);
+  } finally {
+    for (const socket of sockets) socket.destroy();
+    process.kill(pid, 'SIGKILL');
+    await other.remove();
+  }
+}, 60_000);
+
 test('a token is of one run, in a header, and can’t be guessed', async () => {
   const { stdout: other } = await place.sh(`secrets agent run -- sh -c 'printf %s "$VAULT_TOKEN"'`, ENV);
   expect(other).toMatch(/^hvs\.[\w-]{43}$/);
