@@ -5,6 +5,7 @@ go 1.26
 require (
 	github.com/external-secrets/external-secrets v0.16.2
 	k8s.io/api v0.32.3
+	k8s.io/apiextensions-apiserver v0.32.3
 	sigs.k8s.io/controller-runtime v0.20.4
 )
 
@@ -104,7 +105,6 @@ require (
 	gopkg.in/evanphx/json-patch.v4 v4.12.0 // indirect
 	gopkg.in/inf.v0 v0.9.1 // indirect
 	gopkg.in/yaml.v3 v3.0.1 // indirect
-	k8s.io/apiextensions-apiserver v0.32.3 // indirect
 	k8s.io/apimachinery v0.32.3 // indirect
 	k8s.io/client-go v0.32.3 // indirect
 	k8s.io/klog/v2 v2.130.1 // indirect

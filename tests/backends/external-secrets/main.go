@@ -16,6 +16,7 @@ import (
 	esmeta "github.com/external-secrets/external-secrets/apis/meta/v1"
 	"github.com/external-secrets/external-secrets/pkg/provider/vault"
 	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -139,6 +140,28 @@ func (r *reader) missing(name string) string {
 	return fmt.Sprint(err)
 }
 
+// pushed is a Secret of the cluster with one key, on its way to this name.
+type pushed string
+
+func (pushed) GetMetadata() *apiextensionsv1.JSON { return nil }
+func (pushed) GetSecretKey() string               { return "" }
+func (name pushed) GetRemoteKey() string          { return string(name) }
+func (pushed) GetProperty() string                { return "" }
+
+// push is what a PushSecret does, and what is in Vault then.
+func push(opened esv1.SecretsClient, name, value string) string {
+	ctx := context.Background()
+	secret := &corev1.Secret{Data: map[string][]byte{"k": []byte(value)}}
+	if err := opened.PushSecret(ctx, secret, pushed(name)); err != nil {
+		return err.Error()
+	}
+	found, err := opened.GetSecret(ctx, esv1.ExternalSecretDataRemoteRef{Key: name, Property: "k"})
+	if err != nil {
+		return err.Error()
+	}
+	return string(found)
+}
+
 func readStore(in input, store string, first int) (map[string]any, error) {
 	version2, err := open(in, store, esv1.VaultKVStoreV2)
 	if err != nil {
@@ -162,6 +185,8 @@ func readStore(in input, store string, first int) (map[string]any, error) {
 		"password": string(two.get(password)),
 		"byName":   two.names(esv1.ExternalSecretFind{Path: &folder, Name: &esv1.FindName{RegExp: "."}}),
 		"byTag":    two.names(esv1.ExternalSecretFind{Tags: map[string]string{"team": "payments"}}),
+		"pushed":   []string{push(version1, "new/pushed", "one"), push(version1, "new/pushed", "two")},
+		"refused":  []string{push(version1, "payments/db", "x"), push(version2, "new/other", "x")},
 	}
 	ctx := context.Background()
 	return seen, errors.Join(one.err, two.err, version1.Close(ctx), version2.Close(ctx))

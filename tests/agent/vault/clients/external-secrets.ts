@@ -7,6 +7,10 @@ interface More extends Seen {
   readonly password: string;
   readonly byName: readonly string[];
   readonly byTag: readonly string[];
+  /** What a PushSecret of KV version 1 left there, twice. */
+  readonly pushed: readonly string[];
+  /** What it said of a secret of somebody else, and of KV version 2, whose metadata it wants to write. */
+  readonly refused: readonly string[];
 }
 
 /** The operator wants to know a cluster; with a token from a Secret it asks it for nothing else. */
@@ -35,9 +39,14 @@ export const OPERATOR: Client = {
     const { password } = EVERYTHING.db as { readonly password: string };
     return Object.fromEntries(
       STORES.map((store) => {
-        const { password: own, byName, byTag, ...seen } = found[store] as More;
-        expect({ store, own, byName, byTag }).toEqual({
+        const { password: own, byName, byTag, pushed, refused, ...seen } = found[store] as More;
+        expect({ store, own, byName, byTag, pushed, refused }).toEqual({
           ...{ store, own: password, byName: ['payments/db', 'payments/deep/key'], byTag: ['payments/db'] },
+          pushed: ['one', 'two'],
+          refused: [
+            'secret not managed by external-secrets',
+            expect.stringMatching(/metadata\/new\/other\nCode: 403[^]*permission denied/),
+          ],
         });
         return [store, seen];
       }),
