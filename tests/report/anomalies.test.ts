@@ -5,7 +5,7 @@ import { networkOf } from '../../src/core/findings/network.ts';
 import { measure, noFigures } from './figures.ts';
 import { anomaliesIn, eventOf, normalLife, type Read } from './kit.ts';
 import { KINDS } from './plants.ts';
-import { sampled, sized } from '../size.ts';
+import { sized } from '../size.ts';
 
 const life = normalLife();
 
@@ -306,13 +306,12 @@ describe('events', () => {
 
 test('on trails of a made-up organisation nearly all of the planted is found, and little else', () => {
   const figures = noFigures();
-  const seeds = sampled([11, 12, 13], 3);
-  for (const seed of seeds) measure(figures, seed);
+  for (const seed of [11, 12, 13]) measure(figures, seed);
   const all = KINDS.map((kind) => figures.planted.get(kind) ?? { planted: 0, found: 0 });
   const planted = all.reduce((sum, one) => sum + one.planted, 0);
   const found = all.reduce((sum, one) => sum + one.found, 0);
   const wrong = [...figures.wrong.values()].reduce((sum, count) => sum + count, 0);
-  expect(planted).toBeGreaterThanOrEqual(40 * seeds.length);
+  expect(planted).toBeGreaterThanOrEqual(120);
   expect(found / planted).toBeGreaterThanOrEqual(0.95);
   expect(wrong / figures.normal).toBeLessThanOrEqual(1 / 10_000);
 });
