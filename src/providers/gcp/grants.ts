@@ -16,7 +16,8 @@ export interface RawPolicy {
 }
 
 /** Roles that include reading values. A customer's own role counts as one, because it may. */
-const READS = /^roles\/(secretmanager\.(secretAccessor|admin)|owner|editor)$|^(projects|organizations)\//;
+export const READS =
+  /^roles\/(secretmanager\.(secretAccessor|admin)|owner|editor)$|^(projects|organizations)\//;
 
 export function grantsOf({ bindings }: RawPolicy): readonly Grant[] {
   return (bindings ?? []).flatMap(({ role, members, condition }) => {
@@ -32,7 +33,7 @@ export function grantsOf({ bindings }: RawPolicy): readonly Grant[] {
   });
 }
 
-function breadthOf(member: string): Grant['breadth'] {
+export function breadthOf(member: string): Grant['breadth'] {
   if (member === 'allUsers') return 'public';
   if (member === 'allAuthenticatedUsers') return 'wildcard';
   // A domain, everyone with a basic role on a project, or everyone in a workload identity pool.

@@ -4,6 +4,7 @@
 import type { AuditEvent } from '../../core/audit/record.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { pool } from '../../core/waiting.ts';
+import type { AccessControl } from '../capabilities/grants.ts';
 import type { Action, Right } from '../capabilities/rights.ts';
 import type { CallOptions } from '../call.ts';
 import type {
@@ -312,6 +313,12 @@ export class GcpProvider implements Provider {
   async grants(name: string, { signal }: CallOptions): Promise<readonly Grant[]> {
     const resource = await this.#store.name(this.#id(name), signal);
     return grantsOf(await this.#store.service.call<RawPolicy>('getIamPolicy', { resource }, signal));
+  }
+
+  async accessControl(): Promise<AccessControl> {
+    const { GcpAccess } = await import('./access.ts');
+    const place = { prefix: this.#prefix, idOf: (name: string) => this.#id(name) };
+    return new GcpAccess(this.#store, place, this.#context.now);
   }
 
   async *list(query: ListQuery, { signal }: CallOptions): AsyncIterable<SecretInfo> {

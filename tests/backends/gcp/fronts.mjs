@@ -142,7 +142,8 @@ export function makeRest(handle) {
         .slice(1)
         .forEach((value, index) => assign(request, fields[index], value));
       for (const [name, value] of url.searchParams)
-        if (!name.startsWith('$')) assign(request, name, name === 'pageSize' ? Number(value) : value);
+        if (!name.startsWith('$'))
+          assign(request, name, /(?:pageSize|PolicyVersion)$/.test(name) ? Number(value) : value);
       let message;
       try {
         message = json3.fromProto3JSON(method.resolvedRequestType, request);

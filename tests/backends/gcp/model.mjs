@@ -6,6 +6,7 @@
 // Not done: managed rotation, Pub/Sub itself, customer-managed keys (a key's name is stored, nothing is checked),
 // tags, organisation policies, quotas by the minute, replication lag (every read sees every write).
 import { randomBytes } from 'node:crypto';
+import { checkBindings, holds } from './bindings.mjs';
 import {
   castagnoli,
   checkAliases,
@@ -54,6 +55,10 @@ export class SecretManager {
   #secrets = new Map();
   /** Project → Map of member → Set of roles. */
   projects = new Map();
+  /** Member of a policy, such as `group:x@y` → who is in it. */
+  groups = new Map();
+  /** Milliseconds that conditions on the time are ahead of the clock. */
+  #later = 0;
   /** Methods that were called, in order. */
   calls = [];
   /** Names of topics that the service's agent may not publish to. */
@@ -101,8 +106,17 @@ export class SecretManager {
     if (own.some((role) => roleGives(role, permission))) return true;
     const secret = this.#secrets.get(resource.replace(/\/versions\/[^/]+$/, ''));
     return (secret?.policy.bindings ?? []).some(
-      ({ role, members = [] }) => members.includes(principal) && roleGives(role, permission),
+      ({ role, members = [], condition }) =>
+        members.some((member) => this.#stands(member, principal)) &&
+        roleGives(role, permission) &&
+        holds(condition, resource, this.#later),
     );
+  }
+
+  /** Groups that tests made, and everybody. */
+  #stands(member, principal) {
+    const isEverybody = member === 'allUsers' || member === 'allAuthenticatedUsers';
+    return member === principal || isEverybody || (this.groups.get(member)?.includes(principal) ?? false);
   }
 
   #parent(text) {
@@ -326,16 +340,30 @@ export class SecretManager {
     return this.#setState(request, 'DESTROYED');
   }
 
-  GetIamPolicy({ resource }) {
-    return this.#secret(resource).policy;
+  /** Conditions are only shown to who asks for version 3: https://cloud.google.com/iam/docs/policies#versions */
+  GetIamPolicy({ resource, options = {} }) {
+    const { policy } = this.#secret(resource);
+    if (options.requestedPolicyVersion === 3) return policy;
+    const bindings = policy.bindings.map(({ condition, ...binding }) =>
+      condition === undefined ? binding : { ...binding, role: `${binding.role}_withcond_0a1b2c` },
+    );
+    return { ...policy, version: 1, bindings };
   }
 
   SetIamPolicy({ resource, policy = {} }) {
     const secret = this.#secret(resource);
     if (policy.etag?.length > 0 && !Buffer.from(policy.etag).equals(secret.policy.etag))
       refuse('ABORTED', 'There were concurrent policy changes. Please retry the whole read-modify-write.');
-    secret.policy = { version: 1, etag: Buffer.from(newEtag()), bindings: policy.bindings ?? [] };
+    const known = new Set([...this.projects.values()].flatMap((members) => [...members.keys()]));
+    const bindings = checkBindings(policy, known);
+    const version = bindings.some(({ condition }) => condition !== undefined) ? 3 : 1;
+    secret.policy = { version, etag: Buffer.from(newEtag()), bindings };
     return secret.policy;
+  }
+
+  /** For tests: conditions on the time are judged so many seconds later from now on. */
+  later(seconds) {
+    this.#later = seconds * 1000;
   }
 
   TestIamPermissions({ resource, permissions = [] }, principal) {

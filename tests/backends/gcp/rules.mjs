@@ -38,6 +38,7 @@ const ROLES = {
   'roles/secretmanager.secretVersionAdder': /^secretmanager\.versions\.add$/,
   'roles/secretmanager.secretVersionManager':
     /^secretmanager\.versions\.(add|destroy|disable|enable|get|list)$/,
+  'roles/iam.securityAdmin': /^secretmanager\.secrets\.(getIamPolicy|list|setIamPolicy)$/,
   'roles/secretmanager.viewer': /^secretmanager\.(secrets\.(get|getIamPolicy|list)|versions\.(get|list))$/,
 };
 

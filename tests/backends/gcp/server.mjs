@@ -93,6 +93,8 @@ const doors = {
     return signIn.account(email, PROJECT, tokenUri);
   },
   grant: ({ principal, roles }) => manager.grant(PROJECT, principal, roles),
+  group: ({ group, members }) => void manager.groups.set(group, members),
+  later: ({ seconds }) => manager.later(seconds),
   creator: ({ target, principal }) => signIn.creator(target, principal),
   token: ({ principal }) => ({ token: signIn.accessToken(principal) }),
   refresh: ({ email }) => ({ token: signIn.refreshToken(email) }),
