@@ -153,6 +153,32 @@ describe('test', () => {
   });
 });
 
+describe('list', () => {
+  test('--unused shows the permits that allowed nothing since then', async () => {
+    await place.sh('printf v | secrets put a');
+    write(
+      'secrets.policy.cedar',
+      '@id("reads") permit (principal, action == Action::"read", resource);\n' +
+        '@id("purges") permit (principal, action == Action::"purge", resource);\n' +
+        '@id("no") forbid (principal, action == Action::"delete", resource);\n',
+    );
+    expect(
+      (await place.sh('secrets get a; secrets delete a; secrets purge a --yes --dry-run')).stdout,
+    ).toContain('v');
+    const unused = async (since: string): Promise<readonly string[]> => {
+      const { stdout, stderr } = await place.sh(`secrets policy list --unused ${since} --json`);
+      expect(stderr).toMatch(/the audit log begins at 2\S+, after that time/);
+      return (JSON.parse(stdout) as { id: string }[]).map(({ id }) => id);
+    };
+    expect(await unused('90d')).toEqual(['purges']);
+    expect(await place.sh('secrets policy list --unused 2999-01-01')).toMatchObject({
+      stdout: expect.stringMatching(/reads[^]*purges/) as string,
+      stderr: '',
+    });
+    expect((await place.sh('secrets policy list')).stdout.trim().split('\n')).toHaveLength(3);
+  });
+});
+
 describe('explain', () => {
   test('says what would be decided and by which policy, and does nothing', async () => {
     write(
@@ -252,4 +278,12 @@ describe('the examples of docs/access.md', () => {
     const test = 'secrets policy test cases.yaml --policy machine.cedar --policy secrets.policy.cedar';
     expect(await place.sh(`${check} && ${test}`)).toEqual({ code: 0, stdout: '', stderr: '' });
   });
+});
+
+test('a record whose policies are no list of names is read without them', async () => {
+  const { parse } = await import('../../src/audit/log/read.ts');
+  const line = (policies: unknown): Buffer =>
+    Buffer.from(JSON.stringify({ seq: 1, time: 't', kind: 'access', policies }));
+  expect(parse(line(['user:a']))?.policies).toEqual(['user:a']);
+  for (const policies of ['x', 5, {}, [1], [null]]) expect(parse(line(policies))?.policies).toBeUndefined();
 });

@@ -267,6 +267,7 @@ const TEXTS = [
   'requestId',
   'mode',
 ] as const;
+const LISTS = ['keys', 'policies'] as const;
 const MAPS = ['checkpoint', 'repair', 'rotation', 'retention'] as const;
 
 /** A record that can be displayed; undefined if the line isn't one. Doesn't check its hash. */
@@ -291,9 +292,12 @@ function fitted(record: Record<string, unknown>): Record<string, unknown> {
     if (value !== undefined && typeof value !== 'string') record[name] = JSON.stringify(value);
   }
   for (const name of MAPS) if (record[name] !== undefined && !isJsonObject(record[name])) delete record[name];
-  const { keys, actor } = record;
-  if (keys !== undefined && !(Array.isArray(keys) && keys.every((key) => typeof key === 'string')))
-    delete record['keys'];
+  const { actor } = record;
+  for (const name of LISTS) {
+    const value = record[name];
+    if (value !== undefined && !(Array.isArray(value) && value.every((one) => typeof one === 'string')))
+      delete record[name];
+  }
   if (!isJsonObject(actor)) record['actor'] = {};
   else
     for (const name of ['user', 'principal', 'source'])
