@@ -66,7 +66,7 @@ test('a program that closes its streams early runs on to its own end', async () 
 test('what it leaves in the background is read while it writes, and does not keep us once it is silent', async () => {
   // Silent for longer than `box` lets anything run.
   const { stdout, code } = await masked(
-    '(for i in 1 2 3; do sleep 0.3; echo "$T $i"; done; exec sleep 90) & exit 4',
+    '(for i in 1 2 3; do sleep 0.3; echo "$T $i"; done; exec sleep 400) & exit 4',
   );
   expect({ stdout, code }).toEqual({ stdout: '*** 1\n*** 2\n*** 3\n', code: 4 });
 });

@@ -68,7 +68,8 @@ export class Box {
       cwd: this.cwd,
       env: { ...this.env, ...env },
       stdio: 'pipe',
-      timeout: 50_000,
+      // Shorter than a test has time for, and much longer than any of them needs on a machine that is busy.
+      timeout: 150_000,
     });
     const output = { stdout: '', stderr: '' };
     child.stdout.on('data', (chunk: Buffer) => (output.stdout += chunk.toString()));
