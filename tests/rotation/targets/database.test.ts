@@ -5,7 +5,7 @@ import { OPENSSL } from '../../backends/certificates.ts';
 import type { Database } from '../../backends/database.ts';
 import { describeWith, freePort } from '../../backends/server.ts';
 import { DATABASES, type DatabaseKind } from './databases.ts';
-import { credential, known, never, openTarget, rotate, rotation, text } from './kit.ts';
+import { credential, known, never, openTarget, rotate, rotation, text, timeIsUp } from './kit.ts';
 import { startSilent } from './silent.ts';
 import { makeServerCertificate, makeTemporary } from './temporary.ts';
 
@@ -208,8 +208,12 @@ function scenes(kind: DatabaseKind): void {
     await expect(target.verify(down, never)).rejects.toMatchObject({ kind: 'Unavailable' });
     const silent = await startSilent();
     try {
-      const signal = AbortSignal.timeout(200);
-      const call = target.verify(credential({ ...fieldsOf('plain', 'x'), port: silent.port }), signal);
+      const deadline = timeIsUp();
+      const at = credential({ ...fieldsOf('plain', 'x'), port: silent.port });
+      const call = target.verify(at, deadline.signal);
+      call.catch(() => {});
+      await silent.connected;
+      deadline.now();
       await expect(call).rejects.toMatchObject({
         kind: 'Unavailable',
         message: 'the database did not answer in time',
@@ -226,7 +230,11 @@ function scenes(kind: DatabaseKind): void {
     const [one, two] = [credential(fieldsOf('moody', 'first')), credential(fieldsOf('moody', 'second'))];
     const release = await kind.hold(server);
     try {
-      const late = target.apply(two, known(one, two), rotation(), AbortSignal.timeout(1_000));
+      const deadline = timeIsUp();
+      const late = target.apply(two, known(one, two), rotation(), deadline.signal);
+      late.catch(() => {});
+      await release.waitedFor();
+      deadline.now();
       await expect(late).rejects.toThrow('may have been made');
     } finally {
       await release();

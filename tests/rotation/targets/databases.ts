@@ -7,6 +7,20 @@ import { MARIADB_FILES, MYSQL_FILES, startMariadb, startMysql } from '../../back
 import { POSTGRES, POSTGRES_18, type PostgresPrograms, startPostgres } from '../../backends/postgres.ts';
 import type { KeyPair } from '../../backends/tls.ts';
 
+export interface Hold {
+  (): Promise<void>;
+  /** Resolves once another session waits for it. */
+  waitedFor(): Promise<void>;
+}
+
+/** @param count how many sessions wait */
+const holdOf = (release: () => Promise<void>, count: () => Promise<number>): Hold =>
+  Object.assign(release, {
+    waitedFor: async () => {
+      while ((await count()) === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    },
+  });
+
 export interface DatabaseKind {
   readonly title: string;
   readonly files: readonly string[];
@@ -31,7 +45,7 @@ export interface DatabaseKind {
   /** A statement that sets a password by hand. */
   set(name: string, password: string): string;
   /** Keeps changes of passwords from coming to an end, in another session, until what it returns is called. */
-  hold(server: Database): Promise<() => Promise<void>>;
+  hold(server: Database): Promise<Hold>;
   /** Names in a server's certificate, and whether it is believed as `localhost`. */
   readonly certificates: readonly (readonly [string, boolean])[];
 }
@@ -71,10 +85,15 @@ function postgresKind(programs: PostgresPrograms, certificates: DatabaseKind['ce
       await client.connect();
       // The row of the role is locked.
       await client.query("BEGIN; ALTER ROLE moody VALID UNTIL 'infinity'");
-      return async () => {
+      const release = async (): Promise<void> => {
         await client.query('ROLLBACK');
         await client.end();
       };
+      const waiting = 'SELECT count(*)::int AS waiting FROM pg_locks WHERE NOT granted';
+      return holdOf(release, async () => {
+        const { rows } = await client.query<{ waiting: number }>(waiting);
+        return rows[0]?.waiting ?? 0;
+      });
     },
     certificates,
   };
@@ -102,10 +121,16 @@ function mysqlKind(
       const { username: user, password } = admin;
       const client = await createConnection({ host: '127.0.0.1', port, user, password });
       await client.query('FLUSH TABLES WITH READ LOCK');
-      return async () => {
+      const release = async (): Promise<void> => {
         await client.query('UNLOCK TABLES');
         await client.end();
       };
+      const waiting =
+        "SELECT id FROM information_schema.processlist WHERE user = 'moody' AND state LIKE 'Waiting for %'";
+      return holdOf(release, async () => {
+        const [rows] = await client.query(waiting);
+        return (rows as readonly unknown[]).length;
+      });
     },
   };
 }

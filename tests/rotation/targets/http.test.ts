@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { http } from '../../../src/rotation/targets/http/descriptor.ts';
 import { OPENSSL } from '../../backends/certificates.ts';
 import { describeWith } from '../../backends/server.ts';
-import { credential, known, never, openTarget, rotate, rotation } from './kit.ts';
+import { credential, known, never, openTarget, rotate, rotation, timeIsUp } from './kit.ts';
 import { startSilent } from './silent.ts';
 import { makeServerCertificate, makeTemporary } from './temporary.ts';
 
@@ -250,7 +250,11 @@ describe('HTTP calls', () => {
     const silent = await startSilent();
     try {
       const slow = (await openTarget(http, { apply: { url: `http://127.0.0.1:${silent.port}` } })).target;
-      const call = slow.apply(credential('a'), known(), rotation(), AbortSignal.timeout(200));
+      const deadline = timeIsUp();
+      const call = slow.apply(credential('a'), known(), rotation(), deadline.signal);
+      call.catch(() => {});
+      await silent.heard;
+      deadline.now();
       await expect(call).rejects.toThrow('did not answer in time; the change may have been made');
       await silent.untilClosed();
     } finally {

@@ -92,6 +92,15 @@ export interface Application {
   stop(): Promise<void>;
 }
 
+/** A deadline that is over when the test says so. */
+export function timeIsUp(): { readonly signal: AbortSignal; readonly now: () => void } {
+  const deadline = new AbortController();
+  return {
+    signal: deadline.signal,
+    now: () => deadline.abort(new DOMException('The operation timed out', 'TimeoutError')),
+  };
+}
+
 /** Clients that read the current credential, keep it for some milliseconds, and sign in with it, all the time. */
 export function startApplication(
   clients: number,

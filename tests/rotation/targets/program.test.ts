@@ -2,7 +2,7 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { program } from '../../../src/rotation/targets/program/descriptor.ts';
 import { until } from '../../exec/setup.ts';
-import { credential, known, never, openTarget, rotate, rotation } from './kit.ts';
+import { credential, known, never, openTarget, rotate, rotation, timeIsUp } from './kit.ts';
 import { makeTemporary } from './temporary.ts';
 
 const temporary = makeTemporary();
@@ -142,14 +142,14 @@ test('a hook that takes too long is ended, and what it started with it', async (
   // Longer than the test may take: it is ended, and does not end.
   const body = `sleep 600 & echo $! > child.pid; sleep 600`;
   const { target } = await openTarget(program, { apply: hook('slow', body) }, {}, { folder });
-  const deadline = new AbortController();
+  const deadline = timeIsUp();
   const call = target.apply(credential('a'), known(), rotation(), deadline.signal);
   call.catch(() => {});
   await until(
     () => existsSync(join(folder, 'child.pid')) && seen('child.pid').endsWith('\n'),
     () => 'what the hook starts',
   );
-  deadline.abort(new DOMException('The operation timed out', 'TimeoutError'));
+  deadline.now();
   await expect(call).rejects.toMatchObject({
     kind: 'Unavailable',
     message: expect.stringContaining('may have been made'),

@@ -3,6 +3,10 @@ import { createServer, type Socket } from 'node:net';
 
 export interface Silent {
   readonly port: number;
+  /** Resolves once somebody has connected. */
+  readonly connected: Promise<void>;
+  /** Resolves once somebody has said something. */
+  readonly heard: Promise<void>;
   /** Resolves once every connection was closed from the other side. */
   untilClosed(): Promise<void>;
   stop(): Promise<void>;
@@ -10,8 +14,13 @@ export interface Silent {
 
 export async function startSilent(): Promise<Silent> {
   const open = new Set<Socket>();
+  let [onConnected, onHeard] = [(): void => {}, (): void => {}];
+  const connected = new Promise<void>((resolve) => (onConnected = resolve));
+  const heard = new Promise<void>((resolve) => (onHeard = resolve));
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     open.add(socket);
+    onConnected();
+    socket.once('data', () => onHeard());
     socket.on('error', () => {});
     // What is sent to a socket that was closed, not only ended, is refused: seen at the second byte. Three are no message
     // of any protocol.
@@ -26,6 +35,8 @@ export async function startSilent(): Promise<Silent> {
   if (address === null || typeof address === 'string') throw new Error('no port');
   return {
     port: address.port,
+    connected,
+    heard,
     untilClosed: async () => {
       const end = Date.now() + 120_000;
       while (open.size > 0) {
