@@ -1,12 +1,13 @@
 /** Writing through the door: off, unless the agent was started with `--write`. */
 import { JsonDocument } from '../../core/document/document.ts';
 import { toSecretsError } from '../../core/errors.ts';
+import type { VersionInfo } from '../../core/secret.ts';
 import type { SecretWrite } from '../../providers/provider.ts';
 import { decode } from '../../providers/vault/kv.ts';
 import { type Answer, envelope, failed, NO_CONTENT, wrongKvPath } from './answers.ts';
 import { goTime } from './go-json.ts';
 import { denied, type DoorRequest } from './request.ts';
-import { numberOf } from './values.ts';
+import { hasNumber, numberOf } from './values.ts';
 
 /** KV version 2: `{"data": {…}, "options": {"cas": N}}`. */
 export async function writeData(request: DoorRequest, store: string, name: string): Promise<Answer> {
@@ -22,7 +23,8 @@ export async function writeData(request: DoorRequest, store: string, name: strin
   if (condition === 'conflict') return MISMATCH;
   try {
     const write: SecretWrite = { ...decode(JsonDocument.parse(body.sourceOf(data))), ...condition };
-    const version = await request.stores.put(request.client, store, name, write, request.call);
+    const made = await request.stores.put(request.client, store, name, write, request.call);
+    const version = await asStored(request, store, name, made);
     const metadata = {
       created_time: goTime(version.createdAt ?? request.now()),
       custom_metadata: null,
@@ -36,6 +38,21 @@ export async function writeData(request: DoorRequest, store: string, name: strin
     if (kind === 'Conflict' && Object.keys(condition).length > 0) return MISMATCH;
     throw thrown;
   }
+}
+
+/**
+ * Where numbers come from times, the time is the store's: the clock here may be in another second, and the number would
+ * be that of no version. The write is done, so a store that doesn't tell changes nothing.
+ */
+async function asStored(
+  { stores, client, call }: DoorRequest,
+  store: string,
+  name: string,
+  made: VersionInfo,
+): Promise<VersionInfo> {
+  if (hasNumber(made)) return made;
+  const versions = await stores.versions(client, store, name, call).catch(() => []);
+  return versions.find(({ id }) => id === made.id) ?? made;
 }
 
 const MISMATCH = failed(400, 'check-and-set parameter did not match the current version');

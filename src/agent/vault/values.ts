@@ -44,6 +44,11 @@ export function subkeysOf(map: Raw, depth: number): Raw {
  * its creation in seconds: it grows, stays the same when old versions go, and needs no further call.
  */
 export function numberOf({ id, createdAt }: Pick<VersionInfo, 'id' | 'createdAt'>): number {
-  if (/^[1-9]\d{0,14}$/.test(id)) return Number(id);
+  if (hasNumber({ id })) return Number(id);
   return createdAt === undefined ? 1 : Math.max(1, Math.floor(createdAt.getTime() / 1000));
+}
+
+/** Whether a store numbers its versions itself. */
+export function hasNumber({ id }: Pick<VersionInfo, 'id'>): boolean {
+  return /^[1-9]\d{0,14}$/.test(id);
 }
