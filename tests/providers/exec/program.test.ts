@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { makePlugins, type Plugins } from '../../backends/plugin.ts';
 import { makePlace, type Outcome, type Place, ROOT } from '../../e2e/program.ts';
+import { sampled } from '../../size.ts';
 
 let plugins: Plugins;
 let place: Place;
@@ -112,7 +113,7 @@ test('every command over several stores asks them at the same time, and answers 
     return sh(`secrets --trust ${command}`);
   };
   const failed: string[] = [];
-  for (const command of [
+  const commands = [
     'get two://a one://a',
     'get --metadata two://a one://a',
     'list --all-stores',
@@ -123,8 +124,8 @@ test('every command over several stores asks them at the same time, and answers 
     'copy one:// two:// --dry-run',
     'rotate status',
     'audit report',
-    'delete two://a one://a',
-  ]) {
+  ];
+  for (const command of [...sampled(commands, 3), 'delete two://a one://a']) {
     const { code, stderr } = await answers(command);
     if (code !== 0) failed.push(`${command}: ${code} ${stderr}`);
   }
@@ -154,18 +155,23 @@ test('a store that hangs or crashes fails alone', async () => {
   expect(run.stderr).not.toMatch(/good:\/\/a/);
 });
 
-test.each(['value-in-stderr', 'base64-in-stderr', 'value-in-message', 'junk', 'crash-in-put', 'environment'])(
-  'no value reaches the screen: %s',
-  async (mode) => {
-    project({ s: store('full', mode) });
-    const outcome = await sh('printf swordfish-4711 | secrets --trust --debug put s://a');
-    const shown = outcome.stdout + outcome.stderr;
-    expect(shown).not.toMatch(/swordfish|c3dvcmRmaXNo/);
-    if (/stderr|environment/.test(mode))
-      expect(shown).toMatch(/wrote \d+ bytes to stderr, which are not shown/);
-    if (mode === 'junk') expect(outcome.stderr).toMatch(/not of the protocol; the change may have been made/);
-  },
-);
+const LEAKY = [
+  'value-in-stderr',
+  'base64-in-stderr',
+  'value-in-message',
+  'junk',
+  'crash-in-put',
+  'environment',
+];
+test.each(sampled(LEAKY, 2))('no value reaches the screen: %s', async (mode) => {
+  project({ s: store('full', mode) });
+  const outcome = await sh('printf swordfish-4711 | secrets --trust --debug put s://a');
+  const shown = outcome.stdout + outcome.stderr;
+  expect(shown).not.toMatch(/swordfish|c3dvcmRmaXNo/);
+  if (/stderr|environment/.test(mode))
+    expect(shown).toMatch(/wrote \d+ bytes to stderr, which are not shown/);
+  if (mode === 'junk') expect(outcome.stderr).toMatch(/not of the protocol; the change may have been made/);
+});
 
 test('a plugin gets the usual variables and those that its store names, never those of secrets', async () => {
   plugins.install('env', `#!/bin/sh\nenv > "$HOME/env"\npwd > "$HOME/pwd"\n`);
