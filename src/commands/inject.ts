@@ -264,11 +264,14 @@ async function writeFile(
   // A watch runs for weeks, and .gitignore changes.
   if (last !== undefined) checkRepository();
   removeLeftovers(path);
-  const file = new OutputFile(path);
-  const stop = discardOnSignal(session, file);
+  let made: OutputFile | undefined;
+  // First: a signal before this is heard would leave the folder.
+  const stop = discardOnSignal(session, () => made?.discard());
   const hash = createHash('sha256');
   let bytes = 0;
   try {
+    const file = new OutputFile(path);
+    made = file;
     const write = async (chunk: Uint8Array): Promise<void> => {
       file.write(chunk);
       hash.update(chunk);
@@ -284,7 +287,7 @@ async function writeFile(
     if (digest !== last) await reportFile(session, rendering, { path, shown, bytes, mode });
     return digest;
   } catch (thrown) {
-    file.discard();
+    made?.discard();
     throw thrown;
   } finally {
     stop();
@@ -306,10 +309,10 @@ async function reportFile(
 }
 
 /** A signal that ends the process takes the unfinished file with it. */
-function discardOnSignal({ world }: Session, file: OutputFile): () => void {
+function discardOnSignal({ world }: Session, discard: () => void): () => void {
   const stops = (['SIGTERM', 'SIGHUP'] as const).map((signal) => {
     const stop = world.onSignal(signal, () => {
-      file.discard();
+      discard();
       stop();
       process.kill(process.pid, signal);
     });

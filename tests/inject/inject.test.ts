@@ -185,6 +185,24 @@ describe('the place of the file', () => {
     expect(readdirSync(box.cwd).toSorted()).toEqual([other, 'out', 't']);
   });
 
+  test('SIGTERM leaves no folder that was just made', async () => {
+    box.write(
+      'term.mjs',
+      `import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+const { mkdirSync } = fs;
+fs.mkdirSync = (path, ...rest) => {
+  mkdirSync(path, ...rest);
+  if (String(path).includes('.out.secrets-')) process.kill(process.pid, 'SIGTERM');
+};
+syncBuiltinESMExports();
+`,
+    );
+    const env = { NODE_OPTIONS: '--import=./term.mjs' };
+    expect(await box.run(['inject', '-i', 't', '-o', 'out'], { env })).toMatchObject({ signal: 'SIGTERM' });
+    expect(readdirSync(box.cwd).toSorted()).toEqual(['t', 'term.mjs']);
+  });
+
   test('SIGTERM takes the unfinished file with it', async () => {
     writeFileSync(join(box.cwd, 't'), `${'x'.repeat(1023)}\n`.repeat(40_000) + '{{ key }}');
     const running = box.start(['inject', '-i', 't', '-o', 'out']);
