@@ -115,6 +115,7 @@ const deciding: Deciding = {
 function decidedControl(decisions: Decisions, control: AccessControl): AccessControl {
   const describe = (name: string | undefined, options: CallOptions): Promise<void> =>
     decisions.check(name === undefined ? 'list' : 'describe', name, options);
+  const { policyFor } = control;
   return {
     plan: async (wish, options) => (await describe(wish.name, options), control.plan(wish, options)),
     apply: async (plan, options) => {
@@ -126,6 +127,13 @@ function decidedControl(decisions: Decisions, control: AccessControl): AccessCon
       await describe(name, options),
       control.check(name, principal, options)
     ),
+    ...(policyFor !== undefined && {
+      policyFor: async (purpose, names, options) => {
+        if (names.length === 0) await describe(undefined, options);
+        for (const name of names) await describe(name, options);
+        return policyFor.call(control, purpose, names, options);
+      },
+    }),
     ownAccess: async (name, options) => (await describe(name, options), control.ownAccess(name, options)),
     settles: control.settles.bind(control),
   };

@@ -32,6 +32,7 @@ const WANTED: Readonly<Record<string, AuditAction>> = {
   'access revoke': 'access',
   'access list': 'describe',
   'access check': 'describe',
+  'access policy': 'describe',
   'terraform data': 'read',
   'terraform ephemeral': 'read',
   'terraform resource': 'write',

@@ -283,5 +283,12 @@ export const LINES: readonly Line[] = [
   { covers: 'purge', line: 'secrets purge @a --yes', records: ['purge @a'] },
   ...accessLines('vault', 'user:alice'),
   ...accessLines('aws', 'user:nobody'),
+  // Vault's policies name a path, whatever may be there.
+  {
+    covers: 'access policy',
+    line: 'secrets access policy --for exec @w',
+    records: ['describe @w'],
+    store: 'aws',
+  },
   { covers: 'stores rekey', line: 'secrets stores rekey', records: ['rekey @'], store: 'local' },
 ];

@@ -134,6 +134,7 @@ export const ACCESS = [
   { covers: 'access list', line: 'secrets access list local://a', exit: 2 },
   { covers: 'access grant', line: 'secrets access grant user:alice local://a', exit: 2 },
   { covers: 'access revoke', line: 'secrets access revoke user:alice local://a', exit: 2 },
+  { covers: 'access policy', line: 'secrets access policy --for exec local://a', exit: 2 },
   { covers: 'access check', line: 'secrets access check self local://a', exit: 2 },
   { covers: 'policy', line: 'secrets policy --help' },
   { covers: 'policy init', line: 'secrets policy init --user --dry-run' },

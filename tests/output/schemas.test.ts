@@ -29,6 +29,7 @@ const WITHOUT: Readonly<Record<string, string>> = {
   'access-list': 'needs a store with policies: tests/access/cli.test.ts holds it to its schema',
   'access-grant': 'needs a store with policies: tests/access/cli.test.ts holds it to its schema',
   'access-revoke': 'needs a store with policies: tests/access/cli.test.ts holds it to its schema',
+  'access-policy': 'needs a store with policies: tests/access/needs.test.ts holds it to its schema',
   'access-check': 'needs a store with policies: tests/access/cli.test.ts holds it to its schema',
   audit: 'only its verbs do something',
   terraform: 'only its verbs do something',

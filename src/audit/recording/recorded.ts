@@ -140,6 +140,7 @@ function recordedNative(recordedStore: RecordedStore, native: NativeRotations): 
 
 /** Changes of policies are recorded with what they change; looking at policies as looking at the secret. */
 function recordedControl(recordedStore: RecordedStore, control: AccessControl): AccessControl {
+  const { policyFor } = control;
   return {
     plan: async (wish, options) => {
       const started = milliseconds();
@@ -158,6 +159,26 @@ function recordedControl(recordedStore: RecordedStore, control: AccessControl): 
     list: (name, options) => inspect(recordedStore, name, () => control.list(name, options)),
     check: (name, principal, options) =>
       inspect(recordedStore, name, () => control.check(name, principal, options)),
+    ...(policyFor !== undefined && {
+      policyFor: async (purpose, names, options) => {
+        const started = milliseconds();
+        const details = names.map((secret) => ({ action: 'describe', secret }) as const);
+        const noted: readonly AccessDetails[] = details.length === 0 ? [{ action: 'list' }] : details;
+        const found = await policyFor
+          .call(control, purpose, names, options)
+          .catch(async (thrown: unknown) => {
+            const error = toSecretsError(thrown);
+            await note(
+              recordedStore,
+              started,
+              noted.map((one) => ({ ...one, error })),
+            );
+            throw thrown;
+          });
+        await note(recordedStore, started, noted);
+        return found;
+      },
+    }),
     ownAccess: control.ownAccess.bind(control),
     settles: control.settles.bind(control),
   };

@@ -2,6 +2,7 @@ import type { CommandSpec } from '../command.ts';
 import { accessCheck } from './check.cli.ts';
 import { accessGrant } from './grant.cli.ts';
 import { accessList } from './list.cli.ts';
+import { accessPolicy } from './policy.cli.ts';
 import { accessRevoke } from './revoke.cli.ts';
 
 export const access: CommandSpec = {
@@ -10,5 +11,5 @@ export const access: CommandSpec = {
   summary: 'Show and change who may read a secret at its store',
   description: 'Works for aws, conjur, gcp and vault. Not available yet for azure and local stores.',
   examples: [],
-  subcommands: [accessList, accessGrant, accessRevoke, accessCheck],
+  subcommands: [accessList, accessGrant, accessRevoke, accessCheck, accessPolicy],
 };

@@ -66,6 +66,17 @@ export interface AccessVerdict {
   readonly by: 'service' | 'policies';
 }
 
+/** What a credential is for, as `secrets access policy --for` takes it. */
+export const PURPOSES = ['exec', 'agent', 'rotate', 'audit'] as const;
+
+export type Purpose = (typeof PURPOSES)[number];
+
+/** The smallest policy for a purpose, in the store's own language. */
+export interface NativePolicy {
+  readonly format: 'iam-json' | 'vault-hcl';
+  readonly text: string;
+}
+
 export function accessPlan(plan: Omit<AccessPlan, 'before' | 'after'>): AccessPlan {
   const edits = plan.edits.filter(({ before, after }) => before !== after);
   const digest = (side: 'before' | 'after'): string =>

@@ -78,6 +78,7 @@ export const COMMAND_ACTIONS: Readonly<Record<string, CommandActions>> = {
   'access grant': { needs: ['grant', 'describe'] },
   'access revoke': { needs: ['grant', 'describe'] },
   'access check': { needs: ['describe'] },
+  'access policy': { needs: ['describe', 'list'] },
   'audit log': NONE,
   'audit trail': { needs: ['describe'] },
   'audit verify': { needs: ['inject', 'describe'], reads: 'inject' },

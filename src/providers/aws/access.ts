@@ -11,6 +11,8 @@ import {
   type AccessVerdict,
   type AccessWish,
   digestOf,
+  type NativePolicy,
+  type Purpose,
 } from '../../core/access/plan.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { pool } from '../../core/waiting.ts';
@@ -29,9 +31,10 @@ import {
   writeInline,
 } from './access-iam.ts';
 import { type AwsPrincipal, findPrincipal } from './access-principals.ts';
+import { policyFor } from './access-needs.ts';
+import { inlineEntry, resourceEntries } from './access-entries.ts';
 import { AwsResourcePolicy, secretsIn } from './access-resource.ts';
-import { isOurs, isSame, readStatement, SID, untilOf } from './access-statement.ts';
-import { grantsOf } from './grants.ts';
+import { isOurs, isSame, readStatement, SID } from './access-statement.ts';
 import type { AwsService } from './service.ts';
 
 /** What the names of our inline policies start with. */
@@ -118,6 +121,19 @@ export class AwsAccess implements AccessControl {
       const { kind } = toSecretsError(thrown);
       return kind === 'NotFound' ? 'allowed' : kind === 'Denied' ? 'denied' : 'unknown';
     }
+  }
+
+  async policyFor(
+    purpose: Purpose,
+    names: readonly string[],
+    { signal }: CallOptions,
+  ): Promise<NativePolicy> {
+    const secrets = await Promise.all(names.map((name) => this.#secret(name, signal)));
+    return policyFor(
+      purpose,
+      secrets.map(({ arn }) => arn),
+      secrets[0]?.partition ?? 'aws',
+    );
   }
 
   async list(name: string | undefined, { signal }: CallOptions): Promise<readonly AccessEntry[]> {
@@ -342,34 +358,6 @@ function policyName(secretArn: string): string {
 function inlineOf(place: string): Inline | undefined {
   const [, , kind, owner, policy] = INLINE.exec(place) ?? [];
   return policy === undefined ? undefined : { kind: kind as Inline['kind'], owner: owner as string, policy };
-}
-
-function inlineEntry(
-  secret: string,
-  { kind, owner, policy, text }: Inline & { readonly text: string },
-): AccessEntry {
-  const [statement = {}] = statementsIn(text);
-  const until = untilOf(statement);
-  const through = `the inline policy ${policy}`;
-  return { secret, principal: `${kind}/${owner}`, ours: true, through, until, breadth: 'named' };
-}
-
-function resourceEntries(secret: string, text: string | undefined): readonly AccessEntry[] {
-  if (text === undefined) return [];
-  return statementsIn(text).flatMap((statement) => {
-    const ours = String(statement['Sid'] ?? '').startsWith(SID);
-    const until = ours ? untilOf(statement) : undefined;
-    return grantsOf(JSON.stringify({ Statement: [statement] })).map(
-      ({ principal, breadth, conditional, through }) => ({
-        secret,
-        principal,
-        ours,
-        through,
-        breadth,
-        ...(until === undefined ? conditional === true && { conditional } : { until }),
-      }),
-    );
-  });
 }
 
 function simulatedTally({

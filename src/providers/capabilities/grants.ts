@@ -1,5 +1,12 @@
 /** Who may read a secret, according to the service's policies; and the changes of that. */
-import type { AccessEntry, AccessPlan, AccessVerdict, AccessWish } from '../../core/access/plan.ts';
+import type {
+  AccessEntry,
+  AccessPlan,
+  AccessVerdict,
+  AccessWish,
+  NativePolicy,
+  Purpose,
+} from '../../core/access/plan.ts';
 import type { CallOptions } from '../call.ts';
 import type { Grant } from '../../core/secret.ts';
 
@@ -37,6 +44,13 @@ export interface AccessControl {
 
   /** Whether a principal may read the secret. @throws SecretsError Usage, NotFound as `plan` */
   check(name: string, principal: string, options: CallOptions): Promise<AccessVerdict>;
+
+  /**
+   * The smallest policy with which `secrets` does this to these secrets; for `audit`, to the whole store. Missing where
+   * it isn't built yet.
+   * @throws SecretsError NotFound where the policy has to name something that only the service knows
+   */
+  policyFor?(purpose: Purpose, names: readonly string[], options: CallOptions): Promise<NativePolicy>;
 
   /** Whether the caller itself may read the secret, as the service says without giving the value out. */
   ownAccess(name: string, options: CallOptions): Promise<AccessVerdict['verdict']>;

@@ -14,12 +14,15 @@ import {
   type AccessVerdict,
   type AccessWish,
   digestOf,
+  type NativePolicy,
+  type Purpose,
 } from '../../core/access/plan.ts';
 import { SecretsError } from '../../core/errors.ts';
 import { isJsonObject } from '../../core/json.ts';
 import { pool } from '../../core/waiting.ts';
 import type { CallOptions } from '../call.ts';
 import type { AccessControl } from '../capabilities/grants.ts';
+import { policyFor } from './access-needs.ts';
 import { mayRead } from './acl.ts';
 import type { VaultClient } from './client.ts';
 import type { Engine } from './engine.ts';
@@ -124,6 +127,18 @@ export class VaultAccess implements AccessControl {
     const body = await this.#client.write('sys/capabilities-self', { paths: [path] }, signal);
     const may = textsIn(asMap(body['data'] ?? body), path);
     return may.includes('read') || may.includes('root') ? 'allowed' : 'denied';
+  }
+
+  async policyFor(
+    purpose: Purpose,
+    names: readonly string[],
+    { signal }: CallOptions,
+  ): Promise<NativePolicy> {
+    for (const name of names) await this.#path(name, signal);
+    return policyFor(purpose, names, {
+      mount: this.#engine.mount,
+      version: await this.#engine.version(signal),
+    });
   }
 
   async list(name: string | undefined, { signal }: CallOptions): Promise<readonly AccessEntry[]> {
