@@ -7,8 +7,11 @@ import { here, run, work } from './install-base.mjs';
 /** The compiler collects its garbage less often, which takes a quarter off its time, unless it gets too large. */
 const COMPILER = { GOGC: '400', GOMEMLIMIT: '2GiB' };
 
+/** The linker drops what a debugger would want, so that the compiler need not write it: a tenth of its time. */
+const FLAGS = ['-p', '2', '-trimpath', '-gcflags', 'all=-dwarf=false', '-ldflags', '-s -w'];
+
 const goBuild = (source, program, command = '.', tags = '') =>
-  run('go', ['build', '-p', '2', '-tags', tags, '-trimpath', '-ldflags', '-s -w', '-o', program, command], {
+  run('go', ['build', ...FLAGS, '-tags', tags, '-o', program, command], {
     cwd: source,
     env: { ...COMPILER, ...process.env },
   });
