@@ -4,6 +4,7 @@ import { createSign, generateKeyPairSync, type KeyObject, randomUUID } from 'nod
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { Arm, ARM_HOST } from './azure/arm.ts';
 import { type Application, Entra, type Principal } from './azure/entra.ts';
 import { LOGS_HOST, Workspace } from './azure/logs.ts';
 import { type AzureServer, type Role, startServer } from './azure/server.ts';
@@ -40,6 +41,10 @@ export interface Azure {
   readonly guarded: Vault;
   /** Where the vaults' logs go, and are asked for. */
   readonly workspace: Workspace;
+  /** Azure Resource Manager; the officer is its administrator. */
+  readonly arm: Arm;
+  /** Object id of the application of a role. */
+  objectId(role: Role | 'nobody'): string;
   readonly caFile: string;
   readonly tls: { readonly key: string; readonly cert: string };
   readonly folder: string;
@@ -75,6 +80,7 @@ export async function startAzure(): Promise<Azure> {
     ...Object.values(suffixes),
     ...otherAuthorities,
     LOGS_HOST,
+    ARM_HOST,
   );
   const at = (name: string): string => join(folder, name);
   const caFile = at('ca.pem');
@@ -88,6 +94,8 @@ export async function startAzure(): Promise<Azure> {
   entra.tenants.push(TENANT, OTHER_TENANT);
   entra.resources.push(...Object.keys(suffixes).map((suffix) => `https://${suffix}`));
   entra.resources.push(`https://${LOGS_HOST}`);
+  entra.resources.push(`https://${ARM_HOST}`);
+  const arm = new Arm();
   const workspace = new Workspace();
   const roles = new Map<string, Role>();
   const applications = new Map<string, Application>();
@@ -103,6 +111,8 @@ export async function startAzure(): Promise<Azure> {
     entra.applications.push(application, { ...application, tenant: OTHER_TENANT });
     applications.set(role, application);
     if (role !== 'nobody') roles.set(application.objectId, role);
+    arm.directory.set(application.objectId, 'ServicePrincipal');
+    if (role === 'officer') arm.administrators.add(application.objectId);
     if (role === 'officer') workspace.readers.add(application.objectId);
   }
   const identity = { objectId: randomUUID(), clientId: randomUUID(), tenant: TENANT };
@@ -128,6 +138,7 @@ export async function startAzure(): Promise<Azure> {
     otherAuthorities,
     roles,
     workspace,
+    arm,
   });
   const network = {
     HTTPS_PROXY: server.proxyUrl,
@@ -141,6 +152,8 @@ export async function startAzure(): Promise<Azure> {
     vault,
     guarded,
     workspace,
+    arm,
+    objectId: (role) => applications.get(role)?.objectId ?? '',
     caFile,
     tls,
     folder,

@@ -9,7 +9,7 @@ export const access: CommandSpec = {
   name: 'access',
   group: 'Access',
   summary: 'Show and change who may read a secret at its store',
-  description: 'Works for aws, conjur, gcp and vault. Not available yet for azure and local stores.',
+  description: 'Works for aws, azure, conjur, gcp and vault. Not available yet for local stores.',
   examples: [],
   subcommands: [accessList, accessGrant, accessRevoke, accessCheck, accessPolicy],
 };

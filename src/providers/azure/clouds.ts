@@ -1,4 +1,5 @@
 /** Azure's clouds: the domains of their vaults and of their sign-in. Cheap to import. */
+import { SecretsError } from '../../core/errors.ts';
 
 export interface Cloud {
   /** The part of a vault's host name after the vault's name. */
@@ -7,6 +8,8 @@ export interface Cloud {
   readonly authorityHost: string;
   /** The address for Azure Monitor log queries, which is also the audience of their tokens. */
   readonly logs: string;
+  /** Azure Resource Manager, which is also the audience of its tokens. */
+  readonly management: string;
 }
 
 /**
@@ -19,16 +22,19 @@ export const CLOUDS = {
     suffix: 'vault.azure.net',
     authorityHost: 'https://login.microsoftonline.com',
     logs: 'https://api.loganalytics.io',
+    management: 'https://management.azure.com',
   },
   china: {
     suffix: 'vault.azure.cn',
     authorityHost: 'https://login.chinacloudapi.cn',
     logs: 'https://api.loganalytics.azure.cn',
+    management: 'https://management.chinacloudapi.cn',
   },
   'us-government': {
     suffix: 'vault.usgovcloudapi.net',
     authorityHost: 'https://login.microsoftonline.us',
     logs: 'https://api.loganalytics.us',
+    management: 'https://management.usgovcloudapi.net',
   },
 } as const satisfies Record<string, Cloud>;
 
@@ -43,4 +49,17 @@ export function cloudOfHost(host: string): CloudName | undefined {
   if (dot === -1 || !VAULT_NAME.test(host.slice(0, dot))) return undefined;
   const suffix = host.slice(dot + 1).toLowerCase();
   return (Object.keys(CLOUDS) as CloudName[]).find((name) => CLOUDS[name].suffix === suffix);
+}
+
+/**
+ * One of Azure's own vaults, by its URL. @throws SecretsError Usage for another server
+ */
+export function azureVault(url: string): { readonly title: string; readonly cloud: CloudName } {
+  const { hostname } = new URL(url);
+  const cloud = cloudOfHost(hostname);
+  const [title = ''] = hostname.split('.');
+  if (cloud !== undefined) return { title, cloud };
+  throw new SecretsError('Usage', 'only Azure’s own vaults have role assignments', {
+    hint: 'name the vault by its own URL',
+  });
 }

@@ -4,6 +4,7 @@
 import type { SecretProperties } from '@azure/keyvault-secrets';
 import type { AuditEvent } from '../../core/audit/record.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
+import type { AccessControl } from '../capabilities/grants.ts';
 import type { Action, Right } from '../capabilities/rights.ts';
 import type { CallOptions } from '../call.ts';
 import type {
@@ -26,6 +27,7 @@ import type { ProviderContext } from '../descriptor.ts';
 import type { SecretInfo, SecretVersion, VersionInfo } from '../../core/secret.ts';
 import type { TrailQuery } from '../capabilities/trail.ts';
 import { checkSignal, readEach } from '../reading.ts';
+import { azureVault, CLOUDS } from './clouds.ts';
 import { isKind, isRefusal } from './errors.ts';
 import { isSibling, mappedNames, type Names, plainNames } from './names.ts';
 import { Pending, pendingId, pendingInfo } from './pending.ts';
@@ -454,6 +456,19 @@ export class AzureProvider implements Provider {
     const { trail, cloud } = this.#settings;
     const reading = { trail, cloud, names: this.#names, context: this.#context };
     yield* readTrail(this.#service, reading, query, options);
+  }
+
+  async accessControl(): Promise<AccessControl> {
+    const [{ AzureAccess }, { Arm }] = await Promise.all([import('./access.ts'), import('./arm.ts')]);
+    const { title, cloud } = azureVault(this.#service.vaultUrl);
+    return new AzureAccess({
+      service: this.#service,
+      vault: this.#vault,
+      arm: new Arm(this.#service, CLOUDS[cloud].management),
+      title,
+      toAzure: (name) => this.#names.toAzure(name),
+      fromAzure: (name) => this.#names.fromAzure(name),
+    });
   }
 
   async nativeRotation(): Promise<NativeRotations> {

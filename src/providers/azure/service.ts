@@ -87,7 +87,7 @@ export class AzureService {
     }
   }
 
-  /** A connection to another of Azure's services that uses the store's sign-in and is only read from. */
+  /** A connection to another of Azure's services that uses the store's sign-in; each of its calls may be repeated. */
   async reach(
     origin: string,
     isAnswer: TransportOptions['isAnswer'],

@@ -11,6 +11,7 @@ import https from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { ERROR_SHAPE, findFault, findOperation, type Operation } from './definition.ts';
 import type { Entra, Token } from './entra.ts';
+import { type Arm, ARM_HOST } from './arm.ts';
 import { LOGS_HOST, type Workspace } from './logs.ts';
 import { Refusal, type SetBody, type Vault } from './vault.ts';
 
@@ -54,6 +55,13 @@ export const ROLES = {
 
 export type Role = keyof typeof ROLES;
 
+/** Ids of built-in roles, as role assignments name them. Source: https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/security */
+const ROLE_IDS: Readonly<Record<string, readonly string[]>> = {
+  '4633458b-17de-408a-b874-0445c86b69e6': ROLES.user,
+  'b86a8fe4-44ce-4948-aee5-eccb2c155cd7': ROLES.officer,
+  '21090545-7ca7-4776-b22c-e363652d74d2': ROLES.reader,
+};
+
 const VERSIONS = ['7.0', '7.1', '7.2', '7.3', '7.4', '7.5', '7.6', '2025-07-01'];
 const LOOPBACK = /^(127\.0\.0\.1|localhost)$/;
 
@@ -67,6 +75,8 @@ export interface ServerOptions {
   readonly otherAuthorities: readonly string[];
   /** By object id. Nobody else may do anything. */
   readonly roles: ReadonlyMap<string, Role>;
+  /** Where role assignments are, and where a vault's owner makes them. */
+  readonly arm: Arm;
   /** Where the vaults' logs go. */
   readonly workspace: Workspace;
 }
@@ -112,6 +122,10 @@ export async function startServer(options: ServerOptions): Promise<AzureServer> 
     if (authorities.has(host)) return entra.handle(method, host, url, headers['content-type'] ?? '', body);
     if (host === LOGS_HOST || url.pathname.startsWith('/v1/workspaces/'))
       return options.workspace.handle(method, url, entra, headers.authorization, body);
+    if (host === ARM_HOST) {
+      const call = { authorization: headers.authorization, body };
+      return options.arm.handle(method, url, entra, options.vaults, call);
+    }
     const vault = LOOPBACK.test(url.hostname) ? options.vaults[0] : hosts.get(host);
     if (vault === undefined) return { status: 404, body: {} };
     return serveVault(vault, { method, url, headers, body });
@@ -212,6 +226,8 @@ export async function startServer(options: ServerOptions): Promise<AzureServer> 
     const role = options.roles.get(token.objectId);
     const action = ACTIONS[operation.id] ?? '';
     if (role !== undefined && (ROLES[role] as readonly string[]).includes(action)) return;
+    const assigned = options.arm.rolesOn(vault.options.name, name, token.objectId);
+    if (assigned.some((id) => ROLE_IDS[id]?.includes(action) === true)) return;
     const lines = [
       'Caller is not authorized to perform action on resource.',
       'If role assignments, deny assignments or role definitions were changed recently, please observe propagation time.',
@@ -261,7 +277,10 @@ export async function startServer(options: ServerOptions): Promise<AzureServer> 
     });
   local.on('connect', (request: http.IncomingMessage, socket: Socket) => {
     const [host = '', port] = (request.url ?? '').split(':');
-    if (port !== '443' || !(hosts.has(host) || authorities.has(host) || host === LOGS_HOST)) {
+    if (
+      port !== '443' ||
+      !(hosts.has(host) || authorities.has(host) || host === LOGS_HOST || host === ARM_HOST)
+    ) {
       socket.end('HTTP/1.1 502 Bad Gateway\r\n\r\n');
       return;
     }
