@@ -24,7 +24,7 @@ export interface Rule {
   readonly text: string;
   /** The resource or what contains it, if the policy's head names one. */
   readonly scope: EntityId | undefined;
-  /** Whether a condition looks at the resource, beyond the head. */
+  /** Whether a condition depends on the resource, beyond the head. */
   readonly usesResource: boolean;
   /** Whether a condition looks at labels. */
   readonly usesLabels: boolean;
@@ -42,7 +42,9 @@ export function ruleOf(json: PolicyJson, text: string, line: number): Rule {
     text,
     scope: entityOf(resource.entity ?? resource.in?.entity),
     // In the JSON form these are names of operators and attributes; the same word in a text costs a call at most.
-    usesResource: body.includes('"Var":"resource"'),
+    // What an entity that is written out is part of, Cedar only knows of those above the resource.
+    usesResource:
+      body.includes('"Var":"resource"') || /"__entity":\{"type":"(?:Secret|Prefix|Store)"/.test(body),
     usesLabels: /"(?:hasTag|getTag)"/.test(body),
     usesBranch: body.includes('"branch"'),
   };
