@@ -3,7 +3,13 @@ import type { DetailedError } from '@cedar-policy/cedar-wasm/web';
 import type { PolicyProblem } from '../core/policy/problems.ts';
 import { type PolicyJson, type Rule, ruleOf } from '../core/policy/rules.ts';
 import { POLICY_SCHEMA } from '../core/policy/schema.ts';
-import { fromByteOffset, type PolicyText, positionAt, splitPolicies } from '../core/policy/source.ts';
+import {
+  fromByteOffset,
+  type PolicyText,
+  positionAt,
+  splitPolicies,
+  tooComplex,
+} from '../core/policy/source.ts';
 import { singleLine } from '../core/text/sanitize.ts';
 import { loadCedar } from './engine.ts';
 
@@ -35,6 +41,16 @@ interface ParsedOne {
 
 function parseOne(source: string, { start, text }: PolicyText): ParsedOne {
   const place = positionAt(source, start);
+  const complex = tooComplex(text);
+  if (complex !== undefined)
+    return {
+      problem: {
+        ...positionAt(source, start + complex.at),
+        message: complex.why,
+        hint: 'divide the policy, or compare with a set: ["a", "b"].contains(…)',
+        severity: 'error',
+      },
+    };
   const answer = loadCedar().policyToJson(text);
   if (answer.type === 'success')
     return { rule: ruleOf(answer.json as unknown as PolicyJson, text, place.line) };

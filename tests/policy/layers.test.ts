@@ -134,6 +134,24 @@ describe('what policies speak about', () => {
     expect(decides(text, 'read', 'a', {}, { ...aws('x'), provider: 'gcp' })).toBe(true);
   });
 
+  test('an entity that is written out, for each secret anew', () => {
+    machine.policy(
+      'user',
+      '@id("a") permit(principal, action, resource) when { Prefix::"local://app/".name == "app/" };',
+    );
+    const judge = machine.judge();
+    expect(judge.decide(LOCAL, 'read', 'app/db').allowed).toBe(true);
+    // Cedar doesn't know of that prefix here.
+    expect(judge.decide(LOCAL, 'read', 'root/key').allowed).toBe(false);
+  });
+
+  test('as many operators as a policy may have', () => {
+    const users = (count: number): string =>
+      Array.from({ length: count }, (_, index) => `principal == User::"u${index}"`).join(' || ');
+    const text = `permit(principal, action, resource) when { ${users(200)} || principal == User::"ann" };`;
+    expect(decides(text, 'read', 'a')).toBe(true);
+  });
+
   test('the same secret under a name of another spelling', () => {
     const text = `${ALL} forbid(principal, action, resource == Secret::"kv://db");`;
     const azure = { name: 'kv', provider: 'azure', settings: {}, native: undefined };
@@ -168,6 +186,14 @@ describe('a file that can’t be used allows nothing', () => {
       /:2:1: the policy in line 1 has the same id, a/,
     ],
     ['permit(principal, action, resource) when { context.reason == "x" };', /reason/],
+    [
+      `permit(principal, action, resource)\nwhen { ${'('.repeat(200)}true${')'.repeat(200)} };`,
+      /:2:71: more than 64 brackets are open here/,
+    ],
+    [
+      `permit(principal, action, resource) when { ${Array(400).fill('context.ci').join(' || ')} };`,
+      /:1:\d+: a policy has at most 200 operators/,
+    ],
   ])('%s', (text, message) => {
     const path = machine.policy('user', text);
     expect(() => machine.judge()).toThrow(expect.objectContaining({ kind: 'Policy' }) as Error);

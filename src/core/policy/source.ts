@@ -14,22 +14,56 @@ export interface PolicyText {
 export function splitPolicies(source: string): readonly PolicyText[] {
   const policies: PolicyText[] = [];
   let start: number | undefined;
-  for (let at = 0; at < source.length; at += 1) {
-    const char = source[at] as string;
-    if (source.startsWith('//', at)) {
-      const end = source.indexOf('\n', at);
-      at = end === -1 ? source.length : end;
-    } else if (char.trim() !== '') {
-      start ??= at;
-      if (char === '"') at = endOfString(source, at);
-      else if (char === ';') {
-        policies.push({ start, text: source.slice(start, at + 1) });
-        start = undefined;
-      }
-    }
+  for (const at of tokensIn(source)) {
+    start ??= at;
+    if (source[at] !== ';') continue;
+    policies.push({ start, text: source.slice(start, at + 1) });
+    start = undefined;
   }
   if (start !== undefined) policies.push({ start, text: source.slice(start).trimEnd() });
   return policies;
+}
+
+/**
+ * Cedar evaluates a policy recursively. One that overflows its stack, at 150 brackets or 400 operators, leaves Cedar
+ * unusable until the process ends.
+ */
+const DEEPEST = 64;
+const MOST_OPERATORS = 200;
+
+/** What keeps Cedar from being given this policy: where, and a clause. */
+export function tooComplex(text: string): { readonly at: number; readonly why: string } | undefined {
+  let depth = 0;
+  let operators = 0;
+  for (const at of tokensIn(text)) {
+    if ('([{'.includes(text[at] as string)) depth += 1;
+    else if (')]}'.includes(text[at] as string)) depth -= 1;
+    else if (OPERATORS.some((operator) => text.startsWith(operator, at))) operators += 1;
+    if (depth > DEEPEST) return { at, why: `more than ${DEEPEST} brackets are open here` };
+    if (operators > MOST_OPERATORS) return { at, why: `a policy has at most ${MOST_OPERATORS} operators` };
+  }
+  return undefined;
+}
+
+const OPERATORS = ['&&', '||', '+', '-', '*', 'then'];
+
+/** Every character that is neither white space nor in a comment; of a string only the opening quote. */
+function* tokensIn(source: string): Generator<number, undefined> {
+  for (let at = 0; at < source.length; at += 1) {
+    const char = source[at] as string;
+    if (source.startsWith('//', at)) at = endOfComment(source, at);
+    else if (char.trim() !== '') {
+      yield at;
+      if (char === '"') at = endOfString(source, at);
+    }
+  }
+}
+
+/** The end of its line. For Cedar a carriage return ends a line too. */
+function endOfComment(source: string, start: number): number {
+  let at = start;
+  while (at < source.length && source[at] !== '\n' && source[at] !== '\r') at += 1;
+  return at;
 }
 
 /** The closing quote, or the end of the file. */

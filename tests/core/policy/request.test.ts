@@ -99,6 +99,11 @@ test('policies end at semicolons that are neither in a string nor in a comment',
   expect(positionAt(source, second?.start ?? 0)).toEqual({ line: 4, column: 3 });
 });
 
+test.each(['\n', '\r', '\r\n'])('a comment ends with its line, which %j ends', (end) => {
+  const source = `// a${end}forbid ("x"); // b${end}permit (); // c`;
+  expect(splitPolicies(source).map(({ text }) => text)).toEqual(['forbid ("x");', 'permit ();']);
+});
+
 test('offsets in UTF-8 are found in the text', () => {
   const text = 'ü💡x';
   expect(fromByteOffset(text, 6)).toBe(text.indexOf('x'));
