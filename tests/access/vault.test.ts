@@ -9,6 +9,7 @@ import { scenarioFiles } from '../backends/vault.ts';
 import { contextFor } from '../contract/suite.ts';
 import { failure, type Kit, now, startKit } from '../providers/vault/kit.ts';
 import { sized } from '../size.ts';
+import { generated } from './vault-policies.ts';
 
 type Data = Record<string, unknown>;
 
@@ -172,6 +173,56 @@ describeWith('grants in vault', scenarioFiles, () => {
     await change('revoke', 'approle:ci');
   });
 
+  test('the case of a role or user doesn’t matter: what is granted is revoked', async () => {
+    await makeUser('mixed');
+    await kit.vault.api('POST', 'auth/approle/role/mixed', { token_policies: [] });
+    for (const kind of ['userpass', 'approle']) {
+      const before = await policiesOf();
+      expect((await change('grant', `${kind}:Mixed`)).principal).toBe(`${kind}:mixed`);
+      expect((await change('revoke', `${kind}:mIXED`)).edits).toHaveLength(2);
+      expect(await policiesOf()).toEqual(before);
+    }
+    expect(await readable(await asUser('mixed'))).toEqual([]);
+    expect(await readable(await asRole('mixed'))).toEqual([]);
+  });
+
+  test.each([
+    [
+      '"create", "read", "update"',
+      'userpass:wide would lose create, update, which the path secret/data/app/*',
+    ],
+    ['"update"', 'userpass:wide would lose update, which the path secret/data/app/*'],
+    ['"deny"', 'denies this to userpass:wide, and a grant would overrule it'],
+  ])('a grant that would change what a wider rule says is refused: %s', async (rights, message) => {
+    await kit.vault.api('PUT', 'sys/policies/acl/wide', {
+      policy: `path "secret/data/app/*" { capabilities = [${rights}] }`,
+    });
+    await makeUser('wide', ['wide']);
+    const before = [await policiesOf('auth/userpass/users/wide'), await readable(await asUser('wide'))];
+    const refused = await failure(change('grant', 'user:wide'));
+    expect([refused.kind, refused.message]).toEqual(['Conflict', expect.stringContaining(message)]);
+    expect([await policiesOf('auth/userpass/users/wide'), await readable(await asUser('wide'))]).toEqual(
+      before,
+    );
+  });
+
+  test('a grant beside a wider rule that only reads takes nothing, and one whose policies are hidden says so', async () => {
+    await kit.vault.api('PUT', 'sys/policies/acl/wide', {
+      policy: 'path "secret/data/app/*" { capabilities = ["read", "list"] }',
+    });
+    await makeUser('wide', ['wide']);
+    expect((await change('grant', 'user:wide')).notes).toHaveLength(1);
+    await change('revoke', 'user:wide');
+    const rights = ['sys/policies/acl/secrets-access-*', 'auth/userpass/users/*', 'secret/*']
+      .map((path) => `path "${path}" { capabilities = ["create", "read", "update", "delete"] }`)
+      .join('\n');
+    await kit.vault.api('PUT', 'sys/policies/acl/grants', { policy: rights });
+    await makeUser('granter', ['grants']);
+    const plan = await changeAccess(controlWith(await asUser('granter')), wish('grant', 'user:wide'), now);
+    expect(plan.notes).toContainEqual(expect.stringContaining('may not see the other policies'));
+    await change('revoke', 'user:wide');
+  });
+
   test('two grants at once to one role both hold', async () => {
     for (let round = 0; round < sized(3, 20); round += 1) {
       await makeUser(`twice-${round}`);
@@ -234,6 +285,7 @@ describeWith('grants in vault', scenarioFiles, () => {
     ['aprole:ci', 'Usage', 'did you mean approle:ci?'],
     ['alice', 'Usage', 'such as approle:ci'],
     ['user:../../sys/policies', 'Usage', 'such as approle:ci'],
+    ['user:..', 'Usage', 'such as approle:ci'],
     ['*', 'Usage', 'such as approle:ci'],
   ])('%s is no principal: %s', async (principal, kind, hint) => {
     const before = await policiesOf();
@@ -309,33 +361,3 @@ describeWith('grants in vault', scenarioFiles, () => {
     expect(verdicts.get('unknown') ?? 0).toBeLessThan(sized(10, 60));
   });
 });
-
-/** One to three policies of one to three rules each, of patterns that compete for the same path. */
-function generated(round: number): readonly string[] {
-  let state = round * 7919 + 17;
-  const pick = <T>(list: readonly T[]): T => {
-    state = (state * 1103515245 + 12345) % 2147483648;
-    return list[Math.floor((state / 2147483648) * list.length)] as T;
-  };
-  const PATHS = [
-    'secret/data/app/db',
-    'secret/data/app/*',
-    'secret/data/+/db',
-    'secret/data/app/+',
-    'secret/data/*',
-    'secret/*',
-    '+/data/app/db',
-    'secret/+/app/*',
-    'secret/data/app/d*',
-    'secret/data/+/+',
-    'secret/data/app/dbx',
-    'secret/data/app',
-    'secret/data/{{identity.entity.name}}/*',
-    '*',
-  ];
-  const rights = ['"read"', '"read", "list"', '"deny"', '"list"', '"create", "update"', '"read", "deny"'];
-  const rule = (): string => `path "${pick(PATHS)}" { capabilities = [${pick(rights)}] }`;
-  const many = (least: number): null[] =>
-    Array.from({ length: pick([least, least, least + 1, least + 2]) }, () => null);
-  return many(1).map(() => [...new Set(many(1).map(rule))].join('\n'));
-}

@@ -17,13 +17,13 @@ import {
   type NativePolicy,
   type Purpose,
 } from '../../core/access/plan.ts';
-import { SecretsError } from '../../core/errors.ts';
-import { isJsonObject } from '../../core/json.ts';
+import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { pool } from '../../core/waiting.ts';
 import type { CallOptions } from '../call.ts';
 import type { AccessControl } from '../capabilities/grants.ts';
+import { isAsWritten, policyText, recordIn } from './access-documents.ts';
 import { policyFor } from './access-needs.ts';
-import { mayRead } from './acl.ts';
+import { deciding, mayRead } from './acl.ts';
 import type { VaultClient } from './client.ts';
 import type { Engine } from './engine.ts';
 import { asMap, type Json } from './errors.ts';
@@ -32,19 +32,9 @@ import { findPrincipal, textsIn, type VaultPrincipal } from './principals.ts';
 
 /** What the names of our policies and groups start with. */
 const OURS = 'secrets-access-';
-const HEAD = '# Written by secrets access grant; secrets access revoke deletes it.';
-const RECORD = '# grant ';
 const PARALLEL = 8;
 /** A writer that read a role's policies before us has written them by then. */
 const SETTLE_MS = 300;
-
-/** What a policy of ours says about itself. */
-interface Written {
-  readonly path: string;
-  readonly principal: string;
-  /** Where the policy is assigned. */
-  readonly assigned: string;
-}
 
 export class VaultAccess implements AccessControl {
   readonly #client: VaultClient;
@@ -95,15 +85,59 @@ export class VaultAccess implements AccessControl {
       policyEdit,
       { place: assignment.place, before: assignment.before, after: assignment.after },
     ];
+    const isNew = granted && edits.some(({ before, after }) => before !== after);
+    const unseen = isNew ? await this.#refuseLoss(path, principal, name, signal) : [];
     return accessPlan({
       wish,
       principal: principal.title,
       // Revoked in the other order: no assignment names a policy that is gone.
       edits: granted ? edits : edits.toReversed(),
-      notes:
-        principal.kind === 'role'
+      notes: [
+        ...(principal.kind === 'role'
           ? [`tokens that ${principal.title} already has keep their policies until they expire`]
-          : [],
+          : []),
+        ...unseen,
+      ],
+    });
+  }
+
+  /**
+   * Vault applies the rule that fits best alone, and a grant's fits best: it would take away what a wider rule allows
+   * besides reading, and overrule a wider prohibition.
+   * @returns what could not be looked at @throws SecretsError Conflict
+   */
+  async #refuseLoss(
+    path: string,
+    principal: VaultPrincipal,
+    own: string,
+    signal: AbortSignal,
+  ): Promise<readonly string[]> {
+    const { title } = principal;
+    let policies: readonly Policy[];
+    try {
+      const names = [...(await this.#policiesOf(principal, signal))].filter((one) => one !== own);
+      policies = await Promise.all(names.map((one) => this.#policy(one, signal)));
+    } catch (thrown) {
+      if (toSecretsError(thrown).kind !== 'Denied') throw thrown;
+      return [
+        `you may not see the other policies of ${title}: what they allow by wider paths than this ends`,
+      ];
+    }
+    const wider = deciding(path, policies);
+    if (wider === undefined || wider.path === path || wider.isTemplate) return [];
+    const where = `the path ${wider.path} of the policy ${wider.policies.join(' and ')}`;
+    if (wider.capabilities.has('deny'))
+      throw new SecretsError('Conflict', `${where} denies this to ${title}, and a grant would overrule it`, {
+        hint: 'narrow that path first, if the principal is to read this secret',
+      });
+    // The paths of values in KV version 2 have no listing.
+    const isValue = (await this.#engine.version(signal)) === 2;
+    const lost = [...wider.capabilities].filter((one) => one !== 'read' && !(isValue && one === 'list'));
+    if (lost.length === 0) return [];
+    throw new SecretsError('Conflict', `${title} would lose ${lost.join(', ')}, which ${where} allows`, {
+      hint: wider.capabilities.has('read')
+        ? 'it can read the secret already'
+        : 'add read to that path instead: a rule for this secret alone would win over it',
     });
   }
 
@@ -279,42 +313,6 @@ export class VaultAccess implements AccessControl {
 
 function policyName(path: string, { id }: VaultPrincipal): string {
   return `${OURS}${digestOf(path, 12)}-${digestOf(id, 12)}`;
-}
-
-function policyText(path: string, written: Written): string {
-  return [HEAD, RECORD + JSON.stringify(written), ruleText(path), ''].join('\n');
-}
-
-function ruleText(path: string): string {
-  return `path ${JSON.stringify(path)} {\n  capabilities = ["read"]\n}`;
-}
-
-/** Whether the policy has the one rule that a grant writes. Its record may name the principal as it was called then. */
-function isAsWritten(text: string, path: string): boolean {
-  const lines = text.split('\n');
-  return (
-    lines[0] === HEAD &&
-    recordIn(text)?.path === path &&
-    lines.slice(2).join('\n').trimEnd() === ruleText(path)
-  );
-}
-
-function recordIn(text: string): Written | undefined {
-  const line = text.split('\n', 2)[1] ?? '';
-  if (!line.startsWith(RECORD)) return undefined;
-  try {
-    const record: unknown = JSON.parse(line.slice(RECORD.length));
-    if (!isJsonObject(record)) return undefined;
-    const { path, principal, assigned } = record;
-    const isWhole = [path, principal, assigned].every((field) => typeof field === 'string');
-    // The place is read from: nothing but where an assignment can be.
-    const isPlace = /^(?:identity\/group\/name|auth)\/[^?#]+$/.test(String(assigned));
-    return isWhole && isPlace && !String(assigned).split('/').includes('..')
-      ? { path: String(path), principal: String(principal), assigned: String(assigned) }
-      : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Where the policy is assigned to the principal, and what that document becomes. */

@@ -10,43 +10,26 @@ export interface AclVerdict {
 }
 
 /** All rules for the same path, of all policies. */
-interface Merged {
+export interface Merged {
   readonly path: string;
   readonly policies: string[];
   readonly capabilities: Set<string>;
   isConditional: boolean;
+  /** Its path depends on the token. */
+  readonly isTemplate: boolean;
 }
 
 export function mayRead(path: string, policies: readonly Policy[]): AclVerdict {
-  const merged = new Map<string, Merged>();
-  for (const { name, rules } of policies)
-    for (const rule of rules) {
-      // A parameter such as {{identity.entity.id}} is filled in per token.
-      if (rule.path.includes('{{')) {
-        if (couldFit(rule.path, path))
-          return { verdict: 'unknown', why: `the policy ${name} has a rule with a template: ${rule.path}` };
-        continue;
-      }
-      if (!fits(rule.path, path)) continue;
-      const known = merged.get(rule.path) ?? {
-        path: rule.path,
-        policies: [],
-        capabilities: new Set<string>(),
-        isConditional: false,
-      };
-      merged.set(rule.path, known);
-      known.policies.push(name);
-      for (const capability of rule.capabilities) known.capabilities.add(capability);
-      known.isConditional ||= rule.conditional === true;
-    }
-  const best = [...merged.values()].reduce<Merged | undefined>(
-    (first, second) => (first === undefined || isStronger(second.path, first.path, path) ? second : first),
-    undefined,
-  );
+  const best = deciding(path, policies);
   if (best === undefined)
     return {
       verdict: 'denied',
       why: policies.length === 0 ? 'it has no policies' : 'no policy names this path',
+    };
+  if (best.isTemplate)
+    return {
+      verdict: 'unknown',
+      why: `the policy ${best.policies.join(' and ')} has a rule with a template: ${best.path}`,
     };
   const where = `path ${best.path} of the policy ${best.policies.join(' and ')}`;
   if (best.capabilities.has('deny')) return { verdict: 'denied', why: where };
@@ -54,6 +37,33 @@ export function mayRead(path: string, policies: readonly Policy[]): AclVerdict {
   if (best.isConditional)
     return { verdict: 'unknown', why: `${where} asks for more, such as approval or wrapping` };
   return { verdict: 'allowed', why: where };
+}
+
+/** The rule that applies to a path; one with a template that may be it; undefined if none fits. */
+export function deciding(path: string, policies: readonly Policy[]): Merged | undefined {
+  const merged = new Map<string, Merged>();
+  for (const { name, rules } of policies)
+    for (const rule of rules) {
+      // A parameter such as {{identity.entity.id}} is filled in per token.
+      const isTemplate = rule.path.includes('{{');
+      if (!(isTemplate ? couldFit(rule.path, path) : fits(rule.path, path))) continue;
+      const known = merged.get(rule.path) ?? {
+        path: rule.path,
+        policies: [],
+        capabilities: new Set<string>(),
+        isConditional: false,
+        isTemplate,
+      };
+      if (isTemplate) return { ...known, policies: [name] };
+      merged.set(rule.path, known);
+      known.policies.push(name);
+      for (const capability of rule.capabilities) known.capabilities.add(capability);
+      known.isConditional ||= rule.conditional === true;
+    }
+  return [...merged.values()].reduce<Merged | undefined>(
+    (first, second) => (first === undefined || isStronger(second.path, first.path, path) ? second : first),
+    undefined,
+  );
 }
 
 /** Whether the first pattern applies rather than the second, where both fit. */

@@ -66,9 +66,10 @@ async function identity(
 async function role(client: VaultClient, wanted: Principal, signal: AbortSignal): Promise<VaultPrincipal> {
   const { kind } = wanted;
   const cut = wanted.name.lastIndexOf('/');
-  const name = wanted.name.slice(cut + 1);
+  // Neither method looks at case: two spellings are one principal, and its grants must have one name.
+  const name = wanted.name.slice(cut + 1).toLowerCase();
   const mount = cut === -1 ? kind : wanted.name.slice(0, cut);
-  if (name === '' || mount.split('/').some((part) => part === '' || part === '.' || part === '..'))
+  if ([...mount.split('/'), name].some((part) => part === '' || part === '.' || part === '..'))
     throw new SecretsError('Usage', `${kind}: the name is empty, or its mount is not a path`, {
       hint: `such as ${EXAMPLES}`,
     });
