@@ -333,6 +333,26 @@ describeWith('grants in vault', scenarioFiles, () => {
     ).toEqual([]);
   });
 
+  test.each([
+    'path "/secret/data/app/db" { capabilities = ["deny"] }',
+    'path "secret/data/app/d\\u0062" { capabilities = ["deny"] }',
+    'path "secret/data/app/d\\x62" { capabilities = ["deny"] }',
+    'path "secret/data/app/d\\142" { capabilities = ["deny"] }',
+    '"path" "secret/data/app/db" { "capabilities" = ["deny"] }',
+    '{"path":{"/secret/data/app/db":{"capabilities":["deny"]}}}',
+  ])('check sees a denial however it is written: %s', async (policy) => {
+    await kit.vault.api('PUT', 'sys/policies/acl/spelt', { policy });
+    await kit.vault.api('PUT', 'sys/policies/acl/all', {
+      policy: 'path "secret/data/*" { capabilities = ["read"] }',
+    });
+    await makeUser('spelt', ['all', 'spelt']);
+    expect((await control.check('app/db', 'user:spelt', now())).verdict).toBe('denied');
+    const answer = await fetch(`${kit.vault.url}/v1/secret/data/app/db`, {
+      headers: { 'X-Vault-Token': await asUser('spelt') },
+    });
+    expect(answer.status).toBe(403);
+  });
+
   test('check agrees with what Vault then does, over generated policies', async () => {
     const verdicts = new Map<string, number>();
     for (let round = 0; round < sized(25, 200); round += 1) {

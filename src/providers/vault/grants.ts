@@ -48,7 +48,7 @@ export function rulesOf(text: string): readonly PathRule[] {
     const paths = isJsonObject(parsed) ? parsed['path'] : undefined;
     if (isJsonObject(paths))
       return Object.entries(paths).map(([path, rule]) => ({
-        path,
+        path: relative(path),
         capabilities: isJsonObject(rule) ? capabilitiesOf(rule['capabilities'], rule['policy']) : [],
         ...(CONDITION.test(JSON.stringify(rule)) && { conditional: true }),
       }));
@@ -58,21 +58,22 @@ export function rulesOf(text: string): readonly PathRule[] {
   }
   const plain = withoutComments(text);
   const rules: PathRule[] = [];
-  const head = /\bpath\s*"/g;
+  // Keys may be quoted.
+  const head = /\bpath"?\s*"/g;
   const open = /\s*\{/y;
   while (head.exec(plain) !== null) {
     const start = head.lastIndex;
     head.lastIndex = textEnd(plain, start - 1);
     open.lastIndex = head.lastIndex;
     if (!open.test(plain)) continue;
-    const path = plain.slice(start, head.lastIndex - 1);
+    const path = relative(unescaped(plain.slice(start, head.lastIndex - 1)));
     const end = blockEnd(plain, open.lastIndex);
     const body = plain.slice(open.lastIndex, end);
     // A path inside a path isn't a rule; skipping it also means that each part of the text is read only once, however
     // deeply it is nested.
     head.lastIndex = end;
-    const list = /\bcapabilities\s*=\s*\[([^\][]*)\]/.exec(body)?.[1];
-    const old = /\bpolicy\s*=\s*"(\w+)"/.exec(body)?.[1];
+    const list = /\bcapabilities"?\s*=\s*\[([^\][]*)\]/.exec(body)?.[1];
+    const old = /\bpolicy"?\s*=\s*"(\w+)"/.exec(body)?.[1];
     const capabilities = list?.match(/"(\w+)"/g)?.map((quoted) => quoted.slice(1, -1));
     rules.push({
       path,
@@ -81,6 +82,28 @@ export function rulesOf(text: string): readonly PathRule[] {
     });
   }
   return rules;
+}
+
+/** Vault ignores a slash before a path. */
+function relative(path: string): string {
+  return path.replace(/^\//, '');
+}
+
+const ESCAPES = new Map(
+  Object.entries({ a: '\u0007', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' }),
+);
+
+/** The text that a string in HCL stands for. */
+function unescaped(text: string): string {
+  return text.replaceAll(
+    /\\(?:u([0-9a-f]{4})|U([0-9a-f]{8})|x([0-9a-f]{2})|([0-7]{3})|([\s\S]))/gi,
+    (_all, ...[u, long, x, octal, one]: readonly (string | undefined)[]) => {
+      const hex = u ?? long ?? x;
+      const code = hex === undefined ? Number.parseInt(octal ?? '', 8) : Number.parseInt(hex, 16);
+      if (!Number.isNaN(code)) return code <= 0x10_ff_ff ? String.fromCodePoint(code) : '\ufffd';
+      return ESCAPES.get(one ?? '') ?? one ?? '';
+    },
+  );
 }
 
 /** The form before Vault 0.5, `policy = "read"`, is still accepted. */
