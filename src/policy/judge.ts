@@ -83,7 +83,8 @@ export class Judge {
   }
 }
 
-function resourcesOf(
+/** What a call is decided for: all of it must be allowed. */
+export function resourcesOf(
   { name: store, provider, settings, native }: JudgedStore,
   call: CallKind,
   name: string | undefined,
@@ -93,6 +94,7 @@ function resourcesOf(
     store: spelt.store,
     provider,
     name: spelt.name === '' ? undefined : spelt.name,
+    prefix: spelt.prefix,
   }));
 }
 

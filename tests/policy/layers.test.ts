@@ -159,6 +159,19 @@ describe('what policies speak about', () => {
     expect(decides(text, 'read', 'db2', {}, azure)).toBe(true);
   });
 
+  test('the name that the service has, whatever prefix the store’s settings add', () => {
+    const text = `${ALL} forbid(principal, action, resource is Secret) when { resource.name like "prod/*" };`;
+    const aws = { name: 'x', provider: 'aws', settings: {}, native: undefined };
+    const prod = { ...aws, settings: { prefix: 'prod/' } };
+    const arn = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:';
+    expect(decides(text, 'read', 'prod/db', {}, aws)).toBe(false);
+    expect(decides(text, 'read', 'db', {}, aws)).toBe(true);
+    expect(decides(text, 'read', 'db', {}, prod)).toBe(false);
+    expect(decides(text, 'read', 'db', {}, { ...aws, settings: { prefix: `${arn}prod/` } })).toBe(false);
+    const native = { region: 'eu-west-1', prefix: null, arn: true };
+    expect(decides(text, 'read', `${arn}prod/db`, {}, { ...prod, native })).toBe(false);
+  });
+
   test('an identifier that leads out of the store needs a permit there too', () => {
     const text = 'permit(principal, action, resource in Store::"prod");';
     const gcp = { name: 'prod', provider: 'gcp', settings: { project: 'mine' }, native: undefined };

@@ -50,6 +50,8 @@ export interface Resource {
   readonly store: string;
   readonly provider: string;
   readonly name?: string | undefined;
+  /** What the service has before the name, where the store's settings say so. */
+  readonly prefix?: string | undefined;
   /** Of a secret. */
   readonly labels?: Readonly<Record<string, string>> | undefined;
 }
@@ -91,13 +93,13 @@ export function listedPrefix(prefix: string | undefined): string | undefined {
 
 /** The entities that a request is about. */
 export function entitiesOf({ principal, action, resource }: PolicyRequest): readonly Entity[] {
-  const { store, provider, labels } = resource;
+  const { store, provider, prefix = '', labels } = resource;
   const chain = chainOf(resource, action);
   const resources = chain.map((uid, index): Entity => {
     const next = chain[index + 1];
     const parents = next === undefined ? [] : [next];
     if (uid.type === 'Store') return { uid, attrs: { provider }, parents };
-    const name = uid.id.slice(idIn(store, '').length);
+    const name = prefix + uid.id.slice(idIn(store, '').length);
     const tags = uid.type === 'Secret' ? { tags: { ...labels } } : {};
     return { uid, attrs: { name, store, provider }, parents, ...tags };
   });

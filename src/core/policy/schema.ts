@@ -32,6 +32,7 @@ entity Prefix in [Prefix, Store] {
 
 // A secret: Secret::"prod://payments/db". Its tags are the labels that the service has for it.
 entity Secret in [Prefix, Store] {
+  // In the service: with the prefix that the store's settings add.
   name: String,
   store: String,
   provider: String,

@@ -3,16 +3,21 @@
  * each spelling, and has to be allowed under all of them.
  */
 import type { JsonValue } from '../json.ts';
+import { nameOfMapped } from '../reference/mapped-name.ts';
 
 type Settings = Readonly<Record<string, JsonValue | undefined>>;
 
 const ARN = /^(arn:[a-z-]+:secretsmanager:[a-z0-9-]*:\d*):secret:(.+)$/;
+/** A store's prefix can begin with one. */
+const ARN_HEAD = /^arn:[^/]*:secret:/;
 /** What AWS appends to the name in an ARN. */
 const ARN_SUFFIX = /-[A-Za-z0-9]{6}$/;
 
 export interface SpeltResource {
   readonly store: string;
   readonly name: string;
+  /** What the service has before the name. */
+  readonly prefix: string;
 }
 
 export interface SpellingParts {
@@ -27,13 +32,33 @@ export interface SpellingParts {
 
 /** Every place and name that a policy may know the secret by. */
 export function spellingsOf(parts: SpellingParts): readonly SpeltResource[] {
-  const places = [parts.store, ...listOf(otherPlace(parts))];
-  return places.flatMap((store) => namesOf(parts).map((name) => ({ store, name })));
+  const names = serviceNames(parts);
+  const elsewhere = otherPlace(parts);
+  return [
+    ...names.map((name) => inStore(parts, name)),
+    ...(elsewhere === undefined ? [] : names.map((name) => ({ store: elsewhere, name, prefix: '' }))),
+  ];
 }
 
-function namesOf({ provider, name, settings, native }: SpellingParts): readonly string[] {
+/** As references to the store name it: what a native identifier names must not be another secret to a policy. */
+function inStore({ store, provider, settings, native }: SpellingParts, name: string): SpeltResource {
+  const prefix = prefixOf(settings).replace(ARN_HEAD, '');
+  if (native === undefined) return { store, name, prefix };
+  if (provider === 'azure' && settings['names'] === 'mapped')
+    return { store, name: nameOfMapped(name) ?? name, prefix: '' };
+  const isBelow = name.length > prefix.length && name.startsWith(prefix);
+  return isBelow ? { store, name: name.slice(prefix.length), prefix } : { store, name, prefix: '' };
+}
+
+function prefixOf({ prefix }: Settings): string {
+  return typeof prefix === 'string' ? prefix : '';
+}
+
+/** A native identifier has the service's own names; otherwise they are the store's. */
+function serviceNames({ provider, name, settings, native }: SpellingParts): readonly string[] {
   if (provider === 'aws') {
-    const inArn = ARN.exec(name)?.[2];
+    // A store's prefix can begin an ARN, which the name then ends.
+    const inArn = ARN.exec(name)?.[2] ?? (ARN_HEAD.test(prefixOf(settings)) ? name : undefined);
     if (inArn === undefined) return [name];
     // Whether the end is AWS's suffix or the name's own can't be told.
     return [...new Set([inArn, inArn.replace(ARN_SUFFIX, '')])];
@@ -57,9 +82,6 @@ function otherPlace({ provider, name, settings, native }: SpellingParts): string
   );
   if (differs.length === 0) return undefined;
   const values = Object.values(native).filter((value) => typeof value === 'string' && value !== 'plain');
-  return `${provider}:${values.join(':')}`;
-}
-
-function listOf<T>(one: T | undefined): readonly T[] {
-  return one === undefined ? [] : [one];
+  // Hosts ignore case, and nothing else among them has capitals.
+  return `${provider}:${values.join(':')}`.toLowerCase();
 }

@@ -85,6 +85,30 @@ describe('spellings', () => {
     expect(spell('gcp', 'db', { project: 'p2' }, native)).toEqual(['prod://db', 'gcp:p1://db']);
     expect(spell('gcp', 'db', { project: 'p1', prefix: 'x-' }, native)).toEqual(['prod://db', 'gcp:p1://db']);
   });
+
+  test('a native identifier names the secret that a reference to the store names', () => {
+    const place = 'arn:aws:secretsmanager:eu-central-1:123456789012';
+    const native = { region: 'eu-central-1', prefix: null, arn: true };
+    expect(spell('aws', `${place}:secret:app/db`, { prefix: 'app/' }, native)).toEqual([
+      'prod://db',
+      `${place}://app/db`,
+    ]);
+    const inProject = { project: 'p1', location: null, prefix: null };
+    expect(spell('gcp', 'x-db', { project: 'p1', prefix: 'x-' }, inProject)).toEqual([
+      'prod://db',
+      'gcp:p1://x-db',
+    ]);
+    const inVault = { vault: 'https://Team.vault.azure.net', cloud: 'public', names: 'plain' };
+    expect(spell('azure', 'Prod--db', { vault: 'team', names: 'mapped' }, inVault)).toEqual([
+      'prod://prod/db',
+      'azure:https://team.vault.azure.net:public://prod--db',
+    ]);
+  });
+
+  test('a name after a prefix that begins an ARN may end as an ARN', () => {
+    const prefix = 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:app/';
+    expect(spell('aws', 'db-AbCdEf', { prefix })).toEqual(['prod://db-AbCdEf', 'prod://db']);
+  });
 });
 
 test('policies end at semicolons that are neither in a string nor in a comment', () => {
