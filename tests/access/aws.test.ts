@@ -136,6 +136,19 @@ describeWith('grants in aws', scenarioFiles, () => {
     }
   });
 
+  test('a role whose path names a user: the grant is the role’s', async () => {
+    const mixed = store(await aws.makeUser('mixed', NOTHING));
+    await iam(({ sdk, client }, http) =>
+      client.send(
+        new sdk.CreateRoleCommand({ RoleName: 'mixed', Path: '/x:user/', AssumeRolePolicyDocument: '{}' }),
+        http,
+      ),
+    );
+    expect((await change('grant', 'role/mixed')).principal).toMatch(/:role\/x:user\/mixed$/);
+    expect(await can(mixed)).toEqual([]);
+    expect((await change('revoke', 'role/mixed')).edits).toHaveLength(1);
+  });
+
   test('a group’s members', async () => {
     const bob = store(await aws.makeUser('bob', NOTHING));
     await iam(async ({ sdk, client }, http) => {

@@ -111,11 +111,25 @@ function resourceOf({ Resource: resource, NotResource: notResource }: Statement,
           ? fitsPattern(one.replaceAll(/\$\{[^}]*\}/g, '*'), secret)
             ? 'maybe'
             : 'no'
-          : yes(fitsPattern(one, secret)),
+          : arnFits(one, secret),
       ),
     );
   if (resource !== undefined) return fits(resource);
   return notResource === undefined ? 'no' : not(fits(notResource));
+}
+
+/**
+ * AWS completes an ARN of fewer than six parts with wildcards. Whether a wildcard goes past a colon depends on where it is.
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
+ */
+function arnFits(pattern: string, secret: string): Match {
+  if (pattern === '*') return 'yes';
+  const parts = pattern.split(':');
+  while (parts.length < 6) parts.push('*');
+  if (!fitsPattern(parts.join(':'), secret)) return 'no';
+  const given = secret.split(':');
+  const isEach = parts.slice(0, 5).every((part, index) => fitsPattern(part, given[index] as string));
+  return isEach && fitsPattern(parts.slice(5).join(':'), given.slice(5).join(':')) ? 'yes' : 'maybe';
 }
 
 function principalOf(statement: Statement, question: Question): Match {
@@ -130,12 +144,24 @@ function principalOf(statement: Statement, question: Question): Match {
         ? []
         : listOf(names).map((name): Match => {
             if (name === '*' || name === question.principal) return 'yes';
+            // One session of this role.
+            if (sessionOf(name) === roleOf(question.principal)) return 'maybe';
             // A whole account: Deny is for everybody in it, and Allow leaves it to their own policies.
             const isAccount = name === question.account || name.endsWith(`:iam::${question.account}:root`);
             return yes(isAccount && statement['Effect'] === 'Deny');
           }),
     ),
   );
+}
+
+/** `ACCOUNT NAME` of the role that a session is one of. */
+function sessionOf(arn: string): string | undefined {
+  return /^arn:[^:]+:sts::(\d+):assumed-role\/([^/]+)\//.exec(arn)?.slice(1).join(' ');
+}
+
+/** The same of a role; empty for other principals. */
+function roleOf(arn: string): string {
+  return /^arn:[^:]+:iam::(\d+):role\/(?:.*\/)?([^/]+)$/.exec(arn)?.slice(1).join(' ') ?? '';
 }
 
 /** Only times are known; every other condition depends on the request. */

@@ -1,7 +1,8 @@
 /** The policies of principals in IAM: those that a grant writes, and all that decide about a principal. */
+import type { EvaluationResult } from '@aws-sdk/client-iam';
 import { SecretsError } from '../../core/errors.ts';
 import { pool } from '../../core/waiting.ts';
-import { type NamedPolicy, READ } from './access-evaluate.ts';
+import { type NamedPolicy, NOTHING, READ, type Tally } from './access-evaluate.ts';
 import { type AwsPrincipal, type IamKind, orNone } from './access-principals.ts';
 import { inDoubt } from './errors.ts';
 import type { AwsService } from './service.ts';
@@ -101,12 +102,6 @@ export async function managed(service: AwsService, arn: string, signal: AbortSig
   return { title: `the policy ${arn}`, text: decoded(text) };
 }
 
-export interface Simulated {
-  readonly decision: 'allowed' | 'explicitDeny' | 'implicitDeny';
-  /** Conditions that the answer depends on and that aren't known. */
-  readonly missing: readonly string[];
-}
-
 /**
  * Asks IAM's simulator about the principal's own policies; undefined where there is none, or the caller may not ask.
  * https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
@@ -116,7 +111,7 @@ export async function simulate(
   principal: string,
   { secret, now }: { readonly secret: string; readonly now: Date },
   signal: AbortSignal,
-): Promise<Simulated | undefined> {
+): Promise<Tally | undefined> {
   try {
     const { EvaluationResults: results } = await service.iam(signal, ({ sdk, client }, http) =>
       client.send(
@@ -135,16 +130,29 @@ export async function simulate(
         http,
       ),
     );
-    const [result] = results ?? [];
-    const decision = result?.EvalDecision;
-    if (decision !== 'allowed' && decision !== 'explicitDeny' && decision !== 'implicitDeny')
-      return undefined;
-    return { decision, missing: result?.MissingContextValues ?? [] };
+    return saidBy(results?.[0]);
   } catch (thrown) {
     // An emulator answers with any failure at all.
     if (thrown instanceof SecretsError && !signal.aborted) return undefined;
     throw thrown;
   }
+}
+
+function saidBy(result: EvaluationResult | undefined): Tally | undefined {
+  const { EvalDecision: decision, MissingContextValues: missing = [] } = result ?? {};
+  const said = ['IAM’s simulator'];
+  // Holds for the secret's own policy too.
+  if (result?.OrganizationsDecisionDetail?.AllowedByOrganizations === false)
+    return { ...NOTHING, Deny: { yes: ['a service control policy'], maybe: [] } };
+  if (decision === 'explicitDeny' && missing.length === 0)
+    return { ...NOTHING, Deny: { yes: said, maybe: [] } };
+  if (missing.length > 0) {
+    // It may be the condition of either: a denial would also count against what the secret's policy allows.
+    const maybe = [`a condition on ${missing.join(', ')}`];
+    return { Allow: { yes: [], maybe }, Deny: { yes: [], maybe } };
+  }
+  if (decision === 'allowed') return { ...NOTHING, Allow: { yes: said, maybe: [] } };
+  return decision === 'implicitDeny' ? NOTHING : undefined;
 }
 
 /** Every inline policy of the account whose name starts so. */

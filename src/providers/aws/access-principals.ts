@@ -60,6 +60,13 @@ export async function findPrincipal(
     const known = await namesOf(service, kind, signal).catch(() => []);
     throw unknownPrincipal(`the account ${account}`, { kind, name }, known);
   }
+  // A secret of another account: IAM answers for the caller's, where another principal may have this name.
+  if (found.arn.split(':')[4] !== account)
+    throw new SecretsError(
+      'Unsupported',
+      `the secret is in the account ${account}, whose IAM can’t be asked with this credential`,
+      { hint: 'use a credential of that account, or the ARN of a principal of your own' },
+    );
   return { kind, account, name, isForeign: false, ...found };
 }
 

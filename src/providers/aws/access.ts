@@ -39,7 +39,8 @@ import type { AwsService } from './service.ts';
 
 /** What the names of our inline policies start with. */
 const OURS = 'secrets-access-';
-const INLINE = /^(arn:[^ ]+:(role|user|group)\/(?:[^ ]*\/)?([^ /]+)) inline policy ([^ ]+)$/;
+/** A principal's path may contain colons, and the word of another kind: only the sixth part says what it is. */
+const INLINE = /^(arn:[^ :]+:iam::\d{12}:(role|user|group)\/(?:[^ ]*\/)?([^ /]+)) inline policy ([^ ]+)$/;
 const PARALLEL = 8;
 /** A writer that read the resource policy before us has written it by then. */
 const SETTLE_MS = 300;
@@ -165,12 +166,13 @@ export class AwsAccess implements AccessControl {
     if (principal === 'self') {
       const { principal: arn } = await this.#service.identity(signal);
       const verdict = await this.ownAccess(name, { signal });
-      return {
-        principal: arn,
-        verdict,
-        why: 'Secrets Manager answered a request without a value',
-        by: 'service',
-      };
+      const answer = { principal: arn, by: 'service' as const };
+      const why = 'Secrets Manager answered a request without a value';
+      // No value was decrypted. Who may not describe the secret isn't told its key.
+      const key = verdict === 'allowed' ? await this.#keyOf(name, signal) : undefined;
+      return key === undefined
+        ? { ...answer, verdict, why }
+        : { ...answer, verdict: 'unknown', why: `${why}; the key ${key} decides too` };
     }
     const secret = await this.#secret(name, signal);
     const context = { home: secret.account, partition: secret.partition, broad: true };
@@ -189,10 +191,7 @@ export class AwsAccess implements AccessControl {
     }
     const simulated =
       found.kind === 'group' ? undefined : await simulate(this.#service, found.arn, question, signal);
-    const own =
-      simulated === undefined
-        ? tally(await policiesOf(this.#service, found, signal), question)
-        : simulatedTally(simulated);
+    const own = simulated ?? tally(await policiesOf(this.#service, found, signal), question);
     const { verdict, why } = decide([own, resource]);
     const by = simulated === undefined ? 'policies' : 'service';
     const limits = verdict === 'allowed' ? await this.#limits(secret, found, question, signal) : undefined;
@@ -230,6 +229,15 @@ export class AwsAccess implements AccessControl {
       });
     const isOwnKey = key !== undefined && key !== '' && !key.endsWith('alias/aws/secretsmanager');
     return { arn, account, partition, key: isOwnKey ? key : undefined };
+  }
+
+  async #keyOf(name: string, signal: AbortSignal): Promise<string | undefined> {
+    try {
+      return (await this.#secret(name, signal)).key;
+    } catch (thrown) {
+      if (toSecretsError(thrown).kind === 'Denied') return undefined;
+      throw thrown;
+    }
   }
 
   #question({ arn }: Secret, { arn: principal, account }: AwsPrincipal): Question {
@@ -358,20 +366,6 @@ function policyName(secretArn: string): string {
 function inlineOf(place: string): Inline | undefined {
   const [, , kind, owner, policy] = INLINE.exec(place) ?? [];
   return policy === undefined ? undefined : { kind: kind as Inline['kind'], owner: owner as string, policy };
-}
-
-function simulatedTally({
-  decision,
-  missing,
-}: {
-  readonly decision: string;
-  readonly missing: readonly string[];
-}): Tally {
-  const said = ['IAM’s simulator'];
-  if (missing.length > 0)
-    return { ...NOTHING, Allow: { yes: [], maybe: [`a condition on ${missing.join(', ')}`] } };
-  if (decision === 'allowed') return { ...NOTHING, Allow: { yes: said, maybe: [] } };
-  return decision === 'explicitDeny' ? { ...NOTHING, Deny: { yes: said, maybe: [] } } : NOTHING;
 }
 
 function edited(what: string): SecretsError {
