@@ -144,12 +144,50 @@ describe('test', () => {
     ['cases:\n  - action: raed\n    resource: local://a\n    expect: allow', /:2: action is not /],
     ['cases:\n  - action: read\n    resource: a\n    expect: allow', /:2: the resource needs its store/],
     ['cases:\n  - action: read\n    resource: local://a', /:2: expect is missing/],
+    // Cases that pass whatever the policy says.
+    ['cases: []', /:1: cases is empty/],
+    [
+      'cases: [{ action: read, resource: "local://", expect: deny }]',
+      /:1: read is for one secret: local:\/\/ is a store/,
+    ],
+    [
+      'cases: [{ action: read, resource: local://app/, expect: deny }]',
+      /:1: read is for one secret: local:\/\/app\/ is a prefix/,
+    ],
+    ['cases: [{ action: rekey, resource: local://app, expect: deny }]', /:1: rekey is for a store: STORE/],
+    [
+      'cases: [{ action: read, resource: local://a, client: vualt, expect: deny }]',
+      /:1: client is not vault/,
+    ],
+    [
+      'cases: [{ action: read, resource: local://a, context: { hour: 24 }, expect: deny }]',
+      /:1: hour is not a whole number from 0 to 23/,
+    ],
     ['x: 1', /:1: /],
     ['cases: [*a]', /:1: /],
   ])('%j is refused', async (text, message) => {
     write('c.yaml', text);
     const { code, stderr } = await place.sh('secrets policy test c.yaml');
     expect([code, stderr]).toEqual([2, expect.stringMatching(message) as string]);
+  });
+});
+
+test('a case is about the resource that the call would be decided for', async () => {
+  write(
+    'secrets.policy.cedar',
+    '@id("p") permit (principal, action, resource in Store::"azure");\n' +
+      '@id("f") forbid (principal, action, resource == Secret::"azure://db");\n',
+  );
+  write(
+    'c.yaml',
+    'cases:\n' +
+      '  - { action: read, resource: azure://DB, expect: deny, by: f }\n' +
+      '  - { action: list, resource: azure://app, expect: allow }\n' +
+      '  - { action: read, resource: azrue://DB, expect: deny }\n',
+  );
+  expect(await place.sh('secrets policy test c.yaml')).toMatchObject({
+    code: 0,
+    stderr: expect.stringMatching(/c.yaml:4: no store here is named azrue; did you mean azure\?/) as string,
   });
 });
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { SecretsError } from '../../core/errors.ts';
+import { nearest } from '../../core/reference/nearest.ts';
 import { singleLine } from '../../core/text/sanitize.ts';
 import { fileError, isMissing } from '../../platform/files.ts';
 import { decideCase, deviation, type PolicyCase, readCases } from '../../policy/cases.ts';
@@ -38,9 +39,10 @@ export async function run(session: Session, { args, options }: Invocation<TestOp
   const casesPath =
     args[0] === undefined ? join(dirname(paths.at(-1) ?? ''), CASES_FILE) : resolve(world.cwd, args[0]);
   const cases = readCases(bytesOf(casesPath), args[0] ?? casesPath);
+  warnOfStores(session, cases, [...stores.keys()], args[0] ?? casesPath);
   const results = cases.map((one) => ({
     one,
-    decision: decideCase(policy, one, (store) => stores.get(store)?.provider ?? store),
+    decision: decideCase(policy, one, (store) => stores.get(store)),
   }));
   const failures = results.flatMap(({ one, decision }) => {
     const why = deviation(one, decision);
@@ -65,6 +67,22 @@ export async function run(session: Session, { args, options }: Invocation<TestOp
     );
   }
   return failures.length === 0 ? 0 : 1;
+}
+
+/** A misspelt store is denied everything, which a case may expect. It may also be one that isn't configured here. */
+function warnOfStores(
+  session: Session,
+  cases: readonly PolicyCase[],
+  stores: readonly string[],
+  path: string,
+): void {
+  for (const { resource, provider, line } of cases) {
+    const [store = ''] = resource.split('://', 1);
+    if (provider !== undefined || stores.includes(store)) continue;
+    const near = nearest(store, stores);
+    const hint = near === undefined ? 'give the case its provider' : `did you mean ${near}?`;
+    session.warn(singleLine(`${path}:${line}: no store here is named ${store}; ${hint}`));
+  }
 }
 
 function nameOf({ name, user, client, groups, action, resource }: PolicyCase): string {
