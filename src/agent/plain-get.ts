@@ -34,10 +34,19 @@ interface Parts {
  * @throws whatever the command would report: it finds out itself
  */
 export async function heldFor(request: AgentGet, parts: Parts): Promise<Uint8Array | undefined> {
-  const { cwd, reference: text, variables, terminal, pid, place } = request;
   // A client in a container has other files at the same paths.
-  if (place !== placeOf(cwd) || looksLikeValue(text)) return undefined;
-  const env = new ClientEnv(parts.world.env, variables);
+  if (request.place !== placeOf(request.cwd) || looksLikeValue(request.reference)) return undefined;
+  const env = new ClientEnv(parts.world.env, request.variables);
+  try {
+    return await heldWith(env, request, parts);
+  } catch (thrown) {
+    if (env.isForeign) return undefined;
+    throw thrown;
+  }
+}
+
+async function heldWith(env: ClientEnv, request: AgentGet, parts: Parts): Promise<Uint8Array | undefined> {
+  const { cwd, reference: text, variables, terminal, pid } = request;
   const world = Object.create(parts.world, {
     cwd: { value: cwd },
     env: { value: env.watched },
@@ -104,7 +113,7 @@ class ClientEnv {
     this.#known = Object.fromEntries([...same, ...Object.entries(variables)]);
     const look = (name: string | symbol): string | undefined => {
       if (typeof name !== 'string') return undefined;
-      if (!mattersToStores(name) && !isOfRequest(name)) this.isForeign = true;
+      if (!mattersToStores(name) && !isOfRequest(name)) return this.#end();
       return Object.hasOwn(this.#known, name) ? this.#known[name] : undefined;
     };
     this.watched = new Proxy<Record<string, string | undefined>>(
@@ -112,16 +121,19 @@ class ClientEnv {
       {
         get: (_, name) => look(name),
         has: (_, name) => look(name) !== undefined,
-        ownKeys: () => {
-          this.isForeign = true;
-          return [];
-        },
+        ownKeys: () => this.#end(),
         getOwnPropertyDescriptor: (_, name) => {
           look(name);
           return undefined;
         },
       },
     );
+  }
+
+  /** At once: what follows may be much work for nothing, such as to hash the files that the configuration names. */
+  #end(): never {
+    this.isForeign = true;
+    throw new TypeError('another variable counts');
   }
 
   /** The same world with variables that may be listed. */

@@ -103,7 +103,7 @@ export async function dropFromAgent(
 ): Promise<boolean> {
   try {
     // Longer than a read waits, which can do without the agent.
-    await askAgent(path, { op: 'drop', provider }, undefined, AGENT_SILENCE_MS);
+    await askAgent(path, { op: 'drop', provider }, undefined, { helloMs: AGENT_SILENCE_MS });
     return true;
   } catch (thrown) {
     const { message } = thrown as Error;

@@ -25,15 +25,22 @@ export interface Exchange {
   readonly answer: Exclude<AgentAnswer, { readonly waiting: true }>;
 }
 
+export interface Patience {
+  /** For its first message. */
+  readonly helloMs?: number;
+  /** From then on, also for one that says that it is at work. */
+  readonly answerMs?: number;
+}
+
 /**
- * Asks the agent once. Never waits longer than it stays silent, however long the answer takes.
+ * Asks the agent once. Never waits longer than it stays silent; without `answerMs` however long the answer takes.
  * @throws NoAgent
  */
 export function askAgent(
   path: string,
   request: AgentRequest,
   signal?: AbortSignal,
-  helloMs = AGENT_HELLO_MS,
+  { helloMs = AGENT_HELLO_MS, answerMs }: Patience = {},
 ): Promise<Exchange> {
   return new Promise((resolve, reject) => {
     const socket = connect(path);
@@ -67,9 +74,9 @@ export function askAgent(
         // Not before: a process with an open handle can't end as fast.
         socket.once('close', () => resolve(exchange));
         return;
-      }
+      } else if (answerMs !== undefined) return;
       clearTimeout(timer);
-      timer = setTimeout(() => fail('silent', 'it has stopped answering'), AGENT_SILENCE_MS);
+      timer = setTimeout(() => fail('silent', 'it has stopped answering'), answerMs ?? AGENT_SILENCE_MS);
     };
     socket.on('data', (chunk: Buffer) => {
       try {
