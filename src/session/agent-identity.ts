@@ -121,7 +121,10 @@ function each(path: string): readonly string[] {
 function textOf(path: string): string | undefined {
   try {
     const stats = statSync(path, { throwIfNoEntry: false });
-    return stats === undefined || stats.size > MOST_CONFIG_BYTES ? undefined : readFileSync(path, 'utf8');
+    // A pipe would keep the agent waiting for whoever writes to it, and take what it writes from the library.
+    return stats?.isFile() === true && stats.size <= MOST_CONFIG_BYTES
+      ? readFileSync(path, 'utf8')
+      : undefined;
   } catch {
     return undefined;
   }

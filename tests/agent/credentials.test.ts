@@ -1,8 +1,10 @@
 /** What counts as a new sign-in: the files that the managers' own programs write. */
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { StoreSettings } from '../../src/core/trust.ts';
+import type { ProviderDescriptor } from '../../src/providers/descriptor.ts';
 import { providers } from '../../src/providers/registry.ts';
 import { credentialState } from '../../src/session/agent-identity.ts';
 
@@ -56,4 +58,24 @@ test('where a sign-in shows in no file, it counts for five minutes', () => {
     [{ auth: { method: 'managed-identity' } }, false],
   ] as const)
     expect(stateOf('azure', 6 * minutes, settings) !== stateOf('azure', 0, settings)).toBe(isElsewhere);
+});
+
+test('a pipe in the place of a file is left to the library that reads it', () => {
+  const pipe = join(home, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  // Whoever writes into a pipe waits for a reader, and the other way round.
+  const writer = spawn('sh', ['-c', `echo mine > '${pipe}'`], { stdio: 'ignore' });
+  try {
+    let seen: string | undefined = '';
+    const descriptor = {
+      credentialFiles: ({ read }: { read: (path: string) => string | undefined }) => {
+        seen = read(pipe);
+        return [];
+      },
+    } as unknown as ProviderDescriptor;
+    credentialState({ world: { env: {}, home, cwd: home }, descriptor, settings: {} });
+    expect(seen).toBeUndefined();
+  } finally {
+    writer.kill('SIGKILL');
+  }
 });
