@@ -54,7 +54,8 @@ export async function writeInline(
       ? client.send(new sdk.DeleteGroupPolicyCommand({ GroupName: owner, PolicyName }), http)
       : client.send(new sdk.PutGroupPolicyCommand({ GroupName: owner, PolicyName, PolicyDocument }), http);
   });
-  await written.catch((thrown: unknown) => {
+  // What is deleted may be shown for a while.
+  await (text === undefined ? orNone(written) : written).catch((thrown: unknown) => {
     throw thrown instanceof SecretsError ? inDoubt(thrown) : thrown;
   });
 }
