@@ -246,6 +246,22 @@ describe('explain', () => {
     expect(await first('--label e=x')).toBe('deny');
   });
 
+  test('a copy that may not write exits as the copy itself does', async () => {
+    const rights = (where: string, actions: string): string =>
+      `permit (principal, action in [${actions}], resource in Prefix::"local://${where}/");\n`;
+    const reads = 'Action::"read", Action::"describe"';
+    await place.sh('printf v | secrets put from/a');
+    const codes = async (actions: string): Promise<readonly (number | null)[]> => {
+      write('secrets.policy.cedar', rights('from', reads) + rights('to', actions));
+      const copy = 'copy local://from/a local://to/a';
+      const explained = await place.sh(`secrets policy explain ${copy}`);
+      return [explained.code, (await place.sh(`secrets ${copy}`)).code];
+    };
+    expect(await codes(reads)).toEqual([8, 8]);
+    expect(await codes('Action::"write", Action::"describe"')).toEqual([8, 8]);
+    expect(await codes(`${reads}, Action::"write"`)).toEqual([0, 0]);
+  });
+
   const line = (text: string) => readLine(commands, text.split(' '));
   test.each([
     ['get a b#k --json', 'get', ['a', 'b#k']],

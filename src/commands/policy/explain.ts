@@ -6,6 +6,7 @@ import {
   actionsOf,
   type CallKind,
   callsOf,
+  isChange,
   type PolicyAction,
 } from '../../core/policy/actions.ts';
 import { nearest } from '../../core/reference/nearest.ts';
@@ -30,6 +31,8 @@ interface ExplainOptions extends CommonOptions {
 interface Line {
   readonly verb: string;
   readonly references: readonly string[];
+  /** The first of two sides, which the command leaves unchanged; the other one is written. */
+  readonly source: string | undefined;
   /** It names none, and is about the whole default store. */
   readonly isStoreWide: boolean;
   readonly usesProject: boolean;
@@ -70,13 +73,19 @@ async function explain(session: Session, line: Line, options: ExplainOptions): P
   };
   const judge = Judge.load(world, places, () => facts);
   const rows: Row[] = [];
+  let isDenied = false;
   for (const reference of await referencesOf(session, line)) {
     const { text, store: inStore, name, native } = await placeOf(session, reference);
     const store = judgedStore(await session.storeConfig(inStore), native);
+    const isSource = reference === line.source;
+    const isFor = new Set([needs[0], ...(line.source === undefined || isSource ? [] : ['write'])]);
     for (const call of callsOf(line.verb)) {
       // Only prefixes and stores are listed.
       if (call === 'list' && needs[0] !== 'list' && name !== '' && !name.endsWith('/')) continue;
-      rows.push(rowFor(judge, line.verb, text, { store, call, name }, options.label));
+      if (isSource && isChange(call)) continue;
+      const row = rowFor(judge, line.verb, text, { store, call, name }, options.label);
+      isDenied ||= row.decision === 'deny' && isFor.has(row.action);
+      rows.push(row);
     }
   }
   if (rows.length === 0)
@@ -84,8 +93,7 @@ async function explain(session: Session, line: Line, options: ExplainOptions): P
       hint: 'write the command line as you would run it',
     });
   await print(session, rows, options);
-  const [main] = needs;
-  return rows.some(({ action, decision }) => action === main && decision === 'deny') ? EXIT_CODES.Policy : 0;
+  return isDenied ? EXIT_CODES.Policy : 0;
 }
 
 interface Place {
@@ -214,6 +222,7 @@ export function readLine(commands: readonly CommandSpec[], words: readonly strin
     given.length === 0 && (spec.args ?? []).some(({ name }) => /^\[(prefix|store)\b/.test(name));
   return {
     verb: verb === undefined ? noun.name : `${noun.name} ${verb.name}`,
+    source: spec.args?.[0]?.name === '<source>' ? given[0] : undefined,
     references: [...given, ...named, ...(isStoreWide && store !== undefined ? [`${store}://`] : [])],
     isStoreWide: isStoreWide && store === undefined,
     usesProject:

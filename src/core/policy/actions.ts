@@ -117,9 +117,13 @@ export type CallKind = PolicyAction;
 
 const CHANGES: ReadonlySet<PolicyAction> = new Set(['write', 'delete', 'purge', 'restore']);
 
+export function isChange(call: CallKind): boolean {
+  return CHANGES.has(call);
+}
+
 /** The action that a call is when this command makes it. */
 export function actionFor(verb: string, call: CallKind): PolicyAction {
   const command = actionsOf(verb);
   if (call === 'read') return command?.reads ?? 'read';
-  return command?.changes !== undefined && CHANGES.has(call) ? command.changes : call;
+  return command?.changes !== undefined && isChange(call) ? command.changes : call;
 }
