@@ -6,6 +6,7 @@ import { POLICY_SCHEMA } from '../core/policy/schema.ts';
 import {
   fromByteOffset,
   type PolicyText,
+  type Position,
   positionAt,
   splitPolicies,
   tooComplex,
@@ -43,15 +44,14 @@ function parseOne(source: string, { start, text }: PolicyText): ParsedOne {
   const place = positionAt(source, start);
   const complex = tooComplex(text);
   if (complex !== undefined)
-    return {
-      problem: {
-        ...positionAt(source, start + complex.at),
-        message: complex.why,
-        hint: 'divide the policy, or compare with a set: ["a", "b"].contains(…)',
-        severity: 'error',
-      },
-    };
-  const answer = loadCedar().policyToJson(text);
+    return { problem: complexity(positionAt(source, start + complex.at), complex.why) };
+  let answer: ReturnType<ReturnType<typeof loadCedar>['policyToJson']>;
+  try {
+    answer = loadCedar().policyToJson(text);
+  } catch {
+    // Its stack has overflowed by something that isn't counted.
+    return { problem: complexity(place, 'the policy is too complex for Cedar') };
+  }
   if (answer.type === 'success')
     return { rule: ruleOf(answer.json as unknown as PolicyJson, text, place.line) };
   if (/\?(?:principal|resource)\b/.test(text) && loadCedar().templateToJson(text).type === 'success')
@@ -65,6 +65,11 @@ function parseOne(source: string, { start, text }: PolicyText): ParsedOne {
     };
   const [error] = answer.errors;
   return { problem: problemOf(source, { start, text }, error, 'error') };
+}
+
+function complexity(place: Position, message: string): PolicyProblem {
+  const hint = 'divide the policy, or compare with a set: ["a", "b"].contains(…)';
+  return { ...place, message, hint, severity: 'error' };
 }
 
 /** Messages and records name policies by their ids. */

@@ -199,14 +199,6 @@ describe('a file that can’t be used allows nothing', () => {
       /:2:1: the policy in line 1 has the same id, a/,
     ],
     ['permit(principal, action, resource) when { context.reason == "x" };', /reason/],
-    [
-      `permit(principal, action, resource)\nwhen { ${'('.repeat(200)}true${')'.repeat(200)} };`,
-      /:2:71: more than 64 brackets are open here/,
-    ],
-    [
-      `permit(principal, action, resource) when { ${Array(400).fill('context.ci').join(' || ')} };`,
-      /:1:\d+: a policy has at most 200 operators/,
-    ],
   ])('%s', (text, message) => {
     const path = machine.policy('user', text);
     expect(() => machine.judge()).toThrow(expect.objectContaining({ kind: 'Policy' }) as Error);
@@ -214,6 +206,19 @@ describe('a file that can’t be used allows nothing', () => {
     expect(`${said}; ${hint}`).toMatch(message);
     expect(said).toContain(path);
     expect(hint).toMatch(/nothing is allowed until the policy is mended$/);
+  });
+
+  test.each([
+    ['(('.repeat(100) + 'true' + '))'.repeat(100), /:1:107: more than 64 brackets are open here/],
+    [Array(400).fill('context.ci').join(' || '), /:1:\d+: a policy has at most 200 operators/],
+    [`context${'.a'.repeat(30_000)}`, /:1:1: the policy is too complex for Cedar/],
+  ])('a policy that overflows Cedar’s stack (%#)', (condition, message) => {
+    machine.policy('user', `permit(principal, action, resource) when { ${condition} };`);
+    expect(thrownBy(() => machine.judge())).toMatchObject({
+      kind: 'Policy',
+      message: expect.stringMatching(message) as string,
+      hint: expect.stringMatching(/nothing is allowed until the policy is mended$/) as string,
+    });
   });
 
   test.each([
