@@ -251,6 +251,37 @@ describe('grants in conjur', () => {
     expect(await all(kit.as('alice').list({}, now()))).toEqual([]);
   });
 
+  test('list believes no group that only says that it is a grant', async () => {
+    const control = await controlOf();
+    const { edits } = await change('grant', 'user:alice');
+    const group = /!group (.*)$/.exec(edits[0]?.place ?? '')?.[1] ?? '';
+    const record = JSON.stringify({ variable: 'pay/db', principal: 'user:alice' });
+    await kit.conjur.policy(
+      'pay',
+      `- !group { id: secrets-access-0-0, annotations: { secrets/grant: '${record}' } }
+- !permit { role: !group secrets-access-0-0, privileges: [execute], resource: !variable db }
+- !permit { role: !group ${group}, privileges: [execute], resource: !variable other }
+- !grant { role: !group secrets-access-0-0, members: [!host /ci/other, !user /alice] }`,
+    );
+    const ours = async (name?: string) =>
+      (await control.list(name, now())).filter((one) => one.ours).map((one) => [one.secret, one.principal]);
+    expect(await ours()).toEqual([['pay/db', 'user:alice']]);
+    expect(await ours('pay/other')).toEqual([]);
+    expect((await control.list('pay/other', now())).map(({ principal }) => principal)).toContain(
+      `group:pay/${group}`,
+    );
+    const grant = (verb: string): string => `- !${verb} { role: !group ${group}, member: !host /ci/other }`;
+    await kit.conjur.policy('pay', grant('grant'));
+    expect(await ours('pay/db')).toEqual([]);
+    await kit.conjur.policy(
+      'pay',
+      `${grant('revoke')}
+- !deny { role: !group ${group}, privileges: [execute], resource: !variable other }
+- !delete { record: !group secrets-access-0-0 }`,
+    );
+    await change('revoke', 'user:alice');
+  });
+
   test('check agrees with what Conjur then does, over generated policies', async () => {
     const control = await controlOf();
     const verdicts = new Map<string, number>();

@@ -1,6 +1,6 @@
 /** Grants in the real Vault: what a principal's own credential can do before, during and after. */
 import { changeAccess } from '../../src/access/change.ts';
-import type { AccessWish } from '../../src/core/access/plan.ts';
+import type { AccessEdit, AccessWish } from '../../src/core/access/plan.ts';
 import { VaultAccess } from '../../src/providers/vault/access.ts';
 import { VaultClient } from '../../src/providers/vault/client.ts';
 import { Engine } from '../../src/providers/vault/engine.ts';
@@ -331,6 +331,23 @@ describeWith('grants in vault', scenarioFiles, () => {
     expect(
       (await control.list(undefined, now())).filter(({ principal }) => principal === 'userpass:dave'),
     ).toEqual([]);
+  });
+
+  test('list believes no policy that only says that it is a grant', async () => {
+    await makeUser('eve', []);
+    const { edits } = await change('grant', 'user:eve');
+    const { place, after: policy = '' } = edits.find((edit) => edit.place.startsWith('sys/')) as AccessEdit;
+    await kit.vault.api('PUT', 'sys/policies/acl/secrets-access-0-0', { policy });
+    const ours = async (name?: string) =>
+      (await control.list(name, now())).filter((one) => one.principal === 'userpass:eve');
+    expect([(await ours()).length, (await ours('app/db')).length]).toEqual([1, 1]);
+    await kit.vault.api('PUT', place, { policy: policy.replace('["read"]', '["read", "update"]') });
+    expect([await ours(), await ours('app/db')]).toEqual([[], []]);
+    const listed = (await control.list('app/db', now())).map(({ principal }) => principal);
+    expect(listed).toContain(place.replace('sys/policies/acl/', 'policy '));
+    await kit.vault.api('PUT', place, { policy });
+    await kit.vault.api('DELETE', 'sys/policies/acl/secrets-access-0-0');
+    await change('revoke', 'user:eve');
   });
 
   test.each([

@@ -120,7 +120,11 @@ export class ConjurAccess implements AccessControl {
       if (privilege !== PRIVILEGE) continue;
       const own = isOurs(role) ? await this.#entry(role, signal) : undefined;
       const through = 'a permit of execute';
-      entries.push(own ?? { secret: name, principal: titleOf(role), ours: false, through, breadth: 'named' });
+      entries.push(
+        own?.secret === name
+          ? own
+          : { secret: name, principal: titleOf(role), ours: false, through, breadth: 'named' },
+      );
     }
     return entries;
   }
@@ -232,16 +236,19 @@ export class ConjurAccess implements AccessControl {
     const id = idOf(role);
     const group = known ?? (await this.#client.json(['resources', 'group', id], signal));
     const written = writtenIn(notesOf(group)[RECORD]);
-    if (written === undefined) return undefined;
-    const members = await this.#client.json(['roles', 'group', id], signal);
-    const isMember = membersIn(members).some((member) => titleOf(member) === written.principal);
+    // Anybody who may write a policy can name a group like ours, with any record, and add to ours.
+    if (written === undefined || !isGroupOf(id, written, role)) return undefined;
+    const found = await this.#client.json(['roles', 'group', id], signal);
+    const members = membersIn(found).map((member) => titleOf(member));
+    if (members.some((member) => member !== written.principal)) return undefined;
+    const idle = found === undefined ? 'you may not see its members' : 'it is not a member of the group';
     return {
       secret: written.variable,
       principal: written.principal,
       ours: true,
       through: `the group ${id}`,
       breadth: 'named',
-      ...(!isMember && { idle: 'it is not a member of the group' }),
+      ...(members.length === 0 && { idle }),
     };
   }
 }
@@ -266,8 +273,14 @@ function statementsFor(
   ];
 }
 
-function groupFor({ name }: Guarded, role: string): string {
+function groupFor({ name }: Pick<Guarded, 'name'>, role: string): string {
   return `${OURS}${digestOf(name, 12)}-${digestOf(role, 12)}`;
+}
+
+/** Whether a group has the name that a grant gives it. */
+function isGroupOf(id: string, { variable, principal }: Written, role: string): boolean {
+  const account = role.slice(0, role.indexOf(':'));
+  return id.split('/').at(-1) === groupFor({ name: variable }, `${account}:${principal}`);
 }
 
 function placeOf(branch: string, group: string): string {

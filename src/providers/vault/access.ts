@@ -189,7 +189,7 @@ export class VaultAccess implements AccessControl {
     const entries: AccessEntry[] = [];
     for (const { principal, breadth, through } of grantsOn(path, root, policies)) {
       const policy = /^policy (.*)$/s.exec(principal)?.[1] ?? '';
-      const own = policy.startsWith(OURS) ? await this.#entry(policy, signal) : undefined;
+      const own = policy.startsWith(namePrefix(path)) ? await this.#entry(policy, signal) : undefined;
       entries.push(own ?? { secret: name, principal, ours: false, through, breadth });
     }
     return entries;
@@ -256,7 +256,9 @@ export class VaultAccess implements AccessControl {
     const text = (await this.#read(`sys/policies/acl/${policy}`, signal)) ?? '';
     const written = recordIn(text);
     const prefix = await this.#path('', signal);
-    if (written === undefined || !written.path.startsWith(prefix)) return undefined;
+    // Anybody who may write policies can give one a name like ours, and any record.
+    if (written === undefined || !isAsWritten(text, written.path)) return undefined;
+    if (!policy.startsWith(namePrefix(written.path)) || !written.path.startsWith(prefix)) return undefined;
     const assigned = await this.#read(written.assigned, signal).catch(() => 'unreadable');
     return {
       secret: written.path.slice(prefix.length),
@@ -312,7 +314,12 @@ export class VaultAccess implements AccessControl {
 }
 
 function policyName(path: string, { id }: VaultPrincipal): string {
-  return `${OURS}${digestOf(path, 12)}-${digestOf(id, 12)}`;
+  return namePrefix(path) + digestOf(id, 12);
+}
+
+/** What the names of the policies for one path start with. */
+function namePrefix(path: string): string {
+  return `${OURS}${digestOf(path, 12)}-`;
 }
 
 /** Where the policy is assigned to the principal, and what that document becomes. */
