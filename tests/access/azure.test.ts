@@ -209,7 +209,8 @@ describeWith('grants in azure', scenarioFiles, () => {
           pick([USER, READER, OFFICER]),
           pick([scopeOf('app-db'), scopeOf('app-db2'), vaultId('tests'), vaultId('guarded')]),
         );
-      const { verdict } = await control.check('app-db', sp('nobody'), now());
+      const { verdict, why } = await control.check('app-db', sp('nobody'), now());
+      if (verdict === 'allowed') expect(why).toContain('unless a deny assignment forbids it');
       const isRead =
         (await kindOf(readOne(kit.start(kit.azure.env('nobody')), { name: 'app-db' }))) === 'no error';
       expect([round, state(), verdict]).toEqual([round, state(), isRead ? 'allowed' : 'unknown']);

@@ -196,6 +196,23 @@ describe.each(['rest', 'grpc'] as const)('grants in gcp over %s', (transport) =>
     expect(await policyOf()).toEqual(before);
   });
 
+  test('check knows which roles read, and says what it has not seen', async () => {
+    const control = await controlOf(admin);
+    const check = async (role: string) => {
+      await setPolicy([{ role, members: [`serviceAccount:${accountOf('ci').email}`] }]);
+      const { verdict, why } = await control.check('app-db', 'sa/ci', now());
+      return [verdict, why];
+    };
+    expect(await check('roles/secretmanager.secretAccessor')).toEqual([
+      'allowed',
+      'roles/secretmanager.secretAccessor on the secret, unless a deny policy forbids it',
+    ]);
+    expect(await check('roles/editor')).toEqual([
+      'unknown',
+      'roles/editor on the secret depends on what that role allows',
+    ]);
+  });
+
   test('check agrees with what Google then does, over generated policies', async () => {
     const control = await controlOf(admin);
     const verdicts = new Map<string, number>();

@@ -163,7 +163,11 @@ export class AzureAccess implements AccessControl {
     for (const one of await this.#at(scope, signal)) {
       const title = READERS[one.role];
       if (one.principalId !== principal.id || title === undefined || one.condition !== undefined) continue;
-      return { ...answer, verdict: 'allowed', why: `${title} at ${one.scope || '/'}` };
+      return {
+        ...answer,
+        verdict: 'allowed',
+        why: `${title} at ${one.scope || '/'}, unless a deny assignment forbids it`,
+      };
     }
     const why = 'no built-in role of its own lets it read; groups and custom roles may';
     return { ...answer, verdict: 'unknown', why };

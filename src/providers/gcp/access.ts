@@ -33,6 +33,8 @@ import { memberOf } from './principals.ts';
 import type { GcpStore } from './store.ts';
 
 const READ = 'secretmanager.versions.access';
+/** Google's roles that include it for certain: not Editor, which has had no access to values. */
+const KNOWN = /^roles\/(?:secretmanager\.(?:secretAccessor|admin)|owner)$/;
 const PARALLEL = 8;
 
 interface Policy {
@@ -144,16 +146,20 @@ export class GcpAccess implements AccessControl {
     const answer = { principal: member, by: 'policies' as const };
     let why = 'the secret’s own policy doesn’t let it read; the project’s policy and groups may';
     for (const binding of bindings) {
-      const isBuiltIn = binding.role.startsWith('roles/');
+      const isKnown = KNOWN.test(binding.role);
       const isFor = binding.members.some((one) => one === member || isEverybody(one, member));
       if (!READS.test(binding.role) || !isFor) continue;
       const { holds, until } = conditionOf(binding, this.#now());
-      if (holds === true && isBuiltIn)
-        return { ...answer, verdict: 'allowed', why: `${binding.role} on the secret` };
+      if (holds === true && isKnown)
+        return {
+          ...answer,
+          verdict: 'allowed',
+          why: `${binding.role} on the secret, unless a deny policy forbids it`,
+        };
       if (holds === false && until !== undefined)
         why = `its grant ended at ${until.toISOString()}; the project’s policy and groups may let it read`;
       else if (holds !== false)
-        why = `${binding.role} on the secret depends on ${isBuiltIn ? 'a condition' : 'what that role allows'}`;
+        why = `${binding.role} on the secret depends on ${isKnown ? 'a condition' : 'what that role allows'}`;
     }
     return { ...answer, verdict: 'unknown', why };
   }
