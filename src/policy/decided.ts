@@ -85,7 +85,11 @@ const deciding: Deciding = {
     },
   checkRights: (decisions, checkRights) => async (name, actions, options) => {
     await decisions.check('describe', name, options);
-    return checkRights(name, actions, options);
+    const denial = await decisions.check('write', name, options).then(() => undefined, toSecretsError);
+    if (denial === undefined) return checkRights(name, actions, options);
+    // A rehearsal must not find allowed what the policies then deny.
+    const missing = [`the right to rotate: ${denial.message}`];
+    return actions.map((action) => ({ action, verdict: 'denied' as const, missing }));
   },
   makeCurrent: (decisions, makeCurrent) => async (name, version, options) => {
     await decisions.check('write', name, options);

@@ -51,6 +51,24 @@ test('one denied secret fails as a missing one does: the others are named, nothi
   expect((await place.sh('secrets exec -e A=app/a -- printenv A')).stdout).toBe('app/a\n');
 });
 
+test('the rehearsal of a rotation says what the policies deny', async () => {
+  await place.sh('printf a | secrets put a');
+  const permit = (actions: string): void =>
+    policy(`permit (principal, action in [Action::"inject", Action::"describe"${actions}], resource);`);
+  const rehearse = 'secrets rotate a --generate hex:16 --dry-run';
+  permit('');
+  const denied = await place.sh(rehearse);
+  expect(denied.code).not.toBe(0);
+  expect(denied.stdout).toMatch(
+    /fail rights: denied: .*missing: the right to rotate: no policy in .* rotate local:\/\/a\)/,
+  );
+  permit(', Action::"rotate"');
+  expect(await place.sh(rehearse)).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/ok rights: allowed/) as string,
+  });
+});
+
 test('the program that exec starts is the one that was decided', async () => {
   await place.sh(
     'printf v | secrets put a; mkdir bin; printf "#!/bin/sh\\necho other" > bin/printenv; chmod 755 bin/printenv',
