@@ -11,6 +11,8 @@ export interface Heard {
   readonly env: Readonly<Record<string, string>>;
   /** Until the program has heard this so many times: `got SIGTERM`, `listens to SIGINT`, `waits for stdin`. */
   saw(line: string, times?: number): Promise<void>;
+  /** All that it has heard. */
+  lines(): readonly string[];
 }
 
 let count = 0;
@@ -23,6 +25,7 @@ export function heardIn(folder: string): Heard {
     existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : [];
   return {
     env: { NODE_OPTIONS: `--require=${PRELOAD}`, HEARD: file },
+    lines,
     saw: (line, times = 1) =>
       until(
         () => lines().filter((one) => one === line).length >= times,

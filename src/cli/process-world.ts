@@ -46,8 +46,9 @@ export function processWorld(kinds: Kinds): ProgramWorld {
     },
     now: () => new Date(),
     ...kinds,
-    onSignal(signal, listener) {
-      process.on(signal, listener);
+    onSignal(signal, listener, place) {
+      if (place === 'before others') process.prependListener(signal, listener);
+      else process.on(signal, listener);
       return () => process.off(signal, listener);
     },
   };

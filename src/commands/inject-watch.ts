@@ -94,6 +94,7 @@ export async function watchFile(
     session.world.onSignal(signal, () => {
       over.abort();
       session.run.abandonCalls();
+      session.output.closeQuestions();
     }),
   );
   try {

@@ -61,14 +61,19 @@ async function asked(
   }
 }
 
-/** The prompt hides the cursor; a signal that ends the process would leave the terminal without one. */
+/**
+ * The prompt hides the cursor; a signal that ends the process would leave the terminal without one. Heard before all
+ * others, who find out whether they are alone with it.
+ */
 function showCursorOnSignal(world: World): () => void {
   const stops = (['SIGTERM', 'SIGHUP'] as const).map((signal) => {
-    const stop = world.onSignal(signal, () => {
+    const shown = (): void => {
       stop();
       world.stderr.write(`${SHOW_CURSOR}\n`);
-      process.kill(process.pid, signal);
-    });
+      // Otherwise they decide how the process ends: a second signal would mean more to them than the first.
+      if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
+    };
+    const stop = world.onSignal(signal, shown, 'before others');
     return stop;
   });
   return () => {

@@ -31,7 +31,7 @@ export interface World {
   readonly stderr: OutputStream & Writable;
   readonly now: () => Date;
   /** Calls back on each such signal until the returned function is called. */
-  readonly onSignal: (signal: NodeJS.Signals, listener: () => void) => () => void;
+  readonly onSignal: (signal: NodeJS.Signals, listener: () => void, place?: 'before others') => () => void;
 }
 
 /** XDG base folders (freedesktop.org basedir specification 0.8); relative values are ignored, as it requires. */

@@ -1,6 +1,7 @@
 /** What a person at a terminal sees: the program runs under bash in a pseudo-terminal. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { heardIn } from '../heard.ts';
 import { makePlace, type Place } from './program.ts';
 import { Terminal } from './terminal.ts';
 
@@ -65,6 +66,43 @@ describe('at a terminal', () => {
     expect(shown).toBeGreaterThan(hidden ?? 0);
     terminal.type('stty -a > after; cmp before after && echo sa""me\n');
     await terminal.until(/same/);
+  });
+
+  const makeShut = async (): Promise<void> => {
+    const shut = { provider: 'local', path: join(place.root, 'shut'), key: { method: 'passphrase' } };
+    await writeFile(join(place.cwd, 'secrets.yaml'), JSON.stringify({ stores: { shut } }));
+    expect((await place.sh('secrets trust --yes')).code).toBe(0);
+    await place.sh('printf v | secrets put --quiet shut://a', { SECRETS_PASSPHRASE: 'a passphrase' });
+  };
+
+  test('SIGTERM at a prompt ends the watch of a template as elsewhere', async () => {
+    await makeShut();
+    await writeFile(join(place.cwd, 't'), '{{ shut://a }}');
+    terminal.type('(echo $BASHPID > pid; exec secrets inject -i t -o out --watch); echo "code=$?"\n');
+    await terminal.until(/Passphrase of store shut/);
+    await terminal.untilAsked();
+    await place.sh('kill -TERM "$(cat pid)"');
+    expect(await terminal.until(/code=\d+/)).toContain('code=0');
+  });
+
+  test('SIGTERM at a prompt of a rotation counts once, as elsewhere: the step under way has its time', async () => {
+    await makeShut();
+    const heard = heardIn(place.root);
+    const person = new Terminal(place, heard.env);
+    try {
+      const rotate = 'secrets rotate shut://a --generate hex:8';
+      person.type(`(echo $BASHPID > pid; exec ${rotate}); echo "code=$?"\n`);
+      await person.until(/Passphrase of store shut/);
+      await person.untilAsked();
+      await place.sh('kill -TERM "$(cat pid)"');
+      const seen = await person.until(/code=\d+/);
+      expect(seen).toContain('stopping after the current step');
+      expect(heard.lines().filter((line) => line === 'got SIGTERM')).toHaveLength(1);
+      const [shown, hidden] = ['h', 'l'].map((end) => person.seen.lastIndexOf(`\u001b[?25${end}`));
+      expect(shown).toBeGreaterThan(hidden ?? 0);
+    } finally {
+      person.close();
+    }
   });
 
   test('a list that nobody reads on closes the question of another store', async () => {
