@@ -91,12 +91,17 @@ export class AzureAccess implements AccessControl {
         },
       );
     // Azure refuses a second assignment of the same role, and one of others is theirs to remove.
-    const isForeign =
-      now === undefined &&
-      (await this.#at(scope, signal)).some(
-        (one) => one.principalId === principal.id && one.role === USER && same(one.scope, scope),
-      );
-    const after = isForeign ? now : wish.change === 'grant' ? textOf(wanted) : undefined;
+    const foreign =
+      now === undefined
+        ? (await this.#at(scope, signal)).find(
+            (one) => one.principalId === principal.id && one.role === USER && same(one.scope, scope),
+          )
+        : undefined;
+    if (wish.change === 'grant' && foreign?.condition !== undefined)
+      throw new SecretsError('Conflict', 'somebody else has assigned this role with a condition', {
+        hint: 'see whether it holds: az role assignment list --scope',
+      });
+    const after = foreign !== undefined ? now : wish.change === 'grant' ? textOf(wanted) : undefined;
     return accessPlan({
       wish,
       principal: principal.title,
