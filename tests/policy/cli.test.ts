@@ -246,20 +246,27 @@ describe('explain', () => {
     expect(await first('--label e=x')).toBe('deny');
   });
 
-  test('a copy that may not write exits as the copy itself does', async () => {
+  test('a copy that may not list or write exits as the copy itself does', async () => {
     const rights = (where: string, actions: string): string =>
       `permit (principal, action in [${actions}], resource in Prefix::"local://${where}/");\n`;
     const reads = 'Action::"read", Action::"describe"';
     await place.sh('printf v | secrets put from/a');
-    const codes = async (actions: string): Promise<readonly (number | null)[]> => {
-      write('secrets.policy.cedar', rights('from', reads) + rights('to', actions));
-      const copy = 'copy local://from/a local://to/a';
-      const explained = await place.sh(`secrets policy explain ${copy}`);
-      return [explained.code, (await place.sh(`secrets ${copy}`)).code];
+    const codes = async (
+      there: string,
+      here: string,
+      line = 'copy local://from/a local://to/a',
+    ): Promise<readonly (number | null)[]> => {
+      write('secrets.policy.cedar', rights('from', there) + rights('to', here));
+      const explained = await place.sh(`secrets policy explain ${line}`);
+      return [explained.code, (await place.sh(`secrets ${line}`)).code];
     };
-    expect(await codes(reads)).toEqual([8, 8]);
-    expect(await codes('Action::"write", Action::"describe"')).toEqual([8, 8]);
-    expect(await codes(`${reads}, Action::"write"`)).toEqual([0, 0]);
+    expect(await codes(reads, reads)).toEqual([8, 8]);
+    expect(await codes(reads, 'Action::"write", Action::"describe"')).toEqual([8, 8]);
+    expect(await codes(reads, `${reads}, Action::"write"`)).toEqual([0, 0]);
+    const all = `${reads}, Action::"write", Action::"list"`;
+    expect(await codes(reads, all, 'copy local://from/ local://to/')).toEqual([8, 8]);
+    expect(await codes(`${reads}, Action::"list"`, all, 'copy local://from/ local://to/')).toEqual([0, 0]);
+    expect(await codes(reads, all, 'env --no-project --from local://from/')).toEqual([8, 8]);
   });
 
   const line = (text: string) => readLine(commands, text.split(' '));

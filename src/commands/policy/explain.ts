@@ -78,7 +78,12 @@ async function explain(session: Session, line: Line, options: ExplainOptions): P
     const { text, store: inStore, name, native } = await placeOf(session, reference);
     const store = judgedStore(await session.storeConfig(inStore), native);
     const isSource = reference === line.source;
-    const isFor = new Set([needs[0], ...(line.source === undefined || isSource ? [] : ['write'])]);
+    const isFor = new Set([
+      needs[0],
+      ...(line.source === undefined || isSource ? [] : ['write']),
+      // What is below a prefix is listed first.
+      ...(name.endsWith('/') ? ['list'] : []),
+    ]);
     for (const call of callsOf(line.verb)) {
       // Only prefixes and stores are listed.
       if (call === 'list' && needs[0] !== 'list' && name !== '' && !name.endsWith('/')) continue;
