@@ -185,6 +185,16 @@ describe.each(['rest', 'grpc'] as const)('grants in gcp over %s', (transport) =>
     expect(await policyOf()).toEqual(before);
   });
 
+  test.each([
+    'principal://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p-1.svc.id.goog/subject/ns/web/sa/api',
+    'principal://iam.googleapis.com/locations/global/workforcePools/staff/subject/Ada@example.com',
+  ])('an identity of a pool is granted as it is written: %s', async (principal) => {
+    const before = await policyOf();
+    expect((await change(wish('grant', principal))).principal).toBe(principal);
+    await change(wish('revoke', principal));
+    expect(await policyOf()).toEqual(before);
+  });
+
   test('a broad grant is made when it is asked for, and taken back', async () => {
     const before = await policyOf();
     await change({ ...wish('grant', 'domain:example.com'), broad: true });

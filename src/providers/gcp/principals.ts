@@ -9,9 +9,9 @@ const EXAMPLES =
   'user:ada@example.com, serviceAccount:ci@PROJECT.iam.gserviceaccount.com, sa/ci or group:team@example.com';
 const EMAIL = /^[^\s@:/]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+$/;
 const DOMAIN = /^[a-z0-9-]+(?:\.[a-z0-9-]+)+$/;
-/** Identities of workload and workforce pools, with one attribute or group at the most. */
+/** Identities of workload and workforce pools; a pool of GKE is called `PROJECT.svc.id.goog`. */
 const FEDERATED =
-  /^principal(?:Set)?:\/\/iam\.googleapis\.com\/(?:projects\/\d+\/)?locations\/global\/work(?:load|force)(?:Identity)?Pools\/[\w-]+\/[^\s"\\]+$/;
+  /^principal(?:Set)?:\/\/iam\.googleapis\.com\/(?:projects\/\d+\/)?locations\/global\/work(?:load|force)(?:Identity)?Pools\/[\w.:-]+\/[^\s"\\]+$/;
 
 /**
  * The member that a principal is, in Google's own words.
