@@ -187,15 +187,14 @@ describeWith('grants in vault', scenarioFiles, () => {
   });
 
   test.each([
-    [
-      '"create", "read", "update"',
-      'userpass:wide would lose create, update, which the path secret/data/app/*',
-    ],
-    ['"update"', 'userpass:wide would lose update, which the path secret/data/app/*'],
-    ['"deny"', 'denies this to userpass:wide, and a grant would overrule it'],
-  ])('a grant that would change what a wider rule says is refused: %s', async (rights, message) => {
+    ['*" { capabilities = ["create", "read", "update"]', 'would lose create, update, which the path secret/'],
+    ['*" { capabilities = ["update"]', 'userpass:wide would lose update, which the path secret/data/app/*'],
+    ['*" { capabilities = ["deny"]', 'denies this to userpass:wide, and a grant would overrule it'],
+    ['db" { capabilities = ["deny"]', 'denies this to userpass:wide, and wins over any grant'],
+    ['+" { capabilities = ["read"]\n min_wrapping_ttl = "1s"', 'asks userpass:wide for approval or wrapping'],
+  ])('a grant that goes against what another rule says is refused: %s', async (rights, message) => {
     await kit.vault.api('PUT', 'sys/policies/acl/wide', {
-      policy: `path "secret/data/app/*" { capabilities = [${rights}] }`,
+      policy: `path "secret/data/app/${rights}\n}`,
     });
     await makeUser('wide', ['wide']);
     const before = [await policiesOf('auth/userpass/users/wide'), await readable(await asUser('wide'))];

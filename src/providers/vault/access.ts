@@ -124,12 +124,24 @@ export class VaultAccess implements AccessControl {
       ];
     }
     const wider = deciding(path, policies);
-    if (wider === undefined || wider.path === path || wider.isTemplate) return [];
+    if (wider === undefined || wider.isTemplate) return [];
     const where = `the path ${wider.path} of the policy ${wider.policies.join(' and ')}`;
+    const isExact = wider.path === path;
     if (wider.capabilities.has('deny'))
-      throw new SecretsError('Conflict', `${where} denies this to ${title}, and a grant would overrule it`, {
-        hint: 'narrow that path first, if the principal is to read this secret',
-      });
+      throw new SecretsError(
+        'Conflict',
+        `${where} denies this to ${title}, and ${isExact ? 'wins over any grant' : 'a grant would overrule it'}`,
+        { hint: 'change that path first, if the principal is to read this secret' },
+      );
+    if (isExact) return [];
+    if (wider.isConditional)
+      throw new SecretsError(
+        'Conflict',
+        `${where} asks ${title} for approval or wrapping, and a grant would not`,
+        {
+          hint: 'change that path first, if the principal is to read this secret without',
+        },
+      );
     // The paths of values in KV version 2 have no listing.
     const isValue = (await this.#engine.version(signal)) === 2;
     const lost = [...wider.capabilities].filter((one) => one !== 'read' && !(isValue && one === 'list'));
