@@ -39,6 +39,9 @@ function answering(answerTo: object | ((command: string) => object)): AwsService
   return { iam: call, read: call, identity: async () => ({ principal: ROLE }) } as unknown as AwsService;
 }
 
+const accessOf = (service: AwsService): AwsAccess =>
+  new AwsAccess(service, { now: () => new Date() } as never, { prefix: '', idOf: (name) => name });
+
 const verdictOf = (...statements: readonly object[]): string =>
   decide([tally([{ title: 'own', text: policy(...statements) }], QUESTION)]).verdict;
 
@@ -104,6 +107,25 @@ test.each(['role/deploy', ROLE])(
 );
 
 test.each([
+  ['Deny', ROLE, ['the secret’s resource policy denies it, which wins']],
+  ['Deny', 'arn:aws:sts::111111111111:assumed-role/deploy/ann', ['the secret’s resource policy may deny it']],
+  ['Allow', ROLE, []],
+])('a grant says what keeps the principal out: %s for %s', async (Effect, AWS, notes) => {
+  const boundary = 'arn:aws:iam::111111111111:policy/bounds';
+  const answers: Readonly<Record<string, object>> = {
+    DescribeSecretCommand: { ARN: SECRET },
+    GetRoleCommand: { Role: { Arn: ROLE, PermissionsBoundary: { PermissionsBoundaryArn: boundary } } },
+    GetResourcePolicyCommand: { ResourcePolicy: policy({ Effect, Principal: { AWS } }) },
+  };
+  const plan = await accessOf(answering((command) => answers[command] ?? {})).plan(
+    { change: 'grant', name: 'app/db', principal: 'role/deploy' },
+    now(),
+  );
+  expect(plan.edits).toHaveLength(1);
+  expect(plan.notes).toEqual([`its permissions boundary ${boundary} must allow it too`, ...notes]);
+});
+
+test.each([
   ['allowed', {}],
   ['unknown', { KmsKeyId: 'alias/own' }],
   ['allowed', { KmsKeyId: 'alias/aws/secretsmanager' }],
@@ -114,9 +136,5 @@ test.each([
       ? Object.assign(described, { ARN: SECRET })
       : new SecretsError('NotFound', 'no such version'),
   );
-  const access = new AwsAccess(service, { now: () => new Date() } as never, {
-    prefix: '',
-    idOf: (name) => name,
-  });
-  expect((await access.check('app/db', 'self', now())).verdict).toBe(verdict);
+  expect((await accessOf(service).check('app/db', 'self', now())).verdict).toBe(verdict);
 });

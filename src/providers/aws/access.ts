@@ -89,7 +89,10 @@ export class AwsAccess implements AccessControl {
       wish,
       principal: found.arn,
       edits,
-      notes: wish.change === 'grant' ? notesOn(secret, found) : [],
+      notes:
+        wish.change === 'grant'
+          ? [...notesOn(secret, found), ...(await this.#hindrances(secret, found, signal))]
+          : [],
     });
     if (wish.change === 'revoke' && plan.edits.length > 0) await this.#refuseOwn(plan, secret, found, signal);
     return plan;
@@ -198,6 +201,20 @@ export class AwsAccess implements AccessControl {
     return limits === undefined
       ? { principal: found.arn, verdict, why, by }
       : { principal: found.arn, verdict: 'unknown', why: `${why}; ${limits}`, by };
+  }
+
+  /** What keeps a principal out whatever is granted to it. */
+  async #hindrances(secret: Secret, found: AwsPrincipal, signal: AbortSignal): Promise<readonly string[]> {
+    const { boundary } = found;
+    const limits = boundary === undefined ? [] : [`its permissions boundary ${boundary} must allow it too`];
+    try {
+      const { Deny } = await this.#resourceTally(secret, this.#question(secret, found), signal);
+      if (Deny.yes.length > 0) return [...limits, 'the secret’s resource policy denies it, which wins'];
+      return Deny.maybe.length > 0 ? [...limits, 'the secret’s resource policy may deny it'] : limits;
+    } catch (thrown) {
+      if (toSecretsError(thrown).kind === 'Denied') return limits;
+      throw thrown;
+    }
   }
 
   /** What may still keep somebody out whom the policies allow. */
