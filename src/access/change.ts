@@ -1,5 +1,11 @@
 /** Carries out a grant or a revocation, and makes sure that it holds. */
-import { type AccessPlan, type AccessWish, inverse } from '../core/access/plan.ts';
+import {
+  type AccessEdit,
+  accessPlan,
+  type AccessPlan,
+  type AccessWish,
+  inverse,
+} from '../core/access/plan.ts';
 import { SecretsError, toSecretsError } from '../core/errors.ts';
 import { sleep } from '../core/waiting.ts';
 import type { CallOptions } from '../providers/call.ts';
@@ -12,7 +18,7 @@ const [SHORTEST_MS, LONGEST_MS] = [100, 2000];
 
 /**
  * Plans, applies and looks again until nothing is left to change.
- * @returns the last plan that was applied; without edits if there was nothing to do
+ * @returns all that was changed, however often it took; without edits if there was nothing to do
  * @throws SecretsError Policy if the caller lost its own access, which has been undone; Conflict if others keep
  *   changing the same policy; Unavailable if the service accepts the change and goes on showing the former state
  */
@@ -65,19 +71,20 @@ async function carryOut(
   call: () => CallOptions,
   pause: typeof sleep,
 ): Promise<AccessPlan> {
-  let [plan, made] = [first, first];
+  let [plan, made] = [first, accessPlan({ ...first, edits: [] })];
   let [isSettled, isAccepted] = [false, false];
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const tried = plan;
     try {
-      await control.apply(plan, call());
-      made = plan;
+      await control.apply(tried, call());
       [isSettled, isAccepted] = [false, true];
     } catch (thrown) {
       if (toSecretsError(thrown).kind !== 'Conflict') throw thrown;
       isAccepted = false;
     }
     plan = await control.plan(first.wish, call());
-    if (isAccepted && isSame(plan, made)) {
+    made = withEdits(made, isAccepted ? tried.edits : without(tried.edits, plan.edits));
+    if (isAccepted && isSame(plan, tried)) {
       await pause(Math.min(SHORTEST_MS * 2 ** attempt, LONGEST_MS), call().signal, true);
       plan = await control.plan(first.wish, call());
     }
@@ -89,17 +96,26 @@ async function carryOut(
       plan = await control.plan(first.wish, call());
     }
     if (plan.edits.length === 0) return made;
+    if (attempt === ATTEMPTS - 1 && isAccepted && isSame(plan, tried))
+      throw new SecretsError('Unavailable', 'the service accepted the change, but doesn’t show it', {
+        hint: 'it may still take effect: look with secrets access list',
+      });
   }
-  if (isAccepted && isSame(plan, made))
-    throw new SecretsError('Unavailable', 'the service accepted the change, but doesn’t show it', {
-      hint: 'it may still take effect: look with secrets access list',
-    });
   throw new SecretsError('Conflict', 'others keep changing the same policy', {
     hint: 'try again in a moment',
   });
 }
 
-/** Whether everything is still as it was before the change that was made. */
-function isSame(plan: AccessPlan, made: AccessPlan): boolean {
-  return plan.before === made.before && plan.after === made.after;
+/** Whether everything is still as it was before the change that was tried. */
+function isSame(plan: AccessPlan, tried: AccessPlan): boolean {
+  return plan.before === tried.before && plan.after === tried.after;
+}
+
+/** With later edits, which take the place of earlier ones of the same document. */
+function withEdits(plan: AccessPlan, edits: readonly AccessEdit[]): AccessPlan {
+  return accessPlan({ ...plan, edits: [...without(plan.edits, edits), ...edits] });
+}
+
+function without(edits: readonly AccessEdit[], others: readonly AccessEdit[]): readonly AccessEdit[] {
+  return edits.filter(({ place }) => !others.some((other) => other.place === place));
 }

@@ -97,3 +97,48 @@ test('whoever loses its own access and can’t undo that is told both', async ()
   ]);
   expect(service.writes).toEqual(['granted']);
 });
+
+/** A service with two documents, the second of which somebody else changes when it is first written. */
+class BusyService {
+  readonly documents = new Map([['second', 'theirs']]);
+  isDisturbed = false;
+
+  readonly control = {
+    plan: async (wish: AccessWish): Promise<AccessPlan> => {
+      const second = this.documents.get('second') as string;
+      const edits = [
+        { place: 'first', before: this.documents.get('first'), after: 'ours' },
+        { place: 'second', before: second, after: second.includes('ours') ? second : `${second} ours` },
+      ];
+      return accessPlan({ wish, principal: 'role:deploy', edits, notes: [] });
+    },
+    apply: async ({ edits }: AccessPlan): Promise<void> => {
+      for (const { place, before, after } of edits) {
+        if (place === 'second' && !this.isDisturbed) {
+          this.isDisturbed = true;
+          this.documents.set('second', 'changed');
+        }
+        if (this.documents.get(place) !== before) throw new SecretsError('Conflict', `${place} was changed`);
+        if (after === undefined) this.documents.delete(place);
+        else this.documents.set(place, after);
+      }
+    },
+    ownAccess: async () => 'allowed' as const,
+    settles: () => undefined,
+  };
+}
+
+test('a change that took two attempts is told as a whole, and undone as a whole', async () => {
+  const service = new BusyService();
+  const made = await changeAccess(service.control as unknown as AccessControl, WISH, now);
+  expect(made.edits).toEqual([
+    { place: 'first', before: undefined, after: 'ours' },
+    { place: 'second', before: 'changed', after: 'changed ours' },
+  ]);
+  const other = new BusyService();
+  let asked = 0;
+  const ownAccess = async () => ((asked += 1) === 2 ? 'denied' : 'allowed');
+  const control = { ...other.control, ownAccess } as unknown as AccessControl;
+  expect((await errorOf(changeAccess(control, WISH, now)))?.kind).toBe('Policy');
+  expect([...other.documents]).toEqual([['second', 'changed']]);
+});
