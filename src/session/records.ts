@@ -40,6 +40,8 @@ const WANTED: Readonly<Record<string, AuditAction>> = {
   'audit verify': 'read',
   'audit send': 'read',
   'audit report': 'list',
+  'audit trail': 'describe',
+  reference: 'describe',
 };
 
 /** The part of a run that records need. */

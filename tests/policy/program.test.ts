@@ -102,6 +102,17 @@ test('the denial names the policy, and the log has it with the decision', async 
   ]);
 });
 
+test('a trail that may not be read is recorded, whatever else may be done with the secret', async () => {
+  writeFileSync(join(place.cwd, 'secrets.yaml'), 'stores: { v: { provider: vault, trail: { file: t } } }');
+  await place.sh('secrets trust --yes');
+  policy('permit (principal, action == Action::"describe", resource in Prefix::"v://app/");');
+  const { code } = await place.sh('secrets audit trail v', {
+    VAULT_ADDR: 'http://127.0.0.1:1',
+    VAULT_TOKEN: 'x',
+  });
+  expect([code, recorded()]).toEqual([8, ['describe v:// denied Policy']]);
+});
+
 describe('a store that counts its calls', () => {
   let server: Server;
   let calls: string[];
@@ -128,7 +139,9 @@ describe('a store that counts its calls', () => {
     'copy vault://app/a vault://app/b',
     'diff vault://app/a vault://app/b',
     'rotate vault://app/a --generate hex:8',
-  ])('is not called at all: %s', async (line) => {
+    'reference vault://app/a --for external-secrets --check',
+    'audit trail vault://app/a',
+  ])('is not called at all, and the denial is recorded: %s', async (line) => {
     policy('// Nothing is permitted.');
     const { port } = server.address() as AddressInfo;
     const env = { VAULT_ADDR: `http://127.0.0.1:${port}`, VAULT_TOKEN: 'x' };
@@ -138,5 +151,6 @@ describe('a store that counts its calls', () => {
       denied: true,
       stderr: expect.stringMatching(/no policy in \S+ permits/) as string,
     });
+    expect(recorded()).toContainEqual(expect.stringMatching(/^\w+ vault:\/\/app\/a denied Policy$/));
   });
 });

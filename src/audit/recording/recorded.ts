@@ -4,13 +4,14 @@
  */
 import type { AuditAction } from '../../core/audit/record.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
-import type { GetResult, Provider, SecretRequest } from '../../providers/provider.ts';
+import type { GetResult, Provider } from '../../providers/provider.ts';
 import type { AccessPlan } from '../../core/access/plan.ts';
 import type { AuditGrant } from '../../core/audit/record.ts';
 import type { AccessControl } from '../../providers/capabilities/grants.ts';
 import type { NativeRotations } from '../../providers/capabilities/rotation.ts';
 import { PollDedup } from './poll-dedup.ts';
-import type { Access, AccessRecorder } from './recorder.ts';
+import { type AccessDetails, reads } from './reads.ts';
+import type { AccessRecorder } from './recorder.ts';
 
 /** A store's provider, and the recorder of its accesses. */
 interface RecordedStore {
@@ -47,7 +48,17 @@ const recording: Recording = {
   knownIdentity: undefined,
   diagnose: undefined,
   keepAlive: undefined,
-  trail: undefined,
+  // Reading a service's trail is no access to a secret; that the policies deny it is recorded.
+  trail: (recordedStore, trail) =>
+    async function* (query, options) {
+      const started = milliseconds();
+      try {
+        yield* trail(query, options);
+      } catch (thrown) {
+        if (toSecretsError(thrown).kind !== 'Policy') throw thrown;
+        await failed(recordedStore, started, { action: 'describe', secret: query.name }, thrown);
+      }
+    },
   nativeId: undefined,
   checkRights: undefined,
   nativeRotation: (recordedStore, load) => async () => recordedNative(recordedStore, await load()),
@@ -223,8 +234,6 @@ function milliseconds(): number {
   return Number(process.hrtime.bigint() / 1_000_000n);
 }
 
-type AccessDetails = Omit<Access, 'store' | 'provider' | 'identity' | 'durationMs'>;
-
 async function note(
   { provider, recorder, store, kind, permits }: RecordedStore,
   started: number,
@@ -268,26 +277,6 @@ async function notePoll<T>(
   if (details.error !== undefined && (signal.reason as Error | undefined)?.name === 'AbortError')
     return undefined;
   return dedup.record([method, details.secret], details.error?.kind ?? found.map(compared), record);
-}
-
-/** One record for each requested version of a secret. */
-function reads(requests: readonly SecretRequest[], answers: readonly GetResult[]): readonly AccessDetails[] {
-  const details = new Map<string, AccessDetails>();
-  for (const [index, { name, version, stage, keys }] of requests.entries()) {
-    const answer = answers[index];
-    const id = JSON.stringify([name, version, stage]);
-    if (answer === undefined || details.has(id)) continue;
-    details.set(id, {
-      action: 'read',
-      secret: name,
-      version: answer.ok ? answer.secret.id : version,
-      stage,
-      keys,
-      requestId: answer.ok ? answer.secret.requestId : undefined,
-      error: answer.ok ? undefined : answer.error,
-    });
-  }
-  return [...details.values()];
 }
 
 /** Records a failure and rethrows it. If recording fails too, the error names both. */

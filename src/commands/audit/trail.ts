@@ -105,7 +105,7 @@ async function subjectOf(session: Session, text: string): Promise<Subject> {
     await session.storeConfig(whole);
     return { text: `${whole}://`, store: whole, name: undefined, native: undefined };
   }
-  const target = await session.target(text, false);
+  const target = await session.target(text);
   const { name, key, version, stage } = target.reference;
   if (key !== undefined || version !== undefined || stage !== undefined)
     throw new SecretsError('Usage', 'a trail is of a whole secret', {
