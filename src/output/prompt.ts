@@ -39,14 +39,9 @@ async function asked(
     });
   }
   const before = answers.get(world.stdin) ?? Promise.resolve();
-  const answer = before.then(async () => {
-    const forget = showCursorOnSignal(world);
-    try {
-      return await prompt({ input: world.stdin, output: world.stderr, signal });
-    } finally {
-      forget();
-    }
-  });
+  const answer = before.then(() =>
+    withCursorOnSignal(world, () => prompt({ input: world.stdin, output: world.stderr, signal })),
+  );
   // Ctrl-C ends the command: what waits for its turn isn't asked.
   const answered = answer.catch((thrown: unknown) => {
     if (isInterrupt(thrown)) throw thrown;
@@ -63,12 +58,19 @@ async function asked(
 
 /**
  * The prompt hides the cursor; a signal that ends the process would leave the terminal without one. Heard before all
- * others, who find out whether they are alone with it.
+ * others, who find out whether they are alone with it: the library's own listener, which leaves the signal to any
+ * other one, isn't among them.
+ * @param begin begins the prompt
  */
-function showCursorOnSignal(world: World): () => void {
-  const stops = (['SIGTERM', 'SIGHUP'] as const).map((signal) => {
+async function withCursorOnSignal(world: World, begin: () => Promise<string>): Promise<string> {
+  const signals = ['SIGTERM', 'SIGHUP'] as const;
+  const before = signals.map((signal) => process.listeners(signal));
+  const answer = begin();
+  const stops = signals.map((signal, index) => {
+    const own = process.listeners(signal).filter((listener) => before[index]?.includes(listener) === false);
     const shown = (): void => {
       stop();
+      for (const listener of own) process.off(signal, listener);
       world.stderr.write(`${SHOW_CURSOR}\n`);
       // Otherwise they decide how the process ends: a second signal would mean more to them than the first.
       if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
@@ -76,9 +78,11 @@ function showCursorOnSignal(world: World): () => void {
     const stop = world.onSignal(signal, shown, 'before others');
     return stop;
   });
-  return () => {
+  try {
+    return await answer;
+  } finally {
     for (const stop of stops) stop();
-  };
+  }
 }
 
 /** The user pressed Ctrl-C or sent SIGINT: the program ends with 130 and no message. */
