@@ -138,11 +138,12 @@ export class AgentPolicies {
   /** Looks at the files once for all requests that have come in this turn of the event loop. */
   #current(places: readonly PolicyPlace[]): Promise<Known> {
     if (this.#known !== undefined && this.#isOfThisTurn) return this.#known;
+    // Throws before the old answer counts for this turn.
+    const files = places.map(stateOf).join('\n');
     this.#isOfThisTurn = true;
     setImmediate(() => {
       this.#isOfThisTurn = false;
     });
-    const files = places.map(stateOf).join('\n');
     if (this.#known === undefined || files !== this.#files) {
       this.#files = files;
       this.#known = this.#load(files, places);

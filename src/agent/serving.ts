@@ -155,9 +155,11 @@ export class Serving implements AgentStores {
     const { signal } = new AbortController();
     const read = await this.#read(client, open, [request], { signal }, (name) => permits.get(name));
     const [result] = read.results;
-    if (result?.ok !== true || result.from !== 'cache' || sizeOf(read.results) > MOST_BYTES) return undefined;
-    const value = await select(result.secret);
-    if (value === undefined) return undefined;
+    const isHeld = result?.ok === true && result.from === 'cache';
+    if (isHeld && sizeOf(read.results) > MOST_BYTES) return undefined;
+    const value = isHeld ? await select(result.secret) : undefined;
+    // Out of date since `holds`: the store was asked after all, which is an access.
+    if (isHeld && value === undefined) return undefined;
     await (await this.#session.stores.records.strictRecorder(mode)).record(read.record);
     return value;
   }
