@@ -8,6 +8,7 @@ import { pool } from '../core/waiting.ts';
 import type { CallOptions } from '../providers/call.ts';
 import type { AccessControl } from '../providers/capabilities/grants.ts';
 import type { NativeRotations } from '../providers/capabilities/rotation.ts';
+import { type Link, linked } from '../providers/link.ts';
 import type { GetResult, Provider, SecretRequest } from '../providers/provider.ts';
 import { denialOf, type Judge, type JudgedStore, type KnownLabels } from './judge.ts';
 import type { Decision } from './policy.ts';
@@ -19,17 +20,8 @@ export interface DecidedStore {
   readonly store: JudgedStore;
 }
 
-type Methods = {
-  [
-    M in keyof Provider as NonNullable<Provider[M]> extends (...args: never[]) => unknown ? M : never
-  ]-?: NonNullable<Provider[M]>;
-};
-/** How a method is decided; `undefined` if it is always allowed. The type makes every new method decide. */
-type Deciding = {
-  readonly [M in keyof Methods]-?: ((decisions: Decisions, call: Methods[M]) => Methods[M]) | undefined;
-};
-
-const deciding: Deciding = {
+/** How a method is decided; `undefined` if it is always allowed. */
+const deciding: Link<Decisions> = {
   checkName: undefined,
   prepare: undefined,
   // Who the caller is, and not a secret.
@@ -279,18 +271,7 @@ export interface Decided {
 /** The same provider, which asks the policies before each call. */
 export function decided(of: DecidedStore): Decided {
   const decisions = new Decisions(of);
-  const provider = new Proxy(of.provider, {
-    // Read from and bound to the original object, because it may have private fields.
-    get(target, name) {
-      const value: unknown = Reflect.get(target, name, target);
-      if (typeof value !== 'function') return value;
-      const call: unknown = value.bind(target);
-      const wrap = Object.hasOwn(deciding, name) ? deciding[name as keyof Methods] : undefined;
-      return wrap === undefined
-        ? call
-        : (wrap as (of: Decisions, method: unknown) => unknown)(decisions, call);
-    },
-  });
+  const provider = linked(of.provider, deciding, decisions);
   return {
     provider,
     check: (call, name, options) => decisions.check(call, name, options),

@@ -4,6 +4,7 @@
  */
 import type { AuditAction } from '../../core/audit/record.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
+import { type Link, linked } from '../../providers/link.ts';
 import type { GetResult, Provider } from '../../providers/provider.ts';
 import type { AccessPlan } from '../../core/access/plan.ts';
 import type { AuditGrant } from '../../core/audit/record.ts';
@@ -29,19 +30,8 @@ interface RecordedStore {
   readonly dedup?: PollDedup;
 }
 
-type Methods = {
-  [
-    M in keyof Provider as NonNullable<Provider[M]> extends (...args: never[]) => unknown ? M : never
-  ]-?: NonNullable<Provider[M]>;
-};
-/** How a method is recorded; `undefined` if it touches no secret. The type makes every new method decide. */
-type Recording = {
-  readonly [M in keyof Methods]-?:
-    | ((recordedStore: RecordedStore, call: Methods[M]) => Methods[M])
-    | undefined;
-};
-
-const recording: Recording = {
+/** How a method is recorded; `undefined` if it touches no secret. */
+const recording: Link<RecordedStore> = {
   checkName: undefined,
   prepare: undefined,
   identity: undefined,
@@ -213,18 +203,7 @@ export function forPolling(provider: Provider): Provider {
 
 /** Wraps the provider so that every access is recorded. It has the same methods as before. */
 export function recorded(recordedStore: RecordedStore): Provider {
-  const proxy = new Proxy(recordedStore.provider, {
-    // Read from and bound to the original object, because it may have private fields.
-    get(provider, name) {
-      const value: unknown = Reflect.get(provider, name, provider);
-      if (typeof value !== 'function') return value;
-      const call: unknown = value.bind(provider);
-      const wrap = Object.hasOwn(recording, name) ? recording[name as keyof Methods] : undefined;
-      return wrap === undefined
-        ? call
-        : (wrap as (of: RecordedStore, method: unknown) => unknown)(recordedStore, call);
-    },
-  });
+  const proxy = linked(recordedStore.provider, recording, recordedStore);
   made.set(proxy, recordedStore);
   return proxy;
 }
