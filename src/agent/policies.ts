@@ -2,14 +2,12 @@
  * The policies of a running agent, for its clients. They stay parsed, so that a decision costs a fraction of a
  * millisecond; a changed, new or removed file is noticed at the next request.
  */
-import { lstatSync } from 'node:fs';
 import type { StoreConfig } from '../config/config.ts';
 import type { AuditAction } from '../core/audit/record.ts';
 import { type SecretsError, toSecretsError } from '../core/errors.ts';
 import type { CallKind } from '../core/policy/actions.ts';
 import type { Principal } from '../core/policy/request.ts';
-import { fileError, isMissing } from '../platform/files.ts';
-import { type PolicyPlace, policyPlaces } from '../policy/find.ts';
+import { lookAt, type PolicyPlace, policyPlaces } from '../policy/find.ts';
 import type { Judge } from '../policy/judge.ts';
 import type { Decided } from '../policy/decided.ts';
 import type { Policy } from '../policy/policy.ts';
@@ -168,14 +166,9 @@ export class AgentPolicies {
 const MISSING = '-';
 
 /** Changes when the file does, or who may write it. @throws SecretsError Denied if that can't be told */
-function stateOf({ path }: PolicyPlace): string {
-  try {
-    const stats = lstatSync(path, { throwIfNoEntry: false });
-    if (stats === undefined) return MISSING;
-    const { dev, ino, size, mode, uid, gid, mtimeMs, ctimeMs } = stats;
-    return [dev, ino, size, mode, uid, gid, mtimeMs, ctimeMs].join(' ');
-  } catch (thrown) {
-    if (isMissing(thrown)) return MISSING;
-    throw fileError(thrown, 'cannot look for a policy', path);
-  }
+function stateOf(place: PolicyPlace): string {
+  const stats = lookAt(place);
+  if (stats === undefined) return MISSING;
+  const { dev, ino, size, mode, uid, gid, mtimeMs, ctimeMs } = stats;
+  return [dev, ino, size, mode, uid, gid, mtimeMs, ctimeMs].join(' ');
 }

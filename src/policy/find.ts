@@ -2,7 +2,7 @@
  * Looks for policy files: the machine's, the user's, and the one beside the project's secrets.yaml. Most runs find none,
  * and pay one system call for each place, so this file is part of every start and imports nothing else of its room.
  */
-import { lstatSync } from 'node:fs';
+import { lstatSync, type Stats } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { fileError, isMissing } from '../platform/files.ts';
@@ -33,12 +33,18 @@ export function policyPlaces(world: World, config: Pick<Config, 'file'>): readon
  * @throws SecretsError Denied if that can't be told: a file that can't be seen must not be a file that isn't there
  */
 export function findPolicies(world: World, config: Pick<Config, 'file'>): readonly PolicyPlace[] {
-  return policyPlaces(world, config).filter(({ path }) => {
-    try {
-      return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
-    } catch (thrown) {
-      if (isMissing(thrown)) return false;
-      throw fileError(thrown, 'cannot look for a policy', path);
-    }
-  });
+  return policyPlaces(world, config).filter((place) => lookAt(place) !== undefined);
+}
+
+/**
+ * A policy file as it is; undefined if there is none.
+ * @throws SecretsError Denied if that can't be told
+ */
+export function lookAt({ path }: PolicyPlace): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (thrown) {
+    if (isMissing(thrown)) return undefined;
+    throw fileError(thrown, 'cannot look for a policy', path);
+  }
 }
