@@ -14,6 +14,7 @@ import {
   type NativePolicy,
   type Purpose,
 } from '../../core/access/plan.ts';
+import { changedMeanwhile } from '../../core/access/refusals.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { pool } from '../../core/waiting.ts';
 import type { CallOptions } from '../call.ts';
@@ -101,8 +102,7 @@ export class AwsAccess implements AccessControl {
   async apply({ edits }: AccessPlan, { signal }: CallOptions): Promise<void> {
     for (const { place, before, after } of edits) {
       // Neither IAM nor Secrets Manager has a compare-and-set for policies: the shortest possible time in between.
-      if ((await this.#read(place, signal)) !== before)
-        throw new SecretsError('Conflict', `the ${place} was changed meanwhile`, { hint: 'try again' });
+      if ((await this.#read(place, signal)) !== before) throw changedMeanwhile(`the ${place}`);
       const inline = inlineOf(place);
       if (inline !== undefined) await writeInline(this.#service, inline, after, signal);
       else await this.#resource.write(place, after, signal);

@@ -11,6 +11,7 @@ import {
   digestOf,
 } from '../../core/access/plan.ts';
 import { parsePrincipal } from '../../core/access/principal.ts';
+import { changedMeanwhile, notAsWritten, refuseThrough, refuseUntil } from '../../core/access/refusals.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { isJsonObject } from '../../core/json.ts';
 import type { CallOptions } from '../call.ts';
@@ -69,27 +70,19 @@ export class AzureAccess implements AccessControl {
   }
 
   async plan(wish: AccessWish, { signal }: CallOptions): Promise<AccessPlan> {
-    if (wish.until !== undefined)
-      throw new SecretsError('Unsupported', 'Azure’s role assignments don’t end by themselves', {
-        hint: 'omit --for, or use Privileged Identity Management',
-      });
-    if (wish.through !== undefined)
-      throw new SecretsError('Unsupported', 'Azure has one kind of grant for secrets', {
-        hint: 'omit --through',
-      });
+    refuseUntil(
+      wish,
+      'Azure’s role assignments don’t end by themselves',
+      'omit --for, or use Privileged Identity Management',
+    );
+    refuseThrough(wish, 'Azure has one kind of grant for secrets');
     const principal = principalOf(wish.principal);
     const scope = await this.#scope(wish.name, signal);
     const path = pathOf(scope, principal);
     const now = await this.#read(path, signal);
     const wanted = propertiesFor(scope, principal);
     if (now !== undefined && now !== textOf(wanted))
-      throw new SecretsError(
-        'Conflict',
-        `the role assignment ${path.split('/').at(-1)} is not as secrets wrote it`,
-        {
-          hint: 'see who changed it: az role assignment list --scope',
-        },
-      );
+      throw notAsWritten(`the role assignment ${path.split('/').at(-1)}`, 'az role assignment list --scope');
     // Azure refuses a second assignment of the same role, and one of others is theirs to remove.
     const foreign =
       now === undefined
@@ -112,8 +105,7 @@ export class AzureAccess implements AccessControl {
 
   async apply({ edits }: AccessPlan, { signal }: CallOptions): Promise<void> {
     for (const { place, before, after } of edits) {
-      if ((await this.#read(place, signal)) !== before)
-        throw new SecretsError('Conflict', `${place} was changed meanwhile`, { hint: 'try again' });
+      if ((await this.#read(place, signal)) !== before) throw changedMeanwhile(place);
       if (after === undefined) await this.#place.arm.unassign(place, signal);
       else await this.#place.arm.assign(place, JSON.parse(after) as JsonObject, signal);
     }

@@ -13,6 +13,7 @@ import {
   type AccessWish,
   digestOf,
 } from '../../core/access/plan.ts';
+import { changedMeanwhile, notAsWritten, refuseThrough, refuseUntil } from '../../core/access/refusals.ts';
 import { SecretsError } from '../../core/errors.ts';
 import { isJsonObject, type JsonValue } from '../../core/json.ts';
 import type { CallOptions } from '../call.ts';
@@ -58,23 +59,22 @@ export class ConjurAccess implements AccessControl {
   }
 
   async plan(wish: AccessWish, { signal }: CallOptions): Promise<AccessPlan> {
-    if (wish.until !== undefined)
-      throw new SecretsError('Unsupported', 'Conjur has no grants that end by themselves', {
-        hint: 'omit --for, and revoke the grant later',
-      });
-    if (wish.through !== undefined)
-      throw new SecretsError('Unsupported', 'Conjur has one kind of policy for secrets', {
-        hint: 'omit --through',
-      });
+    refuseUntil(
+      wish,
+      'Conjur has no grants that end by themselves',
+      'omit --for, and revoke the grant later',
+    );
+    refuseThrough(wish, 'Conjur has one kind of policy for secrets');
     const variable = await this.#variable(wish.name, signal);
     const role = await findPrincipal(this.#client, wish.principal, signal);
     const group = groupFor(variable, role);
     const text = writePolicy(statementsFor(variable, { group, role }));
     const now = await this.#read(variable, { group, role }, signal);
     if (now !== undefined && now !== text)
-      throw new SecretsError('Conflict', `the group ${group} is not as secrets wrote it`, {
-        hint: `see who changed it: conjur role members -i group:${fullId(variable.branch, group)}`,
-      });
+      throw notAsWritten(
+        `the group ${group}`,
+        `conjur role members -i group:${fullId(variable.branch, group)}`,
+      );
     const after = wish.change === 'grant' ? text : undefined;
     return accessPlan({
       wish,
@@ -94,7 +94,7 @@ export class ConjurAccess implements AccessControl {
     for (const { place, before, after } of edits) {
       const isHere = place === placeOf(branch, group);
       if (!isHere || (await this.#read(variable, { group, role }, signal)) !== before)
-        throw new SecretsError('Conflict', `${place} was changed meanwhile`, { hint: 'try again' });
+        throw changedMeanwhile(place);
       if (after === undefined)
         await this.#client.load(branch, [{ remove: { kind: 'group', id: group } }], signal);
       else await this.#client.loadText(branch, after, true, signal);

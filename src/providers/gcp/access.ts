@@ -13,6 +13,7 @@ import {
   type AccessVerdict,
   type AccessWish,
 } from '../../core/access/plan.ts';
+import { changedMeanwhile, notAsWritten, refuseThrough } from '../../core/access/refusals.ts';
 import { SecretsError } from '../../core/errors.ts';
 import { pool } from '../../core/waiting.ts';
 import type { CallOptions } from '../call.ts';
@@ -61,10 +62,7 @@ export class GcpAccess implements AccessControl {
   }
 
   async plan(wish: AccessWish, { signal }: CallOptions): Promise<AccessPlan> {
-    if (wish.through !== undefined)
-      throw new SecretsError('Unsupported', 'Google has one kind of policy for secrets', {
-        hint: 'omit --through',
-      });
+    refuseThrough(wish, 'Google has one kind of policy for secrets');
     const resource = await this.#resource(wish.name, signal);
     const isGrant = wish.change === 'grant';
     const project = await this.#store.service.project(signal);
@@ -74,9 +72,7 @@ export class GcpAccess implements AccessControl {
     const wanted = isGrant ? bindingFor(member, wish.until) : undefined;
     for (const binding of bindings)
       if (isOurs(binding) && grantTo(binding, member) && binding.members.length > 1)
-        throw new SecretsError('Conflict', `a binding for ${member} is not as secrets wrote it`, {
-          hint: 'see who changed it: gcloud secrets get-iam-policy',
-        });
+        throw notAsWritten(`a binding for ${member}`, 'gcloud secrets get-iam-policy');
     const isMade = (binding: Binding): boolean => isOurs(binding) && grantTo(binding, member);
     const isThere =
       wanted !== undefined && bindings.some((one) => policyText([one]) === policyText([wanted]));
@@ -94,7 +90,7 @@ export class GcpAccess implements AccessControl {
     const resource = await this.#resource(wish.name, signal);
     for (const { place, before, after = '' } of edits) {
       const now = await this.#read(resource, signal);
-      const changed = new SecretsError('Conflict', `${place} was changed meanwhile`, { hint: 'try again' });
+      const changed = changedMeanwhile(place);
       if (place !== placeOf(resource) || policyText(now.bindings) !== before) throw changed;
       const { bindings } = JSON.parse(after) as { readonly bindings: readonly Binding[] };
       if (((now.etag ?? '') as { readonly length: number }).length === 0)

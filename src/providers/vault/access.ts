@@ -17,6 +17,7 @@ import {
   type NativePolicy,
   type Purpose,
 } from '../../core/access/plan.ts';
+import { changedMeanwhile, notAsWritten, refuseThrough, refuseUntil } from '../../core/access/refusals.ts';
 import { SecretsError, toSecretsError } from '../../core/errors.ts';
 import { pool } from '../../core/waiting.ts';
 import type { CallOptions } from '../call.ts';
@@ -48,14 +49,8 @@ export class VaultAccess implements AccessControl {
   }
 
   async plan(wish: AccessWish, { signal }: CallOptions): Promise<AccessPlan> {
-    if (wish.until !== undefined)
-      throw new SecretsError('Unsupported', 'Vault has no grants that end by themselves', {
-        hint: 'omit --for, and revoke the grant later',
-      });
-    if (wish.through !== undefined)
-      throw new SecretsError('Unsupported', 'Vault has one kind of policy for secrets', {
-        hint: 'omit --through',
-      });
+    refuseUntil(wish, 'Vault has no grants that end by themselves', 'omit --for, and revoke the grant later');
+    refuseThrough(wish, 'Vault has one kind of policy for secrets');
     const path = await this.#path(wish.name, signal);
     const principal = await findPrincipal(this.#client, wish.principal, signal);
     const name = policyName(path, principal);
@@ -67,13 +62,9 @@ export class VaultAccess implements AccessControl {
       this.#read(assigned.place, signal),
     ]);
     if (policy !== undefined && !isAsWritten(policy, path))
-      throw new SecretsError('Conflict', `the policy ${name} is not as secrets wrote it`, {
-        hint: `see who changed it: vault policy read ${name}`,
-      });
+      throw notAsWritten(`the policy ${name}`, `vault policy read ${name}`);
     if (principal.kind !== 'role' && now !== undefined && now !== assigned.after(now, true))
-      throw new SecretsError('Conflict', `the group ${name} is not as secrets wrote it`, {
-        hint: `see who changed it: vault read ${assigned.place}`,
-      });
+      throw notAsWritten(`the group ${name}`, `vault read ${assigned.place}`);
     const policyEdit = {
       place: `sys/policies/acl/${name}`,
       before: policy,
@@ -156,8 +147,7 @@ export class VaultAccess implements AccessControl {
   async apply({ edits }: AccessPlan, { signal }: CallOptions): Promise<void> {
     for (const { place, before, after } of edits) {
       // Vault has no compare-and-set for policies, groups and roles: the shortest possible time in between.
-      if ((await this.#read(place, signal)) !== before)
-        throw new SecretsError('Conflict', `${place} was changed meanwhile`, { hint: 'try again' });
+      if ((await this.#read(place, signal)) !== before) throw changedMeanwhile(place);
       if (after === undefined) await this.#client.delete(place, signal);
       else if (place.startsWith('sys/')) await this.#client.write(place, { policy: after }, signal);
       else await this.#client.write(place, JSON.parse(after) as Json, signal);
